@@ -1,0 +1,33 @@
+"""The command line, `orch`: one file per command, no logic of its own.
+
+This module holds only the entry point. `orch --version` is answered here, before click and the
+commands' table are imported; everything else is in `engine.cli.app`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from engine.version import __version__
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments after the program's name; those of the process by default.
+
+    Returns:
+        The exit code, one of `engine.cli.exits.Exit`. No exception leaves this function.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["--version"], ["-V"]):
+        print(f"orch {__version__}")  # noqa: T201
+        return 0
+    # click costs 40 ms, two thirds of what `orch --version` may take in all.
+    from engine.cli.app import run
+
+    return run(arguments)

@@ -1,0 +1,161 @@
+"""The table of commands, and the one place where an exception becomes a message and a code.
+
+A command's module is imported only when the command runs: the table holds the help line too, so
+`orch --help` imports none of them. Nothing a command raises reaches the terminal as a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Any
+
+import click
+
+from engine.cli.exits import CommandError, Exit
+from engine.cli.output import error, report
+from engine.errors import (
+    CompileError,
+    InputError,
+    InternalError,
+    JournalError,
+    OrchError,
+    UnreadableFile,
+)
+from engine.sema.suggest import closest
+from engine.version import __version__
+
+__all__ = ["COMMANDS", "run"]
+
+#: Each command: the module that holds it (as `command`), and its line in `orch --help`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "lint": ("engine.cli.lint", "Check files without running anything."),
+    "explain": ("engine.cli.explain", "Explain a rule by its code."),
+    "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
+    "run": ("engine.cli.run", "Run a workflow."),
+    "runs": ("engine.cli.runs", "List the runs in the journal."),
+    "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),
+    "resume": ("engine.cli.resume", "Go on with a run that was interrupted."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = closest(name, COMMANDS)
+            hint = f" Did you mean '{near}'?" if near else ""
+            raise click.UsageError(f"No such command '{name}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`orch COMMAND --help` says more about one command.",
+)
+@click.version_option(__version__, "-V", "--version", message="orch %(version)s")
+def _orch() -> None:
+    """Write, check, draw and run orchestrator-workers workflows."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code. Raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets an escape instead of an exception.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        code = _guarded(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Python would try to flush once more at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.BROKEN_PIPE
+
+
+def _guarded(arguments: list[str]) -> int:
+    if os.environ.get("_ORCH_COMPLETE"):
+        _orch.main(arguments, prog_name="orch")  # a shell asks for completions
+    try:
+        # Not `Group.main`: it would turn Ctrl-C and a closed pipe into exit code 1.
+        with _orch.make_context("orch", arguments) as context:
+            result: Any = _orch.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        error("interrupted")
+        return Exit.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as problem:
+        click.echo(problem.ctx.get_help() if problem.ctx else "", err=True)
+        return Exit.USAGE
+    except click.UsageError as problem:
+        if problem.ctx is not None:
+            click.echo(problem.ctx.get_usage(), err=True)
+        error(problem.format_message())
+        return Exit.USAGE
+    except click.ClickException as problem:
+        error(problem.format_message())
+        return Exit.USAGE
+    except CommandError as problem:
+        error(str(problem), help=problem.help)
+        return problem.exit
+    except CompileError as problem:
+        report(problem.diagnostics)
+        return Exit.UNREADABLE
+    except (UnreadableFile, JournalError) as problem:
+        error(str(problem), help=problem.help)
+        return Exit.UNREADABLE
+    except InputError as problem:
+        for line in problem.problems:
+            error(line)
+        return Exit.USAGE
+    except BrokenPipeError:
+        raise
+    except Exception as problem:
+        if isinstance(problem, OrchError) and not isinstance(problem, InternalError):
+            error(str(problem))
+            return Exit.USAGE
+        return _crashed(problem)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _crashed(problem: Exception) -> int:
+    """Say that the engine has a bug, and where the traceback is."""
+    text = "".join(traceback.format_exception(problem))
+    if os.environ.get("ORCH_DEBUG"):
+        click.echo(text, err=True, nl=False)
+        help = None
+    else:
+        try:
+            number, path = tempfile.mkstemp(prefix="orch-crash-", suffix=".log")
+            with open(number, "w", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(f"orch {__version__}, Python {sys.version}\n{text}")
+            help = f"please report this, with {path}"
+        except OSError:
+            help = "please report this; ORCH_DEBUG=1 shows the traceback"
+    summary = str(problem).splitlines()[0] if str(problem) else ""
+    error(f"internal error: {type(problem).__name__}: {summary}".rstrip(": "), help=help)
+    return Exit.INTERNAL

@@ -1,0 +1,87 @@
+"""`orch explain`: what a rule finds, by its code or its name; without one, the list of rules."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from engine.cli.exits import CommandError, Exit
+from engine.diagnostics import RULES, Rule
+from engine.sema.suggest import closest
+
+__all__ = ["command"]
+
+_AREAS = {
+    "0": "syntax",
+    "1": "names and imports",
+    "2": "types and schemas",
+    "3": "prompts and templates",
+    "4": "termination, budget, policy",
+    "5": "workers and models",
+    "6": "verifiers and gates",
+    "7": "the graph",
+    "8": "security",
+    "9": "tests, style, the linter itself",
+}
+
+
+@click.command("explain")
+@click.argument("code", required=False)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to show it.",
+)
+def command(code: str | None, style: str) -> int:
+    """Explain the rule CODE (ORC302, or its name); without CODE, list all rules."""
+    if code is None:
+        _list(style)
+    else:
+        _one(_rule(code), style)
+    return Exit.OK
+
+
+def _rule(code: str) -> Rule:
+    names = {rule.name: rule for rule in RULES.values()}
+    word = code.strip()
+    rule = RULES.get(word.upper()) or names.get(word.lower())
+    if rule is None:
+        near = closest(word.upper(), RULES) or closest(word.lower(), names)
+        help = f"did you mean `{near}`?" if near else "`orch explain` lists the rules"
+        raise CommandError(f"there is no rule `{code}`", Exit.USAGE, help=help)
+    return rule
+
+
+def _fields(rule: Rule) -> dict[str, str]:
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity,
+        "area": _AREAS[rule.code[3]],
+        "summary": rule.summary,
+    }
+
+
+def _one(rule: Rule, style: str) -> None:
+    if style == "json":
+        click.echo(json.dumps(_fields(rule), indent=2))
+        return
+    click.echo(f"{rule.code} {rule.name} ({rule.severity})")
+    click.echo(f"area: {_AREAS[rule.code[3]]}")
+    click.echo(f"\n{rule.summary}")
+
+
+def _list(style: str) -> None:
+    if style == "json":
+        click.echo(json.dumps([_fields(rule) for rule in RULES.values()], indent=2))
+        return
+    area = ""
+    for rule in RULES.values():
+        if rule.code[3] != area:
+            click.echo(("\n" if area else "") + _AREAS[rule.code[3]])
+            area = rule.code[3]
+        click.echo(f"  {rule.code}  {rule.severity:<7}  {rule.name}")

@@ -1,0 +1,190 @@
+"""`orch lint`: check files without running anything.
+
+Which files to check, which findings to keep, how to show them, and the exit code stand here;
+what is wrong with a program is said by `engine.lint`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+import click
+
+from engine.cli.exits import Exit
+from engine.cli.options import color_option, param_option
+from engine.cli.output import error, screen_width, use_color
+from engine.diagnostics import (
+    RULES,
+    Diagnostic,
+    render_github,
+    render_json,
+    render_terminal,
+    sort_diagnostics,
+)
+from engine.errors import UnreadableFile
+from engine.lint import lint
+from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader
+from engine.sema.suggest import closest
+
+__all__ = ["command"]
+
+#: Folders that hold other people's files.
+_SKIPPED = {"node_modules", "__pycache__", "site-packages"}
+
+
+def _codes(
+    ctx: click.Context, option: click.Parameter, given: tuple[str, ...]
+) -> frozenset[str] | None:
+    """The rules named by codes, beginnings of codes (`ORC3`) or names; None if none are given."""
+    if not given:
+        return None
+    names = {rule.name: code for code, rule in RULES.items()}
+    chosen: set[str] = set()
+    for item in ",".join(given).split(","):
+        word = item.strip()
+        if not word:
+            continue
+        found = [code for code in RULES if code.startswith(word.upper())]
+        if word in names:
+            found = [names[word]]
+        if not found:
+            near = closest(word.upper(), RULES) or closest(word, names)
+            hint = f" Did you mean '{near}'?" if near else " `orch explain` lists the rules."
+            raise click.BadParameter(f"there is no rule '{word}'.{hint}", ctx, option)
+        chosen.update(found)
+    return frozenset(chosen)
+
+
+@click.command("lint")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="How to show the findings.",
+)
+@click.option("--strict", is_flag=True, help="Make warnings count as errors for the exit code.")
+@param_option
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="CODES",
+    callback=_codes,
+    help="Only these rules: ORC3,ORC401",
+)
+@click.option("--ignore", multiple=True, metavar="CODES", callback=_codes, help="Not these rules.")
+@click.option("--statistics", is_flag=True, help="Count the findings by rule instead.")
+@click.option(
+    "--stdin-filename",
+    metavar="PATH",
+    default="stdin.orch",
+    help="What the text read from - is called, and where its imports are looked up.",
+)
+@color_option
+def command(
+    paths: tuple[str, ...],
+    style: str,
+    strict: bool,
+    params: dict[str, str],
+    select: frozenset[str] | None,
+    ignore: frozenset[str] | None,
+    statistics: bool,
+    stdin_filename: str,
+    color: str,
+) -> int:
+    """Check files, or all *.orch files of folders, without running anything.
+
+    FILE may be - for the standard input.
+
+    Exit codes: 0 clean, or only warnings; 1 errors; 2 usage; 3 something cannot be read.
+    """
+    if statistics and style != "text":
+        raise click.UsageError("--statistics goes with --format text only.")
+    files, unreadable = _files(paths)
+    found: list[Diagnostic] = []
+    checked = 0
+    for path in files:
+        try:
+            found += _check(path, params, stdin_filename)
+            checked += 1
+        except UnreadableFile as problem:
+            error(str(problem), help=problem.help)
+            unreadable = True
+    found = [
+        item
+        for item in sort_diagnostics(found)
+        if (select is None or item.code in select) and (ignore is None or item.code not in ignore)
+    ]
+    _show(found, checked, style, statistics, color)
+    if unreadable:
+        return Exit.UNREADABLE
+    counting = ("error", "warning") if strict else ("error",)
+    return Exit.FINDINGS if any(item.severity in counting for item in found) else Exit.OK
+
+
+def _files(paths: Sequence[str]) -> tuple[list[str], bool]:
+    """The files to check, each once, and whether a folder held none."""
+    files: dict[str, None] = {}
+    unreadable = False
+    for path in paths:
+        if path == "-" or not os.path.isdir(path):
+            files[path] = None
+            continue
+        inside = _search(path)
+        if not inside:
+            error(f"cannot read {path}: there is no .orch file in this folder")
+            unreadable = True
+        files.update(dict.fromkeys(inside))
+    return list(files), unreadable
+
+
+def _search(folder: str) -> list[str]:
+    found: list[str] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and n not in _SKIPPED)
+        found += [os.path.join(here, name) for name in sorted(names) if name.endswith(".orch")]
+    return found
+
+
+def _check(path: str, params: dict[str, str], stdin_filename: str) -> list[Diagnostic]:
+    if path != "-":
+        return lint(path, params=params)
+    text = _standard_input(stdin_filename)
+    return lint(
+        stdin_filename, params=params, reader=OverlayReader(DiskReader(), stdin_filename, text)
+    )
+
+
+def _standard_input(name: str) -> str:
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if sys.stdin is not None else b""
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableFile(name, f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        reason = f"is not UTF-8 text (byte 0x{data[problem.start]:02x} in line {line})"
+        raise UnreadableFile(name, reason) from None
+
+
+def _show(found: list[Diagnostic], checked: int, style: str, statistics: bool, color: str) -> None:
+    if style == "json":
+        click.echo(render_json.render(found), nl=False)
+        return
+    if style == "github":
+        click.echo(render_github.render(found), nl=False)
+        return
+    painted = use_color(sys.stdout, color)
+    if statistics:
+        for code, count in Counter(item.code for item in found).most_common():
+            click.echo(f"{count:>6}  {code}  {RULES[code].name}")
+    elif found:
+        text = render_terminal.render(found, color=painted, width=screen_width(sys.stdout))
+        click.echo(text, color=painted)
+    if checked:
+        click.echo(render_terminal.summary(found, checked, color=painted), color=painted)

@@ -1,0 +1,48 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["color_option", "pairs", "param_option"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def pairs(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """`("a=1", "b=2")` as a map; a click callback."""
+    result: dict[str, str] = {}
+    for item in given:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"'{item}' is not of the form NAME=VALUE.", ctx, option)
+        if key in result:
+            raise click.BadParameter(f"'{key}' is given twice.", ctx, option)
+        result[key] = value
+    return result
+
+
+def param_option(function: _F) -> _F:
+    """`--param NAME=VALUE`, any number of times, as `params`."""
+    return click.option(
+        "--param",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=pairs,
+        help="Set a `param` of the file; may be given several times.",
+    )(function)
+
+
+def color_option(function: _F) -> _F:
+    """`--color auto|always|never`, as `color`."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="When to colour; auto: on a terminal, unless NO_COLOR is set.",
+    )(function)
