@@ -1,0 +1,147 @@
+"""The few exceptions of the product.
+
+What is wrong with a user's program is a `Diagnostic`, a value; `CompileError` only carries them
+over the Python face. What went wrong in a run is a `Failure`: an exception where a worker raises
+it, a plain value everywhere else. A bug of ours is an `InternalError`. Nothing else crosses a
+public function, and no exception ever reaches a terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.diagnostics import Diagnostic
+
+__all__ = [
+    "BUILTIN_MODES",
+    "MODEL_MODES",
+    "CompileError",
+    "Failure",
+    "InputError",
+    "InternalError",
+    "JournalError",
+    "OrchError",
+    "UnreadableFile",
+    "UsageError",
+]
+
+#: Failure modes every task can end with; a worker may not declare them.
+BUILTIN_MODES = frozenset(
+    {
+        "timeout",
+        "invalid_output",
+        "crashed",
+        "denied",
+        "over_budget",
+        "unmet_reference",
+        "exhausted",
+        "aborted",
+    }
+)
+
+#: Failure modes of a call to a model.
+MODEL_MODES = frozenset(
+    {"timeout", "rate_limited", "unavailable", "invalid_output", "refused", "context_overflow"}
+)
+
+
+class OrchError(Exception):
+    """Base of every exception this package raises on purpose."""
+
+
+class CompileError(OrchError):
+    """The program does not check.
+
+    Attributes:
+        diagnostics: Everything found, in order of position; at least one is an error.
+    """
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        self.diagnostics = diagnostics
+        errors = [d for d in diagnostics if d.severity == "error"]
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"{first.location}: {first.code} {first.message}{more}")
+
+
+class InputError(OrchError):
+    """The inputs or params given to a run do not fit the program.
+
+    Attributes:
+        problems: One sentence each, with the path of the value it is about.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+class UsageError(OrchError):
+    """The caller asked for something that cannot be done, such as an orchestrator not there."""
+
+
+class UnreadableFile(OrchError):
+    """The file to be checked cannot be read: missing, a folder, no UTF-8, too large, forbidden.
+
+    Attributes:
+        path: As the user named it.
+        reason: Half a sentence: `is a folder`, `does not exist`.
+        help: What the user can do about it, or None.
+    """
+
+    def __init__(self, path: str, reason: str, *, help: str | None = None) -> None:
+        self.path = path
+        self.reason = reason
+        self.help = help
+        super().__init__(f"cannot read {path}: it {reason}")
+
+
+class JournalError(OrchError):
+    """The journal cannot be read or written: missing, locked, read-only, full, damaged, newer.
+
+    Attributes:
+        help: What the user can do about it, or None.
+    """
+
+    def __init__(self, message: str, *, help: str | None = None) -> None:
+        self.help = help
+        super().__init__(message)
+
+
+class InternalError(OrchError):
+    """A bug in the engine itself. The message names the journal that reproduces it."""
+
+
+class Failure(OrchError):
+    """How one call failed: raised by workers and models, a plain value everywhere else.
+
+    Attributes:
+        mode: A declared failure mode of the worker, or a built-in one.
+        message: One or two sentences for the orchestrator and for a person; no stack trace.
+        retryable: Whether the same call may succeed if it is made again.
+        retry_after_ms: How long the other side asked to wait, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        message: str = "",
+        *,
+        retryable: bool = False,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        self.mode = mode
+        self.message = message
+        self.retryable = retryable
+        self.retry_after_ms = retry_after_ms
+        super().__init__(f"{mode}: {message}" if message else mode)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Failure)
+            and (self.mode, self.message, self.retryable, self.retry_after_ms)
+            == (other.mode, other.message, other.retryable, other.retry_after_ms)
+        )
+
+    __hash__ = None  # type: ignore[assignment]

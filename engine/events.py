@@ -1,0 +1,195 @@
+"""Everything that can happen to a run, as a closed union of small records.
+
+Events are facts from outside the machine (a call ended, a person answered) or the intent to
+touch the outside (a call starts). They are the journal's rows and the only input of
+`engine.runtime.machine.step`; what follows from them (rounds, budgets, stalls) is computed by
+folding them and is never stored.
+
+Encoding: JSON by msgspec, tagged with `type`. Fields are only ever added, with a default;
+`FORMAT` is raised when an old reader would misunderstand a new event.
+
+`at` is milliseconds of *running* time since the run began: waiting for a person and downtime
+before a resume do not count. The driver stamps it; the machine only compares.
+
+`key` names a call by its structural path, so a journal survives an engine that reorders code:
+
+    round 3 / decision 1                      the orchestrator's model, first answer of round 3
+    round 3 / decision 1 / task a2            a task of that decision
+    round 3 / decision 1 / task a2 / round 1 / decision 1      inside a sub-orchestrator
+    round 3 / verify on_track                 an `after_round` hook's verifier
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = [
+    "FORMAT",
+    "CallFailed",
+    "CallFinished",
+    "CallStarted",
+    "CancelRequested",
+    "Event",
+    "ModelInfo",
+    "RunEnded",
+    "RunResumed",
+    "RunStarted",
+    "RunStatus",
+    "TimerFired",
+    "Usage",
+    "decode_event",
+    "encode_event",
+]
+
+#: Version of the event format; a journal with a higher one is refused.
+FORMAT = 1
+
+RunStatus = Literal[
+    "running", "waiting", "finished", "failed", "exhausted", "aborted", "cancelled"
+]
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one call used. Money is micro-dollars.
+
+    `cost_usd` is None where no price is known (never zero); `estimated` says that the provider
+    did not report the tokens and the reservation stands in for them.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd: int | None = 0
+    estimated: bool = False
+
+
+class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the run knows of a model: resolved once, at the start, and journaled.
+
+    Attributes:
+        id: The id in force (after `--model NAME=ID`).
+        metered: Whether calls use tokens and money at all (`python/` models do not).
+        input_usd: Micro-dollars for a million prompt tokens, or None if unknown.
+        output_usd: The same for the answer's tokens.
+        context: Context window in tokens, or None if unknown.
+        native: Whether the model takes a JSON Schema for its answer.
+    """
+
+    id: str
+    metered: bool = True
+    input_usd: int | None = None
+    output_usd: int | None = None
+    context: int | None = None
+    native: bool = False
+
+
+class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", kw_only=True):
+    at: int = 0
+
+
+class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
+    """The first event of every run: all that the machine needs besides the program."""
+
+    run: str
+    orchestrator: str
+    input: dict[str, Any]
+    models: dict[str, ModelInfo]
+    program: str
+    """Hash of the program's files and params; the files stand in the journal's run record."""
+    params: dict[str, Any] = {}
+    wall_ms: int = 0
+    """Wall-clock time of the start, Unix milliseconds; for people only."""
+
+
+class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
+    """The intent of one attempt; durable before the attempt touches the outside."""
+
+    key: str
+    attempt: int = 1
+    model: str | None = None
+    """Which model of a fallback chain is asked, if the call is to a model."""
+
+
+class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
+    """An attempt gave a value. For a model call the value is its text, or what a policy returned.
+
+    Whether the value keeps its contract is the machine's to say, not the driver's.
+    """
+
+    key: str
+    attempt: int = 1
+    value: Any = None
+    usage: Usage | None = None
+    ms: int = 0
+    """How long the attempt took."""
+
+
+class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
+    """An attempt ended without a value."""
+
+    key: str
+    mode: str
+    attempt: int = 1
+    message: str = ""
+    retryable: bool = False
+    retry_after_ms: int | None = None
+    usage: Usage | None = None
+    ms: int = 0
+
+
+class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
+    """A timer that the machine asked for has run out."""
+
+    timer: str
+
+
+class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
+    """Somebody asked for the run to end (`orch cancel`)."""
+
+    reason: str = ""
+
+
+class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
+    """Another process took the run over. `lost` are the keys that were in flight."""
+
+    lost: list[str] = []
+    wall_ms: int = 0
+
+
+class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
+    """The run is over; repeats what the fold of the events before it says, for listings."""
+
+    status: RunStatus
+    reason: str = ""
+    bound: str | None = None
+
+
+Event = (
+    RunStarted
+    | CallStarted
+    | CallFinished
+    | CallFailed
+    | TimerFired
+    | CancelRequested
+    | RunResumed
+    | RunEnded
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def encode_event(event: Event) -> bytes:
+    """One event as JSON."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes) -> Event:
+    """Read one event back.
+
+    Raises:
+        msgspec.ValidationError: It is no event of this format.
+    """
+    return _decoder.decode(data)

@@ -1,0 +1,52 @@
+"""What the machine asks a driver to do: a closed union of small records.
+
+A command is a wish, not a fact. It becomes a fact when the driver journals the event that
+answers it. A command that is still unanswered after a crash is found again in the folded state
+(`RunState.open_commands`), so commands themselves are never stored.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.events import RunStatus
+from engine.runtime.ports import ModelRequest, WorkerRequest
+
+__all__ = ["CancelCalls", "Command", "EndRun", "SetTimer", "StartCall"]
+
+
+class StartCall(msgspec.Struct, frozen=True):
+    """Make one attempt of a call, `delay_ms` from now.
+
+    The driver journals `CallStarted` before it touches the outside, and answers with
+    `CallFinished` or `CallFailed` of the same key and attempt.
+    """
+
+    key: str
+    attempt: int
+    request: ModelRequest | WorkerRequest
+    delay_ms: int = 0
+
+
+class SetTimer(msgspec.Struct, frozen=True):
+    """Feed `TimerFired(timer)` when the run's running time reaches `at` (milliseconds)."""
+
+    timer: str
+    at: int
+
+
+class CancelCalls(msgspec.Struct, frozen=True):
+    """Stop these calls; what they may still answer is ignored."""
+
+    keys: tuple[str, ...]
+
+
+class EndRun(msgspec.Struct, frozen=True):
+    """Nothing more will be asked for: journal `RunEnded` and stop driving."""
+
+    status: RunStatus
+    reason: str = ""
+    bound: str | None = None
+
+
+Command = StartCall | SetTimer | CancelCalls | EndRun

@@ -1,0 +1,290 @@
+"""The decision: what an orchestrator says in a round, its schemas, and how it is read.
+
+    {"assessment": "...", "tasks": [{"id": "a1", "worker": "search", "input": {...}}]}
+    {"assessment": "...", "finish": {...output...}}
+
+The *contract* schema is complete and generated from the orchestrator's workers: a discriminated
+union over `worker`, with references allowed at any depth of an input. Every decision is
+validated against it, whoever made it. The *wire* schema is the stricter subset that providers
+accept for structured output; it is handed over with the call and never used to validate.
+
+This module knows shapes. What a shape cannot say (ids taken before, limits used up, references
+to tasks that failed) is checked by `planning.py`, which knows the state.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.sema.contract import Contract
+from engine.sema.jsonschema import tolerant
+from engine.sema.model import Orchestrator, Program, Worker
+
+__all__ = ["DecisionContract", "DecisionError", "read_json"]
+
+#: The longest decision text that is read, in bytes of UTF-8: far above any model's answer.
+MAX_DECISION_BYTES = 64 * 1024 * 1024
+#: Problems listed in one answer to a bad decision.
+MAX_PROBLEMS = 8
+
+
+class DecisionError(Exception):
+    """A decision is not acceptable; `problems` says why, one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+class DecisionContract:
+    """The schemas of one orchestrator's decisions, compiled once a program.
+
+    Attributes:
+        workers: What may be dispatched, by name, in the order of the `workers` list.
+        schema: The contract schema.
+    """
+
+    def __init__(self, program: Program, orchestrator: Orchestrator) -> None:
+        self.orchestrator = orchestrator
+        self.workers: dict[str, Worker | Orchestrator] = {
+            name: program.workers.get(name) or program.orchestrators[name]
+            for name in orchestrator.workers
+        }
+        self.schema = contract_schema(orchestrator, self.workers)
+        self._contract = Contract.of_schema(self.schema)
+        self._inputs: dict[str, Contract] = {}
+
+    def tolerant_input(self, worker: str) -> Contract:
+        """The contract of a worker's input with references allowed in it."""
+        contract = self._inputs.get(worker)
+        if contract is None:
+            contract = Contract.of_schema(tolerant(self.workers[worker].inputs.schema))
+            self._inputs[worker] = contract
+        return contract
+
+    def read(self, value: Any) -> dict[str, Any]:
+        """Read a model's answer: JSON text, or the object that a policy returned.
+
+        Returns:
+            The decision, with `tasks` or `finish` (never both) and an `assessment`.
+
+        Raises:
+            DecisionError: It is no decision of this orchestrator.
+        """
+        if isinstance(value, str):
+            value = read_json(value)
+        if not isinstance(value, dict):
+            raise DecisionError(
+                [f"a decision is an object with `tasks` or `finish`, not {_kind(value)}"]
+            )
+        decision = _without_nulls(value)
+        if not self._contract.is_valid(decision):
+            raise DecisionError(self._explain(decision))
+        if "finish" in decision:
+            decision["finish"] = self.orchestrator.output.with_defaults(decision["finish"])
+            problems = self.orchestrator.output.problems(decision["finish"])
+            if problems:
+                raise DecisionError([f"finish{_at(problem)}" for problem in problems])
+        return decision
+
+    def _explain(self, decision: dict[str, Any]) -> list[str]:
+        """Say what is wrong, worker by worker: the validator's own words on a union of forty
+        workers would name all forty."""
+        problems = []
+        unknown = sorted(set(decision) - {"assessment", "tasks", "finish"})
+        if unknown:
+            problems.append(
+                f"a decision has no key `{unknown[0]}`; its keys are `assessment` and one of "
+                "`tasks`, `finish`"
+            )
+        if "assessment" in decision and not isinstance(decision["assessment"], str):
+            problems.append("`assessment` must be a string")
+        has_tasks, has_finish = "tasks" in decision, "finish" in decision
+        if has_tasks and has_finish:
+            problems.append("a decision gives `tasks` or `finish`, never both")
+        elif has_finish:
+            finish = self.orchestrator.output.with_defaults(decision["finish"])
+            problems += [f"finish{_at(p)}" for p in self.orchestrator.output.problems(finish)]
+        elif not has_tasks:
+            problems.append("a decision gives either `tasks` or `finish`; this one gives neither")
+        else:
+            problems += self._explain_tasks(decision["tasks"])
+        # The schema is the authority: should the words above miss what it found, quote it.
+        return problems[:MAX_PROBLEMS] or self._contract.problems(decision)
+
+    def _explain_tasks(self, tasks: Any) -> list[str]:
+        if not isinstance(tasks, list):
+            return [f"`tasks` must be a list, not {_kind(tasks)}"]
+        if not tasks:
+            return ["`tasks` is empty: give at least one task, or `finish`"]
+        limit = self.orchestrator.policy.max_per_round
+        if len(tasks) > limit:
+            return [f"{len(tasks)} tasks in one decision; the policy allows {limit} a round"]
+        problems: list[str] = []
+        for index, task in enumerate(tasks):
+            where = f"tasks[{index}]"
+            if not isinstance(task, dict):
+                problems.append(f"{where} must be an object, not {_kind(task)}")
+                continue
+            label = task.get("id") if isinstance(task.get("id"), str) else None
+            if label:
+                where = f"task `{_clip(label)}`"
+            for key in ("id", "worker", "input"):
+                if key not in task:
+                    problems.append(f"{where} has no `{key}`")
+            extra = sorted(set(task) - {"id", "worker", "input"})
+            if extra:
+                problems.append(f"{where} has an unknown key `{_clip(extra[0])}`")
+            if "id" in task and not _is_id(task["id"]):
+                problems.append(
+                    f"{where}: an id is 1 to 64 letters, digits, `_`, `-` or `.`, such as `a1`"
+                )
+            name = task.get("worker")
+            if name is None:
+                continue
+            if not isinstance(name, str) or name not in self.workers:
+                close = difflib.get_close_matches(str(name), self.workers, 1)
+                hint = f"; did you mean `{close[0]}`?" if close else ""
+                known = ", ".join(self.workers)
+                problems.append(
+                    f"{where}: unknown worker `{_clip(str(name))}`{hint} (workers: {known})"
+                )
+                continue
+            if "input" in task:
+                if not isinstance(task["input"], dict):
+                    problems.append(
+                        f"{where}: `input` must be an object, not {_kind(task['input'])}"
+                    )
+                    continue
+                found = self.tolerant_input(name).problems(task["input"])
+                problems += [f"{where} ({name}): input{_at(p)}" for p in found]
+            if len(problems) >= MAX_PROBLEMS:
+                break
+        return problems
+
+
+def contract_schema(
+    orchestrator: Orchestrator, workers: Mapping[str, Worker | Orchestrator]
+) -> dict[str, Any]:
+    """The contract schema of an orchestrator's decisions (JSON Schema 2020-12).
+
+    Workers are told apart by `if worker == ... then ...`, so that a validator goes straight to
+    the one branch that applies instead of trying all of them.
+    """
+    defs: dict[str, Any] = {}
+    branches = []
+    for name, worker in workers.items():
+        defs[f"input.{name}"] = _embedded(tolerant(worker.inputs.schema), f"input.{name}")
+        branches.append(
+            {
+                "if": {"properties": {"worker": {"const": name}}},
+                "then": {
+                    "properties": {"input": {"$ref": f"#/$defs/input.{name}"}}
+                },
+            }
+        )
+    defs["output"] = _embedded(orchestrator.output.schema, "output")
+    task = {
+        "type": "object",
+        "properties": {
+            "worker": {"enum": list(workers)},
+            "id": {"type": "string", "pattern": r"^[A-Za-z0-9_.\-]{1,64}$"},
+            "input": {"type": "object"},
+        },
+        "required": ["worker", "id", "input"],
+        "additionalProperties": False,
+        "allOf": branches,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "assessment": {"type": "string"},
+            "tasks": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": orchestrator.policy.max_per_round,
+                "items": {"$ref": "#/$defs/task"},
+            },
+            "finish": {"$ref": "#/$defs/output"},
+        },
+        "additionalProperties": False,
+        "oneOf": [{"required": ["tasks"]}, {"required": ["finish"]}],
+        "$defs": {"task": task, **defs},
+    }
+
+
+def _embedded(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A self-contained schema as a resource of its own, so that its `#/$defs/...` stay its own."""
+    inner = {key: value for key, value in schema.items() if key not in ("$schema", "$id")}
+    return {"$id": f"orch:{name}", **inner}
+
+
+def read_json(text: str) -> Any:
+    """Read JSON from a model's answer; a Markdown fence around it is taken off.
+
+    Raises:
+        DecisionError: It is not JSON; the message says where it breaks.
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise DecisionError(["the answer is empty"])
+    if len(stripped) > MAX_DECISION_BYTES:
+        raise DecisionError([f"the answer is longer than {MAX_DECISION_BYTES} bytes"])
+    if stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6:
+        stripped = stripped[3:-3].strip()
+        first, _, rest = stripped.partition("\n")
+        if first.strip().lower() in ("json", ""):
+            stripped = rest
+    try:
+        return msgspec.json.decode(stripped)
+    except msgspec.DecodeError as error:
+        raise DecisionError([f"the answer is not JSON: {error}"]) from None
+    except RecursionError:
+        raise DecisionError(["the answer is nested too deeply"]) from None
+    except UnicodeEncodeError:
+        raise DecisionError(["the answer holds half of a surrogate pair"]) from None
+
+
+def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
+    """The wire schema asks for every key and null where absent; the contract knows no null."""
+    return {
+        key: item
+        for key, item in value.items()
+        if not (item is None and key in ("assessment", "tasks", "finish"))
+    }
+
+
+def _at(problem: str) -> str:
+    """Join a problem (`/a/b: words`, or plain words) to the name of what it is about."""
+    return problem if problem.startswith("/") else f": {problem}"
+
+
+def _is_id(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= 64
+        and all(c.isascii() and (c.isalnum() or c in "_-.") for c in value)
+    )
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list):
+        return "a list"
+    return "an object"

@@ -1,0 +1,177 @@
+"""The ports of the runtime: what a model and a worker must offer to be driven.
+
+The machine knows only requests (values); the driver hands them to an implementation of these
+protocols, found in `engine.models` and `engine.workers`, and turns what comes back into events.
+An implementation raises `engine.errors.Failure` with a mode; any other exception is caught by
+the driver in one place and recorded as `crashed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from engine.events import ModelInfo, Usage
+from engine.sema.model import Model, Worker
+
+__all__ = [
+    "ChatModel",
+    "Message",
+    "ModelReply",
+    "ModelRequest",
+    "PolicyState",
+    "WorkerPort",
+    "WorkerReply",
+    "WorkerRequest",
+]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a chat. `cache` marks the end of a prefix worth caching."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+    cache: bool = False
+
+
+class PolicyState(msgspec.Struct, frozen=True):
+    """What a `python/` model sees instead of a prompt.
+
+    Attributes:
+        kind: `orchestrator` (return a decision), `worker` (return its output) or `verifier`
+            (return a verdict).
+        name: Of the orchestrator, worker or verifier.
+        goal: The goal, rendered; for workers an empty string.
+        input: The inputs of the orchestrator, worker or verifier.
+        round: The current round, from 1 (orchestrators only).
+        workers: By name: `{"input": JSON Schema, "output": JSON Schema, "fails": [...],
+            "doc": str | None, "left": int | None}`.
+        rounds: What happened: one entry for each round that is over,
+            `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
+        tasks: By id: `{"worker", "input", "status", "output" | "failure": {"mode", "message"},
+            "round"}`; status is `done` or `failed`.
+        outputs: By worker: the outputs of its tasks that are done, in order of dispatch.
+        feedback: What verifiers and the engine said since the last decision.
+        left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
+            (None where unbounded).
+        output_schema: JSON Schema of what is to be returned in the end.
+    """
+
+    kind: Literal["orchestrator", "worker", "verifier"]
+    name: str
+    goal: str
+    input: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    round: int = 0
+    workers: Mapping[str, Any] = {}
+    rounds: list[dict[str, Any]] = []
+    tasks: Mapping[str, Any] = {}
+    outputs: Mapping[str, list[Any]] = {}
+    feedback: list[str] = []
+    left: Mapping[str, int | None] = {}
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """One call of a model.
+
+    Attributes:
+        key: The call's structural path, for logs and for scripted models.
+        role: `decision`, `worker` or `verifier`; `name` is whose call it is.
+        model: The declared model; `info` what the run resolved about it.
+        messages: The whole prompt.
+        schema: JSON Schema of the answer (the wire schema where the model takes one natively).
+        structured: Hand the schema to the provider (else it is in the prompt already).
+        state: Builds the structured state, for `python/` models only.
+        attempt: From 1, counting repairs, retries and fallbacks.
+        index: How many calls of this model were started earlier in this run, those lost in a
+            crash not counted, so that a resumed run goes on where it was; None if nobody counts.
+        caller_index: The same, of the calls with this role and name only.
+        stream: Ask for the answer in pieces; the whole text comes back all the same.
+    """
+
+    key: str
+    role: Literal["decision", "worker", "verifier"]
+    name: str
+    model: Model
+    info: ModelInfo
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any] | None
+    structured: bool
+    max_tokens: int
+    timeout_ms: int
+    state: Callable[[], PolicyState]
+    attempt: int = 1
+    index: int | None = None
+    caller_index: int | None = None
+    stream: bool = False
+
+
+class ModelReply(msgspec.Struct, frozen=True):
+    """What came back: the text (or the value a policy returned), and what it used.
+
+    `usage` is None where the provider did not say.
+    """
+
+    value: Any
+    usage: Usage | None = None
+
+
+class ChatModel(Protocol):
+    """A model of one scheme (`scripted`, `python`, a LiteLLM provider, ...)."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer one request.
+
+        Raises:
+            Failure: With a mode of `engine.errors.MODEL_MODES`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds; a scripted model reports a leftover here by raising Failure."""
+        ...
+
+
+class WorkerRequest(msgspec.Struct, frozen=True):
+    """One attempt of a task.
+
+    Attributes:
+        key: The task's structural path, and `task_key` the idempotency key, the same for every
+            attempt of the task.
+        input: The input, validated, with defaults filled in and references resolved.
+        base_dir: The folder of the file that declares the worker.
+        timeout_ms: The driver enforces it by cancelling; a process group is killed then.
+        secret: Reads a declared secret's value by name.
+        scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
+    """
+
+    key: str
+    task_key: str
+    worker: Worker
+    input: Mapping[str, Any]
+    base_dir: str
+    scope: Mapping[str, Any]
+    timeout_ms: int | None = None
+    attempt: int = 1
+
+
+class WorkerReply(msgspec.Struct, frozen=True):
+    """The output of one attempt; not yet checked against the contract."""
+
+    value: Any
+    usage: Usage | None = None
+
+
+class WorkerPort(Protocol):
+    """How workers (and verifiers) of one kind are carried out."""
+
+    async def call(self, request: WorkerRequest) -> WorkerReply:
+        """Do the work.
+
+        Raises:
+            Failure: With a declared or built-in mode.
+            asyncio.CancelledError: After cleaning up, when cancelled.
+        """
+        ...

@@ -1,0 +1,458 @@
+"""The state of a run: what the machine knows, and nothing a person sees is read from elsewhere.
+
+A `RunState` is a fold of the run's events. It is owned by whoever steps it: `machine.step`
+changes it in place and hands it back, because a copy per event would make a run quadratic. To
+get the state at an earlier point, fold the events up to there.
+
+A run is a tree of loops. A `Loop` is one orchestrator at work; a task whose worker is an
+orchestrator has a loop of its own under it. A `Task` is one unit of work of one worker, a
+`Check` one verifier's look at something, and a `Call` is the series of attempts that carries
+out a decision, a task or a check.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.errors import Failure
+from engine.events import ModelInfo, RunStatus
+from engine.runtime.budget import Ledger, Reservation
+from engine.runtime.commands import Command, SetTimer, StartCall
+from engine.runtime.ports import Message
+from engine.runtime.references import Reference
+from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker
+
+if TYPE_CHECKING:
+    from engine.runtime.decision import DecisionContract
+
+__all__ = ["Block", "Call", "Check", "HookRun", "Loop", "Round", "RunState", "Task", "Todo"]
+
+TaskStatus = Literal["blocked", "checking", "queued", "running", "verifying", "done", "failed"]
+LoopPhase = Literal["deciding", "working", "verifying", "finishing", "over"]
+
+
+class Todo(Enum):
+    """What is to be done next inside the machine; the agenda holds these with their subject.
+
+    The agenda keeps the machine's rooms apart: a room says that something has happened, and
+    `machine.py` alone knows which room goes on from there.
+    """
+
+    BEGIN_ROUND = "begin round"
+    CALL_ENDED = "call ended"
+    TASK_READY = "task ready"
+    TASK_ENDED = "task ended"
+    HOOK_ENDED = "hook ended"
+    ROUND_WORKED = "round worked"
+    LOOP_ENDED = "loop ended"
+
+
+class Block:
+    """One message of an orchestrator's prompt, rendered when somebody needs its text.
+
+    What it is rendered from never changes afterwards, so it gives the same bytes whenever it
+    is rendered; a planner that takes no prompt costs no rendering.
+    """
+
+    __slots__ = ("_render", "_text", "role")
+
+    def __init__(
+        self, role: Literal["system", "user", "assistant"], render: str | Callable[[], str]
+    ) -> None:
+        self.role = role
+        self._text: str | None = render if isinstance(render, str) else None
+        self._render = None if isinstance(render, str) else render
+
+    @property
+    def text(self) -> str:
+        """The block's text."""
+        if self._text is None:
+            assert self._render is not None
+            self._text = self._render()
+            self._render = None
+        return self._text
+
+    def message(self) -> Message:
+        """The block as a message of a chat."""
+        return Message(self.role, self.text)
+
+
+class Call:
+    """The attempts that carry out one decision, task or check.
+
+    Attributes:
+        key: The structural path, stable over attempts.
+        subject: Whose call it is.
+        chain: Names of the models to try, the first and its fallbacks; empty for a worker.
+        extra: Messages added by repairs and revisions.
+        command: The open command, until it is answered.
+        value: The accepted value, once it has one.
+        failure: How it failed, once it has.
+    """
+
+    __slots__ = (
+        "attempt",
+        "chain",
+        "chain_index",
+        "command",
+        "extra",
+        "failure",
+        "key",
+        "ledger",
+        "loop",
+        "ms",
+        "raw",
+        "repairs",
+        "reservation",
+        "retries",
+        "started_at",
+        "subject",
+        "value",
+    )
+
+    def __init__(self, key: str, loop: Loop, subject: Loop | Task | Check) -> None:
+        self.key = key
+        self.loop = loop
+        self.subject = subject
+        self.ledger: Ledger = loop.ledger
+        self.chain: tuple[str, ...] = ()
+        self.chain_index = 0
+        self.attempt = 0
+        self.retries = 0
+        self.repairs = 0
+        self.extra: list[Message] = []
+        self.command: StartCall | None = None
+        self.reservation: Reservation | None = None
+        self.started_at: int | None = None
+        self.ms = 0
+        self.raw: Any = None
+        self.value: Any = None
+        self.failure: Failure | None = None
+
+
+class Task:
+    """One unit of work for one worker.
+
+    Attributes:
+        input: As the decision gave it, references included.
+        resolved: With references replaced and defaults filled in, once the task is ready.
+        waits: How many tasks of the same round it still waits for.
+        feeds: The tasks of the same round that wait for it.
+        after: Workers of which one task must have succeeded first (`limit W { after }`).
+    """
+
+    __slots__ = (
+        "after",
+        "attempts",
+        "call",
+        "child",
+        "ended_at",
+        "failure",
+        "feeds",
+        "id",
+        "input",
+        "key",
+        "ledger",
+        "loop",
+        "output",
+        "partial",
+        "references",
+        "resolved",
+        "round",
+        "special",
+        "started_at",
+        "status",
+        "waits",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        worker: Worker | Orchestrator,
+        loop: Loop,
+        input: dict[str, Any],
+        key: str,
+        special: bool,
+        references: list[Reference],
+    ) -> None:
+        self.id = id
+        self.worker = worker
+        self.loop = loop
+        self.round = loop.round
+        self.input = input
+        self.key = key
+        self.special = special
+        self.references = references
+        self.resolved: dict[str, Any] = input
+        self.status: TaskStatus = "blocked"
+        self.waits = 0
+        self.feeds: list[Task] = []
+        self.after: tuple[str, ...] = ()
+        self.output: Any = None
+        self.partial: Any = None
+        self.failure: Failure | None = None
+        self.call: Call | None = None
+        self.child: Loop | None = None
+        self.ledger: Ledger = loop.ledger
+        self.attempts = 0
+        self.started_at: int | None = None
+        self.ended_at: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, one way or the other."""
+        return self.status in ("done", "failed")
+
+
+class HookRun:
+    """One run of a hook: its verifiers' checks, and what they were asked about.
+
+    Attributes:
+        offers: What the hook offers, by name; values are computed when a verifier binds them.
+        failed: `(verifier, feedback)` of the checks that did not pass.
+    """
+
+    __slots__ = ("failed", "hook", "key", "loop", "offers", "task", "waits")
+
+    def __init__(
+        self,
+        hook: Hook,
+        loop: Loop,
+        key: str,
+        offers: Mapping[str, Callable[[], Any]],
+        task: Task | None,
+    ) -> None:
+        self.hook = hook
+        self.loop = loop
+        self.key = key
+        self.offers = offers
+        self.task = task
+        self.waits = 0
+        self.failed: list[tuple[str, str]] = []
+
+
+class Check:
+    """One verifier's look at what a hook offers; `bound` is the verifier's input."""
+
+    __slots__ = ("bound", "call", "hook_run", "verifier")
+
+    def __init__(self, verifier: Verifier, hook_run: HookRun, bound: dict[str, Any]) -> None:
+        self.verifier = verifier
+        self.hook_run = hook_run
+        self.bound = bound
+        self.call: Call | None = None
+
+
+class Round:
+    """What happened in one round.
+
+    Attributes:
+        decision: The accepted decision, or None where the round failed.
+        tasks: Its tasks, in the order of the decision.
+        feedback: What verifiers and the engine said in it.
+        verdicts: `(hook point, verifier, ok, feedback)` in order.
+    """
+
+    __slots__ = ("attempts", "decision", "feedback", "number", "open_tasks", "tasks", "verdicts")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.attempts = 0
+        self.decision: dict[str, Any] | None = None
+        self.tasks: list[Task] = []
+        self.open_tasks = 0
+        self.feedback: list[str] = []
+        self.verdicts: list[tuple[str, str, bool, str]] = []
+
+
+class Loop:
+    """One orchestrator at work.
+
+    Attributes:
+        path: Prefix of the keys of its calls; "" for the root.
+        task: The parent's task it carries out, or None for the root.
+        blocks: Its prompt: append-only.
+        taken: Task ids that cannot be given again.
+        best: The last result that kept the output contract but was not let through.
+        seen: Hashes of the outputs seen so far, to tell new information from old.
+    """
+
+    __slots__ = (
+        "after_round_left",
+        "best",
+        "blocks",
+        "bound",
+        "depth",
+        "dispatches",
+        "escalated",
+        "feedback",
+        "goal",
+        "input",
+        "instructions",
+        "ledger",
+        "orchestrator",
+        "output",
+        "outputs",
+        "path",
+        "phase",
+        "pending_hooks",
+        "decisions",
+        "queue",
+        "reason",
+        "replans",
+        "result",
+        "revisions",
+        "rounds",
+        "running",
+        "seen",
+        "settled_input",
+        "stalled",
+        "status",
+        "taken",
+        "task",
+        "tasks",
+        "worker_dispatches",
+        "worker_ledgers",
+    )
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        decisions: DecisionContract,
+        input: dict[str, Any],
+        ledger: Ledger,
+        task: Task | None = None,
+    ) -> None:
+        self.orchestrator = orchestrator
+        self.decisions = decisions
+        self.input = input
+        self.ledger = ledger
+        self.task = task
+        self.path = "" if task is None else f"{task.key} / "
+        self.depth = 1 if task is None else task.loop.depth + 1
+        self.goal = ""
+        self.instructions = ""
+        self.phase: LoopPhase = "deciding"
+        self.status: RunStatus = "running"
+        self.reason = ""
+        self.bound: str | None = None
+        self.escalated = False
+        self.output: Any = None
+        self.best: Any = None
+        self.result: Any = None
+        self.rounds: list[Round] = []
+        self.tasks: dict[str, Task] = {}
+        self.taken: set[str] = set()
+        self.outputs: dict[str, list[Any]] = {}
+        self.blocks: list[Block] = []
+        # (number of blocks, prompt tokens the provider counted for them, the model's name)
+        self.settled_input: tuple[int, int, str] | None = None
+        self.feedback: list[str] = []
+        self.queue: deque[Task] = deque()
+        self.running = 0
+        self.dispatches = 0
+        self.worker_dispatches: dict[str, int] = {}
+        self.worker_ledgers: dict[str, Ledger] = {}
+        self.revisions: dict[str, int] = {}
+        self.pending_hooks: list[Hook] = []
+        self.after_round_left = 0
+        self.seen: set[int] = set()
+        self.stalled = 0
+        self.replans = 0
+
+    @property
+    def round(self) -> int:
+        """The number of the current round, from 1; 0 before the first."""
+        return len(self.rounds)
+
+    @property
+    def current(self) -> Round:
+        """The current round."""
+        return self.rounds[-1]
+
+    @property
+    def over(self) -> bool:
+        """Whether this orchestrator has ended."""
+        return self.phase == "over"
+
+    def lineage(self) -> Iterator[Loop]:
+        """This loop and those above it, up to the root."""
+        at: Loop | None = self
+        while at is not None:
+            yield at
+            at = at.task.loop if at.task is not None else None
+
+
+class RunState:
+    """The state of one run. See the module's text on who owns it."""
+
+    __slots__ = (
+        "agenda",
+        "bound",
+        "calls",
+        "commands",
+        "ended",
+        "input",
+        "lost",
+        "model_calls",
+        "models",
+        "now",
+        "program",
+        "program_hash",
+        "reason",
+        "root",
+        "run",
+        "starts",
+        "starved",
+        "status",
+        "timers",
+        "wall_ms",
+    )
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.program_hash = ""
+        self.run = ""
+        self.status: RunStatus = "running"
+        self.reason = ""
+        self.bound: str | None = None
+        self.ended = False
+        self.input: dict[str, Any] = {}
+        self.models: dict[str, ModelInfo] = {}
+        self.root: Loop | None = None
+        self.now = 0
+        self.wall_ms = 0
+        self.calls: dict[str, Call] = {}
+        self.timers: dict[str, SetTimer] = {}
+        self.starved: deque[Call] = deque()
+        self.model_calls: dict[str, int] = {}
+        self.starts = 0
+        self.lost = 0
+        self.agenda: deque[tuple[Todo, Any]] = deque()
+        self.commands: list[Command] = []
+
+    @property
+    def loop(self) -> Loop:
+        """The root loop.
+
+        Raises:
+            AssertionError: Before `RunStarted`.
+        """
+        assert self.root is not None, "the run has not started"
+        return self.root
+
+    def todo(self, what: Todo, subject: Any) -> None:
+        """Put something on the agenda."""
+        self.agenda.append((what, subject))
+
+    def open_commands(self) -> list[Command]:
+        """What a driver that takes the run over must do again: unanswered calls and timers."""
+        if self.ended:
+            return []
+        commands: list[Command] = [c.command for c in self.calls.values() if c.command is not None]
+        commands.extend(self.timers.values())
+        return commands

@@ -1,0 +1,148 @@
+"""The state of a loop as plain data: for `python/` policies, verifiers and reports.
+
+Everything here is built on demand from the state and holds no secrets and no orchestrator's
+reasoning (`assessment`) where a verifier looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.runtime.ports import PolicyState
+from engine.runtime.state import Loop, Round, RunState, Task
+
+__all__ = ["hook_offers", "left", "plan_of", "policy_state", "task_record"]
+
+
+def task_record(task: Task) -> dict[str, Any]:
+    """A task as data: worker, input, status and output or failure."""
+    record: dict[str, Any] = {
+        "worker": task.worker.name,
+        "input": task.resolved,
+        "round": task.round,
+        "status": task.status,
+    }
+    if task.failure is not None:
+        record["failure"] = {"mode": task.failure.mode, "message": task.failure.message}
+        if task.partial is not None:
+            record["partial"] = task.partial
+    elif task.status == "done":
+        record["output"] = task.output
+    return record
+
+
+def left(state: RunState, loop: Loop) -> dict[str, int | None]:
+    """What is left of each limit; None where unbounded."""
+    policy = loop.orchestrator.policy
+    time_ms = policy.budget.time_ms
+    return {
+        "rounds": policy.max_rounds - loop.round + 1,
+        "dispatches": (
+            None if policy.max_dispatches is None else policy.max_dispatches - loop.dispatches
+        ),
+        "cost_usd": loop.ledger.left_usd(),
+        "tokens": loop.ledger.left_tokens(),
+        "time_ms": None if time_ms is None else max(0, time_ms - state.now),
+    }
+
+
+def policy_state(state: RunState, loop: Loop) -> PolicyState:
+    """What a `python/` planner sees."""
+    workers = {}
+    for name, worker in loop.decisions.workers.items():
+        limit = loop.orchestrator.limits.get(name)
+        cap = limit.max_dispatches if limit is not None else None
+        workers[name] = {
+            "input": worker.inputs.schema,
+            "output": worker.output.schema,
+            "fails": list(worker.fails),
+            "doc": worker.doc,
+            "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
+        }
+    return PolicyState(
+        kind="orchestrator",
+        name=loop.orchestrator.name,
+        goal=loop.goal,
+        input=loop.input,
+        output_schema=loop.orchestrator.output.schema,
+        round=loop.round,
+        workers=workers,
+        rounds=[
+            {
+                "round": r.number,
+                "decision": r.decision,
+                "tasks": [t.id for t in r.tasks],
+                "feedback": list(r.feedback),
+            }
+            for r in loop.rounds[:-1]
+        ],
+        tasks={task.id: task_record(task) for task in loop.tasks.values()},
+        outputs={name: list(values) for name, values in loop.outputs.items()},
+        feedback=list(loop.feedback),
+        left=left(state, loop),
+    )
+
+
+def plan_of(decision: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A decision without the orchestrator's own reasoning."""
+    if decision is None:
+        return {}
+    return {key: value for key, value in decision.items() if key != "assessment"}
+
+
+def _round_view(r: Round) -> dict[str, Any]:
+    return {
+        "round": r.number,
+        "plan": plan_of(r.decision),
+        "tasks": {task.id: task_record(task) for task in r.tasks},
+    }
+
+
+def _log(loop: Loop) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": task.key,
+            "task": task.id,
+            "worker": task.worker.name,
+            "attempts": task.attempts,
+            **{k: v for k, v in task_record(task).items() if k in ("status", "failure", "output")},
+        }
+        for task in loop.tasks.values()
+        if task.attempts
+    ]
+
+
+def hook_offers(
+    loop: Loop, task: Task | None = None, result: Any = None, has_result: bool = False
+) -> dict[str, Callable[[], Any]]:
+    """What a hook offers to its verifiers, by name; computed only when a verifier binds it.
+
+    For dispatch hooks the worker's own inputs come first in the map and are then covered by the
+    hook's own names; `input` always reaches them.
+    """
+    offers: dict[str, Callable[[], Any]] = {}
+    if task is not None:
+        resolved = task.resolved
+        for name, value in resolved.items():
+            offers[name] = lambda value=value: value  # type: ignore[misc]
+        offers["input"] = lambda: resolved
+        offers["task"] = lambda: {
+            "id": task.id,
+            "worker": task.worker.name,
+            "key": task.key,
+            "round": task.round,
+        }
+        if task.status == "verifying":
+            offers["output"] = lambda: task.output
+    offers["goal"] = lambda: loop.goal
+    offers["plan"] = lambda: plan_of(loop.current.decision)
+    offers["rounds"] = lambda: [_round_view(r) for r in loop.rounds]
+    offers["outputs"] = lambda: {
+        name: values[-1] for name, values in loop.outputs.items() if values
+    }
+    offers["tasks"] = lambda: {t.id: task_record(t) for t in loop.tasks.values()}
+    offers["log"] = lambda: _log(loop)
+    if has_result:
+        offers["result"] = lambda: result
+    return offers

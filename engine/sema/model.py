@@ -1,0 +1,299 @@
+"""The checked program: what a `.orch` file means, resolved and folded.
+
+A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a
+thing has in the entry file (`search`, or `common.fast` for an import with an alias); params are
+folded to the values the caller gave; settings have been checked against the table in
+`engine.sema.settings`, so nothing here needs to be checked again.
+
+Units: durations are int milliseconds (`*_ms`), money is int micro-dollars (`*_usd`), sizes are
+int bytes (`*_bytes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from engine.sema.contract import Contract
+from engine.sema.templates import Expression, Template
+from engine.source import Span
+
+__all__ = [
+    "Assertion",
+    "Budget",
+    "Context",
+    "Effect",
+    "Hook",
+    "HookPoint",
+    "Model",
+    "OnFail",
+    "Orchestrator",
+    "Param",
+    "Policy",
+    "Price",
+    "Program",
+    "Retry",
+    "Server",
+    "Stall",
+    "Test",
+    "Verifier",
+    "Worker",
+    "WorkerLimit",
+]
+
+Effect = Literal["pure", "read", "write", "once"]
+HookPoint = Literal["before_dispatch", "after_dispatch", "after_round", "before_finish"]
+OnFail = Literal["revise", "abort", "escalate", "warn"]
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """How often a failed call is made again: at most `max` more times, for the modes in `on`.
+
+    An empty `on` means every failure that says it is retryable, and `timeout`.
+    The wait before retry n (from 1) is `min(backoff_ms * 2**(n-1), 60000)`, or what the other
+    side asked for if that is longer.
+    """
+
+    max: int
+    on: tuple[str, ...] = ()
+    backoff_ms: int = 500
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Micro-dollars for a million tokens, of the prompt and of the answer."""
+
+    input_usd: int
+    output_usd: int
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What may be spent at most; None is no bound of its own."""
+
+    cost_usd: int | None = None
+    tokens: int | None = None
+    time_ms: int | None = None
+
+
+class Model(msgspec.Struct, frozen=True):
+    """`model NAME { ... }`.
+
+    Attributes:
+        id: A LiteLLM id (`openai/gpt-5-mini`), or `scripted/FILE.json`, `recorded/DIR`,
+            `python/module:function`, `local/FILE.gguf`.
+        base_dir: The folder of the file that declares it; relative ids are looked up there.
+        structured: `auto`, `native` or `prompt`.
+        context: The context window in tokens, where the file says it.
+        options: Further settings handed to the model's API as they are, such as
+            `temperature`, `top_p`, `seed`, `api_base`.
+    """
+
+    name: str
+    id: str
+    base_dir: str
+    span: Span
+    doc: str | None = None
+    fallback: tuple[str, ...] = ()
+    retry: Retry | None = None
+    timeout_ms: int = 120_000
+    max_tokens: int = 4_096
+    max_concurrent: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    price: Price | None = None
+    structured: Literal["auto", "native", "prompt"] = "auto"
+    context: int | None = None
+    options: Mapping[str, Any] = {}
+
+
+class Server(msgspec.Struct, frozen=True):
+    """`server NAME via mcp { ... }`; `settings` holds its checked settings."""
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    base_dir: str
+    span: Span
+    doc: str | None = None
+
+
+class Assertion(msgspec.Struct, frozen=True):
+    """`assert test else message`."""
+
+    test: Expression
+    message: Template | Expression | None
+    span: Span
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A contract and how it is carried out.
+
+    Attributes:
+        inputs: The contract of the input object, one property an input.
+        output: The contract of what it gives back.
+        fails: The failure modes it declares.
+        trust: `untrusted` marks its output as coming from outside.
+        settings: The settings of its kind (see `engine.sema.settings`): constants as plain
+            values, templates as `Template`, computed values as `Expression`; a reference to
+            a model or server as its name.
+        repair_max: How often an output that breaks the contract is asked for again.
+        used_inputs: Names of the inputs, in order.
+    """
+
+    name: str
+    kind: str
+    inputs: Contract
+    output: Contract
+    fails: tuple[str, ...]
+    effect: Effect
+    trust: Literal["trusted", "untrusted"]
+    settings: Mapping[str, Any]
+    base_dir: str
+    span: Span
+    doc: str | None = None
+    timeout_ms: int | None = None
+    retry: Retry | None = None
+    repair_max: int = 0
+    fallback: tuple[str, ...] = ()
+
+
+class Verifier(msgspec.Struct, frozen=True):
+    """A check; its output is always a verdict `{ok, feedback, score?}`.
+
+    `pass_when` is None for the default, `ok`. `assertions` are for kind `rules`.
+    """
+
+    name: str
+    kind: str
+    inputs: Contract
+    settings: Mapping[str, Any]
+    base_dir: str
+    span: Span
+    doc: str | None = None
+    assertions: tuple[Assertion, ...] = ()
+    pass_when: Expression | None = None
+    skip_when: Expression | None = None
+    timeout_ms: int | None = None
+    on_timeout: Literal["abort", "escalate"] = "abort"
+    retry: Retry | None = None
+    repair_max: int = 0
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """`stall { after = 2 action = replan max_replans = 1 }`."""
+
+    after: int
+    action: Literal["replan", "escalate", "abort"]
+    max_replans: int = 1
+
+
+class Context(msgspec.Struct, frozen=True):
+    """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
+
+    keep_last: int = 3
+    preview_bytes: int = 2048
+    compact_at: float = 0.6
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The limits of the loop. `repair_max` bounds how often one bad decision is asked again."""
+
+    max_rounds: int
+    max_per_round: int = 8
+    max_parallel: int = 8
+    max_dispatches: int | None = None
+    max_depth: int | None = None
+    repair_max: int = 2
+    budget: Budget = Budget()
+    stall: Stall | None = None
+    context: Context = Context()
+
+
+class WorkerLimit(msgspec.Struct, frozen=True):
+    """`limit W { max_dispatches = 3 after = [researcher] budget { ... } }`."""
+
+    max_dispatches: int | None = None
+    after: tuple[str, ...] = ()
+    budget: Budget = Budget()
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """One entry of a `verify` block. `worker` is set for the dispatch hooks only."""
+
+    point: HookPoint
+    worker: str | None
+    verifiers: tuple[str, ...]
+    on_fail: OnFail
+    span: Span
+    max_revisions: int = 0
+    then: OnFail = "abort"
+    every: int = 1
+
+
+class Orchestrator(msgspec.Struct, frozen=True):
+    """The loop: goal, model, workers, policy, limits, verify hooks.
+
+    `workers` may hold names of workers and of other orchestrators.
+    `on_escalate` is the expression of `on_escalate { output = ... }`, or None.
+    """
+
+    name: str
+    inputs: Contract
+    output: Contract
+    fails: tuple[str, ...]
+    model: str
+    goal: Template
+    workers: tuple[str, ...]
+    policy: Policy
+    span: Span
+    base_dir: str
+    doc: str | None = None
+    instructions: Template | None = None
+    limits: Mapping[str, WorkerLimit] = {}
+    hooks: tuple[Hook, ...] = ()
+    on_escalate: Expression | None = None
+
+
+class Param(msgspec.Struct, frozen=True):
+    """`param NAME: type = default`; `value` is what this program was folded with."""
+
+    name: str
+    contract: Contract
+    value: Any
+    span: Span
+    doc: str | None = None
+
+
+class Test(msgspec.Struct, frozen=True):
+    """`test "title" for name { ... }`, resolved as far as names go; see issue of `orch test`."""
+
+    title: str
+    target: str
+    body: Any
+    span: Span
+
+
+class Program(msgspec.Struct, frozen=True):
+    """Everything one run needs to know, by name.
+
+    Attributes:
+        path: The entry file, as the user named it.
+        files: Every file the program was read from (`.orch`, templates, JSON Schemas), by its
+            path relative to the entry file's folder, with its text. A run keeps them.
+        scope_globals: What every template sees besides its inputs: `param`.
+        entry: The one orchestrator no other uses, or None where that is ambiguous.
+    """
+
+    path: str
+    base_dir: str
+    files: Mapping[str, str]
+    params: Mapping[str, Param]
+    secrets: tuple[str, ...]
+    models: Mapping[str, Model]
+    servers: Mapping[str, Server]
+    workers: Mapping[str, Worker]
+    verifiers: Mapping[str, Verifier]
+    orchestrators: Mapping[str, Orchestrator]
+    tests: tuple[Test, ...]
+    entry: str | None
