@@ -1,0 +1,246 @@
+"""Expressions of a `.orch` file: carried out by Jinja2, compiled from our own syntax tree.
+
+The tree is turned into Jinja2's nodes, not into text, so nothing is ever quoted or parsed twice
+and a position is never lost. Compiling waits for the first evaluation: a file is linted without
+compiling anything. `constant` reads literals without Jinja2 at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+
+from engine.errors import OrchError
+from engine.sema.environment import EvaluationError, explain, shared_environment
+from engine.source import Span
+from engine.syntax import ast
+
+__all__ = ["Expression", "NotConstantError", "constant", "free_names", "is_constant", "to_nodes"]
+
+_BINARY: dict[str, type[nodes.BinExpr]] = {
+    "or": nodes.Or,
+    "and": nodes.And,
+    "+": nodes.Add,
+    "-": nodes.Sub,
+    "*": nodes.Mul,
+    "/": nodes.Div,
+    "//": nodes.FloorDiv,
+    "%": nodes.Mod,
+    "**": nodes.Pow,
+}
+_COMPARISON = {
+    "==": "eq",
+    "!=": "ne",
+    "<": "lt",
+    "<=": "lteq",
+    ">": "gt",
+    ">=": "gteq",
+    "in": "in",
+    "not in": "notin",
+}
+#: The name the value is kept under while an expression runs; no `.orch` name looks like it.
+_RESULT = "_orch_value"
+
+
+class NotConstantError(OrchError):
+    """An expression that is no constant; `span` is the part that is not."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        super().__init__(f"`{span.text}` is not a constant")
+
+
+def constant(expr: ast.Expr) -> Any:
+    """The value of literals, lists, maps, quantities and signed numbers.
+
+    Raises:
+        NotConstantError: With the span of the first part that is computed.
+    """
+    match expr:
+        case ast.Number() | ast.Quantity() | ast.String() | ast.Boolean():
+            return expr.value
+        case ast.Null():
+            return None
+        case ast.ListExpr():
+            return [constant(item) for item in expr.items]
+        case ast.MapExpr():
+            return {entry.key.text: constant(entry.value) for entry in expr.entries}
+        case ast.Unary(operator="-" | "+", operand=ast.Number() | ast.Quantity() as operand):
+            return -operand.value if expr.operator == "-" else operand.value
+    raise NotConstantError(expr.span)
+
+
+def is_constant(expr: ast.Expr) -> bool:
+    """Whether `constant` can read it."""
+    try:
+        constant(expr)
+    except NotConstantError:
+        return False
+    return True
+
+
+def to_nodes(expr: ast.Expr) -> nodes.Expr:
+    """The same expression in Jinja2's nodes; `lineno` holds the line of the `.orch` file."""
+    node = _convert(expr)
+    node.lineno = 1
+    return node
+
+
+def _convert(expr: ast.Expr) -> nodes.Expr:
+    match expr:
+        case ast.Number() | ast.Quantity() | ast.String() | ast.Boolean():
+            return nodes.Const(expr.value)
+        case ast.Null():
+            return nodes.Const(None)
+        case ast.Variable():
+            return nodes.Name(expr.name, "load")
+        case ast.Attribute():
+            return nodes.Getattr(_convert(expr.object), expr.name, "load")
+        case ast.Index():
+            return nodes.Getitem(_convert(expr.object), _convert(expr.index), "load")
+        case ast.Call():
+            return nodes.Call(
+                _convert(expr.function), *_arguments(expr.args, expr.kwargs), None, None
+            )
+        case ast.FilterCall():
+            return nodes.Filter(
+                _convert(expr.operand),
+                expr.name.text,
+                *_arguments(expr.args, expr.kwargs),
+                None,
+                None,
+            )
+        case ast.TestCall():
+            test = nodes.Test(
+                _convert(expr.operand), expr.name.text, *_arguments(expr.args, ()), None, None
+            )
+            return nodes.Not(test) if expr.negated else test
+        case ast.Unary():
+            return _unary(expr)
+        case ast.Binary(operator="~"):
+            return nodes.Concat([_convert(expr.left), _convert(expr.right)])
+        case ast.Binary():
+            return _BINARY[expr.operator](_convert(expr.left), _convert(expr.right))
+        case ast.Comparison():
+            return nodes.Compare(
+                _convert(expr.first),
+                [nodes.Operand(_COMPARISON[op], _convert(right)) for op, right in expr.rest],
+            )
+        case ast.Conditional():
+            return nodes.CondExpr(
+                _convert(expr.test), _convert(expr.then), _convert(expr.otherwise)
+            )
+        case ast.ListExpr():
+            return nodes.List([_convert(item) for item in expr.items])
+        case ast.MapExpr():
+            return nodes.Dict(
+                [
+                    nodes.Pair(nodes.Const(entry.key.text), _convert(entry.value))
+                    for entry in expr.entries
+                ]
+            )
+
+
+def _arguments(
+    args: tuple[ast.Expr, ...], kwargs: tuple[tuple[ast.Name, ast.Expr], ...]
+) -> tuple[list[nodes.Expr], list[nodes.Keyword]]:
+    return (
+        [_convert(arg) for arg in args],
+        [nodes.Keyword(key.text, _convert(value)) for key, value in kwargs],
+    )
+
+
+def _unary(expr: ast.Unary) -> nodes.Expr:
+    operand = _convert(expr.operand)
+    if expr.operator == "not":
+        return nodes.Not(operand)
+    return nodes.Neg(operand) if expr.operator == "-" else nodes.Pos(operand)
+
+
+def free_names(expr: ast.Expr) -> frozenset[str]:
+    """Every name the expression reads."""
+    found: set[str] = set()
+    todo: list[Any] = [expr]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, tuple):
+            todo.extend(node)
+        elif isinstance(node, ast.Variable):
+            found.add(node.name)
+        elif isinstance(node, ast.Node) and not isinstance(node, ast.Name):
+            todo.extend(getattr(node, field) for field in node.__struct_fields__ if field != "span")
+    return frozenset(found)
+
+
+class Expression:
+    """One expression, ready to be evaluated any number of times.
+
+    Args:
+        expr: The syntax tree.
+        variables: Names every evaluation sees besides its scope, such as `param`.
+
+    Attributes:
+        text: The source as written.
+        span: Where it stands.
+        names: The names it reads.
+    """
+
+    def __init__(self, expr: ast.Expr, variables: Mapping[str, Any] | None = None) -> None:
+        self.expr = expr
+        self.span = expr.span
+        self.text = expr.span.text
+        self._variables = dict(variables or {})
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names it reads."""
+        return free_names(self.expr)
+
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        environment = shared_environment()
+        body = nodes.Assign(nodes.Name(_RESULT, "store"), to_nodes(self.expr), lineno=1)
+        tree = nodes.Template([body], lineno=1)
+        tree.set_environment(environment)
+        return jinja2.Template.from_code(
+            environment,
+            environment.compile(tree, filename=None),
+            environment.make_globals(self._variables),
+        )
+
+    def evaluate(self, scope: Mapping[str, Any]) -> Any:
+        """The value in a scope.
+
+        Raises:
+            EvaluationError: If a name or field is not there, or an operation is not possible.
+        """
+        try:
+            template = self._compiled
+            context = template.new_context(dict(scope))
+            for _ in template.root_render_func(context):
+                pass
+            value = context.vars[_RESULT]
+            if isinstance(value, jinja2.Undefined):
+                str(value)  # raises with the reason
+        # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
+        except Exception as error:
+            raise _in(self.text, explain(error)) from None
+        return list(value) if _is_lazy(value) else value
+
+
+def _is_lazy(value: Any) -> bool:
+    return hasattr(value, "__next__")
+
+
+def _in(text: str, error: EvaluationError) -> EvaluationError:
+    shown = " ".join(text.split())
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return EvaluationError(f"{error} (in `{shown}`)")

@@ -1,0 +1,150 @@
+"""Templates: prompts, goals and messages, compiled at first use, sandboxed and bounded.
+
+A `Template` is its text, the names every rendering sees (`param`, named templates) and a way to
+load what it includes. Compiled code is kept by text, so the same prompt under two runs compiles
+once. Whether a template is right is `engine.sema.template_check`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from types import CodeType
+from typing import Any
+
+import jinja2
+from jinja2 import meta
+
+from engine.sema.environment import (
+    MAX_TEXT,
+    EvaluationError,
+    OrchEnvironment,
+    explain,
+    shared_environment,
+)
+from engine.sema.expressions import Expression
+
+__all__ = ["EvaluationError", "Expression", "Template", "TemplateFunction"]
+
+
+@lru_cache(maxsize=1024)
+def _compile(text: str, name: str) -> CodeType:
+    return shared_environment().compile(text, name=name, filename=None)
+
+
+class Template:
+    """One template, ready to be rendered any number of times.
+
+    Args:
+        text: The source of the template.
+        variables: Names every rendering sees besides its scope, such as `param`.
+        load: The text of a template that is included or imported, by the name written there;
+            None if there is none. Without it nothing can be included.
+        name: What messages call it.
+
+    Attributes:
+        text: The source of the template.
+        names: The names it reads from its scope (also those in `variables`).
+    """
+
+    def __init__(
+        self,
+        text: str,
+        variables: Mapping[str, Any] | None = None,
+        load: Callable[[str], str | None] | None = None,
+        name: str = "template",
+    ) -> None:
+        self.text = text
+        self.name = name
+        self._variables = dict(variables or {})
+        self._load = load
+
+    def __repr__(self) -> str:
+        return f"Template({self.text[:40]!r})"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names it reads from its scope; those of included files are not in it."""
+        try:
+            return frozenset(meta.find_undeclared_variables(shared_environment().parse(self.text)))
+        except (jinja2.TemplateError, RecursionError):
+            return frozenset()
+
+    @cached_property
+    def _compiled(self) -> jinja2.Template:
+        environment = shared_environment()
+        if self._load is not None and "{%" in self.text:
+            environment = OrchEnvironment(jinja2.FunctionLoader(self._load))
+            # An imported file sees no scope, but the program's own names all the same.
+            environment.globals.update(self._variables)
+        return jinja2.Template.from_code(
+            environment,
+            _compile(self.text, self.name),
+            environment.make_globals(self._variables),
+        )
+
+    def render(self, scope: Mapping[str, Any]) -> str:
+        """The text in a scope.
+
+        Raises:
+            EvaluationError: If a name or field is not there, an operation is not possible, or
+                the text would be longer than 4 MiB.
+        """
+        if "{" not in self.text:
+            return self.text
+        try:
+            template = self._compiled
+            parts: list[str] = []
+            size = 0
+            for part in template.root_render_func(template.new_context(dict(scope))):
+                parts.append(part)
+                size += len(part)
+                if size > MAX_TEXT:
+                    raise EvaluationError(
+                        f"the text would be longer than {MAX_TEXT // 1024 // 1024} MiB"
+                    )
+            return "".join(parts)
+        # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
+        except Exception as error:
+            raise explain(error, self.name) from None
+
+
+class TemplateFunction:
+    """A `template` declaration with parameters, as the callable that templates see.
+
+    Args:
+        name: Its name, for messages.
+        params: The parameters in order; a default stands where there is one.
+        template: What it renders.
+    """
+
+    def __init__(
+        self, name: str, params: tuple[str, ...], defaults: Mapping[str, Any], template: Template
+    ) -> None:
+        self.name = name
+        self.params = params
+        self._defaults = defaults
+        self._template = template
+
+    def __repr__(self) -> str:
+        return f"TemplateFunction({self.name!r})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> str:
+        """Render it.
+
+        Raises:
+            EvaluationError: If the arguments do not fit the parameters.
+        """
+        if len(args) > len(self.params):
+            raise EvaluationError(f"`{self.name}` takes {len(self.params)} arguments")
+        given = dict(zip(self.params, args, strict=False))
+        for key, value in kwargs.items():
+            if key not in self.params or key in given:
+                raise EvaluationError(f"`{self.name}` has no free parameter `{key}`")
+            given[key] = value
+        for param in self.params:
+            if param not in given:
+                if param not in self._defaults:
+                    raise EvaluationError(f"`{self.name}` needs `{param}`")
+                given[param] = self._defaults[param]
+        return self._template.render(given)
