@@ -20,6 +20,7 @@ __all__ = [
     "Alias",
     "ArrayType",
     "Assertion",
+    "Attribute",
     "Binary",
     "Block",
     "Body",

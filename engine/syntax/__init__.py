@@ -1,0 +1,1 @@
+"""The text of a `.orch` file to its syntax tree, and back."""

@@ -1,0 +1,102 @@
+"""`parse`: the text of one file to its `Document` and what is wrong with its syntax.
+
+The fast path is one LALR parse of the whole file. A file with an error goes through
+`engine.syntax.recovery`, which reads declaration by declaration. Either way there is always a
+`Document`, and nothing ever raises because of the text.
+"""
+
+from __future__ import annotations
+
+import gc
+
+from lark.exceptions import UnexpectedInput
+
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic, sort_diagnostics
+from engine.source import SourceFile, Span
+from engine.syntax import ast
+from engine.syntax.builder import Builder
+from engine.syntax.comments import scan_comments
+from engine.syntax.recovery import recover
+from grammar import load_parser
+
+__all__ = ["EDITION", "MAX_CHARACTERS", "parse"]
+
+#: The newest edition of the language that this engine reads.
+EDITION = 1
+
+#: The longest file that is read, in characters; the largest hand-written ones have some 10,000.
+MAX_CHARACTERS = 4 * 1024 * 1024
+
+
+def parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
+    """Parse one file.
+
+    Returns:
+        The document, without the declarations that could not be read, and the diagnostics in
+        order of position. An empty list means the document is complete.
+    """
+    if len(source.text) > MAX_CHARACTERS:
+        message = (
+            f"this file has {len(source.text):,} characters; at most {MAX_CHARACTERS:,} are read"
+        )
+        found = [diagnostic("ORC001", message, Span(source, 0, 0), help="split it with `import`")]
+        return ast.Document(source, (), ()), found
+    # The trees hold no cycles; without collections a big file takes a fifth less time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _parse(source)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
+    comments = scan_comments(source)
+    found: list[Diagnostic] = []
+    try:
+        tree = load_parser().parse(source.text)
+    except UnexpectedInput:
+        declarations = recover(source, comments.docs, found)
+    else:
+        declarations = Builder(source, comments.docs, found).declarations(tree)
+    found = _check_edition(source, declarations, found)
+    document = ast.Document(source, tuple(declarations), comments.free())
+    return document, sort_diagnostics(found)
+
+
+def _check_edition(
+    source: SourceFile, declarations: list[ast.Declaration], found: list[Diagnostic]
+) -> list[Diagnostic]:
+    """The diagnostics with those about `orch 1` added."""
+    editions = [item for item in declarations if isinstance(item, ast.Edition)]
+    for item in editions:
+        if item.number > EDITION:
+            message = f"this file needs orch {item.number}; this engine reads orch {EDITION}"
+            # Whatever else looks wrong may be right in the newer edition.
+            return [diagnostic("ORC008", message, item.span, help="update the engine")]
+    if not editions:
+        if any(item.span.start == 0 and item.code != "ORC907" for item in found) and (
+            source.text.lstrip("\ufeff \t\r\n").startswith("orch")
+        ):
+            return found  # the first line is there, broken, and was reported
+        at = 1 if source.text.startswith("\ufeff") else 0
+        fix = Fix("add `orch 1`", (Edit(Span(source, at, at), "orch 1\n\n"),))
+        missing = diagnostic(
+            "ORC007",
+            "the first line has to say `orch 1`, the edition of the language",
+            Span(source, at, at),
+            help="add `orch 1` as the first line",
+            fix=fix,
+        )
+        return [*found, missing]
+    for item in editions:
+        if item.number < 1:
+            found.append(diagnostic("ORC001", f"there is no edition {item.number}", item.span))
+    if declarations[0] is not editions[0]:
+        found.append(
+            diagnostic("ORC001", "`orch 1` has to be the first declaration", editions[0].span)
+        )
+    for item in editions[1:]:
+        found.append(diagnostic("ORC001", "the edition is given twice", item.span))
+    return found
