@@ -182,9 +182,7 @@ def contract_schema(
         branches.append(
             {
                 "if": {"properties": {"worker": {"const": name}}},
-                "then": {
-                    "properties": {"input": {"$ref": f"#/$defs/input.{name}"}}
-                },
+                "then": {"properties": {"input": {"$ref": f"#/$defs/input.{name}"}}},
             }
         )
     defs["output"] = _embedded(orchestrator.output.schema, "output")

@@ -8,13 +8,13 @@ the driver in one place and recorded as `crashed`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from engine.events import ModelInfo, Usage
-from engine.sema.model import Model, Worker
+from engine.sema.model import Model, Verifier, Worker
 
 __all__ = [
     "ChatModel",
@@ -96,7 +96,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     name: str
     model: Model
     info: ModelInfo
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     schema: Mapping[str, Any] | None
     structured: bool
     max_tokens: int
@@ -142,14 +142,15 @@ class WorkerRequest(msgspec.Struct, frozen=True):
             attempt of the task.
         input: The input, validated, with defaults filled in and references resolved.
         base_dir: The folder of the file that declares the worker.
+        worker: The worker, or the verifier (whose value comes back as a verdict).
         timeout_ms: The driver enforces it by cancelling; a process group is killed then.
-        secret: Reads a declared secret's value by name.
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
+            `secret` is a mapping from names to values; failures are cleaned of the values.
     """
 
     key: str
     task_key: str
-    worker: Worker
+    worker: Worker | Verifier
     input: Mapping[str, Any]
     base_dir: str
     scope: Mapping[str, Any]

@@ -40,9 +40,7 @@ def _is_reference(value: dict[str, Any]) -> bool:
 def _special(value: Any) -> bool:
     """Whether a value holds a reference or a `$literal` anywhere."""
     if isinstance(value, dict):
-        if ("$from" in value and _is_reference(value)) or (
-            len(value) == 1 and "$literal" in value
-        ):
+        if ("$from" in value and _is_reference(value)) or (len(value) == 1 and "$literal" in value):
             return True
         for item in value.values():
             if isinstance(item, (dict, list)) and _special(item):
@@ -117,16 +115,16 @@ def follow(value: Any, pointer: str, origin: str = "the value") -> Any:
         raise PointerError(f'`{pointer}` is no JSON Pointer: it must start with "/"')
     walked = ""
     for raw in pointer[1:].split("/"):
-        token = raw.replace("~1", "/").replace("~0", "~")
+        part = raw.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):
-            if token not in value:
-                raise PointerError(f"{origin}{walked} has no key `{token}`")
-            value = value[token]
+            if part not in value:
+                raise PointerError(f"{origin}{walked} has no key `{part}`")
+            value = value[part]
         elif isinstance(value, list):
             # isdecimal alone admits other scripts' digits, which RFC 6901 does not.
-            if not (token.isascii() and token.isdecimal()) or (token != "0" and token[0] == "0"):
-                raise PointerError(f"{origin}{walked} is a list: `{token}` is no index of it")
-            index = int(token)
+            if not (part.isascii() and part.isdecimal()) or (part != "0" and part[0] == "0"):
+                raise PointerError(f"{origin}{walked} is a list: `{part}` is no index of it")
+            index = int(part)
             if index >= len(value):
                 raise PointerError(f"{origin}{walked} has {len(value)} items, no item {index}")
             value = value[index]

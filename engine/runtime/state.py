@@ -13,7 +13,7 @@ out a decision, a task or a check.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +21,9 @@ from engine.errors import Failure
 from engine.events import ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
 from engine.runtime.commands import Command, SetTimer, StartCall
-from engine.runtime.ports import Message
+from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
-from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker
+from engine.sema.model import Hook, HookPoint, Orchestrator, Program, Verifier, Worker
 
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
@@ -88,13 +88,15 @@ class Call:
         subject: Whose call it is.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
         extra: Messages added by repairs and revisions.
-        command: The open command, until it is answered.
+        command: The open command, until it is answered; `request` outlives it.
+        bound: The name of the budget that stood in the way, if one did.
         value: The accepted value, once it has one.
         failure: How it failed, once it has.
     """
 
     __slots__ = (
         "attempt",
+        "bound",
         "chain",
         "chain_index",
         "command",
@@ -106,6 +108,7 @@ class Call:
         "ms",
         "raw",
         "repairs",
+        "request",
         "reservation",
         "retries",
         "started_at",
@@ -125,6 +128,8 @@ class Call:
         self.repairs = 0
         self.extra: list[Message] = []
         self.command: StartCall | None = None
+        self.request: ModelRequest | WorkerRequest | None = None
+        self.bound: str | None = None
         self.reservation: Reservation | None = None
         self.started_at: int | None = None
         self.ms = 0
@@ -151,6 +156,7 @@ class Task:
         "child",
         "ended_at",
         "failure",
+        "feedback",
         "feeds",
         "id",
         "input",
@@ -196,6 +202,7 @@ class Task:
         self.partial: Any = None
         self.failure: Failure | None = None
         self.call: Call | None = None
+        self.feedback = ""
         self.child: Loop | None = None
         self.ledger: Ledger = loop.ledger
         self.attempts = 0
@@ -209,24 +216,27 @@ class Task:
 
 
 class HookRun:
-    """One run of a hook: its verifiers' checks, and what they were asked about.
+    """One passage through the hooks of a point: their checks, one hook after the other.
 
     Attributes:
+        hook: The hook whose verifiers are looking, or the last one that did.
+        rest: The hooks still to come; none is looked at after one that did not pass.
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback)` of the checks that did not pass.
     """
 
-    __slots__ = ("failed", "hook", "key", "loop", "offers", "task", "waits")
+    __slots__ = ("failed", "hook", "key", "loop", "offers", "rest", "task", "waits")
 
     def __init__(
         self,
-        hook: Hook,
+        hooks: Sequence[Hook],
         loop: Loop,
         key: str,
         offers: Mapping[str, Callable[[], Any]],
         task: Task | None,
     ) -> None:
-        self.hook = hook
+        self.hook = hooks[0]
+        self.rest = deque(hooks)
         self.loop = loop
         self.key = key
         self.offers = offers
@@ -282,10 +292,10 @@ class Loop:
     """
 
     __slots__ = (
-        "after_round_left",
         "best",
         "blocks",
         "bound",
+        "decisions",
         "depth",
         "dispatches",
         "escalated",
@@ -299,8 +309,6 @@ class Loop:
         "outputs",
         "path",
         "phase",
-        "pending_hooks",
-        "decisions",
         "queue",
         "reason",
         "replans",
@@ -311,6 +319,7 @@ class Loop:
         "seen",
         "settled_input",
         "stalled",
+        "started_at",
         "status",
         "taken",
         "task",
@@ -333,7 +342,7 @@ class Loop:
         self.ledger = ledger
         self.task = task
         self.path = "" if task is None else f"{task.key} / "
-        self.depth = 1 if task is None else task.loop.depth + 1
+        self.depth: int = 1 if task is None else task.loop.depth + 1
         self.goal = ""
         self.instructions = ""
         self.phase: LoopPhase = "deciding"
@@ -358,9 +367,8 @@ class Loop:
         self.worker_dispatches: dict[str, int] = {}
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
-        self.pending_hooks: list[Hook] = []
-        self.after_round_left = 0
         self.seen: set[int] = set()
+        self.started_at = 0
         self.stalled = 0
         self.replans = 0
 
@@ -379,6 +387,14 @@ class Loop:
         """Whether this orchestrator has ended."""
         return self.phase == "over"
 
+    def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
+        """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
+        return [
+            hook
+            for hook in self.orchestrator.hooks
+            if hook.point == point and hook.worker == worker
+        ]
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -395,6 +411,7 @@ class RunState:
         "bound",
         "calls",
         "commands",
+        "decisions",
         "ended",
         "input",
         "lost",
@@ -410,6 +427,7 @@ class RunState:
         "starved",
         "status",
         "timers",
+        "waits",
         "wall_ms",
     )
 
@@ -432,6 +450,8 @@ class RunState:
         self.model_calls: dict[str, int] = {}
         self.starts = 0
         self.lost = 0
+        self.waits: list[str] = []
+        self.decisions: dict[str, DecisionContract] = {}
         self.agenda: deque[tuple[Todo, Any]] = deque()
         self.commands: list[Command] = []
 

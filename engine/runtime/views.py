@@ -43,7 +43,7 @@ def left(state: RunState, loop: Loop) -> dict[str, int | None]:
         ),
         "cost_usd": loop.ledger.left_usd(),
         "tokens": loop.ledger.left_tokens(),
-        "time_ms": None if time_ms is None else max(0, time_ms - state.now),
+        "time_ms": None if time_ms is None else max(0, time_ms - (state.now - loop.started_at)),
     }
 
 

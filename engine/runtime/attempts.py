@@ -1,0 +1,361 @@
+"""Calls and their attempts: reserve, start, settle; then retry, repair, fall back, or report.
+
+A call is carried out in attempts. When one ends, this module settles its budget and decides, in
+this order: *retry* the same request, where the failure and the policy allow it; *repair*, asking
+a model again with what was wrong with its answer; *fall back* to the next model of the chain;
+and at last *report* the failure. All of it is bounded: a call makes at most
+(1 + retries)(1 + repairs)(1 + fallbacks) attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
+from engine.events import CallFailed, CallFinished, CallStarted, Usage
+from engine.runtime.budget import price_of
+from engine.runtime.commands import CancelCalls, StartCall
+from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.ports import Message
+from engine.runtime.requests import (
+    VERDICT,
+    chain_of,
+    is_text,
+    model_request,
+    worker_request,
+)
+from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
+from engine.runtime.wire import from_wire
+from engine.sema.contract import Contract
+from engine.sema.model import Retry, Worker
+
+__all__ = ["again", "begin", "cancel", "failed", "finished", "started"]
+
+#: The longest wait before a retry, in milliseconds.
+MAX_BACKOFF_MS = 60_000
+#: How much of a model's unusable answer is shown to it again, in characters.
+SHOWN_ANSWER = 4_000
+
+
+def begin(state: RunState, call: Call, model: str | None = None) -> None:
+    """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
+    if model is not None:
+        call.chain = chain_of(state, model)
+    _attempt(state, call)
+
+
+def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
+    if not call.chain:
+        call.attempt += 1
+        call.request = worker_request(state, call)
+        call.command = StartCall(call.key, call.attempt, call.request, delay_ms)
+        state.calls[call.key] = call
+        state.commands.append(call.command)
+        return
+    call.attempt += 1
+    try:
+        request, reservation = model_request(state, call)
+    except Failure as failure:
+        _end(state, call, failure=failure)
+        return
+    if reservation is not None:
+        bound = call.ledger.reserve(reservation)
+        if bound is not None:
+            call.attempt -= 1
+            if any(other.reservation is not None for other in state.calls.values()):
+                # What runs now may use less than is set aside for it: wait for it to settle.
+                state.starved.append(call)
+            else:
+                message = (
+                    f"{bound}: the next call may use up to {reservation.tokens} tokens"
+                    + (
+                        f" (${reservation.cost_usd / 1_000_000:.4f})"
+                        if reservation.cost_usd
+                        else ""
+                    )
+                    + ", more than is left"
+                )
+                call.bound = bound
+                _end(state, call, failure=Failure("over_budget", message))
+            return
+    call.reservation = reservation
+    caller = f"{request.model.name} {request.role} {request.name}"
+    state.model_calls[request.model.name] = (request.index or 0) + 1
+    state.model_calls[caller] = (request.caller_index or 0) + 1
+    call.request = request
+    call.command = StartCall(call.key, call.attempt, request, delay_ms)
+    state.calls[call.key] = call
+    state.commands.append(call.command)
+
+
+def _feed_starved(state: RunState) -> None:
+    """Try again the calls that waited for budget."""
+    waiting = list(state.starved)
+    state.starved.clear()
+    for call in waiting:
+        if not call.loop.over:
+            _attempt(state, call)
+
+
+def _open(state: RunState, key: str, attempt: int) -> Call | None:
+    """The call an event is about, or None: late and doubled completions are ignored."""
+    call = state.calls.get(key)
+    if call is None or call.command is None or call.attempt != attempt:
+        return None
+    return call
+
+
+def started(state: RunState, event: CallStarted) -> None:
+    """An attempt has begun."""
+    call = _open(state, event.key, event.attempt)
+    if call is None:
+        return
+    state.starts += 1
+    if call.started_at is None:
+        call.started_at = event.at
+    if isinstance(call.subject, Task):
+        call.subject.attempts += 1
+        if call.subject.started_at is None:
+            call.subject.started_at = event.at
+
+
+def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) -> None:
+    """Book what an attempt used. `spent` says whether a call without reported usage may have
+    cost something all the same; it is then settled at its reservation."""
+    reservation = call.reservation
+    call.reservation = None
+    if reservation is None:
+        if usage is not None and usage != Usage():
+            call.ledger.settle(None, usage)
+        return
+    if usage is None:
+        usage = reservation.as_usage() if spent else Usage()
+    elif usage.cost_usd is None or usage.cost_usd == 0:
+        info = state.models[call.chain[call.chain_index]]
+        cost = price_of(info, usage.input_tokens, usage.output_tokens)
+        usage = Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost_usd=cost,
+            estimated=usage.estimated,
+        )
+    call.ledger.settle(reservation, usage)
+    if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
+        name = call.chain[call.chain_index]
+        call.subject.settled_input = (len(call.subject.blocks), usage.input_tokens, name)
+
+
+def finished(state: RunState, event: CallFinished) -> None:
+    """An attempt gave a value: accept it, or ask for it again."""
+    call = _open(state, event.key, event.attempt)
+    if call is None:
+        return
+    call.ms += event.ms
+    call.raw = event.value
+    _settle(state, call, event.usage, spent=True)
+    _close_attempt(state, call)
+    accepted, value, problems = _accept(call, event.value)
+    if accepted:
+        _end(state, call, value=value)
+    else:
+        _bad_output(state, call, event.value, problems)
+    _feed_starved(state)
+
+
+def _close_attempt(state: RunState, call: Call) -> None:
+    call.command = None
+    del state.calls[call.key]
+
+
+def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
+    """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
+    subject = call.subject
+    if isinstance(subject, Loop):
+        # A decision is read by the loop, which answers a bad one with a new decision.
+        return True, value, []
+    if isinstance(subject, Task):
+        contract = subject.worker.output
+        kind = subject.worker.kind if isinstance(subject.worker, Worker) else ""
+    else:
+        contract, kind = VERDICT, subject.verifier.kind
+    if kind == "llm":
+        try:
+            value = _model_value(value, contract)
+        except DecisionError as error:
+            return False, value, error.problems
+    elif not isinstance(subject, Task):
+        value = _verdict(value)
+    if contract.is_valid(value):
+        return True, contract.with_defaults(value), []
+    return False, value, contract.problems(value)
+
+
+def _model_value(value: Any, contract: Contract) -> Any:
+    """A model's text as a value of the contract's type."""
+    if not isinstance(value, str):
+        return value
+    if is_text(contract):
+        return value.strip()
+    return from_wire(read_json(value), contract.schema, unwrap=True)
+
+
+def _verdict(value: Any) -> Any:
+    """A tool's shorthand for a verdict: true, false, or `[ok, feedback]`."""
+    if isinstance(value, bool):
+        return {"ok": value}
+    if (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and isinstance(value[0], bool)
+        and isinstance(value[1], str)
+    ):
+        return {"ok": value[0], "feedback": value[1]}
+    return value
+
+
+def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
+    failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
+    if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
+        return
+    if call.chain and call.repairs < _repair_max(call):
+        call.repairs += 1
+        call.retries = 0
+        shown = value if isinstance(value, str) else str(value)
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        call.extra = [
+            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message(
+                "user",
+                f"This answer cannot be used:\n{listed}\nGive the whole answer again, corrected.",
+            ),
+        ]
+        _attempt(state, call)
+        return
+    if _try_fallback(state, call):
+        return
+    _end(state, call, failure=failure)
+
+
+def failed(state: RunState, event: CallFailed) -> None:
+    """An attempt ended without a value: retry, fall back, or report."""
+    call = _open(state, event.key, event.attempt)
+    if call is None:
+        return
+    call.ms += event.ms
+    # A call that timed out or was cut may have been billed; one that was refused was not.
+    spent = event.mode in ("timeout", "invalid_output", "crashed")
+    _settle(state, call, event.usage, spent=spent)
+    _close_attempt(state, call)
+    failure = Failure(
+        event.mode,
+        event.message,
+        retryable=event.retryable,
+        retry_after_ms=event.retry_after_ms,
+    )
+    if not _try_retry(state, call, failure) and not _try_fallback(state, call):
+        _end(state, call, failure=_reported(call, failure))
+    _feed_starved(state)
+
+
+def _retry(state: RunState, call: Call) -> Retry:
+    subject = call.subject
+    own: Retry | None = None
+    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
+        own = subject.worker.retry
+    elif isinstance(subject, Check):
+        own = subject.verifier.retry
+    if own is None and call.chain:
+        own = state.program.models[call.chain[call.chain_index]].retry
+    return own or Retry(max=0)
+
+
+def _repair_max(call: Call) -> int:
+    subject = call.subject
+    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
+        return subject.worker.repair_max
+    if isinstance(subject, Check):
+        return subject.verifier.repair_max
+    return 0
+
+
+def _effect(call: Call) -> str:
+    subject = call.subject
+    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
+        return subject.worker.effect
+    return "read"
+
+
+def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
+    policy = _retry(state, call)
+    if call.retries >= policy.max or _effect(call) == "once":
+        return False
+    wanted = failure.mode in policy.on or (
+        not policy.on and (failure.retryable or failure.mode == "timeout")
+    )
+    if not wanted:
+        return False
+    call.retries += 1
+    delay_ms = min(policy.backoff_ms * 2 ** (call.retries - 1), MAX_BACKOFF_MS)
+    if failure.retry_after_ms is not None:
+        delay_ms = max(delay_ms, min(failure.retry_after_ms, 10 * MAX_BACKOFF_MS))
+    _attempt(state, call, delay_ms)
+    return True
+
+
+def _try_fallback(state: RunState, call: Call) -> bool:
+    if not call.chain or call.chain_index + 1 >= len(call.chain):
+        return False
+    call.chain_index += 1
+    call.retries = 0
+    call.repairs = 0
+    call.extra = []
+    _attempt(state, call)
+    return True
+
+
+def _reported(call: Call, failure: Failure) -> Failure:
+    """A mode that was not declared is `crashed`: the orchestrator plans on declared modes only."""
+    known = BUILTIN_MODES
+    if call.chain:
+        known = known | MODEL_MODES
+    subject = call.subject
+    if isinstance(subject, Task):
+        known = known | set(subject.worker.fails)
+    if failure.mode in known:
+        return failure
+    return Failure("crashed", f"undeclared failure mode `{failure.mode}`: {failure.message}")
+
+
+def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
+    call.value = value
+    call.failure = failure
+    state.todo(Todo.CALL_ENDED, call)
+
+
+def again(state: RunState, call: Call, feedback: str) -> None:
+    """Make a call that had ended once more, with a verifier's feedback for its model."""
+    if call.chain:
+        shown = call.raw if isinstance(call.raw, str) else str(call.raw)
+        call.extra = [
+            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("user", f"A check did not pass: {feedback}\nGive the whole answer again."),
+        ]
+    call.value = None
+    call.failure = None
+    call.retries = 0
+    _attempt(state, call)
+
+
+def cancel(state: RunState, loops: Iterable[Loop]) -> None:
+    """Stop every call of these loops; what was reserved for them is booked as used."""
+    members = set(map(id, loops))
+    stopped = [call for call in state.calls.values() if id(call.loop) in members]
+    for call in stopped:
+        _settle(state, call, None, spent=call.started_at is not None)
+        _close_attempt(state, call)
+    if stopped:
+        state.commands.append(CancelCalls(tuple(call.key for call in stopped)))
+    state.starved = type(state.starved)(c for c in state.starved if id(c.loop) not in members)
+    _feed_starved(state)

@@ -1,0 +1,262 @@
+"""Tasks on their way: ready when their inputs exist, queued for a slot, run, checked, over.
+
+A task starts the moment its inputs exist, not when a wave ends. Siblings are isolated: a task
+that fails takes only those down that refer to it, and they say so (`unmet_reference`).
+"""
+
+from __future__ import annotations
+
+from engine.errors import Failure
+from engine.runtime import attempts, verify, views
+from engine.runtime.budget import Ledger
+from engine.runtime.decision import DecisionContract
+from engine.runtime.references import PointerError, resolve
+from engine.runtime.state import Call, HookRun, Loop, RunState, Task, Todo
+from engine.sema.model import Budget, Orchestrator, Worker
+
+__all__ = [
+    "call_ended",
+    "child_ended",
+    "enter",
+    "hook_ended",
+    "ready",
+]
+
+_NO_BUDGET = Budget()
+
+
+def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
+    """Take a decision's tasks in; those that wait for nothing are ready at once."""
+    current = loop.current
+    current.tasks = tasks
+    current.open_tasks = len(tasks)
+    loop.dispatches += len(tasks)
+    counts = loop.worker_dispatches
+    for task in tasks:
+        loop.tasks[task.id] = task
+        loop.taken.add(task.id)
+        counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
+    for task in tasks:
+        if task.waits == 0:
+            state.todo(Todo.TASK_READY, task)
+
+
+def ready(state: RunState, task: Task) -> None:
+    """All that a task waited for is over: resolve its input, ask its hooks, queue it."""
+    loop = task.loop
+    if loop.over:
+        return
+    failure = _unmet(loop, task)
+    if failure is None and task.special:
+        failure = _resolve(loop, task)
+    if failure is not None:
+        _over(state, task, failure=failure)
+        return
+    hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
+    if hooks:
+        task.status = "checking"
+        offers = views.hook_offers(loop, task)
+        verify.begin(state, HookRun(hooks, loop, f"{task.key} / before", offers, task))
+    else:
+        _queue(state, task)
+
+
+def _unmet(loop: Loop, task: Task) -> Failure | None:
+    for reference in task.references:
+        producer = loop.tasks[reference.task]
+        if producer.failure is not None:
+            return Failure(
+                "unmet_reference",
+                f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
+            )
+    for name in task.after:
+        if not loop.outputs.get(name):
+            return Failure(
+                "unmet_reference", f"it runs only after `{name}`, and no task of it succeeded"
+            )
+    return None
+
+
+def _resolve(loop: Loop, task: Task) -> Failure | None:
+    tasks = loop.tasks
+    try:
+        value = resolve(task.input, lambda task_id: tasks[task_id].output)
+    except PointerError as error:
+        return Failure("unmet_reference", str(error))
+    contract = task.worker.inputs
+    task.resolved = contract.with_defaults(value)
+    if contract.is_valid(task.resolved):
+        return None
+    problems = "; ".join(contract.problems(task.resolved))
+    return Failure(
+        "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
+    )
+
+
+def _queue(state: RunState, task: Task) -> None:
+    task.status = "queued"
+    task.loop.queue.append(task)
+    _pump(state, task.loop)
+
+
+def _pump(state: RunState, loop: Loop) -> None:
+    """Start queued tasks while there are slots."""
+    slots = loop.orchestrator.policy.max_parallel
+    held: list[Task] = []
+    while loop.queue and not loop.over:
+        task = loop.queue.popleft()
+        if isinstance(task.worker, Orchestrator):
+            _start_child(state, task, task.worker)
+        elif loop.running < slots:
+            loop.running += 1
+            _start(state, task, task.worker)
+        else:
+            held.append(task)
+            # Sub-orchestrators hold no slot; look further only if there may be one.
+            if not any(isinstance(t.worker, Orchestrator) for t in loop.queue):
+                break
+    loop.queue.extendleft(reversed(held))
+
+
+def _ledger(loop: Loop, name: str) -> Ledger:
+    """The ledger a task of a worker spends from: its own where `limit` gives it a budget."""
+    limit = loop.orchestrator.limits.get(name)
+    if limit is None or limit.budget == _NO_BUDGET:
+        return loop.ledger
+    ledger = loop.worker_ledgers.get(name)
+    if ledger is None:
+        ledger = Ledger(limit.budget, loop.ledger, name=f"limit {name}.budget")
+        loop.worker_ledgers[name] = ledger
+    return ledger
+
+
+def _start(state: RunState, task: Task, worker: Worker) -> None:
+    task.status = "running"
+    if task.call is not None:
+        attempts.again(state, task.call, task.feedback)
+        return
+    call = Call(task.key, task.loop, task)
+    call.ledger = task.ledger = _ledger(task.loop, worker.name)
+    task.call = call
+    attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+
+
+def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
+    task.status = "running"
+    task.attempts = 1
+    task.started_at = state.now
+    depth = 1 + sum(
+        1 for loop in task.loop.lineage() if loop.orchestrator.name == orchestrator.name
+    )
+    if orchestrator.policy.max_depth is not None and depth > orchestrator.policy.max_depth:
+        failure = Failure("exhausted", f"max_depth = {orchestrator.policy.max_depth} is reached")
+        _over(state, task, failure=failure)
+        return
+    parent = _ledger(task.loop, orchestrator.name)
+    ledger = Ledger(orchestrator.policy.budget, parent, name=f"{orchestrator.name}.budget")
+    decisions = decision_contract(state, orchestrator)
+    task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
+    state.todo(Todo.BEGIN_ROUND, task.child)
+
+
+def decision_contract(state: RunState, orchestrator: Orchestrator) -> DecisionContract:
+    """The compiled schemas of an orchestrator, made once a state."""
+    contract = state.decisions.get(orchestrator.name)
+    if contract is None:
+        contract = DecisionContract(state.program, orchestrator)
+        state.decisions[orchestrator.name] = contract
+    return contract
+
+
+def call_ended(state: RunState, call: Call, task: Task) -> None:
+    """A task's call has ended: free its slot, and look at what it gave."""
+    loop = task.loop
+    if loop.over:
+        return
+    loop.running -= 1
+    if call.failure is not None:
+        _over(state, task, failure=call.failure)
+    else:
+        _check_output(state, task, call.value)
+    if loop.queue:
+        _pump(state, loop)
+
+
+def child_ended(state: RunState, child: Loop) -> None:
+    """A sub-orchestrator has ended: what it found is its task's output."""
+    task = child.task
+    assert task is not None
+    if task.loop.over:
+        return
+    if child.status == "finished":
+        _check_output(state, task, child.output)
+        return
+    task.partial = child.best
+    _over(state, task, failure=Failure(child.status, child.reason))
+
+
+def _check_output(state: RunState, task: Task, value: object) -> None:
+    loop = task.loop
+    task.output = value
+    hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
+    if not hooks:
+        _over(state, task)
+        return
+    task.status = "verifying"
+    offers = views.hook_offers(loop, task)
+    key = f"{task.key} / attempt {task.attempts} / after"
+    verify.begin(state, HookRun(hooks, loop, key, offers, task))
+
+
+def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
+    """The verifiers of a dispatch hook have spoken.
+
+    Returns:
+        What the loop must do about it beyond this task: `abort` and `escalate` are its
+        business, everything else is settled here.
+    """
+    task = run.task
+    assert task is not None
+    loop = task.loop
+    outcome = verify.outcome(run, task.worker.name if task.status == "checking" else task.id)
+    if outcome.action in ("pass", "warn"):
+        if task.status == "checking":
+            _queue(state, task)
+        else:
+            _over(state, task)
+    elif outcome.action == "revise":
+        if task.status == "checking":
+            loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
+            _over(state, task, failure=Failure("denied", outcome.feedback))
+        else:
+            _revise(state, task, outcome.feedback)
+    return outcome
+
+
+def _revise(state: RunState, task: Task, feedback: str) -> None:
+    worker = task.worker
+    if isinstance(worker, Worker) and worker.effect in ("write", "once"):
+        _over(state, task, failure=Failure("denied", feedback))
+        return
+    task.feedback = feedback
+    _queue(state, task)
+
+
+def _over(state: RunState, task: Task, failure: Failure | None = None) -> None:
+    loop = task.loop
+    task.ended_at = state.now
+    if failure is not None:
+        task.failure = failure
+        task.output = None
+        task.status = "failed"
+    else:
+        task.status = "done"
+        loop.outputs.setdefault(task.worker.name, []).append(task.output)
+    for other in task.feeds:
+        other.waits -= 1
+        if other.waits == 0:
+            state.todo(Todo.TASK_READY, other)
+    current = loop.current
+    current.open_tasks -= 1
+    if current.open_tasks == 0:
+        state.todo(Todo.ROUND_WORKED, loop)

@@ -1,0 +1,177 @@
+"""The interpreter: `step(state, event) -> (state, commands)`, pure.
+
+No I/O, no clock, no randomness, no await. A driver carries the commands out and feeds the
+answers back as events. The same function runs under the local driver, in replay and wherever
+else a driver is written for it; nothing outside it decides.
+
+The state is handed over: `step` changes it in place and returns it (a copy for each event would
+make a run of n tasks cost n squared). Whoever needs the state at an earlier point folds the
+events up to there. Late, doubled and unknown completions change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    CancelRequested,
+    Event,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    TimerFired,
+)
+from engine.runtime import attempts, dispatch, ending, rounds, verify
+from engine.runtime.budget import Ledger
+from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
+from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
+from engine.sema.model import Program
+
+__all__ = ["fold", "step"]
+
+
+def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
+    """Take one event in.
+
+    Returns:
+        The state after it (the same object, changed) and what is to be done.
+    """
+    if event.at > state.now:
+        state.now = event.at
+    if not state.ended:
+        if state.status == "waiting" and not isinstance(event, RunEnded):
+            state.status = "running"
+        _take(state, event)
+        _work_off(state)
+        if state.waits and not state.calls and state.status == "running":
+            _wait(state)
+    commands = state.commands
+    if commands:
+        state.commands = []
+        if len(commands) > 1:
+            commands = _still_wanted(commands)
+    return state, commands
+
+
+def fold(program: Program, events: Iterable[Event]) -> RunState:
+    """The state after a run's events; what is open is in `RunState.open_commands()`."""
+    state = RunState(program)
+    for event in events:
+        step(state, event)
+    return state
+
+
+def _still_wanted(commands: list[Command]) -> list[Command]:
+    """Drop what was asked for and called off within one step; nobody needs to hear of it."""
+    gone: set[str] = set()
+    ended = False
+    for command in commands:
+        if isinstance(command, CancelCalls):
+            gone.update(command.keys)
+        elif isinstance(command, EndRun):
+            ended = command.status != "waiting"
+    if not gone and not ended:
+        return commands
+    return [
+        command
+        for command in commands
+        if not (
+            (isinstance(command, StartCall) and (ended or command.key in gone))
+            or (isinstance(command, SetTimer) and ended)
+        )
+    ]
+
+
+def _take(state: RunState, event: Event) -> None:
+    if isinstance(event, CallFinished):
+        attempts.finished(state, event)
+    elif isinstance(event, CallStarted):
+        attempts.started(state, event)
+    elif isinstance(event, CallFailed):
+        attempts.failed(state, event)
+    elif isinstance(event, RunStarted):
+        _start(state, event)
+    elif isinstance(event, TimerFired):
+        _timer(state, event.timer)
+    elif isinstance(event, CancelRequested):
+        if state.root is not None:
+            ending.end(state, state.root, "cancelled", event.reason or "cancelled")
+    elif isinstance(event, RunResumed):
+        state.lost += len(event.lost)
+    elif isinstance(event, RunEnded) and event.status != "waiting":
+        state.ended = True
+
+
+def _start(state: RunState, event: RunStarted) -> None:
+    if state.root is not None:
+        return
+    orchestrator = state.program.orchestrators[event.orchestrator]
+    state.run = event.run
+    state.input = event.input
+    state.models = dict(event.models)
+    state.program_hash = event.program
+    state.wall_ms = event.wall_ms
+    ledger = Ledger(orchestrator.policy.budget)
+    decisions = dispatch.decision_contract(state, orchestrator)
+    state.root = Loop(orchestrator, decisions, event.input, ledger)
+    state.todo(Todo.BEGIN_ROUND, state.root)
+
+
+def _timer(state: RunState, name: str) -> None:
+    if state.timers.pop(name, None) is None or state.root is None:
+        return
+    for loop in ending.subtree(state, state.root):
+        if ending.timer_name(loop) == name and not loop.over:
+            time_ms = loop.orchestrator.policy.budget.time_ms
+            reason = f"budget.time = {(time_ms or 0) / 1000:g} s is used up"
+            ending.end(state, loop, "exhausted", reason, "budget.time")
+            return
+
+
+def _wait(state: RunState) -> None:
+    """Nothing runs, and a person has to say how it goes on."""
+    state.status = "waiting"
+    state.reason = "; ".join(state.waits)
+    state.commands.append(EndRun("waiting", state.reason))
+
+
+def _work_off(state: RunState) -> None:
+    """Do what is on the agenda, first in, first out: so the same events give the same run."""
+    agenda = state.agenda
+    while agenda:
+        what, subject = agenda.popleft()
+        if what is Todo.CALL_ENDED:
+            _call_ended(state, subject)
+        elif what is Todo.TASK_READY:
+            dispatch.ready(state, subject)
+        elif what is Todo.ROUND_WORKED:
+            rounds.round_worked(state, subject)
+        elif what is Todo.BEGIN_ROUND:
+            rounds.begin_round(state, subject)
+        elif what is Todo.HOOK_ENDED:
+            _hook_ended(state, subject)
+        elif what is Todo.LOOP_ENDED:
+            dispatch.child_ended(state, subject)
+
+
+def _call_ended(state: RunState, call: Call) -> None:
+    subject = call.subject
+    if isinstance(subject, Task):
+        dispatch.call_ended(state, call, subject)
+    elif isinstance(subject, Check):
+        verify.call_ended(state, call, subject)
+    else:
+        rounds.call_ended(state, call, subject)
+
+
+def _hook_ended(state: RunState, run: HookRun) -> None:
+    if run.loop.over:
+        return
+    if run.task is None:
+        rounds.hook_ended(state, run)
+        return
+    outcome = dispatch.hook_ended(state, run)
+    rounds.settle_dispatch_hook(state, run.loop, outcome)

@@ -1,0 +1,162 @@
+"""From a decision to tasks: everything a schema cannot say about a decision.
+
+Ids taken before, limits used up, references to tasks that are not there or failed, pointers that
+the producer's schema rules out, precedence that cannot be met, cycles. All of it is found before
+any task of the decision starts, so a rejected decision costs nothing but its own call.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from engine.runtime.decision import MAX_PROBLEMS, DecisionError
+from engine.runtime.references import Reference, find_references
+from engine.runtime.state import Loop, Task
+from engine.sema.jsonschema import subschema_at
+
+__all__ = ["OutOfDispatches", "make_tasks"]
+
+
+class OutOfDispatches(DecisionError):
+    """The decision wants more tasks than the run may still start."""
+
+
+def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
+    """The tasks of a decision, wired to those they wait for.
+
+    Args:
+        key: The decision's structural path, such as `round 2 / decision 1`.
+
+    Raises:
+        DecisionError: The decision cannot be carried out; nothing has changed then.
+    """
+    specs: list[dict[str, Any]] = decision["tasks"]
+    _check_limits(loop, specs)
+    problems: list[str] = []
+    made: dict[str, Task] = {}
+    for spec in specs:
+        task_id = spec["id"]
+        if task_id in made or task_id in loop.taken:
+            problems.append(f"task id `{task_id}` is already taken; give each task a new id")
+            continue
+        worker = loop.decisions.workers[spec["worker"]]
+        special, references = find_references(spec["input"])
+        task = Task(
+            task_id, worker, loop, spec["input"], f"{key} / task {task_id}", special, references
+        )
+        made[task_id] = task
+        if not special:
+            task.resolved = worker.inputs.with_defaults(spec["input"])
+            if not worker.inputs.is_valid(task.resolved):
+                problems += [
+                    f"task `{task_id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
+                    for p in worker.inputs.problems(task.resolved)
+                ]
+    wired = False
+    for task in made.values():
+        for reference in task.references:
+            problem = _wire(loop, made, task, reference)
+            if problem is not None:
+                problems.append(f"task `{task.id}`: {problem}")
+        limit = loop.orchestrator.limits.get(task.worker.name)
+        if limit is not None and limit.after:
+            problems += _wire_after(loop, made, task, limit.after)
+        wired = wired or task.waits > 0
+    if wired and not problems:
+        problems += _cycles(made)
+    if problems:
+        raise DecisionError(problems[:MAX_PROBLEMS])
+    return list(made.values())
+
+
+def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
+    policy = loop.orchestrator.policy
+    if policy.max_dispatches is not None:
+        left = policy.max_dispatches - loop.dispatches
+        if len(specs) > left:
+            told = "finish with what you have" if left == 0 else f"give at most {left}, or finish"
+            raise OutOfDispatches(
+                [
+                    f"{len(specs)} tasks, but {left} of max_dispatches = "
+                    f"{policy.max_dispatches} are left: {told}"
+                ]
+            )
+    wanted: dict[str, int] = {}
+    for spec in specs:
+        wanted[spec["worker"]] = wanted.get(spec["worker"], 0) + 1
+    problems = []
+    for name, count in wanted.items():
+        limit = loop.orchestrator.limits.get(name)
+        if limit is None or limit.max_dispatches is None:
+            continue
+        left = limit.max_dispatches - loop.worker_dispatches.get(name, 0)
+        if count > left:
+            problems.append(
+                f"{count} tasks of `{name}`, but {left} of its max_dispatches = "
+                f"{limit.max_dispatches} are left"
+            )
+    if problems:
+        raise DecisionError(problems)
+
+
+def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -> str | None:
+    """Connect a reference, or say why it cannot be."""
+    producer = made.get(reference.task)
+    if producer is task:
+        return f"input{reference.path} refers to the task itself"
+    if producer is None:
+        producer = loop.tasks.get(reference.task)
+        if producer is None:
+            close = difflib.get_close_matches(reference.task, [*made, *loop.tasks], 1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            return f"input{reference.path} refers to `{reference.task}`, which is no task{hint}"
+        if producer.failure is not None:
+            return (
+                f"input{reference.path} refers to `{producer.id}`, which failed "
+                f"({producer.failure.mode}): it has no output"
+            )
+    elif task not in producer.feeds:
+        producer.feeds.append(task)
+        task.waits += 1
+    if reference.at and subschema_at(producer.worker.output.schema, reference.at) is None:
+        return (
+            f"input{reference.path}: the output of `{producer.id}` ({producer.worker.name}) "
+            f"can have nothing at {reference.at}"
+        )
+    return None
+
+
+def _wire_after(loop: Loop, made: dict[str, Task], task: Task, after: tuple[str, ...]) -> list[str]:
+    """Make a task wait for the workers its limit puts before it."""
+    problems = []
+    missing = [name for name in after if not loop.outputs.get(name)]
+    task.after = tuple(missing)
+    for name in missing:
+        earlier = [other for other in made.values() if other.worker.name == name]
+        if not earlier:
+            problems.append(
+                f"task `{task.id}`: `{task.worker.name}` runs only after a task of `{name}` has "
+                "succeeded, and there is none yet"
+            )
+        for other in earlier:
+            if other is not task and task not in other.feeds:
+                other.feeds.append(task)
+                task.waits += 1
+    return problems
+
+
+def _cycles(made: dict[str, Task]) -> list[str]:
+    waits = {task.id: task.waits for task in made.values()}
+    ready = [task for task in made.values() if task.waits == 0]
+    while ready:
+        task = ready.pop()
+        del waits[task.id]
+        for other in task.feeds:
+            waits[other.id] -= 1
+            if waits[other.id] == 0:
+                ready.append(other)
+    if not waits:
+        return []
+    names = ", ".join(f"`{name}`" for name in list(waits)[:5])
+    return [f"tasks {names} wait for each other: references must not form a cycle"]

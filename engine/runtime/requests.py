@@ -1,0 +1,367 @@
+"""From a call to the request a driver carries out: prompts rendered, schemas chosen.
+
+Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
+of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
+is rendered when somebody reads it: a `python/` model never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from engine.errors import Failure
+from engine.events import ModelInfo
+from engine.runtime import views
+from engine.runtime.budget import (
+    TOKENS_PER_MESSAGE,
+    Reservation,
+    prompt_bytes,
+    reservation_for,
+)
+from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
+from engine.runtime.prompts import goal_block, schema_text
+from engine.runtime.state import Call, Check, Loop, RunState, Task
+from engine.runtime.wire import wire_decision, wire_output
+from engine.sema.contract import Contract
+from engine.sema.model import Model, Verifier, Worker
+from engine.sema.templates import EvaluationError, Template
+
+__all__ = [
+    "VERDICT",
+    "LazyMessages",
+    "chain_of",
+    "is_text",
+    "model_request",
+    "task_key",
+    "worker_request",
+]
+
+#: What every verifier gives back.
+VERDICT = Contract.of_schema(
+    {
+        "type": "object",
+        "properties": {
+            "ok": {"type": "boolean", "description": "Whether the check passes."},
+            "feedback": {
+                "type": "string",
+                "default": "",
+                "description": "What is wrong and what to do about it.",
+            },
+            "score": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
+        },
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+)
+
+
+class LazyMessages(Sequence[Message]):
+    """The messages of a prompt, rendered at the first look."""
+
+    def __init__(self, render: Callable[[], tuple[Message, ...]]) -> None:
+        self._render: Callable[[], tuple[Message, ...]] | None = render
+        self._messages: tuple[Message, ...] = ()
+
+    def _all(self) -> tuple[Message, ...]:
+        if self._render is not None:
+            self._messages = self._render()
+            self._render = None
+        return self._messages
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Message, ...]: ...
+    def __getitem__(self, index: int | slice) -> Message | tuple[Message, ...]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._all())
+
+
+def model_request(state: RunState, call: Call) -> tuple[ModelRequest, Reservation | None]:
+    """The request of the call's next attempt, and what to reserve for it.
+
+    Raises:
+        Failure: A prompt's template could not be rendered (mode `crashed`).
+    """
+    model = state.program.models[call.chain[call.chain_index]]
+    info = state.models[model.name]
+    subject = call.subject
+    if isinstance(subject, Loop):
+        return _decision_request(state, call, subject, model, info)
+    if isinstance(subject, Task):
+        assert isinstance(subject.worker, Worker)
+        return _worker_model_request(state, call, subject, subject.worker, model, info)
+    return _verifier_model_request(state, call, subject, model, info)
+
+
+def _use_native(model: Model, info: ModelInfo) -> bool:
+    if model.structured == "auto":
+        return info.native
+    return model.structured == "native"
+
+
+def _finish(
+    state: RunState,
+    call: Call,
+    *,
+    role: str,
+    name: str,
+    model: Model,
+    info: ModelInfo,
+    messages: LazyMessages,
+    schema: Mapping[str, Any] | None,
+    structured: bool,
+    timeout_ms: int,
+    policy: Callable[[], PolicyState],
+    input_bound: Callable[[], int],
+) -> tuple[ModelRequest, Reservation | None]:
+    caller = f"{model.name} {role} {name}"
+    index = state.model_calls.get(model.name, 0)
+    caller_index = state.model_calls.get(caller, 0)
+    request = ModelRequest(
+        key=call.key,
+        role=role,  # type: ignore[arg-type]
+        name=name,
+        model=model,
+        info=info,
+        messages=messages,
+        schema=schema,
+        structured=structured,
+        max_tokens=model.max_tokens,
+        timeout_ms=timeout_ms,
+        state=policy,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
+    )
+    reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
+    return request, reservation
+
+
+def _decision_request(
+    state: RunState, call: Call, loop: Loop, model: Model, info: ModelInfo
+) -> tuple[ModelRequest, Reservation | None]:
+    blocks = tuple(loop.blocks)
+    structured = _use_native(model, info)
+    schema = wire_decision(loop.decisions) if structured else None
+
+    def bound() -> int:
+        known, tokens, counted_by = loop.settled_input or (0, 0, "")
+        if counted_by != model.name:
+            known, tokens = 0, 0
+        # The prompt is append-only, so what the provider counted for its prefix still holds.
+        return tokens + sum(
+            len(block.text.encode()) + TOKENS_PER_MESSAGE for block in blocks[known:]
+        )
+
+    def render() -> tuple[Message, ...]:
+        last = len(blocks) - 1
+        return tuple(
+            Message(block.role, block.text, cache=index in (0, last))
+            for index, block in enumerate(blocks)
+        )
+
+    return _finish(
+        state,
+        call,
+        role="decision",
+        name=loop.orchestrator.name,
+        model=model,
+        info=info,
+        messages=LazyMessages(render),
+        schema=schema or loop.decisions.schema,
+        structured=schema is not None,
+        timeout_ms=model.timeout_ms,
+        policy=lambda: views.policy_state(state, loop),
+        input_bound=bound,
+    )
+
+
+def _scope(state: RunState, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **inputs,
+        "param": {name: param.value for name, param in state.program.params.items()},
+    }
+
+
+def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
+    if template is None:
+        return ""
+    if isinstance(template, str):
+        return template
+    assert isinstance(template, Template)
+    try:
+        return template.render(scope)
+    except EvaluationError as error:
+        raise Failure("crashed", f"{what} could not be rendered: {error}") from None
+
+
+def _describe(schema: Mapping[str, Any]) -> str:
+    return (
+        "Answer with one JSON value and nothing else. It must match this JSON Schema:\n"
+        + schema_text(schema)
+    )
+
+
+def is_text(contract: Contract) -> bool:
+    """Whether a contract's value is a plain string, so that a model's text is the value."""
+    return contract.schema.get("type") == "string"
+
+
+def _worker_model_request(
+    state: RunState, call: Call, task: Task, worker: Worker, model: Model, info: ModelInfo
+) -> tuple[ModelRequest, Reservation | None]:
+    scope = _scope(state, task.resolved)
+    system = _render(worker.settings.get("system"), scope, f"the system prompt of {worker.name}")
+    prompt = _render(worker.settings.get("prompt"), scope, f"the prompt of {worker.name}")
+    wire = None
+    if not is_text(worker.output):
+        if _use_native(model, info):
+            wire = wire_output(worker.output)
+        if wire is None:
+            system = "\n\n".join(part for part in (system, _describe(worker.output.schema)) if part)
+    messages = []
+    if system:
+        messages.append(Message("system", system, cache=True))
+    messages.append(Message("user", prompt))
+    whole = (*messages, *call.extra)
+    return _finish(
+        state,
+        call,
+        role="worker",
+        name=worker.name,
+        model=model,
+        info=info,
+        messages=LazyMessages(lambda: whole),
+        schema=None if is_text(worker.output) else (wire or worker.output.schema),
+        structured=wire is not None,
+        timeout_ms=worker.timeout_ms or model.timeout_ms,
+        policy=lambda: PolicyState(
+            kind="worker",
+            name=worker.name,
+            goal="",
+            input=task.resolved,
+            output_schema=worker.output.schema,
+        ),
+        input_bound=lambda: prompt_bytes(whole),
+    )
+
+
+def _verifier_model_request(
+    state: RunState, call: Call, check: Check, model: Model, info: ModelInfo
+) -> tuple[ModelRequest, Reservation | None]:
+    verifier = check.verifier
+    goal = call.loop.goal
+    scope = _scope(state, check.bound)
+    system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
+    prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
+    wire = wire_output(VERDICT) if _use_native(model, info) else None
+    # The goal stands at the head of every verifier's prompt, whatever its own prompt says.
+    parts = [
+        "You verify the work of others against the goal below. Judge only what you are shown. "
+        "`ok` says whether the check passes, `feedback` what is wrong and what to do about it.",
+        goal_block(goal),
+        system,
+    ]
+    if verifier.doc:
+        parts.insert(1, f"The check: {verifier.doc}")
+    if wire is None:
+        parts.append(_describe(VERDICT.schema))
+    whole = (
+        Message("system", "\n\n".join(part for part in parts if part), cache=True),
+        Message("user", prompt),
+        *call.extra,
+    )
+    return _finish(
+        state,
+        call,
+        role="verifier",
+        name=verifier.name,
+        model=model,
+        info=info,
+        messages=LazyMessages(lambda: whole),
+        schema=wire or VERDICT.schema,
+        structured=wire is not None,
+        timeout_ms=verifier.timeout_ms or model.timeout_ms,
+        policy=lambda: PolicyState(
+            kind="verifier",
+            name=verifier.name,
+            goal=goal,
+            input=check.bound,
+            output_schema=VERDICT.schema,
+        ),
+        input_bound=lambda: prompt_bytes(whole),
+    )
+
+
+def task_key(state: RunState, key: str) -> str:
+    """The idempotency key of a call: the same for each of its attempts, unlike any other's."""
+    return f"{state.run}/{key.replace(' ', '')}"
+
+
+def worker_request(state: RunState, call: Call) -> WorkerRequest:
+    """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
+    subject = call.subject
+    key = task_key(state, call.key)
+    worker: Worker | Verifier
+    if isinstance(subject, Task):
+        assert isinstance(subject.worker, Worker)
+        worker, inputs = subject.worker, subject.resolved
+        task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
+    else:
+        assert isinstance(subject, Check)
+        worker, inputs = subject.verifier, subject.bound
+        task = {"key": key}
+    return WorkerRequest(
+        key=call.key,
+        task_key=key,
+        worker=worker,
+        input=inputs,
+        base_dir=worker.base_dir,
+        scope=LazyScope(state, task),
+        timeout_ms=worker.timeout_ms,
+        attempt=call.attempt,
+    )
+
+
+class LazyScope(Mapping[str, Any]):
+    """What a worker's expressions see besides its inputs: `param` and `task`."""
+
+    __slots__ = ("_state", "_task")
+
+    def __init__(self, state: RunState, task: Mapping[str, Any]) -> None:
+        self._state = state
+        self._task = task
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "task":
+            return self._task
+        if name == "param":
+            return {key: param.value for key, param in self._state.program.params.items()}
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("param", "task"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def chain_of(state: RunState, model: str) -> tuple[str, ...]:
+    """A model and its fallbacks, each once, depth first."""
+    found: list[str] = []
+
+    def walk(name: str) -> None:
+        if name not in found:
+            found.append(name)
+            for other in state.program.models[name].fallback:
+                walk(other)
+
+    walk(model)
+    return tuple(found)

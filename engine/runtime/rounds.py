@@ -1,0 +1,273 @@
+"""The rounds of one orchestrator: ask for a decision, carry it out, look, go on or end.
+
+Every way round is bounded: `max_rounds` counts revisions, replans and failed rounds too, and a
+bad decision is asked again at most `repair_max` times within its round.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.errors import Failure
+from engine.runtime import attempts, dispatch, ending, prompts, verify, views
+from engine.runtime.commands import SetTimer
+from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.planning import OutOfDispatches, make_tasks
+from engine.runtime.ports import ModelRequest, WorkerRequest
+from engine.runtime.state import Block, Call, HookRun, Loop, Round, RunState
+from engine.runtime.wire import from_wire
+from engine.sema.templates import EvaluationError
+
+__all__ = ["begin_round", "call_ended", "hook_ended", "round_worked", "settle_dispatch_hook"]
+
+#: How much of a decision that could not be read stays in the prompt, in characters.
+SHOWN_DECISION = 8_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+def begin_round(state: RunState, loop: Loop) -> None:
+    """Open the next round, or end the loop where there is none left."""
+    if loop.over:
+        return
+    policy = loop.orchestrator.policy
+    if not loop.rounds and not _open_loop(state, loop):
+        return
+    if loop.round >= policy.max_rounds:
+        reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
+        ending.end(state, loop, "exhausted", reason, "max_rounds")
+        return
+    loop.rounds.append(Round(loop.round + 1))
+    if loop.round == 1:
+        loop.blocks.append(Block("user", prompts.opening(state, loop)))
+    _ask(state, loop)
+
+
+def _open_loop(state: RunState, loop: Loop) -> bool:
+    """Render the goal and the first block; it never changes afterwards."""
+    orchestrator = loop.orchestrator
+    scope = {
+        **loop.input,
+        "param": {name: param.value for name, param in state.program.params.items()},
+    }
+    try:
+        loop.goal = orchestrator.goal.render(scope).strip()
+        if orchestrator.instructions is not None:
+            loop.instructions = orchestrator.instructions.render(scope).strip()
+    except EvaluationError as error:
+        ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
+        return False
+    loop.started_at = state.now
+    loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
+    time_ms = orchestrator.policy.budget.time_ms
+    if time_ms is not None:
+        timer = SetTimer(ending.timer_name(loop), state.now + time_ms)
+        state.timers[timer.timer] = timer
+        state.commands.append(timer)
+    return True
+
+
+def _ask(state: RunState, loop: Loop) -> None:
+    loop.phase = "deciding"
+    loop.current.attempts += 1
+    call = Call(_decision_key(loop), loop, loop)
+    attempts.begin(state, call, loop.orchestrator.model)
+
+
+def _decision_key(loop: Loop) -> str:
+    return f"{loop.path}round {loop.round} / decision {loop.current.attempts}"
+
+
+def call_ended(state: RunState, call: Call, loop: Loop) -> None:
+    """The orchestrator's model has answered, or failed for good."""
+    if loop.over:
+        return
+    if call.failure is not None:
+        _no_decision(state, loop, call, call.failure)
+        return
+    value = call.value
+    key = _decision_key(loop)
+    try:
+        decision = loop.decisions.read(_from_wire(loop, value, call.request))
+        loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
+        if "finish" in decision:
+            _accept(loop, decision)
+            _check_result(state, loop, decision["finish"])
+            return
+        tasks = make_tasks(loop, decision, key)
+    except DecisionError as error:
+        _bad_decision(state, loop, value, error)
+        return
+    _accept(loop, decision)
+    loop.phase = "working"
+    dispatch.enter(state, loop, tasks)
+
+
+def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
+    """Undo the wire schema's nulls in an answer that was made under it."""
+    if (
+        not isinstance(request, ModelRequest)
+        or not request.structured
+        or not isinstance(value, str)
+    ):
+        return value
+    read = read_json(value)
+    if not isinstance(read, dict):
+        return read
+    result = dict(read)
+    if isinstance(result.get("tasks"), list):
+        result["tasks"] = [
+            {
+                **task,
+                "input": from_wire(
+                    task["input"], loop.decisions.workers[task["worker"]].inputs.schema
+                ),
+            }
+            if isinstance(task, dict)
+            and task.get("worker") in loop.decisions.workers
+            and "input" in task
+            else task
+            for task in result["tasks"]
+        ]
+    if result.get("finish") is not None:
+        result["finish"] = from_wire(result["finish"], loop.orchestrator.output.schema)
+    return result
+
+
+def _accept(loop: Loop, decision: dict[str, object]) -> None:
+    loop.current.decision = decision
+    loop.current.feedback = loop.feedback
+    loop.feedback = []
+
+
+def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> None:
+    if failure.mode == "over_budget":
+        ending.end(state, loop, "exhausted", failure.message, call.bound)
+    else:
+        said = f"model `{loop.orchestrator.model}` failed, {failure.mode}: {failure.message}"
+        ending.end(state, loop, "failed", said)
+
+
+def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
+    """Ask again with the exact problems; after the last repair the round has failed."""
+    if loop.blocks[-1].role != "assistant":
+        shown = value if isinstance(value, str) else _encode(value).decode()
+        loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
+    if loop.current.attempts <= loop.orchestrator.policy.repair_max:
+        loop.blocks.append(Block("user", prompts.rejection(error.problems)))
+        _ask(state, loop)
+        return
+    if isinstance(error, OutOfDispatches):
+        ending.end(state, loop, "exhausted", "; ".join(error.problems), "max_dispatches")
+        return
+    loop.feedback.append(
+        f"round {loop.round} failed, no acceptable decision: {'; '.join(error.problems)}"
+    )
+    _close_round(state, loop)
+
+
+def _check_result(state: RunState, loop: Loop, result: object) -> None:
+    loop.phase = "finishing"
+    loop.best = loop.result = result
+    hooks = loop.hooks("before_finish")
+    if not hooks:
+        ending.finish(state, loop, result)
+        return
+    offers = views.hook_offers(loop, result=result, has_result=True)
+    key = f"{loop.path}round {loop.round} / before_finish"
+    verify.begin(state, HookRun(hooks, loop, key, offers, None))
+
+
+def round_worked(state: RunState, loop: Loop) -> None:
+    """Every task of the round is over: verify the round where it is due, then close it."""
+    if loop.over:
+        return
+    loop.phase = "verifying"
+    hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
+    if hooks:
+        key = f"{loop.path}round {loop.round} / after_round"
+        verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(loop), None))
+    else:
+        _close_round(state, loop)
+
+
+def hook_ended(state: RunState, run: HookRun) -> None:
+    """The verifiers of `after_round` or `before_finish` have spoken."""
+    loop = run.loop
+    if loop.over:
+        return
+    outcome = verify.outcome(run, "run")
+    if outcome.action in ("pass", "warn"):
+        if run.hook.point == "before_finish":
+            ending.finish(state, loop, loop.result)
+        else:
+            _close_round(state, loop)
+    elif outcome.action == "revise":
+        if run.hook.point == "before_finish":
+            loop.feedback.append(f"the result was not accepted: {outcome.feedback}")
+        else:
+            loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
+        _close_round(state, loop)
+    else:
+        settle_dispatch_hook(state, loop, outcome)
+
+
+def settle_dispatch_hook(state: RunState, loop: Loop, outcome: verify.Outcome) -> None:
+    """Carry out what a hook's outcome means for the whole loop: `abort` or `escalate`."""
+    if outcome.action == "abort":
+        ending.end(state, loop, "aborted", outcome.feedback)
+    elif outcome.action == "escalate":
+        ending.escalate(state, loop, outcome.feedback)
+
+
+def _close_round(state: RunState, loop: Loop) -> None:
+    """Append what the round brought to the prompt, look for a stall, go on."""
+    policy = loop.orchestrator.policy
+    over = loop.current
+    if policy.stall is not None and not _keeps_moving(state, loop, over):
+        return
+    feedback = list(loop.feedback)
+    left = prompts.left_block(state, loop, loop.round + 1)
+    loop.blocks.append(Block("user", lambda: prompts.round_block(loop, over, feedback, left)))
+    begin_round(state, loop)
+
+
+def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
+    """Detect a stall: rounds that brought no output that was not there before.
+
+    Returns:
+        Whether the loop goes on (perhaps with a request to plan anew).
+    """
+    stall = loop.orchestrator.policy.stall
+    assert stall is not None
+    new = False
+    for task in over.tasks:
+        if task.status == "done":
+            mark = hash(_encode([task.worker.name, task.output]))
+            new = new or mark not in loop.seen
+            loop.seen.add(mark)
+    if over.decision is not None and "finish" in over.decision:
+        mark = hash(_encode(over.decision["finish"]))
+        new = mark not in loop.seen
+        loop.seen.add(mark)
+    loop.stalled = 0 if new else loop.stalled + 1
+    if loop.stalled < stall.after:
+        return True
+    said = f"no new information for {loop.stalled} rounds"
+    if stall.action == "abort":
+        ending.end(state, loop, "aborted", f"stalled: {said}")
+        return False
+    if stall.action == "escalate":
+        ending.escalate(state, loop, f"stalled: {said}")
+        return False
+    if loop.replans >= stall.max_replans:
+        reason = f"stalled: {said}, after {loop.replans} new plans"
+        ending.end(state, loop, "exhausted", reason, "max_replans")
+        return False
+    loop.replans += 1
+    loop.stalled = 0
+    loop.feedback.append(
+        f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
+        "plan, or finish with what you have"
+    )
+    return True

@@ -1,0 +1,261 @@
+"""The wire schema: the subset of JSON Schema that providers accept for structured output.
+
+Providers in strict mode want one root object, every property required (null where absent), no
+open objects, and know few keywords. What the subset cannot say (lengths, patterns, defaults) is
+left out here and checked by the contract after the call; what it cannot express at all (open
+JSON, external schemas with conditions) makes these functions return None, and the schema goes
+into the prompt instead.
+
+Source of the subset: OpenAI's guide to structured outputs, which Anthropic's and Google's own
+modes accept too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.runtime.decision import DecisionContract
+from engine.sema.contract import Contract
+
+__all__ = ["from_wire", "wire_decision", "wire_output"]
+
+#: Name of the property that wraps an output that is no object.
+WRAPPED = "result"
+
+_REFERENCE = {
+    "type": "object",
+    "description": "In place of a value: (a part of) the output of an earlier task.",
+    "properties": {
+        "$from": {"type": "string", "description": "A task's id."},
+        "at": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "A JSON Pointer."},
+    },
+    "required": ["$from", "at"],
+    "additionalProperties": False,
+}
+
+#: Keywords that say how a value is annotated or limited: dropped, for the contract checks them.
+_DROPPED = frozenset(
+    [
+        "$schema",
+        "$id",
+        "$comment",
+        "title",
+        "default",
+        "examples",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "minProperties",
+        "maxProperties",
+        "contentEncoding",
+        "contentMediaType",
+    ]
+)
+
+
+class _Inexpressible(Exception):
+    pass
+
+
+def _strict(schema: Any) -> dict[str, Any]:
+    if not isinstance(schema, dict) or not schema:
+        raise _Inexpressible
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _DROPPED or key.startswith("x-"):
+            continue
+        if key in ("anyOf", "oneOf"):
+            result["anyOf"] = [_strict(option) for option in value]
+        elif key in ("items",):
+            result["items"] = _strict(value)
+        elif key == "$defs":
+            result["$defs"] = {name: _strict(item) for name, item in value.items()}
+        elif key in ("type", "enum", "const", "description", "$ref"):
+            result[key] = value
+        elif key in ("properties", "required", "additionalProperties"):
+            continue
+        else:
+            raise _Inexpressible
+    if schema.get("type") == "object" or "properties" in schema:
+        if schema.get("additionalProperties") is not False:
+            raise _Inexpressible
+        required = schema.get("required", ())
+        properties = {}
+        for name, item in schema.get("properties", {}).items():
+            strict = _strict(item)
+            properties[name] = strict if name in required else _nullable(strict)
+        result["type"] = "object"
+        result["properties"] = properties
+        result["required"] = list(properties)
+        result["additionalProperties"] = False
+    if not set(result) & {"type", "enum", "const", "anyOf", "$ref"}:
+        raise _Inexpressible
+    return result
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    options = schema.get("anyOf")
+    if options is not None and any(option.get("type") == "null" for option in options):
+        return schema
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _hoist(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> dict[str, Any]:
+    """Move a schema's `$defs` to the root under a prefix: strict mode resolves refs there only."""
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: (
+                    f"#/$defs/{prefix}{item.removeprefix('#/$defs/')}"
+                    if key == "$ref" and isinstance(item, str) and item.startswith("#/$defs/")
+                    else rename(item)
+                )
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [rename(item) for item in value]
+        return value
+
+    schema = dict(schema)
+    for name, item in schema.pop("$defs", {}).items():
+        defs[f"{prefix}{name}"] = rename(item)
+    renamed: dict[str, Any] = rename(schema)
+    return renamed
+
+
+def wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
+    """The wire schema of an orchestrator's decisions, or None where it cannot be expressed."""
+    defs: dict[str, Any] = {"reference": _REFERENCE}
+    try:
+        tasks = []
+        for index, (name, worker) in enumerate(decisions.workers.items()):
+            strict = _hoist(_strict(worker.inputs.schema), f"w{index}_", defs)
+            properties = {
+                key: {"anyOf": [value, {"$ref": "#/$defs/reference"}]}
+                for key, value in strict["properties"].items()
+            }
+            tasks.append(
+                {
+                    "type": "object",
+                    "properties": {
+                        "worker": {"type": "string", "const": name},
+                        "id": {"type": "string"},
+                        "input": {**strict, "properties": properties},
+                    },
+                    "required": ["worker", "id", "input"],
+                    "additionalProperties": False,
+                }
+            )
+        output = _hoist(_strict(decisions.orchestrator.output.schema), "out_", defs)
+    except _Inexpressible:
+        return None
+    return {
+        "type": "object",
+        "properties": {
+            "assessment": {"type": "string"},
+            "tasks": {"anyOf": [{"type": "array", "items": {"anyOf": tasks}}, {"type": "null"}]},
+            "finish": _nullable(output),
+        },
+        "required": ["assessment", "tasks", "finish"],
+        "additionalProperties": False,
+        "$defs": defs,
+    }
+
+
+def wire_output(contract: Contract) -> dict[str, Any] | None:
+    """The wire schema of a worker's output (wrapped if it is no object), or None."""
+    defs: dict[str, Any] = {}
+    try:
+        strict = _hoist(_strict(contract.schema), "", defs)
+    except _Inexpressible:
+        return None
+    if strict.get("type") != "object":
+        strict = {
+            "type": "object",
+            "properties": {WRAPPED: strict},
+            "required": [WRAPPED],
+            "additionalProperties": False,
+        }
+    if defs:
+        strict["$defs"] = defs
+    return strict
+
+
+def from_wire(value: Any, schema: Mapping[str, Any], *, unwrap: bool = False) -> Any:
+    """Undo what the wire schema asked for: the wrapper, and nulls that stand for absent values.
+
+    Args:
+        value: What the model gave.
+        schema: The contract's schema, which says where null is a value of its own.
+        unwrap: Whether the output may be wrapped.
+    """
+    if (
+        unwrap
+        and schema.get("type") != "object"
+        and isinstance(value, dict)
+        and set(value) == {WRAPPED}
+    ):
+        value = value[WRAPPED]
+    return _drop_nulls(value, schema, schema)
+
+
+def _drop_nulls(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    schema = _target(schema, root)
+    if isinstance(value, list):
+        items = schema.get("items")
+        if isinstance(items, dict):
+            return [_drop_nulls(item, items, root) for item in value]
+        return value
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"$from", "at"} and value["at"] is None:
+        return {"$from": value["$from"]}
+    properties = schema.get("properties")
+    if properties is None:
+        for option in schema.get("anyOf", ()):
+            target = _target(option, root)
+            if set(value) <= set(target.get("properties", ())):
+                return _drop_nulls(value, target, root)
+        return value
+    required = schema.get("required", ())
+    return {
+        key: _drop_nulls(item, properties.get(key, {}), root)
+        for key, item in value.items()
+        if item is not None
+        or key in required
+        or key not in properties
+        or _admits_null(properties[key], root)
+    }
+
+
+def _target(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    seen = 0
+    while "$ref" in schema and seen < 32:
+        name = str(schema["$ref"]).removeprefix("#/$defs/")
+        schema = root.get("$defs", {}).get(name, {})
+        seen += 1
+    return schema
+
+
+def _admits_null(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    schema = _target(schema, root)
+    kind = schema.get("type")
+    if kind == "null" or (isinstance(kind, list) and "null" in kind):
+        return True
+    if "enum" in schema and None in schema["enum"]:
+        return True
+    return any(_admits_null(option, root) for option in schema.get("anyOf", ()))
