@@ -19,6 +19,7 @@ from referencing.exceptions import Unresolvable
 
 from engine.sema.environment import EvaluationError, json_text
 from engine.sema.formats import ASSERTED, WORDS, size_in_bytes
+from engine.sema.jsonschema import REFERENCE_POINTER
 from engine.sema.suggest import closest, names_list
 
 __all__ = ["explain_failure", "make_validator"]
@@ -103,12 +104,29 @@ def _leaves(error: ValidationError) -> list[ValidationError]:
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context:
         branches.setdefault(inner.schema_path[0], []).append(inner)
+    chosen = _reference_branch(error)
+    if chosen is not None:
+        # Where a reference may stand: either it is one, or it is judged as the plain value.
+        is_reference = isinstance(error.instance, dict) and bool(
+            {"$from", "$literal"} & set(error.instance)
+        )
+        kept = [errors for index, errors in branches.items() if (index == chosen) == is_reference]
+        return [leaf for errors in kept for inner in errors for leaf in _leaves(inner)]
     ranked = sorted(branches.values(), key=_distance)
     if len(ranked) > 1 and _distance(ranked[0]) == _distance(ranked[1]):
         return [error]
     if _is_other_type(ranked[0], error.instance):
         return [error]
     return [leaf for inner in ranked[0] for leaf in _leaves(inner)]
+
+
+def _reference_branch(error: ValidationError) -> int | None:
+    """The place of the branch that allows a reference instead of the value, if there is one."""
+    alternatives: Any = error.validator_value
+    for index, branch in enumerate(alternatives):
+        if isinstance(branch, Mapping) and branch.get("$ref") == REFERENCE_POINTER:
+            return index
+    return None
 
 
 def _is_other_type(errors: list[ValidationError], value: Any) -> bool:

@@ -1,7 +1,8 @@
-"""The formats a contract asserts, as functions both JSON Schema libraries are given; the size of a value.
+"""The formats a contract asserts, and how large a value is.
 
-A format not listed here is a note to the reader, as JSON Schema has it by default: it is never
-asserted, by either library. One function per format is what keeps the two in agreement.
+Formats are plain functions that both JSON Schema libraries are given: one function per format is
+what keeps the two in agreement. A format not listed here is a note to the reader, as JSON Schema
+has it by default; it is never asserted, by either library.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from engine.sema.types import (
 
 __all__ = [
     "REFERENCE",
+    "REFERENCE_POINTER",
     "follow",
     "map_subschemas",
     "may_fit",
@@ -73,6 +74,7 @@ _SINGLES = (
 
 #: What may stand in an input instead of a value.
 REFERENCE: Schema = {
+    "title": "reference",
     "anyOf": [
         {
             "type": "object",
@@ -89,9 +91,10 @@ REFERENCE: Schema = {
             "required": ["$literal"],
             "additionalProperties": False,
         },
-    ]
+    ],
 }
 _REFERENCE_NAME = "$reference"
+REFERENCE_POINTER = f"#/$defs/{_REFERENCE_NAME}"
 
 
 # ---------------------------------------------------------------- types to schemas
@@ -326,7 +329,7 @@ def _replaceable(schema: Any) -> Any:
         return schema
     inner = _tolerate(schema)
     outer = {key: inner.pop(key) for key in ("title", "description", "default") if key in inner}
-    return {**outer, "anyOf": [inner, {"$ref": f"#/$defs/{_REFERENCE_NAME}"}]}
+    return {**outer, "anyOf": [inner, {"$ref": REFERENCE_POINTER}]}
 
 
 # ---------------------------------------------------------------- following a pointer
