@@ -1,0 +1,86 @@
+"""What a run knows of a model before it asks it: price, context window, native schemas.
+
+Resolved once at the start of a run and journaled, so a resumed run reserves and renders as the
+first one did. Prices come from the program (`price`), else from LiteLLM's table read as a file;
+a price that neither knows is None, never zero. LiteLLM itself is never imported here.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from engine.events import ModelInfo
+from engine.models.local import DEFAULT_CONTEXT
+from engine.models.prices import look_up
+from engine.models.recorded import recorded_info
+from engine.models.schemes import split_id
+from engine.models.scripted import Scripted, read_script
+from engine.sema.model import Model
+
+__all__ = ["resolve_info"]
+
+
+def resolve_info(model: Model, override: object = None) -> ModelInfo:
+    """What is known of a model.
+
+    Args:
+        model: As the program declares it.
+        override: What stands in for it: an id (`--model NAME=ID`), a `Scripted`, a policy
+            function or a `ChatModel`; None for the declared id.
+
+    Raises:
+        UsageError: A script or a recording that is needed cannot be read.
+    """
+    model_id = model.id if override is None else override
+    if isinstance(model_id, str):
+        info = _of_id(model, model_id)
+    elif isinstance(model_id, Scripted):
+        info = ModelInfo(id="scripted/-", metered=model_id.has_usage)
+    elif hasattr(model_id, "complete"):
+        info = ModelInfo(id=f"custom/{type(model_id).__qualname__}", metered=False)
+    else:
+        name = getattr(model_id, "__qualname__", type(model_id).__qualname__)
+        info = ModelInfo(id=f"python/{name}", metered=False)
+    return _declared(model, info)
+
+
+def _of_id(model: Model, model_id: str) -> ModelInfo:
+    scheme, rest = split_id(model_id)
+    path = os.path.join(model.base_dir, rest)
+    if scheme == "python":
+        return ModelInfo(id=model_id, metered=False)
+    if scheme == "scripted":
+        return ModelInfo(id=model_id, metered=read_script(path).has_usage)
+    if scheme == "recorded":
+        return msgspec.structs.replace(recorded_info(path, model.name), id=model_id)
+    if scheme == "local":
+        return ModelInfo(
+            id=model_id, input_usd=0, output_usd=0, context=DEFAULT_CONTEXT, native=True
+        )
+    if scheme is not None:
+        return ModelInfo(id=model_id)
+    listed = look_up(model_id)
+    if listed is None:
+        return ModelInfo(id=model_id)
+    return ModelInfo(
+        id=model_id,
+        input_usd=listed.input_usd if listed.output_usd is not None else None,
+        output_usd=listed.output_usd if listed.input_usd is not None else None,
+        context=listed.context,
+        native=listed.native,
+    )
+
+
+def _declared(model: Model, info: ModelInfo) -> ModelInfo:
+    """What the program says comes before what is known; a policy stays free of charge."""
+    if model.price is not None and not info.id.startswith("python/"):
+        info = msgspec.structs.replace(
+            info, metered=True, input_usd=model.price.input_usd, output_usd=model.price.output_usd
+        )
+    if model.context is not None:
+        info = msgspec.structs.replace(info, context=model.context)
+    if model.structured != "auto":
+        info = msgspec.structs.replace(info, native=model.structured == "native")
+    return info

@@ -1,0 +1,317 @@
+"""Every model that LiteLLM can reach, behind the `ChatModel` port. The only importer of LiteLLM.
+
+One request is one attempt: no retries, no fallbacks, no cache, no callbacks of LiteLLM's. What
+comes back is turned into text and `Usage`, what goes wrong into a `Failure` with one of the
+modes of models and with the provider's words, keys struck out. Nothing is ever printed, and no
+price, token or usage is made up: usage that the provider does not report is None.
+
+LiteLLM is imported at the first call, or by `warm` in a thread while the run is prepared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import Failure
+from engine.events import ModelInfo, Usage
+from engine.models.faults import failure_of, missing_key, struck_out
+from engine.models.strict import is_strict
+from engine.runtime.budget import price_of
+from engine.runtime.ports import Message, ModelReply, ModelRequest
+
+__all__ = ["LiteLLMModel", "warm"]
+
+#: Anthropic takes this many cache marks in one request.
+_MAX_CACHE_MARKS = 4
+
+_lock = threading.Lock()
+_loaded: Any = None
+#: Open gateways by the id of their event loop; LiteLLM keeps its HTTP clients by loop too.
+_open: dict[int, int] = {}
+
+
+def _litellm() -> Any:
+    """LiteLLM, silenced, with its table of prices from its own files.
+
+    The import costs 2 to 3 s of CPU and 155 MB (measured with 1.106), hence here and not above.
+    """
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            # Before the import: without it the table is fetched from the network.
+            os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+            # Pydantic objects to shapes that LiteLLM gives its own classes; a user can do
+            # nothing about it.
+            warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
+            # Not an `import` statement: a type checker would read LiteLLM for minutes.
+            litellm: Any = importlib.import_module("litellm")
+            litellm.suppress_debug_info = True
+            litellm.telemetry = False
+            litellm.set_verbose = False
+            # Sampling settings that a model does not take are left out rather than refused;
+            # `response_format` is checked below, as dropping it would go unnoticed.
+            litellm.drop_params = True
+            # aiohttp complains on stderr about sessions that LiteLLM leaves open.
+            litellm.disable_aiohttp_transport = True
+            for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+                logger = logging.getLogger(name)
+                logger.handlers = [logging.NullHandler()]
+                logger.propagate = False
+                logger.setLevel(logging.CRITICAL + 1)
+            _loaded = litellm
+    return _loaded
+
+
+def warm() -> threading.Thread:
+    """Begin to import LiteLLM in a thread; the first call waits for it if it must."""
+    thread = threading.Thread(target=_litellm, name="orch-litellm-import", daemon=True)
+    thread.start()
+    return thread
+
+
+class LiteLLMModel:
+    """One model, reached through LiteLLM.
+
+    Args:
+        model_id: As LiteLLM names it: `anthropic/claude-sonnet-4-5`.
+        options: Settings for LiteLLM over those of the declared model.
+    """
+
+    def __init__(self, model_id: str, options: Mapping[str, Any] | None = None) -> None:
+        self._id = model_id
+        self._options = dict(options or {})
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Make one attempt.
+
+        Raises:
+            Failure: `timeout`, `rate_limited`, `unavailable`, `refused`, `context_overflow` or
+                `invalid_output`.
+        """
+        litellm = _loaded or await asyncio.to_thread(_litellm)
+        self._enter_loop()
+        arguments = self._arguments(litellm, request)
+        options = {**request.model.options, **self._options}
+        self._preflight(litellm, options)
+        try:
+            # LiteLLM's own timeout is per read; a provider that sends a byte now and then
+            # would never reach it.
+            async with asyncio.timeout(request.timeout_ms / 1000):
+                if request.stream:
+                    answer = await _streamed(litellm, arguments)
+                else:
+                    answer = _Answer(await litellm.acompletion(**arguments))
+        except TimeoutError:
+            raise Failure(
+                "timeout",
+                f"{self._id} did not answer within {request.timeout_ms / 1000:g} s",
+                retryable=True,
+            ) from None
+        except Failure:
+            raise
+        except Exception as error:  # LiteLLM raises anything, its own bugs too
+            raise failure_of(error, self._id, _secrets(options)) from None
+        return self._reply(answer, request, _secrets(options))
+
+    def _enter_loop(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            _open[id(self._loop)] = _open.get(id(self._loop), 0) + 1
+
+    def _preflight(self, litellm: Any, options: Mapping[str, Any]) -> None:
+        """A missing key comes back from providers in many disguises; so it is looked for first."""
+        if "api_key" in options:
+            return
+        found = litellm.validate_environment(model=self._id)
+        if found["keys_in_environment"]:
+            return
+        key = missing_key(found["missing_keys"], os.environ)
+        if key is None or "api_base" in options:
+            return
+        raise Failure("unavailable", f"{self._id} needs a key: set {key} in the environment")
+
+    def _arguments(self, litellm: Any, request: ModelRequest) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            **request.model.options,
+            **self._options,
+            "model": self._id,
+            "messages": _messages(request.messages, marks="claude" in self._id.lower()),
+            "max_tokens": request.max_tokens,
+            "timeout": request.timeout_ms / 1000,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+        if "api_base" in arguments and "api_key" not in arguments:
+            provider = self._id.partition("/")[0]
+            # Servers on one's own machine want no key, but the client insists on one.
+            if provider == "openai" and "OPENAI_API_KEY" not in os.environ:
+                arguments["api_key"] = "none"
+        if request.structured and request.schema is not None:
+            takes = litellm.get_supported_openai_params(model=self._id) or []
+            if "response_format" not in takes:
+                raise Failure(
+                    "unavailable",
+                    f"{self._id} takes no JSON Schema for its answer; set `structured = prompt`",
+                )
+            arguments["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": _schema_name(request),
+                    "schema": dict(request.schema),
+                    "strict": is_strict(request.schema),
+                },
+            }
+        return arguments
+
+    def _reply(self, answer: _Answer, request: ModelRequest, secrets: frozenset[str]) -> ModelReply:
+        usage = _usage(answer.usage, request.info)
+        if answer.refusal or answer.finish_reason == "content_filter":
+            words = f": {struck_out(answer.refusal, secrets)}" if answer.refusal else ""
+            raise Failure("refused", f"{self._id} refused to answer{words}", usage=usage)
+        if answer.finish_reason == "length":
+            raise Failure(
+                "invalid_output",
+                f"the answer of {self._id} was cut at `max_tokens` = {request.max_tokens}",
+                usage=usage,
+            )
+        if not answer.text.strip():
+            raise Failure(
+                "invalid_output", f"{self._id} gave an empty answer", retryable=True, usage=usage
+            )
+        return ModelReply(answer.text, usage)
+
+    async def close(self) -> None:
+        """Close LiteLLM's connections of this event loop when its last gateway is closed."""
+        if self._loop is None:
+            return
+        loop_id, self._loop = id(self._loop), None
+        _open[loop_id] -= 1
+        if _open[loop_id] == 0:
+            del _open[loop_id]
+            await _close_clients(loop_id)
+
+
+class _Answer:
+    """What a provider said, from a whole response.
+
+    Attributes:
+        usage: LiteLLM's usage object, or None where the provider did not say.
+    """
+
+    def __init__(self, response: Any) -> None:
+        choices = response.choices
+        message = choices[0].message if choices else None
+        self.text: str = (message.content if message is not None else None) or ""
+        self.finish_reason: str | None = choices[0].finish_reason if choices else None
+        extra = getattr(message, "provider_specific_fields", None) or {}
+        self.refusal: str | None = extra.get("refusal")
+        self.usage: Any = getattr(response, "usage", None)
+
+
+async def _streamed(litellm: Any, arguments: dict[str, Any]) -> _Answer:
+    """Ask for the answer in pieces and put them together.
+
+    Raises:
+        Failure: The stream ended before the answer did.
+    """
+    stream = await litellm.acompletion(
+        **arguments, stream=True, stream_options={"include_usage": True}
+    )
+    usage = None
+    pieces: list[str] = []
+    refusal: list[str] = []
+    try:
+        async for chunk in stream:
+            usage = getattr(chunk, "usage", None) or usage
+            if chunk.choices:
+                delta = chunk.choices[0].delta
+                pieces.append(delta.content or "")
+                refusal.append(getattr(delta, "refusal", None) or "")
+    finally:
+        await stream.aclose()
+    # LiteLLM closes a stream that just stops with a finish reason, and usage, of its own making;
+    # what the provider sent is in these two.
+    finish_reason = stream.received_finish_reason
+    if finish_reason is None:
+        raise Failure(
+            "unavailable",
+            f"the answer of {arguments['model']} broke off in the middle of the stream",
+            retryable=True,
+        )
+    if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
+        usage = None
+    answer = _Answer.__new__(_Answer)
+    answer.text = "".join(pieces)
+    answer.finish_reason = finish_reason
+    answer.refusal = "".join(refusal) or None
+    answer.usage = usage
+    return answer
+
+
+def _messages(messages: Any, *, marks: bool) -> list[dict[str, Any]]:
+    """Messages as the OpenAI protocol has them; with `marks`, the last cache marks set."""
+    marked: set[int] = set()
+    if marks:
+        marked = set([i for i, m in enumerate(messages) if m.cache][-_MAX_CACHE_MARKS:])
+    return [_message(message, i in marked) for i, message in enumerate(messages)]
+
+
+def _message(message: Message, mark: bool) -> dict[str, Any]:
+    if not mark:
+        return {"role": message.role, "content": message.content}
+    part = {"type": "text", "text": message.content, "cache_control": {"type": "ephemeral"}}
+    return {"role": message.role, "content": [part]}
+
+
+def _schema_name(request: ModelRequest) -> str:
+    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in request.name)
+    return f"{request.role}_{name}"[:64]
+
+
+def _usage(said: Any, info: ModelInfo) -> Usage | None:
+    if said is None:
+        return None
+    input_tokens = getattr(said, "prompt_tokens", None) or 0
+    output_tokens = getattr(said, "completion_tokens", None) or 0
+    # LiteLLM puts zeros where the provider said nothing; no call uses no tokens.
+    if not input_tokens and not output_tokens:
+        return None
+    details = getattr(said, "prompt_tokens_details", None)
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_tokens=getattr(details, "cached_tokens", None) or 0,
+        cost_usd=price_of(info, input_tokens, output_tokens),
+    )
+
+
+def _secrets(options: Mapping[str, Any]) -> frozenset[str]:
+    """Values that may not show up in a message: keys in options and in the environment."""
+    named = {**os.environ, **{k: v for k, v in options.items() if isinstance(v, str)}}
+    ends = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS")
+    return frozenset(v for k, v in named.items() if k.upper().endswith(ends) and len(v) >= 8)
+
+
+async def _close_clients(loop_id: int) -> None:
+    """Close the HTTP clients that LiteLLM keeps for an event loop, and forget them.
+
+    It never does so itself, and takes a client up again for a later loop that happens to get the
+    same id, whose calls then fail with "Event loop is closed".
+    """
+    cache = getattr(_loaded, "in_memory_llm_clients_cache", None)
+    clients = getattr(cache, "cache_dict", {})
+    for key in [key for key in clients if str(key).endswith(f"-{loop_id}")]:
+        client = clients.pop(key)
+        inner = getattr(client, "_client", None) or getattr(client, "client", None) or client
+        try:
+            await inner.aclose()
+        except Exception:  # a client without `aclose`, or one closed already
+            logging.getLogger(__name__).debug("could not close a client", exc_info=True)

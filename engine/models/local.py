@@ -1,0 +1,94 @@
+"""`local/FILE.gguf`: a small model on this machine, served by llama.cpp through `xllamacpp`.
+
+The file is loaded at the first call, in a thread, by a server on a free port of 127.0.0.1 that
+lives as long as the model is open; it is reached through LiteLLM as any OpenAI-compatible
+server. Needs the extra `local`. The schema of an answer is enforced while it is decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import os
+from typing import Any
+
+from engine.errors import Failure, UsageError
+from engine.models.litellm import LiteLLMModel
+from engine.runtime.ports import ModelReply, ModelRequest
+
+__all__ = ["DEFAULT_CONTEXT", "LocalModel"]
+
+#: Context window, in tokens, where the model declares none.
+DEFAULT_CONTEXT = 4096
+
+
+class LocalModel:
+    """A GGUF file behind a server of its own.
+
+    Args:
+        path: The file.
+        context: The context window, in tokens.
+
+    Raises:
+        UsageError: The file is not there, or the extra is not installed.
+    """
+
+    def __init__(self, path: str, context: int | None = None) -> None:
+        if not os.path.isfile(path):
+            raise UsageError(f"there is no model file {path}")
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise UsageError(
+                f"local/{os.path.basename(path)} needs llama.cpp: "
+                "install the extra with `pip install 'orch-engine[local]'`"
+            )
+        self._path = path
+        self._context = context or DEFAULT_CONTEXT
+        self._starting = asyncio.Lock()
+        self._server: Any = None
+        self._gateway: LiteLLMModel | None = None
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Start the server if it is not there, and ask it."""
+        async with self._starting:
+            if self._gateway is None:
+                self._server = await asyncio.to_thread(self._start)
+                address = f"{self._server.listening_address}/v1"
+                self._gateway = LiteLLMModel(
+                    f"openai/{os.path.basename(self._path)}",
+                    {"api_base": address, "api_key": "none"},
+                )
+        return await self._gateway.complete(request)
+
+    def _start(self) -> Any:
+        # An optional library; its import costs 0.1 s, loading a model far more.
+        llama: Any = importlib.import_module("xllamacpp")
+        parameters = llama.CommonParams()
+        parameters.model.path = self._path
+        parameters.hostnames = ["127.0.0.1"]
+        parameters.port = 0
+        parameters.n_ctx = self._context
+        parameters.n_parallel = 1
+        parameters.warmup = False
+        parameters.ui = False
+        # Nothing is printed.
+        parameters.verbosity = -1
+        try:
+            return llama.Server(parameters)
+        except Exception as error:  # the extension raises plain RuntimeError and its kin
+            raise Failure("unavailable", f"llama.cpp cannot load {self._path}: {error}") from None
+
+    async def close(self) -> None:
+        """Stop the server."""
+        gateway, self._gateway = self._gateway, None
+        server, self._server = self._server, None
+        if gateway is not None:
+            await gateway.close()
+        if server is not None:
+            # Its destructor waits for the server's threads.
+            await asyncio.to_thread(_drop, [server])
+            del server
+
+
+def _drop(held: list[Any]) -> None:
+    held.clear()

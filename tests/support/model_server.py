@@ -1,0 +1,236 @@
+"""A real HTTP server on loopback that plays the OpenAI chat protocol, with faults on request.
+
+The tests queue answers with `play`; each request takes the next one. Nothing here sleeps: an
+answer that has to be slow (`hang`, `drip`) waits for the server's own end or the client's, so the
+client's timeout is what ends the test. `requests` keeps the bodies the server was sent,
+`headers` the headers of each.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Answer", "ModelServer", "cut", "drip", "error", "hang", "raw", "reply", "stream"]
+
+#: Writes one answer; the event is set when the server closes.
+Answer = Callable[[BaseHTTPRequestHandler, threading.Event], None]
+
+USAGE = {
+    "prompt_tokens": 11,
+    "completion_tokens": 7,
+    "total_tokens": 18,
+    "prompt_tokens_details": {"cached_tokens": 3},
+}
+
+
+def raw(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    """Any bytes as an answer."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return write
+
+
+def reply(
+    text: str | None,
+    *,
+    usage: Mapping[str, Any] | None = USAGE,
+    finish_reason: str = "stop",
+    refusal: str | None = None,
+) -> Answer:
+    """A whole answer; `usage=None` leaves the usage out."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if refusal is not None:
+        message["refusal"] = refusal
+    body: dict[str, Any] = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+    }
+    if usage is not None:
+        body["usage"] = usage
+    return raw(200, json.dumps(body).encode())
+
+
+def error(
+    status: int,
+    message: str,
+    *,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """An error in the provider's format."""
+    body = {"error": {"message": message, "type": "error", "param": None, "code": code}}
+    return raw(status, json.dumps(body).encode(), headers)
+
+
+def _event(delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "test",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
+    }
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def _start_stream(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+
+
+def _send_chunk(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    handler.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+    handler.wfile.flush()
+
+
+def stream(
+    pieces: Sequence[str],
+    *,
+    usage: Mapping[str, Any] | None = USAGE,
+    finish_reason: str | None = "stop",
+    done: bool = True,
+) -> Answer:
+    """An answer in pieces. Without a finish reason and `done` it ends early, but politely."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        _start_stream(handler)
+        _send_chunk(handler, _event({"role": "assistant", "content": ""}))
+        for piece in pieces:
+            _send_chunk(handler, _event({"content": piece}))
+        if finish_reason is not None:
+            _send_chunk(handler, _event({}, finish_reason))
+        if usage is not None:
+            last = {
+                "id": "chatcmpl-1",
+                "object": "chat.completion.chunk",
+                "created": 1,
+                "model": "test",
+                "choices": [],
+                "usage": usage,
+            }
+            _send_chunk(handler, b"data: " + json.dumps(last).encode() + b"\n\n")
+        if done:
+            _send_chunk(handler, b"data: [DONE]\n\n")
+        _send_chunk(handler, b"")
+
+    return write
+
+
+def cut(pieces: Sequence[str]) -> Answer:
+    """A stream whose connection goes away in the middle."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        _start_stream(handler)
+        for piece in pieces:
+            _send_chunk(handler, _event({"content": piece}))
+        handler.close_connection = True
+
+    return write
+
+
+def hang() -> Answer:
+    """Takes the request and never answers."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        ending.wait()
+        handler.close_connection = True
+
+    return write
+
+
+def drip(every_s: float = 0.02) -> Answer:
+    """Sends a byte now and then, for ever: no single read is slow, the answer as a whole is."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        with suppress(OSError):
+            while not ending.wait(every_s):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+        handler.close_connection = True
+
+    return write
+
+
+class ModelServer:
+    """Serves queued answers on a free port of 127.0.0.1; a context manager.
+
+    Attributes:
+        url: What to give as `api_base`.
+        requests: The JSON bodies received, in order.
+        headers: Their headers, names in lower case.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self._answers: deque[Answer] = deque()
+        self._ending = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                outer.requests.append(json.loads(body))
+                outer.headers.append({k.lower(): v for k, v in self.headers.items()})
+                if not outer._answers:
+                    error(500, f"nothing to answer to {self.path}")(self, outer._ending)
+                    return
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    outer._answers.popleft()(self, outer._ending)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Stay silent: the tests check that nothing is printed."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    def play(self, *answers: Answer) -> None:
+        """Queue answers; what an earlier test left is dropped."""
+        self._answers.clear()
+        self._answers.extend(answers)
+        self.requests.clear()
+        self.headers.clear()
+
+    def __enter__(self) -> ModelServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
