@@ -13,7 +13,7 @@ from typing import Any
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError
 from engine.runtime.references import Reference, find_references
 from engine.runtime.state import Loop, Task
-from engine.sema.jsonschema import subschema_at
+from engine.sema.jsonschema import may_fit, subschema_at
 
 __all__ = ["OutOfDispatches", "make_tasks"]
 
@@ -119,10 +119,17 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
     elif task not in producer.feeds:
         producer.feeds.append(task)
         task.waits += 1
-    if reference.at and subschema_at(producer.worker.output.schema, reference.at) is None:
+    offered = subschema_at(producer.worker.output.schema, reference.at)
+    if offered is None:
         return (
             f"input{reference.path}: the output of `{producer.id}` ({producer.worker.name}) "
             f"can have nothing at {reference.at}"
+        )
+    wanted = subschema_at(task.worker.inputs.schema, reference.path)
+    if isinstance(offered, dict) and isinstance(wanted, dict) and not may_fit(offered, wanted):
+        return (
+            f"input{reference.path} of `{task.worker.name}` cannot take what `{producer.id}` "
+            f"({producer.worker.name}) gives at {reference.at or 'its root'}"
         )
     return None
 

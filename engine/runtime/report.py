@@ -1,0 +1,126 @@
+"""A run as plain data: what `orch run --format json` and `orch show` give.
+
+Built from the folded state alone, so a live run, a finished one and one read from a journal
+years later are told in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.runtime.budget import Ledger
+from engine.runtime.prompts import preview
+from engine.runtime.state import Loop, RunState, Task
+from engine.runtime.views import plan_of
+
+__all__ = ["failures", "run_report", "usage_report"]
+
+
+def usage_report(ledger: Ledger) -> dict[str, Any]:
+    """Tokens and money. `cost_usd` is dollars, or None where a price is not known."""
+    return {
+        "input_tokens": ledger.input_tokens,
+        "output_tokens": ledger.output_tokens,
+        "cached_tokens": ledger.cached_tokens,
+        "cost_usd": None if ledger.unpriced_calls else ledger.cost_usd / 1_000_000,
+        "estimated": ledger.estimated,
+    }
+
+
+def failures(loop: Loop) -> list[dict[str, Any]]:
+    """Every task that failed, here and in sub-orchestrators, in order."""
+    found = []
+    for task in loop.tasks.values():
+        if task.failure is not None:
+            found.append(
+                {
+                    "task": task.id,
+                    "worker": task.worker.name,
+                    "round": task.round,
+                    "key": task.key,
+                    "mode": task.failure.mode,
+                    "message": task.failure.message,
+                }
+            )
+        if task.child is not None:
+            found.extend(failures(task.child))
+    return found
+
+
+def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
+    """The run: status, output, failures, usage, rounds.
+
+    Args:
+        details: Whether to give each round's plan, tasks, inputs and outputs.
+    """
+    loop = state.root
+    report: dict[str, Any] = {
+        "run": state.run,
+        "status": state.status,
+        "reason": state.reason or (loop.reason if loop else ""),
+        "bound": state.bound,
+        "escalated": loop.escalated if loop else False,
+        "output": loop.output if loop else None,
+        "partial": loop.best if loop and state.status != "finished" else None,
+        "failures": failures(loop) if loop else [],
+        "rounds": loop.round if loop else 0,
+        "dispatches": loop.dispatches if loop else 0,
+        "usage": usage_report(loop.ledger) if loop else None,
+        "cost_usd": usage_report(loop.ledger)["cost_usd"] if loop else None,
+        "time_ms": state.now,
+        "calls": state.starts,
+    }
+    if details and loop is not None:
+        report["orchestrator"] = loop.orchestrator.name
+        report["goal"] = loop.goal
+        report["input"] = loop.input
+        report["models"] = {name: info.id for name, info in state.models.items()}
+        report["history"] = history(loop)
+    return report
+
+
+def history(loop: Loop) -> list[dict[str, Any]]:
+    """Each round of a loop: assessment, plan, tasks with inputs and outputs, verdicts."""
+    return [
+        {
+            "round": r.number,
+            "assessment": (r.decision or {}).get("assessment"),
+            "finish": plan_of(r.decision).get("finish"),
+            "decisions": r.attempts,
+            "feedback": r.feedback,
+            "tasks": [_task(task) for task in r.tasks],
+            "verdicts": [
+                {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
+                for hook, name, ok, feedback in r.verdicts
+            ],
+        }
+        for r in loop.rounds
+    ]
+
+
+def _task(task: Task) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": task.id,
+        "worker": task.worker.name,
+        "status": task.status,
+        "attempts": task.attempts,
+        "input": task.input,
+        "ms": (
+            None
+            if task.started_at is None or task.ended_at is None
+            else task.ended_at - task.started_at
+        ),
+    }
+    if task.failure is not None:
+        record["failure"] = {"mode": task.failure.mode, "message": task.failure.message}
+    elif task.status == "done":
+        record["output"] = task.output
+    if task.child is not None:
+        record["rounds"] = history(task.child)
+    return record
+
+
+def one_line(value: Any, width: int) -> str:
+    """A value as one line of JSON, cut to `width` characters, for people."""
+    text = preview(value, width * 4)[0].replace("<\\/", "</")
+    return text if len(text) <= width else text[: width - 3] + "..."
