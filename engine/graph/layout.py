@@ -60,7 +60,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 def layout(boxes: Mapping[str, Box], links: Sequence[Link]) -> Layout:
     """Lay out boxes and links. Links of a box with itself are not supported."""
-    forward = _turned(list(boxes), links)
+    forward = _turned(boxes, links)
     column = _columns(boxes, forward)
     chains, columns = _chains(boxes, forward, column)
     heights = {name: box.height for name, box in boxes.items()}
@@ -69,14 +69,23 @@ def layout(boxes: Mapping[str, Box], links: Sequence[Link]) -> Layout:
     return _drawn(boxes, links, forward, order, chains, centre)
 
 
-def _turned(names: list[str], links: Sequence[Link]) -> list[tuple[str, str]]:
-    """Each link as a pair that goes forward: back edges of a depth-first walk are turned."""
-    successors: dict[str, list[str]] = {name: [] for name in names}
-    for link in links:
-        successors[link.source].append(link.target)
+def _turned(boxes: Mapping[str, Box], links: Sequence[Link]) -> list[tuple[str, str]]:
+    """Each link as a pair that goes forward: back edges of a depth-first walk are turned.
+
+    So are links that leave a `last` box for one that is not.
+    """
+    pairs = [
+        (link.target, link.source)
+        if boxes[link.source].last > boxes[link.target].last
+        else (link.source, link.target)
+        for link in links
+    ]
+    successors: dict[str, list[str]] = {name: [] for name in boxes}
+    for source, target in pairs:
+        successors[source].append(target)
     state: dict[str, int] = {}
     back: set[tuple[str, str]] = set()
-    for root in names:
+    for root in boxes:
         if root in state:
             continue
         state[root] = 1
@@ -93,7 +102,6 @@ def _turned(names: list[str], links: Sequence[Link]) -> list[tuple[str, str]]:
             else:
                 state[name] = 2
                 work.pop()
-    pairs = [(link.source, link.target) for link in links]
     return [(pair[1], pair[0]) if pair in back else pair for pair in pairs]
 
 
@@ -102,9 +110,8 @@ def _columns(boxes: Mapping[str, Box], pairs: Sequence[tuple[str, str]]) -> dict
     outgoing: dict[str, list[str]] = {name: [] for name in boxes}
     missing = dict.fromkeys(boxes, 0)
     for source, target in pairs:
-        if boxes[source].last <= boxes[target].last:
-            outgoing[source].append(target)
-            missing[target] += 1
+        outgoing[source].append(target)
+        missing[target] += 1
     column = {name: box.first for name, box in boxes.items()}
 
     def settle(last: bool) -> None:
