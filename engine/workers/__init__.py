@@ -1,0 +1,1 @@
+"""Carries out the work of workers and verifiers: one module a kind, found by `registry`."""

@@ -1,0 +1,183 @@
+"""Workers and verifiers `via command`: a program with arguments, never a shell.
+
+The argument list is computed from the inputs, one argument an item, so no input can become two
+arguments or an operator of a shell. The program runs in the folder of its `.orch` file unless
+`cwd` says otherwise, leads a process group of its own, and dies with it when it is cancelled
+(see `engine.workers.process`). What it says about itself in a failure is cleaned of secrets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.errors import Failure
+from engine.runtime.ports import WorkerReply, WorkerRequest
+from engine.sema.model import Verifier
+from engine.workers.messages import clean, exit_words, last_lines
+from engine.workers.process import Finished, OutputTooLarge, run_process
+from engine.workers.python import PythonWorker
+from engine.workers.settings import evaluated
+from engine.workers.values import plain_json, verdict_of
+
+__all__ = ["CommandWorker"]
+
+_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
+
+
+class CommandWorker:
+    """Carries out `run = [...]`.
+
+    Args:
+        functions: Calls the function of `parse = "module:function"`.
+    """
+
+    def __init__(self, functions: PythonWorker) -> None:
+        self._functions = functions
+
+    async def call(self, request: WorkerRequest) -> WorkerReply:
+        """Run the program and read its output.
+
+        Raises:
+            Failure: A mode of `on_exit`; `crashed` where it cannot be started, ends with
+                another code that is not ok, or dies by a signal; `invalid_output` where its
+                output is too large or cannot be read.
+        """
+        argv = _argv(request)
+        cwd = _folder(request)
+        max_bytes = int(request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+        try:
+            finished = await run_process(
+                argv,
+                cwd=cwd,
+                env=_environment(request),
+                stdin=_standard_input(request),
+                max_bytes=max_bytes,
+            )
+        except OutputTooLarge:
+            raise Failure(
+                "invalid_output", f"the output is larger than {_size(max_bytes)}"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise _not_started(argv[0], error, request) from None
+        _check_exit(finished, request)
+        value = plain_json(await self._parsed(finished.stdout, request))
+        if isinstance(request.worker, Verifier):
+            value = verdict_of(value)
+        return WorkerReply(value)
+
+    async def _parsed(self, output: bytes, request: WorkerRequest) -> Any:
+        how = str(request.worker.settings.get("parse") or "json")
+        if how == "json":
+            return _json(output, request)
+        text = output.decode(errors="replace")
+        if how == "text":
+            return text
+        if how == "lines":
+            lines = text.removesuffix("\n").split("\n") if text else []
+            return [line.removesuffix("\r") for line in lines]
+        return await self._functions.apply(how, text, request)
+
+
+def _argv(request: WorkerRequest) -> list[str]:
+    items = evaluated(request, "run")
+    if not isinstance(items, (list, tuple)) or not items:
+        raise Failure("crashed", "`run` must give a list with at least the program's name")
+    return [_argument(item, f"run[{at}]") for at, item in enumerate(items)]
+
+
+def _argument(value: Any, place: str) -> str:
+    """One argument or variable; a list or map is never spread over several."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case None:
+            kind = "null"
+        case Mapping():
+            kind = "a map"
+        case list() | tuple():
+            kind = "a list"
+        case _:  # Jinja2's undefined: a field that this input does not have
+            kind = "something that is not there"
+    raise Failure("crashed", f"{place} must be a string or a number, not {kind}")
+
+
+def _folder(request: WorkerRequest) -> str:
+    cwd = evaluated(request, "cwd", ".")
+    folder = os.path.normpath(os.path.join(request.base_dir, _argument(cwd, "cwd")))
+    if not os.path.isdir(folder):
+        raise Failure("crashed", clean(f"no such folder: {cwd}", request.scope))
+    return folder
+
+
+def _environment(request: WorkerRequest) -> Mapping[str, str]:
+    """The engine's own environment with the worker's additions; null takes a variable away."""
+    added = evaluated(request, "env")
+    if not added:
+        return os.environ
+    environment = dict(os.environ)
+    for name, value in added.items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = _argument(value, f"env.{name}")
+    return environment
+
+
+def _standard_input(request: WorkerRequest) -> bytes | None:
+    value = evaluated(request, "stdin")
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode(errors="replace")
+    return msgspec.json.encode(plain_json(value))
+
+
+def _not_started(program: str, error: OSError | ValueError, request: WorkerRequest) -> Failure:
+    match error:
+        case FileNotFoundError():
+            message = f"no such program: {program}"
+        case PermissionError():
+            message = f"not a program that may be run: {program}"
+        case OSError():
+            message = f"cannot start {program}: {error.strerror}"
+        case _:
+            message = f"cannot start {program}: {error}"
+    return Failure("crashed", clean(message, request.scope))
+
+
+def _check_exit(finished: Finished, request: WorkerRequest) -> None:
+    code = finished.returncode
+    on_exit: Mapping[Any, str] = request.worker.settings.get("on_exit") or {}
+    mode = on_exit.get(code) or on_exit.get(str(code))
+    if mode is None:
+        if code in (request.worker.settings.get("ok_exit") or (0,)):
+            return
+        mode = "crashed"
+    said = last_lines(finished.stderr)
+    words = exit_words(code) + (f": {said}" if said else "")
+    raise Failure(mode, clean(words, request.scope))
+
+
+def _json(output: bytes, request: WorkerRequest) -> Any:
+    try:
+        return msgspec.json.decode(output)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        begin = output[:80].decode(errors="replace")
+        what = f"it begins with {begin!r}" if output.strip() else "it is empty"
+        message = clean(f"the output is not JSON ({error}); {what}", request.scope)
+        raise Failure("invalid_output", message) from None
+
+
+def _size(size_bytes: int) -> str:
+    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
+        if size_bytes % factor == 0:
+            return f"{size_bytes // factor} {unit}"
+    return f"{size_bytes} bytes"

@@ -1,0 +1,86 @@
+"""The child process of a `python` worker with `isolate = true`.
+
+`python -m engine.workers.isolated` reads one JSON object from standard input,
+
+    {"call": "package.module:function", "base_dir": "...", "input": {...}, "path": [sys.path]}
+
+and writes one to standard output, either of
+
+    {"value": ...}      {"failure": {"mode", "message", "retryable", "retry_after_ms"}}
+
+with exit code 0. Any other end means that the function took the process down with it. Standard
+output belongs to the reply alone: what the function prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.callables import load_callable
+from engine.errors import Failure
+from engine.workers.messages import crash_of
+from engine.workers.output import reserved_stdout
+from engine.workers.python import load_failure
+from engine.workers.values import plain_json
+
+__all__ = ["main"]
+
+
+class _Order(msgspec.Struct):
+    call: str
+    base_dir: str
+    input: dict[str, Any]
+    path: list[str]
+
+
+def main() -> None:
+    """Carry out the one order on standard input."""
+    with reserved_stdout() as reply:
+        order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+        sys.path.extend(entry for entry in order.path if entry not in sys.path)
+        answer = msgspec.json.encode(_carry_out(order))
+        sys.stderr.flush()
+        reply.buffer.write(answer)
+        reply.flush()
+    # Threads that the function left running must not hold up the reply.
+    os._exit(0)
+
+
+def _carry_out(order: _Order) -> Mapping[str, Any]:
+    try:
+        function = load_callable(order.call, order.base_dir)
+    except BaseException as error:
+        return _failed(load_failure(order.call, error, {}))
+    try:
+        value = function(**order.input)
+        if inspect.isawaitable(value):
+            value = asyncio.run(_wait_for(value))
+        return {"value": plain_json(value)}
+    except BaseException as error:
+        return _failed(crash_of(error, {}))
+
+
+async def _wait_for(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+def _failed(failure: Failure) -> Mapping[str, Any]:
+    return {
+        "failure": {
+            "mode": failure.mode,
+            "message": failure.message,
+            "retryable": failure.retryable,
+            "retry_after_ms": failure.retry_after_ms,
+        }
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The words of a worker's failure: short, printable, and without secrets.
+
+Everything that ends in `Failure.message` and comes from outside the engine (an exception's text,
+a program's last words) goes through `clean`, because it is written to the journal, shown to a
+model and printed on a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import Failure
+
+__all__ = ["clean", "crash_of", "exit_words", "last_lines"]
+
+_LIMIT = 500
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+
+
+def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
+    """`text` made fit for a message: secrets of `scope` redacted, printable, at most `limit` long.
+
+    `scope["secret"]`, if it is there, is a mapping from a secret's name to its value.
+    """
+    text = redact(text, scope)
+    text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def redact(text: str, scope: Mapping[str, Any]) -> str:
+    """`text` with the value of every secret of `scope` replaced by its name."""
+    secrets = scope.get("secret")
+    if isinstance(secrets, Mapping):
+        # Longest first, so that a secret which begins with another is not left half readable.
+        for name, value in sorted(secrets.items(), key=lambda item: -len(str(item[1]))):
+            if value:
+                text = text.replace(str(value), f"<secret {name}>")
+    return text
+
+
+def crash_of(error: BaseException, scope: Mapping[str, Any]) -> Failure:
+    """The failure that an exception of user code stands for.
+
+    A `Failure` stays what it is, with its message made clean; anything else is `crashed`, in
+    the form `ValueError: text`.
+    """
+    if isinstance(error, Failure):
+        return Failure(
+            str(error.mode),
+            clean(str(error.message), scope),
+            retryable=bool(error.retryable),
+            retry_after_ms=error.retry_after_ms,
+        )
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return Failure("crashed", clean(f"{name}: {text}" if text else name, scope))
+
+
+def exit_words(returncode: int) -> str:
+    """How a process ended: `exit code 3`, or `killed by SIGKILL` for a negative code."""
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    return f"killed by {name}"
+
+
+def last_lines(stderr: bytes, count: int = 3) -> str:
+    """The last lines that are not blank, joined by ` / `; empty if there are none."""
+    lines = stderr.decode(errors="replace").splitlines()
+    words = [line.strip() for line in lines if line.strip()]
+    return " / ".join(words[-count:])

@@ -1,0 +1,255 @@
+"""Runs one program to its end: its output bounded, its whole process group killable.
+
+The program leads a session of its own. Its output comes through pipes that this module holds
+itself, so that the end of the program, and not the end of the pipe, ends the call: a grandchild
+that keeps the pipe open cannot hang it. Whatever way `run_process` is left (an exit, too much
+output, a cancel), the program has been waited for and nothing is left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+import msgspec
+
+__all__ = ["Finished", "OutputTooLarge", "run_process"]
+
+#: How long a process group has, after SIGTERM, before SIGKILL.
+GRACE_S = 2.0
+
+_CHUNK = 65_536
+# More than a pipe can hold, so that a grandchild who writes without end cannot hold up a drain.
+_MOST_CHUNKS = 64
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """How a program ended. `stderr` is its last part only; a signal is a negative code."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+class OutputTooLarge(Exception):
+    """The program wrote more to its standard output than it may; it has been killed."""
+
+
+async def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    stdin: bytes | None,
+    max_bytes: int,
+    keep_stderr_bytes: int = 8_192,
+) -> Finished:
+    """Run a program and wait for its end.
+
+    Args:
+        stdin: What it reads; None for an empty standard input.
+        max_bytes: How much it may write to its standard output.
+
+    Raises:
+        OSError: It could not be started.
+        ValueError: An argument holds a NUL.
+        OutputTooLarge: It wrote more than `max_bytes`.
+        asyncio.CancelledError: The caller was cancelled; the process group is dead.
+    """
+    with _Output(max_bytes) as stdout, _Tail(keep_stderr_bytes) as stderr, _input(stdin) as source:
+        process = await _start(argv, source, stdout, stderr, cwd, env)
+        exited = asyncio.ensure_future(process.wait())
+        stdout.listen()
+        stderr.listen()
+        try:
+            await asyncio.wait((exited, stdout.full), return_when=asyncio.FIRST_COMPLETED)
+            if not exited.done():
+                raise OutputTooLarge
+        except BaseException:
+            await _kill(process.pid, exited)
+            raise
+        # All that the program itself wrote is in the pipes now. Somebody who holds them open
+        # still is a process it left behind in its group.
+        at_end = [stdout.drain(), stderr.drain()]
+        if not all(at_end):
+            _signal_group(process.pid, signal.SIGKILL)
+        if stdout.full.done():
+            raise OutputTooLarge
+        return Finished(exited.result(), stdout.value(), stderr.value())
+
+
+async def _start(
+    argv: Sequence[str],
+    source: IO[bytes] | None,
+    stdout: _Pipe,
+    stderr: _Pipe,
+    cwd: str,
+    env: Mapping[str, str],
+) -> asyncio.subprocess.Process:
+    """Start the program; a cancel in the middle leaves nothing behind."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=source or asyncio.subprocess.DEVNULL,
+            stdout=stdout.write_end,
+            stderr=stderr.write_end,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError, ValueError):
+            process = await starting
+            await _kill(process.pid, asyncio.ensure_future(process.wait()))
+        raise
+    finally:
+        stdout.close_write_end()
+        stderr.close_write_end()
+
+
+async def _kill(group: int, exited: asyncio.Future[int]) -> None:
+    """End a process group: SIGTERM, a short grace, SIGKILL. A second cancel ends the grace."""
+    _signal_group(group, signal.SIGTERM)
+    try:
+        await asyncio.wait((exited,), timeout=GRACE_S)
+    finally:
+        _signal_group(group, signal.SIGKILL)
+        while not exited.done():
+            try:
+                await asyncio.shield(exited)
+            except asyncio.CancelledError:  # SIGKILL has been sent: the end is near
+                continue
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # all gone (macOS says EPERM for zombies)
+        return
+
+
+class _Pipe:
+    """The read end of a pipe, emptied by the event loop."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._loop = asyncio.get_running_loop()
+        self._listening = False
+        self._at_end = False
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_listening()
+        self.close_write_end()
+        os.close(self._read_end)
+
+    def close_write_end(self) -> None:
+        if self.write_end != -1:
+            os.close(self.write_end)
+            self.write_end = -1
+
+    def listen(self) -> None:
+        self._listening = True
+        self._loop.add_reader(self._read_end, self._read_some)
+
+    def _stop_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._loop.remove_reader(self._read_end)
+
+    def drain(self) -> bool:
+        """Take what is in the pipe now; whether its end was reached."""
+        self._stop_listening()
+        for _ in range(_MOST_CHUNKS):
+            if self._at_end or not self._read_some():
+                break
+        return self._at_end
+
+    def _read_some(self) -> bool:
+        try:
+            data = os.read(self._read_end, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._at_end = True
+            self._stop_listening()
+            return False
+        return self._take(data)
+
+    def _take(self, data: bytes) -> bool:
+        """Keep `data`; whether there is a point in reading on."""
+        raise NotImplementedError
+
+
+class _Output(_Pipe):
+    """Keeps all of it, up to a bound; `full` is done when there was more."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._room = max_bytes
+        self._chunks: list[bytes] = []
+        self.full: asyncio.Future[None] = self._loop.create_future()
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def _take(self, data: bytes) -> bool:
+        self._room -= len(data)
+        if self._room < 0:
+            self._chunks.clear()
+            self._stop_listening()
+            if not self.full.done():
+                self.full.set_result(None)
+            return False
+        self._chunks.append(data)
+        return True
+
+    def value(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+class _Tail(_Pipe):
+    """Keeps the last part."""
+
+    def __init__(self, keep_bytes: int) -> None:
+        super().__init__()
+        self._keep = keep_bytes
+        self._size = 0
+        self._chunks: deque[bytes] = deque()
+
+    def __enter__(self) -> _Tail:
+        return self
+
+    def _take(self, data: bytes) -> bool:
+        self._chunks.append(data)
+        self._size += len(data)
+        while self._size - len(self._chunks[0]) >= self._keep:
+            self._size -= len(self._chunks.popleft())
+        return True
+
+    def value(self) -> bytes:
+        return b"".join(self._chunks)[-self._keep :]
+
+
+@contextlib.contextmanager
+def _input(data: bytes | None) -> Iterator[IO[bytes] | None]:
+    """What the program reads: a file without a name, so that nobody has to feed a pipe."""
+    if data is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file

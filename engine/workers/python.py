@@ -1,0 +1,175 @@
+"""Workers and verifiers `via python`: a function of the user's, in this process or in a child.
+
+A synchronous function runs in a daemon thread, an asynchronous one on the event loop. What it
+raises becomes a `Failure` here and nowhere else, without a stack trace, also `SystemExit` and
+`KeyboardInterrupt`: user code cannot end a run. The function gets a copy of the input and its
+result is rebuilt, so neither side can change a value the other holds.
+
+With `isolate = true` the call runs in a process of its own (`engine.workers.isolated`), which
+can be killed at its timeout and whose death harms nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from engine.callables import CallableError, load_callable
+from engine.errors import Failure
+from engine.runtime.ports import WorkerReply, WorkerRequest
+from engine.sema.model import Verifier
+from engine.workers.messages import clean, crash_of, exit_words, last_lines
+from engine.workers.process import OutputTooLarge, run_process
+from engine.workers.threads import DaemonThreads
+from engine.workers.values import plain_json, verdict_of
+
+__all__ = ["PythonWorker", "load_failure"]
+
+_MAX_REPLY_BYTES = 64 * 1024 * 1024
+_KEEP_STDERR_BYTES = 64 * 1024
+
+# Of the process, not of a worker: what is idle after one run serves the next.
+_threads = DaemonThreads("orch-python")
+
+
+class PythonWorker:
+    """Carries out `call = "package.module:function"`; one instance serves any number of calls."""
+
+    def __init__(self) -> None:
+        self._functions: dict[tuple[str, str], Callable[..., Any]] = {}
+
+    async def call(self, request: WorkerRequest) -> WorkerReply:
+        """Call the function with the inputs as keyword arguments.
+
+        Raises:
+            Failure: What the function raised; `crashed` for any other exception;
+                `invalid_output` for a result that is not JSON.
+        """
+        target = str(request.worker.settings["call"])
+        if request.worker.settings.get("isolate"):
+            value = await _call_isolated(target, request)
+        else:
+            function = await self._function(target, request)
+            value = await self._invoke(function, request)
+        if isinstance(request.worker, Verifier):
+            value = verdict_of(value)
+        return WorkerReply(value)
+
+    async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
+        """Call another function of the user's on one value, such as a parser of output."""
+        function = await self._function(target, request)
+        return await self._invoke(partial(function, argument), request, with_input=False)
+
+    async def _function(self, target: str, request: WorkerRequest) -> Callable[..., Any]:
+        known = self._functions.get((target, request.base_dir))
+        if known is not None:
+            return known
+        # Importing runs code of the user's and may take seconds: not on the event loop.
+        load = partial(load_callable, target, request.base_dir)
+        try:
+            function = await _threads.run(load)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            raise load_failure(target, error, request.scope) from None
+        self._functions[target, request.base_dir] = function
+        return function
+
+    async def _invoke(
+        self, function: Callable[..., Any], request: WorkerRequest, *, with_input: bool = True
+    ) -> Any:
+        inputs: dict[str, Any] = msgspec.to_builtins(request.input) if with_input else {}
+        call = partial(function, **inputs)
+        if is_async(function):
+            return await _awaited(call, request.scope)
+        value = await _threads.run(partial(_called, call, request.scope))
+        if inspect.isawaitable(value):  # a plain function that gave a coroutine
+            return await _awaited(lambda: value, request.scope)
+        return value
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling `function` gives a coroutine, as far as can be told beforehand."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
+    )
+
+
+def load_failure(target: str, error: BaseException, scope: Mapping[str, Any]) -> Failure:
+    """The failure of a function that cannot be had."""
+    if isinstance(error, CallableError):
+        return Failure("crashed", clean(str(error), scope))
+    return Failure("crashed", clean(f"cannot load {target}: {crash_of(error, {}).message}", scope))
+
+
+def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
+    """The plain result of a synchronous function, or what it gave to be awaited."""
+    try:
+        value = call()
+        return value if inspect.isawaitable(value) else plain_json(value)
+    except BaseException as error:
+        raise crash_of(error, scope) from None
+
+
+async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
+    try:
+        return plain_json(await call())
+    except GeneratorExit:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise crash_of(error, scope) from None  # raised by the function itself
+    except BaseException as error:
+        raise crash_of(error, scope) from None
+
+
+async def _call_isolated(target: str, request: WorkerRequest) -> Any:
+    """Make the call in a child process; see `engine.workers.isolated` for what is sent."""
+    order = {
+        "call": target,
+        "base_dir": request.base_dir,
+        "input": request.input,
+        "path": [entry for entry in sys.path if entry],
+    }
+    try:
+        child = await run_process(
+            [sys.executable, "-P", "-m", "engine.workers.isolated"],
+            cwd=os.getcwd(),
+            env=os.environ,
+            stdin=msgspec.json.encode(order),
+            max_bytes=_MAX_REPLY_BYTES,
+            keep_stderr_bytes=_KEEP_STDERR_BYTES,
+        )
+    except OutputTooLarge:
+        size = _MAX_REPLY_BYTES // 1024**2
+        raise Failure("invalid_output", f"the output is larger than {size} MiB") from None
+    except OSError as error:
+        raise Failure(
+            "crashed", clean(f"no process for {target}: {error}", request.scope)
+        ) from None
+    if child.stderr:
+        # What the function printed; in this process it would have gone the same way.
+        sys.stderr.write(child.stderr.decode(errors="replace"))
+    if child.returncode == 0:
+        try:
+            reply = msgspec.json.decode(child.stdout, type=dict[str, Any])
+        except msgspec.DecodeError:
+            reply = {}
+        if "value" in reply:
+            return reply["value"]
+        if "failure" in reply:
+            raise crash_of(Failure(**reply["failure"]), request.scope)
+    words = exit_words(child.returncode)
+    said = last_lines(child.stderr)
+    if child.returncode >= 0:
+        words = f"the process ended without a result ({words})" + (f": {said}" if said else "")
+    raise Failure("crashed", clean(words, request.scope))

@@ -1,0 +1,174 @@
+"""What user code gives back, made into plain JSON values.
+
+`plain_json` is the border between user code and the run: what passes it is built of dict, list,
+str, int, float, bool and None only, is newly made (user code keeps no hold on it), and can be
+written as JSON and read back as the same value. Whether it keeps the worker's contract is not
+asked here. `verdict_of` brings the short forms of a verifier's answer into the one long form.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from engine.errors import Failure
+
+__all__ = ["plain_json", "verdict_of"]
+
+_MAX_DEPTH = 128
+_MIN_INT = -(2**63)
+_MAX_INT = 2**64 - 1
+
+
+def plain_json(value: Any) -> Any:
+    """A new value of plain JSON types that says the same as `value`.
+
+    Dataclasses, msgspec structs, pydantic models, named tuples, enums, dates, UUIDs and paths
+    are converted.
+
+    Raises:
+        Failure: `invalid_output`, with the place of the first thing JSON cannot say.
+    """
+    return _plain(value, "", 0)
+
+
+def verdict_of(value: Any) -> Any:
+    """The verdict a verifier's plain answer stands for.
+
+    `True` and `False`, `[ok, feedback]` and `[ok, feedback, score]` become
+    `{"ok", "feedback", "score"}`; a map is given back as it is, to be checked like any output.
+
+    Raises:
+        Failure: `invalid_output`; it is none of these.
+    """
+    match value:
+        case bool():
+            return {"ok": value, "feedback": ""}
+        case [bool(ok), str(feedback)]:
+            return {"ok": ok, "feedback": feedback}
+        case [bool(ok), str(feedback), int() | float() | None as score]:
+            return {"ok": ok, "feedback": feedback, "score": score}
+        case dict():
+            return value
+    raise Failure(
+        "invalid_output",
+        f"a verifier returns {{ok, feedback}}, a bool, or (ok, feedback), not {_kind(value)}",
+    )
+
+
+def _plain(value: Any, path: str, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return _text(value, path)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return _integer(value, path)
+    if kind is float:
+        return _number(value, path)
+    if depth > _MAX_DEPTH:
+        raise _invalid(path[:60] + "...", f"it is nested deeper than {_MAX_DEPTH} levels")
+    if kind is dict:
+        return _mapping(value, path, depth)
+    if kind is list or kind is tuple:
+        deeper = depth + 1
+        return [_plain(item, f"{path}/{at}", deeper) for at, item in enumerate(value)]
+    return _converted(value, path, depth)
+
+
+def _converted(value: Any, path: str, depth: int) -> Any:
+    """What is no plain type itself, but has one plain meaning."""
+    deeper = depth + 1
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, path, deeper)
+    if isinstance(value, str):
+        return _text(str.__str__(value), path)
+    if isinstance(value, int):
+        return _integer(int(value), path)
+    if isinstance(value, float):
+        return _number(float(value), path)
+    if isinstance(value, msgspec.Struct):
+        return {
+            field.encode_name: _plain(getattr(value, field.name), f"{path}/{field.name}", deeper)
+            for field in msgspec.structs.fields(value)
+        }
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name), f"{path}/{field.name}", deeper)
+            for field in dataclass_fields(value)
+        }
+    dump = getattr(type(value), "model_dump", None)
+    if dump is not None and hasattr(type(value), "model_json_schema"):
+        return _plain(dump(value, mode="json"), path, deeper)
+    if isinstance(value, Mapping):
+        return _mapping(value, path, depth)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{path}/{at}", deeper) for at, item in enumerate(value)]
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (uuid.UUID, PurePath)):
+        return _text(str(value), path)
+    hint = "; return a list" if isinstance(value, (set, frozenset)) else ""
+    raise _invalid(path, f"{_kind(value)} is not JSON{hint}")
+
+
+def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    deeper = depth + 1
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise _invalid(path, f"the key {_short(key)} is {_kind(key)}, not a string")
+        name = _text(str.__str__(key), path)
+        result[name] = _plain(item, f"{path}/{name}", deeper)
+    return result
+
+
+def _text(value: str, path: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _invalid(path, "the string holds half a surrogate pair") from None
+    return value
+
+
+def _integer(value: int, path: str) -> int:
+    if _MIN_INT <= value <= _MAX_INT:
+        return value
+    raise _invalid(path, "the int needs more than 64 bits; return it as a string")
+
+
+def _number(value: float, path: str) -> float:
+    if math.isfinite(value):
+        return value
+    raise _invalid(path, f"{value} is not a JSON number")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing (None)"
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"a value of type {module}{kind.__qualname__}"
+
+
+def _short(value: Any) -> str:
+    plain = isinstance(value, (int, float, bool, type(None)))
+    text = repr(value) if plain else type(value).__name__
+    return text if len(text) <= 40 else text[:40] + "..."
+
+
+def _invalid(path: str, problem: str) -> Failure:
+    # A path can hold anything a key can, so what cannot be printed is replaced.
+    place = f"at {path}: " if path else ""
+    message = f"the output is not JSON: {place}{problem}"
+    return Failure("invalid_output", message.encode(errors="replace").decode())
