@@ -12,7 +12,7 @@ import datetime
 import enum
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from pathlib import PurePath
@@ -38,7 +38,12 @@ def plain_json(value: Any) -> Any:
     Raises:
         Failure: `invalid_output`, with the place of the first thing JSON cannot say.
     """
-    return _plain(value, "", 0)
+    try:
+        return _plain(value, 0)
+    except _NotJsonError as error:
+        place = "/".join(["", *reversed(error.trail)])
+        place = f"at {place[:80]}: " if place else ""
+        raise Failure("invalid_output", f"the output is not JSON: {place}{error.problem}") from None
 
 
 def verdict_of(value: Any) -> Any:
@@ -65,92 +70,111 @@ def verdict_of(value: Any) -> Any:
     )
 
 
-def _plain(value: Any, path: str, depth: int) -> Any:
+class _NotJsonError(Exception):
+    """What JSON cannot say; `trail` is its place, innermost first, filled in on the way out."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.trail: list[str] = []
+
+
+def _plain(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind is str:
-        return _text(value, path)
+        return value if value.isascii() else _text(value)
     if value is None or kind is bool:
         return value
     if kind is int:
-        return _integer(value, path)
+        return _integer(value)
     if kind is float:
-        return _number(value, path)
+        return _number(value)
     if depth > _MAX_DEPTH:
-        raise _invalid(path[:60] + "...", f"it is nested deeper than {_MAX_DEPTH} levels")
+        raise _NotJsonError(f"it is nested deeper than {_MAX_DEPTH} levels")
     if kind is dict:
-        return _mapping(value, path, depth)
+        return _mapping(value, depth)
     if kind is list or kind is tuple:
-        deeper = depth + 1
-        return [_plain(item, f"{path}/{at}", deeper) for at, item in enumerate(value)]
-    return _converted(value, path, depth)
+        return _sequence(value, depth)
+    return _converted(value, depth)
 
 
-def _converted(value: Any, path: str, depth: int) -> Any:
+def _converted(value: Any, depth: int) -> Any:
     """What is no plain type itself, but has one plain meaning."""
-    deeper = depth + 1
     if isinstance(value, enum.Enum):
-        return _plain(value.value, path, deeper)
+        return _plain(value.value, depth + 1)
     if isinstance(value, str):
-        return _text(str.__str__(value), path)
+        return _text(str.__str__(value))
     if isinstance(value, int):
-        return _integer(int(value), path)
+        return _integer(int(value))
     if isinstance(value, float):
-        return _number(float(value), path)
+        return _number(float(value))
     if isinstance(value, msgspec.Struct):
-        return {
-            field.encode_name: _plain(getattr(value, field.name), f"{path}/{field.name}", deeper)
-            for field in msgspec.structs.fields(value)
-        }
+        fields = msgspec.structs.fields(value)
+        return _mapping({f.encode_name: getattr(value, f.name) for f in fields}, depth)
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name), f"{path}/{field.name}", deeper)
-            for field in dataclass_fields(value)
-        }
+        return _mapping({f.name: getattr(value, f.name) for f in dataclass_fields(value)}, depth)
+    # A pydantic model, told by its shape: importing pydantic costs more than most runs.
     dump = getattr(type(value), "model_dump", None)
     if dump is not None and hasattr(type(value), "model_json_schema"):
-        return _plain(dump(value, mode="json"), path, deeper)
+        return _plain(dump(value, mode="json"), depth + 1)
     if isinstance(value, Mapping):
-        return _mapping(value, path, depth)
+        return _mapping(value, depth)
     if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{path}/{at}", deeper) for at, item in enumerate(value)]
+        return _sequence(value, depth)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (uuid.UUID, PurePath)):
-        return _text(str(value), path)
+        return _text(str(value))
     hint = "; return a list" if isinstance(value, (set, frozenset)) else ""
-    raise _invalid(path, f"{_kind(value)} is not JSON{hint}")
+    raise _NotJsonError(f"{_kind(value)} is not JSON{hint}")
 
 
-def _mapping(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+def _sequence(value: Sequence[Any], depth: int) -> list[Any]:
+    deeper = depth + 1
+    result: list[Any] = []
+    try:
+        for item in value:
+            result.append(_plain(item, deeper))
+    except _NotJsonError as error:
+        error.trail.append(str(len(result)))
+        raise
+    return result
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     deeper = depth + 1
     result: dict[str, Any] = {}
     for key, item in value.items():
         if not isinstance(key, str):
-            raise _invalid(path, f"the key {_short(key)} is {_kind(key)}, not a string")
-        name = _text(str.__str__(key), path)
-        result[name] = _plain(item, f"{path}/{name}", deeper)
+            raise _NotJsonError(f"the key {_short(key)} is {_kind(key)}, not a string")
+        name = _text(str.__str__(key))
+        try:
+            result[name] = _plain(item, deeper)
+        except _NotJsonError as error:
+            error.trail.append(name)
+            raise
     return result
 
 
-def _text(value: str, path: str) -> str:
+def _text(value: str) -> str:
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _invalid(path, "the string holds half a surrogate pair") from None
+            raise _NotJsonError("the string holds half a surrogate pair") from None
     return value
 
 
-def _integer(value: int, path: str) -> int:
+def _integer(value: int) -> int:
     if _MIN_INT <= value <= _MAX_INT:
         return value
-    raise _invalid(path, "the int needs more than 64 bits; return it as a string")
+    raise _NotJsonError("the int needs more than 64 bits; return it as a string")
 
 
-def _number(value: float, path: str) -> float:
+def _number(value: float) -> float:
     if math.isfinite(value):
         return value
-    raise _invalid(path, f"{value} is not a JSON number")
+    raise _NotJsonError(f"{value} is not a JSON number")
 
 
 def _kind(value: Any) -> str:
@@ -165,10 +189,3 @@ def _short(value: Any) -> str:
     plain = isinstance(value, (int, float, bool, type(None)))
     text = repr(value) if plain else type(value).__name__
     return text if len(text) <= 40 else text[:40] + "..."
-
-
-def _invalid(path: str, problem: str) -> Failure:
-    # A path can hold anything a key can, so what cannot be printed is replaced.
-    place = f"at {path}: " if path else ""
-    message = f"the output is not JSON: {place}{problem}"
-    return Failure("invalid_output", message.encode(errors="replace").decode())
