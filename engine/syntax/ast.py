@@ -10,8 +10,6 @@ inside a prompt points at the character the user typed.
 
 from __future__ import annotations
 
-from typing import Union
-
 import msgspec
 
 from engine.source import SourceFile, Span
@@ -246,25 +244,25 @@ class MapExpr(Node, frozen=True, eq=False):
     entries: tuple[MapEntry, ...]
 
 
-Expr = Union[
-    Number,
-    Quantity,
-    String,
-    Boolean,
-    Null,
-    Variable,
-    Attribute,
-    Index,
-    Call,
-    FilterCall,
-    TestCall,
-    Unary,
-    Binary,
-    Comparison,
-    Conditional,
-    ListExpr,
-    MapExpr,
-]
+Expr = (
+    Number
+    | Quantity
+    | String
+    | Boolean
+    | Null
+    | Variable
+    | Attribute
+    | Index
+    | Call
+    | FilterCall
+    | TestCall
+    | Unary
+    | Binary
+    | Comparison
+    | Conditional
+    | ListExpr
+    | MapExpr
+)
 
 # ---------------------------------------------------------------- types
 
@@ -315,7 +313,7 @@ class RecordType(Node, frozen=True, eq=False):
     fields: tuple[FieldDecl, ...]
 
 
-TypeExpr = Union[NamedType, LiteralType, ArrayType, OptionalType, UnionType, RecordType]
+TypeExpr = NamedType | LiteralType | ArrayType | OptionalType | UnionType | RecordType
 
 
 class FieldDecl(Node, frozen=True, eq=False):
@@ -364,7 +362,7 @@ class Assertion(Node, frozen=True, eq=False):
     doc: str | None = None
 
 
-Member = Union[Setting, NumberedSetting, Block, Assertion]
+Member = Setting | NumberedSetting | Block | Assertion
 
 
 class Body(Node, frozen=True, eq=False):
