@@ -1,0 +1,88 @@
+"""orch: a declarative workflow engine for the orchestrator-workers pattern.
+
+The names below are the public face. They are loaded when they are first used, so that
+`import engine` costs next to nothing and the linter never pays for the runtime.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.version import __version__
+
+if TYPE_CHECKING:
+    from engine.api import Run, Workflow, aresume, lint, load, resume
+    from engine.diagnostics import Diagnostic
+    from engine.errors import (
+        CompileError,
+        Failure,
+        InputError,
+        InternalError,
+        JournalError,
+        OrchError,
+        UnreadableFile,
+        UsageError,
+    )
+    from engine.journal import MemoryJournal, open_journal
+    from engine.models.scripted import Scripted
+    from engine.runtime.ports import PolicyState
+
+__all__ = [
+    "CompileError",
+    "Diagnostic",
+    "Failure",
+    "InputError",
+    "InternalError",
+    "JournalError",
+    "MemoryJournal",
+    "OrchError",
+    "PolicyState",
+    "Run",
+    "Scripted",
+    "UnreadableFile",
+    "UsageError",
+    "Workflow",
+    "__version__",
+    "aresume",
+    "lint",
+    "load",
+    "open_journal",
+    "resume",
+]
+
+_HOMES = {
+    "Diagnostic": "engine.diagnostics",
+    "MemoryJournal": "engine.journal",
+    "PolicyState": "engine.runtime.ports",
+    "Scripted": "engine.models.scripted",
+    "open_journal": "engine.journal",
+    **dict.fromkeys(("Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"),
+    **dict.fromkeys(
+        (
+            "CompileError",
+            "Failure",
+            "InputError",
+            "InternalError",
+            "JournalError",
+            "OrchError",
+            "UnreadableFile",
+            "UsageError",
+        ),
+        "engine.errors",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -94,6 +94,10 @@ def _resolve(loop: Loop, task: Task) -> Failure | None:
 
 
 def _queue(state: RunState, task: Task) -> None:
+    if isinstance(task.worker, Orchestrator):
+        # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
+        _start_child(state, task, task.worker)
+        return
     task.status = "queued"
     task.loop.queue.append(task)
     _pump(state, task.loop)
@@ -102,20 +106,9 @@ def _queue(state: RunState, task: Task) -> None:
 def _pump(state: RunState, loop: Loop) -> None:
     """Start queued tasks while there are slots."""
     slots = loop.orchestrator.policy.max_parallel
-    held: list[Task] = []
-    while loop.queue and not loop.over:
-        task = loop.queue.popleft()
-        if isinstance(task.worker, Orchestrator):
-            _start_child(state, task, task.worker)
-        elif loop.running < slots:
-            loop.running += 1
-            _start(state, task, task.worker)
-        else:
-            held.append(task)
-            # Sub-orchestrators hold no slot; look further only if there may be one.
-            if not any(isinstance(t.worker, Orchestrator) for t in loop.queue):
-                break
-    loop.queue.extendleft(reversed(held))
+    while loop.queue and loop.running < slots and not loop.over:
+        loop.running += 1
+        _start(state, loop.queue.popleft())
 
 
 def _ledger(loop: Loop, name: str) -> Ledger:
@@ -130,7 +123,9 @@ def _ledger(loop: Loop, name: str) -> Ledger:
     return ledger
 
 
-def _start(state: RunState, task: Task, worker: Worker) -> None:
+def _start(state: RunState, task: Task) -> None:
+    worker = task.worker
+    assert isinstance(worker, Worker)
     task.status = "running"
     if task.call is not None:
         attempts.again(state, task.call, task.feedback)

@@ -429,6 +429,7 @@ class RunState:
         "timers",
         "waits",
         "wall_ms",
+        "warnings",
     )
 
     def __init__(self, program: Program) -> None:
@@ -451,6 +452,7 @@ class RunState:
         self.starts = 0
         self.lost = 0
         self.waits: list[str] = []
+        self.warnings: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
         self.agenda: deque[tuple[Todo, Any]] = deque()
         self.commands: list[Command] = []

@@ -1,0 +1,367 @@
+"""From a checked program to a run under way: everything that happens once, before the loop.
+
+Inputs and secrets are checked, models are resolved and opened, the run is entered in the journal
+and the driver is set off. The same room takes a run over again after a crash. What can be refused
+is refused here, before a cent is spent; nothing here decides anything once the run goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets as random_names
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from engine.driver import Driver, Observer
+from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
+from engine.events import Event, ModelInfo, RunResumed, RunStarted
+from engine.journal import Journal, RunRecord
+from engine.models.info import resolve_info
+from engine.models.registry import open_model, warm
+from engine.redaction import Redactor
+from engine.runtime.inputs import checked_input
+from engine.runtime.machine import fold
+from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
+from engine.runtime.state import RunState
+from engine.sema.check import check_file
+from engine.sema.loader import MemoryReader
+from engine.sema.model import Orchestrator, Program
+from engine.version import __version__
+from engine.workers.registry import unsupported_kinds, worker_port
+
+__all__ = ["Options", "choose", "load_run", "resume", "start"]
+
+#: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
+Overrides = Mapping[str, Any]
+
+
+@dataclass
+class Options:
+    """How a run is carried out, apart from what it does.
+
+    Attributes:
+        models: What to put in the place of declared models, by name.
+        record_dir: Where to record what models answer, for `recorded/DIR`.
+        observers: Told of each event once it is durable.
+        on_driver: Given the driver before it starts, so that a run can be cancelled.
+        environment: Where secrets are read; `os.environ` by default.
+    """
+
+    models: Overrides = field(default_factory=dict)
+    record_dir: str | None = None
+    observers: list[Observer] = field(default_factory=list)
+    on_driver: Callable[[Driver], None] | None = None
+    environment: Mapping[str, str] | None = None
+
+
+def choose(program: Program, name: str | None) -> Orchestrator:
+    """The orchestrator to run: the named one, or the one that no other uses.
+
+    Raises:
+        UsageError: There is none, or more than one and none is named.
+    """
+    known = ", ".join(program.orchestrators)
+    if name is not None:
+        try:
+            return program.orchestrators[name]
+        except KeyError:
+            raise UsageError(
+                f"{program.path} has no orchestrator `{name}` (it has: {known or 'none'})"
+            ) from None
+    if program.entry is not None:
+        return program.orchestrators[program.entry]
+    if not program.orchestrators:
+        raise UsageError(f"{program.path} has no orchestrator to run")
+    raise UsageError(f"{program.path} has several orchestrators; name one of: {known}")
+
+
+def reachable(program: Program, orchestrator: Orchestrator) -> list[Orchestrator]:
+    """An orchestrator and those it may call, directly or not."""
+    found = [orchestrator]
+    for other in found:
+        for name in other.workers:
+            below = program.orchestrators.get(name)
+            if below is not None and below not in found:
+                found.append(below)
+    return found
+
+
+def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[str, str]]:
+    """Names of the models a run may call, and the kind of each worker and verifier it may use."""
+    models: set[str] = set()
+    kinds: dict[str, str] = {}
+    for loop in reachable(program, orchestrator):
+        models.add(loop.model)
+        verifiers = [name for hook in loop.hooks for name in hook.verifiers]
+        for name in (*loop.workers, *verifiers):
+            callable_ = program.workers.get(name) or program.verifiers.get(name)
+            if callable_ is None:
+                continue
+            kinds[name] = callable_.kind
+            if callable_.kind == "llm":
+                models.add(callable_.settings["model"])
+    pending = list(models)
+    while pending:
+        for other in program.models[pending.pop()].fallback:
+            if other not in models:
+                models.add(other)
+                pending.append(other)
+    return models, kinds
+
+
+def _preflight(
+    program: Program, orchestrator: Orchestrator, options: Options
+) -> dict[str, ModelInfo]:
+    """Resolve the models of a run, and refuse what could not be carried out.
+
+    Raises:
+        UsageError: An unknown model was named, a kind or effect is not built in, or a price is
+            missing under a cost budget.
+    """
+    for name in options.models:
+        if name not in program.models:
+            known = ", ".join(program.models)
+            raise UsageError(f"there is no model `{name}` to replace (models: {known})")
+    models, kinds = _used(program, orchestrator)
+    missing = unsupported_kinds(kinds.values())
+    if missing:
+        name, kind = next((n, k) for n, k in kinds.items() if k in missing)
+        raise UsageError(f"`{name}` is carried out `via {kind}`, which this version cannot run")
+    for name in kinds:
+        worker = program.workers.get(name)
+        if worker is not None and worker.effect == "once":
+            raise UsageError(
+                f"`{name}` has `effect = once`, which this version cannot run: a start whose "
+                "outcome is unknown would need a person's word"
+            )
+    infos = {
+        name: resolve_info(program.models[name], options.models.get(name))
+        for name in sorted(models)
+    }
+    budgets = [loop.policy.budget for loop in reachable(program, orchestrator)]
+    if any(budget.cost_usd is not None for budget in budgets):
+        for name, info in infos.items():
+            if info.metered and info.input_usd is None and _has_provider(info):
+                raise UsageError(
+                    f"no price is known for model `{name}` ({info.id}), and the run has a cost "
+                    "budget; add `price { input = $...  output = $... }` (for a million tokens)"
+                )
+    return infos
+
+
+def _has_provider(info: ModelInfo) -> bool:
+    return not info.id.startswith(("scripted/", "recorded/", "python/", "local/", "custom/"))
+
+
+def _secrets(program: Program, options: Options) -> dict[str, str]:
+    environment = os.environ if options.environment is None else options.environment
+    missing = [name for name in program.secrets if not environment.get(name)]
+    if missing:
+        raise InputError([f"secret {name} is not set in the environment" for name in missing])
+    return {name: environment[name] for name in program.secrets}
+
+
+def program_hash(program: Program) -> str:
+    """A hash of everything a program was read from and folded with (hex, SHA-256)."""
+    params = {name: param.value for name, param in program.params.items()}
+    digest = hashlib.sha256(msgspec.json.encode([dict(program.files), params], order="sorted"))
+    return digest.hexdigest()
+
+
+def new_run_id() -> str:
+    """A new run's id: the day and second, so that ids sort by time, and some chance."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(3)
+
+
+async def start(
+    program: Program,
+    orchestrator: Orchestrator,
+    input: Mapping[str, Any],
+    journal: Journal,
+    options: Options | None = None,
+) -> RunState:
+    """Start a run and drive it to its end, or until it waits for a person.
+
+    Raises:
+        InputError: The inputs do not fit, or a secret is not set.
+        UsageError: The run cannot be carried out as asked.
+        JournalError: The journal failed.
+    """
+    options = options or Options()
+    values = checked_input(orchestrator.inputs, input)
+    secrets = _secrets(program, options)
+    infos = _preflight(program, orchestrator, options)
+    warm(info.id for info in infos.values())
+    models = _open_models(program, infos, options, resumed=False)
+    run = new_run_id()
+    params = {name: param.value for name, param in program.params.items()}
+    wall_ms = int(time.time() * 1000)
+    await journal.create(
+        RunRecord(
+            run=run,
+            workflow=program.path,
+            orchestrator=orchestrator.name,
+            started_ms=wall_ms,
+            files=dict(program.files),
+            params=params,
+            models={k: v for k, v in options.models.items() if isinstance(v, str)},
+            cwd=os.getcwd(),
+            engine=__version__,
+        )
+    )
+    began = RunStarted(
+        run=run,
+        orchestrator=orchestrator.name,
+        input=values,
+        models=infos,
+        program=program_hash(program),
+        params=params,
+        wall_ms=wall_ms,
+    )
+    return await _drive(RunState(program), [began], journal, models, secrets, options)
+
+
+def compile_record(record: RunRecord) -> Program:
+    """The program a run began with, from the texts its journal keeps.
+
+    Raises:
+        CompileError: It does not check any more (an engine with stricter rules).
+    """
+    path = os.path.normpath(os.path.join(record.cwd, record.workflow))
+    reader = MemoryReader(record.files, os.path.dirname(path))
+    result = check_file(path, params=record.params, reader=reader, env={})
+    if result.program is None:
+        raise CompileError(result.diagnostics)
+    return msgspec.structs.replace(result.program, path=record.workflow)
+
+
+def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
+    """A run as its journal tells it.
+
+    Args:
+        run: The run's id, an unambiguous beginning of it, or `last`.
+
+    Raises:
+        JournalError: There is no such run, or the journal cannot be read.
+    """
+    record = journal.record(journal.find(run))
+    events = journal.read(record.run)
+    if not events:
+        raise JournalError(f"run {record.run} has no events: it ended before it began")
+    state = fold(compile_record(record), events)
+    return record, state
+
+
+async def resume(run: str, journal: Journal, options: Options | None = None) -> RunState:
+    """Take a run over where it stopped, and drive it on.
+
+    A run that has ended is returned as it is. Calls that were in flight are made again.
+
+    Raises:
+        JournalError: There is no such run, or another process drives it.
+        UsageError: A call was in flight that may not be repeated.
+    """
+    options = options or Options()
+    run = journal.find(run)
+    await journal.claim(run)
+    record, state = load_run(journal, run)
+    if state.ended:
+        return state
+    given = {**record.models, **options.models}
+    options = Options(
+        models=given,
+        record_dir=options.record_dir,
+        observers=options.observers,
+        on_driver=options.on_driver,
+        environment=options.environment,
+    )
+    secrets = _secrets(state.program, options)
+    warm(info.id for info in state.models.values())
+    models = _open_models(state.program, state.models, options, resumed=True)
+    lost = [
+        call.key
+        for call in state.calls.values()
+        if call.command is not None and call.started_at is not None
+    ]
+    resumed = RunResumed(at=state.now, lost=lost, wall_ms=int(time.time() * 1000))
+    return await _drive(state, [resumed], journal, models, secrets, options)
+
+
+def _open_models(
+    program: Program, infos: Mapping[str, ModelInfo], options: Options, *, resumed: bool
+) -> dict[str, ChatModel]:
+    return {
+        name: open_model(
+            program.models[name],
+            info,
+            override=options.models.get(name),
+            record_dir=options.record_dir,
+            resumed=resumed,
+        )
+        for name, info in infos.items()
+    }
+
+
+async def _drive(
+    state: RunState,
+    first: list[Event],
+    journal: Journal,
+    models: dict[str, ChatModel],
+    secrets: dict[str, str],
+    options: Options,
+) -> RunState:
+    ports: dict[str, WorkerPort] = {}
+
+    def worker_of(kind: str) -> WorkerPort:
+        port = ports.get(kind)
+        if port is None:
+            port = worker_port(kind)
+            if secrets:
+                port = _WithSecrets(port, secrets)
+            ports[kind] = port
+        return port
+
+    driver = Driver(
+        state,
+        journal,
+        models.__getitem__,
+        worker_of,
+        redactor=Redactor(secrets),
+        observers=options.observers,
+    )
+    if options.on_driver is not None:
+        options.on_driver(driver)
+    try:
+        return await driver.drive(first)
+    finally:
+        await _close(models, state)
+
+
+async def _close(models: dict[str, ChatModel], state: RunState) -> None:
+    """Close every model; a script with entries left is a finding about a finished run."""
+    results = await asyncio.gather(
+        *(model.close() for model in models.values()), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, Failure):
+            state.warnings.append(result.message)
+        elif isinstance(result, BaseException):
+            raise result
+
+
+class _WithSecrets:
+    """A worker's port that gives the secrets to the worker's expressions, and to nothing else."""
+
+    def __init__(self, inner: WorkerPort, secrets: Mapping[str, str]) -> None:
+        self._inner = inner
+        self._secrets = dict(secrets)
+
+    async def call(self, request: WorkerRequest) -> WorkerReply:
+        scope = {**request.scope, "secret": self._secrets}
+        return await self._inner.call(msgspec.structs.replace(request, scope=scope))
