@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from engine.sema.check import check_file
 
+from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
 
 FLOW = """\

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.graph import adjacency, collect, to_networkx
+from engine.sema.flow import check_flow
 from engine.sema.model import Hook, WorkerLimit
 
 
@@ -165,3 +166,30 @@ def test_adjacency_and_networkx_are_the_same_graph(flow, data):
     }
     edges = collect(program).edges
     assert sum(len(known["relations"]) for _, _, known in graph.edges(data=True)) == len(edges)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.data())
+def test_the_rules_on_shape_agree_with_networkx(flow, data):
+    program = data.draw(grown(flow))
+    found = []
+    check_flow(program, found.append)
+    codes = {item.code for item in found}
+
+    graph = to_networkx(program)
+    calls = graph.edge_subgraph(
+        (s, t)
+        for s, t, known in graph.edges(data=True)
+        if "dispatch" in known["kinds"] and graph.nodes[t]["kind"] == "orchestrator"
+    )
+    assert ("ORC404" in codes) == (not networkx.is_directed_acyclic_graph(calls))
+    waits = [
+        networkx.DiGraph(
+            (s, t)
+            for s, t, known in graph.edges(data=True)
+            for relation in known["relations"]
+            if relation["kind"] == "precedence" and relation["orchestrator"] == name
+        )
+        for name in program.orchestrators
+    ]
+    assert ("ORC702" in codes) == (not all(map(networkx.is_directed_acyclic_graph, waits)))
