@@ -231,6 +231,13 @@ def _replace(value: Any, old: Any, new: Any, count: int | None = None) -> str:
     return text.replace(old, new, -1 if count is None else count)
 
 
+def _default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    """`default` for null too: a field that was left out is null."""
+    if value is None or isinstance(value, jinja2.Undefined) or (boolean and not value):
+        return default_value
+    return value
+
+
 def _batchable(function: Callable[..., Any]) -> Callable[..., Any]:
     def limited(value: Any, count: int, fill_with: Any = None) -> Any:
         _check_width(count)
@@ -279,6 +286,8 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
                 "e": _escape,
                 "string": text_of,
                 "center": _center,
+                "d": _default,
+                "default": _default,
                 "indent": _indent,
                 "format": _format,
                 "join": _join,

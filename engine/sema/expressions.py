@@ -84,9 +84,21 @@ def is_constant(expr: ast.Expr) -> bool:
 
 
 def to_nodes(expr: ast.Expr) -> nodes.Expr:
-    """The same expression in Jinja2's nodes; `lineno` holds the line of the `.orch` file."""
+    """The same expression in Jinja2's nodes.
+
+    Each node carries `orch_span`, the span of what it is about (of an attribute, filter or test:
+    its name alone), for `engine.sema.template_check`.
+    """
     node = _convert(expr)
-    node.lineno = 1
+    match expr:
+        case ast.Attribute():
+            node.__dict__["orch_span"] = expr.name_span
+        case ast.FilterCall() | ast.TestCall():
+            inner = node.node if isinstance(node, nodes.Not) else node
+            inner.__dict__["orch_span"] = expr.name.span
+            node.__dict__.setdefault("orch_span", expr.span)
+        case _:
+            node.__dict__["orch_span"] = expr.span
     return node
 
 
@@ -99,47 +111,40 @@ def _convert(expr: ast.Expr) -> nodes.Expr:
         case ast.Variable():
             return nodes.Name(expr.name, "load")
         case ast.Attribute():
-            return nodes.Getattr(_convert(expr.object), expr.name, "load")
+            return nodes.Getattr(to_nodes(expr.object), expr.name, "load")
         case ast.Index():
-            return nodes.Getitem(_convert(expr.object), _convert(expr.index), "load")
+            return nodes.Getitem(to_nodes(expr.object), to_nodes(expr.index), "load")
         case ast.Call():
-            return nodes.Call(
-                _convert(expr.function), *_arguments(expr.args, expr.kwargs), None, None
-            )
+            args, kwargs = _arguments(expr.args, expr.kwargs)
+            return nodes.Call(to_nodes(expr.function), args, kwargs, None, None)
         case ast.FilterCall():
-            return nodes.Filter(
-                _convert(expr.operand),
-                expr.name.text,
-                *_arguments(expr.args, expr.kwargs),
-                None,
-                None,
-            )
+            args, kwargs = _arguments(expr.args, expr.kwargs)
+            return nodes.Filter(to_nodes(expr.operand), expr.name.text, args, kwargs, None, None)
         case ast.TestCall():
-            test = nodes.Test(
-                _convert(expr.operand), expr.name.text, *_arguments(expr.args, ()), None, None
-            )
+            args, kwargs = _arguments(expr.args, ())
+            test = nodes.Test(to_nodes(expr.operand), expr.name.text, args, kwargs, None, None)
             return nodes.Not(test) if expr.negated else test
         case ast.Unary():
             return _unary(expr)
         case ast.Binary(operator="~"):
-            return nodes.Concat([_convert(expr.left), _convert(expr.right)])
+            return nodes.Concat([to_nodes(expr.left), to_nodes(expr.right)])
         case ast.Binary():
-            return _BINARY[expr.operator](_convert(expr.left), _convert(expr.right))
+            return _BINARY[expr.operator](to_nodes(expr.left), to_nodes(expr.right))
         case ast.Comparison():
             return nodes.Compare(
-                _convert(expr.first),
-                [nodes.Operand(_COMPARISON[op], _convert(right)) for op, right in expr.rest],
+                to_nodes(expr.first),
+                [nodes.Operand(_COMPARISON[op], to_nodes(right)) for op, right in expr.rest],
             )
         case ast.Conditional():
             return nodes.CondExpr(
-                _convert(expr.test), _convert(expr.then), _convert(expr.otherwise)
+                to_nodes(expr.test), to_nodes(expr.then), to_nodes(expr.otherwise)
             )
         case ast.ListExpr():
-            return nodes.List([_convert(item) for item in expr.items])
+            return nodes.List([to_nodes(item) for item in expr.items])
         case ast.MapExpr():
             return nodes.Dict(
                 [
-                    nodes.Pair(nodes.Const(entry.key.text), _convert(entry.value))
+                    nodes.Pair(nodes.Const(entry.key.text), to_nodes(entry.value))
                     for entry in expr.entries
                 ]
             )
@@ -149,13 +154,13 @@ def _arguments(
     args: tuple[ast.Expr, ...], kwargs: tuple[tuple[ast.Name, ast.Expr], ...]
 ) -> tuple[list[nodes.Expr], list[nodes.Keyword]]:
     return (
-        [_convert(arg) for arg in args],
-        [nodes.Keyword(key.text, _convert(value)) for key, value in kwargs],
+        [to_nodes(arg) for arg in args],
+        [nodes.Keyword(key.text, to_nodes(value)) for key, value in kwargs],
     )
 
 
 def _unary(expr: ast.Unary) -> nodes.Expr:
-    operand = _convert(expr.operand)
+    operand = to_nodes(expr.operand)
     if expr.operator == "not":
         return nodes.Not(operand)
     return nodes.Neg(operand) if expr.operator == "-" else nodes.Pos(operand)

@@ -33,6 +33,7 @@ __all__ = [
     "REFERENCE",
     "REFERENCE_POINTER",
     "follow",
+    "json_types",
     "map_subschemas",
     "may_fit",
     "pointer_tokens",
@@ -168,6 +169,8 @@ def _write_record(record: Record, definitions: Schema) -> Schema:
             written["description"] = field.doc
         if field.default is not MISSING:
             written["default"] = field.default
+        elif not field.required:
+            written["default"] = None  # leaving an optional out means null
         properties[field.name] = written
     schema["properties"] = properties
     schema["required"] = [field.name for field in record.fields if field.required]
@@ -496,6 +499,11 @@ def _constants(schema: Mapping[str, Any]) -> list[Any] | None:
 
 def _same(left: Any, right: Any) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def json_types(root: Any, schema: Any) -> frozenset[str]:
+    """The JSON types the values of a schema can have; `integer` and `number` come together."""
+    return _types(root, schema, 0)
 
 
 def _types(root: Any, schema: Any, depth: int) -> frozenset[str]:
