@@ -314,9 +314,8 @@ def _not_reviewed(state: PolicyState, known: Evidence) -> list[str]:
         notes.append(f"Surveyed by numbers only, not read: {others}.")
     survey = known.output("complexity")
     if survey and survey["skipped_files"]:
-        notes.append(
-            f"{survey['skipped_files']} Python files were too much to parse in the survey."
-        )
+        skipped = counted(survey["skipped_files"], "Python file")
+        notes.append(f"Not parsed in the survey, for size: {skipped}.")
     focus = str(state.input.get("focus") or "")
     if focus and not any(focus.casefold() in path.casefold() for path in known.paths()):
         notes.append(f"No path of the survey contains the focus `{focus}`.")
