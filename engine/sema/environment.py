@@ -31,6 +31,7 @@ from engine.sema.suggest import closest, names_list
 
 __all__ = [
     "MAX_TEXT",
+    "REMOVED_FILTERS",
     "EvaluationError",
     "OrchEnvironment",
     "explain",
@@ -47,7 +48,15 @@ MAX_BITS = 4096
 #: The widest a text may be padded or indented to.
 MAX_WIDTH = 10_000
 
-_REMOVED_FILTERS = ("forceescape", "pprint", "random", "safe", "urlize", "xmlattr")
+#: Jinja2's filters that are not on offer, and why.
+REMOVED_FILTERS = {
+    "forceescape": "prompts are not HTML; nothing is escaped",
+    "pprint": "use `json(indent=2)`",
+    "random": "a run must be repeatable",
+    "safe": "prompts are not HTML; nothing is escaped",
+    "urlize": "prompts are not HTML",
+    "xmlattr": "prompts are not HTML",
+}
 _PADDING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
 _WIDTH = re.compile(r"\d{5,}|%[-+ #0]*\*|\.\*|\{[^{}]*\{")
 
@@ -274,7 +283,7 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
             cache_size=64,
             auto_reload=False,
         )
-        for name in _REMOVED_FILTERS:
+        for name in REMOVED_FILTERS:
             del self.filters[name]
         del self.globals["lipsum"]
         self.filters.update(

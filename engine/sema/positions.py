@@ -24,6 +24,14 @@ from engine.syntax import ast
 __all__ = ["Located", "TemplateFault", "parse_template"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
+_WORDS = {
+    "'end of template'": "the end of the template",
+    "unexpected end of template": "the template ends too early",
+    "'end of print statement'": "`}}`",
+    "'end of statement block'": "`%}`",
+    "missing end of comment tag": "this comment is never closed with `#}`",
+    "missing end of raw directive": "this `{% raw %}` is never closed with `{% endraw %}`",
+}
 _UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 
 
@@ -128,7 +136,11 @@ def _fault(error: jinja2.TemplateSyntaxError, parser: _Parser | None, text: str)
         if looking:
             help_text = f"expected {looking[1]}"
     message = message[:1].lower() + message[1:]
-    message = message.replace("'end of template'", "the end of the template")
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
+    message = re.sub(r"^unexpected char (.+) at \d+$", r"unexpected \1", message)
+    if text[start : start + 1] in ("'", '"') and message.startswith("unexpected"):
+        message = "this string is never closed"
     name = _NAME.match(text, start)
     return TemplateFault(
         message, start, name.end() if name else min(start + 1, len(text)), help_text
