@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 
 FLOW = """\
 orch 1
@@ -73,11 +70,22 @@ orchestrator report(topic: string) -> string {
 """
 
 
+TOOLS = """\
+def search(query: str) -> list[str]:
+    return [query]
+
+
+def publish(text: str) -> str:
+    return text
+"""
+
+
 @pytest.fixture(scope="session")
-def flow():
+def flow(tmp_path_factory):
     """A program with every kind of node and edge."""
-    base = os.path.abspath("nowhere")
-    reader = MemoryReader({"flow.orch": FLOW, "tools.py": ""}, base)
-    checked = check_file(os.path.join(base, "flow.orch"), reader=reader)
-    assert checked.program is not None, [str(d) for d in checked.diagnostics]
+    folder = tmp_path_factory.mktemp("flow")
+    (folder / "flow.orch").write_text(FLOW)
+    (folder / "tools.py").write_text(TOOLS)
+    checked = check_file(str(folder / "flow.orch"))
+    assert checked.program is not None, [(d.location, d.message) for d in checked.diagnostics]
     return checked.program

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -153,7 +153,7 @@ def grown(draw, program):
     return replace(program, workers=workers, orchestrators=orchestrators, entry=None)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_adjacency_and_networkx_are_the_same_graph(flow, data):
     program = data.draw(grown(flow))
@@ -168,7 +168,7 @@ def test_adjacency_and_networkx_are_the_same_graph(flow, data):
     assert sum(len(known["relations"]) for _, _, known in graph.edges(data=True)) == len(edges)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_rules_on_shape_agree_with_networkx(flow, data):
     program = data.draw(grown(flow))
