@@ -7,6 +7,7 @@ keys struck out.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -20,10 +21,13 @@ _MAX_WORDS = 400
 #: What LiteLLM puts before a provider's words, once or several times.
 _PREFIX = re.compile(r"^\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)\b\s*[:-]?\s+")
 _KEY = re.compile(r"\b(sk|pk|rk|key|gsk|xai|AIza)[-_]?[A-Za-z0-9*_-]{12,}|\b[Bb]earer\s+\S+")
+#: How Python's JSON decoder begins its complaints about what is no JSON at all.
+_NOT_JSON = re.compile(r"(Expecting|Extra data|Unterminated|Invalid control)\b.*\(char \d+\)$")
 #: Other variables that do instead of the one LiteLLM reports as missing.
 _INSTEAD = {
     "AZURE_API_KEY": ("AZURE_AD_TOKEN", "AZURE_CLIENT_ID", "AZURE_USERNAME"),
     "GEMINI_API_KEY": ("GOOGLE_API_KEY",),
+    "GOOGLE_API_KEY": ("GEMINI_API_KEY",),
     "HUGGINGFACE_API_KEY": ("HF_TOKEN",),
     "TOGETHERAI_API_KEY": ("TOGETHER_API_KEY", "TOGETHER_AI_TOKEN"),
 }
@@ -102,12 +106,15 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
         return None
 
 
-def missing_key(missing: Iterable[str], environment: Mapping[str, str]) -> str | None:
+def missing_key(
+    missing: Iterable[str], provider: str, environment: Mapping[str, str]
+) -> str | None:
     """The variable to ask for, among those LiteLLM reports as missing; None if it may do without.
 
     Only keys count: where a project or a region is missing, the provider has other ways to know.
+    Where several would do, the one named after the provider is asked for.
     """
-    for name in missing:
+    for name in sorted(missing, key=lambda name: not name.startswith(provider.upper())):
         if name.endswith("_API_KEY") and not any(
             other in environment for other in _INSTEAD.get(name, ())
         ):
@@ -122,8 +129,21 @@ def struck_out(text: str, secrets: Collection[str]) -> str:
     return _KEY.sub("***", text)
 
 
+def _message_in(text: str) -> str:
+    """The message in an error body that LiteLLM passes on as JSON."""
+    if _NOT_JSON.match(text):
+        return f"what the server answered is not JSON ({text})"
+    try:
+        message = json.loads(text)["error"]["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+    return message if isinstance(message, str) else text
+
+
 def _words(text: str, secrets: Collection[str]) -> str:
-    text = struck_out(" ".join(text.split()), secrets)
+    # A broken stream is reported with the same words twice.
+    text = " ".join(text.partition(" Original exception: ")[0].split())
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
+    text = struck_out(_message_in(text), secrets)
     return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"

@@ -47,9 +47,9 @@ def _litellm() -> Any:
         if _loaded is None:
             # Before the import: without it the table is fetched from the network.
             os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-            # Pydantic objects to shapes that LiteLLM gives its own classes; a user can do
-            # nothing about it.
-            warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
+            # Pydantic warns about the shapes of LiteLLM's own classes; a user can do nothing
+            # about it.
+            warnings.filterwarnings("ignore", module=r"(pydantic|litellm)(\.|$)")
             # Not an `import` statement: a type checker would read LiteLLM for minutes.
             litellm: Any = importlib.import_module("litellm")
             litellm.suppress_debug_info = True
@@ -98,9 +98,9 @@ class LiteLLMModel:
         """
         litellm = _loaded or await asyncio.to_thread(_litellm)
         self._enter_loop()
-        arguments = self._arguments(litellm, request)
-        options = {**request.model.options, **self._options}
+        options = {**_flat(request.model.options), **self._options}
         self._preflight(litellm, options)
+        arguments = self._arguments(litellm, request, options)
         try:
             # LiteLLM's own timeout is per read; a provider that sends a byte now and then
             # would never reach it.
@@ -133,15 +133,16 @@ class LiteLLMModel:
         found = litellm.validate_environment(model=self._id)
         if found["keys_in_environment"]:
             return
-        key = missing_key(found["missing_keys"], os.environ)
+        key = missing_key(found["missing_keys"], self._id.partition("/")[0], os.environ)
         if key is None or "api_base" in options:
             return
         raise Failure("unavailable", f"{self._id} needs a key: set {key} in the environment")
 
-    def _arguments(self, litellm: Any, request: ModelRequest) -> dict[str, Any]:
+    def _arguments(
+        self, litellm: Any, request: ModelRequest, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            **request.model.options,
-            **self._options,
+            **options,
             "model": self._id,
             "messages": _messages(request.messages, marks="claude" in self._id.lower()),
             "max_tokens": request.max_tokens,
@@ -197,6 +198,14 @@ class LiteLLMModel:
         if _open[loop_id] == 0:
             del _open[loop_id]
             await _close_clients(loop_id)
+
+
+def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's options with those of its `extra` map beside them."""
+    extra = options.get("extra")
+    if not isinstance(extra, Mapping):
+        return dict(options)
+    return {**{name: value for name, value in options.items() if name != "extra"}, **extra}
 
 
 class _Answer:

@@ -9,6 +9,7 @@ client's timeout is what ends the test. `requests` keeps the bodies the server w
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -174,6 +175,17 @@ def drip(every_s: float = 0.02) -> Answer:
     return write
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # More connections at once than this are taken up a second later.
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is what some tests are about; anything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class ModelServer:
     """Serves queued answers on a free port of 127.0.0.1; a context manager.
 
@@ -192,6 +204,9 @@ class ModelServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # One packet an answer: Nagle's algorithm would hold the body back for 40 ms.
+            wbufsize = 1 << 16
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -200,14 +215,12 @@ class ModelServer:
                 if not outer._answers:
                     error(500, f"nothing to answer to {self.path}")(self, outer._ending)
                     return
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    outer._answers.popleft()(self, outer._ending)
+                outer._answers.popleft()(self, outer._ending)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Stay silent: the tests check that nothing is printed."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
