@@ -8,7 +8,7 @@ public function, and no exception ever reaches a terminal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic
@@ -121,6 +121,8 @@ class Failure(OrchError):
         message: One or two sentences for the orchestrator and for a person; no stack trace.
         retryable: Whether the same call may succeed if it is made again.
         retry_after_ms: How long the other side asked to wait, in milliseconds.
+        usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
+            whose answer was cut or refused has been paid for.
     """
 
     def __init__(
@@ -130,18 +132,21 @@ class Failure(OrchError):
         *,
         retryable: bool = False,
         retry_after_ms: int | None = None,
+        usage: Any = None,
     ) -> None:
         self.mode = mode
         self.message = message
         self.retryable = retryable
         self.retry_after_ms = retry_after_ms
+        self.usage = usage
         super().__init__(f"{mode}: {message}" if message else mode)
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Failure)
-            and (self.mode, self.message, self.retryable, self.retry_after_ms)
-            == (other.mode, other.message, other.retryable, other.retry_after_ms)
-        )
+        return isinstance(other, Failure) and (
+            self.mode,
+            self.message,
+            self.retryable,
+            self.retry_after_ms,
+        ) == (other.mode, other.message, other.retryable, other.retry_after_ms)
 
     __hash__ = None  # type: ignore[assignment]

@@ -12,7 +12,7 @@ int bytes (`*_bytes`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -27,6 +27,7 @@ __all__ = [
     "Effect",
     "Hook",
     "HookPoint",
+    "Mock",
     "Model",
     "OnFail",
     "Orchestrator",
@@ -38,6 +39,7 @@ __all__ = [
     "Server",
     "Stall",
     "Test",
+    "TestBody",
     "Verifier",
     "Worker",
     "WorkerLimit",
@@ -216,10 +218,14 @@ class WorkerLimit(msgspec.Struct, frozen=True):
     max_dispatches: int | None = None
     after: tuple[str, ...] = ()
     budget: Budget = Budget()
+    span: Span | None = None
 
 
 class Hook(msgspec.Struct, frozen=True):
-    """One entry of a `verify` block. `worker` is set for the dispatch hooks only."""
+    """One entry of a `verify` block. `worker` is set for the dispatch hooks only.
+
+    `then_written` says whether the file itself says what follows the last revision.
+    """
 
     point: HookPoint
     worker: str | None
@@ -229,6 +235,7 @@ class Hook(msgspec.Struct, frozen=True):
     max_revisions: int = 0
     then: OnFail = "abort"
     every: int = 1
+    then_written: bool = False
 
 
 class Orchestrator(msgspec.Struct, frozen=True):
@@ -265,8 +272,39 @@ class Param(msgspec.Struct, frozen=True):
     doc: str | None = None
 
 
+class Mock(msgspec.Struct, frozen=True):
+    """`mock NAME { ... }`: what stands in for a callable or model in a test.
+
+    `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly
+    one of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
+    `engine.sema.bodies.FileText`. `times` is how many calls it stands for, None for all.
+    """
+
+    target: str | None
+    returns: Any
+    fails: str | None
+    script: Any
+    times: int | None
+    span: Span
+
+
+class TestBody(msgspec.Struct, frozen=True):
+    """The settings of a test: constants, mocks in order, assertions on `run` and `output`."""
+
+    # Pytest would collect a class of this name.
+    __test__: ClassVar[bool] = False
+
+    input: Any
+    params: Any
+    mocks: tuple[Mock, ...]
+    assertions: tuple[Assertion, ...]
+    base_dir: str
+
+
 class Test(msgspec.Struct, frozen=True):
-    """`test "title" for name { ... }`, resolved as far as names go; see issue of `orch test`."""
+    """`test "title" for name { ... }`, resolved as far as names go; `body` is a `TestBody`."""
+
+    __test__: ClassVar[bool] = False
 
     title: str
     target: str

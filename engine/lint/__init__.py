@@ -1,0 +1,82 @@
+"""`lint`: everything that can be said about a file before a cent is spent.
+
+Errors come from `engine.sema.check`; the rules in this package add warnings and advice that need
+the checked program. A rule is a function from a `Subject` to diagnostics, one small family to a
+file, listed in `RULES`. Rules look at the entry file only: an imported file is linted by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.diagnostics import Diagnostic, sort_diagnostics
+from engine.lint.calls import call_without_timeout
+from engine.lint.gates import gate_without_timeout, nothing_checks_the_result
+from engine.lint.limits import (
+    budget_of_child,
+    dispatches_unreachable,
+    no_budget,
+    no_stall_rule,
+    revision_without_exit,
+    timeout_inversion,
+)
+from engine.lint.subject import LintRule, Subject
+from engine.lint.suppression import unused_suppressions
+from engine.lint.unused import unused_declarations, unused_verifiers, unused_workers
+from engine.sema.check import CheckResult, check_file
+from engine.sema.loader import DiskReader, OverlayReader, Reader
+
+__all__ = ["RULES", "lint", "lint_result"]
+
+#: Every rule, in no particular order.
+RULES: tuple[LintRule, ...] = (
+    budget_of_child,
+    call_without_timeout,
+    dispatches_unreachable,
+    gate_without_timeout,
+    no_budget,
+    no_stall_rule,
+    nothing_checks_the_result,
+    revision_without_exit,
+    timeout_inversion,
+    unused_declarations,
+    unused_verifiers,
+    unused_workers,
+)
+
+
+def lint(
+    path: str,
+    *,
+    reader: Reader | None = None,
+    params: Mapping[str, Any] | None = None,
+    source_text: str | None = None,
+) -> list[Diagnostic]:
+    """Check a file and what it imports, and apply every rule.
+
+    Args:
+        path: The entry file, as the user named it.
+        reader: Where files come from; the disk by default.
+        params: Values of params; without them defaults count.
+        source_text: The text of the entry file, where it is not (yet) what is on the disk.
+
+    Raises:
+        UnreadableFile: If the entry file gives no text.
+        InputError: If a given param is unknown or its value does not fit.
+    """
+    if source_text is not None:
+        reader = OverlayReader(reader or DiskReader(), path, source_text)
+    return lint_result(check_file(path, params=params, reader=reader))
+
+
+def lint_result(result: CheckResult) -> list[Diagnostic]:
+    """The findings of a check that was made already, and those of every rule."""
+    subject = Subject(result)
+    found = list(result.diagnostics)
+    for rule in RULES:
+        for item in rule(subject):
+            if not result.suppressions.allows(item):
+                found.append(item)
+    found.extend(unused_suppressions(result))
+    return sort_diagnostics(found)

@@ -1,0 +1,25 @@
+"""ORC504: calls to the world outside that may hang."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.diagnostics import Diagnostic, diagnostic
+from engine.lint.subject import Subject
+
+__all__ = ["call_without_timeout"]
+
+#: Kinds that wait for something this process does not control.
+_OUTSIDE = ("command", "http", "mcp")
+
+
+def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC504: a `command`, `http` or `mcp` worker without a timeout."""
+    for worker in subject.program.workers.values():
+        if worker.kind in _OUTSIDE and worker.timeout_ms is None and subject.here(worker.span):
+            yield diagnostic(
+                "ORC504",
+                f"`{worker.kind}` worker `{worker.name}` has no `timeout`",
+                worker.span,
+                help="add `timeout = 30s`",
+            )

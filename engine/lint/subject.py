@@ -1,0 +1,70 @@
+"""What a rule looks at: a checked file, with the questions rules share.
+
+A program with errors is only partly there. Rules that argue from absence ("nothing uses it") must
+keep quiet then, for the use may be what could not be read: they ask `complete`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from engine.diagnostics import Diagnostic
+from engine.sema.check import CheckResult
+from engine.sema.model import Orchestrator, Program
+from engine.source import Span
+
+__all__ = ["LintRule", "Subject"]
+
+#: Model ids of these schemes cost nothing.
+_FREE_SCHEMES = ("scripted/", "recorded/", "python/", "local/")
+
+
+class Subject:
+    """One checked file."""
+
+    def __init__(self, result: CheckResult) -> None:
+        self.result = result
+        self.program: Program = result.partial
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole program could be read."""
+        return self.result.program is not None
+
+    def here(self, span: Span) -> bool:
+        """Whether a place is in the entry file."""
+        return span.source is self.result.scopes.entry.module.source
+
+    @cached_property
+    def orchestrators(self) -> list[Orchestrator]:
+        """The orchestrators declared in the entry file."""
+        return [o for o in self.program.orchestrators.values() if self.here(o.span)]
+
+    @cached_property
+    def children(self) -> frozenset[str]:
+        """The orchestrators that are workers of others."""
+        return frozenset(
+            name
+            for orchestrator in self.program.orchestrators.values()
+            for name in orchestrator.workers
+            if name in self.program.orchestrators and name != orchestrator.name
+        )
+
+    def costs(self, orchestrator: Orchestrator) -> bool:
+        """Whether any model it may call could cost money."""
+        program = self.program
+        models = [orchestrator.model]
+        for name in orchestrator.workers:
+            if name in program.workers:
+                models.append(program.workers[name].settings.get("model", ""))
+        for hook in orchestrator.hooks:
+            for name in hook.verifiers:
+                if name in program.verifiers:
+                    models.append(program.verifiers[name].settings.get("model", ""))
+        known = [program.models[name] for name in models if name in program.models]
+        known += [program.models[n] for m in known for n in m.fallback if n in program.models]
+        return any(not model.id.startswith(_FREE_SCHEMES) for model in known)
+
+
+LintRule = Callable[[Subject], Iterable[Diagnostic]]

@@ -1,0 +1,84 @@
+"""ORC607, ORC701, ORC705: what is declared and never used.
+
+Never in a file without an orchestrator, which is there to be imported, and never for what stands
+in another file. Params, secrets and templates are named inside templates too, so any mention in
+any text of the program counts as a use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.lint.subject import Subject
+
+__all__ = ["unused_declarations", "unused_verifiers", "unused_workers"]
+
+
+def unused_workers(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC701: a worker in no `workers` list and nobody's fallback."""
+    if not subject.complete or not subject.orchestrators:
+        return
+    program = subject.program
+    used = {name for item in program.orchestrators.values() for name in item.workers}
+    used |= {name for worker in program.workers.values() for name in worker.fallback}
+    for worker in program.workers.values():
+        if worker.name not in used and subject.here(worker.span):
+            yield diagnostic(
+                "ORC701",
+                f"worker `{worker.name}` is in no `workers` list",
+                worker.span,
+                help=f"add `{worker.name}` to the `workers` of an orchestrator, or remove it",
+            )
+
+
+def unused_verifiers(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC607: a verifier that no hook names."""
+    if not subject.complete or not subject.orchestrators:
+        return
+    program = subject.program
+    used = {
+        name
+        for item in program.orchestrators.values()
+        for hook in item.hooks
+        for name in hook.verifiers
+    }
+    for verifier in program.verifiers.values():
+        if verifier.name not in used and subject.here(verifier.span):
+            yield diagnostic(
+                "ORC607",
+                f"no hook names verifier `{verifier.name}`, so it never checks anything",
+                verifier.span,
+                help="name it in a `verify` block, or remove it",
+            )
+
+
+def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC705: schemas, models, servers, templates, params, secrets, imports never used."""
+    if not subject.complete or not subject.orchestrators:
+        return
+    scope = subject.result.scopes.entry
+    texts = "\n".join(subject.program.files.values())
+    for entity in scope.own("schema", "model", "server", "template", "param", "secret"):
+        used = entity.uses > 0
+        if not used and entity.kind in ("param", "secret"):
+            used = re.search(rf"\b{entity.kind}\s*\.\s*{entity.name}\b", texts) is not None
+        elif not used and entity.kind == "template":
+            used = len(re.findall(rf"\b{entity.name}\b", texts)) > 1
+        if not used and entity.declaration is not None:
+            yield diagnostic(
+                "ORC705",
+                f"{entity.kind} `{entity.name}` is never used",
+                entity.name_span,
+                help="remove it",
+                fix=Fix(f"remove `{entity.name}`", (Edit(entity.declaration.span, ""),), "unsafe"),
+            )
+    for alias in scope.aliases:
+        if alias not in scope.alias_uses and not re.search(rf"\b{alias}\s*\.", texts):
+            for node in scope.module.imports:
+                local = getattr(node, "alias", None)
+                if local is not None and local.text == alias:
+                    yield diagnostic(
+                        "ORC705", f"import `{alias}` is never used", local.span, help="remove it"
+                    )

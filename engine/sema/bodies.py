@@ -1,0 +1,836 @@
+"""Reads the body of a declaration by the table of settings.
+
+A `Body` in the tree is generic; what comes out is `Settings`: constants folded to plain values in
+canonical units, names resolved to entities, blocks read by their own kind, expressions and
+templates left as they are written for `engine.sema.texts`. Everything that does not fit the table
+is reported here, one diagnostic per fault, and left out; a reader of `Settings` sees only values
+that are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.sema import settings as table
+from engine.sema.constants import (
+    UNSET,
+    Folder,
+    NotConstant,
+    constant_value,
+    describe,
+    describe_value,
+    parse_duration_ms,
+)
+from engine.sema.scope import Entity, Scope, dotted
+from engine.sema.suggest import closest, names_list
+from engine.source import Span
+from engine.syntax import ast
+
+__all__ = ["BodyReader", "LabelledBlock", "Settings"]
+
+
+@dataclass(eq=False)
+class LabelledBlock:
+    """A nested block: whom its label names (None without label), and what is in it.
+
+    `label` is `"orchestrator"` for `mock orchestrator`, which names the orchestrator under test.
+    """
+
+    label: Entity | str | None
+    span: Span
+    settings: Settings
+
+
+@dataclass(eq=False)
+class Settings:
+    """The settings of one body.
+
+    Attributes:
+        values: Folded constants by name: int, float, bool, str, lists, an `Entity` or a tuple of
+            entities. Only what was written and is right.
+        exprs: `Text` and `Computed` settings, unevaluated.
+        blocks: Nested blocks by name.
+        numbered: `INT = mode` entries.
+        spans: Where each setting's value stands.
+        items: The names of a list of names, each with its place.
+        written: Every setting that was written, right or wrong.
+    """
+
+    kind: table.Kind
+    span: Span
+    values: dict[str, Any] = field(default_factory=dict)
+    exprs: dict[str, ast.Expr] = field(default_factory=dict)
+    blocks: dict[str, list[LabelledBlock]] = field(default_factory=dict)
+    numbered: dict[int, str] = field(default_factory=dict)
+    assertions: list[ast.Assertion] = field(default_factory=list)
+    spans: dict[str, Span] = field(default_factory=dict)
+    items: dict[str, list[tuple[Entity, Span]]] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+
+    def block(self, name: str) -> Settings | None:
+        """The settings of a block that may stand once, or None."""
+        found = self.blocks.get(name)
+        return found[0].settings if found else None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A folded constant, or the default."""
+        return self.values.get(name, default)
+
+
+class BodyReader:
+    """Reads the bodies of one module.
+
+    Args:
+        scope: Resolves names and collects diagnostics.
+        folder: Folds constants.
+        file_text: The text that `file("x")` means; reports and gives None if it cannot be read.
+    """
+
+    def __init__(
+        self, scope: Scope, folder: Folder, file_text: Callable[[ast.String], str | None]
+    ) -> None:
+        self._scope = scope
+        self._folder = folder
+        self._file_text = file_text
+        #: The failure modes that may be named in the body being read.
+        self._modes: frozenset[str] = frozenset()
+        #: Where the names of the list being read are noted.
+        self._items: list[tuple[Entity, Span]] = []
+
+    def read(
+        self,
+        body: ast.Body,
+        kind: table.Kind,
+        owner: str,
+        owner_span: Span,
+        modes: frozenset[str] = frozenset(),
+    ) -> Settings:
+        """Read one body and what is nested in it.
+
+        Args:
+            owner: Whose body it is, for messages: "worker `search`".
+            owner_span: Where that name is written; a missing setting is reported there.
+            modes: The failure modes that may be named inside.
+        """
+        self._modes = modes
+        return self._body(body, kind, owner, owner_span)
+
+    # ------------------------------------------------------------ bodies
+
+    def _body(self, body: ast.Body, kind: table.Kind, owner: str, owner_span: Span) -> Settings:
+        result = Settings(kind, owner_span)
+        first: dict[tuple[str, tuple[str, ...]], ast.Setting | ast.Block] = {}
+        for member in body.members:
+            if isinstance(member, ast.Setting):
+                if self._once(first, member, (), kind):
+                    self._setting(result, member)
+            elif isinstance(member, ast.Block):
+                row = kind.row(member.name.text)
+                labels = tuple(label.text for label in member.labels)
+                repeats = (
+                    row is not None
+                    and isinstance(row.value, table.BlockValue)
+                    and row.value.repeated
+                    and row.name != "limit"
+                )
+                if repeats or self._once(first, member, labels, kind):
+                    self._block(result, member, owner)
+            elif isinstance(member, ast.NumberedSetting):
+                self._numbered(result, member)
+            elif not kind.assertions:
+                self._report(
+                    diagnostic(
+                        "ORC103",
+                        f"{kind.title} take no `assert`",
+                        member.span,
+                        help="assertions belong into `rules` verifiers, schemas and tests",
+                    )
+                )
+            else:
+                result.assertions.append(member)
+        for row in kind.rows:
+            if row.required and row.name not in result.written:
+                self._missing(row, kind, owner, owner_span, body)
+        return result
+
+    def _once(
+        self,
+        first: dict[tuple[str, tuple[str, ...]], ast.Setting | ast.Block],
+        member: ast.Setting | ast.Block,
+        labels: tuple[str, ...],
+        kind: table.Kind,
+    ) -> bool:
+        key = (member.name.text, labels)
+        earlier = first.setdefault(key, member)
+        if earlier is member:
+            return True
+        if kind.row(member.name.text) is not None:
+            same = earlier.span.text == member.span.text
+            self._report(
+                diagnostic(
+                    "ORC105",
+                    f"`{' '.join((member.name.text, *labels))}` is set twice",
+                    member.name.span,
+                    help="keep one of them",
+                    fix=Fix(
+                        "remove the second one",
+                        (Edit(member.span, ""),),
+                        "safe" if same else "unsafe",
+                    ),
+                    related=(Related("first set here", earlier.name.span),),
+                )
+            )
+        return False
+
+    def _missing(
+        self, row: table.Row, kind: table.Kind, owner: str, span: Span, body: ast.Body
+    ) -> None:
+        module = self._scope.module
+        if module.syntax_errors and re.search(rf"\b{row.name}\b", body.span.text):
+            return
+        messages = {
+            "max_rounds": f"{owner} must set `max_rounds`",
+            "policy": f"{owner} has no `policy`, so nothing bounds its rounds",
+        }
+        block = isinstance(row.value, table.BlockValue)
+        help = f"{row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
+        example = _EXAMPLES.get((kind.name, row.name)) or _EXAMPLES.get(("", row.name))
+        if example is None and block:
+            example = f"{row.name} {{ ... }}"
+        self._report(
+            diagnostic(
+                row.missing,
+                messages.get(row.name, f"{owner} needs `{row.name}`"),
+                span,
+                help=f"add `{example}`: {help}" if example else f"`{row.name}`: {help}",
+            )
+        )
+
+    def _row(self, name: ast.Name, kind: table.Kind, result: Settings) -> table.Row | None:
+        row = kind.row(name.text)
+        if row is not None:
+            result.written.add(name.text)
+            return row
+        near = closest(name.text, [r.name for r in kind.rows])
+        fix = None
+        if near is not None and near not in result.written:
+            # What was misspelt is not missing as well.
+            result.written.add(near)
+        if near is not None:
+            help = f"did you mean `{near}`?"
+            fix = Fix(f"write `{near}`", (Edit(name.span, near),))
+        else:
+            help = self._elsewhere(name.text, kind)
+        self._report(
+            diagnostic(
+                "ORC103",
+                f"{kind.title} have no setting `{name.text}`",
+                name.span,
+                help=help,
+                fix=fix,
+            )
+        )
+        return None
+
+    def _elsewhere(self, name: str, kind: table.Kind) -> str:
+        for row in kind.rows:
+            if isinstance(row.value, table.BlockValue):
+                inner = table.KINDS[row.value.kind]
+                if inner.row(name) is not None:
+                    return f"`{name}` belongs into `{row.name} {{ ... }}`"
+        outer = [
+            other.name
+            for other in table.KINDS.values()
+            if other.row(name) is not None and other is not kind
+        ]
+        known = names_list((row.name for row in kind.rows), 30)
+        if outer and not kind.rows:
+            return "write `NUMBER = failure_mode`"
+        legal = f"there are {known}" if known else "write `NUMBER = failure_mode`"
+        return f"it is a setting of {outer[0]}; here {legal}" if len(outer) == 1 else legal
+
+    def _block(self, result: Settings, node: ast.Block, owner: str) -> None:
+        row = self._row(node.name, result.kind, result)
+        if row is None:
+            return
+        if not isinstance(row.value, table.BlockValue):
+            wants_map = isinstance(row.value, table.Computed) and row.value.shape == "map"
+            form = "{ key: value }" if wants_map else "..."
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`{row.name}` is a setting, not a block",
+                    node.name.span,
+                    help=f"write `{row.name} = {form}`",
+                )
+            )
+            return
+        label = self._label(row.name, row.value, node)
+        if label is _WRONG:
+            return
+        shown = f"`{' '.join((row.name, *(n.text for n in node.labels)))}`"
+        of = f" of {owner}" if row.name in ("policy",) else ""
+        inner = self._body(node.body, table.KINDS[row.value.kind], shown + of, node.name.span)
+        result.blocks.setdefault(row.name, []).append(
+            LabelledBlock(label if isinstance(label, (Entity, str)) else None, node.span, inner)
+        )
+        result.spans.setdefault(row.name, node.name.span)
+
+    def _label(self, name: str, value: table.BlockValue, node: ast.Block) -> object:
+        if not value.label:
+            if node.labels:
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        f"`{name}` takes no name",
+                        node.labels[0].span,
+                        help=f"write `{name} {{ ... }}`",
+                    )
+                )
+            return None
+        if len(node.labels) != 1:
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`{name}` needs the name of {_one_of(value.label)}",
+                    node.name.span if not node.labels else node.labels[1].span,
+                    help=f"write `{name} NAME {{ ... }}`",
+                )
+            )
+            return _WRONG
+        label = node.labels[0]
+        if name == "mock" and label.text == "orchestrator" and not self._scope.find(label.text):
+            return label.text
+        found = self._scope.lookup(label.text, value.label, label.span, f"`{name}`")
+        return found if found is not None else _WRONG
+
+    def _numbered(self, result: Settings, node: ast.NumberedSetting) -> None:
+        if result.kind.numbered is None:
+            self._report(
+                diagnostic(
+                    "ORC103",
+                    f"{result.kind.title} have no numbered settings",
+                    node.span,
+                    help="`NUMBER = failure_mode` belongs into `on_status` and `on_exit`",
+                )
+            )
+            return
+        if node.number in result.numbered:
+            self._report(diagnostic("ORC105", f"`{node.number}` is set twice", node.span))
+            return
+        mode = self._mode(str(node.number), node.value)
+        if mode is not None:
+            result.numbered[node.number] = mode
+
+    # ------------------------------------------------------------ settings
+
+    def _setting(self, result: Settings, node: ast.Setting) -> None:
+        row = self._row(node.name, result.kind, result)
+        if row is None:
+            return
+        name, expr = row.name, node.value
+        result.spans[name] = expr.span
+        match row.value:
+            case table.BlockValue():
+                if isinstance(expr, ast.Null):
+                    return
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        f"`{name}` is a block, not a setting",
+                        node.name.span,
+                        help=f"write `{name} {{ ... }}`",
+                    )
+                )
+            case table.Text():
+                if self._is_text(name, expr):
+                    result.exprs[name] = expr
+            case table.Computed(shape=shape):
+                if self._has_shape(name, expr, shape):
+                    result.exprs[name] = expr
+            case _:
+                self._items = result.items.setdefault(name, [])
+                value = self._constant(name, row.value, expr)
+                if value is not None:
+                    result.values[name] = value
+
+    def _is_text(self, name: str, expr: ast.Expr) -> bool:
+        wrong = (
+            ast.Number, ast.Quantity, ast.Boolean, ast.Null, ast.ListExpr, ast.MapExpr,
+        )  # fmt: skip
+        if isinstance(expr, wrong):
+            self._mismatch(
+                name, "a text", expr, help='write `"..."`, `"""..."""` or `file("x.j2")`'
+            )
+            return False
+        return True
+
+    def _has_shape(self, name: str, expr: ast.Expr, shape: str) -> bool:
+        literal = (ast.Number, ast.Quantity, ast.Boolean, ast.Null, ast.String)
+        if shape == "list" and isinstance(expr, (*literal, ast.MapExpr)):
+            help = "write `[program, argument, ...]`; there is no shell" if name == "run" else None
+            fix = None
+            if isinstance(expr, ast.String) and name == "run" and "{{" not in expr.value:
+                words = ", ".join(f'"{word}"' for word in expr.value.split())
+                help = f"write `run = [{words}]`; there is no shell"
+            self._mismatch(name, "a list", expr, help=help, fix=fix)
+            return False
+        if shape == "map" and isinstance(expr, (*literal, ast.ListExpr)):
+            self._mismatch(name, "a map", expr, help=f"write `{name} = {{ key: value }}`")
+            return False
+        return True
+
+    def _constant(self, name: str, value: table.Value, expr: ast.Expr) -> Any:
+        match value:
+            case table.Names():
+                return self._names(name, value, expr)
+            case table.Mode():
+                return self._mode(name, expr)
+            case table.Modes():
+                return self._list(name, "a list of failure modes", expr, self._mode)
+            case table.Strings():
+                return self._list(name, "a list of strings", expr, self._string)
+            case table.Ints():
+                return self._list(name, "a list of ints", expr, self._plain_int)
+            case table.Constant():
+                return self._any_constant(name, expr)
+        return self._folder.fold(
+            expr,
+            lambda leaf: self._leaf(name, value, leaf),
+            lambda given, span: self._param_value(name, value, given, span),
+        )
+
+    def _list(
+        self,
+        name: str,
+        wanted: str,
+        expr: ast.Expr,
+        read: Callable[[str, ast.Expr], Any],
+    ) -> tuple[Any, ...] | None:
+        if not isinstance(expr, ast.ListExpr):
+            help = f"write `{name} = [{expr.span.text}]`" if len(expr.span.text) < 40 else None
+            fix = Fix("make it a list", (Edit(expr.span, f"[{expr.span.text}]"),)) if help else None
+            self._mismatch(name, wanted, expr, help=help, fix=fix)
+            return None
+        values = [read(name, item) for item in expr.items]
+        return tuple(value for value in values if value is not None)
+
+    def _string(self, name: str, expr: ast.Expr) -> str | None:
+        value = self._folder.fold(
+            expr,
+            lambda leaf: self._leaf(name, table.Str(), leaf),
+            lambda given, span: self._param_value(name, table.Str(), given, span),
+        )
+        return value if isinstance(value, str) else None
+
+    def _plain_int(self, name: str, expr: ast.Expr) -> int | None:
+        value = self._leaf(name, table.Int(minimum=0), expr)
+        return value if isinstance(value, int) else None
+
+    def _any_constant(self, name: str, expr: ast.Expr) -> Any:
+        try:
+            value = constant_value(expr, self._file_value)
+        except NotConstant as error:
+            written = dotted_text(error.span)
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`{name}` needs a constant, got {written}",
+                    error.span,
+                    help="write strings in quotes" if written.startswith("the name") else None,
+                )
+            )
+            return None
+        return _Null if value is None else value
+
+    def _file_value(self, path: ast.String) -> Any:
+        text = self._file_text(path)
+        return FileText(path.value, text)
+
+    def _names(self, name: str, value: table.Names, expr: ast.Expr) -> Any:
+        user = f"`{name}`"
+        if value.many != "one" and isinstance(expr, ast.ListExpr):
+            found: list[Entity] = []
+            for item in expr.items:
+                entity = self._one_name(user, value.kinds, item)
+                if entity is not None and entity in found:
+                    self._report(
+                        diagnostic(
+                            "ORC105", f"`{item.span.text}` stands twice in {user}", item.span
+                        )
+                    )
+                elif entity is not None:
+                    found.append(entity)
+                    self._items.append((entity, item.span))
+            if not expr.items and value.kinds[0] == "worker" and name == "workers":
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        "`workers` needs at least one worker",
+                        expr.span,
+                        help="an orchestrator without workers cannot dispatch anything",
+                    )
+                )
+            return tuple(found)
+        if value.many == "list":
+            text = expr.span.text
+            named = dotted(expr) is not None
+            self._mismatch(
+                name,
+                f"a list of {value.kinds[0]}s",
+                expr,
+                help=f"write `{name} = [{text}]`" if named else None,
+                fix=Fix("make it a list", (Edit(expr.span, f"[{text}]"),)) if named else None,
+            )
+            return None
+        entity = self._one_name(user, value.kinds, expr)
+        if value.many == "either":
+            return () if entity is None else (entity,)
+        return entity
+
+    def _one_name(self, user: str, kinds: tuple[str, ...], expr: ast.Expr) -> Entity | None:
+        name = dotted(expr)
+        if name is not None:
+            return self._scope.lookup(name, kinds, expr.span, user)
+        help = None
+        fix = None
+        if isinstance(expr, ast.String):
+            known = self._scope.find(expr.value)
+            if known is not None:
+                help = f"names stand without quotes: `{expr.value}`"
+                fix = Fix("remove the quotes", (Edit(expr.span, expr.value),))
+            elif kinds[0] == "model":
+                help = 'declare it, `model name { id = "..." }`, and write its name here'
+        self._report(
+            diagnostic(
+                "ORC202",
+                f"{user} needs the name of {_one_of(kinds)}, got {describe(expr)}",
+                expr.span,
+                help=help,
+                fix=fix,
+            )
+        )
+        return None
+
+    def _mode(self, name: str, expr: ast.Expr) -> str | None:
+        if not isinstance(expr, ast.Variable):
+            self._mismatch(name, "a failure mode", expr)
+            return None
+        if expr.name in self._modes:
+            return expr.name
+        near = closest(expr.name, self._modes)
+        known = names_list(sorted(self._modes))
+        self._report(
+            diagnostic(
+                "ORC101",
+                f"unknown failure mode `{expr.name}`",
+                expr.span,
+                help=f"did you mean `{near}`?"
+                if near
+                else f"declare it: `fails {expr.name}`; there are {known}",
+                fix=Fix(f"write `{near}`", (Edit(expr.span, near),)) if near else None,
+            )
+        )
+        return None
+
+    # ------------------------------------------------------------ leaves
+
+    def _leaf(self, name: str, value: table.Value, expr: ast.Expr) -> Any:
+        wanted = _wanted(value)
+        if isinstance(value, (table.Choice, table.Parse)):
+            word = expr.name if isinstance(expr, ast.Variable) else None
+            if isinstance(expr, ast.String):
+                word = expr.value
+            if word is None:
+                return self._mismatch(name, wanted, expr)
+            return self._word(name, value, word, expr.span)
+        if not isinstance(expr, _LITERALS):
+            if isinstance(expr, ast.Unary) and isinstance(expr.operand, (ast.Number, ast.Quantity)):
+                return self._negative(name, value, expr)
+            return self._not_constant(name, expr)
+        match value, expr:
+            case table.Int(), ast.Number(value=int(number)):
+                return self._in_range(name, number, value.minimum, value.maximum, expr.span)
+            case table.Int(), ast.Quantity(unit="count", value=number):
+                return self._in_range(name, int(number), value.minimum, value.maximum, expr.span)
+            case table.NumberValue(), (
+                ast.Number(value=number) | ast.Quantity(unit="count", value=number)
+            ):
+                return self._in_range(name, number, value.minimum, value.maximum, expr.span)
+            case table.Bool(), ast.Boolean(value=flag):
+                return flag
+            case ((table.Str() | table.CallPath()), ast.String(value=text)):
+                return self._text_value(name, value, text, expr.span)
+            case table.Duration(), ast.Quantity(unit="duration", value=number):
+                return self._in_range(name, int(number), 1, None, expr.span, shown="1ms")
+            case table.Money(minimum=minimum), ast.Quantity(unit="money", value=number):
+                return self._in_range(
+                    name, int(number), minimum, None, expr.span, shown="$0.000001"
+                )
+            case table.Size(), ast.Quantity(unit="size", value=number):
+                return self._in_range(name, int(number), 1, None, expr.span, shown="1B")
+            case table.Share(), ast.Quantity(unit="percent", value=number):
+                if 0 < number <= 1:
+                    return number
+                return self._range_error(name, "between 1% and 100%", expr.span)
+            case ((table.Duration() | table.Money() | table.Size() | table.Share()), ast.Number()):
+                return self._missing_unit(name, value, expr)
+        return self._mismatch(name, wanted, expr)
+
+    def _param_value(self, name: str, value: table.Value, given: Any, span: Span) -> Any:
+        wanted = _wanted(value)
+        number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        whole = number and float(given).is_integer()
+        match value:
+            case table.Choice() | table.Parse() if isinstance(given, str):
+                return self._word(name, value, given, span)
+            case table.Int() if whole:
+                return self._in_range(name, int(given), value.minimum, value.maximum, span)
+            case table.NumberValue() if number:
+                return self._in_range(name, given, value.minimum, value.maximum, span)
+            case table.Bool() if isinstance(given, bool):
+                return given
+            case table.Str() | table.CallPath() if isinstance(given, str):
+                return self._text_value(name, value, given, span)
+            case table.Duration() if isinstance(given, str):
+                ms = parse_duration_ms(given)
+                if ms:
+                    return ms
+            case table.Money(minimum=minimum) if number:
+                return self._in_range(name, round(given * 1_000_000), minimum, None, span)
+            case table.Size() if whole:
+                return self._in_range(name, int(given), 1, None, span)
+            case table.Share() if number and 0 < given <= 1:
+                return given
+        self._report(
+            diagnostic("ORC202", f"`{name}` needs {wanted}, got {describe_value(given)}", span)
+        )
+        return None
+
+    def _word(self, name: str, value: table.Choice | table.Parse, word: str, span: Span) -> Any:
+        options = value.options if isinstance(value, table.Choice) else ("json", "lines", "text")
+        if word in options or (isinstance(value, table.Parse) and ":" in word):
+            return word
+        if name == "on_timeout" and word == "approve":
+            self._report(
+                diagnostic(
+                    "ORC606",
+                    "a gate that approves when nobody answers is no gate",
+                    span,
+                    help="write `on_timeout = abort` or `on_timeout = escalate`",
+                    fix=Fix("abort instead", (Edit(span, "abort"),), "unsafe"),
+                )
+            )
+            return None
+        near = closest(word, options)
+        quoted = '"' if span.text.startswith('"') else ""
+        self._report(
+            diagnostic(
+                "ORC202",
+                f"`{name}` cannot be `{word}`",
+                span,
+                help=(f"did you mean `{near}`? " if near else "")
+                + f"it is one of {names_list(options)}",
+                fix=Fix(f"write `{near}`", (Edit(span, f"{quoted}{near}{quoted}"),))
+                if near
+                else None,
+            )
+        )
+        return None
+
+    def _text_value(self, name: str, value: table.Value, text: str, span: Span) -> str | None:
+        if not text.strip():
+            self._report(diagnostic("ORC202", f"`{name}` must not be empty", span))
+            return None
+        if isinstance(value, table.CallPath) and not re.fullmatch(r"[\w.]+:[\w.]+", text):
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`{name}` needs a module and a function, got `{text}`",
+                    span,
+                    help='write `"package.module:function"`',
+                )
+            )
+            return None
+        return text
+
+    def _negative(self, name: str, value: table.Value, expr: ast.Unary) -> Any:
+        operand = expr.operand
+        if isinstance(value, table.NumberValue) and isinstance(operand, ast.Number):
+            number = -operand.value if expr.operator == "-" else operand.value
+            return self._in_range(name, number, value.minimum, value.maximum, expr.span)
+        if expr.operator == "+":
+            return self._leaf(name, value, operand)
+        least = f"at least {value.minimum}" if isinstance(value, table.Int) else "more than nothing"
+        self._range_error(name, least, expr.span)
+        return None
+
+    def _in_range(
+        self,
+        name: str,
+        number: float,
+        minimum: float | None,
+        maximum: float | None,
+        span: Span,
+        shown: str | None = None,
+    ) -> float | None:
+        if minimum is not None and number < minimum:
+            self._range_error(name, f"at least {shown or f'{minimum:g}'}", span)
+            return None
+        if maximum is not None and number > maximum:
+            self._range_error(name, f"at most {maximum:,}", span)
+            return None
+        return number
+
+    def _range_error(self, name: str, rule: str, span: Span) -> None:
+        self._report(diagnostic("ORC202", f"`{name}` must be {rule}, got {span.text}", span))
+
+    def _missing_unit(self, name: str, value: table.Value, expr: ast.Number) -> None:
+        written = expr.span.text
+        match value:
+            case table.Duration():
+                better = f"{written}s"
+            case table.Money():
+                better = f"${written}"
+            case table.Size():
+                better = f"{written}B"
+            case _:
+                share = expr.value * 100 if expr.value <= 1 else expr.value
+                better = f"{share:g}%"
+        self._report(
+            diagnostic(
+                "ORC203",
+                f"`{name} = {written}` has no unit",
+                expr.span,
+                help=f"did you mean `{better}`?",
+                fix=Fix(f"write `{better}`", (Edit(expr.span, better),)),
+            )
+        )
+
+    def _not_constant(self, name: str, expr: ast.Expr) -> None:
+        help = None
+        fix = None
+        if isinstance(expr, ast.Variable) and expr.name in self._scope.params:
+            help = f"did you mean `param.{expr.name}`?"
+            fix = Fix(f"write `param.{expr.name}`", (Edit(expr.span, f"param.{expr.name}"),))
+        self._report(
+            diagnostic(
+                "ORC406",
+                f"`{name}` must be a constant, a param or a choice of constants",
+                expr.span,
+                help=help,
+                fix=fix,
+            )
+        )
+
+    def _mismatch(
+        self,
+        name: str,
+        wanted: str,
+        expr: ast.Expr,
+        *,
+        help: str | None = None,
+        fix: Fix | None = None,
+    ) -> None:
+        self._report(
+            diagnostic(
+                "ORC202",
+                f"`{name}` needs {wanted}, got {describe(expr)}",
+                expr.span,
+                help=help or _unit_help(wanted),
+                fix=fix,
+            )
+        )
+
+    def _report(self, found: Diagnostic) -> None:
+        self._scope.diagnostics.append(found)
+
+
+class FileText(str):
+    """What `file("x")` stands for in a test: the path, and its text (None if unreadable)."""
+
+    text: str | None
+
+    def __new__(cls, path: str, text: str | None) -> FileText:
+        """Make it; as a string it is the path."""
+        made = super().__new__(cls, path)
+        made.text = text
+        return made
+
+
+class _NullType:
+    """Stands for a constant `null`, which is a value and not an absence."""
+
+
+_Null = _NullType()
+_WRONG = object()
+_LITERALS = (
+    ast.Number, ast.Quantity, ast.String, ast.Boolean, ast.Null, ast.ListExpr, ast.MapExpr,
+)  # fmt: skip
+
+_EXAMPLES = {
+    ("orchestrator", "policy"): "policy { max_rounds = 8 }",
+    ("policy", "max_rounds"): "max_rounds = 8",
+    ("", "effect"): "effect = read",
+    ("", "model"): "model = NAME",
+    ("", "prompt"): 'prompt = "..."',
+    ("retry", "max"): "max = 2",
+    ("", "call"): 'call = "package.module:function"',
+    ("", "run"): 'run = ["program", "argument"]',
+    ("", "goal"): 'goal = "..."',
+    ("", "workers"): "workers = [NAME]",
+    ("", "id"): 'id = "provider/model"',
+}
+
+
+def _wanted(value: table.Value) -> str:
+    match value:
+        case table.Int():
+            return "an int"
+        case table.NumberValue():
+            return "a number"
+        case table.Bool():
+            return "a bool"
+        case table.Duration():
+            return "a duration"
+        case table.Money():
+            return "an amount of money"
+        case table.Size():
+            return "a size"
+        case table.Share():
+            return "a percentage"
+        case table.Choice(options=options):
+            return f"one of {names_list(options)}"
+        case table.Parse():
+            return "`json`, `lines`, `text` or a function"
+    return "a string"
+
+
+def _unit_help(wanted: str) -> str | None:
+    return {
+        "a duration": "write it with a unit: `30s`, `5m`, `1h30m`",
+        "an amount of money": "write dollars: `$2.50`",
+        "a size": "write it with a unit: `2KiB`, `1MiB`",
+        "a percentage": "write `60%`",
+        "a bool": "write `true` or `false`",
+        "a string": 'write it in quotes: `"..."`',
+    }.get(wanted)
+
+
+def _one_of(kinds: tuple[str, ...]) -> str:
+    return f"an {kinds[0]}" if kinds[0][0] in "aeiou" else f"a {kinds[0]}"
+
+
+def dotted_text(span: Span) -> str:
+    """A piece of source in a message: a name as a name, anything else as an expression."""
+    text = span.text
+    return f"the name `{text}`" if re.fullmatch(r"[\w.]+", text) else "an expression"
+
+
+def unwrapped(value: Any) -> Any:
+    """A constant as a JSON value: `null` again for what stood for it."""
+    return None if value is _Null or value is UNSET else value

@@ -1,0 +1,331 @@
+"""`check_file`: from a path to a `Program`, or to everything that is wrong with it.
+
+The order: read the modules, declare names, resolve types and params, read bodies, look at the
+whole. Each step reports into one list and goes on with what it has, so one pass tells everything;
+a program with an error is never handed out (`CheckResult.program` is None), only to the linter
+(`CheckResult.partial`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic, sort_diagnostics
+from engine.errors import MODEL_MODES, InputError
+from engine.sema.bodies import BodyReader, unwrapped
+from engine.sema.callables import CallableReader, Signature
+from engine.sema.constants import Folder
+from engine.sema.declare import Declarations
+from engine.sema.flow import check_flow
+from engine.sema.loader import LoadResult, Module, Reader, load_modules
+from engine.sema.mocks import read_test
+from engine.sema.model import Model, Price, Program, Server
+from engine.sema.params import unknown_params
+from engine.sema.policy import read_retry
+from engine.sema.pythoncalls import check_call
+from engine.sema.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
+from engine.sema.settings import CALLABLE_KINDS, KINDS
+from engine.sema.suggest import closest, names_list
+from engine.sema.suppression import Suppressions
+from engine.sema.types import ANY
+from engine.syntax import ast
+
+__all__ = ["CheckResult", "check_file"]
+
+#: Settings of a model that the engine itself understands; the rest go to the provider.
+_OWN_MODEL_SETTINGS = frozenset(
+    {
+        "id",
+        "timeout",
+        "max_tokens",
+        "structured",
+        "context",
+        "fallback",
+        "max_concurrent",
+        "rpm",
+        "tpm",
+        "extra",
+    }
+)
+
+
+@dataclass(eq=False)
+class CheckResult:
+    """What checking a file gave.
+
+    Attributes:
+        program: The program, or None if anything is an error.
+        diagnostics: Everything found, in order of file and position.
+        modules: The files, imported ones first, the entry last.
+        partial: The program as far as it could be read, for the linter.
+        scopes: The names of each module, with how often each is used.
+        suppressions: What comments allow; already left out of `diagnostics`.
+        missing_params: Params without default to which no value was given; a run needs them.
+    """
+
+    program: Program | None
+    diagnostics: list[Diagnostic]
+    modules: list[Module]
+    partial: Program
+    scopes: Scopes
+    suppressions: Suppressions
+    missing_params: tuple[str, ...] = ()
+
+
+def check_file(
+    path: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    reader: Reader | None = None,
+    env: Mapping[str, str] | None = None,
+) -> CheckResult:
+    """Check a file with everything it imports.
+
+    Args:
+        path: The entry file, as the user named it.
+        params: Values of params by name; texts are read as JSON where their type asks for it.
+        reader: Where files come from; the disk by default.
+        env: Where `ORCH_PARAM_*` is looked up; the process's environment by default.
+
+    Raises:
+        UnreadableFile: If the entry file gives no text.
+        InputError: If a given param is unknown or its value does not fit.
+    """
+    loaded = load_modules(path, reader)
+    found = loaded.diagnostics
+    scopes = build_scopes(loaded, found)
+    for module in loaded.modules:
+        _unknown_declarations(module, found)
+    given = dict(params or {})
+    declared = Declarations(scopes, loaded.files, given, os.environ if env is None else env, found)
+    problems = [*unknown_params(given, declared.params), *declared.input_problems]
+    if problems:
+        raise InputError(problems)
+    program = _Assembler(loaded, scopes, declared).program(path)
+    check_flow(program, found.append)
+    suppressions = Suppressions(loaded.modules)
+    diagnostics = [item for item in sort_diagnostics(found) if not suppressions.allows(item)]
+    wrong = any(item.severity == "error" for item in diagnostics)
+    return CheckResult(
+        None if wrong else program,
+        diagnostics,
+        loaded.modules,
+        program,
+        scopes,
+        suppressions,
+        tuple(declared.missing_params),
+    )
+
+
+def _unknown_declarations(module: Module, found: list[Diagnostic]) -> None:
+    for node in module.document.declarations:
+        if isinstance(node, ast.UnknownDecl):
+            near = closest(node.keyword.text, [*KEYWORDS, "import", "from", "test", "orch"])
+            found.append(
+                diagnostic(
+                    "ORC006",
+                    f"unknown declaration `{node.keyword.text}`",
+                    node.keyword.span,
+                    help=f"did you mean `{near}`?"
+                    if near
+                    else f"a file declares {names_list([*KEYWORDS, 'test'], 20)}",
+                    fix=Fix(f"write `{near}`", (Edit(node.keyword.span, near),)) if near else None,
+                )
+            )
+
+
+class _Assembler:
+    """Reads the bodies of all modules into one `Program`."""
+
+    def __init__(self, loaded: LoadResult, scopes: Scopes, declared: Declarations) -> None:
+        self._loaded = loaded
+        self._scopes = scopes
+        self._declared = declared
+        self._effects: dict[str, str] = {}
+        self._bodies: dict[str, BodyReader] = {}
+        self._callables: dict[str, CallableReader] = {}
+        for scope in scopes.all:
+            bodies = self._body_reader(scope)
+            self._bodies[scope.module.path] = bodies
+            self._callables[scope.module.path] = CallableReader(
+                scope, bodies, declared.texts[scope.module.path], self._effects
+            )
+
+    def _body_reader(self, scope: Scope) -> BodyReader:
+        params = scope.params
+
+        def used(name: str) -> None:
+            params[name].uses += 1
+
+        folder = Folder(
+            {name: self._declared.param_values.get(e) for name, e in params.items()},
+            scope.diagnostics.append,
+            used,
+            scope.excused,
+        )
+        texts = self._declared.texts[scope.module.path]
+        return BodyReader(scope, folder, texts.file_text)
+
+    def program(self, path: str) -> Program:
+        """Everything, with workers of all modules before any orchestrator."""
+        models: dict[str, Model] = {}
+        servers: dict[str, Server] = {}
+        workers = {}
+        verifiers = {}
+        orchestrators = {}
+        signatures: dict[Entity, Signature] = {}
+        for scope in self._scopes.all:
+            reader = self._callables[scope.module.path]
+            for entity in scope.own("model"):
+                models[entity.canonical] = self._model(scope, entity)
+            for entity in scope.own("server"):
+                servers[entity.canonical] = self._server(scope, entity)
+            for entity in scope.own("worker", "verifier", "orchestrator"):
+                node = entity.declaration
+                assert isinstance(node, (ast.WorkerDecl, ast.VerifierDecl, ast.OrchestratorDecl))
+                signature = self._declared.signature(scope, node)
+                signatures[entity] = signature
+                if isinstance(node, ast.WorkerDecl):
+                    workers[entity.canonical] = reader.worker(entity, node, signature)
+                elif isinstance(node, ast.VerifierDecl):
+                    verifiers[entity.canonical] = reader.verifier(entity, node, signature)
+        for scope in self._scopes.all:
+            reader = self._callables[scope.module.path]
+            for entity in scope.own("orchestrator"):
+                node = entity.declaration
+                assert isinstance(node, ast.OrchestratorDecl)
+                orchestrators[entity.canonical] = reader.orchestrator(
+                    entity, node, signatures[entity]
+                )
+        tests = tuple(
+            test
+            for scope in self._scopes.all
+            for node in scope.module.document.declarations
+            if isinstance(node, ast.TestDecl)
+            for test in [
+                read_test(
+                    scope,
+                    node,
+                    self._bodies[scope.module.path],
+                    self._callables[scope.module.path],
+                    signatures,
+                )
+            ]
+            if test is not None and scope is self._scopes.entry
+        )
+        called = {name for item in orchestrators.values() for name in item.workers}
+        called -= {n for n, item in orchestrators.items() if item.workers and n in item.workers}
+        entries = [
+            entity.canonical
+            for entity in self._scopes.entry.names.values()
+            if entity.kind == "orchestrator" and entity.canonical not in called
+        ]
+        files = self._loaded.files
+        return Program(
+            path=path,
+            base_dir=files.base_dir,
+            files=files.texts(),
+            params=self._declared.params,
+            secrets=tuple(
+                dict.fromkeys(name for scope in self._scopes.all for name in scope.secrets)
+            ),
+            models=models,
+            servers=servers,
+            workers=workers,
+            verifiers=verifiers,
+            orchestrators=orchestrators,
+            tests=tests,
+            entry=entries[0] if len(entries) == 1 else None,
+        )
+
+    # ------------------------------------------------------------ models and servers
+
+    def _model(self, scope: Scope, entity: Entity) -> Model:
+        node = entity.declaration
+        assert isinstance(node, ast.ModelDecl)
+        modes = MODEL_MODES
+        settings = self._bodies[scope.module.path].read(
+            node.body, KINDS["model"], f"model `{entity.name}`", node.name.span, modes
+        )
+        price = settings.block("price")
+        identifier = settings.get("id", "")
+        if identifier.startswith("python/"):
+            for item in check_call(
+                identifier.removeprefix("python/"), scope.module.base_dir, settings.spans["id"]
+            ):
+                scope.diagnostics.append(item)
+        options = {
+            name: value
+            for name, value in settings.values.items()
+            if name not in _OWN_MODEL_SETTINGS
+        }
+        extra = unwrapped(settings.get("extra"))
+        if isinstance(extra, dict):
+            options.update(extra)
+        elif extra is not None:
+            scope.diagnostics.append(
+                diagnostic("ORC202", "`extra` needs a map", settings.spans["extra"])
+            )
+        default = Model(entity.canonical, identifier, scope.module.base_dir, node.name.span)
+        return Model(
+            name=entity.canonical,
+            id=identifier,
+            base_dir=scope.module.base_dir,
+            span=node.name.span,
+            doc=node.doc,
+            fallback=tuple(e.canonical for e in settings.get("fallback", ())),
+            retry=read_retry(settings),
+            timeout_ms=settings.get("timeout", default.timeout_ms),
+            max_tokens=settings.get("max_tokens", default.max_tokens),
+            max_concurrent=settings.get("max_concurrent"),
+            rpm=settings.get("rpm"),
+            tpm=settings.get("tpm"),
+            price=None if price is None else Price(price.get("input", 0), price.get("output", 0)),
+            structured=settings.get("structured", default.structured),
+            context=settings.get("context"),
+            options=options,
+        )
+
+    def _server(self, scope: Scope, entity: Entity) -> Server:
+        node = entity.declaration
+        assert isinstance(node, ast.ServerDecl)
+        values: dict[str, Any] = {}
+        if node.kind.text not in CALLABLE_KINDS["server"]:
+            near = closest(node.kind.text, CALLABLE_KINDS["server"])
+            scope.diagnostics.append(
+                diagnostic(
+                    "ORC101",
+                    f"there are no `{node.kind.text}` servers",
+                    node.kind.span,
+                    help=f"did you mean `{near}`?" if near else "write `via mcp`",
+                )
+            )
+        else:
+            owner = f"server `{entity.name}`"
+            settings = self._bodies[scope.module.path].read(
+                node.body, KINDS["mcp server"], owner, node.name.span
+            )
+            values = self._callables[scope.module.path].values(settings, Signature((), ANY))
+            ways = {"command", "url"} & settings.written
+            if len(ways) != 1 and not scope.module.syntax_errors:
+                scope.diagnostics.append(
+                    diagnostic(
+                        "ORC104" if not ways else "ORC202",
+                        f"{owner} needs `command` or `url`"
+                        if not ways
+                        else f"{owner} has both `command` and `url`",
+                        node.name.span,
+                        help="`command` starts a program here, `url` reaches one over HTTP",
+                    )
+                )
+        return Server(
+            entity.canonical,
+            node.kind.text,
+            values,
+            scope.module.base_dir,
+            node.name.span,
+            node.doc,
+        )

@@ -1,0 +1,137 @@
+"""Errors that only the whole program shows: recursion, precedence, what hooks offer.
+
+The rules here are errors, so a program that breaks one is never run; warnings that need the whole
+program are in `engine.lint`. They look at the model alone, and put up with a program that is
+partly wrong: what could not be resolved is simply missing from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.sema.model import Hook, Orchestrator, Program
+from engine.sema.suggest import closest, names_list
+from engine.sema.types import Record
+
+__all__ = ["check_flow", "offered_names"]
+
+#: What every hook offers to the inputs of its verifiers.
+_ALWAYS = ("goal", "plan", "rounds", "outputs", "tasks", "log")
+
+
+def check_flow(program: Program, report: Callable[[Diagnostic], None]) -> None:
+    """Report what makes the program as a whole wrong."""
+    _recursion(program, report)
+    for orchestrator in program.orchestrators.values():
+        _precedence(orchestrator, report)
+        for hook in orchestrator.hooks:
+            _inputs(program, orchestrator, hook, report)
+
+
+def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
+    calls = {
+        name: [worker for worker in orchestrator.workers if worker in program.orchestrators]
+        for name, orchestrator in program.orchestrators.items()
+        if orchestrator.policy.max_depth is None
+    }
+    for cycle in _cycles(calls):
+        names = " -> ".join([*cycle, cycle[0]])
+        report(
+            diagnostic(
+                "ORC404",
+                f"`{cycle[0]}` calls itself without a bound: {names}",
+                program.orchestrators[cycle[0]].span,
+                help="set `max_depth` in the policy of one of them",
+                related=tuple(
+                    Related(f"`{name}` takes part", program.orchestrators[name].span)
+                    for name in cycle[1:]
+                ),
+            )
+        )
+
+
+def _precedence(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
+    after = {
+        worker: [name for name in limit.after if name in orchestrator.limits]
+        for worker, limit in orchestrator.limits.items()
+    }
+    for cycle in _cycles(after):
+        waits = ", ".join(
+            f"`{a}` waits for `{b}`" for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+        )
+        report(
+            diagnostic(
+                "ORC702",
+                f"these workers wait for each other and can never run: {waits}",
+                orchestrator.limits[cycle[0]].span or orchestrator.span,
+                help="remove one of the `after` edges",
+            )
+        )
+
+
+def _cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Cycles that have no node in common, each beginning with its first node in `edges`' order."""
+    left = {node: [n for n in following if n in edges] for node, following in edges.items()}
+    order = list(edges)
+    found: list[list[str]] = []
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as error:
+            # graphlib lists a cycle from what must come first, and repeats the first at the end.
+            cycle: list[str] = list(reversed(error.args[1][1:]))
+            start = cycle.index(min(cycle, key=order.index))
+            found.append(cycle[start:] + cycle[:start])
+            left = {
+                node: [n for n in following if n not in cycle]
+                for node, following in left.items()
+                if node not in cycle
+            }
+        else:
+            return found
+
+
+def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> list[str]:
+    """The names a hook binds to the inputs of its verifiers."""
+    offered = list(_ALWAYS)
+    if hook.point in ("before_dispatch", "after_dispatch"):
+        offered += ["task", "input"]
+    if hook.point == "before_dispatch" and hook.worker is not None:
+        target = program.workers.get(hook.worker) or program.orchestrators.get(hook.worker)
+        if target is not None and isinstance(target.inputs.type, Record):
+            offered += [field.name for field in target.inputs.type.fields]
+    if hook.point == "after_dispatch":
+        offered.append("output")
+    if hook.point == "before_finish":
+        offered.append("result")
+    return list(dict.fromkeys(offered))
+
+
+def _inputs(
+    program: Program,
+    orchestrator: Orchestrator,
+    hook: Hook,
+    report: Callable[[Diagnostic], None],
+) -> None:
+    offered = offered_names(program, orchestrator, hook)
+    shown = hook.point if hook.worker is None else f"{hook.point} {hook.worker}"
+    for name in hook.verifiers:
+        verifier = program.verifiers.get(name)
+        if verifier is None or not isinstance(verifier.inputs.type, Record):
+            continue
+        for field in verifier.inputs.type.fields:
+            if not field.required or field.name in offered:
+                continue
+            near = closest(field.name, offered)
+            report(
+                diagnostic(
+                    "ORC603",
+                    f"hook `{shown}` offers no `{field.name}`, which `{name}` needs",
+                    hook.span,
+                    help=(f"did you mean `{near}`? " if near else "")
+                    + f"it offers {names_list(offered, 20)}",
+                    related=(Related(f"an input of `{name}`", field.span or verifier.span),),
+                )
+            )

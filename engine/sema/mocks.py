@@ -1,0 +1,89 @@
+"""`test` declarations: resolved as far as names, modes and constants go.
+
+What a mock returns is checked against contracts where the test is run, for it may come from a
+file. The expressions of its assertions see `run` and `output`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.diagnostics import diagnostic
+from engine.errors import BUILTIN_MODES
+from engine.sema.bodies import BodyReader, unwrapped
+from engine.sema.callables import CallableReader, Signature
+from engine.sema.model import Mock, Test, TestBody
+from engine.sema.scope import Entity, Scope
+from engine.sema.settings import KINDS
+from engine.sema.types import ANY
+from engine.syntax import ast
+
+__all__ = ["read_test"]
+
+
+def read_test(
+    scope: Scope,
+    node: ast.TestDecl,
+    bodies: BodyReader,
+    callables: CallableReader,
+    signatures: Mapping[Entity, Signature],
+) -> Test | None:
+    """Read one test; None if what it is for is not known (reported)."""
+    target = scope.lookup(
+        node.target.text, ("orchestrator", "worker", "verifier"), node.target.span, "`test`"
+    )
+    modes = BUILTIN_MODES | _declared_modes(node, scope)
+    settings = bodies.read(
+        node.body, KINDS["test"], f"test {node.title.span.text}", node.title.span, modes
+    )
+    signature = signatures.get(target) if target is not None else None
+    names = {"run": ANY, "output": signature.output if signature is not None else ANY}
+    assertions = callables.assertions(settings, names)
+    mocks = []
+    for block in settings.blocks.get("mock", ()):
+        inner = block.settings
+        ways = [name for name in ("returns", "fails", "script") if name in inner.written]
+        if len(ways) != 1:
+            scope.diagnostics.append(
+                diagnostic(
+                    "ORC104" if not ways else "ORC202",
+                    "a mock needs one of `returns`, `fails`, `script`"
+                    if not ways
+                    else f"a mock does one thing; here are `{'` and `'.join(ways)}`",
+                    inner.span,
+                )
+            )
+        label = block.label
+        mocks.append(
+            Mock(
+                target=label.canonical if isinstance(label, Entity) else label,
+                returns=unwrapped(inner.get("returns")),
+                fails=inner.get("fails"),
+                script=unwrapped(inner.get("script")),
+                times=inner.get("times"),
+                span=block.span,
+            )
+        )
+    if target is None:
+        return None
+    body = TestBody(
+        unwrapped(settings.get("input", {})),
+        unwrapped(settings.get("params", {})),
+        tuple(mocks),
+        assertions,
+        scope.module.base_dir,
+    )
+    return Test(node.title.value, target.canonical, body, node.title.span)
+
+
+def _declared_modes(node: ast.TestDecl, scope: Scope) -> frozenset[str]:
+    """The failure modes of everything this test mocks."""
+    found: set[str] = set()
+    for member in node.body.members:
+        if isinstance(member, ast.Block) and member.labels:
+            entity = scope.names.get(member.labels[0].text)
+            if entity is not None and isinstance(
+                entity.declaration, (ast.WorkerDecl, ast.OrchestratorDecl)
+            ):
+                found.update(name.text for name in entity.declaration.fails)
+    return frozenset(found)

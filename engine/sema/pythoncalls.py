@@ -1,0 +1,274 @@
+"""Python callables named in a file: found and read without running any of them.
+
+`"tools.web:readable_text"` is looked up beside the `.orch` file first, then where Python would
+look. The module's source is parsed with `ast`; its parameters are compared with the contract. A
+module that cannot be read as source (an extension, something generated) is trusted to be right.
+No code of the user runs here, not even a package's `__init__`.
+"""
+
+from __future__ import annotations
+
+import ast as python
+import importlib.util
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+
+from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.sema.suggest import closest, names_list
+from engine.source import SourceFile, Span
+
+__all__ = ["check_call"]
+
+
+def check_call(
+    call: str,
+    base_dir: str,
+    span: Span,
+    *,
+    inputs: Iterable[str] | None = None,
+    required: Iterable[str] = (),
+    owner: str = "",
+) -> list[Diagnostic]:
+    """What is wrong with `module:function`, and with its parameters.
+
+    Args:
+        base_dir: The folder of the declaring file.
+        span: Of the string in the `.orch` file, quotes included.
+        inputs: The names the function is called with, or None if only its existence counts.
+        required: Unused by callers that have no contract.
+        owner: Whose inputs they are, for messages: "worker `search`".
+    """
+    module, _, function = call.partition(":")
+    path = _find(module, base_dir)
+    if path is None:
+        return [_not_found(call, module, base_dir, span)]
+    if not path.endswith(".py"):
+        return []
+    tree = _parsed(path, os.path.getmtime(path))
+    if isinstance(tree, str):
+        return [
+            diagnostic(
+                "ORC506", f"`{os.path.relpath(path, base_dir)}` is no valid Python: {tree}", span
+            )
+        ]
+    return _check_function(tree, call, function, path, base_dir, span, inputs, owner)
+
+
+def _not_found(call: str, module: str, base_dir: str, span: Span) -> Diagnostic:
+    near = None
+    parent, _, leaf = module.rpartition(".")
+    folder = os.path.join(base_dir, *parent.split(".")) if parent else base_dir
+    if os.path.isdir(folder):
+        names = {name.removesuffix(".py") for name in os.listdir(folder) if name.endswith(".py")}
+        found = closest(leaf, names)
+        near = f"{parent}.{found}" if parent and found else found
+    looked = f"looked for {os.path.join(base_dir, *module.split('.'))}.py and in Python's path"
+    return diagnostic(
+        "ORC506",
+        f"module `{module}` not found",
+        span,
+        help=f"did you mean `{near}`? ({looked})" if near else looked,
+        fix=_fix(span, call, f"{near}:{call.partition(':')[2]}") if near else None,
+    )
+
+
+def _fix(span: Span, old: str, new: str) -> Fix | None:
+    if span.text != f'"{old}"':
+        return None
+    return Fix(f"write `{new}`", (Edit(span, f'"{new}"'),))
+
+
+def _find(module: str, base_dir: str) -> str | None:
+    """The file of a module: beside the `.orch` file, or where Python finds its top package."""
+    parts = module.split(".")
+    beside = _below(base_dir, parts)
+    if beside is not None:
+        return beside
+    try:
+        # Only the top name: finding `a.b` would import `a`.
+        spec = importlib.util.find_spec(parts[0])
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if len(parts) == 1:
+        return spec.origin or parts[0]
+    for folder in spec.submodule_search_locations or ():
+        found = _below(folder, parts[1:])
+        if found is not None:
+            return found
+    return None
+
+
+def _below(folder: str, parts: list[str]) -> str | None:
+    path = os.path.join(folder, *parts)
+    for candidate in (path + ".py", os.path.join(path, "__init__.py")):
+        if os.path.isfile(candidate):
+            return candidate
+    parent, leaf = os.path.split(path)
+    try:
+        names = os.listdir(parent)
+    except OSError:
+        return None
+    # An extension module: `leaf.cpython-311-x86_64-linux-gnu.so`.
+    found = [n for n in names if n.startswith(leaf + ".") and n.endswith((".so", ".pyd"))]
+    return os.path.join(parent, found[0]) if found else None
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: str, modified: float) -> python.Module | str:
+    """The tree of a file as it is at a time, or why there is none."""
+    del modified  # part of the key only
+    try:
+        with open(path, "rb") as file:
+            return python.parse(file.read(), filename=path)
+    except (SyntaxError, ValueError) as error:
+        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
+        return f"{getattr(error, 'msg', error)}{line}"
+    except OSError as error:
+        return error.strerror or "cannot be read"
+
+
+def _check_function(
+    tree: python.Module,
+    call: str,
+    function: str,
+    path: str,
+    base_dir: str,
+    span: Span,
+    inputs: Iterable[str] | None,
+    owner: str,
+) -> list[Diagnostic]:
+    defined: dict[str, python.AST] = {}
+    anything = False
+    for node in python.walk(tree) if "." not in function else ():
+        if isinstance(node, python.ImportFrom) and any(a.name == "*" for a in node.names):
+            anything = True
+    for node in _top_level(tree.body):
+        match node:
+            case python.FunctionDef() | python.AsyncFunctionDef() | python.ClassDef():
+                defined[node.name] = node
+                if node.name == "__getattr__":
+                    anything = True
+            case python.Import() | python.ImportFrom():
+                for alias in node.names:
+                    defined[(alias.asname or alias.name).partition(".")[0]] = node
+            case python.Assign(targets=targets):
+                for target in targets:
+                    for part in python.walk(target):
+                        if isinstance(part, python.Name):
+                            defined[part.id] = node
+            case python.AnnAssign(target=python.Name(id=identifier)):
+                defined[identifier] = node
+    name = function.partition(".")[0]
+    if name not in defined:
+        if anything:
+            return []
+        functions = [
+            n
+            for n, d in defined.items()
+            if isinstance(d, (python.FunctionDef, python.AsyncFunctionDef))
+        ]
+        near = closest(name, functions)
+        return [
+            diagnostic(
+                "ORC506",
+                f"`{os.path.relpath(path, base_dir)}` has no function `{name}`",
+                span,
+                help=f"did you mean `{near}`?"
+                if near
+                else f"there are {names_list(sorted(functions))}"
+                if functions
+                else None,
+                fix=_fix(span, call, call.partition(":")[0] + f":{near}") if near else None,
+            )
+        ]
+    found = defined[name]
+    if inputs is None or "." in function:
+        return []
+    if not isinstance(found, (python.FunctionDef, python.AsyncFunctionDef)):
+        return []
+    if found.decorator_list:
+        return []  # A decorator may change the signature.
+    return _compare(found, call, tuple(inputs), path, span, owner)
+
+
+def _top_level(body: list[python.stmt]) -> Iterable[python.stmt]:
+    """Statements of a module, also inside `if` and `try`."""
+    for node in body:
+        yield node
+        for inner in ("body", "orelse", "finalbody"):
+            if isinstance(node, (python.If, python.Try, python.With)):
+                yield from _top_level(getattr(node, inner, []))
+        if isinstance(node, python.Try):
+            for handler in node.handlers:
+                yield from _top_level(handler.body)
+
+
+def _compare(
+    found: python.FunctionDef | python.AsyncFunctionDef,
+    call: str,
+    inputs: tuple[str, ...],
+    path: str,
+    span: Span,
+    owner: str,
+) -> list[Diagnostic]:
+    arguments = found.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = len(arguments.defaults)
+    needed = [a.arg for a in positional[: len(positional) - defaults]]
+    needed += [
+        a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None
+    ]
+    known = {a.arg for a in [*arguments.args, *arguments.kwonlyargs]}
+    related = (Related("the function", _span(path, found)),)
+    problems: list[Diagnostic] = []
+    for argument in arguments.posonlyargs:
+        if argument.arg in needed:
+            return [
+                diagnostic(
+                    "ORC505",
+                    f"`{call}` takes `{argument.arg}` by position only; inputs are given by name",
+                    span,
+                    help="remove the `/` from its parameters",
+                    related=related,
+                )
+            ]
+    missing = [n for n in needed if n not in inputs]
+    if arguments.kwarg is None:
+        for name in inputs:
+            if name not in known:
+                near = closest(name, missing or known - set(inputs))
+                shown = names_list(sorted(known)) or "none"
+                problems.append(
+                    diagnostic(
+                        "ORC505",
+                        f"`{call}` has no parameter `{name}`, which is an input of {owner}",
+                        span,
+                        help=f"did you mean `{near}`? its parameters are {shown}"
+                        if near
+                        else f"its parameters are {shown}",
+                        related=related,
+                    )
+                )
+                if near in missing:
+                    missing.remove(near)
+    for name in missing:
+        problems.append(
+            diagnostic(
+                "ORC505",
+                f"`{call}` needs `{name}`, which is no input of {owner}",
+                span,
+                help=f"give the parameter a default, or add `{name}` to the inputs",
+                related=related,
+            )
+        )
+    return problems
+
+
+def _span(path: str, node: python.FunctionDef | python.AsyncFunctionDef) -> Span:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        source = SourceFile(path, file.read())
+    start = source.offset(node.lineno, node.col_offset + 1)
+    return Span(source, start, start + len(source.line(node.lineno).strip()))
