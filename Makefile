@@ -41,7 +41,7 @@ bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
 	$(BENCH_VENV)/bin/python -m bench
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
-	ORCH_SMOLLM2=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -m llamacpp
+	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -m llamacpp
 
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
 	$(BIN)/python $(PIP_INSTALL) --group lock

@@ -253,7 +253,7 @@ def _drawn(
     widths = [max((boxes[n].width for n in names if n in boxes), default=0.0) for names in order]
     gaps = [_GAP_X] * len(order)
     for link, (source, _) in zip(links, pairs, strict=True):
-        gaps[column[source]] = max(gaps[column[source]], link.label_width + 40)
+        gaps[column[source]] = max(gaps[column[source]], link.label_width + 52)
     lefts = [_MARGIN]
     for width, gap in zip(widths, gaps, strict=True):
         lefts.append(lefts[-1] + width + gap)
@@ -315,7 +315,8 @@ def _route(
     points.append((lefts[column[target]], port[number, target]))
     tail = points[-2] if len(points) < 4 else points[1 if points[0][1] == points[1][1] else 0]
     head = points[points.index(tail) + 1]
-    label = ((tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2)
+    # The point of the curve at 0.6: past the middle, where lines from one box have parted.
+    label = (tail[0] + 0.576 * (head[0] - tail[0]), tail[1] + 0.648 * (head[1] - tail[1]))
     if pair != (link.source, link.target):
         points.reverse()
     return Route(tuple(points), label)
