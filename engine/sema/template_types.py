@@ -202,13 +202,16 @@ class Typer:
         if self.told(node):
             return ANY
         self._told.add(id(node))
-        text = self.words(node)
+        path = path_of(node)
+        help_text = 'give a value for that case: `(...) or "..."`'
+        if path is not None:
+            help_text = f'guard it with `{{% if {path} %}}`, or give a value: `{path} or "..."`'
         self.report(
             diagnostic(
                 "ORC305",
-                f"`{text}` may be null here",
+                f"{self.words(node)} may be null here",
                 self.where.name_of(node),
-                help=f'guard it with `{{% if {text} %}}`, or give a value: `{text} or "..."`',
+                help=help_text,
             )
         )
         return not_null(found)
