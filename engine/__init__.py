@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         UnreadableFile,
         UsageError,
     )
-    from engine.journal import MemoryJournal, open_journal
+    from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
     from engine.runtime.ports import PolicyState
 
@@ -39,6 +39,7 @@ __all__ = [
     "PolicyState",
     "Run",
     "Scripted",
+    "SqliteJournal",
     "UnreadableFile",
     "UsageError",
     "Workflow",
@@ -46,7 +47,6 @@ __all__ = [
     "aresume",
     "lint",
     "load",
-    "open_journal",
     "resume",
 ]
 
@@ -55,7 +55,7 @@ _HOMES = {
     "MemoryJournal": "engine.journal",
     "PolicyState": "engine.runtime.ports",
     "Scripted": "engine.models.scripted",
-    "open_journal": "engine.journal",
+    "SqliteJournal": "engine.journal",
     **dict.fromkeys(("Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"),
     **dict.fromkeys(
         (

@@ -19,7 +19,7 @@ from engine import launch
 from engine.diagnostics import Diagnostic
 from engine.errors import CompileError
 from engine.events import Event, RunStatus
-from engine.journal import Journal, MemoryJournal, open_journal
+from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.launch import Options
 from engine.runtime.report import failures, run_report, usage_report
 from engine.runtime.state import RunState
@@ -209,7 +209,7 @@ def _opened(journal: Journal | str | os.PathLike[str] | None) -> tuple[Journal, 
     if journal is None:
         return MemoryJournal(), False
     if isinstance(journal, (str, os.PathLike)):
-        return open_journal(os.fspath(journal)), True
+        return SqliteJournal(os.fspath(journal)), True
     return journal, False
 
 

@@ -197,7 +197,6 @@ async def start(
     values = checked_input(orchestrator.inputs, input)
     secrets = _secrets(program, options)
     infos = _preflight(program, orchestrator, options)
-    warm(info.id for info in infos.values())
     models = _open_models(program, infos, options, resumed=False)
     run = new_run_id()
     params = {name: param.value for name, param in program.params.items()}
@@ -282,7 +281,6 @@ async def resume(run: str, journal: Journal, options: Options | None = None) -> 
         environment=options.environment,
     )
     secrets = _secrets(state.program, options)
-    warm(info.id for info in state.models.values())
     models = _open_models(state.program, state.models, options, resumed=True)
     lost = [
         call.key
@@ -296,6 +294,8 @@ async def resume(run: str, journal: Journal, options: Options | None = None) -> 
 def _open_models(
     program: Program, infos: Mapping[str, ModelInfo], options: Options, *, resumed: bool
 ) -> dict[str, ChatModel]:
+    replaced = {name for name, value in options.models.items() if not isinstance(value, str)}
+    warm(info.id for name, info in infos.items() if name not in replaced)
     return {
         name: open_model(
             program.models[name],

@@ -109,8 +109,9 @@ def _open(state: RunState, key: str, attempt: int) -> Call | None:
 def started(state: RunState, event: CallStarted) -> None:
     """An attempt has begun."""
     call = _open(state, event.key, event.attempt)
-    if call is None:
+    if call is None or call.begun == event.attempt:
         return
+    call.begun = event.attempt
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at

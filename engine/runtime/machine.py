@@ -101,6 +101,8 @@ def _take(state: RunState, event: Event) -> None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
     elif isinstance(event, RunResumed):
         state.lost += len(event.lost)
+        for call in state.calls.values():
+            call.begun = 0
     elif isinstance(event, RunEnded) and event.status != "waiting":
         state.ended = True
 

@@ -86,6 +86,8 @@ class Call:
     Attributes:
         key: The structural path, stable over attempts.
         subject: Whose call it is.
+        attempt: The number of the attempt that is open or was the last, from 1.
+        begun: The last attempt that is known to have started.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
         extra: Messages added by repairs and revisions.
         command: The open command, until it is answered; `request` outlives it.
@@ -96,6 +98,7 @@ class Call:
 
     __slots__ = (
         "attempt",
+        "begun",
         "bound",
         "chain",
         "chain_index",
@@ -124,6 +127,7 @@ class Call:
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
         self.attempt = 0
+        self.begun = 0
         self.retries = 0
         self.repairs = 0
         self.extra: list[Message] = []

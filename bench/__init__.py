@@ -1,0 +1,1 @@
+"""The comparisons, each runnable with one command: `make bench`."""

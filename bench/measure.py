@@ -1,0 +1,83 @@
+"""One measurement in a process of its own: `python -m bench.measure CONTENDER ROUNDS WIDTH MODE`.
+
+Prints one JSON object. CPU time is that of the whole process (all threads, user and system)
+while the job runs; imports and one small warm-up run come before it and are not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import importlib
+import json
+import os
+import pstats
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def database_bytes(folder: str) -> int:
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def by_room(profile: cProfile.Profile) -> dict[str, float]:
+    """The share of a profile's own time in each part of the program."""
+    rooms: dict[str, float] = {}
+    total = 0.0
+    for (file, _, _), (_, _, own, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        path = file.replace(os.sep, "/")
+        if "/engine/" in path:
+            room = "engine/" + path.rsplit("/engine/", 1)[1].split("/")[0]
+        elif "asyncio" in path or "selectors" in path:
+            room = "asyncio"
+        elif "sqlite" in path or "threading" in path or "queue" in path:
+            room = "threads and sqlite"
+        else:
+            room = "builtins and libraries"
+        rooms[room] = rooms.get(room, 0.0) + own
+        total += own
+    return {room: own / total for room, own in sorted(rooms.items(), key=lambda r: -r[1])}
+
+
+def main() -> None:
+    name, rounds, width, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    contender = importlib.import_module(f"bench.contenders.{name}")
+    # Temporary folders are often in memory, where a durable write costs nothing: use the disk.
+    base = Path(__file__).parent / ".work"
+    base.mkdir(exist_ok=True)
+
+    def go(rounds: int, width: int) -> int:
+        if mode != "durable":
+            asyncio.run(contender.run(rounds, width, None))
+            return 0
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            asyncio.run(contender.run(rounds, width, folder))
+            return database_bytes(folder)
+
+    go(2, 5)
+    if mode == "profile":
+        profile = cProfile.Profile()
+        profile.runcall(go, rounds, width)
+        print(json.dumps({"rooms": by_room(profile)}))
+        return
+    cpu, wall = time.process_time(), time.perf_counter()
+    size = go(rounds, width)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    print(
+        json.dumps(
+            {
+                "cpu_us": cpu / (rounds * width) * 1e6,
+                "wall_us": wall / (rounds * width) * 1e6,
+                "bytes": size,
+                "payload": rounds * width * 1000,
+                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
