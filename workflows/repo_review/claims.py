@@ -20,6 +20,9 @@ _COMPLEX = 10
 _LONG = 80
 _LONG_LINE = 160
 
+#: A file changes often if it changed in this share of the commits read, and three times.
+_OFTEN = 0.05
+
 #: Claims of one sort in one report, and in one file.
 _PER_FILE = 3
 _ELSEWHERE = 5
@@ -178,7 +181,7 @@ def _all(known: Evidence) -> Iterator[dict[str, Any]]:
 def _of_file(known: Evidence, path: str) -> Iterator[dict[str, Any]]:
     """What is to be said of a file as a whole, at its hardest function or first line read."""
     commits, untested = known.commits(path), known.is_untested(path)
-    often = commits >= 3 and known.commits_read >= 5
+    often = commits >= 3 and commits >= _OFTEN * known.commits_read
     functions = known.functions(path)
     line = functions[0]["line"] if functions else _first_line(known, path)
     if line is None or not (often or untested):

@@ -400,8 +400,15 @@ def test_modules_that_no_test_imports(repo, tools):
     assert {"path": "web/app.test.ts", "test_functions": None} in found["files"]
 
 
-def test_an_unreadable_test_file_proves_nothing(repo, tools):
-    repo.commit({"a.py": "1\n", "test_a.py": "import (\n"})
+def test_a_broken_test_file_counts_as_importing_what_it_mentions(repo, tools):
+    repo.commit({"a.py": "1\n", "b.py": "1\n", "test_a.py": "from . import (a\n"})
+    found = tools.test_inventory(str(repo))
+    assert [module["module"] for module in found["untested_modules"]] == ["b"]
+    assert found["complete"] is True
+
+
+def test_a_test_file_left_out_for_size_proves_nothing(repo, tools):
+    repo.commit({"a.py": "1\n", "test_a.py": "#" * (2 << 20)})
     assert tools.test_inventory(str(repo))["complete"] is False
 
 
