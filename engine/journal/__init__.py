@@ -1,0 +1,19 @@
+"""The journal: every event of every run, durable before its effect shows.
+
+`Journal` is what the rest relies on; `SqliteJournal` keeps it in a folder, `MemoryJournal` for
+the life of an object.
+"""
+
+from engine.journal.memory import MemoryJournal
+from engine.journal.protocol import Journal
+from engine.journal.record import RunRecord, RunSummary
+from engine.journal.sqlite import SqliteJournal, journal_directory
+
+__all__ = [
+    "Journal",
+    "MemoryJournal",
+    "RunRecord",
+    "RunSummary",
+    "SqliteJournal",
+    "journal_directory",
+]

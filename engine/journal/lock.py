@@ -1,0 +1,101 @@
+"""Who may write a database: the process that holds the lock on the file beside it.
+
+`flock` is given back by the kernel when its holder dies, however it dies, so a run can be taken
+over at once and without a clock. The process id in the file is for messages only. The file is
+never deleted: deleting a lock that another process is opening would give it to both.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from engine.errors import JournalError
+
+__all__ = ["FileLock", "lock_holder"]
+
+# A reader that asks who holds the lock takes it for a moment, so one failure says nothing.
+_TRIES = 20
+_WAIT_S = 0.01
+
+
+class FileLock:
+    """A lock that is held. Made by `FileLock.take`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> FileLock | None:
+        """The lock, or None if another holder is alive.
+
+        Raises:
+            JournalError: The file system cannot lock, or the file cannot be opened.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise JournalError(f"the journal cannot be locked: {path}: {error.strerror}") from None
+        try:
+            for attempt in range(_TRIES):
+                if _try(descriptor, path, fcntl.LOCK_EX):
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                    return cls(descriptor)
+                if _pid_in(descriptor) is not None:
+                    break
+                if attempt < _TRIES - 1:
+                    time.sleep(_WAIT_S)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+    def release(self) -> None:
+        """Give it back."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def lock_holder(path: Path) -> int | None:
+    """The process id of who holds the lock (0 if it is not known), or None if nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _try(descriptor, path, fcntl.LOCK_SH):
+            return None
+        return _pid_in(descriptor) or 0
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int, path: Path, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, "?")
+        raise JournalError(
+            f"the journal cannot be locked: {path}: {error.strerror} ({reason})",
+            help="choose a folder on a local disk with --journal",
+        ) from None
+    return True
+
+
+def _pid_in(descriptor: int) -> int | None:
+    """The process id in the file, if that process is alive."""
+    try:
+        pid = int(os.pread(descriptor, 20, 0))
+        os.kill(pid, 0)
+    except (ValueError, ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
+        return pid
+    return pid

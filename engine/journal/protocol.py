@@ -1,0 +1,80 @@
+"""What every journal offers.
+
+The one promise everything else stands on: when `append` returns, the events are durable, whole
+and in order; when it raises, the run must go no further, because none of what it said may have
+an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.events import Event, RunStatus
+from engine.journal.record import RunRecord, RunSummary
+
+__all__ = ["Journal"]
+
+
+class Journal(Protocol):
+    """Runs and their events. Every method raises `JournalError` where storage fails."""
+
+    async def create(self, record: RunRecord) -> None:
+        """Enter a new run, owned by the caller. Durable on return.
+
+        Raises:
+            JournalError: Also where a run of that id is there already.
+        """
+        ...
+
+    async def claim(self, run: str) -> int:
+        """Become the owner of a run that is there already; only an owner may append.
+
+        Returns:
+            The run's epoch, one higher with every claim. An append under an older epoch fails.
+
+        Raises:
+            JournalError: A process that is alive has it, or there is no such run.
+        """
+        ...
+
+    async def append(self, run: str, events: Sequence[Event]) -> None:
+        """Write events at the end of a run, all or none; durable on return.
+
+        Raises:
+            JournalError: They are not written; also where an attempt of a call would end twice,
+                where the run is not the caller's, and after any earlier failure of storage.
+        """
+        ...
+
+    def read(self, run: str) -> list[Event]:
+        """Every event of a run, in order.
+
+        Raises:
+            JournalError: No such run, or a part of it is damaged; see `salvage`.
+        """
+        ...
+
+    def salvage(self, run: str) -> tuple[list[Event], str | None]:
+        """The events up to the first that cannot be read, and what is wrong there, or None."""
+        ...
+
+    def record(self, run: str) -> RunRecord:
+        """What was entered for a run, with its present status."""
+        ...
+
+    def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
+        """The runs, latest first."""
+        ...
+
+    def find(self, prefix: str) -> str:
+        """The id of the one run that begins with `prefix`; `last` is the latest.
+
+        Raises:
+            UsageError: None does, or several do.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait until everything is written and give back files and locks. May be repeated."""
+        ...

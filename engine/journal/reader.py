@@ -1,0 +1,246 @@
+"""Reads journals: every database of a folder, read-only, also while another process writes.
+
+Nothing here locks, writes or waits for a writer. A run is found in whichever database it lives.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import JournalError, UsageError
+from engine.events import Event, RunStatus
+from engine.journal.lock import lock_holder
+from engine.journal.record import RunRecord, RunSummary
+from engine.journal.rows import decode_row
+from engine.journal.storage import open_reader, translated
+
+__all__ = ["Reader", "StoredRecord", "database_paths", "find_among", "lock_path"]
+
+_SUMMARY = "run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid"
+
+
+class StoredRecord(msgspec.Struct, frozen=True):
+    """The part of a record that is kept as JSON; a file's text is a blob, here its hash in hex."""
+
+    files: dict[str, str]
+    params: dict[str, Any]
+    models: dict[str, str]
+    cwd: str
+    engine: str
+
+
+def lock_path(database: Path) -> Path:
+    """The lock that guards a database."""
+    return database.with_name(database.name + ".lock")
+
+
+def database_paths(directory: Path) -> Iterator[Path]:
+    """`journal.db`, `journal-2.db`, ... without end."""
+    yield directory / "journal.db"
+    number = 2
+    while True:
+        yield directory / f"journal-{number}.db"
+        number += 1
+
+
+class Reader:
+    """Reads the journal in a folder, which need not be there."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def databases(self) -> list[Path]:
+        """The databases that are there.
+
+        Raises:
+            JournalError: The folder is no folder, or cannot be read.
+        """
+        found: list[Path] = []
+        try:
+            if self._directory.exists() and not self._directory.is_dir():
+                raise JournalError(
+                    f"the journal is not a folder: {self._directory}",
+                    help="choose another with --journal",
+                )
+            for path in database_paths(self._directory):
+                if not path.exists():
+                    return found
+                found.append(path)
+        except OSError as error:
+            raise JournalError(f"the journal cannot be read: {error}") from None
+        return found
+
+    def home(self, run: str) -> Path:
+        """The database a run lives in.
+
+        Raises:
+            JournalError: It lives in none.
+        """
+        with self._run(run) as (path, _, _):
+            return path
+
+    @contextmanager
+    def _run(self, run: str) -> Iterator[tuple[Path, sqlite3.Connection, int]]:
+        for path in self.databases():
+            with _opened(path) as connection:
+                if connection is None:
+                    continue
+                row = connection.execute("SELECT number FROM runs WHERE run = ?", (run,)).fetchone()
+                if row is not None:
+                    yield path, connection, row[0]
+                    return
+        raise JournalError(f"there is no run {run} in {self._directory}")
+
+    def read(self, run: str) -> list[Event]:
+        """Every event of a run, in order; see `Journal.read`."""
+        events, damage = self.salvage(run)
+        if damage is not None:
+            raise JournalError(
+                f"the journal of the run {run} is damaged: {damage}",
+                help="`orch show` shows what can be read; the run cannot be resumed",
+            )
+        return events
+
+    def salvage(self, run: str) -> tuple[list[Event], str | None]:
+        """The events up to the first that cannot be read, and what is wrong there, or None."""
+        events: list[Event] = []
+        with self._run(run) as (_, connection, number):
+            try:
+                rows = connection.execute(
+                    "SELECT e.seq, e.body, e.blob, b.data FROM events e"
+                    " LEFT JOIN blobs b ON b.hash = e.blob WHERE e.run = ? ORDER BY e.seq",
+                    (number,),
+                )
+                for seq, body, blob, data in rows:
+                    place = f"event {len(events) + 1}"
+                    if seq != len(events) + 1:
+                        return events, f"{place} is missing"
+                    try:
+                        events.append(decode_row(body, blob, data))
+                    except (ValueError, TypeError) as error:
+                        return events, f"{place} cannot be read: {error}"
+            except sqlite3.DatabaseError as error:
+                return events, f"event {len(events) + 1} cannot be read: {error}"
+        return events, None
+
+    def record(self, run: str) -> RunRecord:
+        """What was entered for a run; see `Journal.record`."""
+        with self._run(run) as (path, connection, number):
+            row = connection.execute(
+                f"SELECT {_SUMMARY}, record FROM runs WHERE number = ?",  # noqa: S608 - a constant
+                (number,),
+            ).fetchone()
+            try:
+                stored = msgspec.json.decode(row[-1], type=StoredRecord)
+                files = {name: _text(connection, hash_) for name, hash_ in stored.files.items()}
+            except (ValueError, TypeError) as error:
+                raise JournalError(f"the record of the run {run} is damaged: {error}") from None
+            summary = _summary(row[:-1], lock_holder(lock_path(path)))
+            return RunRecord(
+                **msgspec.structs.asdict(summary),
+                files=files,
+                params=stored.params,
+                models=stored.models,
+                cwd=stored.cwd,
+                engine=stored.engine,
+            )
+
+    def runs(self, limit: int | None, status: RunStatus | None) -> list[RunSummary]:
+        """The runs, latest first."""
+        found: list[RunSummary] = []
+        for path in self.databases():
+            holder = lock_holder(lock_path(path))
+            with _opened(path) as connection:
+                if connection is not None:
+                    rows = connection.execute(
+                        f"SELECT {_SUMMARY} FROM runs WHERE ?1 IS NULL OR status = ?1"  # noqa: S608
+                        " ORDER BY started_ms DESC, number DESC LIMIT ?2",
+                        (status, -1 if limit is None else limit),
+                    )
+                    found.extend(_summary(row, holder) for row in rows)
+        found.sort(key=lambda summary: -summary.started_ms)  # stable: keeps each file's order
+        return found[:limit]
+
+    def find(self, prefix: str) -> str:
+        """The one run that begins with `prefix`; see `Journal.find`."""
+        return find_among(prefix, self._directory, self.runs, self._beginning_with)
+
+    def _beginning_with(self, prefix: str) -> list[str]:
+        found: list[str] = []
+        for path in self.databases():
+            with _opened(path) as connection:
+                if connection is not None:
+                    rows = connection.execute(
+                        "SELECT run FROM runs WHERE substr(run, 1, ?) = ? ORDER BY run LIMIT 10",
+                        (len(prefix), prefix),
+                    )
+                    found.extend(run for (run,) in rows)
+        return found
+
+
+def find_among(
+    prefix: str,
+    where: object,
+    runs: Callable[[int | None, RunStatus | None], list[RunSummary]],
+    beginning_with: Callable[[str], list[str]],
+) -> str:
+    """The one id that a prefix, or `last`, stands for.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
+    if prefix == "last":
+        latest = runs(1, None)
+        if not latest:
+            raise UsageError(f"there is no run in {where} yet")
+        return latest[0].run
+    found = beginning_with(prefix) if prefix else []
+    if prefix in found:
+        return prefix
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no run in {where} begins with {prefix!r}; `orch runs` lists them")
+    shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+    raise UsageError(f"several runs begin with {prefix!r}: {shown}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    connection = open_reader(path)
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise translated(error, path) from None
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
+    run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid = row
+    return RunSummary(
+        run=run,
+        workflow=workflow,
+        orchestrator=orchestrator,
+        started_ms=started_ms,
+        status=status,
+        ended_ms=ended_ms,
+        reason=reason,
+        bound=bound,
+        live=status == "running" and holder is not None and holder in (pid, 0),
+    )
+
+
+def _text(connection: sqlite3.Connection, hash_: str) -> str:
+    query = "SELECT data FROM blobs WHERE hash = ?"
+    row = connection.execute(query, (bytes.fromhex(hash_),)).fetchone()
+    if row is None:
+        raise ValueError("the text of a program file is missing")
+    return bytes(row[0]).decode(errors="surrogatepass")

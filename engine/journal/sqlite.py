@@ -1,0 +1,225 @@
+"""The journal on disk: a folder of SQLite databases, each written by exactly one process.
+
+A process that needs to write takes the first database whose lock is free, so two runs started at
+once never wait for each other; a process that takes up an old run needs the lock of the database
+that run lives in. SQLite before 3.51.3 can corrupt a write-ahead log that has two writers, which
+is one more reason for one writer. Readers see all databases as one journal.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from engine.errors import JournalError
+from engine.events import Event, RunEnded, RunResumed, RunStatus
+from engine.journal.lock import FileLock, lock_holder
+from engine.journal.reader import Reader, StoredRecord, database_paths, lock_path
+from engine.journal.record import RunRecord, RunSummary
+from engine.journal.rows import encode_row, hash_of
+from engine.journal.writer import Owned, Writer
+
+__all__ = ["SqliteJournal", "journal_directory"]
+
+
+def journal_directory(chosen: str | None, env: Mapping[str, str] = os.environ) -> Path:
+    """Where the journal is: what was chosen, else `ORCH_JOURNAL`, else `.orch` in this folder."""
+    return Path(chosen or env.get("ORCH_JOURNAL") or ".orch")
+
+
+class SqliteJournal:
+    """A `Journal` in a folder, which is made when the first run is entered.
+
+    Args:
+        directory: The folder.
+        busy_ms: How long to wait for a program that has locked a database, in milliseconds.
+
+    May be used from several threads and event loops; each run from one at a time.
+    """
+
+    def __init__(self, directory: str | Path, *, busy_ms: int = 5_000) -> None:
+        self.directory = Path(directory)
+        self._busy_ms = busy_ms
+        self._reader = Reader(self.directory)
+        self._writers: dict[Path, Writer] = {}
+        self._owned: dict[str, Owned] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> SqliteJournal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ writing
+
+    async def create(self, record: RunRecord) -> None:
+        """Enter a new run; see `Journal.create`."""
+        writer = self._any_writer()
+        hashes: dict[str, str] = {}
+        blobs: list[tuple[bytes, bytes]] = []
+        for name, text in record.files.items():
+            data = text.encode(errors="surrogatepass")
+            blobs.append((hash_of(data), data))
+            hashes[name] = hash_of(data).hex()
+        stored = StoredRecord(
+            hashes, dict(record.params), dict(record.models), record.cwd, record.engine
+        )
+        body = msgspec.json.encode(stored)
+
+        def enter(connection: sqlite3.Connection) -> int:
+            taken = "SELECT 1 FROM runs WHERE run = ?"
+            if connection.execute(taken, (record.run,)).fetchone() is not None:
+                raise JournalError(f"there is a run {record.run} already")
+            connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blobs)
+            cursor = connection.execute(
+                "INSERT INTO runs (run, workflow, orchestrator, started_ms, status, ended_ms,"
+                " reason, bound, epoch, pid, record) VALUES (?,?,?,?,?,?,?,?,1,?,?)",
+                (
+                    record.run,
+                    record.workflow,
+                    record.orchestrator,
+                    record.started_ms,
+                    record.status,
+                    record.ended_ms,
+                    record.reason,
+                    record.bound,
+                    os.getpid(),
+                    body,
+                ),
+            )
+            number = cursor.lastrowid
+            assert number is not None
+            writer.own(number, 1, 1)
+            return number
+
+        number = await writer.do(enter)
+        self._owned[record.run] = Owned(record.run, number, 1, writer)
+
+    async def claim(self, run: str) -> int:
+        """Become the owner of a run; see `Journal.claim`."""
+        writer = self._writer_of(self._reader.home(run))
+
+        def take(connection: sqlite3.Connection) -> tuple[int, int]:
+            connection.execute(
+                "UPDATE runs SET epoch = epoch + 1, pid = ? WHERE run = ?", (os.getpid(), run)
+            )
+            query = "SELECT number, epoch FROM runs WHERE run = ?"
+            number, epoch = connection.execute(query, (run,)).fetchone()
+            query = "SELECT coalesce(max(seq), 0) FROM events WHERE run = ?"
+            last = connection.execute(query, (number,)).fetchone()[0]
+            writer.own(number, epoch, last + 1)
+            return number, epoch
+
+        number, epoch = await writer.do(take)
+        self._owned[run] = Owned(run, number, epoch, writer)
+        return int(epoch)
+
+    async def append(self, run: str, events: Sequence[Event]) -> None:
+        """Write events at the end of a run; see `Journal.append`."""
+        owned = self._owned.get(run)
+        if owned is None:
+            raise JournalError(f"the run {run} is not in this process's hands")
+        update: tuple[Any, ...] | None = None
+        for event in events:
+            if isinstance(event, RunEnded):
+                update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
+            elif isinstance(event, RunResumed):
+                update = ("running", None, "", None)
+        await owned.writer.append(owned, [encode_row(event) for event in events], update)
+
+    def _any_writer(self) -> Writer:
+        """A writer of this process; the first database that is free, if there is none yet."""
+        with self._lock:
+            for writer in self._writers.values():
+                return writer
+            self._make_directory()
+            for path in database_paths(self.directory):
+                writer_or_none = self._take(path)
+                if writer_or_none is not None:
+                    return writer_or_none
+        raise AssertionError("database_paths never ends")
+
+    def _writer_of(self, path: Path) -> Writer:
+        with self._lock:
+            writer = self._writers.get(path) or self._take(path)
+            if writer is None:
+                pid = lock_holder(lock_path(path))
+                who = f"the process {pid}" if pid else "another process"
+                raise JournalError(
+                    f"{who} has the run in hand: it writes {path}",
+                    help="wait for it to end, or stop it",
+                )
+            return writer
+
+    def _take(self, path: Path) -> Writer | None:
+        lock = FileLock.take(lock_path(path))
+        if lock is None:
+            return None
+        try:
+            writer = Writer(path, lock, self._busy_ms)
+        except BaseException:
+            lock.release()
+            raise
+        self._writers[path] = writer
+        return writer
+
+    def _make_directory(self) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            ignore = self.directory / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except (FileExistsError, NotADirectoryError):
+            raise JournalError(
+                f"the journal cannot be made: {self.directory} is not a folder",
+                help="choose another with --journal",
+            ) from None
+        except OSError as error:
+            raise JournalError(
+                f"the journal cannot be made: {self.directory}: {error.strerror}",
+                help="choose a folder that can be written with --journal",
+            ) from None
+
+    def close(self) -> None:
+        """Write what waits, and give back files and locks; see `Journal.close`."""
+        with self._lock:
+            for writer in self._writers.values():
+                writer.close()
+            self._writers.clear()
+            self._owned.clear()
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, run: str) -> list[Event]:
+        """Every event of a run; see `Journal.read`."""
+        return self._reader.read(run)
+
+    def salvage(self, run: str) -> tuple[list[Event], str | None]:
+        """What can be read of a damaged run; see `Journal.salvage`."""
+        return self._reader.salvage(run)
+
+    def record(self, run: str) -> RunRecord:
+        """What was entered for a run; see `Journal.record`."""
+        return self._reader.record(run)
+
+    def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
+        """The runs, latest first; see `Journal.runs`."""
+        return self._reader.runs(limit, status)
+
+    def find(self, prefix: str) -> str:
+        """The id of the one run that begins with `prefix`; see `Journal.find`."""
+        return self._reader.find(prefix)

@@ -1,0 +1,203 @@
+"""One database file: its tables, how it is opened, and what its errors mean to a person.
+
+Knows SQLite and nothing of threads, locks or who may write (see `writer` and `sqlite`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from engine.errors import JournalError
+from engine.events import FORMAT
+
+__all__ = ["is_full", "open_reader", "open_writer", "translated"]
+
+#: Version of the tables.
+LAYOUT = 1
+
+# Rows go in by rowid, at the end of the table, whichever run they are of; the index brings a
+# run's events together. Clustering by run instead splits pages in the middle and doubles the file.
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY,
+    run TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    orchestrator TEXT NOT NULL,
+    started_ms INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    ended_ms INTEGER,
+    reason TEXT NOT NULL DEFAULT '',
+    bound TEXT,
+    epoch INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    record BLOB NOT NULL
+);
+CREATE TABLE events (
+    run INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    type INTEGER NOT NULL,
+    end INTEGER,
+    blob BLOB,
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX events_in_order ON events (run, seq);
+CREATE UNIQUE INDEX events_end_once ON events (run, end) WHERE end IS NOT NULL;
+CREATE TABLE blobs (hash BLOB PRIMARY KEY, data BLOB NOT NULL);
+"""
+
+
+def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
+    """Open a database for writing, and make its tables if it is new.
+
+    Raises:
+        JournalError: It cannot be written, or is not a journal this version can write.
+    """
+    try:
+        connection = sqlite3.connect(
+            path, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise translated(error, path) from None
+    try:
+        # Pages of the usual 4 KiB hold three tasks of 1 KB and waste a tenth.
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            versions = [("layout", LAYOUT), ("format", FORMAT)]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", versions)
+            connection.execute("COMMIT")
+        _check_version(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error, path) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection | None:
+    """Open a database read-only; None where its writer has not yet made the tables.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        try:
+            connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
+            tables = _count_tables(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
+            connection.close()
+            # A folder that cannot be written, so nobody writes: no shared memory is needed.
+            connection = sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None)
+            tables = _count_tables(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error, path) from None
+    if tables == 0:
+        connection.close()
+        return None
+    try:
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _count_tables(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return count
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        versions = dict(connection.execute("SELECT key, value FROM meta"))
+        known = {"layout": int(versions["layout"]), "format": int(versions["format"])}
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # no such table
+            raise _not_a_journal(path) from None
+        raise translated(error, path) from None
+    except sqlite3.Error as error:
+        raise translated(error, path) from None
+    except (KeyError, ValueError, TypeError):
+        raise _not_a_journal(path) from None
+    if known["layout"] > LAYOUT or known["format"] > FORMAT:
+        raise JournalError(
+            f"{path} was written by a newer version of orch",
+            help="update orch, or choose another journal with --journal",
+        )
+
+
+def _not_a_journal(path: Path) -> JournalError:
+    return JournalError(
+        f"{path} is not a journal: it is a database of something else",
+        help="choose another folder with --journal",
+    )
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk (or the file's permitted size) is used up."""
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _code(error: sqlite3.Error) -> int:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def translated(error: sqlite3.Error, path: Path) -> JournalError:
+    """What an error of SQLite means, in words for the user of the journal at `path`."""
+    match _code(error):
+        case sqlite3.SQLITE_FULL:
+            return full(path)
+        case sqlite3.SQLITE_NOTADB:
+            return JournalError(
+                f"{path} is not a journal: the file is not a SQLite database",
+                help="move the file away, or choose another folder with --journal",
+            )
+        case sqlite3.SQLITE_CORRUPT:
+            return JournalError(
+                f"the journal is damaged: {path}: {error}",
+                help="keep a copy of the folder; new runs go elsewhere with --journal",
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return JournalError(
+                f"the journal is locked by another program: {path}",
+                help="close what has the file open, such as a database browser",
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            return JournalError(
+                f"the journal cannot be written: {path} is read-only",
+                help="choose a folder that can be written with --journal",
+            )
+        case sqlite3.SQLITE_CANTOPEN:
+            return JournalError(
+                f"the journal cannot be opened: {path}",
+                help="check the permissions of the folder, or choose another with --journal",
+            )
+        case _:
+            return JournalError(
+                f"the journal failed: {path}: {error}",
+                help="check the disk; the run can be resumed when it is well again",
+            )
+
+
+def full(path: Path) -> JournalError:
+    """The error of a disk without room."""
+    return JournalError(
+        f"the journal cannot be written: no space left for {path}",
+        help="make room and resume the run; what had finished is kept",
+    )

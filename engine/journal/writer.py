@@ -1,0 +1,312 @@
+"""The one thread that writes one database.
+
+Everybody hands it jobs; each time it is free it takes all that wait and writes them in one
+transaction, so a hundred runs share one wait for the disk and nobody waits on purpose. A job's
+caller hears of it only after the commit.
+
+When storage fails, the writer fails for good: a transaction is undone and every job from then on
+gets the error, so nothing more is spent. One exception: when the disk is full for the first time
+a reserve is given up, and the room serves only to write down what has finished. Intents to
+start something are refused from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from engine.errors import JournalError
+from engine.journal.lock import FileLock
+from engine.journal.rows import START_TYPE, Row
+from engine.journal.storage import full, is_full, open_writer, translated
+
+__all__ = ["Owned", "Writer"]
+
+_RESERVE_BYTES = 128 * 1024
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_BLOB = "INSERT OR IGNORE INTO blobs VALUES (?, ?)"
+_UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WHERE number = ?"
+
+
+class Owned:
+    """A run that this process owns: its number in the database, and the epoch of its claim."""
+
+    __slots__ = ("epoch", "number", "run", "writer")
+
+    def __init__(self, run: str, number: int, epoch: int, writer: Writer) -> None:
+        self.run = run
+        self.number = number
+        self.epoch = epoch
+        self.writer = writer
+
+
+class _Job:
+    """Something to be written, and who waits for it. Either rows of a run, or an action."""
+
+    __slots__ = ("action", "error", "future", "loop", "owned", "result", "rows", "update")
+
+    def __init__(self, future: asyncio.Future[Any]) -> None:
+        self.future = future
+        self.loop = future.get_loop()
+        self.owned: Owned | None = None
+        self.rows: Sequence[Row] = ()
+        self.update: tuple[Any, ...] | None = None
+        self.action: Callable[[sqlite3.Connection], Any] | None = None
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Writer:
+    """Writes one database whose lock is held; the lock is given back at the end.
+
+    Raises:
+        JournalError: The database cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path, lock: FileLock, busy_ms: int) -> None:
+        self.path = path
+        self._lock = lock
+        self._reserve = path.with_name(path.name + ".reserve")
+        self._failure: JournalError | None = None
+        self._low = False
+        self._next: dict[int, int] = {}
+        self._epochs: dict[int, int] = {}
+        self._closed = False
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._connection = open_writer(path, busy_ms)
+        try:
+            _make_reserve(self._reserve, path)
+            self._file = _identity(path)
+            self._version = self._data_version()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._thread = threading.Thread(target=self._work, name="orch-journal", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------ the callers' side
+
+    async def do(self, action: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Carry out `action` inside a transaction, and give what it gives when it is durable."""
+        job = _Job(asyncio.get_running_loop().create_future())
+        job.action = action
+        self._put(job)
+        return await job.future
+
+    async def append(
+        self, owned: Owned, rows: Sequence[Row], update: tuple[Any, ...] | None
+    ) -> None:
+        """Write rows at the end of a run; `update` is its new status, end, reason and bound."""
+        job = _Job(asyncio.get_running_loop().create_future())
+        job.owned = owned
+        job.rows = rows
+        job.update = update
+        self._put(job)
+        await job.future
+
+    def _put(self, job: _Job) -> None:
+        if self._failure is not None:
+            raise _same(self._failure)
+        if self._closed:
+            raise JournalError("the journal is closed")
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Write what waits, close the database and give the lock back."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+            self._thread.join()
+
+    # ------------------------------------------------------------ the thread's side
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            batch = [self._jobs.get()]
+            try:
+                while True:
+                    batch.append(self._jobs.get_nowait())
+            except Empty:
+                pass
+            jobs = [job for job in batch if job is not None]
+            going = len(jobs) == len(batch)
+            if jobs:
+                self._drain(jobs)
+                _report(jobs)
+        try:
+            self._connection.close()
+        except sqlite3.Error:
+            self._failure = self._failure or JournalError(f"{self.path} could not be closed")
+        self._lock.release()
+
+    def _drain(self, jobs: list[_Job]) -> None:
+        """Write all jobs in one transaction; if that fails, each in one of its own."""
+        if self._failure is None and not self._low and self._write(jobs):
+            return
+        for job in jobs:
+            if self._failure is None:
+                self._write_alone(job)
+            else:
+                job.error = _same(self._failure)
+
+    def _write(self, jobs: list[_Job]) -> bool:
+        try:
+            self._transaction(jobs)
+        except (sqlite3.Error, JournalError):
+            return False
+        return True
+
+    def _write_alone(self, job: _Job) -> None:
+        """Write one job, and find out whether it or the database is at fault."""
+        for _ in range(2):
+            refused = False
+            if self._low and any(row.type == START_TYPE for row in job.rows):
+                refused = True
+                job.rows = [row for row in job.rows if row.type != START_TYPE]
+            try:
+                self._transaction([job])
+            except JournalError as error:
+                job.error = error
+            except sqlite3.IntegrityError as error:
+                job.error = _integrity(error, job)
+            except sqlite3.Error as error:
+                if is_full(error) and not self._low:
+                    self._low = True
+                    self._reserve.unlink(missing_ok=True)
+                    continue
+                self._failure = job.error = translated(error, self.path)
+            else:
+                job.error = full(self.path) if refused else None
+            return
+
+    def _transaction(self, jobs: list[_Job]) -> None:
+        connection = self._connection
+        following: dict[int, int] = {}
+        events: list[tuple[Any, ...]] = []
+        blobs: list[tuple[Any, ...]] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._check_epochs()
+            for job in jobs:
+                if job.action is not None:
+                    job.result = job.action(connection)
+                    continue
+                owned = job.owned
+                assert owned is not None
+                number = owned.number
+                if self._epochs.get(number) != owned.epoch:
+                    raise JournalError(f"another process has taken over the run {owned.run}")
+                seq = following.get(number) or self._next[number]
+                for row in job.rows:
+                    events.append((number, seq, row.type, row.end, row.blob, row.body))
+                    seq += 1
+                    if row.blob is not None:
+                        blobs.append((row.blob, row.data))
+                following[number] = seq
+                if job.update is not None:
+                    connection.execute(_UPDATE_RUN, (*job.update, number))
+            if blobs:
+                connection.executemany(_INSERT_BLOB, blobs)
+            connection.executemany(_INSERT_EVENT, events)
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # some errors have ended it already
+                connection.execute("ROLLBACK")
+            raise
+        if _identity(self.path) != self._file:
+            self._failure = JournalError(
+                f"the journal was deleted or replaced while it was in use: {self.path}",
+                help="what was written since then is lost; start the run again",
+            )
+            raise _same(self._failure)
+        self._next.update(following)
+
+    def _check_epochs(self) -> None:
+        """Read the epochs again if another connection has written (none may, but see flock)."""
+        version = self._data_version()
+        if version != self._version:
+            self._version = version
+            known = ",".join(map(str, self._epochs))
+            rows = self._connection.execute(
+                f"SELECT number, epoch FROM runs WHERE number IN ({known})"  # noqa: S608 - ints
+            )
+            self._epochs = dict(rows)
+
+    def _data_version(self) -> int:
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def own(self, number: int, epoch: int, next_seq: int) -> None:
+        """Take note of a run that was entered or claimed; called from inside an action."""
+        self._epochs[number] = epoch
+        self._next[number] = next_seq
+
+
+def _report(jobs: list[_Job]) -> None:
+    """Wake the callers: one call into each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, its_jobs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, its_jobs)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            continue
+
+
+def _settle(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)
+
+
+def _same(error: JournalError) -> JournalError:
+    """A new exception: one object raised for many callers would collect all their frames."""
+    return JournalError(str(error), help=error.help)
+
+
+def _integrity(error: sqlite3.IntegrityError, job: _Job) -> JournalError:
+    run = job.owned.run if job.owned is not None else "?"
+    if "events.end" in str(error):
+        return JournalError(f"a call of the run {run} would end a second time")
+    return JournalError(f"the journal refused an event of the run {run}: {error}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make_reserve(reserve: Path, path: Path) -> None:
+    """Keep some room on the disk for the results that come in when it is full."""
+    try:
+        if reserve.exists() and reserve.stat().st_size == _RESERVE_BYTES:
+            return
+        with reserve.open("wb") as file:
+            # Random, so that no file system can compress the room away.
+            file.write(os.urandom(_RESERVE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        reserve.unlink(missing_ok=True)
+        if error.errno in _NO_SPACE:
+            raise full(path) from None
+        raise JournalError(f"the journal cannot be written: {reserve}: {error.strerror}") from None
