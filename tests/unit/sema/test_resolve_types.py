@@ -118,7 +118,10 @@ schema Finding {
                         "type": "object",
                         "properties": {
                             "a": {"type": "integer"},
-                            "b": {"anyOf": [{"type": "boolean"}, {"type": "null"}], "default": None},
+                            "b": {
+                                "anyOf": [{"type": "boolean"}, {"type": "null"}],
+                                "default": None,
+                            },
                         },
                         "required": ["a"],
                         "additionalProperties": False,
@@ -156,7 +159,7 @@ schema Finding {
         ("schema T { f: int = other }", [("ORC204", "other")]),
         ('schema T { q: Q = "bill" }\nschema Q = "billing" | "other"', [("ORC204", '"bill"')]),
         ('schema T { q: Q = "billing" }\nschema Q = "billing" | "other"', []),
-        ("schema T { f: string @length(min: 3) = \"a\" }", [("ORC204", '"a"')]),
+        ('schema T { f: string @length(min: 3) = "a" }', [("ORC204", '"a"')]),
         ("schema T { a: int, a: int }", [("ORC102", "a")]),
         ("schema A { a: A }", [("ORC206", "A")]),
         ("schema A { a: A? }", []),
