@@ -76,7 +76,7 @@ def lint_result(result: CheckResult) -> list[Diagnostic]:
     found = list(result.diagnostics)
     for rule in RULES:
         for item in rule(subject):
-            if not result.suppressions.allows(item):
+            if not subject.in_doubt(item.span) and not result.suppressions.allows(item):
                 found.append(item)
     found.extend(unused_suppressions(result))
     return sort_diagnostics(found)

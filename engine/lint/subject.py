@@ -37,6 +37,25 @@ class Subject:
         return span.source is self.result.scopes.entry.module.source
 
     @cached_property
+    def _faulty(self) -> list[Span]:
+        """The declarations of the entry file with an error inside."""
+        module = self.result.scopes.entry.module
+        errors = [
+            item.span.start
+            for item in self.result.diagnostics
+            if item.severity == "error" and item.span.source is module.source
+        ]
+        return [
+            node.span
+            for node in module.document.declarations
+            if any(node.span.start <= at <= node.span.end for at in errors)
+        ]
+
+    def in_doubt(self, span: Span) -> bool:
+        """Whether a place is in a declaration with an error, which may be what a rule sees."""
+        return any(span.source is d.source and d.start <= span.start < d.end for d in self._faulty)
+
+    @cached_property
     def orchestrators(self) -> list[Orchestrator]:
         """The orchestrators declared in the entry file."""
         return [o for o in self.program.orchestrators.values() if self.here(o.span)]

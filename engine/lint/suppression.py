@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from engine.diagnostics import RULES, Diagnostic, Edit, Fix, diagnostic
 from engine.sema.check import CheckResult
-from engine.sema.suggest import closest
 
 __all__ = ["unused_suppressions"]
 
@@ -25,8 +24,9 @@ def unused_suppressions(result: CheckResult) -> Iterator[Diagnostic]:
             if code in item.used:
                 continue
             if code not in RULES:
-                near = closest(code.upper(), RULES) if code else None
-                help = f"did you mean `{near}`?" if near else "write `// orch: allow[ORC302] why`"
+                help = "write `// orch: allow[ORC302] why`"
+                if code.upper() in RULES:
+                    help = f"did you mean `{code.upper()}`?"
                 message = f"there is no rule `{code}`" if code else "no rule is named here"
                 yield diagnostic("ORC901", message, item.span, help=help)
                 continue

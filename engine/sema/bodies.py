@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.sema import settings as table
+from engine.sema import setting_values as table
 from engine.sema.constants import (
     UNSET,
     Folder,
     NotConstant,
     constant_value,
     describe,
-    describe_value,
-    parse_duration_ms,
 )
+from engine.sema.leaves import LeafReader
 from engine.sema.scope import Entity, Scope, dotted
+from engine.sema.settings import KINDS, Kind, Row
 from engine.sema.suggest import closest, names_list
 from engine.source import Span
 from engine.syntax import ast
@@ -60,7 +60,7 @@ class Settings:
         written: Every setting that was written, right or wrong.
     """
 
-    kind: table.Kind
+    kind: Kind
     span: Span
     values: dict[str, Any] = field(default_factory=dict)
     exprs: dict[str, ast.Expr] = field(default_factory=dict)
@@ -96,6 +96,7 @@ class BodyReader:
         self._scope = scope
         self._folder = folder
         self._file_text = file_text
+        self._leaves = LeafReader(scope)
         #: The failure modes that may be named in the body being read.
         self._modes: frozenset[str] = frozenset()
         #: Where the names of the list being read are noted.
@@ -104,7 +105,7 @@ class BodyReader:
     def read(
         self,
         body: ast.Body,
-        kind: table.Kind,
+        kind: Kind,
         owner: str,
         owner_span: Span,
         modes: frozenset[str] = frozenset(),
@@ -121,7 +122,7 @@ class BodyReader:
 
     # ------------------------------------------------------------ bodies
 
-    def _body(self, body: ast.Body, kind: table.Kind, owner: str, owner_span: Span) -> Settings:
+    def _body(self, body: ast.Body, kind: Kind, owner: str, owner_span: Span) -> Settings:
         result = Settings(kind, owner_span)
         first: dict[tuple[str, tuple[str, ...]], ast.Setting | ast.Block] = {}
         for member in body.members:
@@ -162,7 +163,7 @@ class BodyReader:
         first: dict[tuple[str, tuple[str, ...]], ast.Setting | ast.Block],
         member: ast.Setting | ast.Block,
         labels: tuple[str, ...],
-        kind: table.Kind,
+        kind: Kind,
     ) -> bool:
         key = (member.name.text, labels)
         earlier = first.setdefault(key, member)
@@ -186,9 +187,7 @@ class BodyReader:
             )
         return False
 
-    def _missing(
-        self, row: table.Row, kind: table.Kind, owner: str, span: Span, body: ast.Body
-    ) -> None:
+    def _missing(self, row: Row, kind: Kind, owner: str, span: Span, body: ast.Body) -> None:
         module = self._scope.module
         if module.syntax_errors and re.search(rf"\b{row.name}\b", body.span.text):
             return
@@ -210,7 +209,7 @@ class BodyReader:
             )
         )
 
-    def _row(self, name: ast.Name, kind: table.Kind, result: Settings) -> table.Row | None:
+    def _row(self, name: ast.Name, kind: Kind, result: Settings) -> Row | None:
         row = kind.row(name.text)
         if row is not None:
             result.written.add(name.text)
@@ -236,15 +235,15 @@ class BodyReader:
         )
         return None
 
-    def _elsewhere(self, name: str, kind: table.Kind) -> str:
+    def _elsewhere(self, name: str, kind: Kind) -> str:
         for row in kind.rows:
             if isinstance(row.value, table.BlockValue):
-                inner = table.KINDS[row.value.kind]
+                inner = KINDS[row.value.kind]
                 if inner.row(name) is not None:
                     return f"`{name}` belongs into `{row.name} {{ ... }}`"
         outer = [
             other.name
-            for other in table.KINDS.values()
+            for other in KINDS.values()
             if other.row(name) is not None and other is not kind
         ]
         known = names_list((row.name for row in kind.rows), 30)
@@ -274,7 +273,7 @@ class BodyReader:
             return
         shown = f"`{' '.join((row.name, *(n.text for n in node.labels)))}`"
         of = f" of {owner}" if row.name in ("policy",) else ""
-        inner = self._body(node.body, table.KINDS[row.value.kind], shown + of, node.name.span)
+        inner = self._body(node.body, KINDS[row.value.kind], shown + of, node.name.span)
         result.blocks.setdefault(row.name, []).append(
             LabelledBlock(label if isinstance(label, (Entity, str)) else None, node.span, inner)
         )
@@ -363,7 +362,7 @@ class BodyReader:
             ast.Number, ast.Quantity, ast.Boolean, ast.Null, ast.ListExpr, ast.MapExpr,
         )  # fmt: skip
         if isinstance(expr, wrong):
-            self._mismatch(
+            self._leaves.mismatch(
                 name, "a text", expr, help='write `"..."`, `"""..."""` or `file("x.j2")`'
             )
             return False
@@ -377,10 +376,10 @@ class BodyReader:
             if isinstance(expr, ast.String) and name == "run" and "{{" not in expr.value:
                 words = ", ".join(f'"{word}"' for word in expr.value.split())
                 help = f"write `run = [{words}]`; there is no shell"
-            self._mismatch(name, "a list", expr, help=help, fix=fix)
+            self._leaves.mismatch(name, "a list", expr, help=help, fix=fix)
             return False
         if shape == "map" and isinstance(expr, (*literal, ast.ListExpr)):
-            self._mismatch(name, "a map", expr, help=f"write `{name} = {{ key: value }}`")
+            self._leaves.mismatch(name, "a map", expr, help=f"write `{name} = {{ key: value }}`")
             return False
         return True
 
@@ -400,8 +399,8 @@ class BodyReader:
                 return self._any_constant(name, expr)
         return self._folder.fold(
             expr,
-            lambda leaf: self._leaf(name, value, leaf),
-            lambda given, span: self._param_value(name, value, given, span),
+            lambda leaf: self._leaves.leaf(name, value, leaf),
+            lambda given, span: self._leaves.param_value(name, value, given, span),
         )
 
     def _list(
@@ -414,7 +413,7 @@ class BodyReader:
         if not isinstance(expr, ast.ListExpr):
             help = f"write `{name} = [{expr.span.text}]`" if len(expr.span.text) < 40 else None
             fix = Fix("make it a list", (Edit(expr.span, f"[{expr.span.text}]"),)) if help else None
-            self._mismatch(name, wanted, expr, help=help, fix=fix)
+            self._leaves.mismatch(name, wanted, expr, help=help, fix=fix)
             return None
         values = [read(name, item) for item in expr.items]
         return tuple(value for value in values if value is not None)
@@ -422,13 +421,13 @@ class BodyReader:
     def _string(self, name: str, expr: ast.Expr) -> str | None:
         value = self._folder.fold(
             expr,
-            lambda leaf: self._leaf(name, table.Str(), leaf),
-            lambda given, span: self._param_value(name, table.Str(), given, span),
+            lambda leaf: self._leaves.leaf(name, table.Str(), leaf),
+            lambda given, span: self._leaves.param_value(name, table.Str(), given, span),
         )
         return value if isinstance(value, str) else None
 
     def _plain_int(self, name: str, expr: ast.Expr) -> int | None:
-        value = self._leaf(name, table.Int(minimum=0), expr)
+        value = self._leaves.leaf(name, table.Int(minimum=0), expr)
         return value if isinstance(value, int) else None
 
     def _any_constant(self, name: str, expr: ast.Expr) -> Any:
@@ -479,7 +478,7 @@ class BodyReader:
         if value.many == "list":
             text = expr.span.text
             named = dotted(expr) is not None
-            self._mismatch(
+            self._leaves.mismatch(
                 name,
                 f"a list of {value.kinds[0]}s",
                 expr,
@@ -503,8 +502,8 @@ class BodyReader:
             if known is not None:
                 help = f"names stand without quotes: `{expr.value}`"
                 fix = Fix("remove the quotes", (Edit(expr.span, expr.value),))
-            elif kinds[0] == "model":
-                help = 'declare it, `model name { id = "..." }`, and write its name here'
+        if help is None and kinds[0] == "model":
+            help = 'declare it, `model name { id = "..." }`, and write its name here'
         self._report(
             diagnostic(
                 "ORC202",
@@ -518,7 +517,7 @@ class BodyReader:
 
     def _mode(self, name: str, expr: ast.Expr) -> str | None:
         if not isinstance(expr, ast.Variable):
-            self._mismatch(name, "a failure mode", expr)
+            self._leaves.mismatch(name, "a failure mode", expr)
             return None
         if expr.name in self._modes:
             return expr.name
@@ -536,215 +535,6 @@ class BodyReader:
             )
         )
         return None
-
-    # ------------------------------------------------------------ leaves
-
-    def _leaf(self, name: str, value: table.Value, expr: ast.Expr) -> Any:
-        wanted = _wanted(value)
-        if isinstance(value, (table.Choice, table.Parse)):
-            word = expr.name if isinstance(expr, ast.Variable) else None
-            if isinstance(expr, ast.String):
-                word = expr.value
-            if word is None:
-                return self._mismatch(name, wanted, expr)
-            return self._word(name, value, word, expr.span)
-        if not isinstance(expr, _LITERALS):
-            if isinstance(expr, ast.Unary) and isinstance(expr.operand, (ast.Number, ast.Quantity)):
-                return self._negative(name, value, expr)
-            return self._not_constant(name, expr)
-        match value, expr:
-            case table.Int(), ast.Number(value=int(number)):
-                return self._in_range(name, number, value.minimum, value.maximum, expr.span)
-            case table.Int(), ast.Quantity(unit="count", value=number):
-                return self._in_range(name, int(number), value.minimum, value.maximum, expr.span)
-            case table.NumberValue(), (
-                ast.Number(value=number) | ast.Quantity(unit="count", value=number)
-            ):
-                return self._in_range(name, number, value.minimum, value.maximum, expr.span)
-            case table.Bool(), ast.Boolean(value=flag):
-                return flag
-            case ((table.Str() | table.CallPath()), ast.String(value=text)):
-                return self._text_value(name, value, text, expr.span)
-            case table.Duration(), ast.Quantity(unit="duration", value=number):
-                return self._in_range(name, int(number), 1, None, expr.span, shown="1ms")
-            case table.Money(minimum=minimum), ast.Quantity(unit="money", value=number):
-                return self._in_range(
-                    name, int(number), minimum, None, expr.span, shown="$0.000001"
-                )
-            case table.Size(), ast.Quantity(unit="size", value=number):
-                return self._in_range(name, int(number), 1, None, expr.span, shown="1B")
-            case table.Share(), ast.Quantity(unit="percent", value=number):
-                if 0 < number <= 1:
-                    return number
-                return self._range_error(name, "between 1% and 100%", expr.span)
-            case ((table.Duration() | table.Money() | table.Size() | table.Share()), ast.Number()):
-                return self._missing_unit(name, value, expr)
-        return self._mismatch(name, wanted, expr)
-
-    def _param_value(self, name: str, value: table.Value, given: Any, span: Span) -> Any:
-        wanted = _wanted(value)
-        number = isinstance(given, (int, float)) and not isinstance(given, bool)
-        whole = number and float(given).is_integer()
-        match value:
-            case table.Choice() | table.Parse() if isinstance(given, str):
-                return self._word(name, value, given, span)
-            case table.Int() if whole:
-                return self._in_range(name, int(given), value.minimum, value.maximum, span)
-            case table.NumberValue() if number:
-                return self._in_range(name, given, value.minimum, value.maximum, span)
-            case table.Bool() if isinstance(given, bool):
-                return given
-            case table.Str() | table.CallPath() if isinstance(given, str):
-                return self._text_value(name, value, given, span)
-            case table.Duration() if isinstance(given, str):
-                ms = parse_duration_ms(given)
-                if ms:
-                    return ms
-            case table.Money(minimum=minimum) if number:
-                return self._in_range(name, round(given * 1_000_000), minimum, None, span)
-            case table.Size() if whole:
-                return self._in_range(name, int(given), 1, None, span)
-            case table.Share() if number and 0 < given <= 1:
-                return given
-        self._report(
-            diagnostic("ORC202", f"`{name}` needs {wanted}, got {describe_value(given)}", span)
-        )
-        return None
-
-    def _word(self, name: str, value: table.Choice | table.Parse, word: str, span: Span) -> Any:
-        options = value.options if isinstance(value, table.Choice) else ("json", "lines", "text")
-        if word in options or (isinstance(value, table.Parse) and ":" in word):
-            return word
-        if name == "on_timeout" and word == "approve":
-            self._report(
-                diagnostic(
-                    "ORC606",
-                    "a gate that approves when nobody answers is no gate",
-                    span,
-                    help="write `on_timeout = abort` or `on_timeout = escalate`",
-                    fix=Fix("abort instead", (Edit(span, "abort"),), "unsafe"),
-                )
-            )
-            return None
-        near = closest(word, options)
-        quoted = '"' if span.text.startswith('"') else ""
-        self._report(
-            diagnostic(
-                "ORC202",
-                f"`{name}` cannot be `{word}`",
-                span,
-                help=(f"did you mean `{near}`? " if near else "")
-                + f"it is one of {names_list(options)}",
-                fix=Fix(f"write `{near}`", (Edit(span, f"{quoted}{near}{quoted}"),))
-                if near
-                else None,
-            )
-        )
-        return None
-
-    def _text_value(self, name: str, value: table.Value, text: str, span: Span) -> str | None:
-        if not text.strip():
-            self._report(diagnostic("ORC202", f"`{name}` must not be empty", span))
-            return None
-        if isinstance(value, table.CallPath) and not re.fullmatch(r"[\w.]+:[\w.]+", text):
-            self._report(
-                diagnostic(
-                    "ORC202",
-                    f"`{name}` needs a module and a function, got `{text}`",
-                    span,
-                    help='write `"package.module:function"`',
-                )
-            )
-            return None
-        return text
-
-    def _negative(self, name: str, value: table.Value, expr: ast.Unary) -> Any:
-        operand = expr.operand
-        if isinstance(value, table.NumberValue) and isinstance(operand, ast.Number):
-            number = -operand.value if expr.operator == "-" else operand.value
-            return self._in_range(name, number, value.minimum, value.maximum, expr.span)
-        if expr.operator == "+":
-            return self._leaf(name, value, operand)
-        least = f"at least {value.minimum}" if isinstance(value, table.Int) else "more than nothing"
-        self._range_error(name, least, expr.span)
-        return None
-
-    def _in_range(
-        self,
-        name: str,
-        number: float,
-        minimum: float | None,
-        maximum: float | None,
-        span: Span,
-        shown: str | None = None,
-    ) -> float | None:
-        if minimum is not None and number < minimum:
-            self._range_error(name, f"at least {shown or f'{minimum:g}'}", span)
-            return None
-        if maximum is not None and number > maximum:
-            self._range_error(name, f"at most {maximum:,}", span)
-            return None
-        return number
-
-    def _range_error(self, name: str, rule: str, span: Span) -> None:
-        self._report(diagnostic("ORC202", f"`{name}` must be {rule}, got {span.text}", span))
-
-    def _missing_unit(self, name: str, value: table.Value, expr: ast.Number) -> None:
-        written = expr.span.text
-        match value:
-            case table.Duration():
-                better = f"{written}s"
-            case table.Money():
-                better = f"${written}"
-            case table.Size():
-                better = f"{written}B"
-            case _:
-                share = expr.value * 100 if expr.value <= 1 else expr.value
-                better = f"{share:g}%"
-        self._report(
-            diagnostic(
-                "ORC203",
-                f"`{name} = {written}` has no unit",
-                expr.span,
-                help=f"did you mean `{better}`?",
-                fix=Fix(f"write `{better}`", (Edit(expr.span, better),)),
-            )
-        )
-
-    def _not_constant(self, name: str, expr: ast.Expr) -> None:
-        help = None
-        fix = None
-        if isinstance(expr, ast.Variable) and expr.name in self._scope.params:
-            help = f"did you mean `param.{expr.name}`?"
-            fix = Fix(f"write `param.{expr.name}`", (Edit(expr.span, f"param.{expr.name}"),))
-        self._report(
-            diagnostic(
-                "ORC406",
-                f"`{name}` must be a constant, a param or a choice of constants",
-                expr.span,
-                help=help,
-                fix=fix,
-            )
-        )
-
-    def _mismatch(
-        self,
-        name: str,
-        wanted: str,
-        expr: ast.Expr,
-        *,
-        help: str | None = None,
-        fix: Fix | None = None,
-    ) -> None:
-        self._report(
-            diagnostic(
-                "ORC202",
-                f"`{name}` needs {wanted}, got {describe(expr)}",
-                expr.span,
-                help=help or _unit_help(wanted),
-                fix=fix,
-            )
-        )
 
     def _report(self, found: Diagnostic) -> None:
         self._scope.diagnostics.append(found)
@@ -768,9 +558,6 @@ class _NullType:
 
 _Null = _NullType()
 _WRONG = object()
-_LITERALS = (
-    ast.Number, ast.Quantity, ast.String, ast.Boolean, ast.Null, ast.ListExpr, ast.MapExpr,
-)  # fmt: skip
 
 _EXAMPLES = {
     ("orchestrator", "policy"): "policy { max_rounds = 8 }",
@@ -785,40 +572,6 @@ _EXAMPLES = {
     ("", "workers"): "workers = [NAME]",
     ("", "id"): 'id = "provider/model"',
 }
-
-
-def _wanted(value: table.Value) -> str:
-    match value:
-        case table.Int():
-            return "an int"
-        case table.NumberValue():
-            return "a number"
-        case table.Bool():
-            return "a bool"
-        case table.Duration():
-            return "a duration"
-        case table.Money():
-            return "an amount of money"
-        case table.Size():
-            return "a size"
-        case table.Share():
-            return "a percentage"
-        case table.Choice(options=options):
-            return f"one of {names_list(options)}"
-        case table.Parse():
-            return "`json`, `lines`, `text` or a function"
-    return "a string"
-
-
-def _unit_help(wanted: str) -> str | None:
-    return {
-        "a duration": "write it with a unit: `30s`, `5m`, `1h30m`",
-        "an amount of money": "write dollars: `$2.50`",
-        "a size": "write it with a unit: `2KiB`, `1MiB`",
-        "a percentage": "write `60%`",
-        "a bool": "write `true` or `false`",
-        "a string": 'write it in quotes: `"..."`',
-    }.get(wanted)
 
 
 def _one_of(kinds: tuple[str, ...]) -> str:

@@ -19,7 +19,8 @@ from engine.sema.contract import Contract
 from engine.sema.policy import read_hooks, read_limits, read_policy, read_repair, read_retry
 from engine.sema.pythoncalls import check_call
 from engine.sema.scope import Entity, Scope
-from engine.sema.settings import CALLABLE_KINDS, KINDS, Computed, Kind, Text
+from engine.sema.setting_values import Computed, Text
+from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
@@ -94,8 +95,8 @@ class CallableReader:
             settings = self._bodies.read(node.body, kind, owner, node.name.span, modes)
             self._texts.used.clear()
             values = self.values(settings, signature)
-            if node.kind.text == "llm" and settings.exprs:
-                self._unused_inputs(node, settings)
+            if node.kind.text == "llm" and "prompt" in values:
+                self._unused_inputs(node)
             self._check_worker(node, settings, signature, owner)
         settings = settings or Settings(KINDS["llm worker"], node.name.span)
         effect = settings.get("effect", "read")
@@ -206,15 +207,15 @@ class CallableReader:
 
     # ------------------------------------------------------------ rules of the kinds
 
-    def _unused_inputs(self, node: ast.WorkerDecl | ast.VerifierDecl, settings: Settings) -> None:
+    def _unused_inputs(self, node: ast.WorkerDecl) -> None:
         """ORC307; a misspelt name is not an unused one, so it keeps quiet beside an ORC303."""
         unknown = any(
-            item.code in ("ORC301", "ORC303", "ORC309")
+            item.code in ("ORC301", "ORC303")
             and item.span.source is node.span.source
             and node.span.start <= item.span.start < node.span.end
             for item in self._scope.diagnostics
         )
-        if unknown or "prompt" not in settings.exprs:
+        if unknown:
             return
         for param in node.params:
             if param.name.text not in self._texts.used:

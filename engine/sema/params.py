@@ -20,6 +20,9 @@ from engine.syntax import ast
 
 __all__ = ["default_value", "environment_name", "given_value", "unknown_params"]
 
+#: How a contract names the value itself.
+ROOT = "(root): "
+
 
 def environment_name(name: str) -> str:
     """The environment variable that sets a param."""
@@ -50,7 +53,7 @@ def given_value(
             value = raw
         if value is not raw and not contract.problems(value):
             return value
-    problems.append(f"{source}: {wrong[0].removeprefix('/: ').removeprefix(': ')}")
+    problems.append(f"{source}: {wrong[0].removeprefix(ROOT)}")
     return UNSET
 
 
@@ -77,7 +80,8 @@ def default_value(
         report(
             diagnostic(
                 "ORC204",
-                f"the default of param `{node.name.text}` does not fit its type: {wrong[0]}",
+                f"the default of param `{node.name.text}` does not fit its type: "
+                f"{wrong[0].removeprefix(ROOT)}",
                 node.default.span,
             )
         )

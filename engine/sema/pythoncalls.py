@@ -252,9 +252,8 @@ def _compare(
                         related=related,
                     )
                 )
-                if near in missing:
-                    missing.remove(near)
-    for name in missing:
+    # A parameter that goes by another name is told by the input that does not fit.
+    for name in missing if not problems else ():
         problems.append(
             diagnostic(
                 "ORC505",

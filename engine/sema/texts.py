@@ -228,7 +228,7 @@ class Texts:
             whole = written.span
         else:
             self._check_expr(written, scope, secrets=False)
-            return free_names(written)
+            return set(free_names(written))
         if "secret" in used:
             found = _SECRET.search(whole.text)
             self._report(_secret(whole if found is None else whole.sub(*found.span())))
