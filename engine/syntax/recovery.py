@@ -51,8 +51,21 @@ _SCAN = re.compile(
 _LINE_START_WORD = re.compile(r"^[^\W\d]\w*", re.MULTILINE)
 _BLANKS_AND_COMMENTS = re.compile(r"(?:[\s\ufeff]+|//[^\n]*)*")
 _KEYWORDS = frozenset(
-    ["orch", "import", "from", "param", "secret", "schema", "model", "server", "template"]
-    + ["worker", "verifier", "orchestrator", "test"]
+    {
+        "orch",
+        "import",
+        "from",
+        "param",
+        "secret",
+        "schema",
+        "model",
+        "server",
+        "template",
+        "worker",
+        "verifier",
+        "orchestrator",
+        "test",
+    }
 )
 
 

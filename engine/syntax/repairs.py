@@ -370,7 +370,7 @@ def _missing_operator(problem: Problem) -> Iterator[Repair]:
         if "\n" not in text[name.end : value.start]:
             yield Repair(inserted, _missing_equals(problem, name, value))
         opened = _over_blank(text, value.start, "{")
-        if opened is not None and value.text not in ("{", "["):
+        if opened is not None and value.text not in ("{", "[", "}", ")", "]"):
             report = diagnostic(
                 "ORC001", f"expected `{{` after `{name.text}`", problem.span(name.start, name.end)
             )
@@ -484,8 +484,6 @@ def _brackets(problem: Problem) -> Iterator[Repair]:
             )
             if inserted is not None:
                 yield Repair(inserted, _never_closed(problem, stack[-1]))
-    elif token.text in _PAIRS:
-        yield Repair(_blank(text, token.start, token.end), problem.plain())
 
 
 def _unclosed(problem: Problem, stack: list[Lexeme]) -> Iterator[Repair]:
@@ -496,8 +494,8 @@ def _unclosed(problem: Problem, stack: list[Lexeme]) -> Iterator[Repair]:
 
     def indent(offset: int) -> int:
         start = problem.line_start(offset)
-        line = text[start:offset]
-        return len(line) - len(line.lstrip())
+        blanks = re.compile(r"[ \t]*").match(text, start)
+        return blanks.end() - start if blanks else 0
 
     open_now: list[Lexeme] = []
     line = -1
@@ -619,13 +617,15 @@ def _keeping_brackets(text: str, start: int, end: int, problem: Problem) -> str:
                 open_here.pop()
             else:
                 keep.append(item)
-    result = _blank(text, start, end)
-    for item in keep:
-        result = result[: item.start] + item.text + result[item.end :]
+    # An opening bracket needs what stands before it to make sense: `name {`.
+    head = re.compile(r"[^\W\d]\w*(?:[ \t]+[^\W\d][\w.]*)?[ \t]*\Z")
+    stretches = [(item.start, item.end) for item in keep]
     for item in open_here:
-        # An opening bracket needs what stands before it to make sense: `name {`.
-        head = re.compile(r"[^\W\d]\w*(?:[ \t]+[^\W\d][\w.]*)?[ \t]*\Z")
-        found = head.search(text, start, item.start)
-        begin = found.start() if found else item.start
-        result = result[:begin] + text[begin : item.end] + result[item.end :]
-    return result
+        found = head.search(text, max(start, item.start - 100), item.start)
+        stretches.append((found.start() if found else item.start, item.end))
+    pieces: list[str] = []
+    done = start
+    for begin, stop in sorted(stretches):
+        pieces += [" " * (begin - done), text[max(begin, done) : stop]]
+        done = max(done, stop)
+    return "".join([text[:start], *pieces, " " * (end - done), text[end:]])
