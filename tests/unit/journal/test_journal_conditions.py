@@ -230,10 +230,15 @@ def test_a_full_database_refuses_everything_after(folder, open_journal, make):
     reserve = folder / "journal.db.reserve"
     assert reserve.stat().st_size == 128 * 1024
     written = 0
-    with pytest.raises(JournalError, match="no space left") as caught:
+
+    async def until_full():
+        nonlocal written
         for task in range(1000):
-            asyncio.run(journal.append("r", [make.finished(task, "x" * 1000)]))
+            await journal.append("r", [make.finished(task, "x" * 1000)])
             written += 1
+
+    with pytest.raises(JournalError, match="no space left") as caught:
+        asyncio.run(until_full())
     assert "resume the run" in caught.value.help
     assert not reserve.exists()
     with pytest.raises(JournalError, match="no space left"):
@@ -266,12 +271,16 @@ def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk,
                 pass
         # Until SQLite finds no room any more, ends may still fit in what it has allocated.
         kept = 0
-        with pytest.raises(JournalError, match="no space left"):
+
+        async def until_full():
+            nonlocal kept
             for task in range(10_000):
-                asyncio.run(
-                    journal.append("r", [make.finished(task, "x" * 900), make.started(task + 1)])
-                )
+                events = [make.finished(task, "x" * 900), make.started(task + 1)]
+                await journal.append("r", events)
                 kept += 1
+
+        with pytest.raises(JournalError, match="no space left"):
+            asyncio.run(until_full())
         events = journal.read("r")
         # The append that was refused had an end in it, which has been paid for: it is kept.
         assert events[-1] == make.finished(kept, "x" * 900)

@@ -150,7 +150,7 @@ def test_listings_are_latest_first_and_follow_the_end_of_runs(journal, make):
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(journal, make):
-    with pytest.raises(UsageError, match="there is no run in .* yet"):
+    with pytest.raises(UsageError, match=r"there is no run in .* yet"):
         journal.find("last")
     asyncio.run(entered(journal, make, "abc-1", "abc-2", "abc", "x%_"))
     assert journal.find("abc-1") == "abc-1"
