@@ -7,7 +7,7 @@ compiling anything. `constant` reads literals without Jinja2 at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -209,6 +209,14 @@ class Expression:
         return free_names(self.expr)
 
     @cached_property
+    def _is_computed(self) -> bool:
+        """Whether the value may hold more than what the scope held: then it is settled."""
+        return not isinstance(
+            self.expr,
+            ast.Number | ast.Quantity | ast.String | ast.Boolean | ast.Null | ast.Comparison,
+        )
+
+    @cached_property
     def _compiled(self) -> jinja2.Template:
         environment = shared_environment()
         body = nodes.Assign(nodes.Name(_RESULT, "store"), to_nodes(self.expr), lineno=1)
@@ -232,16 +240,26 @@ class Expression:
             for _ in template.root_render_func(context):
                 pass
             value = context.vars[_RESULT]
-            if isinstance(value, jinja2.Undefined):
-                str(value)  # raises with the reason
+            return _settle(value) if self._is_computed else value
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
             raise _in(self.text, explain(error)) from None
-        return list(value) if _is_lazy(value) else value
 
 
-def _is_lazy(value: Any) -> bool:
-    return hasattr(value, "__next__")
+def _settle(value: Any) -> Any:
+    """Plain data: generators and views of filters and methods become lists.
+
+    Raises for what is undefined, also inside lists and maps.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises with the reason
+    if isinstance(value, Mapping):
+        return {key: _settle(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [_settle(item) for item in value]
+    raise EvaluationError("a function is no value; call it with `()`")
 
 
 def _in(text: str, error: EvaluationError) -> EvaluationError:
