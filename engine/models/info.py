@@ -33,17 +33,14 @@ def resolve_info(model: Model, override: object = None) -> ModelInfo:
     Raises:
         UsageError: A script or a recording that is needed cannot be read.
     """
-    model_id = model.id if override is None else override
-    if isinstance(model_id, str):
-        info = _of_id(model, model_id)
-    elif isinstance(model_id, Scripted):
-        info = ModelInfo(id="scripted/-", metered=model_id.has_usage)
-    elif hasattr(model_id, "complete"):
-        info = ModelInfo(id=f"custom/{type(model_id).__qualname__}", metered=False)
-    else:
-        name = getattr(model_id, "__qualname__", type(model_id).__qualname__)
-        info = ModelInfo(id=f"python/{name}", metered=False)
-    return _declared(model, info)
+    used = model.id if override is None else override
+    if isinstance(used, str):
+        return _declared(model, _of_id(model, used), free=split_id(used)[0] == "python")
+    metered = isinstance(used, Scripted) and used.has_usage
+    name = getattr(used, "__qualname__", type(used).__qualname__)
+    info = ModelInfo(id=f"memory/{name}", metered=metered)
+    is_policy = not isinstance(used, Scripted) and not hasattr(used, "complete")
+    return _declared(model, info, free=is_policy)
 
 
 def _of_id(model: Model, model_id: str) -> ModelInfo:
@@ -73,9 +70,9 @@ def _of_id(model: Model, model_id: str) -> ModelInfo:
     )
 
 
-def _declared(model: Model, info: ModelInfo) -> ModelInfo:
+def _declared(model: Model, info: ModelInfo, *, free: bool) -> ModelInfo:
     """What the program says comes before what is known; a policy stays free of charge."""
-    if model.price is not None and not info.id.startswith("python/"):
+    if model.price is not None and not free:
         info = msgspec.structs.replace(
             info, metered=True, input_usd=model.price.input_usd, output_usd=model.price.output_usd
         )

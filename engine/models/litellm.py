@@ -82,10 +82,18 @@ class LiteLLMModel:
     Args:
         model_id: As LiteLLM names it: `anthropic/claude-sonnet-4-5`.
         options: Settings for LiteLLM over those of the declared model.
+        name: What to call it in messages, if not by its id.
     """
 
-    def __init__(self, model_id: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model_id: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
         self._id = model_id
+        self._name = name or model_id
         self._options = dict(options or {})
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -106,19 +114,19 @@ class LiteLLMModel:
             # would never reach it.
             async with asyncio.timeout(request.timeout_ms / 1000):
                 if request.stream:
-                    answer = await _streamed(litellm, arguments)
+                    answer = await _streamed(litellm, arguments, self._name)
                 else:
                     answer = _Answer(await litellm.acompletion(**arguments))
         except TimeoutError:
             raise Failure(
                 "timeout",
-                f"{self._id} did not answer within {request.timeout_ms / 1000:g} s",
+                f"{self._name} did not answer within {request.timeout_ms / 1000:g} s",
                 retryable=True,
             ) from None
         except Failure:
             raise
         except Exception as error:  # LiteLLM raises anything, its own bugs too
-            raise failure_of(error, self._id, _secrets(options)) from None
+            raise failure_of(error, self._name, _secrets(options)) from None
         return self._reply(answer, request, _secrets(options))
 
     def _enter_loop(self) -> None:
@@ -136,7 +144,7 @@ class LiteLLMModel:
         key = missing_key(found["missing_keys"], self._id.partition("/")[0], os.environ)
         if key is None or "api_base" in options:
             return
-        raise Failure("unavailable", f"{self._id} needs a key: set {key} in the environment")
+        raise Failure("unavailable", f"{self._name} needs a key: set {key} in the environment")
 
     def _arguments(
         self, litellm: Any, request: ModelRequest, options: Mapping[str, Any]
@@ -160,7 +168,7 @@ class LiteLLMModel:
             if "response_format" not in takes:
                 raise Failure(
                     "unavailable",
-                    f"{self._id} takes no JSON Schema for its answer; set `structured = prompt`",
+                    f"{self._name} takes no JSON Schema for its answer; set `structured = prompt`",
                 )
             arguments["response_format"] = {
                 "type": "json_schema",
@@ -176,16 +184,16 @@ class LiteLLMModel:
         usage = _usage(answer.usage, request.info)
         if answer.refusal or answer.finish_reason == "content_filter":
             words = f": {struck_out(answer.refusal, secrets)}" if answer.refusal else ""
-            raise Failure("refused", f"{self._id} refused to answer{words}", usage=usage)
+            raise Failure("refused", f"{self._name} refused to answer{words}", usage=usage)
         if answer.finish_reason == "length":
             raise Failure(
                 "invalid_output",
-                f"the answer of {self._id} was cut at `max_tokens` = {request.max_tokens}",
+                f"the answer of {self._name} was cut at `max_tokens` = {request.max_tokens}",
                 usage=usage,
             )
         if not answer.text.strip():
             raise Failure(
-                "invalid_output", f"{self._id} gave an empty answer", retryable=True, usage=usage
+                "invalid_output", f"{self._name} gave an empty answer", retryable=True, usage=usage
             )
         return ModelReply(answer.text, usage)
 
@@ -225,7 +233,7 @@ class _Answer:
         self.usage: Any = getattr(response, "usage", None)
 
 
-async def _streamed(litellm: Any, arguments: dict[str, Any]) -> _Answer:
+async def _streamed(litellm: Any, arguments: dict[str, Any], name: str) -> _Answer:
     """Ask for the answer in pieces and put them together.
 
     Raises:
@@ -252,7 +260,7 @@ async def _streamed(litellm: Any, arguments: dict[str, Any]) -> _Answer:
     if finish_reason is None:
         raise Failure(
             "unavailable",
-            f"the answer of {arguments['model']} broke off in the middle of the stream",
+            f"the answer of {name} broke off in the middle of the stream",
             retryable=True,
         )
     if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):

@@ -54,9 +54,11 @@ class LocalModel:
             if self._gateway is None:
                 self._server = await asyncio.to_thread(self._start)
                 address = f"{self._server.listening_address}/v1"
+                file = os.path.basename(self._path)
                 self._gateway = LiteLLMModel(
-                    f"openai/{os.path.basename(self._path)}",
+                    f"openai/{file}",
                     {"api_base": address, "api_key": "none"},
+                    name=f"local/{file}",
                 )
         return await self._gateway.complete(request)
 

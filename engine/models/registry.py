@@ -82,6 +82,11 @@ def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatM
             return PolicyModel(load_callable(rest, folder), rest)
         case "local":
             return LocalModel(path, info.context)
+        case "memory":
+            raise UsageError(
+                f"model `{model.name}` was an object in Python when the run began ({rest}); "
+                "give it again to resume the run"
+            )
         case _:
             return cast(ChatModel, plugin(scheme).load()(model, info, folder))
 

@@ -1,7 +1,8 @@
 """The first word of a model's id, and who answers for it.
 
-`scripted`, `recorded`, `python` and `local` are built in; a package may add schemes by an entry
-point in the group `orch.models`. Every other id is LiteLLM's, whose first word is a provider.
+`scripted`, `recorded`, `python` and `local` are built in, and `memory` stands for an object that
+was given in Python. A package may add schemes by an entry point in the group `orch.models`. Every
+other id is LiteLLM's, whose first word is a provider.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 __all__ = ["BUILT_IN", "GROUP", "anchor_id", "plugin", "split_id"]
 
 GROUP = "orch.models"
-BUILT_IN = frozenset({"scripted", "recorded", "python", "local"})
+BUILT_IN = frozenset({"scripted", "recorded", "python", "local", "memory"})
 #: Schemes whose rest is a path.
 _PATHS = frozenset({"scripted", "recorded", "local"})
 

@@ -103,13 +103,16 @@ def test_record_and_replay(model_of, tmp_path, request_of):
 def test_objects_of_python(model_of, request_of):
     model = model_of()
     script = Scripted(["a"])
-    assert resolve_info(model, script) == ModelInfo("scripted/-", metered=False)
+    assert resolve_info(model, script) == ModelInfo("memory/Scripted", metered=False)
     assert isinstance(open_(model, script), ScriptedModel)
 
     def policy(state):
         return 1
 
-    assert resolve_info(model, policy).id.startswith("python/")
+    priced = model_of(price=Price(1, 2))
+    assert resolve_info(priced, policy).id.endswith("policy")
+    assert not resolve_info(priced, policy).metered
+    assert resolve_info(priced, script).metered
     assert asyncio.run(open_(model, policy).complete(request_of())).value == 1
 
     class Own:
@@ -120,6 +123,9 @@ def test_objects_of_python(model_of, request_of):
             pass
 
     own = Own()
+    assert resolve_info(priced, own).metered
+    with pytest.raises(UsageError, match="was an object in Python when the run began"):
+        open_model(model, resolve_info(model, own))
     assert open_(model, own) is own
     with pytest.raises(UsageError, match="model `planner` cannot be a int"):
         open_(model, 3)
