@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+#: A prepared job: awaited once, and measured.
+Job = Callable[[], Awaitable[None]]
+
 RESULT = "x" * 1000
 
 

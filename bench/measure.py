@@ -19,6 +19,20 @@ import time
 from pathlib import Path
 
 
+class Clock:
+    """CPU and wall time, in seconds, of what runs inside it."""
+
+    cpu_s = 0.0
+    wall_s = 0.0
+
+    def __enter__(self) -> None:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.cpu_s = time.process_time() - self._cpu
+        self.wall_s = time.perf_counter() - self._wall
+
+
 def database_bytes(folder: str) -> int:
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
@@ -49,28 +63,30 @@ def main() -> None:
     base = Path(__file__).parent / ".work"
     base.mkdir(exist_ok=True)
 
-    def go(rounds: int, width: int) -> int:
-        if mode != "durable":
-            asyncio.run(contender.run(rounds, width, None))
-            return 0
-        with tempfile.TemporaryDirectory(dir=base) as folder:
-            asyncio.run(contender.run(rounds, width, folder))
-            return database_bytes(folder)
+    def go(rounds: int, width: int, folder: str | None, clock: Clock) -> None:
+        job = contender.prepare(rounds, width, folder)
 
-    go(2, 5)
+        async def measured() -> None:
+            with clock:
+                await job()
+
+        asyncio.run(measured())
+
+    go(2, 5, None, Clock())
     if mode == "profile":
         profile = cProfile.Profile()
-        profile.runcall(go, rounds, width)
+        profile.runcall(go, rounds, width, None, Clock())
         print(json.dumps({"rooms": by_room(profile)}))
         return
-    cpu, wall = time.process_time(), time.perf_counter()
-    size = go(rounds, width)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    clock = Clock()
+    with tempfile.TemporaryDirectory(dir=base) as folder:
+        go(rounds, width, folder if mode == "durable" else None, clock)
+        size = database_bytes(folder)
     print(
         json.dumps(
             {
-                "cpu_us": cpu / (rounds * width) * 1e6,
-                "wall_us": wall / (rounds * width) * 1e6,
+                "cpu_us": clock.cpu_s / (rounds * width) * 1e6,
+                "wall_us": clock.wall_s / (rounds * width) * 1e6,
                 "bytes": size,
                 "payload": rounds * width * 1000,
                 "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
-from bench.job import RESULT, plan
+from bench.job import RESULT, Job, plan
 
 
 async def work(question: str) -> dict[str, str]:
     return {"text": RESULT}
 
 
-async def run(rounds: int, width: int, folder: str | None) -> None:
-    results: list[dict[str, str]] = []
-    for number in range(rounds):
-        results += await asyncio.gather(*(work(item) for item in plan(number, width)))
-    if len(results) != rounds * width:
-        raise AssertionError(len(results))
+def prepare(rounds: int, width: int, folder: str | None) -> Job:
+    async def job() -> None:
+        results: list[dict[str, str]] = []
+        for number in range(rounds):
+            results += await asyncio.gather(*(work(item) for item in plan(number, width)))
+        if len(results) != rounds * width:
+            raise AssertionError(len(results))
+
+    return job

@@ -10,7 +10,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from bench.job import RESULT, plan
+from bench.job import RESULT, Job, plan
 
 
 class State(TypedDict):
@@ -22,7 +22,7 @@ class Work(TypedDict):
     question: str
 
 
-async def run(rounds: int, width: int, folder: str | None) -> None:
+def prepare(rounds: int, width: int, folder: str | None) -> Job:
     def planner(state: State) -> dict[str, int]:
         return {"number": state["number"] + 1}
 
@@ -46,11 +46,16 @@ async def run(rounds: int, width: int, folder: str | None) -> None:
         "configurable": {"thread_id": "1"},
     }
     begin: State = {"number": 0, "results": []}
-    if folder is None:
-        final = await graph.compile().ainvoke(begin, config)
-    else:
-        path = str(Path(folder) / "checkpoints.db")
-        async with AsyncSqliteSaver.from_conn_string(path) as saver:
-            final = await graph.compile(checkpointer=saver).ainvoke(begin, config)
-    if len(final["results"]) != rounds * width:
-        raise AssertionError(len(final["results"]))
+    in_memory = graph.compile()
+
+    async def job() -> None:
+        if folder is None:
+            final = await in_memory.ainvoke(begin, config)
+        else:
+            path = str(Path(folder) / "checkpoints.db")
+            async with AsyncSqliteSaver.from_conn_string(path) as saver:
+                final = await graph.compile(checkpointer=saver).ainvoke(begin, config)
+        if len(final["results"]) != rounds * width:
+            raise AssertionError(len(final["results"]))
+
+    return job

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import engine
-from bench.job import plan
+from bench.job import Job, plan
 from engine.runtime.ports import ModelReply, ModelRequest
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "fanout.orch"
@@ -33,10 +33,14 @@ class Planner:
         return
 
 
-async def run(rounds: int, width: int, folder: str | None) -> None:
+def prepare(rounds: int, width: int, folder: str | None) -> Job:
     workflow = engine.load(PROGRAM, params={"rounds": rounds + 1, "width": width})
-    result = await workflow.arun(
-        models={"planner": Planner(rounds, width)}, journal=folder, topic="fan-out"
-    )
-    if result.status != "finished" or result.report()["dispatches"] != rounds * width:
-        raise AssertionError(result.reason)
+
+    async def job() -> None:
+        result = await workflow.arun(
+            models={"planner": Planner(rounds, width)}, journal=folder, topic="fan-out"
+        )
+        if result.status != "finished" or result.report()["dispatches"] != rounds * width:
+            raise AssertionError(result.reason)
+
+    return job
