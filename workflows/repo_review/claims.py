@@ -187,7 +187,9 @@ def _of_file(known: Evidence, path: str) -> Iterator[dict[str, Any]]:
     if line is None or not (often or untested):
         return
     told = f"{shown(path)} was changed in {commits} of the newest {known.commits_read} commits"
-    silent = f"no test file imports `{known.untested_name(path)}` directly" if untested else ""
+    silent = (
+        f"no tracked test file imports `{known.untested_name(path)}` directly" if untested else ""
+    )
     if often and untested:
         text = f"{told}, and {silent}."
     else:

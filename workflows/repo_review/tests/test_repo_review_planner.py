@@ -237,8 +237,8 @@ def test_the_report_gets_large_values_by_reference(tools):
     assert written["excerpts"] == [{"$from": "read"}]
     assert [(c["claim"], c["line"], c["severity"]) for c in written["findings"]] == [
         (
-            "hot.py was changed in 12 of the newest 20 commits, and no test file imports `hot`"
-            " directly.",
+            "hot.py was changed in 12 of the newest 20 commits, and no tracked test file"
+            " imports `hot` directly.",
             50,
             "high",
         ),

@@ -87,8 +87,8 @@ def test_the_report_on_a_project_is_true(workflow, project):
         (
             module,
             1,
-            "hot module.py was changed in 7 of the newest 8 commits, and no test file imports"
-            " `hot module` directly.",
+            "hot module.py was changed in 7 of the newest 8 commits, and no tracked test file"
+            " imports `hot module` directly.",
         ): "high",
         (
             module,
