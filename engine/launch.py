@@ -156,7 +156,7 @@ def _preflight(
 
 
 def _has_provider(info: ModelInfo) -> bool:
-    return not info.id.startswith(("scripted/", "recorded/", "python/", "local/", "custom/"))
+    return not info.id.startswith(("scripted/", "recorded/", "python/", "local/", "memory/"))
 
 
 def _secrets(program: Program, options: Options) -> dict[str, str]:
