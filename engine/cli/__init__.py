@@ -27,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments in (["--version"], ["-V"]):
         print(f"orch {__version__}")  # noqa: T201
         return 0
-    # click costs 40 ms, two thirds of what `orch --version` may take in all.
-    from engine.cli.app import run
+    try:
+        # click costs 40 ms, two thirds of what `orch --version` may take in all.
+        from engine.cli.app import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # while modules were still being imported, or at the very end
+        return 130

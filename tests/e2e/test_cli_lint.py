@@ -183,6 +183,32 @@ def test_color_is_for_terminals_and_for_those_who_ask(folder):
     assert "\x1b[1;31m" in forced.stdout
 
 
+@pytest.mark.parametrize(
+    ("env", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_a_terminal_gets_colours_unless_it_asks_for_none(folder, env, colored):
+    reader, writer = os.openpty()
+    inherited = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.cli", "lint", "bad.orch"],
+        stdout=writer,
+        cwd=folder,
+        env={**inherited, "TERM": "xterm", **env},
+    )
+    os.close(writer)
+    shown = b""
+    try:
+        while chunk := os.read(reader, 4096):
+            shown += chunk
+    except OSError:
+        pass  # how Linux says that the other end of a terminal is closed
+    os.close(reader)
+
+    assert process.wait(60) == 1
+    assert (b"\x1b[1;31m" in shown) is colored
+    assert b"ORC303" in shown
+
+
 def test_a_param_changes_what_is_checked(folder):
     (folder / "p.orch").write_text(
         GOOD.replace("/// The planner.", "/// How often.\nparam n: int = 2 @max(5)\n").replace(
