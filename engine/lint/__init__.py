@@ -12,7 +12,12 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.lint.calls import call_without_timeout
-from engine.lint.gates import gate_without_timeout, nothing_checks_the_result
+from engine.lint.gates import (
+    constant_pass,
+    gate_without_timeout,
+    judge_of_its_own_work,
+    nothing_checks_the_result,
+)
 from engine.lint.limits import (
     budget_of_child,
     dispatches_unreachable,
@@ -33,8 +38,10 @@ __all__ = ["RULES", "lint", "lint_result"]
 RULES: tuple[LintRule, ...] = (
     budget_of_child,
     call_without_timeout,
+    constant_pass,
     dispatches_unreachable,
     gate_without_timeout,
+    judge_of_its_own_work,
     no_budget,
     no_stall_rule,
     nothing_checks_the_result,

@@ -1,4 +1,4 @@
-"""ORC601, ORC605: results nobody checks, and gates that wait forever."""
+"""ORC601, ORC602, ORC604, ORC605: results nobody checks, and checks that check little."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.lint.subject import Subject
 
-__all__ = ["gate_without_timeout", "nothing_checks_the_result"]
+__all__ = [
+    "constant_pass",
+    "gate_without_timeout",
+    "judge_of_its_own_work",
+    "nothing_checks_the_result",
+]
 
 
 def nothing_checks_the_result(subject: Subject) -> Iterator[Diagnostic]:
@@ -32,4 +37,39 @@ def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
                 f"the gate `{verifier.name}` waits forever when nobody answers",
                 verifier.span,
                 help="add `timeout = 24h` and `on_timeout = abort`",
+            )
+
+
+def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC602: an `llm` verifier with the model whose work it judges."""
+    program = subject.program
+    for orchestrator in subject.orchestrators:
+        for hook in orchestrator.hooks:
+            maker = orchestrator.model
+            if hook.point == "after_dispatch" and hook.worker is not None:
+                worker = program.workers.get(hook.worker)
+                maker = "" if worker is None else worker.settings.get("model", "")
+            for name in hook.verifiers:
+                verifier = program.verifiers.get(name)
+                if verifier is None or verifier.kind != "llm" or not maker:
+                    continue
+                if verifier.settings.get("model") == maker:
+                    yield diagnostic(
+                        "ORC602",
+                        f"`{name}` judges with the model that made what it judges (`{maker}`)",
+                        verifier.span if subject.here(verifier.span) else hook.span,
+                        help="give it another model, so that it does not share the blind spots",
+                    )
+
+
+def constant_pass(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC604: a `pass_when` that reads nothing."""
+    for verifier in subject.program.verifiers.values():
+        test = verifier.pass_when
+        if test is not None and not test.names and subject.here(verifier.span):
+            yield diagnostic(
+                "ORC604",
+                f"`pass_when = {test.text}` does not depend on the verdict",
+                test.span,
+                help="use `ok`, `score` or `feedback`, or remove it",
             )

@@ -1,24 +1,42 @@
 """`test` declarations: resolved as far as names, modes and constants go.
 
-What a mock returns is checked against contracts where the test is run, for it may come from a
-file. The expressions of its assertions see `run` and `output`.
+What a mock returns is checked against the contract of what it stands for, also where it comes
+from a file. The expressions of the assertions see `run` and `output`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from engine.diagnostics import diagnostic
 from engine.errors import BUILTIN_MODES
-from engine.sema.bodies import BodyReader, unwrapped
+from engine.sema.bodies import BodyReader, FileText, Settings, unwrapped
 from engine.sema.callables import CallableReader, Signature
+from engine.sema.contract import Contract
 from engine.sema.model import Mock, Test, TestBody
+from engine.sema.params import ROOT
 from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS
 from engine.sema.types import ANY
 from engine.syntax import ast
 
 __all__ = ["read_test"]
+
+#: What every verifier gives back.
+_VERDICT = Contract.of_schema(
+    {
+        "title": "verdict",
+        "type": "object",
+        "properties": {
+            "ok": {"type": "boolean"},
+            "feedback": {"type": "string", "default": ""},
+            "score": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        },
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+)
 
 
 def read_test(
@@ -54,6 +72,8 @@ def read_test(
                 )
             )
         label = block.label
+        if "returns" in inner.values and isinstance(label, Entity):
+            _check_output(scope, inner, label, signatures)
         mocks.append(
             Mock(
                 target=label.canonical if isinstance(label, Entity) else label,
@@ -74,6 +94,47 @@ def read_test(
         scope.module.base_dir,
     )
     return Test(node.title.value, target.canonical, body, node.title.span)
+
+
+def _check_output(
+    scope: Scope, mock: Settings, target: Entity, signatures: Mapping[Entity, Signature]
+) -> None:
+    """ORC903: what a mock returns is not what the callable promises."""
+    if target.kind == "model" or target not in signatures:
+        return
+    contract = _VERDICT if target.kind == "verifier" else Contract(signatures[target].output)
+    value = unwrapped(mock.values["returns"])
+    if isinstance(value, FileText):
+        if value.text is None:
+            return
+        try:
+            value = json.loads(value.text)
+        except ValueError as error:
+            scope.diagnostics.append(
+                diagnostic("ORC903", f"`{value}` is not JSON: {error}", mock.spans["returns"])
+            )
+            return
+    elif holds_file(value):
+        return
+    wrong = contract.problems(value)
+    if wrong:
+        scope.diagnostics.append(
+            diagnostic(
+                "ORC903",
+                f"the mock of `{target.name}` does not fit its contract: "
+                f"{wrong[0].removeprefix(ROOT)}",
+                mock.spans["returns"],
+            )
+        )
+
+
+def holds_file(value: object) -> bool:
+    """Whether `file(...)` stands anywhere in a constant."""
+    if isinstance(value, list):
+        return any(holds_file(item) for item in value)
+    if isinstance(value, dict):
+        return any(holds_file(item) for item in value.values())
+    return isinstance(value, FileText)
 
 
 def _declared_modes(node: ast.TestDecl, scope: Scope) -> frozenset[str]:
