@@ -42,7 +42,7 @@ _STRONG = re.compile(
        | orch[ \t]+\d""",
     re.VERBOSE,
 )
-_WEAK = re.compile(rf'{_NAME}[ \t]+(?:{_NAME}|"[^"\n]*")[ \t]*(?:[({{=:]|->|via\b|for\b)')
+_WEAK = re.compile(rf'{_NAME}[ \t]+(?:{_NAME}|"[^"\n]*")[ \t]*(?:[({{=:]|->|via\b|for\b|from\b)')
 _SCAN = re.compile(
     r'(?P<text>"""(?:[^"]|"(?!""))*(?:"""|\Z))|"(?:[^"\\\n]|\\.)*"?|//[^\n]*'
     r"|(?P<hash>\#[^\n]*)|(?P<open>[({\[])|(?P<close>[)}\]])|(?P<word>^[^\W\d]\w*)",
@@ -89,6 +89,17 @@ def recover(
     return _Recovery(source, docs, found).run()
 
 
+class _ClampedBuilder(Builder):
+    """A builder for a repaired text: what was added at its end has no place in the file."""
+
+    limit = 0
+
+    def span(self, start: int, end: int) -> Span:
+        """A span that ends where the part of the file ends."""
+        limit = self.limit
+        return Span(self._source, min(self.base + start, limit), min(self.base + end, limit))
+
+
 class _Recovery:
     def __init__(self, source: SourceFile, docs: dict[int, str], found: list[Diagnostic]) -> None:
         self.source = source
@@ -111,7 +122,7 @@ class _Recovery:
             # A text block may hold what looks like declarations: try the longer parts too.
             for end in range(at + 1, min(after, at + _MAX_JOINED) + 1):
                 stop = starts[end] if end < len(starts) else len(text)
-                if self._read_clean(text[starts[at] : stop], starts[at]):
+                if self._read_clean(text[starts[at] : stop], starts[at], stop - starts[at]):
                     at = end
                     break
             else:
@@ -147,28 +158,29 @@ class _Recovery:
         except UnexpectedInput as error:
             return error
 
-    def _read_clean(self, text: str, base: int) -> bool:
+    def _read_clean(self, text: str, base: int, length: int) -> bool:
         tree = self._parse(text)
         if isinstance(tree, UnexpectedInput):
             return False
-        self._build(tree, base)
+        self._build(tree, base, length)
         return True
 
-    def _build(self, tree: Tree[Token], base: int) -> None:
-        builder = Builder(self.source, self.docs, self.found, base)
+    def _build(self, tree: Tree[Token], base: int, length: int) -> None:
+        builder = _ClampedBuilder(self.source, self.docs, self.found, base)
+        builder.limit = base + length
         self.declarations += builder.declarations(tree)
 
     def _read(self, text: str, base: int) -> None:
         """Read one part of the file: a declaration, if the split was right."""
         result = self._parse(text)
         reports = 0
-        original_end = len(text)
+        length = len(text)
         for _ in range(_MAX_REPAIRS):
             if not isinstance(result, UnexpectedInput):
                 break
             if reports == 0 and self._keep_unknown(text, base):
                 return
-            problem = Problem.of(self.source, text, base, result, original_end)
+            problem = Problem.of(self.source, text, base, result)
             best = self._best(problem, text)
             if best is None:
                 if reports < _MAX_REPORTS:
@@ -180,9 +192,9 @@ class _Recovery:
                 self.found.append(repair.diagnostic)
                 reports += 1
         if isinstance(result, UnexpectedInput):
-            self._keep_head(text, base)
+            self._keep_head(text[:length], base)
         else:
-            self._build(result, base)
+            self._build(result, base, length)
 
     def _best(
         self, problem: Problem, text: str
@@ -238,7 +250,7 @@ class _Recovery:
             if tries > 5 or self.budget < 0:
                 return
             self.budget -= token.start
-            if self._read_clean(text[: token.start] + "{}", base):
+            if self._read_clean(text[: token.start] + "{}", base, len(text)):
                 return
 
 

@@ -84,10 +84,8 @@ class Problem(msgspec.Struct):
     accepted: frozenset[str]
 
     @classmethod
-    def of(
-        cls, source: SourceFile, text: str, base: int, error: UnexpectedInput, length: int
-    ) -> Problem:
-        """Look at a parse error; `length` is that of the part in the file."""
+    def of(cls, source: SourceFile, text: str, base: int, error: UnexpectedInput) -> Problem:
+        """Look at a parse error."""
         token = getattr(error, "token", None)
         at_end = token is not None and token.type == "$END"
         offset = len(text) if at_end else int(error.pos_in_stream or 0)
@@ -152,9 +150,10 @@ class Problem(msgspec.Struct):
 
 def repairs(problem: Problem) -> Iterator[Repair]:
     """The repairs worth trying, likelier ones first."""
+    yield from _missing_else(problem)
     yield from _strings(problem)
-    yield from _colon_for_equals(problem)
     yield from _missing_value(problem)
+    yield from _colon_for_equals(problem)
     yield from _missing_operator(problem)
     yield from _commas(problem)
     yield from _brackets(problem)
@@ -394,9 +393,11 @@ def _missing_value(problem: Problem) -> Iterator[Repair]:
             continue
         if distance == 2 and problem.tokens[problem.index - 1].kind not in ("name", "number"):
             continue
-        thing = "a value" if mark.text == "=" or "STRING" not in problem.accepted else "a type"
+        thing = "a value"
         if distance == 1:
             thing = expected_words(problem.accepted)
+        elif mark.text == ":" and problem.tokens[0].text == "schema":
+            thing = "a type"
         shown = f"{_short(name.text)} =" if mark.text == "=" else f"{_short(name.text)}:"
         report = diagnostic(
             "ORC001", f"expected {thing} after `{shown}`", problem.span(name.start, mark.end)
@@ -414,6 +415,22 @@ def _missing_value(problem: Problem) -> Iterator[Repair]:
                 filled = _over_blank(text, token.start, "0")
                 if filled is not None:
                     yield Repair(filled, report)
+
+
+def _missing_else(problem: Problem) -> Iterator[Repair]:
+    """`x if c` without its `else`: the condition goes."""
+    if "ELSE" not in problem.accepted or "IF" in problem.accepted:
+        return
+    for item in reversed(problem.tokens[: problem.index]):
+        if item.text == "if":
+            report = diagnostic(
+                "ORC001",
+                "`x if c` needs its `else`",
+                problem.span(item.start, problem.tokens[problem.index - 1].end),
+                help="say what the value is otherwise: `x if c else null`",
+            )
+            yield Repair(_blank(problem.text, item.start, problem.offset), report)
+            return
 
 
 def _commas(problem: Problem) -> Iterator[Repair]:
