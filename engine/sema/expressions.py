@@ -211,9 +211,18 @@ class Expression:
     @cached_property
     def _is_computed(self) -> bool:
         """Whether the value may hold more than what the scope held: then it is settled."""
+        expr = self.expr
+        while isinstance(expr, ast.Attribute | ast.Index):
+            expr = expr.object
         return not isinstance(
-            self.expr,
-            ast.Number | ast.Quantity | ast.String | ast.Boolean | ast.Null | ast.Comparison,
+            expr,
+            ast.Number
+            | ast.Quantity
+            | ast.String
+            | ast.Boolean
+            | ast.Null
+            | ast.Comparison
+            | ast.Variable,
         )
 
     @cached_property
@@ -240,7 +249,9 @@ class Expression:
             for _ in template.root_render_func(context):
                 pass
             value = context.vars[_RESULT]
-            return _settle(value) if self._is_computed else value
+            if self._is_computed or isinstance(value, jinja2.Undefined) or callable(value):
+                return _settle(value)
+            return value
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
             raise _in(self.text, explain(error)) from None

@@ -59,7 +59,7 @@ class _Environment(OrchEnvironment):
 def _with_offsets(
     raw: Iterable[tuple[int, str, str]], source: str
 ) -> Iterator[tuple[int, str, str]]:
-    at = 0
+    at = begin = 0
     try:
         for _, token, value in raw:
             while value and not source.startswith(value, at):
@@ -67,11 +67,13 @@ def _with_offsets(
                 if at > len(source):
                     raise AssertionError("a token is not in its source")
             yield at, token, value
+            begin = at
             at += len(value)
     except jinja2.TemplateSyntaxError as error:
         while at < len(source) and source[at].isspace():
             at += 1
-        error.lineno = at
+        unclosed = (error.message or "").startswith("Missing end")
+        error.lineno = begin if unclosed else at
         raise
 
 

@@ -314,6 +314,8 @@ class Typer:
         if isinstance(node.node, nodes.Getattr):
             return self._attribute(node.node, node.node.attr, names, is_call=True)
         function = self.type_of(node.node, names)
+        if isinstance(node.node, nodes.Name) and node.node.name == "loop":
+            return STRING  # a recursive loop
         if isinstance(function, Function):
             self._check_call(node, function)
             return function.result

@@ -184,15 +184,9 @@ def test_a_template_knows_its_names():
 
 def test_a_template_with_parameters_is_a_function():
     text = Template("{{ tone }} {{ n }} {{ param.x }}", {"param": {"x": 1}})
-    house = TemplateFunction(
-        "house",
-        ("tone", "n"),
-        {"n": 2},
-        Template("{{ tone }} {{ n }} {{ param.x }}", {"param": {"x": 1}}),
-    )
-    assert Template("{{ house('dry') }}|{{ house(tone='wet', n=3) }}", {"house": house}).render(
-        {}
-    ) == ("dry 2 1|wet 3 1")
+    house = TemplateFunction("house", ("tone", "n"), {"n": 2}, text)
+    calls = Template("{{ house('dry') }}|{{ house(tone='wet', n=3) }}", {"house": house})
+    assert calls.render({}) == "dry 2 1|wet 3 1"
     for call, words in [
         ("house()", "`house` needs `tone`"),
         ("house('a', 1, 2)", "`house` takes 2 arguments"),
