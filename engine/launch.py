@@ -24,6 +24,7 @@ from engine.events import Event, ModelInfo, RunResumed, RunStarted
 from engine.journal import Journal, RunRecord
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
+from engine.pacing import unhurried_collector
 from engine.redaction import Redactor
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
@@ -338,7 +339,8 @@ async def _drive(
     if options.on_driver is not None:
         options.on_driver(driver)
     try:
-        return await driver.drive(first)
+        with unhurried_collector():
+            return await driver.drive(first)
     finally:
         await _close(models, state)
 

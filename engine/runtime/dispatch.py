@@ -239,6 +239,8 @@ def _revise(state: RunState, task: Task, feedback: str) -> None:
 
 def _over(state: RunState, task: Task, failure: Failure | None = None) -> None:
     loop = task.loop
+    # Its request is not needed any more, and a wide round keeps thousands of tasks.
+    task.call = None
     task.ended_at = state.now
     if failure is not None:
         task.failure = failure

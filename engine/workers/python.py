@@ -43,7 +43,8 @@ class PythonWorker:
     """Carries out `call = "package.module:function"`; one instance serves any number of calls."""
 
     def __init__(self) -> None:
-        self._functions: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._functions: dict[tuple[str, str], _Loaded] = {}
+        self._loading: dict[tuple[str, str], asyncio.Task[_Loaded | Failure]] = {}
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
         """Call the function with the inputs as keyword arguments.
@@ -65,34 +66,45 @@ class PythonWorker:
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
         function = await self._function(target, request)
-        return await self._invoke(partial(function, argument), request, with_input=False)
+        return await self._invoke(function, request, argument, with_input=False)
 
-    async def _function(self, target: str, request: WorkerRequest) -> Callable[..., Any]:
-        known = self._functions.get((target, request.base_dir))
+    async def _function(self, target: str, request: WorkerRequest) -> _Loaded:
+        key = (target, request.base_dir)
+        known = self._functions.get(key)
         if known is not None:
             return known
-        # Importing runs code of the user's and may take seconds: not on the event loop.
-        load = partial(load_callable, target, request.base_dir)
-        try:
-            function = await _threads.run(load)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            raise load_failure(target, error, request.scope) from None
-        self._functions[target, request.base_dir] = function
-        return function
+        # Importing runs code of the user's and may take seconds: not on the event loop, and
+        # once, however many tasks of a round want it.
+        loading = self._loading.get(key)
+        if loading is None:
+            load = partial(_loaded, target, request.base_dir, request.scope)
+            loading = asyncio.ensure_future(_threads.run(load))
+            self._loading[key] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(key, None))
+        loaded = await asyncio.shield(loading)
+        if isinstance(loaded, Failure):
+            raise loaded
+        self._functions[key] = loaded
+        return loaded
 
     async def _invoke(
-        self, function: Callable[..., Any], request: WorkerRequest, *, with_input: bool = True
+        self, loaded: _Loaded, request: WorkerRequest, *args: Any, with_input: bool = True
     ) -> Any:
         inputs: dict[str, Any] = msgspec.to_builtins(request.input) if with_input else {}
-        call = partial(function, **inputs)
-        if is_async(function):
+        call = partial(loaded.function, *args, **inputs)
+        if loaded.awaits:
             return await _awaited(call, request.scope)
         value = await _threads.run(partial(_called, call, request.scope))
         if inspect.isawaitable(value):  # a plain function that gave a coroutine
             return await _awaited(lambda: value, request.scope)
         return value
+
+
+class _Loaded(msgspec.Struct, frozen=True):
+    """A function of the user's, and whether calling it gives something to await."""
+
+    function: Callable[..., Any]
+    awaits: bool
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -102,11 +114,20 @@ def is_async(function: Callable[..., Any]) -> bool:
     )
 
 
+def _loaded(target: str, base_dir: str, scope: Mapping[str, Any]) -> _Loaded | Failure:
+    """The function; or why it cannot be had, as a value, since several calls may share it."""
+    try:
+        function = load_callable(target, base_dir)
+    except BaseException as error:
+        return load_failure(target, error, scope)
+    return _Loaded(function, is_async(function))
+
+
 def load_failure(target: str, error: BaseException, scope: Mapping[str, Any]) -> Failure:
     """The failure of a function that cannot be had."""
     if isinstance(error, CallableError):
         return Failure("crashed", clean(str(error), scope))
-    return Failure("crashed", clean(f"cannot load {target}: {crash_of(error, {}).message}", scope))
+    return Failure("crashed", f"cannot load {target}: {crash_of(error, scope).message}")
 
 
 def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
