@@ -3,7 +3,8 @@
 In any sixty seconds at most `rpm` calls start, and at most `tpm` tokens are asked for. A call
 counts with the upper bound of its prompt and its `max_tokens` while it runs, and with what it
 used once that is known. Calls are let through in the order they came. The limits hold for this
-process and this run; retries, timeouts and fallbacks are the machine's.
+process and this run; retries and fallbacks are the machine's. A call's timeout begins when it is
+let through, so it is kept here: waiting for a turn is not the provider's slowness.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+from engine.errors import Failure
 from engine.runtime.budget import prompt_bytes
 from engine.runtime.ports import ChatModel, ModelReply, ModelRequest
+from engine.sema.model import Model
 
-__all__ = ["LimitedModel", "Window"]
+__all__ = ["LimitedModel", "Window", "is_limited"]
 
 _WINDOW_S = 60.0
+
+
+def is_limited(model: Model) -> bool:
+    """Whether calls of the model may have to wait for their turn; they keep their own time then."""
+    return model.max_concurrent is not None or model.rpm is not None or model.tpm is not None
 
 
 class _Share:
@@ -99,12 +107,23 @@ class LimitedModel:
             if self._calls is not None:
                 await self._calls.take(1)
             if self._tokens is None:
-                return await self._inner.complete(request)
+                return await self._ask(request)
             share = await self._tokens.take(prompt_bytes(request.messages) + request.max_tokens)
-            reply = await self._inner.complete(request)
+            reply = await self._ask(request)
             if reply.usage is not None:
                 share.amount = reply.usage.input_tokens + reply.usage.output_tokens
             return reply
+
+    async def _ask(self, request: ModelRequest) -> ModelReply:
+        try:
+            async with asyncio.timeout(request.timeout_ms / 1000):
+                return await self._inner.complete(request)
+        except TimeoutError:
+            raise Failure(
+                "timeout",
+                f"`{request.model.name}` did not answer within {request.timeout_ms / 1000:g} s",
+                retryable=True,
+            ) from None
 
     async def close(self) -> None:
         """Close the model behind."""

@@ -18,7 +18,7 @@ from engine.callables import load_callable
 from engine.errors import UsageError
 from engine.events import ModelInfo
 from engine.models import litellm
-from engine.models.limiter import LimitedModel, Window
+from engine.models.limiter import LimitedModel, Window, is_limited
 from engine.models.local import LocalModel
 from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
@@ -58,7 +58,7 @@ def open_model(
         opened = _open_id(model, info, folder, resumed)
     else:
         opened = _open_object(override, model.name, resumed)
-    if model.max_concurrent is not None or model.rpm is not None or model.tpm is not None:
+    if is_limited(model):
         opened = LimitedModel(
             opened,
             max_concurrent=model.max_concurrent,

@@ -68,6 +68,8 @@ class Echo:
         for _ in range(5):
             await asyncio.sleep(0)
         self.running -= 1
+        if request.name == "never":
+            await asyncio.get_running_loop().create_future()
         if request.name == "bad":
             raise Failure("timeout")
         return ModelReply(request.name, self.usage)
@@ -122,3 +124,18 @@ def test_tokens_count_by_their_bound_and_then_by_what_was_used(request_of):
 
     assert starts(Usage(input_tokens=10, output_tokens=15)) == [0, 0, 0]
     assert starts(None) == [0, 60, 120]
+
+
+def test_a_call_has_its_time_from_when_it_is_let_through(request_of):
+    model = LimitedModel(Echo(), max_concurrent=1)
+
+    async def run():
+        # The second cannot begin before the first is out of time, and still has its own.
+        slow = asyncio.ensure_future(model.complete(request_of(name="never", timeout_ms=20)))
+        patient = asyncio.ensure_future(model.complete(request_of(name="w", timeout_ms=5_000)))
+        return await asyncio.gather(slow, patient, return_exceptions=True)
+
+    failure, reply = asyncio.run(run())
+    message = "`planner` did not answer within 0.02 s"
+    assert failure == Failure("timeout", message, retryable=True)
+    assert reply.value == "w"
