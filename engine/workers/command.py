@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
-from engine.workers.messages import clean, exit_words, last_lines
+from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
 from engine.workers.settings import evaluated
@@ -170,7 +170,7 @@ def _json(output: bytes, request: WorkerRequest) -> Any:
     try:
         return msgspec.json.decode(output)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        begin = output[:80].decode(errors="replace")
+        begin = redacted(output[:2_000].decode(errors="replace"), request.scope)[:80]
         what = f"it begins with {begin!r}" if output.strip() else "it is empty"
         message = clean(f"the output is not JSON ({error}); {what}", request.scope)
         raise Failure("invalid_output", message) from None

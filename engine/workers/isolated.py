@@ -33,6 +33,10 @@ from engine.workers.values import plain_json
 __all__ = ["main"]
 
 
+# Long, because the parent cuts the message, and takes the secrets out before it does.
+_LIMIT = 100_000
+
+
 class _Order(msgspec.Struct):
     call: str
     base_dir: str
@@ -64,7 +68,7 @@ def _carry_out(order: _Order) -> Mapping[str, Any]:
             value = asyncio.run(_wait_for(value))
         return {"value": plain_json(value)}
     except BaseException as error:
-        return _failed(crash_of(error, {}))
+        return _failed(crash_of(error, {}, _LIMIT))
 
 
 async def _wait_for(value: Awaitable[Any]) -> Any:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
+from engine.redaction import Redactor
 
-__all__ = ["clean", "crash_of", "exit_words", "last_lines"]
+__all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted"]
 
 _LIMIT = 500
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -26,24 +27,19 @@ def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
 
     `scope["secret"]`, if it is there, is a mapping from a secret's name to its value.
     """
-    text = redact(text, scope)
+    text = redacted(text, scope)  # before it is cut: half a secret is not recognised
     text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
     text = text.encode(errors="replace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def redact(text: str, scope: Mapping[str, Any]) -> str:
-    """`text` with the value of every secret of `scope` replaced by its name."""
+def redacted(text: str, scope: Mapping[str, Any]) -> str:
+    """`text` without the secrets of `scope`."""
     secrets = scope.get("secret")
-    if isinstance(secrets, Mapping):
-        # Longest first, so that a secret which begins with another is not left half readable.
-        for name, value in sorted(secrets.items(), key=lambda item: -len(str(item[1]))):
-            if value:
-                text = text.replace(str(value), f"<secret {name}>")
-    return text
+    return Redactor(secrets).text(text) if secrets else text
 
 
-def crash_of(error: BaseException, scope: Mapping[str, Any]) -> Failure:
+def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT) -> Failure:
     """The failure that an exception of user code stands for.
 
     A `Failure` stays what it is, with its message made clean; anything else is `crashed`, in
@@ -52,7 +48,7 @@ def crash_of(error: BaseException, scope: Mapping[str, Any]) -> Failure:
     if isinstance(error, Failure):
         return Failure(
             str(error.mode),
-            clean(str(error.message), scope),
+            clean(str(error.message), scope, limit),
             retryable=bool(error.retryable),
             retry_after_ms=error.retry_after_ms,
         )
@@ -61,7 +57,7 @@ def crash_of(error: BaseException, scope: Mapping[str, Any]) -> Failure:
         text = str(error)
     except Exception:
         text = ""
-    return Failure("crashed", clean(f"{name}: {text}" if text else name, scope))
+    return Failure("crashed", clean(f"{name}: {text}" if text else name, scope, limit))
 
 
 def exit_words(returncode: int) -> str:

@@ -178,7 +178,20 @@ def test_a_program_that_cannot_be_started_is_told(call, tmp_path):
 def test_secrets_stay_out_of_messages(call):
     run = ["sh", "-c", "echo 'bad key s3cr3t-value' >&2; exit 1"]
     _, message = failure_of(call, "command", {"run": run}, secret={"KEY": "s3cr3t-value"})
-    assert message == "exit code 1: bad key <secret KEY>"
+    assert message == "exit code 1: bad key [secret KEY]"
+
+
+def test_a_message_is_cut_only_after_the_secrets_are_out(call, tools):
+    secret = {"KEY": "s3cr3t-value"}
+    run = ["printf", "x" * 75 + secret["KEY"]]
+    _, message = failure_of(call, "command", {"run": run}, secret=secret)
+    assert "s3c" not in message
+    tools("def work(): raise ValueError('x' * 480 + 's3cr3t-value')")
+    for isolate in (False, True):
+        settings = {"call": "tools:work", "isolate": isolate}
+        _, message = failure_of(call, "python", settings, secret=secret)
+        assert len(message) <= 500
+        assert "s3c" not in message
 
 
 def test_output_is_bounded_and_the_program_killed(call):

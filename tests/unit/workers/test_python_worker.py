@@ -127,7 +127,7 @@ def test_secrets_and_control_characters_stay_out_of_messages(call, tools, isolat
     _, message = failure_of(
         call, "python", {"call": "tools:work", "isolate": isolate}, secret={"KEY": "sk-12345"}
     )
-    assert message == "ValueError: the key is <secret KEY>?"
+    assert message == "ValueError: the key is [secret KEY]?"
 
 
 def test_results_of_common_types_become_plain(call, tools):
