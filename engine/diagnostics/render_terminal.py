@@ -63,7 +63,7 @@ def render_one(item: Diagnostic, *, color: bool = False, width: int = 100) -> st
         )
         lines += _excerpt(place.span, "-", _BLUE, gutter, paint, width)
     notes = [("help", item.help)] if item.help else []
-    if item.fix is not None:
+    if item.fix is not None and not item.help:  # a help line says what the fix does, in its words
         unsafe = "" if item.fix.safety == "safe" else " (may change the meaning)"
         notes.append(("fix", item.fix.title + unsafe))
     for word, text in notes:
