@@ -10,6 +10,7 @@ import sys
 import model_server as play
 import pytest
 
+import engine
 from engine.errors import Failure
 from engine.events import ModelInfo, Usage
 from engine.models.litellm import LiteLLMModel
@@ -314,6 +315,50 @@ def test_cache_marks_are_for_claude_and_at_most_four(server, runner, request_of)
     marked = [m["content"] for m in _messages(messages, marks=True)]
     assert marked[:2] == ["m0", "m1"]
     assert [part["cache_control"] for (part,) in marked[2:]] == [{"type": "ephemeral"}] * 4
+
+
+WORKFLOW = """orch 1
+model gpt {{ id = "openai/gpt-5-mini"  api_base = "{url}"  retry {{ max = 1  backoff = 1ms }} }}
+/// Answers one question.
+worker answer(question: string) -> {{ text: string }} via llm {{
+  model  = gpt
+  prompt = "Answer: {{{{ question }}}}"
+}}
+orchestrator ask(topic: string) -> {{ summary: string }} {{
+  model   = gpt
+  goal    = "Explain {{{{ topic }}}}."
+  workers = [answer]
+  policy {{ max_rounds = 3  budget {{ cost = $0.50 }} }}
+}}
+"""
+
+
+def test_a_run_is_recorded_and_replayed_with_the_same_cost(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    task = {"worker": "answer", "id": "a1", "input": {"question": "Why?"}}
+    server.play(
+        play.error(500, "boom"),
+        play.reply(json.dumps({"assessment": "ask", "tasks": [task], "finish": None})),
+        play.reply(json.dumps({"text": "Because."})),
+        play.reply(json.dumps({"assessment": "ok", "tasks": None, "finish": {"summary": "B."}})),
+    )
+    file = tmp_path / "ask.orch"
+    file.write_text(WORKFLOW.format(url=server.url))
+    program = engine.load(str(file))
+    journal = str(tmp_path / "journal.db")
+    first = program.run("ask", topic="tea", record=tmp_path / "rec", journal=journal)
+    assert (first.status, first.output) == ("finished", {"summary": "B."})
+    # Three answers of 11 tokens in and 7 out: 17 micro-dollars each, as rounded up.
+    assert first.usage["cost_usd"] == pytest.approx(51e-6)
+    sent = [body["response_format"]["json_schema"] for body in server.requests]
+    assert [schema["strict"] for schema in sent] == [True] * 4
+    assert [schema["name"] for schema in sent][1:3] == ["decision_ask", "worker_answer"]
+
+    server.play()
+    models = {"gpt": f"recorded/{tmp_path / 'rec'}"}
+    again = program.run("ask", topic="tea", models=models, journal=journal)
+    assert (again.status, again.output, again.usage) == ("finished", first.output, first.usage)
+    assert server.requests == [], "a replay asks nobody"
 
 
 #: A program of its own: two event loops after another, and an exit that must be silent.
