@@ -66,7 +66,7 @@ def expected_words(accepted: frozenset[str]) -> str:
     if {"STRING", "NUMBER", "LSQB", "NOT"} <= accepted:
         return "a value"
     if {"STRING", "NUMBER", "LBRACE", "NAME"} <= accepted:
-        return "a type"
+        return "the rest of a declaration" if "EQUAL" in accepted else "a type"
     if accepted <= {"STRING", "TEXT"} and accepted:
         return "a string in quotes"
     if accepted == {"NUMBER"}:
@@ -80,15 +80,9 @@ def expected_words(accepted: frozenset[str]) -> str:
         return "`=` or `{`"
     if "NAME" in accepted:
         if "RBRACE" in accepted:
-            words.append(
-                "a field" if "SCHEMA" in accepted and "NUMBER" not in accepted else "a setting"
-            )
-        elif (
-            {"WORKER", "SCHEMA"} <= accepted
-            and "LBRACE" not in accepted
-            and ("AND" not in accepted or after_value)
-        ):
-            words.append("a declaration" if "ASSERT" not in accepted else "a name")
+            words.append("a setting")
+        elif {"WORKER", "SCHEMA"} <= accepted and "AND" not in accepted:
+            words.append("a declaration" if "VIA" not in accepted else "a name")
         else:
             words.append("a name")
     words += [text for name, text in _PUNCTUATION.items() if name in accepted - skipped]

@@ -22,7 +22,8 @@ from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
-from engine.syntax.repairs import Problem, Repair, repairs, tokenize
+from engine.syntax.problem import Problem, Repair, tokenize
+from engine.syntax.repairs import repairs
 from grammar import load_parser
 
 __all__ = ["recover"]

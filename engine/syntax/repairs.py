@@ -11,141 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import msgspec
-from lark.exceptions import UnexpectedInput
-
-from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.source import SourceFile, Span
-from engine.syntax.expected import accepted_terminals, expected_words
-
-__all__ = ["Lexeme", "Problem", "Repair", "repairs", "tokenize"]
-
-_LEXEME = re.compile(
-    r'(?P<skip>[\s\ufeff]+|//[^\n]*)|(?P<text>"""(?:[^"]|"(?!""))*(?:"""|(?P<open_text>\Z)))'
-    r'|(?P<string>"(?:[^"\\\n]|\\.)*(?:"|(?P<open_string>\\?(?=\n)|\\?\Z)))'
-    r"|(?P<name>[^\W\d]\w*)|(?P<number>\$?\d[\w.]*%?)|(?P<other>->|==|!=|<=|>=|\*\*|.)",
-    re.DOTALL,
+from engine.diagnostics import Diagnostic, diagnostic
+from engine.syntax.expected import expected_words
+from engine.syntax.problem import (
+    CLOSERS,
+    PAIRS,
+    Lexeme,
+    Problem,
+    Repair,
+    blank,
+    over_blank,
+    short,
 )
-_PAIRS = {")": "(", "]": "[", "}": "{"}
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
-
-class Lexeme(msgspec.Struct, frozen=True):
-    """A token of a text that may be broken. `kind` is `name number string text other`;
-    `closed` is False for a string or text block without its end.
-    """
-
-    kind: str
-    text: str
-    start: int
-    end: int
-    closed: bool = True
-
-
-class Repair(msgspec.Struct, frozen=True):
-    """A changed text, and what to tell if it is the right one."""
-
-    text: str
-    diagnostic: Diagnostic
-
-
-def tokenize(text: str) -> list[Lexeme]:
-    """Cut a text, whatever it holds, into lexemes; blanks and comments are left out."""
-    found: list[Lexeme] = []
-    for match in _LEXEME.finditer(text):
-        kind = match.lastgroup or "other"
-        if match["skip"] is not None:
-            continue
-        closed = match["open_text"] is None and match["open_string"] is None
-        if kind == "open_text":
-            kind = "text"
-        elif kind == "open_string":
-            kind = "string"
-        found.append(Lexeme(kind, match[0], match.start(), match.end(), closed))
-    return found
-
-
-class Problem(msgspec.Struct):
-    """Where and why a parse of one part of a file stopped.
-
-    Attributes:
-        text: The part, perhaps repaired before; `base` is its offset in the file.
-        offset: Where the parser stopped; the length of the text at its end.
-        index: Which lexeme stands there (their number at the end).
-        accepted: The terminals that would have been taken.
-    """
-
-    source: SourceFile
-    text: str
-    base: int
-    offset: int
-    tokens: list[Lexeme]
-    index: int
-    accepted: frozenset[str]
-
-    @classmethod
-    def of(cls, source: SourceFile, text: str, base: int, error: UnexpectedInput) -> Problem:
-        """Look at a parse error."""
-        token = getattr(error, "token", None)
-        at_end = token is not None and token.type == "$END"
-        offset = len(text) if at_end else int(error.pos_in_stream or 0)
-        tokens = tokenize(text)
-        index = next((i for i, item in enumerate(tokens) if item.end > offset), len(tokens))
-        return cls(source, text, base, offset, tokens, index, accepted_terminals(error))
-
-    def span(self, start: int, end: int) -> Span:
-        """A span from offsets in the part (clamped to the file)."""
-        size = len(self.source.text)
-        return Span(self.source, min(self.base + start, size), min(self.base + end, size))
-
-    def at(self, index: int) -> Lexeme | None:
-        """A lexeme by index, or None outside."""
-        return self.tokens[index] if 0 <= index < len(self.tokens) else None
-
-    @property
-    def token(self) -> Lexeme | None:
-        """The lexeme at which the parser stopped; None at the end."""
-        return self.at(self.index)
-
-    def line_start(self, offset: int) -> int:
-        """Where the line of an offset begins."""
-        return self.text.rfind("\n", 0, offset) + 1
-
-    def line_end(self, offset: int) -> int:
-        """Where the line of an offset ends (before its line feed)."""
-        end = self.text.find("\n", offset)
-        return len(self.text) if end == -1 else end
-
-    def plain(self) -> Diagnostic:
-        """The report for a fault no repair explains better: what was expected after what."""
-        token = self.token
-        before = self.at(self.index - 1)
-        words = expected_words(self.accepted)
-        message = f"expected {words}"
-        if before is not None:
-            shown = _short(before.text)
-            earlier = self.at(self.index - 2)
-            if before.text in ("=", ":") and earlier is not None:
-                shown = f"{_short(earlier.text)} =" if before.text == "=" else f"{earlier.text}:"
-            message += f" after `{shown}`"
-        if token is None:
-            anchor = before.end if before else 0
-            return self._report(message + ", found the end", max(anchor - 1, 0), anchor)
-        if not self.accepted or words == "the end of the file":
-            message = f"unexpected `{_short(token.text)}`"
-        else:
-            message += f", found `{_short(token.text)}`"
-        return self._report(message, token.start, token.end)
-
-    def _report(self, message: str, start: int, end: int) -> Diagnostic:
-        return diagnostic("ORC001", message, self.span(start, end))
-
-    def fixed(
-        self, code: str, message: str, start: int, end: int, title: str, edit: tuple[int, int, str]
-    ) -> Diagnostic:
-        """A report with a safe fix: `edit` replaces a range of the part by a text."""
-        fix = Fix(title, (Edit(self.span(edit[0], edit[1]), edit[2]),))
-        return diagnostic(code, message, self.span(start, end), help=title, fix=fix)
+__all__ = ["repairs"]
 
 
 def repairs(problem: Problem) -> Iterator[Repair]:
@@ -154,28 +33,13 @@ def repairs(problem: Problem) -> Iterator[Repair]:
     yield from _strings(problem)
     yield from _missing_value(problem)
     yield from _colon_for_equals(problem)
+    yield from _dangling_operator(problem)
+    yield from _hyphen(problem)
     yield from _missing_operator(problem)
     yield from _commas(problem)
     yield from _brackets(problem)
     yield from _stray(problem)
     yield from _lines(problem)
-
-
-def _blank(text: str, start: int, end: int) -> str:
-    kept = re.sub(r"[^\n]", " ", text[start:end])
-    return text[:start] + kept + text[end:]
-
-
-def _over_blank(text: str, offset: int, mark: str) -> str | None:
-    """Write `mark` over the blank before `offset`; None if there is none."""
-    if offset > 0 and text[offset - 1].isspace():
-        return text[: offset - 1] + mark + text[offset:]
-    return None
-
-
-def _short(text: str) -> str:
-    first = text.split("\n", 1)[0]
-    return first if first == text and len(text) <= 30 else first[:27] + "..."
 
 
 # ---------------------------------------------------------------- quotes
@@ -218,7 +82,7 @@ def _strings(problem: Problem) -> Iterator[Repair]:
             if before.start < line:
                 break
             if before.text in ("=", ":", "(", "[", ",", "else"):
-                opened = _over_blank(text, problem.tokens[k + 1].start, '"')
+                opened = over_blank(text, problem.tokens[k + 1].start, '"')
                 if opened is not None and token is not None:
                     lost = diagnostic(
                         "ORC005",
@@ -228,7 +92,7 @@ def _strings(problem: Problem) -> Iterator[Repair]:
                     )
                     yield Repair(opened, lost)
                 break
-        yield Repair(_blank(text, item.start, item.end), report)
+        yield Repair(blank(text, item.start, item.end), report)
 
 
 def _text_block(problem: Problem, opener: Lexeme) -> Iterator[Repair]:
@@ -265,7 +129,7 @@ def _text_block(problem: Problem, opener: Lexeme) -> Iterator[Repair]:
         empty = (
             text[: opener.start]
             + '""'
-            + _blank(text, opener.start + 2, match.start())[opener.start + 2 :]
+            + blank(text, opener.start + 2, match.start())[opener.start + 2 :]
         )
         yield Repair(empty, report)
 
@@ -279,7 +143,7 @@ def _colon_for_equals(problem: Problem) -> Iterator[Repair]:
     if token is None or name is None or name.kind not in ("name", "string"):
         return
     following = problem.at(problem.index + 1)
-    value = _short(text[following.start : problem.line_end(following.start)]) if following else ""
+    value = short(text[following.start : problem.line_end(following.start)]) if following else ""
     value = value.rstrip(" ,}")
     if token.text == ":" and name.kind == "name":
         replaced = text[: token.start] + "=" + text[token.end :]
@@ -298,7 +162,7 @@ def _colon_for_equals(problem: Problem) -> Iterator[Repair]:
                 "remove the `:`",
                 (token.start, token.end, ""),
             )
-            yield Repair(_blank(text, token.start, token.end), report)
+            yield Repair(blank(text, token.start, token.end), report)
         # `env { A: 1 }`: a map that lost its `=`.
         depth = 0
         for k in range(problem.index - 1, 0, -1):
@@ -306,7 +170,7 @@ def _colon_for_equals(problem: Problem) -> Iterator[Repair]:
             depth += (item.text == "}") - (item.text == "{")
             if depth < 0:
                 owner = problem.tokens[k - 1]
-                inserted = _over_blank(text, item.start, "=")
+                inserted = over_blank(text, item.start, "=")
                 if owner.kind == "name" and inserted is not None:
                     yield Repair(inserted, _missing_equals(problem, owner, item))
                 break
@@ -324,9 +188,9 @@ def _colon_for_equals(problem: Problem) -> Iterator[Repair]:
 
 
 def _missing_equals(problem: Problem, name: Lexeme, value: Lexeme) -> Diagnostic:
-    shown = _short(problem.text[value.start : problem.line_end(value.start)]).rstrip(" ,}")
+    shown = short(problem.text[value.start : problem.line_end(value.start)]).rstrip(" ,}")
     if value.kind in ("number", "name", "string"):
-        shown = _short(value.text)
+        shown = short(value.text)
     return problem.fixed(
         "ORC004",
         f"`=` is missing; did you mean `{name.text} = {shown}`?",
@@ -343,11 +207,11 @@ def _missing_operator(problem: Problem) -> Iterator[Repair]:
     if before is None:
         return
     if token is not None and "COLON" in problem.accepted and "EQUAL" not in problem.accepted:
-        inserted = _over_blank(text, token.start, ":")
+        inserted = over_blank(text, token.start, ":")
         if inserted is not None and before.kind in ("name", "string"):
             report = problem.fixed(
                 "ORC001",
-                f"expected `:` between `{_short(before.text)}` and its type or value",
+                f"expected `:` between `{short(before.text)}` and its type or value",
                 token.start,
                 token.end,
                 f"write `{before.text}:`",
@@ -363,19 +227,24 @@ def _missing_operator(problem: Problem) -> Iterator[Repair]:
         name, value = problem.tokens[k], problem.tokens[k + 1]
         if value.text == "=":
             continue
-        inserted = _over_blank(text, value.start, "=")
+        inserted = over_blank(text, value.start, "=")
         if inserted is None:
             continue
         if "\n" not in text[name.end : value.start]:
             yield Repair(inserted, _missing_equals(problem, name, value))
-        opened = _over_blank(text, value.start, "{")
+        opened = over_blank(text, value.start, "{")
         if opened is not None and value.text not in ("{", "[", "}", ")", "]"):
             report = diagnostic(
                 "ORC001", f"expected `{{` after `{name.text}`", problem.span(name.start, name.end)
             )
             yield Repair(opened, report)
-    if token is not None and "LBRACE" in problem.accepted and before.kind != "name":
-        opened = _over_blank(text, token.start, "{")
+    if (
+        token is not None
+        and "LBRACE" in problem.accepted
+        and "STRING" not in problem.accepted
+        and before.kind != "name"
+    ):
+        opened = over_blank(text, token.start, "{")
         if opened is not None:
             yield Repair(opened, problem.plain())
 
@@ -398,7 +267,7 @@ def _missing_value(problem: Problem) -> Iterator[Repair]:
             thing = expected_words(problem.accepted)
         elif mark.text == ":" and problem.tokens[0].text == "schema":
             thing = "a type"
-        shown = f"{_short(name.text)} =" if mark.text == "=" else f"{_short(name.text)}:"
+        shown = f"{short(name.text)} =" if mark.text == "=" else f"{short(name.text)}:"
         report = diagnostic(
             "ORC001", f"expected {thing} after `{shown}`", problem.span(name.start, mark.end)
         )
@@ -406,15 +275,24 @@ def _missing_value(problem: Problem) -> Iterator[Repair]:
         end = mark.end
         if distance == 1 and token is not None and token.text == ",":
             end = token.end
-        yield Repair(_blank(text, name.start, end), report)
-        yield Repair(_blank(text, mark.start, mark.end), report)
+        yield Repair(blank(text, name.start, end), report)
+        yield Repair(blank(text, mark.start, mark.end), report)
         if distance == 1:
             if token is None:
                 yield Repair(text + ' ""', report)
             else:
-                filled = _over_blank(text, token.start, "0")
+                filled = over_blank(text, token.start, "0")
                 if filled is not None:
                     yield Repair(filled, report)
+
+
+def _dangling_operator(problem: Problem) -> Iterator[Repair]:
+    """`3 + }`, `int | }`: the operator goes."""
+    before = problem.at(problem.index - 1)
+    if before is None or not {"STRING", "NAME"} & problem.accepted:
+        return
+    if before.text in {"|", "+", "-", "*", "/", "~", "%", ".", "@", "<", ">", "and", "or", "is"}:
+        yield Repair(blank(problem.text, before.start, before.end), problem.plain())
 
 
 def _missing_else(problem: Problem) -> Iterator[Repair]:
@@ -429,7 +307,7 @@ def _missing_else(problem: Problem) -> Iterator[Repair]:
                 problem.span(item.start, problem.tokens[problem.index - 1].end),
                 help="say what the value is otherwise: `x if c else null`",
             )
-            yield Repair(_blank(problem.text, item.start, problem.offset), report)
+            yield Repair(blank(problem.text, item.start, problem.offset), report)
             return
 
 
@@ -441,14 +319,14 @@ def _commas(problem: Problem) -> Iterator[Repair]:
         report = diagnostic(
             "ORC001", "there is a `,` too many", problem.span(token.start, token.end)
         )
-        yield Repair(_blank(text, token.start, token.end), report)
+        yield Repair(blank(text, token.start, token.end), report)
     elif "COMMA" in problem.accepted:
-        inserted = _over_blank(text, token.start, ",")
+        inserted = over_blank(text, token.start, ",")
         before = problem.at(problem.index - 1)
         if inserted is not None and before is not None:
             report = problem.fixed(
                 "ORC001",
-                f"expected `,` before `{_short(token.text)}`",
+                f"expected `,` before `{short(token.text)}`",
                 token.start,
                 token.end,
                 "add the `,`",
@@ -465,19 +343,19 @@ def _brackets(problem: Problem) -> Iterator[Repair]:
     stack: list[Lexeme] = []
     closers_at_top: list[Lexeme] = []
     for item in problem.tokens[: problem.index]:
-        if item.text in _CLOSERS:
+        if item.text in CLOSERS:
             stack.append(item)
-        elif item.text in _PAIRS and stack and stack[-1].text == _PAIRS[item.text]:
+        elif item.text in PAIRS and stack and stack[-1].text == PAIRS[item.text]:
             stack.pop()
             if not stack and item.text == "}":
                 closers_at_top.append(item)
     if token is None:
         yield from _unclosed(problem, stack)
         return
-    if token.text in _PAIRS and not (stack and stack[-1].text == _PAIRS[token.text]):
+    if token.text in PAIRS and not (stack and stack[-1].text == PAIRS[token.text]):
         if stack and stack[-1].text != "{":
-            closer = _CLOSERS[stack[-1].text]
-            inserted = _over_blank(text, token.start, closer)
+            closer = CLOSERS[stack[-1].text]
+            inserted = over_blank(text, token.start, closer)
             if inserted is not None:
                 yield Repair(inserted, _never_closed(problem, stack[-1]))
         for extra in (token, *reversed(closers_at_top)):
@@ -489,15 +367,15 @@ def _brackets(problem: Problem) -> Iterator[Repair]:
                 f"remove the `{extra.text}`",
                 (extra.start, extra.end, ""),
             )
-            yield Repair(_blank(text, extra.start, extra.end), report)
-    elif stack and stack[-1].text != "{" and token.text not in _PAIRS:
+            yield Repair(blank(text, extra.start, extra.end), report)
+    elif stack and stack[-1].text != "{" and token.text not in PAIRS:
         # `(a: int -> T` or `[a, b  next = 1`: the bracket was never closed.
-        inserted = _over_blank(text, token.start, _CLOSERS[stack[-1].text])
+        inserted = over_blank(text, token.start, CLOSERS[stack[-1].text])
         if inserted is not None:
             yield Repair(inserted, _never_closed(problem, stack[-1]))
         if token.text == "=" and problem.index:
-            inserted = _over_blank(
-                text, problem.tokens[problem.index - 1].start, _CLOSERS[stack[-1].text]
+            inserted = over_blank(
+                text, problem.tokens[problem.index - 1].start, CLOSERS[stack[-1].text]
             )
             if inserted is not None:
                 yield Repair(inserted, _never_closed(problem, stack[-1]))
@@ -531,15 +409,15 @@ def _unclosed(problem: Problem, stack: list[Lexeme]) -> Iterator[Repair]:
                     or (margin == indent(top.start) != 0 and item.text != "}")
                 )
             ):
-                inserted = _over_blank(text, start, "}")
+                inserted = over_blank(text, start, "}")
                 if inserted is not None:
                     yield Repair(inserted, _never_closed(problem, top))
                 break
-        if item.text in _CLOSERS:
+        if item.text in CLOSERS:
             open_now.append(item)
-        elif item.text in _PAIRS and open_now:
+        elif item.text in PAIRS and open_now:
             open_now.pop()
-    closing = "".join(_CLOSERS[item.text] for item in reversed(stack))
+    closing = "".join(CLOSERS[item.text] for item in reversed(stack))
     yield Repair(f"{text}\n{closing}", _never_closed(problem, stack[0]))
 
 
@@ -556,7 +434,7 @@ def _never_closed(problem: Problem, opener: Lexeme) -> Diagnostic:
         "ORC002",
         message,
         problem.span(opener.start, opener.end),
-        help=f"add the missing `{_CLOSERS[opener.text]}`",
+        help=f"add the missing `{CLOSERS[opener.text]}`",
     )
 
 
@@ -565,7 +443,7 @@ def _never_closed(problem: Problem, opener: Lexeme) -> Diagnostic:
 
 def _stray(problem: Problem) -> Iterator[Repair]:
     text, token = problem.text, problem.token
-    if token is None or token.kind != "other" or token.text in _CLOSERS or token.text in _PAIRS:
+    if token is None or token.kind != "other" or token.text in CLOSERS or token.text in PAIRS:
         return
     if token.text == "'":
         quoted = re.compile(r"'([^'\"\\\n]*)'").match(text, token.start)
@@ -576,7 +454,7 @@ def _stray(problem: Problem) -> Iterator[Repair]:
                 "strings stand between double quotes",
                 quoted.start(),
                 quoted.end(),
-                f"write `{_short(better)}`",
+                f"write `{short(better)}`",
                 (quoted.start(), quoted.end(), better),
             )
             yield Repair(text[: quoted.start()] + better + text[quoted.end() :], report)
@@ -592,7 +470,24 @@ def _stray(problem: Problem) -> Iterator[Repair]:
             problem.span(token.start, token.end),
             help=f"write `{words[token.text]}`" if token.text in words else None,
         )
-    yield Repair(_blank(text, token.start, token.end), report)
+    yield Repair(blank(text, token.start, token.end), report)
+
+
+def _hyphen(problem: Problem) -> Iterator[Repair]:
+    """`model my-model`: a name with a hyphen."""
+    token, before = problem.token, problem.at(problem.index - 1)
+    after = problem.at(problem.index + 1)
+    if token is None or token.text != "-" or before is None or after is None:
+        return
+    if before.kind == after.kind == "name" and before.end == token.start == after.start - 1:
+        better = f"{before.text}_{after.text}"
+        report = diagnostic(
+            "ORC001",
+            f"names have no `-`; write `{better}`",
+            problem.span(before.start, after.end),
+        )
+        text = problem.text
+        yield Repair(text[: token.start] + "_" + text[token.end :], report)
 
 
 def _lines(problem: Problem) -> Iterator[Repair]:
@@ -617,7 +512,7 @@ def _lines(problem: Problem) -> Iterator[Repair]:
             # Without its first line a body would be read as declarations of its own.
             continue
         yield Repair(_keeping_brackets(text, start, end, problem), report)
-        yield Repair(_blank(text, start, end), report)
+        yield Repair(blank(text, start, end), report)
 
 
 def _keeping_brackets(text: str, start: int, end: int, problem: Problem) -> str:
@@ -627,10 +522,10 @@ def _keeping_brackets(text: str, start: int, end: int, problem: Problem) -> str:
     for item in problem.tokens:
         if not start <= item.start < end:
             continue
-        if item.text in _CLOSERS:
+        if item.text in CLOSERS:
             open_here.append(item)
-        elif item.text in _PAIRS:
-            if open_here and open_here[-1].text == _PAIRS[item.text]:
+        elif item.text in PAIRS:
+            if open_here and open_here[-1].text == PAIRS[item.text]:
                 open_here.pop()
             else:
                 keep.append(item)
