@@ -514,8 +514,15 @@ class UnknownDecl(Declaration, frozen=True, eq=False):
 
 
 class Document(msgspec.Struct, frozen=True, eq=False):
-    """One parsed file. Declarations that could not be read are missing from it."""
+    """One parsed file.
+
+    Attributes:
+        comments: All comments but the doc comments that are attached to nodes.
+        lost: Names of declarations that could not be read and are missing from `declarations`;
+            whoever looks for unknown names should not report these.
+    """
 
     source: SourceFile
     declarations: tuple[Declaration, ...]
     comments: tuple[Span, ...]
+    lost: tuple[Name, ...] = ()

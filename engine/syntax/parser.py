@@ -54,14 +54,15 @@ def parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
 def _parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
     comments = scan_comments(source)
     found: list[Diagnostic] = []
+    lost: list[ast.Name] = []
     try:
         tree = load_parser().parse(source.text)
     except UnexpectedInput:
-        declarations = recover(source, comments.docs, found)
+        declarations, lost = recover(source, comments.docs, found)
     else:
         declarations = Builder(source, comments.docs, found).declarations(tree)
     found = _check_edition(source, declarations, found)
-    document = ast.Document(source, tuple(declarations), comments.free())
+    document = ast.Document(source, tuple(declarations), comments.free(), tuple(lost))
     return document, sort_diagnostics(found)
 
 

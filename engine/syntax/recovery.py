@@ -44,6 +44,7 @@ _STRONG = re.compile(
     re.VERBOSE,
 )
 _WEAK = re.compile(rf'{_NAME}[ \t]+(?:{_NAME}|"[^"\n]*")[ \t]*(?:[({{=:]|->|via\b|for\b|from\b)')
+_NAMED = re.compile(rf"({_NAME})[ \t]+({_NAME})")
 _SCAN = re.compile(
     r'(?P<text>"""(?:[^"]|"(?!""))*(?:"""|\Z))|"(?:[^"\\\n]|\\.)*"?|//[^\n]*'
     r"|(?P<hash>\#[^\n]*)|(?P<open>[({\[])|(?P<close>[)}\]])|(?P<word>^[^\W\d]\w*)",
@@ -79,13 +80,16 @@ class _Boundary(msgspec.Struct, frozen=True):
 
 def recover(
     source: SourceFile, docs: dict[int, str], found: list[Diagnostic]
-) -> list[ast.Declaration]:
+) -> tuple[list[ast.Declaration], list[ast.Name]]:
     """Read what can be read of a file that does not parse.
 
     Args:
         source: The file.
         docs: Doc comments by the offset of what they document (see `Builder`).
-        found: Where the diagnostics go; at least one is added.
+        found: Where the diagnostics go.
+
+    Returns:
+        The declarations read, and the names of those that could not be.
     """
     return _Recovery(source, docs, found).run()
 
@@ -109,8 +113,9 @@ class _Recovery:
         self.budget = _BUDGET
         self.parser = load_parser()
         self.declarations: list[ast.Declaration] = []
+        self.lost: list[ast.Name] = []
 
-    def run(self) -> list[ast.Declaration]:
+    def run(self) -> tuple[list[ast.Declaration], list[ast.Name]]:
         text = self._without_hashes(self.source.text)
         boundaries = _boundaries(text)
         starts = [0, *(item.offset for item in boundaries if item.offset)]
@@ -132,7 +137,7 @@ class _Recovery:
                 at += 1
             if len(self.found) >= _MAX_ALL_REPORTS:
                 break
-        return self.declarations
+        return self.declarations, self.lost
 
     def _without_hashes(self, text: str) -> str:
         """Report comments that begin with `#`, and blank them."""
@@ -230,11 +235,11 @@ class _Recovery:
         word = re.compile(_NAME).match(text, start)
         if match is None or word is None or word[0] in _KEYWORDS:
             return False
-        second = re.compile(rf"{_NAME}[ \t]+({_NAME})").match(text, start)
+        second = _NAMED.match(text, start)
         name = None
         if second:
-            name_span = Span(self.source, base + second.start(1), base + second.end(1))
-            name = ast.Name(name_span, second[1])
+            name_span = Span(self.source, base + second.start(2), base + second.end(2))
+            name = ast.Name(name_span, second[2])
         keyword = ast.Name(Span(self.source, base + word.start(), base + word.end()), word[0])
         span = Span(self.source, base + start, base + len(text.rstrip()))
         doc = self.docs.pop(span.start, None)
@@ -242,17 +247,21 @@ class _Recovery:
         return True
 
     def _keep_head(self, text: str, base: int) -> None:
-        """Keep a declaration with an empty body, if its head parses."""
+        """Keep a declaration with an empty body, if its head parses, or else its name."""
         tries = 0
         for token in tokenize(text):
             if token.text != "{":
                 continue
             tries += 1
             if tries > 5 or self.budget < 0:
-                return
+                break
             self.budget -= token.start
             if self._read_clean(text[: token.start] + "{}", base, len(text)):
                 return
+        named = _NAMED.match(text, _first_offset(text))
+        if named and named[1] in _KEYWORDS:
+            span = Span(self.source, base + named.start(2), base + named.end(2))
+            self.lost.append(ast.Name(span, named[2]))
 
 
 def _offset(error: UnexpectedInput, end: int) -> int:
