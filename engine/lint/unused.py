@@ -1,8 +1,8 @@
 """ORC607, ORC701, ORC705: what is declared and never used.
 
 Never in a file without an orchestrator, which is there to be imported, and never for what stands
-in another file. Params, secrets and templates are named inside templates too, so any mention in
-any text of the program counts as a use.
+in another file. Params and secrets are named inside templates too, so any mention in any text of
+the program counts as a use.
 """
 
 from __future__ import annotations
@@ -64,8 +64,6 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
         used = entity.uses > 0
         if not used and entity.kind in ("param", "secret"):
             used = re.search(rf"\b{entity.kind}\s*\.\s*{entity.name}\b", texts) is not None
-        elif not used and entity.kind == "template":
-            used = len(re.findall(rf"\b{entity.name}\b", texts)) > 1
         if not used and entity.declaration is not None:
             yield diagnostic(
                 "ORC705",
@@ -75,7 +73,7 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
                 fix=Fix(f"remove `{entity.name}`", (Edit(entity.declaration.span, ""),), "unsafe"),
             )
     for alias in scope.aliases:
-        if alias not in scope.alias_uses and not re.search(rf"\b{alias}\s*\.", texts):
+        if alias not in scope.alias_uses:
             for node in scope.module.imports:
                 local = getattr(node, "alias", None)
                 if local is not None and local.text == alias:

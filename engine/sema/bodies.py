@@ -58,6 +58,7 @@ class Settings:
         spans: Where each setting's value stands.
         items: The names of a list of names, each with its place.
         written: Every setting that was written, right or wrong.
+        partial: Lists of names in which a name could not be resolved.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Settings:
     spans: dict[str, Span] = field(default_factory=dict)
     items: dict[str, list[tuple[Entity, Span]]] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    partial: set[str] = field(default_factory=set)
 
     def block(self, name: str) -> Settings | None:
         """The settings of a block that may stand once, or None."""
@@ -99,6 +101,8 @@ class BodyReader:
         self._leaves = LeafReader(scope)
         #: The failure modes that may be named in the body being read.
         self._modes: frozenset[str] = frozenset()
+        #: Whether a name of the list being read could not be resolved.
+        self._unresolved = False
         #: Where the names of the list being read are noted.
         self._items: list[tuple[Entity, Span]] = []
 
@@ -353,7 +357,10 @@ class BodyReader:
                     result.exprs[name] = expr
             case _:
                 self._items = result.items.setdefault(name, [])
+                self._unresolved = False
                 value = self._constant(name, row.value, expr)
+                if self._unresolved:
+                    result.partial.add(name)
                 if value is not None:
                     result.values[name] = value
 
@@ -456,6 +463,7 @@ class BodyReader:
             found: list[Entity] = []
             for item in expr.items:
                 entity = self._one_name(user, value.kinds, item)
+                self._unresolved |= entity is None
                 if entity is not None and entity in found:
                     self._report(
                         diagnostic(

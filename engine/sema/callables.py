@@ -16,6 +16,7 @@ from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.sema import model
 from engine.sema.bodies import BodyReader, Settings
 from engine.sema.contract import Contract
+from engine.sema.jsonschema import may_fit
 from engine.sema.policy import read_hooks, read_limits, read_policy, read_repair, read_retry
 from engine.sema.pythoncalls import check_call
 from engine.sema.scope import Entity, Scope
@@ -83,6 +84,7 @@ class CallableReader:
     def worker(self, entity: Entity, node: ast.WorkerDecl, signature: Signature) -> model.Worker:
         """Read a worker."""
         owner = f"worker `{node.name.text}`"
+        before = len(self._scope.diagnostics)
         kind = self._kind("worker", node.kind)
         fails = self._fails(node.fails)
         self._shadowed("worker", node.params)
@@ -98,6 +100,8 @@ class CallableReader:
             if node.kind.text == "llm" and "prompt" in values:
                 self._unused_inputs(node)
             self._check_worker(node, settings, signature, owner)
+            if not any(i.severity == "error" for i in self._scope.diagnostics[before:]):
+                self._check_repetition(settings, node)
         settings = settings or Settings(KINDS["llm worker"], node.name.span)
         effect = settings.get("effect", "read")
         self._effects[entity.canonical] = effect
@@ -240,7 +244,6 @@ class CallableReader:
             self._check_http(node, settings, owner)
         elif kind == "mcp":
             self._check_tool(settings)
-        self._check_repetition(settings, node)
 
     def _check_python(self, settings: Settings, signature: Signature, owner: str) -> None:
         call = settings.get("call")
@@ -418,6 +421,25 @@ class CallableReader:
 
     # ------------------------------------------------------------ orchestrators
 
+    def _escalated(self, settings: Settings, signature: Signature, owner: str) -> Expression | None:
+        """`on_escalate { output = ... }`, whose value must be able to fit the output."""
+        expr = settings.exprs.get("output")
+        if expr is None:
+            return None
+        names = {**signature.names, "run": ANY}
+        made, type_ = self._texts.typed_expression(expr, names)
+        wanted = Contract(signature.output)
+        if not may_fit(Contract(type_).schema, wanted.schema):
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`output` is `{type_}`, but the output of {owner} is `{signature.output}`",
+                    expr.span,
+                    help="an escalated run gives back a value of the same type as any other",
+                )
+            )
+        return made
+
     def orchestrator(
         self, entity: Entity, node: ast.OrchestratorDecl, signature: Signature
     ) -> model.Orchestrator:
@@ -430,12 +452,14 @@ class CallableReader:
         )
         values = self.values(settings, signature)
         workers: tuple[Entity, ...] = settings.get("workers", ())
+        # With a name missing nobody can say what is not in the list.
+        known = () if "workers" in settings.partial else workers
         goal = values.get("goal")
         instructions = values.get("instructions")
         escalate = settings.block("on_escalate")
         output = None
         if escalate is not None:
-            output = self.values(escalate, signature).get("output")
+            output = self._escalated(escalate, signature, owner)
         return model.Orchestrator(
             name=entity.canonical,
             inputs=Contract.of_fields(signature.inputs, entity.canonical, node.doc),
@@ -449,8 +473,8 @@ class CallableReader:
             base_dir=self._base_dir,
             doc=node.doc,
             instructions=instructions if isinstance(instructions, Template) else None,
-            limits=read_limits(settings.blocks.get("limit", []), workers, self._report),
-            hooks=read_hooks(settings.block("verify"), workers, self._effects, self._report),
+            limits=read_limits(settings.blocks.get("limit", []), known, self._report),
+            hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
             on_escalate=output if isinstance(output, Expression) else None,
         )
 

@@ -9,11 +9,14 @@ a program with an error is never handed out (`CheckResult.program` is None), onl
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic, sort_diagnostics
+import msgspec
+
+from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic, sort_diagnostics
 from engine.errors import MODEL_MODES, InputError
 from engine.sema.bodies import BodyReader, unwrapped
 from engine.sema.callables import CallableReader, Signature
@@ -105,9 +108,13 @@ def check_file(
     if problems:
         raise InputError(problems)
     program = _Assembler(loaded, scopes, declared).program(path)
-    check_flow(program, found.append)
+    for scope in scopes.all:
+        scope.count_uses(declared.texts[scope.module.path].ever)
+    check_flow(program, found.append, _in_doubt(scopes, found))
     suppressions = Suppressions(loaded.modules)
-    diagnostics = [item for item in sort_diagnostics(found) if not suppressions.allows(item)]
+    diagnostics = [
+        item for item in sort_diagnostics(_merged(found, scopes)) if not suppressions.allows(item)
+    ]
     wrong = any(item.severity == "error" for item in diagnostics)
     return CheckResult(
         None if wrong else program,
@@ -120,10 +127,60 @@ def check_file(
     )
 
 
+def _in_doubt(scopes: Scopes, found: list[Diagnostic]) -> set[str]:
+    """The canonical names of what has an error in its own declaration."""
+    doubted: set[str] = set()
+    for scope in scopes.all:
+        errors = [
+            item.span.start
+            for item in found
+            if item.severity == "error" and item.span.source is scope.module.source
+        ]
+        for entity in scope.own("worker", "verifier", "orchestrator") if errors else ():
+            span = entity.declaration.span if entity.declaration is not None else None
+            if span is not None and any(span.start <= at < span.end for at in errors):
+                doubted.add(entity.canonical)
+    return doubted
+
+
+def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
+    """One finding for one unknown variable of a declaration, however often it is read."""
+    result: list[Diagnostic] = []
+    first: dict[tuple[int, int, str], int] = {}
+    starts = {
+        id(scope.module.source): [node.span.start for node in scope.module.document.declarations]
+        for scope in scopes.all
+    }
+    for item in sort_diagnostics(found):
+        source = id(item.span.source)
+        if item.code != "ORC303" or source not in starts:
+            result.append(item)
+            continue
+        key = (source, bisect_right(starts[source], item.span.start), item.message)
+        if key not in first:
+            first[key] = len(result)
+            result.append(item)
+            continue
+        earlier = result[first[key]]
+        fix = earlier.fix
+        if fix is not None and item.fix is not None:
+            fix = msgspec.structs.replace(fix, edits=(*fix.edits, *item.fix.edits))
+        related = (*earlier.related, Related("also here", item.span))
+        result[first[key]] = msgspec.structs.replace(earlier, fix=fix, related=related)
+    return result
+
+
 def _unknown_declarations(module: Module, found: list[Diagnostic]) -> None:
     for node in module.document.declarations:
         if isinstance(node, ast.UnknownDecl):
             near = closest(node.keyword.text, [*KEYWORDS, "import", "from", "test", "orch"])
+            if near == "orch":
+                # The edition is there, misspelt: not missing as well.
+                found[:] = [
+                    item
+                    for item in found
+                    if item.code != "ORC007" or item.span.source is not module.source
+                ]
             found.append(
                 diagnostic(
                     "ORC006",

@@ -184,7 +184,7 @@ class Declarations:
             {
                 name: (self._param_types.get(entity, ANY), self.param_values.get(entity, UNSET))
                 for name, entity in scope.params.items()
-                if entity.kind == "param"
+                if entity.kind in ("param", "unknown")
             }
         )
         texts.declare_secrets()

@@ -7,27 +7,39 @@ partly wrong: what could not be resolved is simply missing from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.sema.contract import Contract
+from engine.sema.jsonschema import may_fit
 from engine.sema.model import Hook, Orchestrator, Program
 from engine.sema.suggest import closest, names_list
-from engine.sema.types import Record
+from engine.sema.types import Field, Record
 
 __all__ = ["check_flow", "offered_names"]
 
 #: What every hook offers to the inputs of its verifiers.
 _ALWAYS = ("goal", "plan", "rounds", "outputs", "tasks", "log")
+#: A hook's own names win over the inputs of the worker it is about.
+_OWN = frozenset({*_ALWAYS, "task", "input"})
 
 
-def check_flow(program: Program, report: Callable[[Diagnostic], None]) -> None:
-    """Report what makes the program as a whole wrong."""
+def check_flow(
+    program: Program, report: Callable[[Diagnostic], None], doubted: Set[str] = frozenset()
+) -> None:
+    """Report what makes the program as a whole wrong.
+
+    Args:
+        doubted: Names of callables with errors of their own; what they take is not certain.
+    """
     _recursion(program, report)
     for orchestrator in program.orchestrators.values():
         _precedence(orchestrator, report)
         for hook in orchestrator.hooks:
-            _inputs(program, orchestrator, hook, report)
+            if hook.worker in doubted:
+                continue
+            _inputs(program, orchestrator, hook, report, doubted)
 
 
 def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
@@ -114,15 +126,19 @@ def _inputs(
     orchestrator: Orchestrator,
     hook: Hook,
     report: Callable[[Diagnostic], None],
+    doubted: Set[str],
 ) -> None:
     offered = offered_names(program, orchestrator, hook)
     shown = hook.point if hook.worker is None else f"{hook.point} {hook.worker}"
     for name in hook.verifiers:
         verifier = program.verifiers.get(name)
-        if verifier is None or not isinstance(verifier.inputs.type, Record):
+        if name in doubted or verifier is None or not isinstance(verifier.inputs.type, Record):
             continue
         for field in verifier.inputs.type.fields:
-            if not field.required or field.name in offered:
+            if field.name in offered:
+                _fits(program, orchestrator, hook, name, field, report)
+                continue
+            if not field.required:
                 continue
             near = closest(field.name, offered)
             report(
@@ -135,3 +151,41 @@ def _inputs(
                     related=(Related(f"an input of `{name}`", field.span or verifier.span),),
                 )
             )
+
+
+def _fits(
+    program: Program,
+    orchestrator: Orchestrator,
+    hook: Hook,
+    verifier: str,
+    field: Field,
+    report: Callable[[Diagnostic], None],
+) -> None:
+    """Report an input whose type nothing the hook offers under its name can ever have."""
+    given: Contract | None = None
+    source = ""
+    target = None
+    if hook.worker is not None:
+        target = program.workers.get(hook.worker) or program.orchestrators.get(hook.worker)
+    if hook.point == "before_finish" and field.name == "result":
+        given, source = orchestrator.output, f"the result of `{orchestrator.name}`"
+    elif hook.point == "after_dispatch" and field.name == "output" and target is not None:
+        given, source = target.output, f"the output of `{target.name}`"
+    elif hook.point == "before_dispatch" and target is not None and field.name not in _OWN:
+        inputs = target.inputs.type
+        found = inputs.field(field.name) if isinstance(inputs, Record) else None
+        if found is not None:
+            given, source = Contract(found.type), f"the input of `{target.name}`"
+    if given is None or may_fit(given.schema, Contract(field.type).schema):
+        return
+    report(
+        diagnostic(
+            "ORC202",
+            f"`{verifier}` takes `{field.name}: {field.type}`, but {source} is `{given.type}`",
+            hook.span,
+            help="give the input the same type, or name another verifier",
+            related=()
+            if field.span is None
+            else (Related(f"the input of `{verifier}`", field.span),),
+        )
+    )

@@ -86,6 +86,8 @@ def read_test(
         )
     if target is None:
         return None
+    if signature is not None and "input" in settings.values:
+        _check_input(scope, settings, target, signature)
     body = TestBody(
         unwrapped(settings.get("input", {})),
         unwrapped(settings.get("params", {})),
@@ -124,6 +126,22 @@ def _check_output(
                 f"the mock of `{target.name}` does not fit its contract: "
                 f"{wrong[0].removeprefix(ROOT)}",
                 mock.spans["returns"],
+            )
+        )
+
+
+def _check_input(scope: Scope, settings: Settings, target: Entity, signature: Signature) -> None:
+    """ORC903 too: what a test gives is not what its target takes."""
+    value = unwrapped(settings.values["input"])
+    if holds_file(value):
+        return
+    wrong = Contract.of_fields(signature.inputs, target.canonical).problems(value)
+    if wrong:
+        scope.diagnostics.append(
+            diagnostic(
+                "ORC903",
+                f"the input does not fit `{target.name}`: {wrong[0].removeprefix(ROOT)}",
+                settings.spans["input"],
             )
         )
 

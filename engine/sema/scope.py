@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
@@ -109,9 +110,19 @@ class Scope:
                 if inner is None:
                     return Entity("unknown", name, None, self.module)
                 entity = inner.find(rest)
+            elif alias in self.names and self.names[alias].kind == "unknown":
+                entity = self.names[alias]
         if entity is not None:
             entity.uses += 1
         return entity
+
+    def count_uses(self, names: set[str]) -> None:
+        """Count names that templates and expressions have used."""
+        for name in names:
+            if name in self.names:
+                self.names[name].uses += 1
+            elif name in self.aliases:
+                self.alias_uses.add(name)
 
     def excused(self, name: str) -> bool:
         """Whether `name` seems to be declared where the parser could not read it."""
@@ -167,10 +178,11 @@ class Scope:
         if near is None and "." not in name:
             # `fast` for `common.fast`: the alias was forgotten.
             near = next((c for c in candidates if c.rpartition(".")[2] == name), None)
+        what = kinds[0] if len(kinds) < 4 else "name"
         if near is not None:
             return diagnostic(
                 "ORC101",
-                f"unknown {kinds[0]} `{name}`",
+                f"unknown {what} `{name}`",
                 span,
                 help=f"did you mean `{near}`?",
                 fix=Fix(f"write `{near}`", (Edit(span, near),)),
@@ -179,7 +191,7 @@ class Scope:
         if candidates:
             shown = ", ".join(f"`{c}`" for c in sorted(candidates)[:8])
             help += f"; there {'is' if len(candidates) == 1 else 'are'} {shown}"
-        return diagnostic("ORC101", f"unknown {kinds[0]} `{name}`", span, help=help)
+        return diagnostic("ORC101", f"unknown {what} `{name}`", span, help=help)
 
 
 @dataclass(eq=False)
@@ -202,14 +214,22 @@ def dotted(expr: ast.Expr) -> str | None:
 
 
 def declared_in_text(module: Module, name: str) -> bool:
-    """Whether the text of a module with syntax errors seems to declare a name."""
+    """Whether a name stands in the part of a module that the parser could not read."""
     if not module.syntax_errors:
         return False
-    keywords = "|".join(KEYWORDS)
-    pattern = (
-        rf"(?m)^\s*(?:{keywords}|\w+)\s+{re.escape(name)}\b|\b(?:as|import|,)\s+{re.escape(name)}\b"
-    )
-    return re.search(pattern, module.source.text) is not None
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    return any(word.search(text) is not None for text in _lost_text(module))
+
+
+def _lost_text(module: Module) -> Iterator[str]:
+    """What stands outside of every declaration and comment."""
+    text = module.source.text
+    at = 0
+    spans = [node.span for node in module.document.declarations]
+    for span in sorted([*spans, *module.document.comments], key=lambda span: span.start):
+        yield text[at : span.start]
+        at = max(at, span.end)
+    yield text[at:]
 
 
 def build_scopes(loaded: LoadResult, diagnostics: list[Diagnostic]) -> Scopes:
@@ -241,9 +261,13 @@ class _Declarer:
             if kind is not None:
                 assert isinstance(node, Named)
                 self._add(Entity(kind, node.name.text, node, scope.module), node.name)
-            elif isinstance(node, ast.UnknownDecl) and node.name is not None:
+            elif isinstance(node, ast.UnknownDecl):
                 # `wroker search { ... }` is one fault; uses of `search` are none.
-                self._add(Entity("unknown", node.name.text, None, scope.module), node.name)
+                found = re.search(r"\bas\s+(\w+)\s*$", node.span.text)
+                name = node.name.text if node.name else found[1] if found else ""
+                unknown = Entity("unknown", name, None, scope.module)
+                for space in (scope.names, scope.params, scope.secrets):
+                    space.setdefault(name, unknown)
             elif isinstance(node, ast.Import):
                 self._add_alias(node)
             elif isinstance(node, ast.FromImport):
@@ -314,6 +338,9 @@ class _Declarer:
             if declared_in_text(source.module, name):
                 continue
             near = closest(name, [*source.names, *source.params, *source.secrets])
+            if near is not None and alias.local is alias.name:
+                # Where the name is right further down, that is no second fault.
+                scope.names.setdefault(near, Entity("unknown", near, None, scope.module))
             scope.diagnostics.append(
                 diagnostic(
                     "ORC101",

@@ -52,6 +52,7 @@ class Texts:
         values: Their values.
         secrets: The type of `secret`, where it may stand.
         used: The names that texts have used since it was last emptied.
+        ever: The names that texts and expressions have used at all.
     """
 
     scope: Scope
@@ -60,6 +61,7 @@ class Texts:
     values: dict[str, Any] = field(default_factory=dict)
     secrets: Record = field(default_factory=lambda: Record("secret", ()))
     used: set[str] = field(default_factory=set)
+    ever: set[str] = field(default_factory=set)
 
     @property
     def _module(self) -> Module:
@@ -141,6 +143,7 @@ class Texts:
         scope = {**self.types, **names}
         for part in parts:
             self.used |= self._check(part.written, scope)
+        self.ever |= self.used
         return Template("".join(part.text for part in parts), self.values, self.load, name)
 
     def _parts(self, name: str, expr: ast.Expr) -> list[Part] | None:
@@ -234,12 +237,12 @@ class Texts:
             self._report(_secret(whole if found is None else whole.sub(*found.span())))
         return used
 
-    def _check_expr(self, expr: ast.Expr, scope: Mapping[str, Type], *, secrets: bool) -> None:
+    def _check_expr(self, expr: ast.Expr, scope: Mapping[str, Type], *, secrets: bool) -> Type:
         if not secrets:
             scope = {**scope, "secret": ANY}
             for span in _secrets_in(expr):
                 self._report(_secret(span))
-        check_expression(expr, scope, self._take)
+        return check_expression(expr, scope, self._take, self.ever)
 
     def _take(self, found: Diagnostic) -> None:
         if found.code == "ORC303" and self.scope.excused(found.span.text):
@@ -261,6 +264,13 @@ class Texts:
             scope["secret"] = self.secrets
         self._check_expr(expr, scope, secrets=secrets)
         return Expression(expr, self.values)
+
+    def typed_expression(
+        self, expr: ast.Expr, names: Mapping[str, Type]
+    ) -> tuple[Expression, Type]:
+        """The same, without secrets, and its type."""
+        type_ = self._check_expr(expr, {**self.types, **names}, secrets=False)
+        return Expression(expr, self.values), type_
 
     # ------------------------------------------------------------ names
 
