@@ -139,7 +139,7 @@ class Evidence:
         if self.lines(path):
             told.append(f"{self.lines(path)} lines")
         if self.is_untested(path):
-            told.append("no test file imports it")
+            told.append("no tracked test file imports it")
         return ", ".join(told) or "nothing else is there"
 
     def untested_name(self, path: str) -> str:

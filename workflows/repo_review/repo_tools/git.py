@@ -31,6 +31,9 @@ EVIDENCE_CHARS = 200
 
 _GIT_TIMEOUT_S = 50.0
 
+#: Windows has neither; nor has it pipes among the files of a work tree.
+_CAREFUL = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+
 _OPTIONS = (
     "--no-pager",
     "--no-optional-locks",
@@ -213,7 +216,7 @@ class Repo:
             if not resolved.is_relative_to(self.root) or resolved != self.root / path:
                 raise Failure("unreadable", f"`{path}` leads through a symlink; it is not read.")
             # O_NONBLOCK: a named pipe put in the file's place must not hang the review.
-            handle = os.open(resolved, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            handle = os.open(resolved, os.O_RDONLY | _CAREFUL)
             with open(handle, "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
