@@ -11,7 +11,7 @@ LiteLLM is imported at the first call, or by `warm` in a thread while the run is
 from __future__ import annotations
 
 import asyncio
-import importlib
+import contextlib
 import logging
 import os
 import threading
@@ -50,8 +50,8 @@ def _litellm() -> Any:
             # Pydantic warns about the shapes of LiteLLM's own classes; a user can do nothing
             # about it.
             warnings.filterwarnings("ignore", module=r"(pydantic|litellm)(\.|$)")
-            # Not an `import` statement: a type checker would read LiteLLM for minutes.
-            litellm: Any = importlib.import_module("litellm")
+            import litellm
+
             litellm.suppress_debug_info = True
             litellm.telemetry = False
             litellm.set_verbose = False
@@ -71,7 +71,13 @@ def _litellm() -> Any:
 
 def warm() -> threading.Thread:
     """Begin to import LiteLLM in a thread; the first call waits for it if it must."""
-    thread = threading.Thread(target=_litellm, name="orch-litellm-import", daemon=True)
+
+    def load() -> None:
+        # What goes wrong here goes wrong again at the first call, which says so.
+        with contextlib.suppress(Exception):
+            _litellm()
+
+    thread = threading.Thread(target=load, name="orch-litellm-import", daemon=True)
     thread.start()
     return thread
 
@@ -104,7 +110,10 @@ class LiteLLMModel:
             Failure: `timeout`, `rate_limited`, `unavailable`, `refused`, `context_overflow` or
                 `invalid_output`.
         """
-        litellm = _loaded or await asyncio.to_thread(_litellm)
+        try:
+            litellm = _loaded or await asyncio.to_thread(_litellm)
+        except Exception as error:  # a broken installation raises anything
+            raise Failure("unavailable", f"LiteLLM cannot be imported: {error}") from error
         self._enter_loop()
         options = {**_flat(request.model.options), **self._options}
         self._preflight(litellm, options)
