@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import engine
+from engine.lint import lint
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ def test_the_program_in_the_readme_has_no_errors(tmp_path):
     path = tmp_path / "readme.orch"
     path.write_text(program, encoding="utf-8")
 
-    assert [str(d) for d in engine.lint(path) if d.severity == "error"] == []
+    assert [str(d) for d in lint(str(path)) if d.severity == "error"] == []
     assert len([line for line in program.splitlines() if line.strip()]) <= 18
 
 
