@@ -100,7 +100,8 @@ def test_explain_lists_all_rules():
     assert [rule["code"] for rule in json.loads(orch("explain", "--format", "json").stdout)] == [
         *RULES
     ]
-    assert all(code in orch("explain").stdout for code in RULES)
+    listed = orch("explain").stdout
+    assert all(code in listed for code in RULES)
 
 
 BROKEN = """
