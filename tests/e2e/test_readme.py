@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.graph import collect
+from engine.graph.svg import to_svg
 from engine.lint import lint
+from engine.sema.check import check_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,3 +33,12 @@ def test_links_lead_somewhere(target):
 @pytest.mark.parametrize("target", re.findall(r"^    make ([a-z-]+)$", README, re.M))
 def test_make_targets_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+
+
+def test_the_picture_is_that_of_the_workflow():
+    """After a change: orch graph FILE --format svg -o docs/images/repo_review.svg."""
+    program = check_file(str(ROOT / "workflows" / "repo_review" / "repo_review.orch")).program
+    assert program is not None
+
+    picture = (ROOT / "docs" / "images" / "repo_review.svg").read_text(encoding="utf-8")
+    assert picture == to_svg(collect(program), f"The workflow {program.entry}")
