@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.version import __version__
 
 if TYPE_CHECKING:
-    from engine.api import Run, Workflow, aresume, lint, load, resume
+    from engine.api import Reply, Run, Workflow, aresume, lint, load, resume
     from engine.diagnostics import Diagnostic
     from engine.errors import (
         CompileError,
@@ -37,6 +37,7 @@ __all__ = [
     "MemoryJournal",
     "OrchError",
     "PolicyState",
+    "Reply",
     "Run",
     "Scripted",
     "SqliteJournal",
@@ -56,7 +57,9 @@ _HOMES = {
     "PolicyState": "engine.runtime.ports",
     "Scripted": "engine.models.scripted",
     "SqliteJournal": "engine.journal",
-    **dict.fromkeys(("Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"),
+    **dict.fromkeys(
+        ("Reply", "Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"
+    ),
     **dict.fromkeys(
         (
             "CompileError",

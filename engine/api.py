@@ -20,8 +20,8 @@ from engine.diagnostics import Diagnostic
 from engine.errors import CompileError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options
-from engine.runtime.report import failures, run_report, usage_report
+from engine.launch import Options, Reply
+from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file
 from engine.sema.model import Program
@@ -29,7 +29,7 @@ from engine.sema.model import Program
 if TYPE_CHECKING:
     import networkx
 
-__all__ = ["Run", "Workflow", "aresume", "lint", "load", "resume"]
+__all__ = ["Reply", "Run", "Workflow", "aresume", "lint", "load", "resume"]
 
 
 class Run:
@@ -62,6 +62,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, status={self.status!r}, rounds={self.rounds})"
+
+    @property
+    def gates(self) -> list[dict[str, Any]]:
+        """The open gates: `{key, kind, message, task, worker, input, options, ...}` each."""
+        return gate_reports(self._state)
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -247,6 +252,7 @@ async def aresume(
     *,
     journal: Journal | str | os.PathLike[str] = ".orch",
     models: Mapping[str, Any] | None = None,
+    reply: Reply | None = None,
 ) -> Run:
     """Take a run over where it stopped, and drive it on.
 
@@ -254,13 +260,15 @@ async def aresume(
         run: Its id, an unambiguous beginning of it, or `last`.
         journal: The journal it stands in, or that journal's folder.
         models: What stands in for declared models; those of the first start are kept.
+        reply: The answer to an open gate, for a run that waits for a person.
 
     Raises:
         JournalError: There is no such run, or another process drives it.
+        UsageError: The reply fits no open gate.
     """
     opened, own = _opened(journal)
     try:
-        state = await launch.resume(run, opened, Options(models=models or {}))
+        state = await launch.resume(run, opened, Options(models=models or {}), reply)
     finally:
         if own:
             opened.close()
@@ -272,6 +280,7 @@ def resume(
     *,
     journal: Journal | str | os.PathLike[str] = ".orch",
     models: Mapping[str, Any] | None = None,
+    reply: Reply | None = None,
 ) -> Run:
     """`aresume`, for callers without an event loop. Same arguments, same errors."""
-    return asyncio.run(aresume(run, journal=journal, models=models))
+    return asyncio.run(aresume(run, journal=journal, models=models, reply=reply))

@@ -24,11 +24,14 @@ from engine.events import (
     CallStarted,
     CancelRequested,
     Event,
+    GateAnswered,
+    GateOpened,
     RunEnded,
     TimerFired,
 )
+from engine.models.limiter import is_limited
 from engine.redaction import Redactor
-from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
+from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest
 from engine.runtime.state import RunState
@@ -109,8 +112,8 @@ class Driver:
         """Run until the end.
 
         Args:
-            first: `[RunStarted]` of a new run, or `[RunResumed]` for a folded state, whose open
-                commands are then carried out again.
+            first: `[RunStarted]` of a new run, or `[RunResumed, ...]` for a folded state, at
+                which the machine asks again for what was open.
 
         Returns:
             The state: ended, or waiting for a person.
@@ -122,11 +125,10 @@ class Driver:
         """
         self._base_ms = self.state.now
         self._began = time.monotonic()
-        commands = self.state.open_commands()
         self._happened.extend(first)
         try:
-            while not await self._turn(commands):
-                commands = []
+            while not await self._turn():
+                pass
         except BaseException:
             await self._stop_all()
             await self._save_the_finished()
@@ -134,21 +136,29 @@ class Driver:
         await self._stop_all()
         return self.state
 
-    async def _turn(self, commands: list[Command]) -> bool:
+    async def _turn(self) -> bool:
         """One turn: step, journal, act, wait. True when the run is over or waits."""
         state = self.state
         events = self._happened
         self._happened = []
+        commands: list[Command] = []
         for event in events:
             _, asked = step(state, event)
             commands.extend(asked)
         starts, others, end = self._sort(commands)
+        if end is not None and end.status == "waiting" and state.status != "waiting":
+            end = None  # The answer came within the same turn.
         due = self._due
         self._due = []
         for command in (*due, *starts):
             intent = self._intent(command)
             step(state, intent)
             events.append(intent)
+        for other in others:
+            if isinstance(other, OpenGate):
+                opened = GateOpened(at=self._now(), key=other.key, wall_ms=_wall_ms())
+                step(state, opened)
+                events.append(opened)
         if end is not None:
             ended = RunEnded(at=self._now(), status=end.status, reason=end.reason, bound=end.bound)
             step(state, ended)
@@ -204,6 +214,10 @@ class Driver:
             delay_s = max(0, command.at - self._now()) / 1000
             fired = TimerFired(timer=command.timer)
             self._timers.append(loop.call_later(delay_s, self.feed, fired))
+        elif isinstance(command, OpenGate):
+            if command.timeout_ms is not None:
+                late = GateAnswered(key=command.key, answer="timeout", wall_ms=_wall_ms())
+                self._timers.append(loop.call_later(command.timeout_ms / 1000, self.feed, late))
         elif isinstance(command, CancelCalls):
             for key in command.keys:
                 task = self._running.pop(key, None)
@@ -235,6 +249,7 @@ class Driver:
                 message=self._redactor.text(failure.message),
                 retryable=failure.retryable,
                 retry_after_ms=failure.retry_after_ms,
+                usage=failure.usage,
             )
         except TimeoutError:
             event = CallFailed(
@@ -262,6 +277,9 @@ class Driver:
     async def _attempt(self, command: StartCall) -> CallFinished | CallFailed:
         request = command.request
         timeout_ms = request.timeout_ms
+        if isinstance(request, ModelRequest) and is_limited(request.model):
+            # Its clock starts when its limits let it through, which only the model sees.
+            timeout_ms = None
         reply: Any
         if timeout_ms is None:
             reply = await self._carry_out(request)
@@ -301,3 +319,7 @@ class Driver:
                 await self._journal.append(self.state.run, list(finished))
             except JournalError:
                 return
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)

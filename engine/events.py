@@ -27,11 +27,14 @@ import msgspec
 
 __all__ = [
     "FORMAT",
+    "Answer",
     "CallFailed",
     "CallFinished",
     "CallStarted",
     "CancelRequested",
     "Event",
+    "GateAnswered",
+    "GateOpened",
     "ModelInfo",
     "RunEnded",
     "RunResumed",
@@ -46,9 +49,11 @@ __all__ = [
 #: Version of the event format; a journal with a higher one is refused.
 FORMAT = 1
 
-RunStatus = Literal[
-    "running", "waiting", "finished", "failed", "exhausted", "aborted", "cancelled"
-]
+RunStatus = Literal["running", "waiting", "finished", "failed", "exhausted", "aborted", "cancelled"]
+
+
+#: What a person (or a gate's timeout) says. `not_done` is for a `once` task of unknown outcome.
+Answer = Literal["approve", "reject", "not_done", "timeout"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,6 +150,32 @@ class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
     timer: str
 
 
+class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
+    """The run asks a person. `wall_ms` (Unix milliseconds) is what a gate's timeout counts from:
+    time goes on while the run waits."""
+
+    key: str
+    wall_ms: int = 0
+
+
+class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
+    """A person has answered, or nobody has in time.
+
+    Attributes:
+        output: For a `once` task recorded as done, or a result given in the place of one that
+            was not let through; None if there is none.
+        edit: The task's input as the person changed it, or None.
+    """
+
+    key: str
+    answer: Answer
+    note: str = ""
+    output: Any = None
+    edit: dict[str, Any] | None = None
+    by: str = ""
+    wall_ms: int = 0
+
+
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
     """Somebody asked for the run to end (`orch cancel`)."""
 
@@ -152,9 +183,11 @@ class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
 
 
 class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
-    """Another process took the run over. `lost` are the keys that were in flight."""
+    """Another process took the run over. `lost` are the keys that were in flight, `models` those
+    that stand for others from here on."""
 
     lost: list[str] = []
+    models: dict[str, ModelInfo] = {}
     wall_ms: int = 0
 
 
@@ -172,6 +205,8 @@ Event = (
     | CallFinished
     | CallFailed
     | TimerFired
+    | GateOpened
+    | GateAnswered
     | CancelRequested
     | RunResumed
     | RunEnded

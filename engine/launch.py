@@ -20,7 +20,7 @@ import msgspec
 
 from engine.driver import Driver, Observer
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
-from engine.events import Event, ModelInfo, RunResumed, RunStarted
+from engine.events import Answer, Event, GateAnswered, ModelInfo, RunResumed, RunStarted
 from engine.journal import Journal, RunRecord
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
@@ -29,14 +29,15 @@ from engine.redaction import Redactor
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
-from engine.runtime.state import RunState
+from engine.runtime.state import Gate, RunState
 from engine.sema.check import check_file
+from engine.sema.contract import Contract
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.version import __version__
 from engine.workers.registry import unsupported_kinds, worker_port
 
-__all__ = ["Options", "choose", "load_run", "resume", "start"]
+__all__ = ["Options", "Reply", "choose", "find_gate", "load_run", "resume", "start"]
 
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
 Overrides = Mapping[str, Any]
@@ -125,22 +126,12 @@ def _preflight(
         UsageError: An unknown model was named, a kind or effect is not built in, or a price is
             missing under a cost budget.
     """
-    for name in options.models:
-        if name not in program.models:
-            known = ", ".join(program.models)
-            raise UsageError(f"there is no model `{name}` to replace (models: {known})")
+    _check_overrides(program, options.models)
     models, kinds = _used(program, orchestrator)
     missing = unsupported_kinds(kinds.values())
     if missing:
         name, kind = next((n, k) for n, k in kinds.items() if k in missing)
         raise UsageError(f"`{name}` is carried out `via {kind}`, which this version cannot run")
-    for name in kinds:
-        worker = program.workers.get(name)
-        if worker is not None and worker.effect == "once":
-            raise UsageError(
-                f"`{name}` has `effect = once`, which this version cannot run: a start whose "
-                "outcome is unknown would need a person's word"
-            )
     infos = {
         name: resolve_info(program.models[name], options.models.get(name))
         for name in sorted(models)
@@ -154,6 +145,13 @@ def _preflight(
                     "budget; add `price { input = $...  output = $... }` (for a million tokens)"
                 )
     return infos
+
+
+def _check_overrides(program: Program, models: Overrides) -> None:
+    for name in models:
+        if name not in program.models:
+            known = ", ".join(program.models)
+            raise UsageError(f"there is no model `{name}` to replace (models: {known})")
 
 
 def _has_provider(info: ModelInfo) -> bool:
@@ -258,21 +256,58 @@ def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
     return record, state
 
 
-async def resume(run: str, journal: Journal, options: Options | None = None) -> RunState:
+@dataclass
+class Reply:
+    """What a person says to an open gate.
+
+    Attributes:
+        answer: `approve`, `reject`, or `not_done` for a `once` task of unknown outcome.
+        gate: The gate's key or its task's id; None where only one gate is open.
+        note: Words for the orchestrator and the journal.
+        output: What a `once` task gave, or the result to finish with; None if not given.
+        edit: The task's input, changed by the person; None if it stays.
+        by: Who answers.
+    """
+
+    answer: Answer
+    gate: str | None = None
+    note: str = ""
+    output: Any = None
+    edit: dict[str, Any] | None = None
+    by: str = ""
+
+
+async def resume(
+    run: str, journal: Journal, options: Options | None = None, reply: Reply | None = None
+) -> RunState:
     """Take a run over where it stopped, and drive it on.
 
-    A run that has ended is returned as it is. Calls that were in flight are made again.
+    A run that has ended is returned as it is. Calls that were in flight are made again, but for
+    `once`: for those a gate opens. A gate whose time is up is answered with that.
+
+    Args:
+        reply: The answer to an open gate.
 
     Raises:
         JournalError: There is no such run, or another process drives it.
-        UsageError: A call was in flight that may not be repeated.
+        UsageError: There is no such gate, or the reply does not fit it.
     """
     options = options or Options()
     run = journal.find(run)
     await journal.claim(run)
     record, state = load_run(journal, run)
     if state.ended:
+        if reply is not None:
+            raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
         return state
+    wall_ms = int(time.time() * 1000)
+    answers = _answers(state, reply, wall_ms)
+    _check_overrides(state.program, options.models)
+    replaced = {
+        name: resolve_info(state.program.models[name], value)
+        for name, value in options.models.items()
+        if name in state.models
+    }
     given = {**record.models, **options.models}
     options = Options(
         models=given,
@@ -282,14 +317,99 @@ async def resume(run: str, journal: Journal, options: Options | None = None) -> 
         environment=options.environment,
     )
     secrets = _secrets(state.program, options)
-    models = _open_models(state.program, state.models, options, resumed=True)
+    infos = {**state.models, **replaced}
+    models = _open_models(state.program, infos, options, resumed=True)
     lost = [
         call.key
         for call in state.calls.values()
         if call.command is not None and call.started_at is not None
     ]
-    resumed = RunResumed(at=state.now, lost=lost, wall_ms=int(time.time() * 1000))
-    return await _drive(state, [resumed], journal, models, secrets, options)
+    resumed = RunResumed(at=state.now, lost=lost, models=replaced, wall_ms=wall_ms)
+    return await _drive(state, [resumed, *answers], journal, models, secrets, options)
+
+
+def _answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
+    """The events of a reply and of the gates that nobody answered in time."""
+    late = [
+        gate
+        for gate in state.gates.values()
+        if gate.timeout_ms is not None
+        and gate.opened_ms is not None
+        and gate.opened_ms + gate.timeout_ms <= wall_ms
+    ]
+    events = [
+        GateAnswered(at=state.now, key=gate.key, answer="timeout", wall_ms=wall_ms) for gate in late
+    ]
+    if reply is None:
+        return events
+    gate = find_gate(state, reply.gate)
+    if gate in late:
+        raise UsageError(f"gate `{gate.key}` was not answered in time; go on with `orch resume`")
+    _check_reply(gate, reply)
+    events.append(
+        GateAnswered(
+            at=state.now,
+            key=gate.key,
+            answer=reply.answer,
+            note=reply.note,
+            output=reply.output,
+            edit=reply.edit,
+            by=reply.by,
+            wall_ms=wall_ms,
+        )
+    )
+    return events
+
+
+def find_gate(state: RunState, name: str | None) -> Gate:
+    """The open gate of a name (its key or its task's id), or the only one.
+
+    Raises:
+        UsageError: None is open, none has that name, or several are open and none is named.
+    """
+    gates = list(state.gates.values())
+    if name is not None:
+        gates = [
+            gate
+            for gate in gates
+            if gate.key == name or (gate.task is not None and gate.task.id == name)
+        ]
+    if len(gates) == 1:
+        return gates[0]
+    known = ", ".join(f"`{gate.key}`" for gate in state.gates.values())
+    if not known:
+        raise UsageError(f"run {state.run} has no open gate")
+    if not gates:
+        raise UsageError(f"there is no open gate `{name}` (open: {known})")
+    raise UsageError(f"several gates are open; name one of: {known}")
+
+
+def _check_reply(gate: Gate, reply: Reply) -> None:
+    """Refuse what the machine would have to ask again for.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    if reply.answer == "not_done" and gate.kind != "outcome":
+        raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
+    if gate.kind == "outcome" and reply.answer == "approve":
+        assert gate.task is not None
+        _fits(gate.task.worker.output, reply.output, f"the output of `{gate.task.worker.name}`")
+    elif reply.output is not None:
+        if gate.kind != "escalation":
+            raise UsageError(f"gate `{gate.key}` takes no output")
+        _fits(gate.loop.orchestrator.output, reply.output, "the result")
+    if reply.edit is not None:
+        if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
+            raise UsageError(f"gate `{gate.key}` has no input to edit")
+        worker = gate.task.worker
+        _fits(worker.inputs, worker.inputs.with_defaults(reply.edit), f"`{worker.name}`'s input")
+
+
+def _fits(contract: Contract, value: Any, what: str) -> None:
+    problems = contract.problems(value)
+    if problems:
+        raise UsageError(f"{what} does not fit: {'; '.join(problems)}")
 
 
 def _open_models(

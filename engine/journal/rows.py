@@ -21,6 +21,8 @@ from engine.events import (
     CallStarted,
     CancelRequested,
     Event,
+    GateAnswered,
+    GateOpened,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -43,6 +45,8 @@ _TYPES: dict[type, int] = {
     CancelRequested: 5,
     RunResumed: 6,
     RunEnded: 7,
+    GateOpened: 8,
+    GateAnswered: 9,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

@@ -30,10 +30,21 @@ from engine.runtime.wire import from_wire
 from engine.sema.contract import Contract
 from engine.sema.model import Retry, Worker
 
-__all__ = ["again", "begin", "cancel", "failed", "finished", "started"]
+__all__ = [
+    "again",
+    "begin",
+    "cancel",
+    "effect_of",
+    "failed",
+    "finished",
+    "lost",
+    "started",
+]
 
 #: The longest wait before a retry, in milliseconds.
 MAX_BACKOFF_MS = 60_000
+#: Failures after which nobody knows whether the work was done.
+_UNKNOWN = frozenset({"timeout", "crashed", "unavailable"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
 
@@ -255,9 +266,17 @@ def failed(state: RunState, event: CallFailed) -> None:
         retryable=event.retryable,
         retry_after_ms=event.retry_after_ms,
     )
-    if not _try_retry(state, call, failure) and not _try_fallback(state, call):
+    if effect_of(call) == "once" and event.mode in _UNKNOWN:
+        lose(state, call, failure)
+    elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
         _end(state, call, failure=_reported(call, failure))
     _feed_starved(state)
+
+
+def lose(state: RunState, call: Call, failure: Failure) -> None:
+    """Nobody knows whether a `once` call was carried out: report that, and nothing else."""
+    call.unknown = True
+    _end(state, call, failure=failure)
 
 
 def _retry(state: RunState, call: Call) -> Retry:
@@ -281,7 +300,8 @@ def _repair_max(call: Call) -> int:
     return 0
 
 
-def _effect(call: Call) -> str:
+def effect_of(call: Call) -> str:
+    """The effect of what a call carries out; `read` for everything but a worker's task."""
     subject = call.subject
     if isinstance(subject, Task) and isinstance(subject.worker, Worker):
         return subject.worker.effect
@@ -290,7 +310,7 @@ def _effect(call: Call) -> str:
 
 def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
     policy = _retry(state, call)
-    if call.retries >= policy.max or _effect(call) == "once":
+    if call.retries >= policy.max or effect_of(call) == "once":
         return False
     wanted = failure.mode in policy.on or (
         not policy.on and (failure.retryable or failure.mode == "timeout")
@@ -349,10 +369,30 @@ def again(state: RunState, call: Call, feedback: str) -> None:
     _attempt(state, call)
 
 
+def lost(state: RunState) -> None:
+    """Another process takes over: make again what was open, except what may happen only once."""
+    for call in list(state.calls.values()):
+        if call.command is None:
+            continue
+        if call.begun and effect_of(call) == "once":
+            _close_attempt(state, call)
+            lose(state, call, Failure("crashed", "the engine stopped while it was under way"))
+        else:
+            call.begun = 0
+            state.commands.append(call.command)
+
+
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
-    """Stop every call of these loops; what was reserved for them is booked as used."""
+    """Stop every call of these loops; what was reserved for them is booked as used.
+
+    A `once` call that has begun goes on: stopping it would leave its outcome unknown.
+    """
     members = set(map(id, loops))
-    stopped = [call for call in state.calls.values() if id(call.loop) in members]
+    stopped = [
+        call
+        for call in state.calls.values()
+        if id(call.loop) in members and not (call.begun and effect_of(call) == "once")
+    ]
     for call in stopped:
         _settle(state, call, None, spent=call.started_at is not None)
         _close_attempt(state, call)

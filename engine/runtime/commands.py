@@ -12,7 +12,7 @@ import msgspec
 from engine.events import RunStatus
 from engine.runtime.ports import ModelRequest, WorkerRequest
 
-__all__ = ["CancelCalls", "Command", "EndRun", "SetTimer", "StartCall"]
+__all__ = ["CancelCalls", "Command", "EndRun", "OpenGate", "SetTimer", "StartCall"]
 
 
 class StartCall(msgspec.Struct, frozen=True):
@@ -41,6 +41,17 @@ class CancelCalls(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
 
 
+class OpenGate(msgspec.Struct, frozen=True):
+    """Ask a person. The driver journals `GateOpened` before anybody is shown the question.
+
+    `timeout_ms` counts in wall-clock time from then, or is None; when it has passed the driver
+    feeds `GateAnswered(key, "timeout")`.
+    """
+
+    key: str
+    timeout_ms: int | None = None
+
+
 class EndRun(msgspec.Struct, frozen=True):
     """Nothing more will be asked for: journal `RunEnded` and stop driving."""
 
@@ -49,4 +60,4 @@ class EndRun(msgspec.Struct, frozen=True):
     bound: str | None = None
 
 
-Command = StartCall | SetTimer | CancelCalls | EndRun
+Command = StartCall | SetTimer | CancelCalls | OpenGate | EndRun

@@ -6,12 +6,15 @@ that fails takes only those down that refer to it, and they say so (`unmet_refer
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.errors import Failure
-from engine.runtime import attempts, verify, views
+from engine.events import GateAnswered
+from engine.runtime import attempts, ending, gates, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
-from engine.runtime.state import Call, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.state import Call, Gate, HookRun, Loop, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
 
 __all__ = [
@@ -19,10 +22,14 @@ __all__ = [
     "child_ended",
     "enter",
     "hook_ended",
+    "let_pass",
+    "outcome_answered",
     "ready",
 ]
 
 _NO_BUDGET = Budget()
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
@@ -94,6 +101,10 @@ def _resolve(loop: Loop, task: Task) -> Failure | None:
 
 
 def _queue(state: RunState, task: Task) -> None:
+    if taint.needs_clearance(task):
+        message = "untrusted text can reach it, and no verifier or gate has let it pass"
+        _over(state, task, failure=Failure("denied", message))
+        return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
@@ -130,10 +141,28 @@ def _start(state: RunState, task: Task) -> None:
     if task.call is not None:
         attempts.again(state, task.call, task.feedback)
         return
+    if worker.effect == "pure" and worker.kind != "llm" and _from_cache(state, task):
+        return
     call = Call(task.key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, worker.name)
     task.call = call
     attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+
+
+def _from_cache(state: RunState, task: Task) -> bool:
+    """Whether the same `pure` work was done before in this run: then that is the output."""
+    key = pure_key(task)
+    if key not in state.pure:
+        return False
+    task.loop.running -= 1
+    task.cached = True
+    _check_output(state, task, state.pure[key])
+    return True
+
+
+def pure_key(task: Task) -> bytes:
+    """What a `pure` worker's output depends on: the worker and its input, nothing else."""
+    return _canonical([task.worker.name, task.resolved])
 
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
@@ -166,15 +195,73 @@ def decision_contract(state: RunState, orchestrator: Orchestrator) -> DecisionCo
 def call_ended(state: RunState, call: Call, task: Task) -> None:
     """A task's call has ended: free its slot, and look at what it gave."""
     loop = task.loop
+    if call.unknown:
+        loop.running -= 1
+        _ask_outcome(state, task, call)
+        return
     if loop.over:
+        _rest(state, task, call.value, call.failure)
         return
     loop.running -= 1
     if call.failure is not None:
         _over(state, task, failure=call.failure)
     else:
+        worker = task.worker
+        if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
+            state.pure[pure_key(task)] = call.value
         _check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
+
+
+def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
+    """A `once` task was started and may or may not have been done: only a person can tell."""
+    task.status = "unknown"
+    assert call.failure is not None
+    gates.ask(
+        state,
+        Gate(
+            f"{task.key} / outcome",
+            "outcome",
+            task.loop,
+            f"`{task.worker.name}` may happen only once, and it is not known whether task "
+            f"`{task.id}` was done ({call.failure.mode}: {call.failure.message})",
+            task=task,
+        ),
+    )
+
+
+def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
+    """A person says what became of a `once` task."""
+    task = gate.task
+    assert task is not None
+    contract = task.worker.output
+    if event.answer == "approve" and not contract.is_valid(event.output):
+        problems = "; ".join(contract.problems(event.output))
+        state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
+        gates.ask(state, gate)
+        return
+    denied = Failure("denied", event.note or "a person ended it")
+    if task.loop.over:
+        # The run only waited for this; nothing new is started any more.
+        done = event.answer == "approve"
+        _rest(state, task, event.output if done else None, None if done else denied)
+    elif event.answer == "approve":
+        _check_output(state, task, contract.with_defaults(event.output))
+    elif event.answer == "not_done":
+        assert task.call is not None
+        task.call.unknown = False
+        _queue(state, task)
+    else:
+        _over(state, task, failure=denied)
+
+
+def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -> None:
+    """A `once` task has come to rest in a loop that is ending: note it, and let the loop end."""
+    task.output, task.failure = value, failure
+    task.status = "done" if failure is None else "failed"
+    task.ended_at = state.now
+    ending.settle(state, task.loop)
 
 
 def child_ended(state: RunState, child: Loop) -> None:
@@ -193,6 +280,7 @@ def child_ended(state: RunState, child: Loop) -> None:
 def _check_output(state: RunState, task: Task, value: object) -> None:
     loop = task.loop
     task.output = value
+    task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:
         _over(state, task)
@@ -215,10 +303,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     loop = task.loop
     outcome = verify.outcome(run, task.worker.name if task.status == "checking" else task.id)
     if outcome.action in ("pass", "warn"):
-        if task.status == "checking":
-            _queue(state, task)
-        else:
-            _over(state, task)
+        let_pass(state, task, verified=outcome.action == "pass" and run.passed > 0)
     elif outcome.action == "revise":
         if task.status == "checking":
             loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
@@ -226,6 +311,15 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         else:
             _revise(state, task, outcome.feedback)
     return outcome
+
+
+def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
+    """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
+    if task.status == "checking":
+        task.cleared = task.cleared or verified
+        _queue(state, task)
+    else:
+        _over(state, task, verified=verified)
 
 
 def _revise(state: RunState, task: Task, feedback: str) -> None:
@@ -237,7 +331,9 @@ def _revise(state: RunState, task: Task, feedback: str) -> None:
     _queue(state, task)
 
 
-def _over(state: RunState, task: Task, failure: Failure | None = None) -> None:
+def _over(
+    state: RunState, task: Task, failure: Failure | None = None, *, verified: bool = False
+) -> None:
     loop = task.loop
     # Its request is not needed any more, and a wide round keeps thousands of tasks.
     task.call = None
@@ -249,6 +345,7 @@ def _over(state: RunState, task: Task, failure: Failure | None = None) -> None:
     else:
         task.status = "done"
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
+    taint.mark_output(task, verified=verified)
     for other in task.feeds:
         other.waits -= 1
         if other.waits == 0:

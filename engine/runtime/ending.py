@@ -9,12 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import RunStatus
-from engine.runtime import attempts, views
+from engine.runtime import attempts, gates, views
 from engine.runtime.commands import EndRun
-from engine.runtime.state import Loop, RunState, Todo
+from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
 from engine.sema.templates import EvaluationError
 
-__all__ = ["end", "escalate", "finish", "partial", "subtree"]
+__all__ = [
+    "end",
+    "escalate",
+    "finish",
+    "finish_escalated",
+    "partial",
+    "settle",
+    "subtree",
+    "timer_name",
+]
 
 
 def finish(state: RunState, loop: Loop, output: Any) -> None:
@@ -26,20 +35,48 @@ def finish(state: RunState, loop: Loop, output: Any) -> None:
 def end(
     state: RunState, loop: Loop, status: RunStatus, reason: str = "", bound: str | None = None
 ) -> None:
-    """End a loop and everything under it; at the root, the run."""
+    """End a loop and everything under it; at the root, the run.
+
+    What may happen only once and is under way is waited for first: its outcome is worth more
+    than a quick end.
+    """
     if loop.over:
         return
-    below = subtree(state, loop)
+    loop.held = (status, reason, bound)
+    below = subtree(loop)
     for other in below:
         if not other.over:
+            other.phase = "ending"
+            state.timers.pop(timer_name(other), None)
+    attempts.cancel(state, below)
+    gates.drop(state, below, keep_outcomes=True)
+    settle(state, loop)
+
+
+def settle(state: RunState, loop: Loop) -> None:
+    """End the loops that were held back, from the outermost in, if nothing holds them now."""
+    for other in reversed(list(loop.lineage())):
+        if other.held is not None and other.phase == "ending" and not _unsettled(state, other):
+            _end(state, other, *other.held)
+            return
+
+
+def _unsettled(state: RunState, loop: Loop) -> bool:
+    members = set(map(id, subtree(loop)))
+    return any(id(call.loop) in members for call in state.calls.values()) or any(
+        id(gate.loop) in members for gate in state.gates.values()
+    )
+
+
+def _end(state: RunState, loop: Loop, status: RunStatus, reason: str, bound: str | None) -> None:
+    for other in subtree(loop):
+        if other.phase == "ending":
             other.phase = "over"
             other.status = status if other is loop else "cancelled"
-            other.reason = reason
-            state.timers.pop(timer_name(other), None)
+            other.reason = reason if other is not loop or reason else other.reason
     loop.bound = bound
     if status != "finished" and loop.best is None:
         loop.best = partial(loop)
-    attempts.cancel(state, below)
     if loop.task is not None:
         state.todo(Todo.LOOP_ENDED, loop)
         return
@@ -54,7 +91,7 @@ def timer_name(loop: Loop) -> str:
     return f"{loop.path}time"
 
 
-def subtree(state: RunState, loop: Loop) -> list[Loop]:
+def subtree(loop: Loop) -> list[Loop]:
     """A loop and the loops under it, outermost first."""
     found = [loop]
     for other in found:
@@ -79,12 +116,17 @@ def partial(loop: Loop) -> Any:
     return outputs or None
 
 
-def escalate(state: RunState, loop: Loop, reason: str) -> None:
-    """Hand the decision over: to `on_escalate`, where it stands, else to a person."""
+def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = None) -> None:
+    """Hand the decision over: to `on_escalate`, where it stands, else to a person.
+
+    Args:
+        run: The hook that escalates, or None for a stall.
+    """
     expression = loop.orchestrator.on_escalate
     if expression is None:
-        loop.reason = reason
-        state.waits.append(f"{loop.path}{loop.orchestrator.name}: {reason}")
+        where = run.key if run is not None else f"{loop.path}round {loop.round}"
+        gate = Gate(f"{where} / escalation", "escalation", loop, reason, resume=run)
+        gates.ask(state, gate)
         return
     scope = {
         **loop.input,
@@ -98,16 +140,23 @@ def escalate(state: RunState, loop: Loop, reason: str) -> None:
         "outputs": {name: values[-1] for name, values in loop.outputs.items() if values},
         "tasks": {task.id: views.task_record(task) for task in loop.tasks.values()},
     }
-    contract = loop.orchestrator.output
     try:
-        output = contract.with_defaults(expression.evaluate(scope))
+        output = expression.evaluate(scope)
     except EvaluationError as error:
         end(state, loop, "aborted", f"{reason}; on_escalate cannot be evaluated: {error}")
         return
-    problems = contract.problems(output)
-    if problems:
-        end(state, loop, "aborted", f"{reason}; on_escalate: {'; '.join(problems)}")
-        return
+    if not finish_escalated(state, loop, output, reason):
+        problems = "; ".join(loop.orchestrator.output.problems(output))
+        end(state, loop, "aborted", f"{reason}; on_escalate: {problems}")
+
+
+def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> bool:
+    """Finish with a result that did not come from the orchestrator; False if it does not fit."""
+    contract = loop.orchestrator.output
+    output = contract.with_defaults(output)
+    if not contract.is_valid(output):
+        return False
     loop.escalated = True
     loop.reason = reason
     finish(state, loop, output)
+    return True

@@ -19,12 +19,14 @@ from engine.events import (
     CallStarted,
     CancelRequested,
     Event,
+    GateAnswered,
+    GateOpened,
     RunEnded,
     RunResumed,
     RunStarted,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, rounds, verify
+from engine.runtime import attempts, dispatch, ending, gates, rounds, verify
 from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
@@ -46,7 +48,7 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
             state.status = "running"
         _take(state, event)
         _work_off(state)
-        if state.waits and not state.calls and state.status == "running":
+        if state.gates and not state.calls and state.status == "running":
             _wait(state)
     commands = state.commands
     if commands:
@@ -96,13 +98,21 @@ def _take(state: RunState, event: Event) -> None:
         _start(state, event)
     elif isinstance(event, TimerFired):
         _timer(state, event.timer)
+    elif isinstance(event, GateOpened):
+        gates.opened(state, event)
+    elif isinstance(event, GateAnswered):
+        _answered(state, event)
     elif isinstance(event, CancelRequested):
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
     elif isinstance(event, RunResumed):
         state.lost += len(event.lost)
-        for call in state.calls.values():
-            call.begun = 0
+        state.models.update(event.models)
+        attempts.lost(state)
+        state.commands.extend(state.timers.values())
+        if state.status not in ("running", "waiting"):
+            # It had ended, and stopped before it could say so.
+            state.commands.append(EndRun(state.status, state.reason, state.bound))
     elif isinstance(event, RunEnded) and event.status != "waiting":
         state.ended = True
 
@@ -122,10 +132,22 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.todo(Todo.BEGIN_ROUND, state.root)
 
 
+def _answered(state: RunState, event: GateAnswered) -> None:
+    gate = gates.answered(state, event)
+    if gate is None:
+        return
+    if gate.kind == "approval":
+        verify.answered(state, gate, event)
+    elif gate.kind == "outcome":
+        dispatch.outcome_answered(state, gate, event)
+    else:
+        rounds.escalation_answered(state, gate, event)
+
+
 def _timer(state: RunState, name: str) -> None:
     if state.timers.pop(name, None) is None or state.root is None:
         return
-    for loop in ending.subtree(state, state.root):
+    for loop in ending.subtree(state.root):
         if ending.timer_name(loop) == name and not loop.over:
             time_ms = loop.orchestrator.policy.budget.time_ms
             reason = f"budget.time = {(time_ms or 0) / 1000:g} s is used up"
@@ -136,7 +158,7 @@ def _timer(state: RunState, name: str) -> None:
 def _wait(state: RunState) -> None:
     """Nothing runs, and a person has to say how it goes on."""
     state.status = "waiting"
-    state.reason = "; ".join(state.waits)
+    state.reason = "; ".join(gate.message for gate in state.gates.values())
     state.commands.append(EndRun("waiting", state.reason))
 
 
@@ -175,5 +197,4 @@ def _hook_ended(state: RunState, run: HookRun) -> None:
     if run.task is None:
         rounds.hook_ended(state, run)
         return
-    outcome = dispatch.hook_ended(state, run)
-    rounds.settle_dispatch_hook(state, run.loop, outcome)
+    rounds.settle_hook(state, run, dispatch.hook_ended(state, run))

@@ -13,7 +13,7 @@ from engine.runtime.prompts import preview
 from engine.runtime.state import Loop, RunState, Task
 from engine.runtime.views import plan_of
 
-__all__ = ["failures", "run_report", "usage_report"]
+__all__ = ["failures", "gate_reports", "run_report", "usage_report"]
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -47,6 +47,25 @@ def failures(loop: Loop) -> list[dict[str, Any]]:
     return found
 
 
+def gate_reports(state: RunState) -> list[dict[str, Any]]:
+    """The questions that wait for a person, oldest first."""
+    return [
+        {
+            "key": gate.key,
+            "kind": gate.kind,
+            "orchestrator": gate.loop.orchestrator.name,
+            "message": gate.message,
+            "options": list(gate.options),
+            "task": gate.task.id if gate.task is not None else None,
+            "worker": gate.task.worker.name if gate.task is not None else None,
+            "input": gate.task.resolved if gate.task is not None else None,
+            "opened_ms": gate.opened_ms,
+            "timeout_ms": gate.timeout_ms,
+        }
+        for gate in state.gates.values()
+    ]
+
+
 def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
     """The run: status, output, failures, usage, rounds.
 
@@ -69,6 +88,8 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "cost_usd": usage_report(loop.ledger)["cost_usd"] if loop else None,
         "time_ms": state.now,
         "calls": state.starts,
+        "gates": gate_reports(state),
+        "warnings": list(state.warnings),
     }
     if details and loop is not None:
         report["orchestrator"] = loop.orchestrator.name

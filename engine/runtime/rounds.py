@@ -9,16 +9,24 @@ from __future__ import annotations
 import msgspec
 
 from engine.errors import Failure
-from engine.runtime import attempts, dispatch, ending, prompts, verify, views
+from engine.events import GateAnswered
+from engine.runtime import attempts, dispatch, ending, gates, prompts, taint, verify, views
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.planning import OutOfDispatches, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
-from engine.runtime.state import Block, Call, HookRun, Loop, Round, RunState
+from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
 from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
 
-__all__ = ["begin_round", "call_ended", "hook_ended", "round_worked", "settle_dispatch_hook"]
+__all__ = [
+    "begin_round",
+    "call_ended",
+    "escalation_answered",
+    "hook_ended",
+    "round_worked",
+    "settle_hook",
+]
 
 #: How much of a decision that could not be read stays in the prompt, in characters.
 SHOWN_DECISION = 8_000
@@ -58,6 +66,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
         return False
     loop.started_at = state.now
+    loop.tainted = taint.loop_begins_tainted(loop)
     loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
@@ -209,15 +218,43 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
         _close_round(state, loop)
     else:
-        settle_dispatch_hook(state, loop, outcome)
+        settle_hook(state, run, outcome)
 
 
-def settle_dispatch_hook(state: RunState, loop: Loop, outcome: verify.Outcome) -> None:
+def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
     """Carry out what a hook's outcome means for the whole loop: `abort` or `escalate`."""
     if outcome.action == "abort":
-        ending.end(state, loop, "aborted", outcome.feedback)
+        ending.end(state, run.loop, "aborted", outcome.feedback)
     elif outcome.action == "escalate":
-        ending.escalate(state, loop, outcome.feedback)
+        ending.escalate(state, run.loop, outcome.feedback, run)
+
+
+def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
+    """A person has decided what a hook or a stall handed over.
+
+    An output given finishes the orchestrator with it; a bare yes lets go on what was held up.
+    """
+    loop, run = gate.loop, gate.resume
+    if event.answer != "approve":
+        ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
+        return
+    if event.output is not None:
+        if not ending.finish_escalated(state, loop, event.output, gate.message):
+            problems = "; ".join(loop.orchestrator.output.problems(event.output))
+            state.warnings.append(f"the output given does not fit: {problems}")
+            gates.ask(state, gate)
+        return
+    if event.note:
+        loop.feedback.append(f"a person says: {event.note}")
+    if run is None:
+        loop.stalled = 0
+        _append_round(state, loop, loop.current)
+    elif run.hook.point == "before_finish":
+        ending.finish_escalated(state, loop, loop.result, gate.message)
+    elif run.hook.point == "after_round":
+        _close_round(state, loop)
+    elif run.task is not None:
+        dispatch.let_pass(state, run.task, verified=True)
 
 
 def _close_round(state: RunState, loop: Loop) -> None:
@@ -226,6 +263,11 @@ def _close_round(state: RunState, loop: Loop) -> None:
     over = loop.current
     if policy.stall is not None and not _keeps_moving(state, loop, over):
         return
+    _append_round(state, loop, over)
+
+
+def _append_round(state: RunState, loop: Loop, over: Round) -> None:
+    loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
     feedback = list(loop.feedback)
     left = prompts.left_block(state, loop, loop.round + 1)
     loop.blocks.append(Block("user", lambda: prompts.round_block(loop, over, feedback, left)))

@@ -23,15 +23,18 @@ from engine.runtime.budget import Ledger, Reservation
 from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
-from engine.sema.model import Hook, HookPoint, Orchestrator, Program, Verifier, Worker
+from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
 
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
 
-__all__ = ["Block", "Call", "Check", "HookRun", "Loop", "Round", "RunState", "Task", "Todo"]
+__all__ = ["Block", "Call", "Check", "Gate", "HookRun", "Loop", "Round", "RunState", "Task", "Todo"]
 
-TaskStatus = Literal["blocked", "checking", "queued", "running", "verifying", "done", "failed"]
-LoopPhase = Literal["deciding", "working", "verifying", "finishing", "over"]
+TaskStatus = Literal[
+    "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
+]
+GateKind = Literal["approval", "outcome", "escalation"]
+LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
 
 
 class Todo(Enum):
@@ -94,6 +97,7 @@ class Call:
         bound: The name of the budget that stood in the way, if one did.
         value: The accepted value, once it has one.
         failure: How it failed, once it has.
+        unknown: It may happen only once, was started, and nobody knows whether it was done.
     """
 
     __slots__ = (
@@ -116,6 +120,7 @@ class Call:
         "retries",
         "started_at",
         "subject",
+        "unknown",
         "value",
     )
 
@@ -140,6 +145,7 @@ class Call:
         self.raw: Any = None
         self.value: Any = None
         self.failure: Failure | None = None
+        self.unknown = False
 
 
 class Task:
@@ -151,13 +157,20 @@ class Task:
         waits: How many tasks of the same round it still waits for.
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
+        decided_tainted: The decision it stands in was made after reading untrusted text.
+        tainted: Its output is, or was made from, untrusted text.
+        cleared: A verifier or gate has let it pass.
+        cached: Its output is that of an earlier task with the same `pure` work.
     """
 
     __slots__ = (
         "after",
         "attempts",
+        "cached",
         "call",
         "child",
+        "cleared",
+        "decided_tainted",
         "ended_at",
         "failure",
         "feedback",
@@ -175,6 +188,7 @@ class Task:
         "special",
         "started_at",
         "status",
+        "tainted",
         "waits",
         "worker",
     )
@@ -210,6 +224,10 @@ class Task:
         self.child: Loop | None = None
         self.ledger: Ledger = loop.ledger
         self.attempts = 0
+        self.decided_tainted = loop.tainted
+        self.tainted = False
+        self.cleared = False
+        self.cached = False
         self.started_at: int | None = None
         self.ended_at: int | None = None
 
@@ -227,9 +245,22 @@ class HookRun:
         rest: The hooks still to come; none is looked at after one that did not pass.
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback)` of the checks that did not pass.
+        passed: How many checks did; one that was skipped counts nowhere.
+        forced: The action that follows whatever the hook says, such as a gate's `on_timeout`.
     """
 
-    __slots__ = ("failed", "hook", "key", "loop", "offers", "rest", "task", "waits")
+    __slots__ = (
+        "failed",
+        "forced",
+        "hook",
+        "key",
+        "loop",
+        "offers",
+        "passed",
+        "rest",
+        "task",
+        "waits",
+    )
 
     def __init__(
         self,
@@ -247,6 +278,8 @@ class HookRun:
         self.task = task
         self.waits = 0
         self.failed: list[tuple[str, str]] = []
+        self.passed = 0
+        self.forced: OnFail | None = None
 
 
 class Check:
@@ -259,6 +292,55 @@ class Check:
         self.hook_run = hook_run
         self.bound = bound
         self.call: Call | None = None
+
+
+class Gate:
+    """A question to a person, and what waits for the answer.
+
+    Attributes:
+        kind: `approval` (a `human` verifier asks), `outcome` (a `once` task was started and
+            nobody knows whether it was done) or `escalation` (a hook or a stall asks).
+        message: The question.
+        options: What a person may choose, for display; empty for yes or no.
+        opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
+    """
+
+    __slots__ = (
+        "check",
+        "key",
+        "kind",
+        "loop",
+        "message",
+        "opened_ms",
+        "options",
+        "resume",
+        "task",
+        "timeout_ms",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        kind: GateKind,
+        loop: Loop,
+        message: str,
+        *,
+        task: Task | None = None,
+        check: Check | None = None,
+        options: tuple[str, ...] = (),
+        timeout_ms: int | None = None,
+        resume: HookRun | None = None,
+    ) -> None:
+        self.key = key
+        self.kind: GateKind = kind
+        self.loop = loop
+        self.message = message
+        self.task = task
+        self.check = check
+        self.options = options
+        self.timeout_ms = timeout_ms
+        self.resume = resume
+        self.opened_ms: int | None = None
 
 
 class Round:
@@ -305,6 +387,7 @@ class Loop:
         "escalated",
         "feedback",
         "goal",
+        "held",
         "input",
         "instructions",
         "ledger",
@@ -325,6 +408,7 @@ class Loop:
         "stalled",
         "started_at",
         "status",
+        "tainted",
         "taken",
         "task",
         "tasks",
@@ -354,6 +438,9 @@ class Loop:
         self.reason = ""
         self.bound: str | None = None
         self.escalated = False
+        self.tainted = False
+        # How it will have ended once nothing that may happen only once is open any more.
+        self.held: tuple[RunStatus, str, str | None] | None = None
         self.output: Any = None
         self.best: Any = None
         self.result: Any = None
@@ -388,8 +475,8 @@ class Loop:
 
     @property
     def over(self) -> bool:
-        """Whether this orchestrator has ended."""
-        return self.phase == "over"
+        """Whether this orchestrator has ended, or only waits for `once` tasks to come to rest."""
+        return self.phase in ("over", "ending")
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
@@ -412,11 +499,13 @@ class RunState:
 
     __slots__ = (
         "agenda",
+        "approved",
         "bound",
         "calls",
         "commands",
         "decisions",
         "ended",
+        "gates",
         "input",
         "lost",
         "model_calls",
@@ -424,6 +513,7 @@ class RunState:
         "now",
         "program",
         "program_hash",
+        "pure",
         "reason",
         "root",
         "run",
@@ -431,7 +521,6 @@ class RunState:
         "starved",
         "status",
         "timers",
-        "waits",
         "wall_ms",
         "warnings",
     )
@@ -455,7 +544,9 @@ class RunState:
         self.model_calls: dict[str, int] = {}
         self.starts = 0
         self.lost = 0
-        self.waits: list[str] = []
+        self.gates: dict[str, Gate] = {}
+        self.approved: set[bytes] = set()
+        self.pure: dict[bytes, Any] = {}
         self.warnings: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
         self.agenda: deque[tuple[Todo, Any]] = deque()

@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.runtime import attempts
-from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Todo
+from engine.events import GateAnswered
+from engine.runtime import attempts, gates
+from engine.runtime.state import Call, Check, Gate, HookRun, Loop, RunState, Todo
 from engine.sema.model import Hook, Verifier
 from engine.sema.templates import EvaluationError, Expression, Template
 
-__all__ = ["Outcome", "begin", "call_ended", "outcome"]
+__all__ = ["Outcome", "answered", "begin", "call_ended", "outcome"]
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 Action = Literal["pass", "revise", "abort", "escalate", "warn"]
 
@@ -60,6 +63,9 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
         if skip:
             run.waits -= 1
             return
+    if verifier.kind == "human":
+        _ask_person(state, run, check, scope)
+        return
     if verifier.kind == "rules":
         ok, feedback = _rules(verifier, scope)
         _judge(state, run, check, {"ok": ok, "feedback": feedback})
@@ -67,6 +73,71 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
     call = Call(f"{run.key} / verify {verifier.name}", run.loop, check)
     check.call = call
     attempts.begin(state, call, verifier.settings["model"] if verifier.kind == "llm" else None)
+
+
+def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str, Any]) -> None:
+    """Open a gate, unless a person has already approved exactly this."""
+    verifier = check.verifier
+    if _approval(run, check) in state.approved:
+        _verdict(run, check, True, "approved before")
+        return
+    try:
+        message = _text(verifier.settings.get("message"), scope)
+    except EvaluationError as error:
+        _verdict(run, check, False, f"its message cannot be rendered: {error}")
+        return
+    gates.ask(
+        state,
+        Gate(
+            f"{run.key} / verify {verifier.name}",
+            "approval",
+            run.loop,
+            message or verifier.doc or f"Approve {run.key}?",
+            task=run.task,
+            check=check,
+            options=tuple(verifier.settings.get("options") or ()),
+            timeout_ms=verifier.timeout_ms,
+        ),
+    )
+
+
+def _approval(run: HookRun, check: Check) -> bytes:
+    """What an approval is good for: this worker with this input, whatever the plan around it.
+
+    After a new plan a person is asked again only for what was not approved before.
+    """
+    worker = run.task.worker.name if run.task is not None else ""
+    resolved = run.task.resolved if run.task is not None else None
+    return _canonical([check.verifier.name, worker, check.bound, resolved])
+
+
+def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
+    """A person has answered a `human` verifier, or nobody has in time."""
+    check = gate.check
+    assert check is not None
+    run = check.hook_run
+    if event.answer == "approve":
+        task = run.task
+        if event.edit is not None and task is not None and task.status == "checking":
+            edited = task.worker.inputs.with_defaults(event.edit)
+            if not task.worker.inputs.is_valid(edited):
+                state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
+                gates.ask(state, gate)
+                return
+            task.resolved = edited
+        state.approved.add(_approval(run, check))
+        _verdict(run, check, True, event.note)
+    else:
+        if event.answer == "timeout":
+            run.forced = check.verifier.on_timeout
+            said = "nobody answered in time"
+        else:
+            # What a person has rejected must not go on because the hook only warns.
+            run.forced = "abort" if run.hook.on_fail == "warn" else None
+            said = event.note or "rejected"
+        _verdict(run, check, False, said)
+    if run.waits == 0:
+        begin(state, run)
 
 
 def _globals(state: RunState) -> dict[str, Any]:
@@ -91,6 +162,10 @@ def _message(message: Template | Expression | None, scope: Mapping[str, Any]) ->
     if isinstance(message, Template):
         return message.render(scope)
     return str(message.evaluate(scope))
+
+
+def _text(value: Template | str | None, scope: Mapping[str, Any]) -> str:
+    return value.render(scope) if isinstance(value, Template) else value or ""
 
 
 def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any]) -> None:
@@ -118,7 +193,9 @@ def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any])
 def _verdict(run: HookRun, check: Check, ok: bool, feedback: str) -> None:
     name = check.verifier.name
     run.loop.current.verdicts.append((run.hook.point, name, ok, feedback))
-    if not ok:
+    if ok:
+        run.passed += 1
+    else:
         run.failed.append((name, feedback or "not ok"))
     run.waits -= 1
 
@@ -147,7 +224,7 @@ def outcome(run: HookRun, subject: str) -> Outcome:
     if not run.failed:
         return Outcome("pass")
     feedback = "; ".join(f"{name}: {said}" for name, said in run.failed)
-    return Outcome(_action(run.loop, run.hook, subject), feedback)
+    return Outcome(run.forced or _action(run.loop, run.hook, subject), feedback)
 
 
 def _action(loop: Loop, hook: Hook, subject: str) -> Action:

@@ -23,7 +23,7 @@ __all__ = ["GROUP", "supported_kinds", "unsupported_kinds", "worker_port"]
 #: The group of entry points that bring further kinds.
 GROUP = "orch.workers"
 
-_OF_THE_MACHINE = frozenset({"llm", "rules"})
+_OF_THE_MACHINE = frozenset({"human", "llm", "rules"})
 _BUILT_IN = frozenset({"python", "command"})
 
 

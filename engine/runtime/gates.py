@@ -1,0 +1,42 @@
+"""Gates: questions to a person, on which a run waits without holding anything.
+
+A gate is state like any other: the process may end while it is open, and the answer may come
+from any process. While the only things open are gates the run is `waiting`; its running time
+stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.events import GateAnswered, GateOpened
+from engine.runtime.commands import OpenGate
+from engine.runtime.state import Gate, Loop, RunState
+
+__all__ = ["answered", "ask", "drop", "opened"]
+
+
+def ask(state: RunState, gate: Gate) -> None:
+    """Open a gate."""
+    state.gates[gate.key] = gate
+    state.commands.append(OpenGate(gate.key, gate.timeout_ms))
+
+
+def opened(state: RunState, event: GateOpened) -> None:
+    """The question is in the journal: its timeout counts from here."""
+    gate = state.gates.get(event.key)
+    if gate is not None and gate.opened_ms is None:
+        gate.opened_ms = event.wall_ms
+
+
+def answered(state: RunState, event: GateAnswered) -> Gate | None:
+    """Take an answer in; None if no such gate is open (answered before, or called off)."""
+    return state.gates.pop(event.key, None)
+
+
+def drop(state: RunState, loops: Iterable[Loop], *, keep_outcomes: bool) -> None:
+    """Call off the gates of these loops. What a `once` task did is asked even so."""
+    members = set(map(id, loops))
+    for key, gate in list(state.gates.items()):
+        if id(gate.loop) in members and not (keep_outcomes and gate.kind == "outcome"):
+            del state.gates[key]

@@ -1,0 +1,93 @@
+"""Taint: what came from outside must not reach an effect unlooked-at.
+
+A task's output is tainted if its worker is untrusted or read something tainted. A planner that
+has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
+or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
+int and bool type carry no taint: a stranger cannot write instructions in them.
+
+Everything here is a function of the folded state, so it is the same after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.runtime.state import Loop, Task
+from engine.sema.jsonschema import subschema_at
+from engine.sema.model import Orchestrator, Worker
+
+__all__ = ["carries", "loop_begins_tainted", "mark_output", "needs_clearance", "reads_taint"]
+
+
+def carries(schema: Any, root: Mapping[str, Any], depth: int = 0) -> bool:
+    """Whether a value of this schema can hold text that a stranger chose."""
+    if not isinstance(schema, Mapping) or depth > 32:
+        return True
+    if "const" in schema or "enum" in schema:
+        return False
+    if "$ref" in schema:
+        name = str(schema["$ref"]).removeprefix("#/$defs/")
+        target = root.get("$defs", {}).get(name)
+        return carries(target, root, depth + 1)
+    kind = schema.get("type")
+    if kind in ("integer", "boolean", "null"):
+        return False
+    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if options:
+        return any(carries(option, root, depth + 1) for option in options)
+    if kind == "array":
+        return carries(schema.get("items"), root, depth + 1)
+    if kind == "object" and schema.get("additionalProperties") is False:
+        return any(carries(item, root, depth + 1) for item in schema.get("properties", {}).values())
+    return True
+
+
+def loop_begins_tainted(loop: Loop) -> bool:
+    """Whether an orchestrator's own inputs are tainted: then so is every decision it makes."""
+    if loop.task is not None and reads_taint(loop.task):
+        return True
+    schema = loop.orchestrator.inputs.schema
+    properties = schema.get("properties", {})
+    return any(
+        field.untrusted and carries(properties.get(field.name), schema)
+        for field in getattr(loop.orchestrator.inputs.type, "fields", ())
+    )
+
+
+def reads_taint(task: Task) -> bool:
+    """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
+    schema = task.worker.inputs.schema
+    properties = schema.get("properties", {})
+    if task.decided_tainted and any(
+        carries(properties.get(name, True), schema) for name in task.input
+    ):
+        return True
+    for reference in task.references:
+        producer = task.loop.tasks.get(reference.task)
+        if producer is None or not producer.tainted:
+            continue
+        output = producer.worker.output.schema
+        part = subschema_at(output, reference.at)
+        if not isinstance(part, Mapping) or carries(part, part):
+            return True
+    return False
+
+
+def mark_output(task: Task, *, verified: bool) -> None:
+    """Set whether a finished task's output is tainted; a verifier that passed it cleans it."""
+    worker = task.worker
+    if isinstance(worker, Orchestrator):
+        source = task.child is not None and task.child.tainted
+    else:
+        source = worker.trust == "untrusted" or reads_taint(task)
+    schema = worker.output.schema
+    task.tainted = source and not verified and (task.failure is not None or carries(schema, schema))
+
+
+def needs_clearance(task: Task) -> bool:
+    """Whether a task may start only after a verifier or gate has let it pass."""
+    worker = task.worker
+    if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
+        return False
+    return (task.decided_tainted or reads_taint(task)) and not task.cleared
