@@ -1,4 +1,8 @@
-"""What filters give, where that is known; everything else is `json`."""
+"""Filters: what they give where that is known, and what they need.
+
+Functions from types to types, and tables; findings are made in `engine.sema.template_types`.
+What is not known to give anything in particular is `json`.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,55 @@ from engine.sema.typing_rules import (
     type_of_value,
 )
 
-__all__ = ["filter_type"]
+__all__ = ["NEED_VALUE", "attribute_argument", "filter_type"]
 
 _SAME_ITEMS = frozenset({"list", "reject", "rejectattr", "select", "selectattr", "sort", "unique"})
 _ONE_ITEM = frozenset({"first", "last", "max", "min"})
+
+
+#: Filters that make no sense of null.
+NEED_VALUE = frozenset(
+    {
+        "abs",
+        "batch",
+        "count",
+        "dictsort",
+        "first",
+        "groupby",
+        "items",
+        "join",
+        "last",
+        "length",
+        "list",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "reverse",
+        "round",
+        "select",
+        "selectattr",
+        "slice",
+        "sort",
+        "sum",
+        "unique",
+    }
+)
+
+
+def attribute_argument(node: nodes.Filter) -> nodes.Const | None:
+    """The string that names a field in a filter's arguments, if there is one."""
+    found: Any = None
+    for keyword in node.kwargs:
+        if keyword.key == "attribute":
+            found = keyword.value
+    place = {"selectattr": 0, "rejectattr": 0, "groupby": 0, "sum": 0, "join": 1}.get(node.name)
+    if found is None and place is not None and len(node.args) > place:
+        found = node.args[place]
+    if isinstance(found, nodes.Const) and isinstance(found.value, str):
+        return found
+    return None
 
 
 def filter_type(node: nodes.Filter, operand: Type) -> Type:

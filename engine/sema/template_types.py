@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.environment import REMOVED_FILTERS, shared_environment
-from engine.sema.filter_types import filter_type
+from engine.sema.filter_types import NEED_VALUE, attribute_argument, filter_type
 from engine.sema.flow_facts import Names, facts, path_of
 from engine.sema.positions import Located
 from engine.sema.suggest import closest, names_list
@@ -31,6 +31,7 @@ from engine.sema.types import (
     Record,
     Scalar,
     Type,
+    Union,
     union_of,
 )
 from engine.sema.typing_rules import (
@@ -124,7 +125,7 @@ class Typer:
                 return BOOL
             case nodes.List():
                 items = [self.type_of(item, names) for item in node.items]
-                return Array(union_of(items) if items else ANY)
+                return Array(union_of(items) if items else _NOTHING)
             case nodes.Tuple():
                 return Tuple(tuple(self.type_of(item, names) for item in node.items))
             case nodes.Dict():
@@ -368,14 +369,30 @@ class Typer:
         if node.node is not None and self.told(node.node):
             self._told.add(id(node))
             return ANY
-        if node.name in _NEED_VALUE and node.node is not None:
+        if node.name in NEED_VALUE and node.node is not None:
             operand = self.not_null_or_told(node.node, operand, names)
+            self._check_iterable(node, node.node, operand)
         self._check_names_in_filter(node, operand)
         return filter_type(node, operand)
 
+    def _check_iterable(self, node: nodes.Filter, inner: nodes.Node, operand: Type) -> None:
+        """A number or bool has no items for a filter to work on."""
+        options = [option for option in open_up(operand) if not is_null(option)]
+        if node.name in ("abs", "round") or not options or self.told(inner):
+            return
+        if item_of(operand) is None and not any(_is_text(option) for option in options):
+            self._told.add(id(node))
+            self.report(
+                diagnostic(
+                    "ORC306",
+                    f"{self.words(inner)} is `{operand}`; `{node.name}` needs a list or a string",
+                    self.where.name_of(node),
+                )
+            )
+
     def _check_names_in_filter(self, node: nodes.Filter, operand: Type) -> None:
         """Fields, filters and tests that stand in a filter's arguments as strings."""
-        attribute = _attribute_argument(node)
+        attribute = attribute_argument(node)
         if attribute is not None:
             self._check_attribute_string(attribute, item_of(operand) or ANY)
         environment = shared_environment()
@@ -446,49 +463,8 @@ class Typer:
         )
 
 
-#: Filters that make no sense of null.
-_NEED_VALUE = frozenset(
-    {
-        "abs",
-        "batch",
-        "count",
-        "dictsort",
-        "first",
-        "groupby",
-        "items",
-        "join",
-        "last",
-        "length",
-        "list",
-        "map",
-        "max",
-        "min",
-        "reject",
-        "rejectattr",
-        "reverse",
-        "round",
-        "select",
-        "selectattr",
-        "slice",
-        "sort",
-        "sum",
-        "unique",
-    }
-)
-
-
-def _attribute_argument(node: nodes.Filter) -> nodes.Const | None:
-    """The string that names a field in a filter's arguments, if there is one."""
-    found: Any = None
-    for keyword in node.kwargs:
-        if keyword.key == "attribute":
-            found = keyword.value
-    place = {"selectattr": 0, "rejectattr": 0, "groupby": 0, "sum": 0, "join": 1}.get(node.name)
-    if found is None and place is not None and len(node.args) > place:
-        found = node.args[place]
-    if isinstance(found, nodes.Const) and isinstance(found.value, str):
-        return found
-    return None
+#: The items of `[]`.
+_NOTHING = Union(())
 
 
 def _is_text(type_: Type) -> bool:

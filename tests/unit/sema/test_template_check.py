@@ -173,6 +173,7 @@ def test_what_is_right_is_left_alone(text):
         ("{% for c in topic %}{% endfor %}", [("ORC306", "topic")]),
         ("{% for c in finding.n %}{% endfor %}", [("ORC306", "n")]),
         ("{% for c in finding.mood %}{% endfor %}", [("ORC306", "mood")]),
+        ("{{ finding.n | length }}", [("ORC306", "length")]),
         ("{{ finding }}", [("ORC308", "finding")]),
         ("{{ findings }}", [("ORC308", "findings")]),
         ("{{ finding.sources }}", [("ORC308", "finding.sources")]),
