@@ -250,6 +250,24 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A tool is named that the server's `allow` list does not hold.",
     ),
     (
+        "ORC512",
+        "mcp-tool-unknown",
+        "error",
+        "A tool is named that the server did not have when its tools were last kept.",
+    ),
+    (
+        "ORC513",
+        "mcp-args-mismatch",
+        "error",
+        "The arguments of a call do not fit the tool, as its schema was last kept.",
+    ),
+    (
+        "ORC514",
+        "mcp-snapshot-unreadable",
+        "error",
+        "The kept tools of a file's MCP servers cannot be read.",
+    ),
+    (
         "ORC601",
         "no-finish-verifier",
         "warning",

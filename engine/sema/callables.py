@@ -16,7 +16,9 @@ from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.sema import model
 from engine.sema.bodies import BodyReader, Settings
 from engine.sema.contract import Contract
+from engine.sema.httpcalls import check_http, written_hosts
 from engine.sema.jsonschema import may_fit
+from engine.sema.mcpcalls import Snapshots, check_tool
 from engine.sema.policy import read_hooks, read_limits, read_policy, read_repair, read_retry
 from engine.sema.pythoncalls import check_call
 from engine.sema.scope import Entity, Scope
@@ -25,7 +27,7 @@ from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
-from engine.sema.types import ANY, BOOL, FLOAT, STRING, Field, Record, Type
+from engine.sema.types import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
 from engine.syntax import ast
 
 __all__ = ["CallableReader", "Signature"]
@@ -38,7 +40,6 @@ _RESERVED = {
 }
 _TASK = Record("task", (Field("key", STRING),))
 _VERDICT: Mapping[str, Type] = {"ok": BOOL, "feedback": STRING, "score": FLOAT}
-_SAFE_METHODS = ("GET", "HEAD")
 #: Settings that carry what a worker sends out, where `task.key` can be passed on.
 _SENT = ("url", "query", "headers", "json", "form", "args", "run", "stdin", "env")
 
@@ -65,15 +66,22 @@ class CallableReader:
         texts: Checks texts and expressions.
         effects: The effect of every worker of the program by canonical name; filled by
             `worker`, read by `orchestrator`, so workers of all modules are read first.
+        snapshots: The kept tools of MCP servers.
     """
 
     def __init__(
-        self, scope: Scope, bodies: BodyReader, texts: Texts, effects: dict[str, str]
+        self,
+        scope: Scope,
+        bodies: BodyReader,
+        texts: Texts,
+        effects: dict[str, str],
+        snapshots: Snapshots,
     ) -> None:
         self._scope = scope
         self._bodies = bodies
         self._texts = texts
         self._effects = effects
+        self._snapshots = snapshots
         self._base_dir = scope.module.base_dir
 
     def _report(self, found: Diagnostic) -> None:
@@ -99,6 +107,8 @@ class CallableReader:
             values = self.values(settings, signature)
             if node.kind.text == "llm" and "prompt" in values:
                 self._unused_inputs(node)
+            if node.kind.text == "http":
+                values["hosts"] = written_hosts(settings, self._texts.values)
             self._check_worker(node, settings, signature, owner)
             if not any(i.severity == "error" for i in self._scope.diagnostics[before:]):
                 self._check_repetition(settings, node)
@@ -113,7 +123,7 @@ class CallableReader:
             output=Contract(signature.output),
             fails=fails,
             effect=effect,
-            trust=settings.get("trust", "trusted"),
+            trust=settings.get("trust") or _default(settings.kind, "trust"),
             settings=values,
             base_dir=self._base_dir,
             span=node.name.span,
@@ -203,6 +213,8 @@ class CallableReader:
             names.setdefault("task", _TASK)
         elif value.scope == "response":
             names["response"] = ANY
+            names.setdefault("status", INT)
+            names.setdefault("headers", ANY)
         elif value.scope == "verdict":
             names.update(_VERDICT)
         elif value.scope == "escalate":
@@ -241,9 +253,12 @@ class CallableReader:
         elif kind == "command":
             self._check_parse(settings)
         elif kind == "http":
-            self._check_http(node, settings, owner)
+            for item in check_http(settings, node.name.span, owner):
+                self._report(item)
         elif kind == "mcp":
-            self._check_tool(settings)
+            names = {**self._texts.types, "task": _TASK, **signature.names}
+            for item in check_tool(node, settings, signature.inputs, names, self._snapshots):
+                self._report(item)
 
     def _check_python(self, settings: Settings, signature: Signature, owner: str) -> None:
         call = settings.get("call")
@@ -263,62 +278,6 @@ class CallableReader:
         if ":" in parse:
             for item in check_call(parse, self._base_dir, settings.spans["parse"]):
                 self._report(item)
-
-    def _check_http(self, node: ast.WorkerDecl, settings: Settings, owner: str) -> None:
-        method = settings.get("method", "GET")
-        if method not in _SAFE_METHODS and "effect" not in settings.written:
-            self._report(
-                diagnostic(
-                    "ORC104",
-                    f"{owner} needs `effect`, for {method} may change something",
-                    node.name.span,
-                    help="write `effect = read`, `write` (repeatable under the same key) or `once`",
-                )
-            )
-        if "json" in settings.exprs and "form" in settings.exprs:
-            self._report(
-                diagnostic(
-                    "ORC202",
-                    "a request has one body: `json` or `form`, not both",
-                    settings.spans["form"],
-                )
-            )
-        url = settings.exprs.get("url")
-        if url is not None and not _has_host(url):
-            self._report(
-                diagnostic(
-                    "ORC202",
-                    "`url` must begin with a host that stands in the file",
-                    url.span,
-                    help='write `"https://host/path"`, and add what varies with `~`',
-                )
-            )
-
-    def _check_tool(self, settings: Settings) -> None:
-        server = settings.get("server")
-        tool = settings.get("tool")
-        if not isinstance(server, Entity) or not isinstance(server.declaration, ast.ServerDecl):
-            return
-        for member in server.declaration.body.members:
-            if isinstance(member, ast.Setting) and member.name.text == "allow":
-                if not isinstance(member.value, ast.ListExpr):
-                    return
-                allowed = [i.value for i in member.value.items if isinstance(i, ast.String)]
-                if tool is None or tool in allowed:
-                    return
-                near = closest(tool, allowed)
-                span = settings.spans["tool"]
-                self._report(
-                    diagnostic(
-                        "ORC507",
-                        f"`{tool}` is not in `allow` of server `{server.name}`",
-                        span,
-                        help=f"did you mean `{near}`?"
-                        if near
-                        else f"it allows {names_list(allowed) or 'nothing'}",
-                        fix=Fix(f"write `{near}`", (Edit(span, f'"{near}"'),)) if near else None,
-                    )
-                )
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:
         effect = settings.get("effect", "read")
@@ -479,6 +438,12 @@ class CallableReader:
         )
 
 
+def _default(kind: Kind, setting: str) -> Any:
+    """What a setting is in a kind of body where nobody writes it."""
+    row = kind.row(setting)
+    return None if row is None else row.default
+
+
 def _plain(value: Any) -> Any:
     """A folded value as the model keeps it: entities by their canonical names."""
     if isinstance(value, Entity):
@@ -502,20 +467,3 @@ def reads_task_key(expr: ast.Expr) -> bool:
         elif isinstance(node, ast.Node):
             todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
     return False
-
-
-def _has_host(url: ast.Expr) -> bool:
-    """Whether the host of a URL can be read in the file: a literal, or one that begins it."""
-    first: ast.Expr = url
-    while isinstance(first, ast.Binary) and first.operator == "~":
-        first = first.left
-    if isinstance(first, ast.Attribute) and isinstance(first.object, ast.Variable):
-        return first.object.name == "param"
-    if isinstance(first, ast.Conditional):
-        return _has_host(first.then) and _has_host(first.otherwise)
-    if not isinstance(first, ast.String):
-        return False
-    scheme, separator, rest = first.value.partition("://")
-    if scheme not in ("http", "https") or not separator or not rest.strip("/"):
-        return False
-    return first is url or "/" in rest

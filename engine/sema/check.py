@@ -24,6 +24,7 @@ from engine.sema.constants import Folder
 from engine.sema.declare import Declarations
 from engine.sema.flow import check_flow
 from engine.sema.loader import LoadResult, Module, Reader, load_modules
+from engine.sema.mcpcalls import Snapshots
 from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
 from engine.sema.params import unknown_params
@@ -202,13 +203,14 @@ class _Assembler:
         self._scopes = scopes
         self._declared = declared
         self._effects: dict[str, str] = {}
+        self._snapshots = Snapshots(loaded.files, declared.report)
         self._bodies: dict[str, BodyReader] = {}
         self._callables: dict[str, CallableReader] = {}
         for scope in scopes.all:
             bodies = self._body_reader(scope)
             self._bodies[scope.module.path] = bodies
             self._callables[scope.module.path] = CallableReader(
-                scope, bodies, declared.texts[scope.module.path], self._effects
+                scope, bodies, declared.texts[scope.module.path], self._effects, self._snapshots
             )
 
     def _body_reader(self, scope: Scope) -> BodyReader:
@@ -296,6 +298,7 @@ class _Assembler:
             orchestrators=orchestrators,
             tests=tests,
             entry=entries[0] if len(entries) == 1 else None,
+            missing_params=tuple(self._declared.missing_params),
         )
 
     # ------------------------------------------------------------ models and servers
@@ -385,4 +388,5 @@ class _Assembler:
             scope.module.base_dir,
             node.name.span,
             node.doc,
+            self._snapshots.tools(entity),
         )

@@ -71,7 +71,8 @@ class Declarations:
             self._declare_params(scope)
             self._declare_texts(scope)
 
-    def _report(self, found: Diagnostic) -> None:
+    def report(self, found: Diagnostic) -> None:
+        """Add a finding."""
         self._diagnostics.append(found)
 
     # ------------------------------------------------------------ types
@@ -89,7 +90,7 @@ class Declarations:
                 resolver.definition(node, definition)
                 if isinstance(node.definition, ast.ExternalSchema):
                     self._external(scope, node.definition.path, definition)
-        check_recursion(self._definitions.values(), self._report)
+        check_recursion(self._definitions.values(), self.report)
         for resolver in self._resolvers.values():
             resolver.finish()
 
@@ -100,7 +101,7 @@ class Declarations:
             def resolve(name: str, span: Span) -> Type | None:
                 return self._type_of(scope, name, span)
 
-            self._resolvers[path] = TypeResolver(resolve, self._report, scope.visible("schema"))
+            self._resolvers[path] = TypeResolver(resolve, self.report, scope.visible("schema"))
         return self._resolvers[path]
 
     def _type_of(self, scope: Scope, name: str, span: Span) -> Type | None:
@@ -128,9 +129,9 @@ class Declarations:
             if near is not None:
                 better = named[: len(named) - len(os.path.basename(named))] + near
                 help = f"did you mean `{better}`? ({help})"
-            self._report(diagnostic("ORC106", message, reference.span, help=help))
+            self.report(diagnostic("ORC106", message, reference.span, help=help))
             return
-        found = load_external(definition.name, reference, text, self._report)
+        found = load_external(definition.name, reference, text, self.report)
         if found is not None:
             definition.type = found
 
@@ -160,7 +161,7 @@ class Declarations:
             sound = len(self._diagnostics) == before
             self._param_types[entity] = type_
             contract = Contract(type_)
-            default = default_value(node, contract, self._report) if sound else UNSET
+            default = default_value(node, contract, self.report) if sound else UNSET
             value = (
                 given_value(entity.canonical, contract, self._given, self._env, self.input_problems)
                 if sound
@@ -240,7 +241,7 @@ class Declarations:
                     [*path[path.index(name) if name in path else 0 :], entity.name, name]
                 )
                 if name not in names:
-                    self._report(
+                    self.report(
                         diagnostic(
                             "ORC313",
                             f"template `{entity.name}` needs itself: {chain}",

@@ -110,7 +110,13 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """`server NAME via mcp { ... }`; `settings` holds its checked settings."""
+    """`server NAME via mcp { ... }`.
+
+    Attributes:
+        settings: Its checked settings, as those of a worker.
+        tools: Its tools when they were last kept (`engine.sema.mcp_snapshot.Tool` by name), or
+            None where no snapshot lies beside the file.
+    """
 
     name: str
     kind: str
@@ -118,6 +124,7 @@ class Server(msgspec.Struct, frozen=True):
     base_dir: str
     span: Span
     doc: str | None = None
+    tools: Mapping[str, Any] | None = None
 
 
 class Assertion(msgspec.Struct, frozen=True):
@@ -321,6 +328,8 @@ class Program(msgspec.Struct, frozen=True):
             path relative to the entry file's folder, with its text. A run keeps them.
         scope_globals: What every template sees besides its inputs: `param`.
         entry: The one orchestrator no other uses, or None where that is ambiguous.
+        missing_params: Params without a default to which no value was given. A run needs them:
+            whoever starts one has to refuse while there are any.
     """
 
     path: str
@@ -335,3 +344,4 @@ class Program(msgspec.Struct, frozen=True):
     orchestrators: Mapping[str, Orchestrator]
     tests: tuple[Test, ...]
     entry: str | None
+    missing_params: tuple[str, ...] = ()

@@ -127,8 +127,9 @@ class Computed(msgspec.Struct, frozen=True):
     Attributes:
         secrets: Whether `secret.NAME` may stand in it.
         scope: Which names it sees besides `param`: the callable's inputs and `task` (`call`),
-            `response` (`response`), `ok`, `feedback`, `score` (`verdict`), the inputs alone
-            (`inputs`), `run` and the inputs (`escalate`), nothing (`none`).
+            the inputs, `response`, `status` and `headers` (`response`), `ok`, `feedback`,
+            `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
+            nothing (`none`).
         shape: What must be written: a list, a map, or anything.
     """
 

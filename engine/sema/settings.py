@@ -105,14 +105,19 @@ _WORKER = (
     _RETRY,
     Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
 )
-_ACTING = (
-    Row(
-        "effect",
-        Choice(("pure", "read", "write", "once")),
-        "What carrying it out does to the world outside.",
-        required=True,
-    ),
-    *_WORKER[1:],
+_EFFECT_SAID = Row(
+    "effect",
+    Choice(("pure", "read", "write", "once")),
+    "What carrying it out does to the world outside.",
+    required=True,
+)
+_ACTING = (_EFFECT_SAID, *_WORKER[1:])
+#: Of kinds whose output is what somebody else's server says.
+_REMOTE_TRUST = Row(
+    "trust",
+    Choice(("trusted", "untrusted")),
+    "Whether its output comes from outside and may hold instructions of strangers.",
+    default="untrusted",
 )
 _VERIFIER = (
     Row(
@@ -257,14 +262,23 @@ _TABLE = (
                 default='"GET"',
             ),
             Row("url", Computed(secrets=True), "The address; its host stands in the file.", True),
+            Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
             Row("query", Computed(secrets=True, shape="map"), "Parameters of the address."),
             Row("headers", Computed(secrets=True, shape="map"), "Further HTTP headers."),
             Row("json", Computed(secrets=True), "The body, sent as JSON."),
             Row("form", Computed(secrets=True, shape="map"), "The body, sent as a form."),
-            Row("result", Computed("response"), "The output, from `response`.", False, "response"),
+            Row(
+                "result",
+                Computed("response"),
+                "The output, from `response` (the body), `status` and `headers`.",
+                False,
+                "response",
+            ),
             Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
             Row("max_bytes", Size(), "The most of a response that is read.", default="10MiB"),
-            *_WORKER,
+            _WORKER[0],
+            _REMOTE_TRUST,
+            *_WORKER[2:],
         ),
     ),
     Kind(
@@ -274,7 +288,9 @@ _TABLE = (
             Row("server", Names(("server",), "one"), "The MCP server.", True),
             Row("tool", Str(), "The tool's name there.", True),
             Row("args", Computed(shape="map"), "Its arguments.", default="the inputs"),
-            *_ACTING,
+            _EFFECT_SAID,
+            _REMOTE_TRUST,
+            *_WORKER[2:],
         ),
     ),
     Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
