@@ -74,7 +74,11 @@ class Contract:
     # ------------------------------------------------------------ checking
 
     def is_valid(self, value: Any) -> bool:
-        """Whether the value fits. About 2 µs for 1 KB. What JSON cannot say never fits."""
+        """Whether the value fits. About 2 µs for 1 KB.
+
+        What JSON cannot say never fits; a float that is no number counts as null, which is
+        what it is written as.
+        """
         try:
             return self._validator.is_valid(value)
         except (ValueError, RecursionError):

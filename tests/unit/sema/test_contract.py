@@ -309,3 +309,9 @@ def test_a_problem_in_a_place_that_takes_references_is_about_the_value():
 )
 def test_why_a_text_is_no_json(text, problem):
     assert Contract(Json()).parse_problem(text) == problem
+
+
+def test_a_float_that_is_no_number_counts_as_null():
+    assert Contract(Json()).is_valid(math.nan)
+    assert not Contract(Scalar("float")).is_valid(math.nan)
+    assert Contract(Scalar("float")).problems(math.inf) == ['(root): null is not of type "number"']
