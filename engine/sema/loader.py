@@ -101,7 +101,7 @@ class DiskReader:
         """See `Reader.names`."""
         try:
             return sorted(os.listdir(folder))
-        except OSError:
+        except (OSError, ValueError):
             return []
 
 

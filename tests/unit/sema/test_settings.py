@@ -1,0 +1,140 @@
+"""The table of settings: complete, consistent, and read the same from a literal or a param."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.diagnostics import RULES, Diagnostic
+from engine.sema.check import check_file
+from engine.sema.loader import MemoryReader
+from engine.sema.setting_values import BlockValue, Choice, Names
+from engine.sema.settings import CALLABLE_KINDS, KINDS
+
+
+def errors(text: str) -> list[Diagnostic]:
+    reader = MemoryReader({"s.orch": "orch 1\n" + text}, "/base")
+    result = check_file("/base/s.orch", reader=reader, env={})
+    return [item for item in result.diagnostics if item.severity == "error"]
+
+
+def model(setting: str, before: str = "") -> list[Diagnostic]:
+    return errors(f'{before}\nmodel m {{ id = "openai/x"  {setting} }}\n')
+
+
+def test_blocks_lead_to_kinds_that_exist() -> None:
+    nested = {
+        row.value.kind
+        for kind in KINDS.values()
+        for row in kind.rows
+        if isinstance(row.value, BlockValue)
+    }
+    declared = {f"{kind} {what}" for what, kinds in CALLABLE_KINDS.items() for kind in kinds}
+    assert nested | declared | {"model", "orchestrator", "test"} == set(KINDS)
+
+
+def test_rows_are_unique_and_documented() -> None:
+    for kind in KINDS.values():
+        names = [row.name for row in kind.rows]
+        assert len(names) == len(set(names)), kind.name
+        for row in kind.rows:
+            assert row.doc.endswith("."), (kind.name, row.name)
+            assert row.missing in RULES
+            if isinstance(row.value, Choice) and row.default is not None:
+                assert row.default.strip('"') in row.value.options
+            if isinstance(row.value, Names):
+                assert row.value.kinds
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "timeout = 1h30m",
+        "max_tokens = 200k",
+        "temperature = 1",
+        "temperature = 0.5",
+        "price { input = $0.25  output = $2 }",
+        "price { input = $0.00  output = $0.00 }",
+        "structured = prompt",
+        'structured = "prompt"',
+        "retry { max = 0 }",
+        "retry { max = 2  on = []  backoff = 10ms }",
+        "extra = { metadata: { user: 1 } }",
+        "frequency_penalty = -0.5",
+        'stop = ["END"]',
+    ],
+)
+def test_what_is_legal(setting: str) -> None:
+    assert model(setting) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "message", "better"),
+    [
+        ("timeout = 30", "ORC203", "`timeout = 30` has no unit", "30s"),
+        ('timeout = "30s"', "ORC202", "`timeout` needs a duration, got a string", "30s"),
+        ("timeout = 0s", "ORC202", "`timeout` must be at least 1ms, got 0s", None),
+        ("timeout = 20KiB", "ORC202", "`timeout` needs a duration, got a size", None),
+        ("max_tokens = 0", "ORC202", "`max_tokens` must be at least 1, got 0", None),
+        ("max_tokens = -5", "ORC202", "`max_tokens` must be at least 1, got -5", None),
+        ("max_tokens = 2.5", "ORC202", "`max_tokens` needs an int, got a float", None),
+        ("max_tokens = 30s", "ORC202", "`max_tokens` needs an int, got a duration", None),
+        ("max_tokens = true", "ORC202", "`max_tokens` needs an int, got a bool", None),
+        ("max_tokens = null", "ORC202", "`max_tokens` needs an int, got null", None),
+        ("temperature = 2.5", "ORC202", "`temperature` must be at most 2, got 2.5", None),
+        ("structured = natve", "ORC202", "`structured` cannot be `natve`", "native"),
+        ("price { input = 3 output = $1 }", "ORC203", "`input = 3` has no unit", "$3"),
+        ("fallback = m", "ORC202", "`fallback` needs a list of models", "[m]"),
+        ("stop = 3", "ORC202", "`stop` needs a list of strings, got an int", "[3]"),
+        ("extra = 3", "ORC202", "`extra` needs a map", None),
+        ("temprature = 0", "ORC103", "models have no setting `temprature`", "temperature"),
+        ("timeout { }", "ORC202", "`timeout` is a setting, not a block", None),
+        ("retry = 3", "ORC202", "`retry` is a block, not a setting", None),
+        ("retry { }", "ORC403", "`retry` needs `max`", None),
+        ("retry { max = 1  on = [timeot] }", "ORC101", "failure mode `timeot`", "timeout"),
+        ("rpm = 1 + 1", "ORC406", "`rpm` must be a constant", None),
+        ("rpm = limit", "ORC406", "`rpm` must be a constant", "param.limit"),
+        ("rpm = param.limt", "ORC101", "unknown param `limt`", "limit"),
+        ("404 = x", "ORC103", "models have no numbered settings", None),
+        ("assert true", "ORC103", "models take no `assert`", None),
+    ],
+)
+def test_what_is_not(setting: str, code: str, message: str, better: str | None) -> None:
+    (item,) = model(setting, "param limit: int = 3")
+    assert item.code == code
+    assert message in item.message
+    assert (item.fix.edits[0].text if item.fix else None) == better
+
+
+@pytest.mark.parametrize(
+    ("type_", "default", "setting", "fits"),
+    [
+        ("duration", "30s", "timeout", True),
+        ("duration", '"PT30S"', "timeout", True),
+        ("string", '"soon"', "timeout", False),
+        ("int", "3", "max_tokens", True),
+        ("int", "0", "max_tokens", False),
+        ("float", "0.5", "temperature", True),
+        ("float", "2.5", "max_tokens", False),
+        ('"auto" | "prompt"', '"prompt"', "structured", True),
+        ("string", '"other"', "structured", False),
+        ("string", '"2024-01-01"', "api_version", True),
+    ],
+)
+def test_params_are_read_like_literals(type_: str, default: str, setting: str, fits: bool) -> None:
+    found = model(f"{setting} = param.p", f"param p: {type_} = {default}")
+    assert [item.code for item in found] == ([] if fits else ["ORC202"])
+
+
+def test_both_branches_of_a_choice_are_checked() -> None:
+    (item,) = model("timeout = 30s if param.fast else 60", "param fast: bool = true")
+    assert (item.code, item.span.text) == ("ORC203", "60")
+
+
+def test_a_setting_of_another_body_says_where_it_belongs() -> None:
+    (item,) = errors(
+        'model m { id = "openai/x" }\n'
+        'worker w(q: string) -> string via llm { model = m  prompt = "{{ q }}" }\n'
+        'orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]\n'
+        "  max_rounds = 3  policy { max_rounds = 3 } }\n"
+    )
+    assert item.help == "`max_rounds` belongs into `policy { ... }`"
