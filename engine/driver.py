@@ -27,6 +27,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     RunEnded,
+    TaskClosed,
     TimerFired,
 )
 from engine.models.limiter import is_limited
@@ -35,6 +36,7 @@ from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetT
 from engine.runtime.machine import step
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest
 from engine.runtime.state import RunState
+from engine.runtime.stream import ClosedTasks
 
 __all__ = ["Appender", "Driver", "Observer"]
 
@@ -274,8 +276,21 @@ class Driver:
         self._happened.append(event)
         self._notify()
 
+    def _listen(self, command: StartCall, request: ModelRequest) -> ModelRequest:
+        """Ask for the pieces of a streamed decision, and make an event of each task in it."""
+        tasks = ClosedTasks()
+
+        def on_text(piece: str) -> None:
+            for task in tasks.feed(piece):
+                event = TaskClosed(key=command.key, attempt=command.attempt, task=task)
+                self.feed(event)
+
+        return msgspec.structs.replace(request, on_text=on_text)
+
     async def _attempt(self, command: StartCall) -> CallFinished | CallFailed:
         request = command.request
+        if isinstance(request, ModelRequest) and request.stream:
+            request = self._listen(command, request)
         timeout_ms = request.timeout_ms
         if isinstance(request, ModelRequest) and is_limited(request.model):
             # Its clock starts when its limits let it through, which only the model sees.

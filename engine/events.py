@@ -40,6 +40,7 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunStatus",
+    "TaskClosed",
     "TimerFired",
     "Usage",
     "decode_event",
@@ -144,6 +145,18 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     ms: int = 0
 
 
+class TaskClosed(_Base, frozen=True, tag="task_closed", kw_only=True):
+    """A task's object has closed in a decision that still streams.
+
+    `key` and `attempt` are those of the decision's call. Only whole tasks are events; pieces of
+    text never are.
+    """
+
+    key: str
+    attempt: int
+    task: dict[str, Any]
+
+
 class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
     """A timer that the machine asked for has run out."""
 
@@ -204,6 +217,7 @@ Event = (
     | CallStarted
     | CallFinished
     | CallFailed
+    | TaskClosed
     | TimerFired
     | GateOpened
     | GateAnswered

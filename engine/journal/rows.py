@@ -26,6 +26,7 @@ from engine.events import (
     RunEnded,
     RunResumed,
     RunStarted,
+    TaskClosed,
     TimerFired,
     decode_event,
     encode_event,
@@ -47,6 +48,7 @@ _TYPES: dict[type, int] = {
     RunEnded: 7,
     GateOpened: 8,
     GateAnswered: 9,
+    TaskClosed: 10,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.errors import Failure
@@ -123,7 +123,7 @@ class LiteLLMModel:
             # would never reach it.
             async with asyncio.timeout(request.timeout_ms / 1000):
                 if request.stream:
-                    answer = await _streamed(litellm, arguments, self._name)
+                    answer = await _streamed(litellm, arguments, self._name, request.on_text)
                 else:
                     answer = _Answer(await litellm.acompletion(**arguments))
         except TimeoutError:
@@ -242,8 +242,13 @@ class _Answer:
         self.usage: Any = getattr(response, "usage", None)
 
 
-async def _streamed(litellm: Any, arguments: dict[str, Any], name: str) -> _Answer:
-    """Ask for the answer in pieces and put them together.
+async def _streamed(
+    litellm: Any,
+    arguments: dict[str, Any],
+    name: str,
+    on_text: Callable[[str], None] | None,
+) -> _Answer:
+    """Ask for the answer in pieces and put them together; `on_text` hears each of them.
 
     Raises:
         Failure: The stream ended before the answer did.
@@ -259,7 +264,10 @@ async def _streamed(litellm: Any, arguments: dict[str, Any], name: str) -> _Answ
             usage = getattr(chunk, "usage", None) or usage
             if chunk.choices:
                 delta = chunk.choices[0].delta
-                pieces.append(delta.content or "")
+                piece = delta.content or ""
+                pieces.append(piece)
+                if on_text is not None and piece:
+                    on_text(piece)
                 refusal.append(getattr(delta, "refusal", None) or "")
     finally:
         await stream.aclose()

@@ -24,7 +24,7 @@ from engine.sema.contract import Contract
 from engine.sema.jsonschema import tolerant
 from engine.sema.model import Orchestrator, Program, Worker
 
-__all__ = ["DecisionContract", "DecisionError", "read_json"]
+__all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 
 #: The longest decision text that is read, in bytes of UTF-8: far above any model's answer.
 MAX_DECISION_BYTES = 64 * 1024 * 1024
@@ -139,7 +139,7 @@ class DecisionContract:
             extra = sorted(set(task) - {"id", "worker", "input"})
             if extra:
                 problems.append(f"{where} has an unknown key `{_clip(extra[0])}`")
-            if "id" in task and not _is_id(task["id"]):
+            if "id" in task and not is_id(task["id"]):
                 problems.append(
                     f"{where}: an id is 1 to 64 letters, digits, `_`, `-` or `.`, such as `a1`"
                 )
@@ -262,7 +262,8 @@ def _at(problem: str) -> str:
     return problem if problem.startswith("/") else f": {problem}"
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Whether a value can be a task's id."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 64

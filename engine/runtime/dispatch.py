@@ -21,6 +21,7 @@ __all__ = [
     "call_ended",
     "child_ended",
     "enter",
+    "enter_early",
     "hook_ended",
     "let_pass",
     "outcome_answered",
@@ -33,19 +34,40 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
-    """Take a decision's tasks in; those that wait for nothing are ready at once."""
+    """Take a decision's tasks in; those that wait for nothing are ready at once.
+
+    Tasks that started early and are not in the decision belong to the round all the same.
+    """
     current = loop.current
-    current.tasks = tasks
-    current.open_tasks = len(tasks)
-    loop.dispatches += len(tasks)
-    counts = loop.worker_dispatches
-    for task in tasks:
-        loop.tasks[task.id] = task
-        loop.taken.add(task.id)
-        counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
-    for task in tasks:
+    early = loop.early
+    named = {task.id for task in tasks}
+    current.tasks = [*tasks, *(task for task in early.values() if task.id not in named)]
+    new = [task for task in tasks if task.id not in early]
+    loop.early = {}
+    for task in new:
+        _register(loop, task)
+    for task in new:
         if task.waits == 0:
             state.todo(Todo.TASK_READY, task)
+    if current.open_tasks == 0:
+        state.todo(Todo.ROUND_WORKED, loop)
+
+
+def enter_early(state: RunState, loop: Loop, task: Task) -> None:
+    """Take a task in whose decision still streams."""
+    loop.early[task.id] = task
+    _register(loop, task)
+    if task.waits == 0:
+        state.todo(Todo.TASK_READY, task)
+
+
+def _register(loop: Loop, task: Task) -> None:
+    loop.tasks[task.id] = task
+    loop.taken.add(task.id)
+    loop.dispatches += 1
+    counts = loop.worker_dispatches
+    counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
+    loop.current.open_tasks += 1
 
 
 def ready(state: RunState, task: Task) -> None:
@@ -352,5 +374,6 @@ def _over(
             state.todo(Todo.TASK_READY, other)
     current = loop.current
     current.open_tasks -= 1
-    if current.open_tasks == 0:
+    # While a decision is still asked for, more may come: its end looks again.
+    if current.open_tasks == 0 and loop.phase == "working":
         state.todo(Todo.ROUND_WORKED, loop)

@@ -24,6 +24,7 @@ from engine.events import (
     RunEnded,
     RunResumed,
     RunStarted,
+    TaskClosed,
     TimerFired,
 )
 from engine.runtime import attempts, dispatch, ending, gates, rounds, verify
@@ -98,6 +99,8 @@ def _take(state: RunState, event: Event) -> None:
         _start(state, event)
     elif isinstance(event, TimerFired):
         _timer(state, event.timer)
+    elif isinstance(event, TaskClosed):
+        rounds.task_closed(state, event)
     elif isinstance(event, GateOpened):
         gates.opened(state, event)
     elif isinstance(event, GateAnswered):

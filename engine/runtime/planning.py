@@ -10,12 +10,13 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from engine.runtime.decision import MAX_PROBLEMS, DecisionError
+from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
 from engine.runtime.references import Reference, find_references
+from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
 from engine.sema.jsonschema import may_fit, subschema_at
 
-__all__ = ["OutOfDispatches", "make_tasks"]
+__all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
 
 
 class OutOfDispatches(DecisionError):
@@ -32,11 +33,16 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
         DecisionError: The decision cannot be carried out; nothing has changed then.
     """
     specs: list[dict[str, Any]] = decision["tasks"]
-    _check_limits(loop, specs)
+    early = loop.early
+    _check_limits(loop, [spec for spec in specs if spec["id"] not in early])
     problems: list[str] = []
     made: dict[str, Task] = {}
     for spec in specs:
         task_id = spec["id"]
+        begun = early.get(task_id)
+        if begun is not None and task_id not in made and _same(begun, spec):
+            made[task_id] = begun
+            continue
         if task_id in made or task_id in loop.taken:
             problems.append(f"task id `{task_id}` is already taken; give each task a new id")
             continue
@@ -55,6 +61,8 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
                 ]
     wired = False
     for task in made.values():
+        if task.id in early:
+            continue
         for reference in task.references:
             problem = _wire(loop, made, task, reference)
             if problem is not None:
@@ -68,6 +76,48 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     if problems:
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(made.values())
+
+
+def make_early_task(loop: Loop, spec: dict[str, Any], key: str) -> Task | None:
+    """A task of a decision that still streams, or None if it has to wait for the whole.
+
+    It must be beyond doubt: everything it needs is known, within every limit, and valid.
+    """
+    if set(spec) != {"id", "worker", "input"} or not isinstance(spec["worker"], str):
+        return None
+    worker = loop.decisions.workers.get(spec["worker"])
+    if worker is None or not may_start_early(loop, worker) or not is_id(spec["id"]):
+        return None
+    if len(loop.early) >= loop.orchestrator.policy.max_per_round or spec["id"] in loop.taken:
+        return None
+    if not loop.decisions.tolerant_input(worker.name).is_valid(spec["input"]):
+        return None
+    limit = loop.orchestrator.limits.get(worker.name)
+    if limit is not None and not all(loop.outputs.get(name) for name in limit.after):
+        return None
+    try:
+        _check_limits(loop, [spec])
+    except DecisionError:
+        return None
+    special, references = find_references(spec["input"])
+    if any(reference.task not in loop.tasks for reference in references):
+        return None
+    task_key = f"{key} / task {spec['id']}"
+    task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
+    if not special:
+        task.resolved = worker.inputs.with_defaults(spec["input"])
+        return task if worker.inputs.is_valid(task.resolved) else None
+    producers = {reference.task: loop.tasks[reference.task] for reference in references}
+    if any(_wire(loop, producers, task, reference) is not None for reference in references):
+        for producer in producers.values():
+            if task in producer.feeds:
+                producer.feeds.remove(task)
+        return None
+    return task
+
+
+def _same(task: Task, spec: dict[str, Any]) -> bool:
+    return bool(task.worker.name == spec["worker"] and task.input == spec["input"])
 
 
 def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
@@ -116,7 +166,7 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
                 f"input{reference.path} refers to `{producer.id}`, which failed "
                 f"({producer.failure.mode}): it has no output"
             )
-    elif task not in producer.feeds:
+    if not producer.over and task not in producer.feeds:
         producer.feeds.append(task)
         task.waits += 1
     offered = subschema_at(producer.worker.output.schema, reference.at)
@@ -147,22 +197,28 @@ def _wire_after(loop: Loop, made: dict[str, Task], task: Task, after: tuple[str,
                 "succeeded, and there is none yet"
             )
         for other in earlier:
-            if other is not task and task not in other.feeds:
+            if other is not task and not other.over and task not in other.feeds:
                 other.feeds.append(task)
                 task.waits += 1
     return problems
 
 
 def _cycles(made: dict[str, Task]) -> list[str]:
-    waits = {task.id: task.waits for task in made.values()}
-    ready = [task for task in made.values() if task.waits == 0]
+    # Whoever waits for a task from before this decision waits for no one here.
+    waits = dict.fromkeys(made, 0)
+    for task in made.values():
+        for other in task.feeds:
+            if other.id in waits:
+                waits[other.id] += 1
+    ready = [task for task in made.values() if waits[task.id] == 0]
     while ready:
         task = ready.pop()
         del waits[task.id]
         for other in task.feeds:
-            waits[other.id] -= 1
-            if waits[other.id] == 0:
-                ready.append(other)
+            if other.id in waits:
+                waits[other.id] -= 1
+                if waits[other.id] == 0:
+                    ready.append(other)
     if not waits:
         return []
     names = ", ".join(f"`{name}`" for name in list(waits)[:5])

@@ -89,6 +89,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
             crash not counted, so that a resumed run goes on where it was; None if nobody counts.
         caller_index: The same, of the calls with this role and name only.
         stream: Ask for the answer in pieces; the whole text comes back all the same.
+        on_text: Told each piece as it comes; set by a driver that can use it, where `stream`.
     """
 
     key: str
@@ -106,6 +107,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     index: int | None = None
     caller_index: int | None = None
     stream: bool = False
+    on_text: Callable[[str], None] | None = None
 
 
 class ModelReply(msgspec.Struct, frozen=True):

@@ -119,11 +119,20 @@ def opening(state: RunState, loop: Loop) -> str:
     )
 
 
-def rejection(problems: list[str]) -> str:
-    """The answer to a decision that could not be accepted."""
+def rejection(problems: list[str], loop: Loop) -> str:
+    """The answer to a decision that could not be accepted, and what of it runs all the same."""
     listed = "\n".join(f"- {problem}" for problem in problems)
+    if loop.early:
+        begun = ", ".join(f"`{task.id}` ({task.worker.name})" for task in loop.early.values())
+        kept = (
+            f"These tasks of it had started while you wrote and go on: {begun}. Their outputs "
+            "come with the next observations and can be referred to; keep them as they are, or "
+            "leave them out.\n"
+        )
+    else:
+        kept = "Nothing of it was carried out.\n"
     return (
-        f"Your decision was rejected; nothing of it was carried out:\n{listed}\n"
+        f"Your decision was rejected:\n{listed}\n{kept}"
         "Give the whole decision again, corrected, as one JSON object."
     )
 

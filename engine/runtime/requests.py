@@ -24,7 +24,7 @@ from engine.runtime.prompts import goal_block, schema_text
 from engine.runtime.state import Call, Check, Loop, RunState, Task
 from engine.runtime.wire import wire_decision, wire_output
 from engine.sema.contract import Contract
-from engine.sema.model import Model, Verifier, Worker
+from engine.sema.model import Model, Orchestrator, Verifier, Worker
 from engine.sema.templates import EvaluationError, Template
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "LazyMessages",
     "chain_of",
     "is_text",
+    "may_start_early",
     "model_request",
     "task_key",
     "worker_request",
@@ -120,6 +121,7 @@ def _finish(
     timeout_ms: int,
     policy: Callable[[], PolicyState],
     input_bound: Callable[[], int],
+    stream: bool = False,
 ) -> tuple[ModelRequest, Reservation | None]:
     caller = f"{model.name} {role} {name}"
     index = state.model_calls.get(model.name, 0)
@@ -139,6 +141,7 @@ def _finish(
         attempt=call.attempt,
         index=index,
         caller_index=caller_index,
+        stream=stream,
     )
     reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
     return request, reservation
@@ -180,6 +183,17 @@ def _decision_request(
         timeout_ms=model.timeout_ms,
         policy=lambda: views.policy_state(state, loop),
         input_bound=bound,
+        stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
+    )
+
+
+def may_start_early(loop: Loop, worker: Worker | Orchestrator) -> bool:
+    """Whether a worker's task may start before the whole decision is there: only what changes
+    nothing outside, and only where no verifier has to look at it first."""
+    return (
+        isinstance(worker, Worker)
+        and worker.effect in ("pure", "read")
+        and not loop.hooks("before_dispatch", worker.name)
     )
 
 

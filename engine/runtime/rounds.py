@@ -9,11 +9,11 @@ from __future__ import annotations
 import msgspec
 
 from engine.errors import Failure
-from engine.events import GateAnswered
+from engine.events import GateAnswered, TaskClosed
 from engine.runtime import attempts, dispatch, ending, gates, prompts, taint, verify, views
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
-from engine.runtime.planning import OutOfDispatches, make_tasks
+from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
 from engine.runtime.wire import from_wire
@@ -26,6 +26,7 @@ __all__ = [
     "hook_ended",
     "round_worked",
     "settle_hook",
+    "task_closed",
 ]
 
 #: How much of a decision that could not be read stays in the prompt, in characters.
@@ -114,11 +115,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
 
 def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
     """Undo the wire schema's nulls in an answer that was made under it."""
-    if (
-        not isinstance(request, ModelRequest)
-        or not request.structured
-        or not isinstance(value, str)
-    ):
+    if not _under_wire(request) or not isinstance(value, str):
         return value
     read = read_json(value)
     if not isinstance(read, dict):
@@ -143,6 +140,27 @@ def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest 
     return result
 
 
+def task_closed(state: RunState, event: TaskClosed) -> None:
+    """A task has closed in a decision that still streams: start it, if that is beyond doubt."""
+    call = state.calls.get(event.key)
+    if call is None or call.attempt != event.attempt or not isinstance(call.subject, Loop):
+        return
+    loop = call.subject
+    if loop.over or loop.phase != "deciding":
+        return
+    spec = dict(event.task)
+    worker = loop.decisions.workers.get(str(spec.get("worker")))
+    if worker is not None and "input" in spec and _under_wire(call.request):
+        spec["input"] = from_wire(spec["input"], worker.inputs.schema)
+    task = make_early_task(loop, spec, event.key)
+    if task is not None:
+        dispatch.enter_early(state, loop, task)
+
+
+def _under_wire(request: ModelRequest | WorkerRequest | None) -> bool:
+    return isinstance(request, ModelRequest) and request.structured
+
+
 def _accept(loop: Loop, decision: dict[str, object]) -> None:
     loop.current.decision = decision
     loop.current.feedback = loop.feedback
@@ -163,7 +181,7 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", prompts.rejection(error.problems)))
+        loop.blocks.append(Block("user", prompts.rejection(error.problems, loop)))
         _ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
@@ -172,7 +190,19 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
     loop.feedback.append(
         f"round {loop.round} failed, no acceptable decision: {'; '.join(error.problems)}"
     )
-    _close_round(state, loop)
+    _close_when_idle(state, loop)
+
+
+def _close_when_idle(state: RunState, loop: Loop) -> None:
+    """Close a round that gave no tasks of its own, once those that started early are over."""
+    current = loop.current
+    current.tasks = [*current.tasks, *loop.early.values()]
+    loop.early = {}
+    if current.open_tasks == 0:
+        _close_round(state, loop)
+    else:
+        loop.phase = "working"
+        loop.closing = True
 
 
 def _check_result(state: RunState, loop: Loop, result: object) -> None:
@@ -189,7 +219,11 @@ def _check_result(state: RunState, loop: Loop, result: object) -> None:
 
 def round_worked(state: RunState, loop: Loop) -> None:
     """Every task of the round is over: verify the round where it is due, then close it."""
-    if loop.over:
+    if loop.over or loop.phase != "working":
+        return
+    if loop.closing:
+        loop.closing = False
+        _close_round(state, loop)
         return
     loop.phase = "verifying"
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
@@ -214,9 +248,10 @@ def hook_ended(state: RunState, run: HookRun) -> None:
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
             loop.feedback.append(f"the result was not accepted: {outcome.feedback}")
+            _close_when_idle(state, loop)
         else:
             loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
-        _close_round(state, loop)
+            _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
 

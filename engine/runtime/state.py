@@ -381,9 +381,11 @@ class Loop:
         "best",
         "blocks",
         "bound",
+        "closing",
         "decisions",
         "depth",
         "dispatches",
+        "early",
         "escalated",
         "feedback",
         "goal",
@@ -454,6 +456,10 @@ class Loop:
         self.feedback: list[str] = []
         self.queue: deque[Task] = deque()
         self.running = 0
+        # Tasks of the current round that started before its decision was accepted, and whether
+        # the round closes as soon as they are over.
+        self.early: dict[str, Task] = {}
+        self.closing = False
         self.dispatches = 0
         self.worker_dispatches: dict[str, int] = {}
         self.worker_ledgers: dict[str, Ledger] = {}
