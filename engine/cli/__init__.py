@@ -29,8 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         # click costs 40 ms, two thirds of what `orch --version` may take in all.
-        from engine.cli.app import run
+        from engine.cli.app import leave, run
 
-        return run(arguments)
+        code = run(arguments)
+        if argv is None:
+            leave(code)  # the process is ours
+        return code
     except KeyboardInterrupt:  # while modules were still being imported, or at the very end
         return 130

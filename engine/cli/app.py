@@ -6,10 +6,13 @@ A command's module is imported only when the command runs: the table holds the h
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import os
 import sys
 import tempfile
+import threading
 import traceback
 from typing import Any
 
@@ -28,7 +31,7 @@ from engine.errors import (
 from engine.sema.suggest import closest
 from engine.version import __version__
 
-__all__ = ["COMMANDS", "run"]
+__all__ = ["COMMANDS", "leave", "run"]
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -94,6 +97,23 @@ def run(arguments: list[str]) -> int:
         # Python would try to flush once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.BROKEN_PIPE
+
+
+def leave(code: int) -> None:
+    """End the process here if threads that user code began could hold up its end.
+
+    A function that hung in a thread pool has been given up long since, but the interpreter would
+    wait for its thread (also for a daemon's: pools are joined at exit). Our own threads are left
+    alone. Returns where there is no other.
+    """
+    ours = ("MainThread", "orch-")
+    if all(thread.name.startswith(ours) for thread in threading.enumerate()):
+        return
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _guarded(arguments: list[str]) -> int:

@@ -37,6 +37,8 @@ class Exit(IntEnum):
     """Ctrl-C."""
     BROKEN_PIPE = 141
     """Whoever read the output has gone."""
+    TERMINATED = 143
+    """SIGTERM."""
 
 
 class CommandError(OrchError):

@@ -1,0 +1,193 @@
+"""What a run is telling, line by line, while it goes: the events as a person wants to hear them.
+
+An observer of the driver. It hears of each event once that is durable and with the state after
+the whole batch, so what it says of rounds, decisions and verdicts it reads from the state, each
+once (a cursor for each loop); calls it knows by their start. It does no I/O: lines go to a `say`
+function. Its cost for an event does not depend on the size of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from engine.cli.wording import count, duration, one_line
+from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
+from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
+
+__all__ = ["Narrator", "Tone", "task_path"]
+
+#: How a line is meant: a heading, something that went wrong, a detail, or neither.
+Tone = Literal["head", "bad", "detail", "plain"]
+
+
+class _Cursor:
+    """How much of a loop has been told."""
+
+    __slots__ = ("asked", "decided", "ended", "round", "verdicts")
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.asked = 1
+        self.decided = False
+        self.verdicts = 0
+        self.ended = 0
+
+
+class Narrator:
+    """Tells a run.
+
+    Args:
+        say: Takes a line and its tone.
+        tasks: Whether to tell of tasks that start or are done, or only of those that fail.
+
+    Attributes:
+        running: The calls that are under way now, by key.
+        failed: How many tasks have failed.
+    """
+
+    def __init__(self, say: Callable[[str, Tone], None], *, tasks: bool = True) -> None:
+        self._say = say
+        self._tasks = tasks
+        self._cursors: dict[int, tuple[Loop, _Cursor]] = {}
+        self._told: set[str] = set()
+        self._done: set[str] = set()
+        self.running: dict[str, Call] = {}
+        self.failed = 0
+
+    @property
+    def done(self) -> int:
+        """How many tasks have been carried out."""
+        return len(self._done)
+
+    def observe(self, event: Event, state: RunState) -> None:
+        """Take an event in and say what is new."""
+        if isinstance(event, CallStarted):
+            self._started(event, state)
+        elif isinstance(event, (CallFinished, CallFailed)):
+            self._ended(event)
+        else:
+            if isinstance(event, RunResumed) and event.lost:
+                self._say(f"resumed; {count(len(event.lost), 'call')} made again", "detail")
+            if state.root is not None:
+                self._catch_up(state.root)
+
+    def _started(self, event: CallStarted, state: RunState) -> None:
+        call = state.calls.get(event.key)
+        if call is None:
+            return
+        self._catch_up(call.loop)
+        again = event.key in self.running or event.attempt > 1
+        self.running[event.key] = call
+        if self._tasks and isinstance(call.subject, Task):
+            attempt = f", attempt {event.attempt}" if again else ""
+            name = f"{task_path(call.subject)} {call.subject.worker.name}"
+            self._say(f"{_margin(call.loop)}{name}: started{attempt}", "detail")
+
+    def _ended(self, event: CallFinished | CallFailed) -> None:
+        call = self.running.pop(event.key, None)
+        if call is None:
+            return
+        subject = call.subject
+        if isinstance(subject, Task):
+            self._task_ended(event, call, subject)
+        elif call.command is not None or call.failure is not None:
+            mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
+            said = f": {event.message}" if isinstance(event, CallFailed) and event.message else ""
+            self._say(f"{_margin(call.loop)}{_name(call)}: {mode}{one_line(said)}", "bad")
+        for loop in call.loop.lineage():
+            self._catch_up(loop)
+
+    def _task_ended(self, event: CallFinished | CallFailed, call: Call, task: Task) -> None:
+        name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
+        if call.command is not None:
+            mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
+            self._say(f"{name}: {mode} after {duration(event.ms)}, trying again", "bad")
+        elif call.failure is not None:
+            self._task_failed(task, call.failure.mode, call.failure.message, event.ms)
+        else:
+            self._done.add(call.key)
+            if self._tasks:
+                self._say(f"{name}: done in {duration(call.ms)}", "plain")
+
+    def _task_failed(self, task: Task, mode: str, message: str, ms: int | None = None) -> None:
+        if task.key in self._told:
+            return
+        self._told.add(task.key)
+        self.failed += 1
+        after = "" if ms is None else f" after {duration(ms)}"
+        said = f": {one_line(message)}" if message else ""
+        self._say(
+            f"{_margin(task.loop)}{task_path(task)} {task.worker.name}: "
+            f"failed{after}, {mode}{said}",
+            "bad",
+        )
+
+    def _catch_up(self, loop: Loop) -> None:
+        """Say what has become of a loop since it was last looked at."""
+        known = self._cursors.get(id(loop))
+        if known is None:
+            known = self._cursors[id(loop)] = loop, _Cursor()
+        cursor = known[1]
+        while True:
+            if cursor.round:
+                self._look(loop, loop.rounds[cursor.round - 1], cursor)
+            if cursor.round >= loop.round and not (loop.over and cursor.ended < cursor.round):
+                return
+            if cursor.round:
+                self._close(loop, loop.rounds[cursor.round - 1], cursor)
+            if cursor.round >= loop.round:
+                return
+            self._open(loop, cursor)
+
+    def _open(self, loop: Loop, cursor: _Cursor) -> None:
+        cursor.round += 1
+        cursor.asked, cursor.decided, cursor.verdicts = 1, False, 0
+        who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
+        limit = loop.orchestrator.policy.max_rounds
+        self._say(f"{_margin(loop)[2:]}{who}round {cursor.round} of {limit}", "head")
+
+    def _look(self, loop: Loop, now: Round, cursor: _Cursor) -> None:
+        margin = _margin(loop)
+        while cursor.asked < now.attempts:
+            cursor.asked += 1
+            self._say(f"{margin}decision {cursor.asked - 1} was not accepted, asking again", "bad")
+        if now.decision is not None and not cursor.decided:
+            cursor.decided = True
+            what = "finish" if "finish" in now.decision else count(len(now.tasks), "task")
+            assessment = str(now.decision.get("assessment") or "")
+            said = f": {one_line(assessment)}" if assessment else ""
+            self._say(f"{margin}plan, {what}{said}", "plain")
+        while cursor.verdicts < len(now.verdicts):
+            point, verifier, ok, feedback = now.verdicts[cursor.verdicts]
+            cursor.verdicts += 1
+            if not ok:
+                said = f": {one_line(feedback)}" if feedback else ""
+                self._say(f"{margin}{verifier} ({point}): not passed{said}", "bad")
+            elif self._tasks:
+                self._say(f"{margin}{verifier} ({point}): passed", "detail")
+
+    def _close(self, loop: Loop, over: Round, cursor: _Cursor) -> None:
+        """Tell of the failures that no call brought, such as a reference that was not met."""
+        cursor.ended = cursor.round
+        for task in over.tasks:
+            if task.failure is not None and task.key not in self._told:
+                self._task_failed(task, task.failure.mode, task.failure.message)
+        if over.decision is None and (not loop.over or loop.bound == "max_rounds"):
+            self._say(f"{_margin(loop)}no acceptable decision in this round", "bad")
+
+
+def task_path(task: Task) -> str:
+    """A task's id, after those of the tasks it is nested in: `a2/b1`."""
+    above = [loop.task.id for loop in task.loop.lineage() if loop.task is not None]
+    return "/".join([*reversed(above), task.id])
+
+
+def _margin(loop: Loop) -> str:
+    return "  " * loop.depth
+
+
+def _name(call: Call) -> str:
+    if isinstance(call.subject, Check):
+        return f"verifier {call.subject.verifier.name}"
+    return f"model {call.loop.orchestrator.model}"

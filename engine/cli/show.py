@@ -1,0 +1,129 @@
+"""`orch show`: one run, as its journal tells it: rounds, tasks, failures, verdicts, cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from engine.cli.exits import CommandError, Exit
+from engine.cli.journals import find_run, journal_option, shown_status, timestamp
+from engine.cli.output import screen_width, warn
+from engine.cli.story import run_text, task_text
+from engine.errors import JournalError
+from engine.journal import Journal, RunRecord, SqliteJournal
+from engine.launch import compile_record
+from engine.runtime.machine import fold
+from engine.runtime.report import run_report
+from engine.sema.suggest import closest, names_list
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("run", metavar="RUN", default="last")
+@click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
+@click.option("--task", metavar="ID", help="Only this task, with its whole values.")
+@click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to show it.",
+)
+@journal_option
+def command(
+    run: str, number: int | None, task: str | None, full: bool, style: str, directory: str
+) -> int:
+    """Show RUN: a run's id, the beginning of one, or `last`.
+
+    A run that is under way is shown as far as it has come. Of a damaged journal the part that
+    can be read is shown.
+    """
+    journal = SqliteJournal(directory)
+    try:
+        found = find_run(journal, run)
+        report = _report(journal, found, directory)
+    finally:
+        journal.close()
+    if report["damage"] is not None:
+        warn(
+            f"the journal of this run is damaged: {report['damage']}",
+            help="what comes before that is shown",
+        )
+    if number is not None:
+        _keep_round(report, number)
+    if task is not None:
+        one = _task(report, task)
+        text = json.dumps(one, indent=2) if style == "json" else task_text(one)
+    elif style == "json":
+        text = json.dumps(report, indent=2)
+    else:
+        text = run_text(report, full=full, width=screen_width(sys.stdout), only=number)
+    click.echo(text)
+    return Exit.OK
+
+
+def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
+    """Everything about a run as plain data.
+
+    Raises:
+        JournalError: There is nothing to show.
+        CompileError: The program of the run does not check with this version.
+    """
+    record: RunRecord = journal.record(run)
+    events, damage = journal.salvage(run)
+    if not events:
+        raise JournalError(
+            f"run {run} has no events"
+            + (f" that can be read: {damage}" if damage else ": it ended before it began")
+        )
+    state = fold(compile_record(record), events)
+    return {
+        **run_report(state, details=True),
+        "status": shown_status(record),
+        "workflow": record.workflow,
+        "params": dict(record.params),
+        "started": timestamp(record.started_ms),
+        "ended": None if record.ended_ms is None else timestamp(record.ended_ms),
+        "engine": record.engine,
+        "journal": directory,
+        "damage": damage,
+        "warnings": list(state.warnings),
+    }
+
+
+def _keep_round(report: dict[str, Any], number: int) -> None:
+    rounds = report.get("history", [])
+    kept = [r for r in rounds if r["round"] == number]
+    if not kept:
+        has = f"it has {len(rounds)}" if rounds else "it has none"
+        raise CommandError(f"run {report['run']} has no round {number}; {has}", Exit.USAGE)
+    report["history"] = kept
+
+
+def _task(report: dict[str, Any], name: str) -> dict[str, Any]:
+    """The task of that id, or of that path (`a2/b1`) where it is nested."""
+    tasks = _tasks(report.get("history", []), "")
+    found = tasks.get(name) or next(
+        (one for path, one in tasks.items() if path.endswith(f"/{name}")), None
+    )
+    if found is None:
+        near = closest(name, tasks)
+        help = f"did you mean `{near}`?" if near else f"tasks: {names_list(tasks) or 'none'}"
+        raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
+    return found
+
+
+def _tasks(rounds: list[dict[str, Any]], above: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for one in rounds:
+        for task in one["tasks"]:
+            path = f"{above}{task['id']}"
+            found[path] = {"round": one["round"], **task}
+            found.update(_tasks(task.get("rounds", []), f"{path}/"))
+    return found
