@@ -160,7 +160,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC310",
         "single-brace-placeholder",
         "warning",
-        "`{name}` in a template is literal text; placeholders have two braces.",
+        "A placeholder is literal text: it has one brace, or stands in no template.",
     ),
     ("ORC313", "template-recursion", "error", "A template includes or needs itself."),
     (

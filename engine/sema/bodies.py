@@ -17,7 +17,8 @@ from typing import Any
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.sema import setting_values as table
 from engine.sema.constants import (
-    UNSET,
+    JSON_NULL,
+    FileText,
     Folder,
     NotConstant,
     constant_value,
@@ -325,6 +326,17 @@ class BodyReader:
         if node.number in result.numbered:
             self._report(diagnostic("ORC105", f"`{node.number}` is set twice", node.span))
             return
+        low, high = _NUMBERS[result.kind.name]
+        if not low <= node.number <= high:
+            what = "an HTTP status" if result.kind.name == "on_status" else "an exit code"
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"{what} is between {low} and {high}, got {node.number}",
+                    node.span,
+                )
+            )
+            return
         mode = self._mode(str(node.number), node.value)
         if mode is not None:
             result.numbered[node.number] = mode
@@ -451,7 +463,7 @@ class BodyReader:
                 )
             )
             return None
-        return _Null if value is None else value
+        return JSON_NULL if value is None else value
 
     def _file_value(self, path: ast.String) -> Any:
         text = self._file_text(path)
@@ -548,24 +560,10 @@ class BodyReader:
         self._scope.diagnostics.append(found)
 
 
-class FileText(str):
-    """What `file("x")` stands for in a test: the path, and its text (None if unreadable)."""
-
-    text: str | None
-
-    def __new__(cls, path: str, text: str | None) -> FileText:
-        """Make it; as a string it is the path."""
-        made = super().__new__(cls, path)
-        made.text = text
-        return made
-
-
-class _NullType:
-    """Stands for a constant `null`, which is a value and not an absence."""
-
-
-_Null = _NullType()
 _WRONG = object()
+
+#: What the numbers of a block may be.
+_NUMBERS = {"on_status": (100, 599), "on_exit": (0, 255)}
 
 _EXAMPLES = {
     ("orchestrator", "policy"): "policy { max_rounds = 8 }",
@@ -590,8 +588,3 @@ def dotted_text(span: Span) -> str:
     """A piece of source in a message: a name as a name, anything else as an expression."""
     text = span.text
     return f"the name `{text}`" if re.fullmatch(r"[\w.]+", text) else "an expression"
-
-
-def unwrapped(value: Any) -> Any:
-    """A constant as a JSON value: `null` again for what stood for it."""
-    return None if value is _Null or value is UNSET else value

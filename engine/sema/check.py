@@ -18,9 +18,9 @@ import msgspec
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic, sort_diagnostics
 from engine.errors import MODEL_MODES, InputError
-from engine.sema.bodies import BodyReader, unwrapped
+from engine.sema.bodies import BodyReader
 from engine.sema.callables import CallableReader, Signature
-from engine.sema.constants import Folder
+from engine.sema.constants import Folder, unwrapped
 from engine.sema.declare import Declarations
 from engine.sema.flow import check_flow
 from engine.sema.loader import LoadResult, Module, Reader, load_modules

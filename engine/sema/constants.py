@@ -19,7 +19,19 @@ from engine.sema.suggest import closest
 from engine.source import Span
 from engine.syntax import ast
 
-__all__ = ["UNSET", "Folder", "NotConstant", "constant_value", "describe", "parse_duration_ms"]
+__all__ = [
+    "JSON_NULL",
+    "UNSET",
+    "FileText",
+    "Folder",
+    "NotConstant",
+    "constant_value",
+    "describe",
+    "describe_value",
+    "param_name",
+    "parse_duration_ms",
+    "unwrapped",
+]
 
 T = TypeVar("T")
 
@@ -278,3 +290,28 @@ def _compare(operator: str, left: Any, right: Any, span: Span) -> bool:
     except TypeError:
         pass
     raise NotConstant(span)
+
+
+class FileText(str):
+    """What `file("x")` stands for in a test: the path, and its text (None if unreadable)."""
+
+    text: str | None
+
+    def __new__(cls, path: str, text: str | None) -> FileText:
+        """Make it; as a string it is the path."""
+        made = super().__new__(cls, path)
+        made.text = text
+        return made
+
+
+class _NullType:
+    """Stands for a constant `null`, which is a value and not an absence."""
+
+
+#: See `_NullType`.
+JSON_NULL = _NullType()
+
+
+def unwrapped(value: Any) -> Any:
+    """A constant as a JSON value: `null` again for what stood for it."""
+    return None if value is JSON_NULL or value is UNSET else value

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.sema.contract import Contract
 from engine.sema.jsonschema import may_fit
-from engine.sema.model import Hook, Orchestrator, Program
+from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
 from engine.sema.types import Field, Record
 
@@ -34,12 +34,36 @@ def check_flow(
         doubted: Names of callables with errors of their own; what they take is not certain.
     """
     _recursion(program, report)
+    for worker in program.workers.values():
+        if worker.name not in doubted:
+            _fallbacks(program, worker, report)
     for orchestrator in program.orchestrators.values():
         _precedence(orchestrator, report)
         for hook in orchestrator.hooks:
             if hook.worker in doubted:
                 continue
             _inputs(program, orchestrator, hook, report, doubted)
+
+
+def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], None]) -> None:
+    """A fallback takes the same inputs and gives the same output, so far as can be told."""
+    for name in worker.fallback:
+        other = program.workers.get(name)
+        if other is None:
+            continue
+        fits = may_fit(worker.inputs.schema, other.inputs.schema)
+        fits = fits and may_fit(other.output.schema, worker.output.schema)
+        if not fits or other is worker:
+            report(
+                diagnostic(
+                    "ORC202",
+                    f"`{name}` cannot stand in for `{worker.name}`: "
+                    + ("it is the same" if other is worker else "its contract is another"),
+                    worker.span,
+                    help="a fallback has the same inputs and output",
+                    related=(Related("the fallback", other.span),),
+                )
+            )
 
 
 def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:

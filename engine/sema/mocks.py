@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from engine.diagnostics import diagnostic
 from engine.errors import BUILTIN_MODES
-from engine.sema.bodies import BodyReader, FileText, Settings, unwrapped
+from engine.sema.bodies import BodyReader, Settings
 from engine.sema.callables import CallableReader, Signature
+from engine.sema.constants import FileText, unwrapped
 from engine.sema.contract import Contract
 from engine.sema.model import Mock, Test, TestBody
 from engine.sema.params import ROOT

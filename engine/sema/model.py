@@ -284,7 +284,7 @@ class Mock(msgspec.Struct, frozen=True):
 
     `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly
     one of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
-    `engine.sema.bodies.FileText`. `times` is how many calls it stands for, None for all.
+    `engine.sema.constants.FileText`. `times` is how many calls it stands for, None for all.
     """
 
     target: str | None

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.constants import UNSET, describe
 from engine.sema.environment import EvaluationError
 from engine.sema.expressions import free_names
@@ -32,6 +32,7 @@ __all__ = ["FILE", "Texts", "file_argument", "rendered"]
 #: The function that stands for the text of a file.
 FILE = "file"
 
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _SECRET = re.compile(r"\bsecret\b(\s*\.\s*\w+)?")
 
 
@@ -245,9 +246,41 @@ class Texts:
         return check_expression(expr, scope, self._take, self.ever)
 
     def _take(self, found: Diagnostic) -> None:
-        if found.code == "ORC303" and self.scope.excused(found.span.text):
+        name = found.span.text
+        if found.code == "ORC303" and self.scope.excused(name):
             return
+        if found.code == "ORC302":
+            for kind, known in (("param", self.scope.params), ("secret", self.scope.secrets)):
+                if found.message.startswith(f"`{kind}` has no "):
+                    if not self.scope.excused(name):
+                        self._report(_undeclared(kind, name, known, found.span))
+                    return
         self._report(found)
+
+    def _placeholders(self, expr: ast.Expr) -> None:
+        """ORC310: `{{ x }}` in a string that is no template."""
+        todo: list[Any] = [expr]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, tuple):
+                todo.extend(node)
+            elif isinstance(node, ast.String):
+                found = _PLACEHOLDER.search(node.value)
+                if found is not None:
+                    inner = found[1].strip()
+                    alone = found[0] == node.value
+                    self._report(
+                        diagnostic(
+                            "ORC310",
+                            f"`{found[0]}` is literal text here: this string is no template",
+                            node.sub_span(*found.span()),
+                            help=f"write `{inner}`"
+                            if alone
+                            else f'join the parts with `~`: `"..." ~ {inner}`',
+                        )
+                    )
+            elif isinstance(node, ast.Node):
+                todo.extend(getattr(node, n) for n in node.__struct_fields__ if n != "span")
 
     # ------------------------------------------------------------ expressions
 
@@ -263,6 +296,8 @@ class Texts:
         if secrets:
             scope["secret"] = self.secrets
         self._check_expr(expr, scope, secrets=secrets)
+        if "{{" in expr.span.text:
+            self._placeholders(expr)
         return Expression(expr, self.values)
 
     def typed_expression(
@@ -312,6 +347,18 @@ def file_argument(expr: ast.Expr) -> ast.String | None:
     ):
         return expr.args[0]
     return None
+
+
+def _undeclared(kind: str, name: str, known: Iterable[str], span: Span) -> Diagnostic:
+    near = closest(name, known)
+    example = f"param {name}: string" if kind == "param" else f"secret {name}"
+    return diagnostic(
+        "ORC101",
+        f"unknown {kind} `{name}`",
+        span,
+        help=f"did you mean `{near}`?" if near else f"declare it: `{example}`",
+        fix=Fix(f"write `{near}`", (Edit(span, near),)) if near else None,
+    )
 
 
 def _secrets_in(expr: ast.Expr) -> list[Span]:
