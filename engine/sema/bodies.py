@@ -22,10 +22,10 @@ from engine.sema.constants import (
     Folder,
     NotConstant,
     constant_value,
-    describe,
 )
 from engine.sema.leaves import LeafReader
-from engine.sema.scope import Entity, Scope, dotted
+from engine.sema.references import NameReader, one_of
+from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS, Kind, Row
 from engine.sema.suggest import closest, names_list
 from engine.source import Span
@@ -100,12 +100,7 @@ class BodyReader:
         self._folder = folder
         self._file_text = file_text
         self._leaves = LeafReader(scope)
-        #: The failure modes that may be named in the body being read.
-        self._modes: frozenset[str] = frozenset()
-        #: Whether a name of the list being read could not be resolved.
-        self._unresolved = False
-        #: Where the names of the list being read are noted.
-        self._items: list[tuple[Entity, Span]] = []
+        self._names = NameReader(scope, self._leaves)
 
     def read(
         self,
@@ -122,7 +117,7 @@ class BodyReader:
             owner_span: Where that name is written; a missing setting is reported there.
             modes: The failure modes that may be named inside.
         """
-        self._modes = modes
+        self._names.modes = modes
         return self._body(body, kind, owner, owner_span)
 
     # ------------------------------------------------------------ bodies
@@ -300,7 +295,7 @@ class BodyReader:
             self._report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` needs the name of {_one_of(value.label)}",
+                    f"`{name}` needs the name of {one_of(value.label)}",
                     node.name.span if not node.labels else node.labels[1].span,
                     help=f"write `{name} NAME {{ ... }}`",
                 )
@@ -337,7 +332,7 @@ class BodyReader:
                 )
             )
             return
-        mode = self._mode(str(node.number), node.value)
+        mode = self._names.mode(str(node.number), node.value)
         if mode is not None:
             result.numbered[node.number] = mode
 
@@ -368,10 +363,10 @@ class BodyReader:
                 if self._has_shape(name, expr, shape):
                     result.exprs[name] = expr
             case _:
-                self._items = result.items.setdefault(name, [])
-                self._unresolved = False
+                self._names.items = result.items.setdefault(name, [])
+                self._names.unresolved = False
                 value = self._constant(name, row.value, expr)
-                if self._unresolved:
+                if self._names.unresolved:
                     result.partial.add(name)
                 if value is not None:
                     result.values[name] = value
@@ -405,11 +400,11 @@ class BodyReader:
     def _constant(self, name: str, value: table.Value, expr: ast.Expr) -> Any:
         match value:
             case table.Names():
-                return self._names(name, value, expr)
+                return self._names.names(name, value, expr)
             case table.Mode():
-                return self._mode(name, expr)
+                return self._names.mode(name, expr)
             case table.Modes():
-                return self._list(name, "a list of failure modes", expr, self._mode)
+                return self._list(name, "a list of failure modes", expr, self._names.mode)
             case table.Strings():
                 return self._list(name, "a list of strings", expr, self._string)
             case table.Ints():
@@ -469,93 +464,6 @@ class BodyReader:
         text = self._file_text(path)
         return FileText(path.value, text)
 
-    def _names(self, name: str, value: table.Names, expr: ast.Expr) -> Any:
-        user = f"`{name}`"
-        if value.many != "one" and isinstance(expr, ast.ListExpr):
-            found: list[Entity] = []
-            for item in expr.items:
-                entity = self._one_name(user, value.kinds, item)
-                self._unresolved |= entity is None
-                if entity is not None and entity in found:
-                    self._report(
-                        diagnostic(
-                            "ORC105", f"`{item.span.text}` stands twice in {user}", item.span
-                        )
-                    )
-                elif entity is not None:
-                    found.append(entity)
-                    self._items.append((entity, item.span))
-            if not expr.items and value.kinds[0] == "worker" and name == "workers":
-                self._report(
-                    diagnostic(
-                        "ORC202",
-                        "`workers` needs at least one worker",
-                        expr.span,
-                        help="an orchestrator without workers cannot dispatch anything",
-                    )
-                )
-            return tuple(found)
-        if value.many == "list":
-            text = expr.span.text
-            named = dotted(expr) is not None
-            self._leaves.mismatch(
-                name,
-                f"a list of {value.kinds[0]}s",
-                expr,
-                help=f"write `{name} = [{text}]`" if named else None,
-                fix=Fix("make it a list", (Edit(expr.span, f"[{text}]"),)) if named else None,
-            )
-            return None
-        entity = self._one_name(user, value.kinds, expr)
-        if value.many == "either":
-            return () if entity is None else (entity,)
-        return entity
-
-    def _one_name(self, user: str, kinds: tuple[str, ...], expr: ast.Expr) -> Entity | None:
-        name = dotted(expr)
-        if name is not None:
-            return self._scope.lookup(name, kinds, expr.span, user)
-        help = None
-        fix = None
-        if isinstance(expr, ast.String):
-            known = self._scope.find(expr.value)
-            if known is not None:
-                help = f"names stand without quotes: `{expr.value}`"
-                fix = Fix("remove the quotes", (Edit(expr.span, expr.value),))
-        if help is None and kinds[0] == "model":
-            help = 'declare it, `model name { id = "..." }`, and write its name here'
-        self._report(
-            diagnostic(
-                "ORC202",
-                f"{user} needs the name of {_one_of(kinds)}, got {describe(expr)}",
-                expr.span,
-                help=help,
-                fix=fix,
-            )
-        )
-        return None
-
-    def _mode(self, name: str, expr: ast.Expr) -> str | None:
-        if not isinstance(expr, ast.Variable):
-            self._leaves.mismatch(name, "a failure mode", expr)
-            return None
-        if expr.name in self._modes:
-            return expr.name
-        near = closest(expr.name, self._modes)
-        known = names_list(sorted(self._modes))
-        self._report(
-            diagnostic(
-                "ORC101",
-                f"unknown failure mode `{expr.name}`",
-                expr.span,
-                help=f"did you mean `{near}`?"
-                if near
-                else f"declare it: `fails {expr.name}`; there are {known}",
-                fix=Fix(f"write `{near}`", (Edit(expr.span, near),)) if near else None,
-            )
-        )
-        return None
-
     def _report(self, found: Diagnostic) -> None:
         self._scope.diagnostics.append(found)
 
@@ -578,10 +486,6 @@ _EXAMPLES = {
     ("", "workers"): "workers = [NAME]",
     ("", "id"): 'id = "provider/model"',
 }
-
-
-def _one_of(kinds: tuple[str, ...]) -> str:
-    return f"an {kinds[0]}" if kinds[0][0] in "aeiou" else f"a {kinds[0]}"
 
 
 def dotted_text(span: Span) -> str:
