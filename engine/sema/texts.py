@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.constants import UNSET, describe
 from engine.sema.environment import EvaluationError
@@ -247,8 +249,13 @@ class Texts:
 
     def _take(self, found: Diagnostic) -> None:
         name = found.span.text
-        if found.code == "ORC303" and self.scope.excused(name):
-            return
+        if found.code == "ORC303":
+            if self.scope.excused(name):
+                return
+            if found.help is not None:
+                # It is known here only so that naming it is a fault of its own.
+                help = found.help.replace(", `secret`", "")
+                found = msgspec.structs.replace(found, help=help)
         if found.code == "ORC302":
             for kind, known in (("param", self.scope.params), ("secret", self.scope.secrets)):
                 if found.message.startswith(f"`{kind}` has no "):
