@@ -9,7 +9,7 @@ the driver in one place and recorded as `crashed`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,6 +18,7 @@ from engine.sema.model import Model, Verifier, Worker
 
 __all__ = [
     "ChatModel",
+    "ClosablePort",
     "Message",
     "ModelReply",
     "ModelRequest",
@@ -176,5 +177,18 @@ class WorkerPort(Protocol):
         Raises:
             Failure: With a declared or built-in mode.
             asyncio.CancelledError: After cleaning up, when cancelled.
+        """
+        ...
+
+
+@runtime_checkable
+class ClosablePort(Protocol):
+    """A worker's port that holds something: connections, processes. `close` is optional."""
+
+    async def close(self) -> None:
+        """Give it back, when the run is over and no call is under way.
+
+        Raises:
+            Failure: A finding about the run, shown as a warning.
         """
         ...

@@ -28,6 +28,7 @@ __all__ = [
     "role_and_catalogue",
     "round_block",
     "schema_text",
+    "task_line",
     "task_view",
 ]
 
@@ -191,6 +192,16 @@ def task_view(task: Task, preview_bytes: int) -> str:
             f"{_outline(task.output)})"
         )
     return f'<output task="{task.id}" worker="{name}"{trust}>\n{shown}\n</output>{cut}'
+
+
+def task_line(task: Task) -> str:
+    """One task in one line, for a shortened record."""
+    head = f"- {task.id} ({task.worker.name}, round {task.round})"
+    if task.failure is not None:
+        return f"{head}: failed, mode {task.failure.mode}: {_safe(task.failure.message[:120])}"
+    if task.status != "done":
+        return f"{head}: {task.status}"
+    return f"{head}: done, {len(_encode(task.output))} bytes{_outline(task.output)[:200]}"
 
 
 def preview(value: Any, limit_bytes: int) -> tuple[str, int]:

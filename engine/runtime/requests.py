@@ -13,12 +13,8 @@ from typing import Any, overload
 from engine.errors import Failure
 from engine.events import ModelInfo
 from engine.runtime import views
-from engine.runtime.budget import (
-    TOKENS_PER_MESSAGE,
-    Reservation,
-    prompt_bytes,
-    reservation_for,
-)
+from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
+from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
 from engine.runtime.prompts import goal_block, schema_text
 from engine.runtime.state import Call, Check, Loop, RunState, Task
@@ -154,15 +150,6 @@ def _decision_request(
     structured = _use_native(model, info)
     schema = wire_decision(loop.decisions) if structured else None
 
-    def bound() -> int:
-        known, tokens, counted_by = loop.settled_input or (0, 0, "")
-        if counted_by != model.name:
-            known, tokens = 0, 0
-        # The prompt is append-only, so what the provider counted for its prefix still holds.
-        return tokens + sum(
-            len(block.text.encode()) + TOKENS_PER_MESSAGE for block in blocks[known:]
-        )
-
     def render() -> tuple[Message, ...]:
         last = len(blocks) - 1
         return tuple(
@@ -182,7 +169,7 @@ def _decision_request(
         structured=schema is not None,
         timeout_ms=model.timeout_ms,
         policy=lambda: views.policy_state(state, loop),
-        input_bound=bound,
+        input_bound=lambda: prompt_tokens(loop, model.name),
         stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
     )
 

@@ -10,11 +10,12 @@ import msgspec
 
 from engine.errors import Failure
 from engine.events import GateAnswered, TaskClosed
-from engine.runtime import attempts, dispatch, ending, gates, prompts, taint, verify, views
+from engine.runtime import attempts, context, dispatch, ending, gates, prompts, taint, verify, views
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
+from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
 from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
@@ -46,9 +47,9 @@ def begin_round(state: RunState, loop: Loop) -> None:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
-    loop.rounds.append(Round(loop.round + 1))
-    if loop.round == 1:
+    if not loop.rounds:
         loop.blocks.append(Block("user", prompts.opening(state, loop)))
+    loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
     _ask(state, loop)
 
 
@@ -306,6 +307,7 @@ def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     feedback = list(loop.feedback)
     left = prompts.left_block(state, loop, loop.round + 1)
     loop.blocks.append(Block("user", lambda: prompts.round_block(loop, over, feedback, left)))
+    context.compact(state, loop)
     begin_round(state, loop)
 
 
@@ -317,20 +319,11 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     """
     stall = loop.orchestrator.policy.stall
     assert stall is not None
-    new = False
-    for task in over.tasks:
-        if task.status == "done":
-            mark = hash(_encode([task.worker.name, task.output]))
-            new = new or mark not in loop.seen
-            loop.seen.add(mark)
-    if over.decision is not None and "finish" in over.decision:
-        mark = hash(_encode(over.decision["finish"]))
-        new = mark not in loop.seen
-        loop.seen.add(mark)
-    loop.stalled = 0 if new else loop.stalled + 1
+    novelty = observe(loop, over)
+    loop.stalled = 0 if novelty.new else loop.stalled + 1
     if loop.stalled < stall.after:
         return True
-    said = f"no new information for {loop.stalled} rounds"
+    said = f"no new information for {loop.stalled} rounds ({novelty.why})"
     if stall.action == "abort":
         ending.end(state, loop, "aborted", f"stalled: {said}")
         return False

@@ -351,12 +351,23 @@ class Round:
         tasks: Its tasks, in the order of the decision.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        first_block: Where its blocks begin in the prompt.
     """
 
-    __slots__ = ("attempts", "decision", "feedback", "number", "open_tasks", "tasks", "verdicts")
+    __slots__ = (
+        "attempts",
+        "decision",
+        "feedback",
+        "first_block",
+        "number",
+        "open_tasks",
+        "tasks",
+        "verdicts",
+    )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, first_block: int) -> None:
         self.number = number
+        self.first_block = first_block
         self.attempts = 0
         self.decision: dict[str, Any] | None = None
         self.tasks: list[Task] = []
@@ -382,6 +393,7 @@ class Loop:
         "blocks",
         "bound",
         "closing",
+        "compactions",
         "decisions",
         "depth",
         "dispatches",
@@ -460,6 +472,7 @@ class Loop:
         # the round closes as soon as they are over.
         self.early: dict[str, Task] = {}
         self.closing = False
+        self.compactions = 0
         self.dispatches = 0
         self.worker_dispatches: dict[str, int] = {}
         self.worker_ledgers: dict[str, Ledger] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import engine
 
@@ -334,7 +335,7 @@ def test_the_goal_stands_word_for_word_in_every_prompt_and_prompts_only_grow(
     assert len(planner.prompts) == 4
     for prompt in planner.prompts:
         assert "<goal>\nAdd up dogs & {{cats}}.\n</goal>" in prompt[0][1]
-    for earlier, later in zip(planner.prompts, planner.prompts[1:], strict=False):
+    for earlier, later in pairwise(planner.prompts):
         assert later[: len(earlier)] == earlier
     # The newest block repeats it wherever it reports a round.
     assert "<goal>" in planner.prompts[3][-1][1]

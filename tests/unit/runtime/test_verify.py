@@ -170,3 +170,45 @@ def test_a_stall_can_abort(play, tasks):
     policy = "stall { after = 1  action = abort }"
     run = play(program("", policy), [tasks((f"a{i}", "one", {"x": 2})) for i in range(3)], TOOLS)
     assert (run.status, run.rounds) == ("aborted", 2)
+
+
+def stalls(play, tasks, *decisions):
+    policy = "stall { after = 1  action = abort }"
+    run = play(program("", policy), [tasks(*d) for d in decisions], TOOLS + STALLS)
+    return run.reason
+
+
+STALLS = """
+import engine
+def one(x):
+    if x > 100:
+        raise engine.Failure("crashed", "too far")
+    return x * 10
+"""
+
+
+def test_what_counts_as_nothing_new(play, tasks):
+    first = ("a", "one", {"x": 1})
+    assert "the same task again" in stalls(play, tasks, [first], [("b", "one", {"x": 1})])
+    assert "a task failed" in stalls(play, tasks, [first], [("b", "one", {"x": 101})])
+    # Another output is news, whatever came before.
+    assert "script has no entry" in stalls(play, tasks, [first], [("b", "one", {"x": 2})])
+
+
+def test_a_task_put_in_other_words_is_the_same_task(play, tasks):
+    source = """
+worker find(query: string) -> string via python { call = "tools:find" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [find]
+  policy { max_rounds = 5  stall { after = 1  action = abort } }
+}
+"""
+    run = play(
+        source,
+        [
+            tasks(("a", "find", {"query": "Sodium-ion batteries, cost"})),
+            tasks(("b", "find", {"query": "cost: sodium ion batteries"})),
+        ],
+        "def find(query):\n    return query\n",
+    )
+    assert "in other words" in run.reason

@@ -1,0 +1,102 @@
+"""The size of an orchestrator's prompt, and the step that makes it small again.
+
+A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
+context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record:
+every task with its id, state and size, so that references stay usable, the last assessments, and
+what checks still ask for. The first block, with the role, the workers and the goal, is never
+touched. A step brings the prompt below half of the limit, so the next one is many rounds away
+and total tokens grow linearly.
+"""
+
+from __future__ import annotations
+
+from engine.runtime.budget import TOKENS_PER_MESSAGE
+from engine.runtime.prompts import task_line
+from engine.runtime.state import Block, Loop, RunState
+
+__all__ = ["compact", "prompt_tokens"]
+
+#: The context window of a model of a provider that nobody knows, in tokens.
+UNKNOWN_CONTEXT = 128_000
+#: How much of an assessment is kept, in characters, and of how many rounds.
+KEPT_ASSESSMENT = 240
+KEPT_ASSESSMENTS = 5
+
+
+def prompt_tokens(loop: Loop, model: str) -> int:
+    """An upper bound of the prompt's tokens for a model.
+
+    What the provider counted for an earlier prompt still holds, for that prompt is a prefix of
+    this one; each byte since then is at most a token.
+    """
+    known, tokens, counted_by = loop.settled_input or (0, 0, "")
+    if counted_by != model:
+        known, tokens = 0, 0
+    return tokens + sum(
+        len(block.text.encode()) + TOKENS_PER_MESSAGE for block in loop.blocks[known:]
+    )
+
+
+def compact(state: RunState, loop: Loop) -> None:
+    """Rewrite the older rounds if the prompt has reached its limit."""
+    name = loop.orchestrator.model
+    info = state.models[name]
+    window = info.context or (UNKNOWN_CONTEXT if info.metered else None)
+    if window is None:
+        return
+    context = loop.orchestrator.policy.context
+    limit = int(window * context.compact_at)
+    if prompt_tokens(loop, name) <= limit:
+        return
+    loop.settled_input = None
+    blocks, rounds = loop.blocks, loop.rounds
+    starts = [r.first_block for r in rounds]
+    for keep in range(min(context.keep_last, len(rounds) - 1), -1, -1):
+        kept_from = starts[len(rounds) - keep] if keep else len(blocks)
+        record = _record(loop, len(rounds) - keep, limit // 4, last=keep == 0)
+        loop.blocks = [blocks[0], Block("user", record), *blocks[kept_from:]]
+        moved = kept_from - 2
+        for r, start in zip(rounds, starts, strict=True):
+            r.first_block = max(2, start - moved)
+        if prompt_tokens(loop, name) <= limit // 2:
+            break
+    loop.compactions += 1
+
+
+def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
+    """The rounds up to number `upto` in at most about `budget` bytes, newest first."""
+    lines: list[str] = []
+    left = budget
+    older = 0
+    done: dict[str, int] = {}
+    for r in reversed(loop.rounds[:upto]):
+        for task in reversed(r.tasks):
+            line = task_line(task)
+            left -= len(line.encode()) + 1
+            if left > 0:
+                lines.append(line)
+            else:
+                older += 1
+                done[task.worker.name] = done.get(task.worker.name, 0) + 1
+    parts = [
+        f"# Rounds 1 to {upto}, shortened",
+        "The outputs below are still there: use them by reference.",
+        "\n".join(lines) or "No tasks.",
+    ]
+    if older:
+        counts = ", ".join(f"{count} of {name}" for name, count in done.items())
+        parts.append(f"and {older} earlier tasks ({counts}).")
+    said = [
+        f"- round {r.number}: {r.decision['assessment'][:KEPT_ASSESSMENT]}"
+        for r in loop.rounds[:upto][-KEPT_ASSESSMENTS:]
+        if r.decision is not None and r.decision.get("assessment")
+    ]
+    if said:
+        parts.append("# Your last assessments\n" + "\n".join(said))
+    if loop.feedback:
+        parts.append("# Still to be met\n" + "\n".join(f"- {line}" for line in loop.feedback))
+    if last and loop.blocks[-1].role == "user":
+        # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
+        tail = loop.blocks[-1].text
+        parts.append(tail[tail.rindex("Left: ") :] if "Left: " in tail else tail)
+    return "\n\n".join(parts)
