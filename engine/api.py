@@ -21,6 +21,7 @@ from engine.errors import CompileError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.launch import Options, Reply
+from engine.linter import lint as lint_file
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file
@@ -242,8 +243,6 @@ def lint(path: str | os.PathLike[str]) -> list[Diagnostic]:
     Raises:
         UnreadableFile: The file cannot be read.
     """
-    from engine.lint import lint as lint_file
-
     return lint_file(os.fspath(path))
 
 

@@ -1,7 +1,7 @@
 """`orch lint`: check files without running anything.
 
 Which files to check, which findings to keep, how to show them, and the exit code stand here;
-what is wrong with a program is said by `engine.lint`.
+what is wrong with a program is said by `engine.linter`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.diagnostics import (
     sort_diagnostics,
 )
 from engine.errors import UnreadableFile
-from engine.lint import lint
+from engine.linter import lint
 from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader
 from engine.sema.suggest import closest
 

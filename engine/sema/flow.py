@@ -1,7 +1,7 @@
 """Errors that only the whole program shows: recursion, precedence, what hooks offer.
 
 The rules here are errors, so a program that breaks one is never run; warnings that need the whole
-program are in `engine.lint`. They look at the model alone, and put up with a program that is
+program are in `engine.linter`. They look at the model alone, and put up with a program that is
 partly wrong: what could not be resolved is simply missing from it.
 """
 

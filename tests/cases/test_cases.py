@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from engine.diagnostics import Diagnostic
-from engine.lint import lint
+from engine.linter import lint
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.rglob("*.orch"))

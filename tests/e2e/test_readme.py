@@ -9,7 +9,7 @@ import pytest
 
 from engine.graph import collect
 from engine.graph.svg import to_svg
-from engine.lint import lint
+from engine.linter import lint
 from engine.sema.check import check_file
 
 ROOT = Path(__file__).parents[2]

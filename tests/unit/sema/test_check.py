@@ -249,7 +249,7 @@ def test_an_entry_that_cannot_be_read() -> None:
 
 def test_lint_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from engine.lint import lint; lint('tests/fixtures/examples/minimal.orch');"
+        "import sys; from engine.linter import lint; lint('tests/fixtures/examples/minimal.orch');"
         "heavy = {'litellm', 'networkx', 'rich', 'jsonschema', 'httpx', 'asyncio'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )

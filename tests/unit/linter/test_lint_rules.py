@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from engine.diagnostics import RULES
-from engine.lint import lint
+from engine.linter import lint
 from engine.sema.loader import MemoryReader
 
 ROOT = Path(engine.__file__).parent

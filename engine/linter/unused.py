@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.lint.subject import Subject
+from engine.linter.subject import Subject
 
 __all__ = ["unused_declarations", "unused_verifiers", "unused_workers"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.lint.subject import Subject
+from engine.linter.subject import Subject
 from engine.sema.model import Budget
 
 __all__ = [

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
-from engine.lint.calls import call_without_timeout
-from engine.lint.gates import (
+from engine.linter.calls import call_without_timeout
+from engine.linter.gates import (
     constant_pass,
     gate_without_timeout,
     judge_of_its_own_work,
     nothing_checks_the_result,
 )
-from engine.lint.limits import (
+from engine.linter.limits import (
     budget_of_child,
     dispatches_unreachable,
     no_budget,
@@ -26,9 +26,9 @@ from engine.lint.limits import (
     revision_without_exit,
     timeout_inversion,
 )
-from engine.lint.subject import LintRule, Subject
-from engine.lint.suppression import unused_suppressions
-from engine.lint.unused import unused_declarations, unused_verifiers, unused_workers
+from engine.linter.subject import LintRule, Subject
+from engine.linter.suppression import unused_suppressions
+from engine.linter.unused import unused_declarations, unused_verifiers, unused_workers
 from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import DiskReader, OverlayReader, Reader
 
