@@ -35,7 +35,12 @@ from engine.sema.contract import Contract
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.version import __version__
-from engine.workers.registry import unsupported_kinds, worker_port
+from engine.workers.registry import (
+    close_port,
+    missing_extra,
+    unsupported_kinds,
+    worker_port,
+)
 
 __all__ = ["Options", "Reply", "choose", "find_gate", "load_run", "resume", "start"]
 
@@ -128,6 +133,13 @@ def _preflight(
     """
     _check_overrides(program, options.models)
     models, kinds = _used(program, orchestrator)
+    for name, kind in kinds.items():
+        extra = missing_extra(kind)
+        if extra is not None:
+            raise UsageError(
+                f"`{name}` is carried out `via {kind}`, which needs an extra: "
+                f"pip install 'orch-engine[{extra}]'"
+            )
     missing = unsupported_kinds(kinds.values())
     if missing:
         name, kind = next((n, k) for n, k in kinds.items() if k in missing)
@@ -193,6 +205,8 @@ async def start(
         JournalError: The journal failed.
     """
     options = options or Options()
+    if program.missing_params:
+        raise InputError([f"param `{name}` has no value" for name in program.missing_params])
     values = checked_input(orchestrator.inputs, input)
     secrets = _secrets(program, options)
     infos = _preflight(program, orchestrator, options)
@@ -438,11 +452,13 @@ async def _drive(
     options: Options,
 ) -> RunState:
     ports: dict[str, WorkerPort] = {}
+    opened: list[WorkerPort] = []
 
     def worker_of(kind: str) -> WorkerPort:
         port = ports.get(kind)
         if port is None:
-            port = worker_port(kind)
+            port = worker_port(kind, state.program)
+            opened.append(port)
             if secrets:
                 port = _WithSecrets(port, secrets)
             ports[kind] = port
@@ -462,13 +478,15 @@ async def _drive(
         with unhurried_collector():
             return await driver.drive(first)
     finally:
-        await _close(models, state)
+        await _close(models, opened, state)
 
 
-async def _close(models: dict[str, ChatModel], state: RunState) -> None:
-    """Close every model; a script with entries left is a finding about a finished run."""
+async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: RunState) -> None:
+    """Close every model and port; a script with entries left is a finding about a finished run."""
     results = await asyncio.gather(
-        *(model.close() for model in models.values()), return_exceptions=True
+        *(model.close() for model in models.values()),
+        *(close_port(port) for port in ports),
+        return_exceptions=True,
     )
     for result in results:
         if isinstance(result, Failure):

@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
-from engine.workers.messages import clean, exit_words, last_lines, redacted
+from engine.workers.messages import clean, exit_words, last_lines, redacted, size_words
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
 from engine.workers.settings import evaluated
@@ -59,7 +59,7 @@ class CommandWorker:
             )
         except OutputTooLarge:
             raise Failure(
-                "invalid_output", f"the output is larger than {_size(max_bytes)}"
+                "invalid_output", f"the output is larger than {size_words(max_bytes)}"
             ) from None
         except (OSError, ValueError) as error:
             raise _not_started(argv[0], error, request) from None
@@ -174,10 +174,3 @@ def _json(output: bytes, request: WorkerRequest) -> Any:
         what = f"it begins with {begin!r}" if output.strip() else "it is empty"
         message = clean(f"the output is not JSON ({error}); {what}", request.scope)
         raise Failure("invalid_output", message) from None
-
-
-def _size(size_bytes: int) -> str:
-    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
-        if size_bytes % factor == 0:
-            return f"{size_bytes // factor} {unit}"
-    return f"{size_bytes} bytes"

@@ -19,7 +19,7 @@ from typing import IO
 
 import msgspec
 
-__all__ = ["Finished", "OutputTooLarge", "run_process"]
+__all__ = ["Finished", "OutputTooLarge", "Tail", "run_process"]
 
 #: How long a process group has, after SIGTERM, before SIGKILL.
 GRACE_S = 2.0
@@ -62,7 +62,7 @@ async def run_process(
         OutputTooLarge: It wrote more than `max_bytes`.
         asyncio.CancelledError: The caller was cancelled; the process group is dead.
     """
-    with _Output(max_bytes) as stdout, _Tail(keep_stderr_bytes) as stderr, _input(stdin) as source:
+    with _Output(max_bytes) as stdout, Tail(keep_stderr_bytes) as stderr, _input(stdin) as source:
         process = await _start(argv, source, stdout, stderr, cwd, env)
         exited = asyncio.ensure_future(process.wait())
         stdout.listen()
@@ -220,8 +220,8 @@ class _Output(_Pipe):
         return b"".join(self._chunks)
 
 
-class _Tail(_Pipe):
-    """Keeps the last part."""
+class Tail(_Pipe):
+    """Keeps the last part of what is written to `write_end`."""
 
     def __init__(self, keep_bytes: int) -> None:
         super().__init__()
@@ -229,7 +229,7 @@ class _Tail(_Pipe):
         self._size = 0
         self._chunks: deque[bytes] = deque()
 
-    def __enter__(self) -> _Tail:
+    def __enter__(self) -> Tail:
         return self
 
     def _take(self, data: bytes) -> bool:
@@ -240,6 +240,7 @@ class _Tail(_Pipe):
         return True
 
     def value(self) -> bytes:
+        """The last part, as far as it has been read."""
         return b"".join(self._chunks)[-self._keep :]
 
 

@@ -10,7 +10,7 @@ from engine.runtime.ports import WorkerRequest
 from engine.sema.templates import EvaluationError, Expression, Template
 from engine.workers.messages import clean
 
-__all__ = ["evaluated"]
+__all__ = ["evaluated", "evaluated_in", "text_of"]
 
 
 def evaluated(request: WorkerRequest, name: str, default: Any = None) -> Any:
@@ -19,15 +19,42 @@ def evaluated(request: WorkerRequest, name: str, default: Any = None) -> Any:
     Raises:
         Failure: `crashed`; the expression cannot be evaluated with these inputs.
     """
-    value = request.worker.settings.get(name)
+    scope = {**request.scope, **request.input}
+    return evaluated_in(request.worker.settings, name, scope, default)
+
+
+def evaluated_in(
+    settings: Mapping[str, Any], name: str, scope: Mapping[str, Any], default: Any = None
+) -> Any:
+    """The value of one of `settings` in a scope; `default` where it is not set.
+
+    Raises:
+        Failure: `crashed`; the expression cannot be evaluated there.
+    """
+    value = settings.get(name)
     if value is None:
         return default
-    scope = {**request.scope, **request.input}
     try:
         return _evaluate(value, scope)
     except EvaluationError as error:
-        message = clean(f"cannot evaluate `{name}`: {error}", request.scope)
+        message = clean(f"cannot evaluate `{name}`: {error}", scope)
         raise Failure("crashed", message) from None
+
+
+def text_of(value: Any, place: str) -> str:
+    """A string, number or bool as the text that goes over the network.
+
+    Raises:
+        Failure: `crashed`; it is something else.
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+    raise Failure("crashed", f"{place} must be a string or a number")
 
 
 def _evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
