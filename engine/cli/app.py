@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lint": ("engine.cli.lint", "Check files without running anything."),
     "explain": ("engine.cli.explain", "Explain a rule by its code."),
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
+    "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
     "run": ("engine.cli.run", "Run a workflow."),
     "runs": ("engine.cli.runs", "List the runs in the journal."),
     "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),

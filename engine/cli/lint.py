@@ -6,14 +6,13 @@ what is wrong with a program is said by `engine.linter`.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 
 import click
 
 from engine.cli.exits import Exit
+from engine.cli.files import orch_files
 from engine.cli.options import color_option, param_option
 from engine.cli.output import error, screen_width, use_color
 from engine.diagnostics import (
@@ -30,9 +29,6 @@ from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader
 from engine.sema.suggest import closest
 
 __all__ = ["command"]
-
-#: Folders that hold other people's files.
-_SKIPPED = {"node_modules", "__pycache__", "site-packages"}
 
 
 def _codes(
@@ -105,7 +101,7 @@ def command(
     """
     if statistics and style != "text":
         raise click.UsageError("--statistics goes with --format text only.")
-    files, unreadable = _files(paths)
+    files, unreadable = orch_files(paths)
     found: list[Diagnostic] = []
     checked = 0
     for path in files:
@@ -125,30 +121,6 @@ def command(
         return Exit.UNREADABLE
     counting = ("error", "warning") if strict else ("error",)
     return Exit.FINDINGS if any(item.severity in counting for item in found) else Exit.OK
-
-
-def _files(paths: Sequence[str]) -> tuple[list[str], bool]:
-    """The files to check, each once, and whether a folder held none."""
-    files: dict[str, None] = {}
-    unreadable = False
-    for path in paths:
-        if path == "-" or not os.path.isdir(path):
-            files[path] = None
-            continue
-        inside = _search(path)
-        if not inside:
-            error(f"cannot read {path}: there is no .orch file in this folder")
-            unreadable = True
-        files.update(dict.fromkeys(inside))
-    return list(files), unreadable
-
-
-def _search(folder: str) -> list[str]:
-    found: list[str] = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and n not in _SKIPPED)
-        found += [os.path.join(here, name) for name in sorted(names) if name.endswith(".orch")]
-    return found
 
 
 def _check(path: str, params: dict[str, str], stdin_filename: str) -> list[Diagnostic]:

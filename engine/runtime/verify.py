@@ -18,7 +18,7 @@ from engine.runtime.state import Call, Check, Gate, HookRun, Loop, RunState, Tod
 from engine.sema.model import Hook, Verifier
 from engine.sema.templates import EvaluationError, Expression, Template
 
-__all__ = ["Outcome", "answered", "begin", "call_ended", "outcome"]
+__all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -67,7 +67,7 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
         _ask_person(state, run, check, scope)
         return
     if verifier.kind == "rules":
-        ok, feedback = _rules(verifier, scope)
+        ok, feedback = rules_verdict(verifier, scope)
         _judge(state, run, check, {"ok": ok, "feedback": feedback})
         return
     call = Call(f"{run.key} / verify {verifier.name}", run.loop, check)
@@ -144,7 +144,8 @@ def _globals(state: RunState) -> dict[str, Any]:
     return {"param": {name: param.value for name, param in state.program.params.items()}}
 
 
-def _rules(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, str]:
+def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether every assertion of a `rules` verifier holds in a scope, and what is wrong if not."""
     said = []
     for assertion in verifier.assertions:
         try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from engine.diagnostics import diagnostic
-from engine.errors import BUILTIN_MODES
+from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.sema.bodies import BodyReader, Settings
 from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import FileText, unwrapped
@@ -19,10 +20,14 @@ from engine.sema.model import Mock, Test, TestBody
 from engine.sema.params import ROOT
 from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS
-from engine.sema.types import ANY
+from engine.sema.suggest import names_list
+from engine.sema.types import ANY, Record
 from engine.syntax import ast
 
-__all__ = ["read_test"]
+__all__ = ["mocked_value", "read_test"]
+
+#: Stands for a value with a file in it that could not be read.
+_UNREADABLE = object()
 
 #: What every verifier gives back.
 _VERDICT = Contract.of_schema(
@@ -56,7 +61,11 @@ def read_test(
         node.body, KINDS["test"], f"test {node.title.span.text}", node.title.span, modes
     )
     signature = signatures.get(target) if target is not None else None
-    names = {"run": ANY, "output": signature.output if signature is not None else ANY}
+    names = {
+        "run": ANY,
+        "output": signature.output if signature is not None else ANY,
+        "input": ANY if signature is None else Record("input", signature.inputs),
+    }
     assertions = callables.assertions(settings, names)
     mocks = []
     for block in settings.blocks.get("mock", ()):
@@ -73,8 +82,11 @@ def read_test(
                 )
             )
         label = block.label
-        if "returns" in inner.values and isinstance(label, Entity):
-            _check_output(scope, inner, label, signatures)
+        if isinstance(label, Entity):
+            if "returns" in inner.values:
+                _check_output(scope, inner, label, signatures)
+            if "fails" in inner.values:
+                _check_mode(scope, inner, label)
         mocks.append(
             Mock(
                 target=label.canonical if isinstance(label, Entity) else label,
@@ -106,18 +118,12 @@ def _check_output(
     if target.kind == "model" or target not in signatures:
         return
     contract = _VERDICT if target.kind == "verifier" else Contract(signatures[target].output)
-    value = unwrapped(mock.values["returns"])
-    if isinstance(value, FileText):
-        if value.text is None:
-            return
-        try:
-            value = json.loads(value.text)
-        except ValueError as error:
-            scope.diagnostics.append(
-                diagnostic("ORC903", f"`{value}` is not JSON: {error}", mock.spans["returns"])
-            )
-            return
-    elif holds_file(value):
+    try:
+        value = mocked_value(unwrapped(mock.values["returns"]))
+    except ValueError as error:
+        scope.diagnostics.append(diagnostic("ORC903", str(error), mock.spans["returns"]))
+        return
+    if value is _UNREADABLE:
         return
     wrong = contract.problems(value)
     if wrong:
@@ -133,8 +139,12 @@ def _check_output(
 
 def _check_input(scope: Scope, settings: Settings, target: Entity, signature: Signature) -> None:
     """ORC903 too: what a test gives is not what its target takes."""
-    value = unwrapped(settings.values["input"])
-    if holds_file(value):
+    try:
+        value = mocked_value(unwrapped(settings.values["input"]))
+    except ValueError as error:
+        scope.diagnostics.append(diagnostic("ORC903", str(error), settings.spans["input"]))
+        return
+    if value is _UNREADABLE:
         return
     wrong = Contract.of_fields(signature.inputs, target.canonical).problems(value)
     if wrong:
@@ -147,13 +157,62 @@ def _check_input(scope: Scope, settings: Settings, target: Entity, signature: Si
         )
 
 
-def holds_file(value: object) -> bool:
-    """Whether `file(...)` stands anywhere in a constant."""
+def mocked_value(value: Any) -> Any:
+    """A constant of a test with `file("...")` replaced: JSON of a `.json` file, else its text.
+
+    Raises:
+        ValueError: A file is not JSON; the message says which and where.
+    """
+    found = _with_files(value)
+    return _UNREADABLE if _lacks(found) else found
+
+
+def _with_files(value: Any) -> Any:
+    if isinstance(value, FileText):
+        if value.text is None:
+            return _UNREADABLE
+        if not value.endswith(".json"):
+            return value.text
+        try:
+            return json.loads(value.text)
+        except ValueError as error:
+            raise ValueError(f"`{value}` is not JSON: {error}") from None
     if isinstance(value, list):
-        return any(holds_file(item) for item in value)
+        return [_with_files(item) for item in value]
     if isinstance(value, dict):
-        return any(holds_file(item) for item in value.values())
-    return isinstance(value, FileText)
+        return {key: _with_files(item) for key, item in value.items()}
+    return value
+
+
+def _lacks(value: Any) -> bool:
+    """Whether a file in it could not be read, which has been reported where it is named."""
+    if isinstance(value, list):
+        return any(map(_lacks, value))
+    if isinstance(value, dict):
+        return any(map(_lacks, value.values()))
+    return value is _UNREADABLE
+
+
+def _check_mode(scope: Scope, mock: Settings, target: Entity) -> None:
+    """ORC903 too: the target of a mock cannot fail like that."""
+    declaration = target.declaration
+    mode = mock.values["fails"]
+    declared = (
+        [name.text for name in declaration.fails]
+        if isinstance(declaration, (ast.WorkerDecl, ast.OrchestratorDecl))
+        else []
+    )
+    known = MODEL_MODES if target.kind == "model" else BUILTIN_MODES.union(declared)
+    if mode not in known:
+        near = names_list(sorted(MODEL_MODES) if target.kind == "model" else declared)
+        scope.diagnostics.append(
+            diagnostic(
+                "ORC903",
+                f"`{target.name}` does not fail with `{mode}`",
+                mock.spans["fails"],
+                help=f"its failure modes are {near}" if near else "it declares no failure modes",
+            )
+        )
 
 
 def _declared_modes(node: ast.TestDecl, scope: Scope) -> frozenset[str]:
@@ -162,7 +221,9 @@ def _declared_modes(node: ast.TestDecl, scope: Scope) -> frozenset[str]:
     for member in node.body.members:
         if isinstance(member, ast.Block) and member.labels:
             entity = scope.names.get(member.labels[0].text)
-            if entity is not None and isinstance(
+            if entity is not None and entity.kind == "model":
+                found |= MODEL_MODES
+            elif entity is not None and isinstance(
                 entity.declaration, (ast.WorkerDecl, ast.OrchestratorDecl)
             ):
                 found.update(name.text for name in entity.declaration.fails)
