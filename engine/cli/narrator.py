@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from engine.cli.wording import count, duration, one_line
-from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
+from engine.events import CallFailed, CallFinished, CallStarted, Event, GateOpened, RunResumed
 from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
 
 __all__ = ["Narrator", "Tone", "task_path"]
@@ -67,6 +67,9 @@ class Narrator:
         elif isinstance(event, (CallFinished, CallFailed)):
             self._ended(event)
         else:
+            if isinstance(event, GateOpened) and event.key in state.gates:
+                message = one_line(state.gates[event.key].message, 400)
+                self._say(f"  waits for a person: {message}", "bad")
             if isinstance(event, RunResumed) and event.lost:
                 self._say(f"resumed; {count(len(event.lost), 'call')} made again", "detail")
             if state.root is not None:

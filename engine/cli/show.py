@@ -93,7 +93,6 @@ def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
         "engine": record.engine,
         "journal": directory,
         "damage": damage,
-        "warnings": list(state.warnings),
     }
 
 

@@ -104,6 +104,9 @@ class _Story:
         result = report["output"] if finished else report["partial"]
         for warning in report["warnings"]:
             yield f"warning: {one_line(warning)}"
+        for gate in report["gates"]:
+            what = f" about {gate['task']} {gate['worker']}" if gate["task"] else ""
+            yield f"waits for a person{what}: {one_line(gate['message'], 1000)}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
         usage = report["usage"]

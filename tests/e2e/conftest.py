@@ -190,10 +190,10 @@ class Desk:
             **options,
         )
 
-    def wait_ready(self) -> str:
-        """What a worker wrote into the pipe, once it has."""
-        readable, _, _ = select.select([self._ready], [], [], 60)
-        assert readable, "no worker came as far as that"
+    def wait_ready(self, process) -> str:
+        """What a worker of the process wrote into the pipe, once it has."""
+        while not select.select([self._ready], [], [], 0.5)[0]:
+            assert process.poll() is None, process.communicate()
         return os.read(self._ready, 100).decode()
 
     def calls(self):

@@ -35,7 +35,7 @@ def statuses(desk):
 def test_an_interrupted_run_goes_on_where_it_was(desk, number, code):
     write_holding(desk)
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     running = statuses(desk)
     process.send_signal(number)
     returned, stdout, stderr = ended(process)
@@ -58,7 +58,7 @@ def test_an_interrupted_run_goes_on_where_it_was(desk, number, code):
 def test_an_interrupted_run_is_one_json_object_too(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch", "--format", "json")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.send_signal(signal.SIGINT)
     returned, stdout, _ = ended(process)
 
@@ -70,7 +70,7 @@ def test_an_interrupted_run_is_one_json_object_too(desk):
 def test_a_killed_run_goes_on_where_it_was(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.kill()
     assert ended(process)[0] == -signal.SIGKILL
 
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_where_it_was(desk):
 def test_the_program_of_a_run_is_the_one_it_began_with(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.kill()
     ended(process)
     (desk.folder / "a.orch").write_text("orch 1\n")
@@ -101,7 +101,7 @@ def test_the_program_of_a_run_is_the_one_it_began_with(desk):
 def test_a_resumed_run_may_have_another_model(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.kill()
     ended(process)
     (desk.folder / "open").touch()
@@ -120,7 +120,7 @@ def test_a_resumed_run_may_have_another_model(desk):
 def test_the_programs_of_workers_are_ended_with_the_run(desk):
     desk.write(desk.tasks(desk.task("a1", "nap", n=1)))
     process = desk.start("run", "a.orch")
-    pid = int(desk.wait_ready())
+    pid = int(desk.wait_ready(process))
     process.send_signal(signal.SIGINT)
 
     assert ended(process)[0] == 130
@@ -131,9 +131,9 @@ def test_the_programs_of_workers_are_ended_with_the_run(desk):
 def test_a_second_interrupt_ends_at_once(desk):
     desk.write(desk.tasks(desk.task("a1", "stubborn", n=1)))
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.send_signal(signal.SIGINT)
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.send_signal(signal.SIGINT)
 
     assert ended(process)[0] == 130
@@ -142,7 +142,7 @@ def test_a_second_interrupt_ends_at_once(desk):
 def test_a_run_without_a_journal_says_that_it_is_gone(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch", "--no-journal")
-    desk.wait_ready()
+    desk.wait_ready(process)
     process.send_signal(signal.SIGINT)
     returned, _, stderr = ended(process)
 
@@ -153,7 +153,7 @@ def test_a_run_without_a_journal_says_that_it_is_gone(desk):
 def test_a_run_that_is_under_way_is_not_taken_over(desk):
     write_holding(desk)
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     done = desk.orch("resume", "last")
     process.kill()
     ended(process)
@@ -181,7 +181,10 @@ def test_a_waiting_run_waits_on(desk):
         declarations="verifier never(result: int) via rules { assert result < 0 }",
         settings="verify { before_finish { with = never  on_fail = escalate } }",
     )
-    assert desk.orch("run", "a.orch").returncode == 5
+    first = desk.orch("run", "a.orch")
+    assert first.returncode == 5
+    assert "  waits for a person: " in first.stderr
+    assert "waits for a person: " in desk.orch("show").stdout
 
     assert desk.orch("resume", "last", "--quiet").returncode == 5
 

@@ -59,7 +59,7 @@ def test_runs_are_listed_latest_first(desk):
 def test_a_run_without_a_process_is_interrupted(desk):
     desk.write(desk.tasks(desk.task("a1", "hold", n=1)))
     process = desk.start("run", "a.orch")
-    desk.wait_ready()
+    desk.wait_ready(process)
     live = desk.orch("runs", "--status", "running").stdout
     process.kill()
     process.communicate()
