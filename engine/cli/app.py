@@ -85,6 +85,11 @@ def _orch() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code. Raises nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Closed by whoever started us (`2>&-`): without this the next file that is opened
+            # would get its descriptor, and what is said would be written into it.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for the whole process
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets an escape instead of an exception.
         reconfigure = getattr(stream, "reconfigure", None)

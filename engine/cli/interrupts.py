@@ -16,6 +16,9 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
+from engine.cli.output import warn
+from engine.cli.wording import one_line
+
 __all__ = ["Interrupted", "run_interruptible"]
 
 T = TypeVar("T")
@@ -42,10 +45,19 @@ class Interrupted(Exception):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose end does not wait for threads: a call that hung may hold one."""
+    """An event loop for code of strangers.
+
+    Its end does not wait for threads, as a call that hung may hold one; and what fails in a task
+    or callback that nobody looks after is told in a line, without a traceback.
+    """
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         return
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        said = "" if error is None else f": {type(error).__name__}: {error}"
+        warn(one_line(f"{context.get('message', 'something failed')}{said}", 400))
 
 
 def run_interruptible(main: Coroutine[Any, Any, T], on_second: Callable[[], None]) -> T:

@@ -26,6 +26,7 @@ worker boom(n: int) -> int via python {{ call = "tools:boom" }}
 worker garbage(n: int) -> int via python {{ call = "tools:garbage" }}
 worker die(n: int) -> int via python {{ call = "tools:die"  isolate = true }}
 worker noisy(n: int) -> int via python {{ call = "tools:noisy" }}
+worker stray(n: int) -> int via python {{ call = "tools:stray" }}
 worker stubborn(n: int) -> int via python {{ call = "tools:stubborn" }}
 worker wreck(n: int) -> int via python {{ call = "tools:wreck" }}
 /// A program that prints its process id into the pipe and sleeps.
@@ -41,7 +42,7 @@ orchestrator count(
 ) -> {output} {{
   model   = planner
   goal    = "Count from {{{{ start }}}}. {{{{ note }}}}"
-  workers = [add, echo, hold, hang, pool, boom, garbage, die, noisy, stubborn, wreck, nap]
+  workers = [add, echo, hold, hang, pool, boom, garbage, die, noisy, stray, stubborn, wreck, nap]
   policy {{ {policy} }}
   {settings}
 }}
@@ -110,6 +111,16 @@ def noisy(n):
     print("printed by a worker")
     sys.stdout.write("written by a worker\\n")
     os.write(1, b"written to descriptor 1\\n")
+    return n
+
+
+async def fail():
+    raise ValueError("nobody hears me")
+
+
+async def stray(n):
+    task = asyncio.get_running_loop().create_task(fail())
+    await asyncio.wait([task])
     return n
 
 

@@ -375,6 +375,28 @@ def test_what_a_worker_prints_does_not_reach_stdout(desk):
         assert words in done.stderr
 
 
+def test_what_fails_on_the_side_is_a_warning(desk):
+    desk.write(desk.tasks(desk.task("a1", "stray", n=1)), desk.finish(2))
+
+    done = desk.orch("run", "a.orch")
+
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert "warning: Task exception was never retrieved: ValueError: nobody hears me" in done.stderr
+
+
+def test_closed_streams_are_no_reason_to_fail(desk):
+    desk.write(desk.tasks(desk.task("a1", "noisy", n=1)), desk.finish(2))
+    closing = ["sh", "-c", '"$@" <&- 2>&-', "sh", *desk.command("run", "a.orch")]
+
+    done = subprocess.run(
+        closing,
+        capture_output=True, text=True, cwd=desk.folder, env=desk.environment(),
+        timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, "2\n")
+
+
 def test_a_task_that_never_started_is_told_too(desk):
     desk.write(
         desk.tasks(
