@@ -102,6 +102,7 @@ class LiteLLMModel:
         self._name = name or model_id
         self._options = dict(options or {})
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._streams = True
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Make one attempt.
@@ -122,10 +123,7 @@ class LiteLLMModel:
             # LiteLLM's own timeout is per read; a provider that sends a byte now and then
             # would never reach it.
             async with asyncio.timeout(request.timeout_ms / 1000):
-                if request.stream:
-                    answer = await _streamed(litellm, arguments, self._name, request.on_text)
-                else:
-                    answer = _Answer(await litellm.acompletion(**arguments))
+                answer = await self._answer(litellm, arguments, request)
         except TimeoutError:
             raise Failure(
                 "timeout",
@@ -137,6 +135,18 @@ class LiteLLMModel:
         except Exception as error:  # LiteLLM raises anything, its own bugs too
             raise failure_of(error, self._name, _secrets(options)) from None
         return self._reply(answer, request, _secrets(options))
+
+    async def _answer(
+        self, litellm: Any, arguments: dict[str, Any], request: ModelRequest
+    ) -> _Answer:
+        if request.stream and self._streams:
+            try:
+                return await _streamed(litellm, arguments, self._name, request.on_text)
+            except _NoStreamError:
+                # A server that knows no streams answers in one piece, which LiteLLM drops:
+                # ask it in the way it knows, now and from here on.
+                self._streams = False
+        return _Answer(await litellm.acompletion(**arguments))
 
     def _enter_loop(self) -> None:
         if self._loop is None:
@@ -242,6 +252,10 @@ class _Answer:
         self.usage: Any = getattr(response, "usage", None)
 
 
+class _NoStreamError(Exception):
+    """The server answered a request for a stream with something else."""
+
+
 async def _streamed(
     litellm: Any,
     arguments: dict[str, Any],
@@ -252,6 +266,7 @@ async def _streamed(
 
     Raises:
         Failure: The stream ended before the answer did.
+        _NoStreamError: What came was no stream at all.
     """
     stream = await litellm.acompletion(
         **arguments, stream=True, stream_options={"include_usage": True}
@@ -275,6 +290,8 @@ async def _streamed(
     # what the provider sent is in these two.
     finish_reason = stream.received_finish_reason
     if finish_reason is None:
+        if not stream.chunks:
+            raise _NoStreamError
         raise Failure(
             "unavailable",
             f"the answer of {name} broke off in the middle of the stream",

@@ -18,7 +18,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Answer", "ModelServer", "cut", "drip", "error", "hang", "raw", "reply", "stream"]
+__all__ = [
+    "Answer",
+    "ModelServer",
+    "cut",
+    "drip",
+    "error",
+    "hang",
+    "raw",
+    "reply",
+    "stream",
+    "unstreamed",
+]
 
 #: Writes one answer; the event is set when the server closes.
 Answer = Callable[[BaseHTTPRequestHandler, threading.Event], None]
@@ -52,7 +63,7 @@ def reply(
     finish_reason: str = "stop",
     refusal: str | None = None,
 ) -> Answer:
-    """A whole answer; `usage=None` leaves the usage out."""
+    """A whole answer, streamed where that is asked for; `usage=None` leaves the usage out."""
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if refusal is not None:
         message["refusal"] = refusal
@@ -65,7 +76,20 @@ def reply(
     }
     if usage is not None:
         body["usage"] = usage
-    return raw(200, json.dumps(body).encode())
+    whole = raw(200, json.dumps(body).encode())
+    in_pieces = stream([text or ""], usage=usage, finish_reason=finish_reason)
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        (in_pieces if handler.wants_stream else whole)(handler, ending)  # type: ignore[attr-defined]
+
+    return write
+
+
+def unstreamed(text: str) -> Answer:
+    """A whole answer, whatever was asked for: a server that knows no streams."""
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "test", "usage": USAGE}
+    return raw(200, json.dumps({**body, "choices": [{"index": 0, **choice}]}).encode())
 
 
 def error(
@@ -211,6 +235,7 @@ class ModelServer:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 outer.requests.append(json.loads(body))
+                self.wants_stream = outer.requests[-1].get("stream", False)
                 outer.headers.append({k.lower(): v for k, v in self.headers.items()})
                 if not outer._answers:
                     error(500, f"nothing to answer to {self.path}")(self, outer._ending)

@@ -240,6 +240,13 @@ def test_a_cut_stream_is_no_answer(ask, answer):
     assert "Original exception" not in failure.message
 
 
+def test_a_server_that_knows_no_streams_is_asked_without(ask, server, gateway, monkeypatch):
+    monkeypatch.setattr(gateway, "_streams", True)  # and put back what the test changes
+    reply = ask(play.unstreamed("whole"), play.unstreamed("whole"), stream=True)
+    assert reply.value == "whole"
+    assert [body.get("stream", False) for body in server.requests] == [True, False]
+
+
 def test_a_stream_cut_by_length(ask):
     failure = fails(ask, play.stream(["hel"], finish_reason="length"), stream=True)
     assert failure.mode == "invalid_output"
