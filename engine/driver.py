@@ -150,14 +150,16 @@ class Driver:
         starts, others, end = self._sort(commands)
         if end is not None and end.status == "waiting" and state.status != "waiting":
             end = None  # The answer came within the same turn.
-        due = self._due
+        # What was asked for and called off within the same turn is not begun.
+        starts = [command for command in starts if self._is_wanted(command)]
+        due = [command for command in self._due if self._is_wanted(command)]
         self._due = []
         for command in (*due, *starts):
             intent = self._intent(command)
             step(state, intent)
             events.append(intent)
         for other in others:
-            if isinstance(other, OpenGate):
+            if isinstance(other, OpenGate) and other.key in state.gates:
                 opened = GateOpened(at=self._now(), key=other.key, wall_ms=_wall_ms())
                 step(state, opened)
                 events.append(opened)
@@ -228,9 +230,12 @@ class Driver:
                     self._stopping.add(task)
                     task.add_done_callback(self._stopping.discard)
 
-    def _becomes_due(self, command: StartCall) -> None:
+    def _is_wanted(self, command: StartCall) -> bool:
         call = self.state.calls.get(command.key)
-        if call is not None and call.command is command:
+        return call is not None and call.command is command
+
+    def _becomes_due(self, command: StartCall) -> None:
+        if self._is_wanted(command):
             self._due.append(command)
             self._notify()
 

@@ -231,7 +231,8 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
     failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
-    if call.chain and call.repairs < _repair_max(call):
+    once = effect_of(call) == "once"
+    if call.chain and call.repairs < _repair_max(call) and not once:
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
@@ -326,7 +327,7 @@ def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
 
 
 def _try_fallback(state: RunState, call: Call) -> bool:
-    if not call.chain or call.chain_index + 1 >= len(call.chain):
+    if call.chain_index + 1 >= len(call.chain) or effect_of(call) == "once":
         return False
     call.chain_index += 1
     call.retries = 0
@@ -374,12 +375,14 @@ def lost(state: RunState) -> None:
     for call in list(state.calls.values()):
         if call.command is None:
             continue
-        if call.begun and effect_of(call) == "once":
+        if call.begun == call.attempt and effect_of(call) == "once":
+            _settle(state, call, None, spent=True)
             _close_attempt(state, call)
             lose(state, call, Failure("crashed", "the engine stopped while it was under way"))
         else:
             call.begun = 0
             state.commands.append(call.command)
+    _feed_starved(state)
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
@@ -391,7 +394,8 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     stopped = [
         call
         for call in state.calls.values()
-        if id(call.loop) in members and not (call.begun and effect_of(call) == "once")
+        if id(call.loop) in members
+        and not (call.begun == call.attempt and effect_of(call) == "once")
     ]
     for call in stopped:
         _settle(state, call, None, spent=call.started_at is not None)

@@ -163,7 +163,9 @@ def _start(state: RunState, task: Task) -> None:
     if task.call is not None:
         attempts.again(state, task.call, task.feedback)
         return
-    if worker.effect == "pure" and worker.kind != "llm" and _from_cache(state, task):
+    pure = worker.effect == "pure" and worker.kind != "llm"
+    # What did not pass its check is made again, not looked up again.
+    if pure and not task.feedback and _from_cache(state, task):
         return
     call = Call(task.key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, worker.name)
@@ -189,8 +191,9 @@ def pure_key(task: Task) -> bytes:
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
     task.status = "running"
-    task.attempts = 1
-    task.started_at = state.now
+    task.attempts += 1
+    if task.started_at is None:
+        task.started_at = state.now
     depth = 1 + sum(
         1 for loop in task.loop.lineage() if loop.orchestrator.name == orchestrator.name
     )
@@ -202,6 +205,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     ledger = Ledger(orchestrator.policy.budget, parent, name=f"{orchestrator.name}.budget")
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
+    if task.feedback:
+        task.child.feedback.append(f"your last result was not accepted: {task.feedback}")
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -220,6 +225,7 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
     if call.unknown:
         loop.running -= 1
         _ask_outcome(state, task, call)
+        _pump(state, loop)
         return
     if loop.over:
         _rest(state, task, call.value, call.failure)
@@ -323,9 +329,9 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     task = run.task
     assert task is not None
     loop = task.loop
-    outcome = verify.outcome(run, task.worker.name if task.status == "checking" else task.id)
+    outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        let_pass(state, task, verified=outcome.action == "pass" and run.passed > 0)
+        let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
         if task.status == "checking":
             loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")

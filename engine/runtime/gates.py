@@ -13,7 +13,7 @@ from engine.events import GateAnswered, GateOpened
 from engine.runtime.commands import OpenGate
 from engine.runtime.state import Gate, Loop, RunState
 
-__all__ = ["answered", "ask", "drop", "opened"]
+__all__ = ["answered", "ask", "ask_again", "drop", "opened"]
 
 
 def ask(state: RunState, gate: Gate) -> None:
@@ -32,6 +32,20 @@ def opened(state: RunState, event: GateOpened) -> None:
 def answered(state: RunState, event: GateAnswered) -> Gate | None:
     """Take an answer in; None if no such gate is open (answered before, or called off)."""
     return state.gates.pop(event.key, None)
+
+
+def ask_again(state: RunState, wall_ms: int) -> None:
+    """Another process takes over: it has to watch over the gates that are open.
+
+    Args:
+        wall_ms: Its wall-clock time; a gate's timeout goes on while nobody drives the run.
+    """
+    for gate in state.gates.values():
+        if gate.opened_ms is None:
+            state.commands.append(OpenGate(gate.key, gate.timeout_ms))
+        elif gate.timeout_ms is not None:
+            left_ms = max(0, gate.opened_ms + gate.timeout_ms - wall_ms)
+            state.commands.append(OpenGate(gate.key, left_ms))
 
 
 def drop(state: RunState, loops: Iterable[Loop], *, keep_outcomes: bool) -> None:

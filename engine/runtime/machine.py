@@ -112,6 +112,7 @@ def _take(state: RunState, event: Event) -> None:
         state.lost += len(event.lost)
         state.models.update(event.models)
         attempts.lost(state)
+        gates.ask_again(state, event.wall_ms)
         state.commands.extend(state.timers.values())
         if state.status not in ("running", "waiting"):
             # It had ended, and stopped before it could say so.

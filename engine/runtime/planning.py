@@ -34,8 +34,15 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     """
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early
-    _check_limits(loop, [spec for spec in specs if spec["id"] not in early])
+    new = [spec for spec in specs if spec["id"] not in early]
+    _check_limits(loop, new)
     problems: list[str] = []
+    allowed = loop.orchestrator.policy.max_per_round
+    if len(new) + len(early) > allowed:
+        problems.append(
+            f"{len(new)} new tasks, and {len(early)} have started already: the policy allows "
+            f"{allowed} a round"
+        )
     made: dict[str, Task] = {}
     for spec in specs:
         task_id = spec["id"]
@@ -74,6 +81,11 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     if wired and not problems:
         problems += _cycles(made)
     if problems:
+        # Nothing of a rejected decision may be left behind in the tasks that run already.
+        for begun in early.values():
+            begun.feeds = [
+                task for task in begun.feeds if made.get(task.id) is not task or task.id in early
+            ]
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(made.values())
 

@@ -115,9 +115,10 @@ def schema_text(schema: Mapping[str, Any]) -> str:
 
 def opening(state: RunState, loop: Loop) -> str:
     """The block that asks for the first decision."""
-    return "\n\n".join(
-        [left_block(state, loop, 1), goal_block(loop.goal), "Give your first decision."]
-    )
+    feedback = [f"- {line}" for line in loop.feedback]
+    said = ["# Feedback\n" + "\n".join(feedback)] if feedback else []
+    left = left_block(state, loop, 1)
+    return "\n\n".join([*said, left, goal_block(loop.goal), "Give your first decision."])
 
 
 def rejection(problems: list[str], loop: Loop) -> str:

@@ -131,7 +131,8 @@ def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest 
                 ),
             }
             if isinstance(task, dict)
-            and task.get("worker") in loop.decisions.workers
+            and isinstance(task.get("worker"), str)
+            and task["worker"] in loop.decisions.workers
             and "input" in task
             else task
             for task in result["tasks"]
@@ -240,7 +241,7 @@ def hook_ended(state: RunState, run: HookRun) -> None:
     loop = run.loop
     if loop.over:
         return
-    outcome = verify.outcome(run, "run")
+    outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
         if run.hook.point == "before_finish":
             ending.finish(state, loop, loop.result)
@@ -282,7 +283,13 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         return
     if event.note:
         loop.feedback.append(f"a person says: {event.note}")
-    if run is None:
+    if run is not None and run.rest:
+        # The yes is for the hook that asked; those after it have still to look.
+        run.failed.clear()
+        run.forced = None
+        run.cleaned = True
+        verify.begin(state, run)
+    elif run is None:
         loop.stalled = 0
         _append_round(state, loop, loop.current)
     elif run.hook.point == "before_finish":

@@ -245,16 +245,20 @@ class HookRun:
         rest: The hooks still to come; none is looked at after one that did not pass.
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback)` of the checks that did not pass.
-        passed: How many checks did; one that was skipped counts nowhere.
+        passed: How many of the hook's checks did; one that was skipped counts nowhere.
+        cleaned: A hook that does more than warn has looked and passed.
+        number: Of the hook in this passage, from 1.
         forced: The action that follows whatever the hook says, such as a gate's `on_timeout`.
     """
 
     __slots__ = (
+        "cleaned",
         "failed",
         "forced",
         "hook",
         "key",
         "loop",
+        "number",
         "offers",
         "passed",
         "rest",
@@ -279,6 +283,8 @@ class HookRun:
         self.waits = 0
         self.failed: list[tuple[str, str]] = []
         self.passed = 0
+        self.cleaned = False
+        self.number = 0
         self.forced: OnFail | None = None
 
 
@@ -443,7 +449,7 @@ class Loop:
         self.input = input
         self.ledger = ledger
         self.task = task
-        self.path = "" if task is None else f"{task.key} / "
+        self.path = "" if task is None else _path_under(task)
         self.depth: int = 1 if task is None else task.loop.depth + 1
         self.goal = ""
         self.instructions = ""
@@ -511,6 +517,12 @@ class Loop:
         while at is not None:
             yield at
             at = at.task.loop if at.task is not None else None
+
+
+def _path_under(task: Task) -> str:
+    """What the keys under a task begin with: another at each time the task is carried out."""
+    again = f"attempt {task.attempts} / " if task.attempts > 1 else ""
+    return f"{task.key} / {again}"
 
 
 class RunState:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, gates
-from engine.runtime.state import Call, Check, Gate, HookRun, Loop, RunState, Todo
-from engine.sema.model import Hook, Verifier
+from engine.runtime import attempts, gates, views
+from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
+from engine.sema.model import Verifier
 from engine.sema.templates import EvaluationError, Expression, Template
 
 __all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
@@ -34,14 +34,28 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def begin(state: RunState, run: HookRun) -> None:
     """Start the checks of the next hook of a passage; with none left, the passage is over."""
-    while run.rest and not run.failed:
+    while _goes_on(run):
         run.hook = run.rest.popleft()
+        run.number += 1
         run.waits = len(run.hook.verifiers)
         for name in run.hook.verifiers:
             _look(state, run, state.program.verifiers[name])
         if run.waits:
             return
     state.todo(Todo.HOOK_ENDED, run)
+
+
+def _goes_on(run: HookRun) -> bool:
+    """Whether the next hook has its turn: there is one, and the last passed or only warns."""
+    if not run.failed:
+        # A hook that only warns lets pass what it does not like, so it cleans nothing.
+        run.cleaned = run.cleaned or (run.passed > 0 and run.hook.on_fail != "warn")
+    elif run.rest and _action(run) == "warn":
+        run.failed.clear()
+    else:
+        return False
+    run.passed = 0
+    return bool(run.rest)
 
 
 def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
@@ -70,9 +84,15 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
         ok, feedback = rules_verdict(verifier, scope)
         _judge(state, run, check, {"ok": ok, "feedback": feedback})
         return
-    call = Call(f"{run.key} / verify {verifier.name}", run.loop, check)
+    call = Call(_key(run, verifier), run.loop, check)
     check.call = call
     attempts.begin(state, call, verifier.settings["model"] if verifier.kind == "llm" else None)
+
+
+def _key(run: HookRun, verifier: Verifier) -> str:
+    """The key of a look: two hooks of one point may have the same verifier."""
+    hook = f" / hook {run.number}" if run.number > 1 else ""
+    return f"{run.key}{hook} / verify {verifier.name}"
 
 
 def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str, Any]) -> None:
@@ -89,7 +109,7 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     gates.ask(
         state,
         Gate(
-            f"{run.key} / verify {verifier.name}",
+            _key(run, verifier),
             "approval",
             run.loop,
             message or verifier.doc or f"Approve {run.key}?",
@@ -125,6 +145,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
                 gates.ask(state, gate)
                 return
             task.resolved = edited
+            run.offers = views.hook_offers(task.loop, task)
         state.approved.add(_approval(run, check))
         _verdict(run, check, True, event.note)
     else:
@@ -215,25 +236,33 @@ def call_ended(state: RunState, call: Call, check: Check) -> None:
         begin(state, run)
 
 
-def outcome(run: HookRun, subject: str) -> Outcome:
-    """What follows from a passage that is over, counting revisions.
-
-    Args:
-        subject: What `max_revisions` counts for: a task or worker for dispatch hooks, the run
-            otherwise.
-    """
+def outcome(run: HookRun) -> Outcome:
+    """What follows from a passage that is over, counting revisions."""
     if not run.failed:
         return Outcome("pass")
     feedback = "; ".join(f"{name}: {said}" for name, said in run.failed)
-    return Outcome(run.forced or _action(run.loop, run.hook, subject), feedback)
+    action = _action(run)
+    if action == "revise":
+        key = _revision_key(run)
+        run.loop.revisions[key] = run.loop.revisions.get(key, 0) + 1
+    return Outcome(action, feedback)
 
 
-def _action(loop: Loop, hook: Hook, subject: str) -> Action:
+def _action(run: HookRun) -> Action:
+    """What follows from a hook that did not pass."""
+    hook = run.hook
+    if run.forced is not None:
+        return run.forced
     if hook.on_fail != "revise":
         return hook.on_fail
-    key = f"{hook.point} {hook.worker or ''} {hook.span.start} {subject}"
-    used = loop.revisions.get(key, 0)
-    if used < hook.max_revisions:
-        loop.revisions[key] = used + 1
-        return "revise"
-    return hook.then
+    used = run.loop.revisions.get(_revision_key(run), 0)
+    return "revise" if used < hook.max_revisions else hook.then
+
+
+def _revision_key(run: HookRun) -> str:
+    """What `max_revisions` counts for: a worker before, a task after dispatch, else the run."""
+    task, hook = run.task, run.hook
+    subject = "run"
+    if task is not None:
+        subject = task.worker.name if task.status == "checking" else task.id
+    return f"{hook.point} {hook.worker or ''} {hook.span.start} {subject}"
