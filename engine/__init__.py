@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
     from engine.runtime.ports import PolicyState
+    from engine.testing import arun_tests, run_tests
 
 __all__ = [
     "CompileError",
@@ -46,9 +47,11 @@ __all__ = [
     "Workflow",
     "__version__",
     "aresume",
+    "arun_tests",
     "lint",
     "load",
     "resume",
+    "run_tests",
 ]
 
 _HOMES = {
@@ -57,6 +60,7 @@ _HOMES = {
     "PolicyState": "engine.runtime.ports",
     "Scripted": "engine.models.scripted",
     "SqliteJournal": "engine.journal",
+    **dict.fromkeys(("arun_tests", "run_tests"), "engine.testing"),
     **dict.fromkeys(
         ("Reply", "Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"
     ),

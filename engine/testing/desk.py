@@ -38,6 +38,7 @@ class Desk:
     Attributes:
         findings: What went wrong with the mocks.
         answers: What mocked people have said to gates since they were last taken.
+        notes: Why decisions were asked for again, for the story of a test that fails.
         call_off: Called at the first finding while the run goes.
     """
 
@@ -49,6 +50,7 @@ class Desk:
         self._opened: dict[str, ChatModel] = {}
         self.findings: list[Finding] = []
         self.answers: list[Event] = []
+        self.notes: list[str] = []
         self.call_off: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ models
@@ -72,6 +74,9 @@ class Desk:
         stand_in = None
         if request.role == "decision":
             stand_in = self._mocks.decisions.get(request.name)
+            if not request.key.endswith("decision 1"):
+                # It is asked again: the last message says what was wrong with its answer.
+                self.notes.append(f"{request.key}: {request.messages[-1].content}")
         stand_in = stand_in or self._mocks.models.get(request.model.name)
         if stand_in is not None:
             return await play(self._next(stand_in, request.key), request.info)

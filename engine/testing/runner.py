@@ -205,7 +205,8 @@ async def _drive(
     called_off = bool(desk.findings)
     if not called_off:
         await desk.close()
-    return _Outcome(_report(state), state.loop.output, desk.findings, _story(state, called_off))
+    story = [*desk.notes, *_story(state, called_off)]
+    return _Outcome(_report(state), state.loop.output, desk.findings, story)
 
 
 def _report(state: RunState) -> dict[str, Any]:
