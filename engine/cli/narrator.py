@@ -97,7 +97,7 @@ class Narrator:
         elif call.command is not None or call.failure is not None:
             mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
             said = f": {event.message}" if isinstance(event, CallFailed) and event.message else ""
-            self._say(f"{_margin(call.loop)}{_name(call)}: {mode}{one_line(said)}", "bad")
+            self._say(f"{_prefix(call.loop)}{_name(call)}: {mode}{one_line(said)}", "bad")
         for loop in call.loop.lineage():
             self._catch_up(loop)
 
@@ -151,7 +151,7 @@ class Narrator:
         self._say(f"{_margin(loop)[2:]}{who}round {cursor.round} of {limit}", "head")
 
     def _look(self, loop: Loop, now: Round, cursor: _Cursor) -> None:
-        margin = _margin(loop)
+        margin = _prefix(loop)
         while cursor.asked < now.attempts:
             cursor.asked += 1
             self._say(f"{margin}decision {cursor.asked - 1} was not accepted, asking again", "bad")
@@ -174,10 +174,12 @@ class Narrator:
         """Tell of the failures that no call brought, such as a reference that was not met."""
         cursor.ended = cursor.round
         for task in over.tasks:
+            if task.child is not None:
+                self._catch_up(task.child)
             if task.failure is not None and task.key not in self._told:
                 self._task_failed(task, task.failure.mode, task.failure.message)
         if over.decision is None and (not loop.over or loop.bound == "max_rounds"):
-            self._say(f"{_margin(loop)}no acceptable decision in this round", "bad")
+            self._say(f"{_prefix(loop)}no acceptable decision in this round", "bad")
 
 
 def task_path(task: Task) -> str:
@@ -188,6 +190,12 @@ def task_path(task: Task) -> str:
 
 def _margin(loop: Loop) -> str:
     return "  " * loop.depth
+
+
+def _prefix(loop: Loop) -> str:
+    """What stands before a line about a loop itself: of those side by side, which one."""
+    who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
+    return _margin(loop) + who
 
 
 def _name(call: Call) -> str:

@@ -108,7 +108,8 @@ def count(number: int, word: str) -> str:
 def totals(report: Mapping[str, Any]) -> str:
     """The totals of a run's report (`run_report`) in one line."""
     parts = [count(report["rounds"], "round"), count(report["dispatches"], "task")]
-    failed = len(report["failures"])
+    # Tasks of sub-orchestrators are in `failures` too, but not in `dispatches`.
+    failed = sum(one["key"].count(" / task ") == 1 for one in report["failures"])
     if failed:
         parts[-1] += f" ({failed} failed)"
     parts.append(count(report["calls"], "call"))

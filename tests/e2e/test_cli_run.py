@@ -433,6 +433,53 @@ def test_a_bad_decision_is_told(desk):
     assert "  decision 1 was not accepted, asking again\n" in done.stderr
 
 
+NESTED = """orch 1
+model planner { id = "scripted/script.json" }
+worker boom(n: int) -> int via python { call = "tools:boom" }
+orchestrator inner(n: int) -> int {
+  model = planner
+  goal = "Inner {{ n }}."
+  workers = [boom]
+  policy { max_rounds = 2 }
+}
+orchestrator outer() -> int {
+  model = planner
+  goal = "Outer."
+  workers = [inner]
+  policy { max_rounds = 3 }
+}
+"""
+
+
+def test_nested_orchestrators_are_told_apart(desk):
+    inner = [desk.tasks(desk.task("i1", "boom", n=3)), desk.finish(9, assessment="enough")]
+    outer = [desk.tasks(desk.task("o1", "inner", n=1)), desk.finish(5)]
+    (desk.folder / "a.orch").write_text(NESTED)
+    (desk.folder / "script.json").write_text(
+        json.dumps({"entries": {"decision:outer": outer, "decision:inner": inner}})
+    )
+
+    done = desk.orch("run", "a.orch")
+    shown = desk.orch("show", "last", "--task", "o1/i1")
+
+    lines = [line for line in done.stderr.splitlines() if "boom" not in line]
+    assert done.stdout == "5\n"
+    assert lines[1:-1] == [
+        "round 1 of 3",
+        "  plan, 1 task: first things first",
+        "  o1 inner: round 1 of 2",
+        "    o1 inner: plan, 1 task: first things first",
+        "  o1 inner: round 2 of 2",
+        "    o1 inner: plan, finish: enough",
+        "round 2 of 3",
+        "  plan, finish: that is all",
+        "finished",
+    ]
+    assert "    o1/i1 boom: failed after " in done.stderr
+    assert lines[-1].startswith("2 rounds, 1 task, 5 calls, ")
+    assert shown.stdout.startswith("round 1\ni1 boom: failed in ")
+
+
 # ---------------------------------------------------------------- terminals, start-up
 
 
