@@ -1,0 +1,540 @@
+"""A driver with virtual time over the pure machine, faults, and the invariants of every step.
+
+It keeps the local driver's order (step, intents, journal, effects), so that what it proves of
+the machine holds for the real one: it differs in that nothing awaits and the outside is chance.
+A `Broken` names the seed, and the same seed gives the same run, event by event.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from typing import Any
+
+from simulated_programs import MODELS, SHAPES, contracts_of, program_of
+from simulated_world import World
+
+from engine.errors import Failure
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    CancelRequested,
+    Event,
+    GateAnswered,
+    GateOpened,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    TaskClosed,
+    TimerFired,
+    encode_event,
+)
+from engine.runtime.attempts import effect_of
+from engine.runtime.budget import Ledger
+from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
+from engine.runtime.ending import subtree
+from engine.runtime.machine import step
+from engine.runtime.ports import ModelRequest
+from engine.runtime.report import run_report
+from engine.runtime.state import Call, Loop, RunState, Task
+from engine.runtime.stream import ClosedTasks
+from engine.sema.model import Orchestrator, Worker
+
+#: A run of these small programs is far shorter; one that is not does not end.
+MOST_EVENTS = 4_000
+_FINAL = ("finished", "failed", "exhausted", "aborted", "cancelled")
+
+_NEXT = {
+    "blocked": {"checking", "queued", "running", "failed"},
+    "checking": {"queued", "running", "failed"},
+    "queued": {"running"},
+    "running": {"verifying", "unknown", "done", "failed"},
+    "unknown": {"queued", "running", "verifying", "done", "failed"},
+    "verifying": {"queued", "running", "done", "failed"},
+    "done": set(),
+    "failed": set(),
+}
+
+
+def _closure() -> dict[str, set[str]]:
+    reach = {status: {status} | after for status, after in _NEXT.items()}
+    for _ in _NEXT:
+        for status in reach:
+            reach[status] = set().union(*(reach[other] for other in reach[status]))
+    return reach
+
+
+_REACH = _closure()
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+def fold(shape: int, events: list[Event]) -> RunState:
+    """The state after some events, with the schemas of the shape compiled once."""
+    state = RunState(program_of(shape))
+    state.decisions.update(contracts_of(shape))
+    for event in events:
+        step(state, event)
+    return state
+
+
+def ledgers(loop: Loop) -> list[Ledger]:
+    """Every ledger of a loop and of those under it."""
+    found = []
+    for other in subtree(loop):
+        found += [other.ledger, *other.worker_ledgers.values()]
+    return found
+
+
+def fingerprint(state: RunState) -> Any:
+    """All of a state that anybody can see or that decides how it goes on."""
+    return (
+        run_report(state, details=True),
+        sorted((c.key, c.attempt, c.begun, c.retries, c.repairs) for c in state.calls.values()),
+        sorted(state.timers),
+        sorted(state.gates),
+        [call.key for call in state.starved],
+        [
+            (x.name, x.cost_usd, x.tokens, x.reserved_usd, x.reserved_tokens, x.calls)
+            for x in ledgers(state.loop)
+        ],
+        [
+            (
+                o.path,
+                o.phase,
+                o.tainted,
+                o.running,
+                o.stalled,
+                o.replans,
+                o.revisions,
+                len(o.blocks),
+            )
+            for o in subtree(state.loop)
+        ],
+        state.model_calls,
+    )
+
+
+class Simulation:
+    """One run from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        self.shape = rng.randrange(SHAPES)
+        self.world = World(rng)
+        self.state = fold(self.shape, [])
+        self.journal: list[Event] = []
+        self.clock = 0
+        self.heap: list[tuple[int, int, Any]] = []
+        self.order = 0
+        self.happened: list[Event] = []
+        self.running: dict[str, int] = {}
+        self.ended: set[tuple[str, int]] = set()
+        self.statuses: dict[Task, str] = {}
+        self.done = False
+        self.crashes = rng.choice((0, 0, 1, 3))
+        self.crash_chance = rng.choice((0.02, 0.1))
+        self.duplicates = rng.choice((0.0, 0.0, 0.2))
+        self.interrupts = rng.random() < 0.1
+        self.eager = rng.random() < 0.5
+        self.waits = 0
+
+    # ------------------------------------------------------------ the run
+
+    def run(self) -> list[Event]:
+        """Drive the run to its end.
+
+        Raises:
+            Broken: With the seed, the program's shape and what does not hold.
+        """
+        try:
+            self._run()
+        except Exception as error:
+            last = self.journal[-1] if self.journal else None
+            raise Broken(
+                f"seed {self.seed} (shape {self.shape}, {len(self.journal)} events, last {last}): "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return self.journal
+
+    def _run(self) -> None:
+        self.happened.append(
+            RunStarted(
+                run=f"s{self.seed}", orchestrator="main", input={"q": "it"}, models=MODELS,
+                program="p",
+            )
+        )  # fmt: skip
+        while not self.done:
+            self._turn()
+            require(len(self.journal) < MOST_EVENTS, "the run does not end")
+            if self.done or self.happened:
+                continue
+            require(bool(self.heap), f"deadlock: {self.state.status}, nothing is open")
+            self._wait()
+        self._check_fold()
+
+    def _later(self, delay: int, what: Any) -> None:
+        self.order += 1
+        heapq.heappush(self.heap, (self.clock + delay, self.order, what))
+
+    def _wait(self) -> None:
+        """Let time pass until something happens; sometimes several things at once."""
+        several = self.rng.choice((1, 1, 1, 2, 4))
+        while self.heap and several:
+            several -= 1
+            self.clock, _, what = heapq.heappop(self.heap)
+            self.clock = max(self.clock, self.state.now)
+            if callable(what):
+                what()
+            else:
+                self._happen(what)
+        if self.interrupts and self.rng.random() < 0.02:
+            self._happen(CancelRequested(reason="enough"))
+        if self.rng.random() < 0.01:
+            self._happen(CallFinished(key="round 9 / decision 9", value="?"))
+            self._happen(TimerFired(timer="no such timer"))
+            self._happen(GateAnswered(key="round 1 / nothing", answer="approve"))
+
+    def _happen(self, event: Event) -> None:
+        stamped = type(event)(**{**_fields(event), "at": self.clock})
+        self.happened.append(stamped)
+
+    def _step(self, event: Event) -> list[Command]:
+        _, commands = step(self.state, event)
+        self._check()
+        return commands
+
+    def _turn(self) -> None:
+        """One turn of the driver; a crash may come at any point of it."""
+        events, self.happened = self.happened, []
+        starts: list[StartCall] = []
+        others: list[Command] = []
+        end: EndRun | None = None
+        for event in events:
+            self._note(event)
+            for command in self._step(event):
+                if isinstance(command, EndRun):
+                    end = command
+                elif isinstance(command, StartCall) and not command.delay_ms:
+                    starts.append(command)
+                else:
+                    others.append(command)
+        if end is not None and end.status == "waiting" and self.state.status != "waiting":
+            end = None
+        starts = [start for start in starts if self._wanted(start)]
+        for start in starts:
+            events.append(self._intent(start))
+        for other in others:
+            if isinstance(other, OpenGate) and other.key in self.state.gates:
+                events.append(GateOpened(at=self.clock, key=other.key, wall_ms=self.clock))
+        intents = [e for e in events if isinstance(e, CallStarted | GateOpened)]
+        for event in intents:
+            self._step(event)
+        if end is not None:
+            ended = RunEnded(at=self.clock, status=end.status, reason=end.reason, bound=end.bound)
+            self._step(ended)
+            events.append(ended)
+        if self._crashes() and self.journal:
+            self._crash(events[: self.rng.randint(0, len(events))])
+            return
+        self.journal += events
+        if self._crashes():
+            self._check_fold()
+            self._crash([])
+            return
+        for other in others:
+            self._act(other)
+        if end is not None:
+            self._stopped(end)
+            return
+        for start in starts:
+            self._launch(start)
+
+    def _note(self, event: Event) -> None:
+        """Keep count of what has ended; the journal refuses a second end of an attempt."""
+        if isinstance(event, CallFinished | CallFailed):
+            self.running.pop(event.key, None)
+
+    def _wanted(self, command: StartCall) -> bool:
+        call = self.state.calls.get(command.key)
+        return call is not None and call.command is command
+
+    def _intent(self, command: StartCall) -> CallStarted:
+        request = command.request
+        model = request.model.name if isinstance(request, ModelRequest) else None
+        return CallStarted(at=self.clock, key=command.key, attempt=command.attempt, model=model)
+
+    def _act(self, command: Command) -> None:
+        if isinstance(command, StartCall):
+            self._later(command.delay_ms, lambda: self._due(command))
+        elif isinstance(command, SetTimer):
+            self._later(max(0, command.at - self.clock), TimerFired(timer=command.timer))
+        elif isinstance(command, CancelCalls):
+            for key in command.keys:
+                self.running.pop(key, None)
+        elif isinstance(command, OpenGate):
+            self._ask(command)
+
+    def _due(self, command: StartCall) -> None:
+        if self._wanted(command):
+            intent = self._intent(command)
+            self._step(intent)
+            self.journal.append(intent)
+            self._launch(command)
+
+    def _ask(self, command: OpenGate) -> None:
+        gate = self.state.gates.get(command.key)
+        if gate is None:
+            return
+        rng = self.rng
+        if command.timeout_ms is not None:
+            late = GateAnswered(key=command.key, answer="timeout")
+            self._later(command.timeout_ms, late)
+        if rng.random() < 0.5:  # else the person takes longer than the process lives
+            for _ in range(rng.choice((1, 1, 2))):
+                said = GateAnswered(key=command.key, **self.world.answer(gate))
+                self._later(rng.choice((0, 10, 100_000)), said)
+
+    def _stopped(self, end: EndRun) -> None:
+        """The driver has stopped: for good, or until a person answers in another process."""
+        self.heap.clear()
+        self.running.clear()
+        if end.status != "waiting":
+            self.done = True
+            require(self.state.ended, "EndRun was asked for, but the run has not ended")
+            return
+        require(bool(self.state.gates), "the run waits for nobody")
+        self._check_fold()
+        self.waits += 1
+        if self.rng.random() < 0.05:
+            self.done = True  # nobody ever answers
+            return
+        gates = list(self.state.gates.values())
+        gate = self.rng.choice(gates)
+        if gate.timeout_ms is not None and self.rng.random() < 0.3:
+            said = GateAnswered(at=self.clock, key=gate.key, answer="timeout")
+        else:
+            said = GateAnswered(at=self.clock, key=gate.key, **self.world.answer(gate))
+        self.state = fold(self.shape, self.journal)
+        self.statuses.clear()
+        self.happened = [RunResumed(at=self.state.now), said]
+
+    # ------------------------------------------------------------ calls
+
+    def _launch(self, command: StartCall) -> None:
+        """Make an attempt: from here on it may have had its effect."""
+        key = (command.key, command.attempt)
+        require(command.key not in self.running, f"{command.key} is started while it runs")
+        require(key not in self.ended, f"{key} is made again after it ended")
+        self.running[command.key] = command.attempt
+        call = self.state.calls[command.key]
+        if effect_of(call) == "once":
+            self._check_once(command.key)
+        rng = self.rng
+        took = rng.choice((0, 1, 10, 300, 5_000))
+        event = self._outcome(command, call, took)
+        self._later(took, lambda: self._ended(event))
+        if rng.random() < self.duplicates:
+            self._later(took + rng.choice((0, 1, 1_000)), event)
+
+    def _ended(self, event: CallFinished | CallFailed) -> None:
+        call = self.state.calls.get(event.key)
+        if call is not None and call.attempt == event.attempt:
+            self.ended.add((event.key, event.attempt))
+        self._happen(event)
+
+    def _outcome(self, command: StartCall, call: Call, took: int) -> CallFinished | CallFailed:
+        request = command.request
+        usage = self.world.usage(call.reservation)
+        timeout_ms = request.timeout_ms
+        failure = self.world.failure(request)
+        if timeout_ms is not None and took > timeout_ms:
+            failure = Failure("timeout", "no answer", retryable=True)
+        if failure is not None:
+            return CallFailed(
+                key=command.key, attempt=command.attempt, mode=failure.mode, ms=took,
+                message=failure.message, retryable=failure.retryable, usage=usage,
+                retry_after_ms=failure.retry_after_ms,
+            )  # fmt: skip
+        if isinstance(request, ModelRequest) and request.role == "decision":
+            assert isinstance(call.subject, Loop)
+            value = self.world.decision(call.subject, strict=request.structured)
+            if request.stream and self.eager and isinstance(value, str):
+                self._stream(command, value, took)
+        else:
+            value = self.world.value(request)
+        return CallFinished(
+            key=command.key, attempt=command.attempt, value=value, usage=usage, ms=took
+        )
+
+    def _stream(self, command: StartCall, text: str, took: int) -> None:
+        """Say each task as it closes; the whole may turn out to be something else."""
+        for task in ClosedTasks().feed(text):
+            closed = TaskClosed(key=command.key, attempt=command.attempt, task=task)
+            self._later(self.rng.randint(0, took), closed)
+
+    # ------------------------------------------------------------ crashes
+
+    def _crashes(self) -> bool:
+        if self.crashes and self.rng.random() < self.crash_chance:
+            self.crashes -= 1
+            return True
+        return False
+
+    def _crash(self, kept: list[Event]) -> None:
+        """The process dies with some of the turn's events durable; another takes over."""
+        # What had ended, but is not in the journal, may be done again.
+        lost = {
+            (e.key, e.attempt) for e in self.happened if isinstance(e, CallFinished | CallFailed)
+        }
+        self.journal += kept
+        self.happened = []
+        self.running.clear()
+        orphans = [item for item in self.heap if self.rng.random() < 0.1]
+        self.heap = []
+        self.state = fold(self.shape, self.journal)
+        self.statuses.clear()
+        ends = {
+            (e.key, e.attempt)
+            for e in self.journal
+            if isinstance(e, CallFinished | CallFailed) and (e.key, e.attempt) in self.ended
+        }
+        self.ended = ends - lost
+        self.clock = self.state.now
+        if self.state.ended:
+            self.done = True
+            return
+        for _, _, what in orphans:
+            if isinstance(what, CallFinished | CallFailed):
+                self._later(self.rng.randint(0, 50), what)
+        open_keys = [c.key for c in self.state.calls.values() if c.begun]
+        self.happened = [RunResumed(at=self.clock, lost=open_keys)]
+        for gate in list(self.state.gates.values()):
+            if self.rng.random() < 0.3:
+                self._happen(GateAnswered(key=gate.key, **self.world.answer(gate)))
+
+    # ------------------------------------------------------------ invariants
+
+    def _check_once(self, key: str) -> None:
+        """No start of a `once` call but the first without a person's `not_done` before it."""
+        starts = told = 0
+        for event in self.journal:
+            if isinstance(event, CallStarted) and event.key == key:
+                starts += 1
+                require(starts <= told + 1, f"{key} happens only once, and starts again")
+            elif (
+                isinstance(event, GateAnswered)
+                and event.key == f"{key} / outcome"
+                and event.answer == "not_done"
+            ):
+                told = starts
+
+    def _check_fold(self) -> None:
+        """The journal is the run."""
+        folded, live = fingerprint(fold(self.shape, self.journal)), fingerprint(self.state)
+        if folded != live:
+            for one, other in zip(folded, live, strict=True):
+                require(one == other, f"fold and live state differ: {one} != {other}")
+
+    def _check(self) -> None:
+        state = self.state
+        require(not state.agenda, "the agenda is not worked off")
+        require(not state.commands, "commands are left over")
+        root = state.root
+        if root is None:
+            return
+        if state.status in _FINAL:
+            require(root.phase == "over", f"the run is {state.status}, its loop {root.phase}")
+            require(not state.calls, "calls are open after the end")
+            require(not state.gates, "gates are open after the end")
+            require(not state.timers, "timers are open after the end")
+        elif not (state.calls or state.gates):
+            raise Broken(f"deadlock: {state.status}, no call and no gate is open")
+        if state.starved:
+            held = any(call.reservation is not None for call in state.calls.values())
+            require(held, "calls wait for a reservation that nobody holds")
+        loops = subtree(root)
+        for loop in loops:
+            self._check_loop(loop)
+        reserved = sum(c.reservation.tokens for c in state.calls.values() if c.reservation)
+        require(root.ledger.reserved_tokens == reserved, "reserved tokens belong to no call")
+        for loop in loops:
+            for ledger in (loop.ledger, *loop.worker_ledgers.values()):
+                check_ledger(ledger)
+
+    def _check_loop(self, loop: Loop) -> None:
+        policy = loop.orchestrator.policy
+        require(loop.round <= policy.max_rounds, "more rounds than max_rounds")
+        require(loop.dispatches == len(loop.tasks), "a task was lost or doubled")
+        require(
+            policy.max_dispatches is None or loop.dispatches <= policy.max_dispatches,
+            "more dispatches than max_dispatches",
+        )
+        running = 0
+        counts: dict[str, int] = {}
+        statuses = self.statuses
+        for task in loop.tasks.values():
+            status = task.status
+            before = statuses.get(task, "blocked")
+            if status != before:
+                require(status in _REACH[before], f"task {task.id}: {before} -> {status}")
+            statuses[task] = status
+            if isinstance(task.worker, Worker):
+                running += status == "running"
+            counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
+            if not loop.over:
+                require(task.round == loop.round or task.over, f"task {task.id} outlives its round")
+                require(status != "running" or _at_work(self.state, task), f"nobody runs {task.id}")
+                require(
+                    status != "queued" or loop.running >= policy.max_parallel,
+                    f"{task.id} waits for a slot that is free",
+                )
+        require(running <= policy.max_parallel, "more tasks run than max_parallel")
+        if not loop.over:
+            require(running == loop.running, f"{loop.running} slots are held by {running} tasks")
+        for name, count in counts.items():
+            limit = loop.orchestrator.limits.get(name)
+            most = None if limit is None else limit.max_dispatches
+            require(most is None or count <= most, f"more tasks of {name} than its limit")
+        for entry in loop.rounds:
+            require(len(entry.tasks) <= policy.max_per_round, "more tasks in a round than allowed")
+            for task in entry.tasks:
+                require(loop.tasks[task.id] is task, f"task {task.id} is there twice")
+
+
+def _at_work(state: RunState, task: Task) -> bool:
+    if isinstance(task.worker, Orchestrator):
+        return task.child is not None and task.child.phase != "over"
+    call = task.call
+    return call is not None and (call.command is not None or call in state.starved)
+
+
+def check_ledger(ledger: Ledger) -> None:
+    """Nothing negative, nothing overspent."""
+    require(ledger.reserved_usd >= 0 and ledger.reserved_tokens >= 0, "a negative reservation")
+    budget = ledger.budget
+    if budget.tokens is not None:
+        held = ledger.tokens + ledger.reserved_tokens
+        require(held <= budget.tokens, f"{ledger.name}: {held} of {budget.tokens} tokens")
+    if budget.cost_usd is not None:
+        cost = ledger.cost_usd + ledger.reserved_usd
+        require(cost <= budget.cost_usd, f"{ledger.name}: {cost} of {budget.cost_usd}")
+
+
+def require(holds: bool, what: str) -> None:
+    """Raise `Broken` unless something holds."""
+    if not holds:
+        raise Broken(what)
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+def encoded(journal: list[Event]) -> bytes:
+    """A journal as bytes."""
+    return b"\n".join(map(encode_event, journal))
