@@ -114,8 +114,12 @@ class HttpWorker:
             raise Failure("crashed", message, retryable=True) from None
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
             raise Failure("crashed", order.said(f"cannot be sent: {error}")) from None
+        except httpx.InvalidURL as error:  # httpx looks at redirects, though it follows none
+            raise Failure("crashed", order.said(f"redirected to no address: {error}")) from None
         except httpx.TransportError as error:
             words = str(error) or type(error).__name__
+            if "location header" in words:
+                raise Failure("crashed", order.said("redirected to no address")) from None
             message = order.said(f"connection lost: {words}")
             raise Failure("crashed", message, retryable=True) from None
         finally:

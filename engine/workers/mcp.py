@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["McpWorker", "offered_tools"]
 
+#: What the usual libraries for servers put before the words of a tool.
+_PREFIX = re.compile(r"^Error (?:executing|calling) tool \S+: ")
+
 _threads = DaemonThreads("orch-import")
 
 
@@ -209,6 +212,7 @@ def _refusal(answer: Answer, request: WorkerRequest) -> Failure:
         for level in (details, inner if isinstance(inner, dict) else {}):
             names += [level.get("code"), level.get("error"), level.get("mode")]
             text = level["message"] if isinstance(level.get("message"), str) else text
+    text = _PREFIX.sub("", text)
     first = re.match(r"[A-Za-z_][A-Za-z0-9_]*", text)
     names.append(first.group() if first else None)
     mode = next((name for name in names if name in request.worker.fails), "crashed")

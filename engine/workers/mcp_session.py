@@ -132,7 +132,10 @@ class Session:
         try:
             result = await self._client.call_tool(tool, dict(arguments))
         except MCPError as error:
-            if _is_lost(error):
+            if _is_cut(error):
+                words = f"connection lost: server `{self._place.name}`: {error.message}"
+                raise Failure("crashed", words, retryable=True) from None
+            if self._over.is_set() or _is_lost(error):
                 raise await self._gone() from None
             if error.code == REQUEST_TIMEOUT:
                 words = f"no answer from server `{self._place.name}` in time"
@@ -313,9 +316,19 @@ def _answer(result: CallToolResult) -> Answer:
 
 
 def _is_lost(error: MCPError) -> bool:
+    """Whether an error says that the session is over.
+
+    The code alone does not: many servers use the same one for errors of their own.
+    """
+    if error.code == CONNECTION_CLOSED:
+        return error.message == "Connection closed"
     # A server over HTTP that was started anew does not know the session: nothing was done.
-    expired = error.code == INVALID_REQUEST and error.message == "Session terminated"
-    return error.code == CONNECTION_CLOSED or expired
+    return error.code == INVALID_REQUEST and error.message == "Session terminated"
+
+
+def _is_cut(error: MCPError) -> bool:
+    """Whether the one answer was cut short, over HTTP; other calls may still get theirs."""
+    return error.code == CONNECTION_CLOSED and error.message.startswith("SSE stream ")
 
 
 def _seconds(duration_ms: int | None) -> float | None:
