@@ -42,7 +42,11 @@ orchestrator ask(topic: string) -> {{ summary: string }} {{
   model   = fast
   goal    = "Explain {{{{ topic }}}}."
   workers = [{workers}]
-  policy  {{ max_rounds = 3  budget {{ cost = $1.00  time = 5m }}  stall {{ after = 2  action = replan }} }}
+  policy  {{
+    max_rounds = 3
+    budget {{ cost = $1.00  time = 5m }}
+    stall  {{ after = 2  action = replan }}
+  }}
 }}
 """
 

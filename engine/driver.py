@@ -40,6 +40,9 @@ from engine.runtime.stream import ClosedTasks
 
 __all__ = ["Appender", "Driver", "Observer"]
 
+#: How long cancelled calls may take to clean up, in seconds: longer than a process group's grace.
+STOP_GRACE_S = 5.0
+
 #: Called with each event once it is durable, and the state after it.
 Observer = Callable[[Event, RunState], None]
 
@@ -327,8 +330,9 @@ class Driver:
         for task in running:
             task.cancel()
         if running:
-            # Cleaning up (killing a process group, say) must not be cut short by a second cancel.
-            await asyncio.shield(asyncio.gather(*running, return_exceptions=True))
+            # Cleaning up (killing a process group, say) takes its time, but a worker that
+            # swallows its cancellation must not keep a run from ending.
+            await asyncio.wait(running, timeout=STOP_GRACE_S)
 
     async def _save_the_finished(self) -> None:
         """Journal what had finished when the run was interrupted: it has been paid for."""

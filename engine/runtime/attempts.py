@@ -143,9 +143,10 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
         return
     if usage is None:
         usage = reservation.as_usage() if spent else Usage()
-    elif usage.cost_usd is None or usage.cost_usd == 0:
+    elif not usage.cost_usd:
         info = state.models[call.chain[call.chain_index]]
-        cost = price_of(info, usage.input_tokens, usage.output_tokens)
+        tokens = usage.input_tokens + usage.output_tokens
+        cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
         usage = Usage(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,

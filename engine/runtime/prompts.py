@@ -178,7 +178,7 @@ def task_view(task: Task, preview_bytes: int) -> str:
     name = task.worker.name
     if task.failure is not None:
         failure = task.failure
-        text = f"task {task.id} ({name}) failed, mode {failure.mode}: {_safe(failure.message)}"
+        text = f"task {task.id} ({name}) failed, mode {failure.mode}: {_line(failure.message)}"
         if task.partial is not None:
             text += f"\npartial result: {preview(task.partial, preview_bytes)[0]}"
         return text
@@ -188,10 +188,9 @@ def task_view(task: Task, preview_bytes: int) -> str:
         trust = ' trust="untrusted"'
     cut = ""
     if size > preview_bytes:
-        cut = (
-            f'\n({size} bytes, cut here; use the whole by reference: {{"$from": "{task.id}"}}'
-            f"{_outline(task.output)})"
-        )
+        # The keys are the worker's words too, so they stand inside.
+        shown += f"\n(cut here{_outline(task.output)})"
+        cut = f'\n({size} bytes in all; use the whole by reference: {{"$from": "{task.id}"}})'
     return f'<output task="{task.id}" worker="{name}"{trust}>\n{shown}\n</output>{cut}'
 
 
@@ -199,7 +198,7 @@ def task_line(task: Task) -> str:
     """One task in one line, for a shortened record."""
     head = f"- {task.id} ({task.worker.name}, round {task.round})"
     if task.failure is not None:
-        return f"{head}: failed, mode {task.failure.mode}: {_safe(task.failure.message[:120])}"
+        return f"{head}: failed, mode {task.failure.mode}: {_line(task.failure.message)[:120]}"
     if task.status != "done":
         return f"{head}: {task.status}"
     return f"{head}: done, {len(_encode(task.output))} bytes{_outline(task.output)[:200]}"
@@ -216,14 +215,25 @@ def _safe(text: str) -> str:
     return text.replace("</", "<\\/")
 
 
+def _line(text: str) -> str:
+    """Words of others as part of a line of ours: they can neither end it nor close a tag."""
+    return _safe(" ".join(text.split()))
+
+
 def _outline(value: Any) -> str:
     """The shape of a value that was cut: what a reference's pointer can name."""
     if isinstance(value, list):
         return f"; a list of {len(value)} items"
     if isinstance(value, dict):
         keys = ", ".join(
-            f"/{key} ({len(item)} items)" if isinstance(item, list) else f"/{key}"
+            f"{_pointer(key)} ({len(item)} items)" if isinstance(item, list) else _pointer(key)
             for key, item in list(value.items())[:12]
         )
         return f"; {keys}"
     return ""
+
+
+def _pointer(key: str) -> str:
+    """A key as a JSON Pointer; quoted where it is more than a name."""
+    pointer = "/" + key.replace("~", "~0").replace("/", "~1")
+    return pointer if key.isidentifier() else _safe(_encode(pointer).decode())

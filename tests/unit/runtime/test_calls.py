@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import engine
 
 LLM = """
@@ -253,3 +255,63 @@ orchestrator main() -> { n: int } {
     )
     assert first_task(run)["failure"]["mode"] == "exhausted"
     assert run.status == "finished"
+
+
+def test_a_worker_that_swallows_its_cancellation_does_not_keep_the_run(play, tasks, monkeypatch):
+    monkeypatch.setattr("engine.driver.STOP_GRACE_S", 0.05)
+    source = """
+worker stubborn() -> int via python { call = "tools:stubborn" }
+worker one() -> int via python { call = "tools:one" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [stubborn, one]
+  policy { max_rounds = 2  budget { time = 200ms } }
+}
+"""
+    tools = """
+import asyncio
+async def stubborn():
+    for _ in range(100):
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            pass
+async def one():
+    return 1
+"""
+    run = play(source, [tasks(("s", "stubborn", {}), ("o", "one", {}))], tools)
+    assert (run.status, run.bound) == ("exhausted", "budget.time")
+
+
+def test_a_reply_without_tokens_costs_nothing_where_no_price_is_known(play, tasks, finish):
+    run = play(
+        program().replace("price { input = $1.00  output = $2.00 }", ""),
+        [tasks(ASK, ("b", "ask", {"question": "how?"})), finish(n=1)],
+        models={"cheap": engine.Scripted([{"text": "free"}, used(0, 0, {"text": "free"})])},
+    )
+    assert run.usage["cost_usd"] == 0
+
+
+def test_null_is_a_result_where_the_type_says_so(play):
+    source = """
+worker one() -> int via python { call = "tools:one" }
+orchestrator main() -> int? {
+  model = planner  goal = "g"  workers = [one]  policy { max_rounds = 1 }
+}
+"""
+    tools = "def one():\n    return 1\n"
+    run = play(source, [{"assessment": "nothing there", "finish": None}], tools)
+    assert (run.status, run.output) == ("finished", None)
+
+
+def test_a_secret_is_no_input(load, monkeypatch):
+    monkeypatch.setenv("TOKEN", "hunter22")
+    source = """
+secret TOKEN
+worker one() -> int via python { call = "tools:one" }
+orchestrator main(topic: string) -> { n: int } {
+  model = planner  goal = "g {{ topic }}"  workers = [one]  policy { max_rounds = 1 }
+}
+"""
+    workflow = load(source, "def one():\n    return 1\n")
+    with pytest.raises(engine.InputError, match="secret"):
+        workflow.run(models={"planner": engine.Scripted([])}, topic="my hunter22")
