@@ -82,5 +82,6 @@ def differences(kept: Mapping[str, Tool], offered: Mapping[str, Tool]) -> list[s
                 if before != after
             ]
             if parts:
-                found.append(f"tool `{name}` has another {' and '.join(parts)}")
+                words = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+                found.append(f"tool `{name}` has another {words}")
     return found

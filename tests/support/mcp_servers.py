@@ -46,14 +46,14 @@ def server(variant: str = "", log: str | None = None) -> MCPServer[Any]:
 
     if variant == "changed":
 
-        @made.tool(name="add")
-        def add_three(a: int, b: int, c: int) -> int:
+        @made.tool()
+        def add(a: int, b: int, c: int) -> int:
             """Adds three numbers."""
             return a + b + c
     elif variant == "described":
 
-        @made.tool(name="add")
-        def add_described(a: int, b: int) -> int:
+        @made.tool()
+        def add(a: int, b: int) -> int:
             """Adds two numbers, as before."""
             return a + b
     elif variant != "without_add":
