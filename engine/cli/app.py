@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("engine.cli.explain", "Explain a rule by its code."),
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
     "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
+    "mcp": ("engine.cli.mcp", "Keep what MCP servers offer, and see what has changed."),
     "run": ("engine.cli.run", "Run a workflow."),
     "runs": ("engine.cli.runs", "List the runs in the journal."),
     "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),
