@@ -20,7 +20,15 @@ import msgspec
 
 from engine.driver import Driver, Observer
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
-from engine.events import Answer, Event, GateAnswered, ModelInfo, RunResumed, RunStarted
+from engine.events import (
+    Answer,
+    CancelRequested,
+    Event,
+    GateAnswered,
+    ModelInfo,
+    RunResumed,
+    RunStarted,
+)
 from engine.journal import Journal, RunRecord
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
@@ -42,7 +50,16 @@ from engine.workers.registry import (
     worker_port,
 )
 
-__all__ = ["Options", "Reply", "choose", "find_gate", "load_run", "resume", "start"]
+__all__ = [
+    "Options",
+    "Reply",
+    "cancel",
+    "choose",
+    "find_gate",
+    "load_run",
+    "resume",
+    "start",
+]
 
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
 Overrides = Mapping[str, Any]
@@ -333,13 +350,41 @@ async def resume(
     secrets = _secrets(state.program, options)
     infos = {**state.models, **replaced}
     models = _open_models(state.program, infos, options, resumed=True)
-    lost = [
+    resumed = RunResumed(at=state.now, lost=_in_flight(state), models=replaced, wall_ms=wall_ms)
+    return await _drive(state, [resumed, *answers], journal, models, secrets, options)
+
+
+def _in_flight(state: RunState) -> list[str]:
+    """The calls that were started and not answered when the run stopped."""
+    return [
         call.key
         for call in state.calls.values()
         if call.command is not None and call.started_at is not None
     ]
-    resumed = RunResumed(at=state.now, lost=lost, models=replaced, wall_ms=wall_ms)
-    return await _drive(state, [resumed, *answers], journal, models, secrets, options)
+
+
+async def cancel(
+    run: str, journal: Journal, options: Options | None = None, reason: str = "cancelled"
+) -> RunState:
+    """End a run that no process drives. Nothing is called any more.
+
+    Returns:
+        The run: cancelled, or still waiting where somebody must say first what became of a
+        `once` task.
+
+    Raises:
+        JournalError: There is no such run, or another process drives it.
+        UsageError: It has ended already.
+    """
+    run = journal.find(run)
+    await journal.claim(run)
+    _, state = load_run(journal, run)
+    if state.ended:
+        raise UsageError(f"run {run} has ended already ({state.status})")
+    asked = CancelRequested(at=state.now, reason=reason)
+    # The other way round, taking the run over would start again what is to be called off.
+    resumed = RunResumed(at=state.now, lost=_in_flight(state), wall_ms=int(time.time() * 1000))
+    return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
 
 
 def _answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:

@@ -44,6 +44,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("engine.cli.runs", "List the runs in the journal."),
     "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),
     "resume": ("engine.cli.resume", "Go on with a run that was interrupted."),
+    "cancel": ("engine.cli.cancel", "End a run that waits or was interrupted."),
+    "gates": ("engine.cli.gates", "List what runs wait for."),
+    "approve": ("engine.cli.approve", "Answer a gate with yes, and go on with the run."),
+    "reject": ("engine.cli.reject", "Answer a gate with no, and go on with the run."),
 }
 
 

@@ -20,6 +20,7 @@ from engine.cli.journals import resume_command
 from engine.cli.options import color_option, pairs
 from engine.cli.outcome import EXITS, note, tell_end, write_report
 from engine.cli.output import error, use_color
+from engine.cli.questions import tell_questions
 from engine.cli.watch import PlainWatch, SilentWatch, Watch
 from engine.driver import Driver
 from engine.errors import JournalError
@@ -132,6 +133,8 @@ def carry_out(
         tell_end(
             state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
         )
+        if state.status == "waiting" and not manner.quiet:
+            tell_questions(state, manner.directory)
         return EXITS[state.status]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from engine.sema.suggest import closest
 
 __all__ = [
     "DEFAULT_DIRECTORY",
+    "command_line",
     "find_run",
     "journal_option",
     "resume_command",
@@ -63,10 +65,17 @@ def shown_status(summary: RunSummary) -> str:
     return summary.status
 
 
+def command_line(verb: str, run: str, directory: str, *more: str) -> str:
+    """A command line about a run, as a person can paste it into a shell."""
+    words = ["orch", verb, run, *map(shlex.quote, more)]
+    if directory not in (DEFAULT_DIRECTORY, os.environ.get("ORCH_JOURNAL")):
+        words += ["--journal", shlex.quote(directory)]
+    return " ".join(words)
+
+
 def resume_command(run: str, directory: str) -> str:
     """The command line that goes on with a run."""
-    given = directory not in (DEFAULT_DIRECTORY, os.environ.get("ORCH_JOURNAL"))
-    return f"orch resume {run}" + (f" --journal {directory}" if given else "")
+    return command_line("resume", run, directory)
 
 
 def timestamp(unix_ms: int) -> str:

@@ -1,0 +1,144 @@
+"""What `orch approve` and `orch reject` share: find the gate, answer it, drive the run on.
+
+The gate is looked up before the run is claimed and then named by its key. So of two people who
+answer one gate at once, exactly one wins, and the other's answer never falls on the next gate.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from engine import launch
+from engine.cli.execute import Manner, carry_out
+from engine.cli.exits import CommandError, Exit
+from engine.cli.journals import command_line, find_run, shown_status
+from engine.errors import InputError, JournalError
+from engine.journal import RunRecord, SqliteJournal
+from engine.launch import Options, Reply
+from engine.runtime.state import Gate, RunState
+
+__all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "refuse_live", "who"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def gate_options(function: _F) -> _F:
+    """`--gate`, `--task`, `--note` and `--by`, as both commands take them."""
+    for option in reversed(
+        (
+            click.option("--gate", metavar="KEY", help="Which gate, as `orch gates` names it."),
+            click.option("--task", metavar="ID", help="Which gate, by the task it is about."),
+            click.option("--note", default="", metavar="TEXT", help="Why; the planner reads it."),
+            click.option("--by", metavar="NAME", help="Who answers; you by default."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def json_file(ctx: click.Context, option: click.Parameter, path: str | None) -> Any:
+    """The JSON value in a file, `-` for standard input; a click callback. `...` if not given."""
+    if path is None:
+        return ...
+    name = "standard input" if path == "-" else path
+    try:
+        with click.open_file(path, "rb") as file:
+            data = file.read()
+    except OSError as problem:
+        reason = (problem.strerror or str(problem)).lower()
+        raise InputError([f"{option.opts[0]}: cannot read {name}: {reason}"]) from None
+    try:
+        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise InputError([f"{option.opts[0]}: {name} is not JSON: {problem}"]) from None
+
+
+def refuse_live(record: RunRecord, what: str) -> None:
+    """Refuse a run that a living process drives.
+
+    Raises:
+        JournalError: It is under way.
+    """
+    if shown_status(record) == "running":
+        raise JournalError(
+            f"run {record.run} is under way: another process has it in hand",
+            help=what,
+        )
+
+
+def answer_gate(
+    run: str,
+    manner: Manner,
+    gate: str | None,
+    task: str | None,
+    reply_to: Callable[[Gate], Reply],
+) -> int:
+    """Answer one gate of a run, and drive the run on as `orch resume` does.
+
+    Args:
+        run: The run, as it was typed.
+        gate: The gate's key, if it was typed.
+        task: The id of its task, if that was typed.
+        reply_to: Makes the answer to the gate that is meant.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CommandError, UsageError: There is no such gate, or the answer does not fit it.
+        JournalError: Another process has the run in hand.
+    """
+    if gate is not None and task is not None:
+        raise click.UsageError("--gate and --task name the same thing: give one of them.")
+    assert manner.directory is not None
+    journal = SqliteJournal(manner.directory)
+    try:
+        found = find_run(journal, run)
+        record = journal.record(found)
+        refuse_live(record, "it can be answered when it waits, or when that process has ended")
+        if record.status not in ("running", "waiting"):
+            raise CommandError(
+                f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
+            )
+        _, state = launch.load_run(journal, found)
+        meant = launch.find_gate(state, gate if gate is not None else task)
+        reply = reply_to(meant)
+        reply.gate = meant.key
+        extra = {
+            "workflow": record.workflow,
+            "orchestrator": record.orchestrator,
+            "journal": manner.directory,
+        }
+
+        async def work(options: Options) -> RunState:
+            return await launch.resume(found, journal, options, reply)
+
+        return carry_out(work, manner, extra=extra)
+    finally:
+        journal.close()
+
+
+def who(by: str | None) -> str:
+    """The name of who answers: as given, else the login name."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
+    """What to say where it is not said what became of a `once` task."""
+    assert gate.task is not None
+    again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
+    return CommandError(
+        f"nobody knows whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        Exit.USAGE,
+        help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
+    )
