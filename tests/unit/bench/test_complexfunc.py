@@ -1,0 +1,118 @@
+"""ComplexFuncBench's bench on goals made by hand, in the data set's own format."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+import engine
+from bench.complexfunc import data, program
+from bench.complexfunc.play import Played, play, violations
+from bench.complexfunc.replay import MODES, Mode
+
+APIS = msgspec.convert(
+    [
+        {
+            "name": "Find_Place",
+            "description": "Find a place.\nBy its name.",
+            "query_parameters": {"query": {"type": "string", "required": True}},
+        },
+        {
+            "name": "Search_Hotels(Near)",
+            "description": "Hotels near a point.",
+            "query_parameters": {
+                "latitude": {"type": "number", "required": True},
+                "place_id": {"type": "string", "required": True},
+                "sort_by": {"type": "string", "enum": ["price", "distance"]},
+            },
+        },
+    ],
+    list[data.Api],
+)
+
+
+def goal(*calls: tuple[str, dict[str, object], object]) -> data.Goal:
+    return data.Goal(
+        "Find me a hotel for $5 a night.",
+        [
+            data.Call(name, arguments, f"var{number}", response)
+            for number, (name, arguments, response) in enumerate(calls, start=1)
+        ],
+    )
+
+
+PLACES = [{"id": "p/1", "at": {"lat": 52.5}}, {"id": "p2", "at": {"lat": 48}}]
+GOOD = goal(
+    ("Find_Place", {"query": "Berlin"}, PLACES),
+    (
+        "Search_Hotels(Near)",
+        {"latitude": "$var1.at.lat$", "place_id": "$var1.id$", "sort_by": "price"},
+        {"hotels": [{"id": 7}]},
+    ),
+    ("Find_Place", {"query": "$5 million"}, []),
+)
+BAD_LITERAL = goal(
+    (
+        "Search_Hotels(Near)",
+        {"latitude": 1.5, "place_id": "x", "sort_by": "pricey"},
+        {"hotels": []},
+    ),
+)
+BAD_REFERENCE = goal(
+    ("Find_Place", {"query": "Rome"}, [{"id": 12, "at": {"lat": 41.9}}]),
+    ("Search_Hotels(Near)", {"latitude": 1, "place_id": "$var1.id$"}, {"hotels": []}),
+)
+
+
+def played(folder: Path, one: data.Goal, mode: Mode, widened: set[program.Place]) -> Played:
+    goals = [GOOD, BAD_LITERAL, BAD_REFERENCE]
+    path = program.write(folder, APIS, goals, widened=widened)
+    workflow = engine.load(path, params={"rounds": 4, "width": 3})
+    return asyncio.run(play(workflow, one, mode))
+
+
+def test_a_reference_becomes_a_pointer() -> None:
+    reference = data.reference_of("$var1.at.lat$")
+    assert reference == data.Reference("var1", ("at", "lat"))
+    assert data.pointer_of(reference, PLACES) == "/0/at/lat"
+    assert data.pointer_of(reference, PLACES[0]) == "/at/lat"
+    assert data.reference_of("$5 million") is None
+    assert data.count_references([GOOD]) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_goal_ends_as_recorded(tmp_path: Path, mode: Mode) -> None:
+    result = played(tmp_path, GOOD, mode, set())
+    assert (result.faults, result.reported) == ([], {})
+    assert (result.calls, result.references) == (3, 2)
+    if mode == "stream":
+        assert result.early >= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_violations_are_reported_and_agree_with_jsonschema(tmp_path: Path, mode: Mode) -> None:
+    schemas = {api.name: Draft202012Validator(api.schema()) for api in APIS}
+    literal = played(tmp_path / "a", BAD_LITERAL, mode, set())
+    assert set(literal.reported) == set(violations(BAD_LITERAL, schemas)) == {"var1"}
+    assert "sort_by" in literal.reported["var1"]
+    reference = played(tmp_path / "b", BAD_REFERENCE, mode, set())
+    assert set(reference.reported) == set(violations(BAD_REFERENCE, schemas)) == {"var2"}
+    assert "place_id" in reference.reported["var2"]
+
+
+def test_a_widened_parameter_lets_the_goal_end(tmp_path: Path) -> None:
+    widened = {("Search_Hotels(Near)", "place_id"), ("Search_Hotels(Near)", "sort_by")}
+    for one in (BAD_LITERAL, BAD_REFERENCE):
+        result = played(tmp_path, one, "references", widened)
+        assert (result.faults, result.reported) == ([], {})
+        assert result.calls == len(one.output)
+
+
+def test_an_output_that_differs_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.complexfunc.replay.Record.take", lambda *_: PLACES[:1])
+    one = goal(("Find_Place", {"query": "Berlin"}, PLACES))
+    assert any("not the recorded one" in f for f in played(tmp_path, one, "rounds", set()).faults)
