@@ -55,6 +55,7 @@ class McpWorker:
         self._sessions: dict[str, Session] = {}
         self._left: list[Session] = []
         self._drift: dict[str, str] = {}
+        self._module: ModuleType | None = None
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
         """Call the tool.
@@ -97,7 +98,9 @@ class McpWorker:
 
     async def _session(self, server: Server, scope: Mapping[str, Any]) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""
-        module = await _session_module()
+        module = self._module
+        if module is None:
+            module = self._module = await _session_module()
         session = self._sessions.get(server.name)
         if session is None or session.lost:
             if session is not None:
@@ -162,11 +165,12 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
 
 
 async def _session_module() -> ModuleType:
-    """`engine.workers.mcp_session`, imported once and not on the event loop."""
+    """`engine.workers.mcp_session`, imported not on the event loop."""
     try:
         return await _threads.run(lambda: importlib.import_module("engine.workers.mcp_session"))
-    except ImportError:
-        raise Failure("crashed", "MCP needs an extra: pip install 'orch-engine[mcp]'") from None
+    except ModuleNotFoundError as error:
+        words = f"MCP needs an extra: pip install 'orch-engine[mcp]' ({error})"
+        raise Failure("crashed", words) from None
 
 
 def _place(module: ModuleType, server: Server, scope: Mapping[str, Any]) -> Place:

@@ -47,6 +47,8 @@ logging.getLogger("mcp").addHandler(logging.NullHandler())
 #: How long a server may take to be ready, where it has no `timeout`.
 _START_S = 30.0
 _CONNECT_S = 10.0
+#: The largest answer over HTTP.
+_MAX_EVENT_BYTES = 10 * 1024 * 1024
 _KEEP_STDERR_BYTES = 8_192
 #: A list of tools that does not end is no list.
 _MAX_PAGES = 100
@@ -189,7 +191,9 @@ class Session:
                 # A stream may be silent for long; calls have the session's own timeout.
                 timeout=httpx2.Timeout(None, connect=_CONNECT_S),
             ) as http:
-                yield streamable_http_client(place.url, http_client=http)
+                yield streamable_http_client(
+                    place.url, http_client=http, max_sse_event_size=_MAX_EVENT_BYTES
+                )
             return
         program, *arguments = place.command
         parameters = StdioServerParameters(

@@ -93,7 +93,10 @@ def server(variant: str = "", log: str | None = None) -> MCPServer[Any]:
 
     @made.tool()
     async def hang() -> str:
-        """Never answers."""
+        """Never answers; says so in the pipe `TEST_PIPE`, if there is one."""
+        if "TEST_PIPE" in os.environ:
+            with open(os.environ["TEST_PIPE"], "w", encoding="utf-8") as pipe:
+                pipe.write(str(os.getpid()))
         await asyncio.Event().wait()
         return ""
 

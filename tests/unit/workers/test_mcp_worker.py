@@ -96,6 +96,11 @@ def test_what_cannot_be_read_is_invalid_output(call):
     assert "the answer of tool `lies` is not valid" in failure.message
 
 
+def test_a_long_answer(call):
+    text = "x" * 1_500_000
+    assert call(tool("say", "string", "text: string"), ("say", {"text": text})) == text
+
+
 # ---------------------------------------------------------------- errors
 
 
