@@ -1,0 +1,314 @@
+"""What keeps a contract can be said under its wire schema, and comes back as it was.
+
+The wire schema asks for every key, with null for what is absent. So an absent value and a null
+are one where null is a value of the field; everything else must survive the way there and back.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jsonschema_rs
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from engine.runtime.decision import DecisionContract
+from engine.runtime.wire import from_wire, wire_decision, wire_output
+from engine.sema.check import check_file
+from engine.sema.contract import Contract
+from engine.sema.loader import MemoryReader
+from engine.sema.model import Program
+from engine.sema.types import (
+    BOOL,
+    FLOAT,
+    INT,
+    MISSING,
+    STRING,
+    Array,
+    Constant,
+    Constrained,
+    Definition,
+    Field,
+    Named,
+    Optional,
+    Record,
+    Type,
+    Union,
+)
+
+NAMES = ["a", "b", "result", "at", "$from", "tasks", "a/b", "$defs"]
+TEXT = st.text('ab\u00e9"\n', max_size=3)
+LITERALS = Union((Constant("low"), Constant("high")))
+
+
+@functools.cache
+def named(name: str, item: Type) -> Named:
+    definition = Definition(name)
+    definition.type = item
+    return Named(definition)
+
+
+def record(fields: dict[str, tuple[Type, Any]]) -> Record:
+    return Record(
+        None,
+        tuple(Field(name, type_, default=default) for name, (type_, default) in fields.items()),
+    )
+
+
+def fields_of(types: st.SearchStrategy[Type]) -> st.SearchStrategy[Record]:
+    field = types.flatmap(
+        lambda type_: st.tuples(
+            st.just(type_),
+            st.one_of(st.just(MISSING), value_of(type_)) if not _has(type_) else st.just(MISSING),
+        )
+    )
+    return st.dictionaries(st.sampled_from(NAMES), field, max_size=4).map(record)
+
+
+def _has(type_: Type) -> bool:
+    return isinstance(type_, Record | Named | Array | Union)
+
+
+LEAVES = st.sampled_from(
+    [
+        STRING,
+        INT,
+        FLOAT,
+        BOOL,
+        LITERALS,
+        Constant("x"),
+        Constrained(STRING, {"minLength": 0, "maxLength": 9}),
+        Optional(INT),
+        Optional(LITERALS),
+    ]
+)
+TYPES: st.SearchStrategy[Type] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        inner.map(Array),
+        inner.filter(lambda t: not isinstance(t, Optional)).map(Optional),
+        fields_of(inner),
+        fields_of(inner).map(lambda r: named(f"N{id(r)}", r)),
+    ),
+    max_leaves=8,
+)
+
+
+def value_of(type_: Type) -> st.SearchStrategy[Any]:
+    """Values of a type, by the type's own meaning and not by its schema."""
+    if isinstance(type_, Named):
+        return value_of(type_.definition.type)
+    if isinstance(type_, Optional):
+        return st.one_of(st.none(), value_of(type_.item))
+    if isinstance(type_, Constrained):
+        return value_of(type_.item)
+    if isinstance(type_, Array):
+        return st.lists(value_of(type_.item), max_size=2)
+    if isinstance(type_, Constant):
+        return st.just(type_.value)
+    if isinstance(type_, Union):
+        return st.one_of(*map(value_of, type_.options))
+    if isinstance(type_, Record):
+        needed = {f.name: value_of(f.type) for f in type_.fields if not _may_miss(f)}
+        rest = {f.name: value_of(f.type) for f in type_.fields if _may_miss(f)}
+        return st.fixed_dictionaries(needed, optional=rest)
+    scalars = {
+        "string": TEXT,
+        "int": st.integers(-9, 9),
+        "float": st.floats(-9, 9),
+        "bool": st.booleans(),
+    }
+    return scalars[type_.name]  # type: ignore[attr-defined]
+
+
+def _may_miss(field: Field) -> bool:
+    return field.default is not MISSING or isinstance(field.type, Optional)
+
+
+def to_wire(value: Any, type_: Type) -> Any:
+    """As a model has to say it: every key, null for what is absent."""
+    if isinstance(type_, Named):
+        return to_wire(value, type_.definition.type)
+    if isinstance(type_, Optional):
+        return None if value is None else to_wire(value, type_.item)
+    if isinstance(type_, Array):
+        return [to_wire(item, type_.item) for item in value]
+    if isinstance(type_, Record):
+        return {
+            f.name: to_wire(value[f.name], f.type) if f.name in value else None
+            for f in type_.fields
+        }
+    return value
+
+
+def settled(value: Any, type_: Type) -> Any:
+    """A value with null for each nullable field that is absent: what the wire cannot tell apart."""
+    if value is None:
+        return None
+    if isinstance(type_, Named):
+        return settled(value, type_.definition.type)
+    if isinstance(type_, Optional):
+        return settled(value, type_.item)
+    if isinstance(type_, Array):
+        return [settled(item, type_.item) for item in value]
+    if isinstance(type_, Record):
+        return {
+            f.name: settled(value.get(f.name), f.type)
+            for f in type_.fields
+            if f.name in value or isinstance(f.type, Optional)
+        }
+    return value
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_an_output_survives_its_wire_schema(data):
+    type_ = data.draw(TYPES)
+    contract = Contract(type_)
+    value = data.draw(value_of(type_))
+    assume(contract.is_valid(value))
+    wire = wire_output(contract)
+    assert wire is not None
+    said = to_wire(value, type_)
+    if contract.schema.get("type") != "object":
+        said = {"result": said}
+    jsonschema_rs.Draft202012Validator(wire).validate(said)
+    check_strict(wire)
+    back = from_wire(said, contract.schema, unwrap=True)
+    assert contract.is_valid(back), (said, back)
+    assert settled(back, type_) == settled(value, type_)
+
+
+def check_strict(schema: Any) -> None:
+    """What providers ask of a strict schema: closed objects, every property required."""
+    if isinstance(schema, list):
+        for item in schema:
+            check_strict(item)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "object":
+        assert schema["additionalProperties"] is False
+        assert sorted(schema["required"]) == sorted(schema["properties"])
+    for key, item in schema.items():
+        if key in ("properties", "$defs"):
+            for inner in item.values():
+                check_strict(inner)
+        elif key not in ("const", "enum"):
+            check_strict(item)
+
+
+SOURCE = """orch 1
+model m { id = "memory/m"  structured = native }
+schema Item { name: string  count: int = 1  tags: string[]?  inner: Item? }
+worker one(item: Item, style: "short" | "long" = "short", note: string?) -> Item via command {
+  run = ["w"]  effect = pure
+}
+worker two(items: Item[], at: string) -> int via command { run = ["w"]  effect = pure }
+orchestrator main() -> { items: Item[], total: int?, best: Item? } {
+  model = m  goal = "g"  workers = [one, two]  policy { max_rounds = 3 }
+}
+"""
+
+
+@functools.cache
+def program() -> Program:
+    reader = MemoryReader({"main.orch": SOURCE}, "/p")
+    found = check_file("/p/main.orch", reader=reader, env={}).program
+    assert found is not None
+    return found
+
+
+@functools.cache
+def decisions() -> DecisionContract:
+    return DecisionContract(program(), program().orchestrators["main"])
+
+
+@functools.cache
+def wire_validator() -> Any:
+    wire = wire_decision(decisions())
+    assert wire is not None
+    check_strict(wire)
+    return jsonschema_rs.Draft202012Validator(wire)
+
+
+ITEMS = st.recursive(
+    st.fixed_dictionaries(
+        {"name": TEXT},
+        optional={"count": st.integers(0, 3), "tags": st.one_of(st.none(), st.lists(TEXT))},
+    ),
+    lambda inner: st.builds(lambda item, below: {**item, "inner": below}, inner, inner),
+    max_leaves=3,
+)
+REFERENCES = st.sampled_from([{"$from": "t1"}, {"$from": "t1", "at": "/inner"}])
+
+
+def item_to_wire(item: Any) -> Any:
+    if item is None:
+        return None
+    if "$from" in item:
+        return {"$from": item["$from"], "at": item.get("at")}
+    return {
+        "name": item["name"],
+        "count": item.get("count"),
+        "tags": item.get("tags"),
+        "inner": item_to_wire(item.get("inner")),
+    }
+
+
+def item_settled(item: Any) -> Any:
+    if item is None or "$from" in item:
+        return item
+    return {
+        **({"count": item["count"]} if "count" in item else {}),
+        "name": item["name"],
+        "tags": item.get("tags"),
+        "inner": item_settled(item.get("inner")),
+    }
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.one_of(ITEMS, REFERENCES),
+    st.sampled_from(["short", "long", None]),
+    st.one_of(st.just({}), st.fixed_dictionaries({"note": st.one_of(st.none(), TEXT)})),
+)
+def test_a_tasks_input_survives_the_wire_schema_of_decisions(item, style, note):
+    spec = {"item": item, **({} if style is None else {"style": style}), **note}
+    said = {
+        "assessment": "",
+        "tasks": [
+            {
+                "worker": "one",
+                "id": "t2",
+                "input": {"item": item_to_wire(item), "style": style, "note": note.get("note")},
+            }
+        ],
+        "finish": None,
+    }
+    wire_validator().validate(said)
+    back = from_wire(said["tasks"][0]["input"], program().workers["one"].inputs.schema)  # type: ignore[index]
+    decision = decisions().read({"tasks": [{"worker": "one", "id": "t2", "input": back}]})
+    got = decision["tasks"][0]["input"]
+    assert item_settled(got["item"]) == item_settled(item)
+    assert got.get("style") == spec.get("style")
+    assert got.get("note") == spec.get("note")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(ITEMS, max_size=2), st.one_of(st.none(), st.integers()), st.none() | ITEMS)
+def test_a_result_survives_the_wire_schema_of_decisions(items, total, best):
+    finish = {
+        "items": [item_to_wire(item) for item in items],
+        "total": total,
+        "best": item_to_wire(best),
+    }
+    wire_validator().validate({"assessment": "", "tasks": None, "finish": finish})
+    back = from_wire(finish, program().orchestrators["main"].output.schema)
+    decision = decisions().read({"finish": back})
+    got = decision["finish"]
+    for one, other in zip(got["items"], items, strict=True):
+        assert item_settled(one) == item_settled({"count": 1, **other}) | {
+            "inner": item_settled(one)["inner"]
+        }
+    assert got.get("total") == total
