@@ -21,6 +21,7 @@ from engine.sema.jsonschema import may_fit
 from engine.sema.mcpcalls import Snapshots, check_tool
 from engine.sema.policy import read_hooks, read_limits, read_policy, read_repair, read_retry
 from engine.sema.pythoncalls import check_call
+from engine.sema.run_types import RUN_ESCALATED
 from engine.sema.scope import Entity, Scope
 from engine.sema.setting_values import Computed, Text
 from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind
@@ -40,6 +41,8 @@ _RESERVED = {
 }
 _TASK = Record("task", (Field("key", STRING),))
 _VERDICT: Mapping[str, Type] = {"ok": BOOL, "feedback": STRING, "score": FLOAT}
+#: Findings after which nobody knows whether a prompt uses an input.
+_NOT_ALL_READ = ("ORC301", "ORC303", "ORC309", "ORC310", "ORC313")
 #: Settings that carry what a worker sends out, where `task.key` can be passed on.
 _SENT = ("url", "query", "headers", "json", "form", "args", "run", "stdin", "env")
 
@@ -106,7 +109,7 @@ class CallableReader:
             self._texts.used.clear()
             values = self.values(settings, signature)
             if node.kind.text == "llm" and "prompt" in values:
-                self._unused_inputs(node)
+                self._unused_inputs(node, before)
             if node.kind.text == "http":
                 values["hosts"] = written_hosts(settings, self._texts.values)
             self._check_worker(node, settings, signature, owner)
@@ -218,20 +221,19 @@ class CallableReader:
         elif value.scope == "verdict":
             names.update(_VERDICT)
         elif value.scope == "escalate":
-            names["run"] = ANY
+            names["run"] = RUN_ESCALATED
         return self._texts.expression(expr, names, secrets=value.secrets)
 
     # ------------------------------------------------------------ rules of the kinds
 
-    def _unused_inputs(self, node: ast.WorkerDecl) -> None:
-        """ORC307; a misspelt name is not an unused one, so it keeps quiet beside an ORC303."""
-        unknown = any(
-            item.code in ("ORC301", "ORC303")
-            and item.span.source is node.span.source
-            and node.span.start <= item.span.start < node.span.end
-            for item in self._scope.diagnostics
-        )
-        if unknown:
+    def _unused_inputs(self, node: ast.WorkerDecl, before: int) -> None:
+        """ORC307; a misspelt name is not an unused one, so it keeps quiet beside an ORC303.
+
+        Args:
+            before: How many findings there were before this worker was read.
+        """
+        found = self._scope.diagnostics[before:]
+        if any(item.code in _NOT_ALL_READ for item in found):
             return
         for param in node.params:
             if param.name.text not in self._texts.used:
@@ -385,7 +387,7 @@ class CallableReader:
         expr = settings.exprs.get("output")
         if expr is None:
             return None
-        names = {**signature.names, "run": ANY}
+        names = {**signature.names, "run": RUN_ESCALATED}
         made, type_ = self._texts.typed_expression(expr, names)
         wanted = Contract(signature.output)
         if not may_fit(Contract(type_).schema, wanted.schema):

@@ -23,7 +23,7 @@ from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import Folder, unwrapped
 from engine.sema.declare import Declarations
 from engine.sema.flow import check_flow
-from engine.sema.loader import LoadResult, Module, Reader, load_modules
+from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
 from engine.sema.mcpcalls import Snapshots
 from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
@@ -153,10 +153,13 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
         for scope in scopes.all
     }
     newer = {id(item.span.source) for item in found if item.code == "ORC008"}
+    modules = {id(scope.module.source): scope.module for scope in scopes.all}
     for item in sort_diagnostics(found):
         source = id(item.span.source)
         if source in newer and item.code != "ORC008":
             # What looks wrong in a newer edition may be right there.
+            continue
+        if source in modules and _is_consequence(item, modules[source]):
             continue
         if item.code != "ORC303" or source not in starts:
             result.append(item)
@@ -173,6 +176,19 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
         related = (*earlier.related, Related("also here", item.span))
         result[first[key]] = msgspec.structs.replace(earlier, fix=fix, related=related)
     return result
+
+
+#: What a syntax error in the same declaration may be the reason of.
+_CONSEQUENCES = frozenset({"ORC104", "ORC307", "ORC401", "ORC403", "ORC503", "ORC603"})
+
+
+def _is_consequence(item: Diagnostic, module: Module) -> bool:
+    """Whether a finding may only be there because the parser could not read what was meant."""
+    if not module.faults or item.code in SYNTAX_FAULTS or item.code == "ORC907":
+        return False
+    if item.span.begin_position.line in module.fault_lines:
+        return True
+    return item.code in _CONSEQUENCES and module.has_fault(item.span.start)
 
 
 def _unknown_declarations(module: Module, found: list[Diagnostic]) -> None:

@@ -88,7 +88,10 @@ class Declarations:
                 assert isinstance(node, ast.SchemaDecl)
                 definition = self._definitions[entity]
                 resolver.definition(node, definition)
-                if isinstance(node.definition, ast.ExternalSchema):
+                if scope.module.has_fault(node.span.start):
+                    # Which fields it has is not certain, so nothing is held against them.
+                    definition.type = ANY
+                elif isinstance(node.definition, ast.ExternalSchema):
                     self._external(scope, node.definition.path, definition)
         check_recursion(self._definitions.values(), self.report)
         for resolver in self._resolvers.values():

@@ -78,6 +78,15 @@ class Names:
             scope = scope._outer
         return BUILTINS.get(name)
 
+    def peek(self, name: str) -> Type | None:
+        """The type of a name, which does not count as used; None if it is not defined."""
+        scope: Names | None = self
+        while scope is not None:
+            if name in scope._own:
+                return scope._own[name]
+            scope = scope._outer
+        return None
+
     def is_given(self, name: str) -> bool:
         """Whether the caller gave the template that name."""
         scope = self

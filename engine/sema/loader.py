@@ -12,20 +12,23 @@ goes on without it.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.errors import UnreadableFile
 from engine.sema.suggest import closest
-from engine.source import SourceFile
+from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.parser import parse
 
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_IMPORT_DEPTH",
+    "SYNTAX_FAULTS",
     "CannotRead",
     "DiskReader",
     "Files",
@@ -197,6 +200,10 @@ class Files:
         }
 
 
+#: What the parser reports where it could not read the text as it stands.
+SYNTAX_FAULTS = frozenset({"ORC001", "ORC002", "ORC003", "ORC004", "ORC005"})
+
+
 @dataclass(eq=False)
 class Module:
     """One `.orch` file that was read.
@@ -205,6 +212,7 @@ class Module:
         path: Absolute and normalised; its identity.
         base_dir: Its folder; what it names is relative to it.
         syntax_errors: Whether the parser reported an error, so that declarations may be missing.
+        faults: Where it did; what stands on those lines may have been read wrongly.
         imports: The module each import declaration leads to; None where it cannot be read.
     """
 
@@ -213,8 +221,31 @@ class Module:
     source: SourceFile
     document: ast.Document
     syntax_errors: bool
+    faults: tuple[Span, ...] = ()
     is_entry: bool = False
     imports: dict[ast.Import | ast.FromImport, Module | None] = field(default_factory=dict)
+
+    def has_fault(self, offset: int) -> bool:
+        """Whether the parser reported an error in the declaration at an offset."""
+        return bisect_right(self._starts, offset) in self._faulty
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return sorted(node.span.start for node in self.document.declarations)
+
+    @cached_property
+    def _faulty(self) -> frozenset[int]:
+        # What was kept of a declaration may end before its fault: it reaches to the next one.
+        return frozenset(bisect_right(self._starts, fault.start) for fault in self.faults)
+
+    @cached_property
+    def fault_lines(self) -> frozenset[int]:
+        """The numbers of the lines on which a syntax error was reported."""
+        return frozenset(
+            number
+            for fault in self.faults
+            for number in (fault.begin_position.line, fault.end_position.line)
+        )
 
 
 @dataclass(eq=False)
@@ -254,6 +285,7 @@ def load_modules(path: str, reader: Reader | None = None) -> LoadResult:
             source=source,
             document=document,
             syntax_errors=any(d.severity == "error" for d in found),
+            faults=tuple(d.span for d in found if d.code in SYNTAX_FAULTS),
         )
         loaded[file] = module
         open_files.append(file)

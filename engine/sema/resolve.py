@@ -181,7 +181,8 @@ class TypeResolver:
                     help="write a literal, a list or a map of literals",
                 )
             )
-            return MISSING
+            # Not MISSING: the field is meant to have a default, so it is not required.
+            return None
         self._later.append(lambda: self.check_value(value, expr.span, type_, "default"))
         return value
 

@@ -213,12 +213,25 @@ def dotted(expr: ast.Expr) -> str | None:
     return None
 
 
+#: A declaration that says no name.
+_NAMELESS = re.compile(
+    r"^(?:(?:param|secret|schema|model|server|template|worker|verifier|orchestrator)"
+    r"[ \t]*(?=[({:=\r\n]|->|via\b|//|\Z)|import\b)",
+    re.MULTILINE,
+)
+
+
 def declared_in_text(module: Module, name: str) -> bool:
-    """Whether a name stands in the part of a module that the parser could not read."""
+    """Whether a name may be declared in the part of a module that the parser could not read.
+
+    That is what stands outside of every declaration, and each line with a syntax error. A
+    declaration there without a name, or an import without an alias, may have been any name.
+    """
     if not module.syntax_errors:
         return False
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return any(word.search(text) is not None for text in _lost_text(module))
+    word = re.compile(rf"\b{re.escape(name.partition('.')[0])}\b")
+    lost = [*_lost_text(module), *(module.source.line(n) for n in sorted(module.fault_lines))]
+    return any(word.search(text) or _NAMELESS.search(text) for text in lost)
 
 
 def _lost_text(module: Module) -> Iterator[str]:

@@ -7,6 +7,7 @@ once is not told again: its type is `json` from there on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from jinja2 import nodes
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.environment import REMOVED_FILTERS, shared_environment
+from engine.sema.filter_arguments import problem
 from engine.sema.filter_types import NEED_VALUE, attribute_argument, filter_type
 from engine.sema.flow_facts import Names, facts, path_of
 from engine.sema.positions import Located
@@ -25,6 +27,7 @@ from engine.sema.types import (
     INT,
     STRING,
     Array,
+    Constant,
     Field,
     Function,
     Json,
@@ -119,10 +122,7 @@ class Typer:
             case nodes.UnaryExpr():
                 return self.type_of(node.node, names)
             case nodes.Compare():
-                self.type_of(node.expr, names)
-                for operand in node.ops:
-                    self.type_of(operand.expr, names)
-                return BOOL
+                return self._compare(node, names)
             case nodes.List():
                 items = [self.type_of(item, names) for item in node.items]
                 return Array(union_of(items) if items else _NOTHING)
@@ -139,18 +139,37 @@ class Typer:
         if found is not None:
             return found
         self._told.add(id(node))
-        near = closest(node.name, names.all())
+        near, help_text = self._meant(node.name, names)
+        if help_text is None:
+            help_text = f"did you mean `{near}`?" if near else _given(names)
         span = self.where.name_of(node)
         self.report(
             diagnostic(
                 "ORC303",
                 f"`{node.name}` is not defined here",
                 span,
-                help=f"did you mean `{near}`?" if near else _given(names),
+                help=help_text,
                 fix=_replace(span, near),
             )
         )
         return ANY
+
+    def _meant(self, name: str, names: Names) -> tuple[str | None, str | None]:
+        """What an unknown name stands for, most likely, and the help that says it, if special."""
+        is_template = bool(self.where.text)
+        constants = {"none": "null", "null": "none", "nil": "null"}
+        word = constants.get(name.lower(), name.lower())
+        if word in ("null", "none"):
+            return ("none" if is_template else "null"), None
+        if word in ("true", "false"):
+            return word, None
+        for owner in ("param", "secret"):
+            known = names.peek(owner)
+            if isinstance(known, Record) and any(field.name == name for field in known.fields):
+                return f"{owner}.{name}", None
+        if name in shared_environment().filters:
+            return None, f"`{name}` is a filter: write `value | {name}`"
+        return closest(name, names.all()), None
 
     def _either(self, node: nodes.BinExpr, names: Names) -> Type:
         is_or = isinstance(node, nodes.Or)
@@ -169,8 +188,80 @@ class Typer:
             return then
         return _joined(then, self.type_of(node.expr2, names.narrowed(facts(node.test, False))))
 
+    def _compare(self, node: nodes.Compare, names: Names) -> Type:
+        left, left_type = node.expr, self.type_of(node.expr, names)
+        for operand in node.ops:
+            right, right_type = operand.expr, self.type_of(operand.expr, names)
+            if operand.op not in ("in", "notin"):
+                kinds = {_sort_of(left_type), _sort_of(right_type)}
+                if kinds == {"text", "number"}:
+                    self._never_compares(operand.op, left, left_type, right, right_type)
+                elif operand.op in ("eq", "ne"):
+                    self._never_equal(left, left_type, right)
+                    self._never_equal(right, right_type, left)
+            left, left_type = right, right_type
+        return BOOL
+
+    def _never_compares(
+        self, operator: str, left: nodes.Expr, left_type: Type, right: nodes.Expr, right_type: Type
+    ) -> None:
+        text = left if _sort_of(left_type) == "text" else right
+        help_text = "make a number of the text: `... | int`"
+        if isinstance(text, nodes.Const):
+            help_text = "write the number without quotes"
+        how = "are never equal" if operator in ("eq", "ne") else "cannot be compared"
+        message = f"{self._side(left, left_type)} and {self._side(right, right_type)} {how}"
+        self.report(diagnostic("ORC202", message, self.where.name_of(text), help=help_text))
+
+    def _side(self, node: nodes.Expr, type_: Type) -> str:
+        path = path_of(node)
+        return f"`{type_}`" if path is None else f"`{path}` (`{type_}`)"
+
+    def _never_equal(self, node: nodes.Expr, type_: Type, other: nodes.Expr) -> None:
+        """A value of a few words, compared with another word."""
+        if not isinstance(other, nodes.Const) or not isinstance(other.value, str):
+            return
+        options = [option for option in open_up(type_) if not is_null(option)]
+        words = [o.value for o in options if isinstance(o, Constant) and isinstance(o.value, str)]
+        if not words or len(words) < len(options):
+            return
+        if isinstance(node, nodes.Const) or other.value in words:
+            return
+        near = closest(other.value, words)
+        path = path_of(node)
+        listed = ", ".join(f'"{word}"' for word in words[:12])
+        self.report(
+            diagnostic(
+                "ORC202",
+                f'{self.words(node) if path else "this value"} is never "{other.value}"',
+                self.where.name_of(other),
+                help=f'did you mean "{near}"?' if near else f"it is one of {listed}",
+            )
+        )
+
     def _arithmetic(self, node: nodes.BinExpr, left: Type, right: Type) -> Type:
         sides = [open_up(left), open_up(right)]
+        kinds_of_sides = {_sort_of(left), _sort_of(right)}
+        is_text_sum = isinstance(node, nodes.Add) and kinds_of_sides == {"text", "number"}
+        if is_text_sum or (
+            isinstance(node, nodes.Sub | nodes.Div | nodes.FloorDiv | nodes.Pow)
+            and "text" in kinds_of_sides
+            and kinds_of_sides <= {"text", "number"}
+        ):
+            whole = self.where.whole(node)
+            text_side = node.left if _sort_of(left) == "text" else node.right
+            self._told.add(id(node))
+            self.report(
+                diagnostic(
+                    "ORC202",
+                    f"`{left} {node.operator} {right}`: text and numbers do not add up"
+                    if is_text_sum
+                    else f"`{left} {node.operator} {right}`: text cannot be calculated with",
+                    whole if whole is not None else self.where.name_of(text_side),
+                    help="join texts with `~`" if is_text_sum else None,
+                )
+            )
+            return ANY
         if isinstance(node, nodes.Add):
             if all(isinstance(option, Array) for side in sides for option in side):
                 items = [item_of(left) or ANY, item_of(right) or ANY]
@@ -366,6 +457,7 @@ class Typer:
             self._told.add(id(node))
             self._unknown("filter", node.name, list(filters), self.where.name_of(node))
             return ANY
+        self._check_arguments(node)
         if node.node is not None and self.told(node.node):
             self._told.add(id(node))
             return ANY
@@ -445,7 +537,23 @@ class Typer:
         tests = shared_environment().tests
         if node.name not in tests:
             self._unknown("test", node.name, list(tests), self.where.name_of(node))
+        else:
+            self._check_arguments(node)
         return BOOL
+
+    def _check_arguments(self, node: nodes.Filter | nodes.Test) -> None:
+        found = problem(node)
+        if found is None:
+            return
+        span = self.where.name_of(node)
+        fix = None
+        if found.keyword is not None:
+            word = re.compile(rf"\b{re.escape(found.keyword)}(?=\s*=)")
+            match = word.search(span.source.text, span.end)
+            if match is not None:
+                span = Span(span.source, *match.span())
+                fix = _replace(span, found.near)
+        self.report(diagnostic("ORC202", found.message, span, help=found.help, fix=fix))
 
     def _unknown(self, kind: str, name: str, known: list[str], span: Span) -> None:
         near = closest(name, [item for item in known if item.isidentifier()])
@@ -461,6 +569,23 @@ class Typer:
                 fix=_replace(span, near) if span.text == name else None,
             )
         )
+
+
+def _sort_of(type_: Type) -> str | None:
+    """`text` or `number` if the value is certainly one or the other (null aside)."""
+    options = [option for option in open_up(type_) if not is_null(option)]
+    if options and all(_is_text(option) for option in options):
+        return "text"
+    if options and all(_is_number(option) for option in options):
+        return "number"
+    return None
+
+
+def _is_number(type_: Type) -> bool:
+    value = getattr(type_, "value", None)
+    if isinstance(value, int | float):
+        return not isinstance(value, bool)
+    return isinstance(type_, Scalar) and type_.name in ("int", "float")
 
 
 #: The items of `[]`.
