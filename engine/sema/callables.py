@@ -266,11 +266,15 @@ class CallableReader:
         call = settings.get("call")
         if call is None:
             return
+        given = [field.name for field in signature.inputs]
+        args = settings.exprs.get("args")
+        if isinstance(args, ast.MapExpr):
+            given = [entry.key.text for entry in args.entries]
         for item in check_call(
             call,
             self._base_dir,
             settings.spans["call"],
-            inputs=[field.name for field in signature.inputs],
+            inputs=given,
             owner=owner,
         ):
             self._report(item)

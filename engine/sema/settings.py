@@ -145,6 +145,7 @@ _LLM = (
 )
 _PYTHON = (
     Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
+    Row("args", Computed(shape="map"), "Its keyword arguments.", default="the inputs"),
     Row("isolate", Bool(), "Run it in a process of its own.", default="false"),
 )
 _COMMAND = (

@@ -27,6 +27,7 @@ from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
 from engine.workers.messages import clean, crash_of, exit_words, last_lines
 from engine.workers.process import OutputTooLarge, run_process
+from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads
 from engine.workers.values import plain_json, verdict_of
 
@@ -90,7 +91,7 @@ class PythonWorker:
     async def _invoke(
         self, loaded: _Loaded, request: WorkerRequest, *args: Any, with_input: bool = True
     ) -> Any:
-        inputs: dict[str, Any] = msgspec.to_builtins(request.input) if with_input else {}
+        inputs = _arguments(request) if with_input else {}
         call = partial(loaded.function, *args, **inputs)
         if loaded.awaits:
             return await _awaited(call, request.scope)
@@ -98,6 +99,13 @@ class PythonWorker:
         if inspect.isawaitable(value):  # a plain function that gave a coroutine
             return await _awaited(lambda: value, request.scope)
         return value
+
+
+def _arguments(request: WorkerRequest) -> dict[str, Any]:
+    """The keyword arguments: what `args` says, else the inputs; a copy user code may change."""
+    given = request.input if "args" not in request.worker.settings else evaluated(request, "args")
+    arguments: dict[str, Any] = msgspec.to_builtins(given)
+    return arguments
 
 
 class _Loaded(msgspec.Struct, frozen=True):
@@ -158,7 +166,7 @@ async def _call_isolated(target: str, request: WorkerRequest) -> Any:
     order = {
         "call": target,
         "base_dir": request.base_dir,
-        "input": request.input,
+        "input": _arguments(request),
         "path": [entry for entry in sys.path if entry],
     }
     try:

@@ -292,3 +292,28 @@ def test_a_verifier_between_lets_pass_what_it_has_looked_at(play, tasks, finish)
     assert modes(run) == [None, None, None, "denied"]
     warn = TAINT % "verify { before_dispatch post { with = looks_fine  on_fail = warn } }"
     assert modes(play(warn, decisions, PAGES))[3] == "denied"
+
+
+def test_a_write_is_repeated_under_the_same_key(play, tasks, finish):
+    source = """
+worker post(text: string) -> int via python {
+  call = "tools:post"  args = { text: text, key: task.key }  effect = write
+  retry { max = 2  on = [crashed]  backoff = 1ms }
+}
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [post]  policy { max_rounds = 4 }
+}
+"""
+    tools = """
+import pathlib
+keys = []
+def post(text, key):
+    keys.append(key)
+    if len(keys) < 3:
+        raise OSError("the line is down")
+    pathlib.Path(__file__).with_name("keys.txt").write_text(" ".join(keys))
+    return len(set(keys))
+"""
+    run = play(source, [tasks(("w", "post", {"text": "x"})), finish(n=1)], tools)
+    (task,) = run.report()["history"][0]["tasks"]
+    assert (task["output"], task["attempts"]) == (1, 3)
