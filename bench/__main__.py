@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import startup
+from bench import prefix_cache, startup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHAPES = ((100, 10), (1000, 10), (10, 100), (1, 1000), (1, 10_000))
 #: LangGraph's durable variant writes its whole state at every step: gigabytes beyond this.
 LANGGRAPH_DURABLE_MAX_ROUNDS = 100
+
+PARTS = ["dispatch", "startup", "prefix_cache"]
 
 NAMES = {"orch_engine": "orch", "langgraph_engine": "LangGraph", "bare": "asyncio.gather"}
 
@@ -87,16 +89,18 @@ def dispatch(repeat: int, shapes: tuple[tuple[int, int], ...]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["dispatch", "startup", []], help="all if none")
+    parser.add_argument("what", nargs="*", choices=[*PARTS, []], help="all if none")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, for the median")
     parser.add_argument("--quick", action="store_true", help="two shapes only")
     arguments = parser.parse_args()
-    what = arguments.what or ["dispatch", "startup"]
+    what = arguments.what or PARTS
     if "dispatch" in what:
         shapes = ((100, 10), (1, 1000)) if arguments.quick else SHAPES
         dispatch(arguments.repeat, shapes)
     if "startup" in what:
         startup.main(arguments.repeat)
+    if "prefix_cache" in what:
+        prefix_cache.main()
 
 
 if __name__ == "__main__":
