@@ -18,6 +18,7 @@ from engine.sema.constants import FileText, unwrapped
 from engine.sema.contract import Contract
 from engine.sema.model import Mock, Test, TestBody
 from engine.sema.params import ROOT
+from engine.sema.run_types import RUN_REPORTED
 from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS
 from engine.sema.suggest import names_list
@@ -62,7 +63,7 @@ def read_test(
     )
     signature = signatures.get(target) if target is not None else None
     names = {
-        "run": ANY,
+        "run": ANY if target is None or target.kind != "orchestrator" else RUN_REPORTED,
         "output": signature.output if signature is not None else ANY,
         "input": ANY if signature is None else Record("input", signature.inputs),
     }
