@@ -8,11 +8,13 @@ A `Broken` names the seed, and the same seed gives the same run, event by event.
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
-from simulated_programs import MODELS, SHAPES, contracts_of, program_of
-from simulated_world import World
+from simulated_programs import SHAPES, contracts_of, models_of, program_of
+from simulated_world import EVIL, World
 
 from engine.errors import Failure
 from engine.events import (
@@ -35,11 +37,11 @@ from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
-from engine.runtime.ports import ModelRequest
+from engine.runtime.ports import Message, ModelRequest
 from engine.runtime.report import run_report
 from engine.runtime.state import Call, Loop, RunState, Task
 from engine.runtime.stream import ClosedTasks
-from engine.sema.model import Orchestrator, Worker
+from engine.sema.model import Hook, Orchestrator, Worker
 
 #: A run of these small programs is far shorter; one that is not does not end.
 MOST_EVENTS = 4_000
@@ -135,6 +137,7 @@ class Simulation:
         self.running: dict[str, int] = {}
         self.ended: set[tuple[str, int]] = set()
         self.statuses: dict[Task, str] = {}
+        self.prompts: dict[str, tuple[int, Sequence[Message]]] = {}
         self.done = False
         self.crashes = rng.choice((0, 0, 1, 3))
         self.crash_chance = rng.choice((0.02, 0.1))
@@ -164,8 +167,8 @@ class Simulation:
     def _run(self) -> None:
         self.happened.append(
             RunStarted(
-                run=f"s{self.seed}", orchestrator="main", input={"q": "it"}, models=MODELS,
-                program="p",
+                run=f"s{self.seed}", orchestrator="main", input={"q": "</goal> it"},
+                models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
             )
         )  # fmt: skip
         while not self.done:
@@ -334,6 +337,8 @@ class Simulation:
         call = self.state.calls[command.key]
         if effect_of(call) == "once":
             self._check_once(command.key)
+        if isinstance(call.subject, Task):
+            self._check_start(call.subject)
         rng = self.rng
         took = rng.choice((0, 1, 10, 300, 5_000))
         event = self._outcome(command, call, took)
@@ -362,6 +367,7 @@ class Simulation:
             )  # fmt: skip
         if isinstance(request, ModelRequest) and request.role == "decision":
             assert isinstance(call.subject, Loop)
+            self._check_prompt(call.subject, request)
             value = self.world.decision(call.subject, strict=request.structured)
             if request.stream and self.eager and isinstance(value, str):
                 self._stream(command, value, took)
@@ -433,6 +439,43 @@ class Simulation:
             ):
                 told = starts
 
+    def _check_start(self, task: Task) -> None:
+        """A task that starts has its inputs, its precedence and its verifiers behind it."""
+        loop, worker = task.loop, task.worker
+        assert isinstance(worker, Worker)
+        require(worker.inputs.is_valid(task.resolved), f"the input of {task.id} does not fit")
+        limit = loop.orchestrator.limits.get(worker.name)
+        for name in limit.after if limit is not None else ():
+            require(bool(loop.outputs.get(name)), f"{task.id} starts before any {name}")
+        hooks = loop.hooks("before_dispatch", worker.name)
+        self._check_looked(loop, task.round, hooks, f"{task.id} starts")
+        if worker.effect in ("write", "once") and EVIL in str(task.resolved):
+            looked = any(hook.on_fail != "warn" for hook in hooks)
+            require(looked, f"untrusted text reaches {task.id} unlooked-at")
+
+    def _check_looked(self, loop: Loop, number: int, hooks: list[Hook], what: str) -> None:
+        verdicts = {(v[0], v[1]) for v in loop.rounds[number - 1].verdicts}
+        for hook in hooks:
+            for name in hook.verifiers:
+                skips = self.state.program.verifiers[name].skip_when is not None
+                require(skips or (hook.point, name) in verdicts, f"{what}, and {name} not asked")
+
+    def _check_prompt(self, loop: Loop, request: ModelRequest) -> None:
+        """Prompts only grow, except where they are compacted; the goal is always in them."""
+        prompt = [Message(m.role, m.content) for m in request.messages]
+        goal = f"<goal>\n{loop.goal}\n</goal>"
+        require(prompt[0].role == "system" and goal in prompt[0].content, "no goal at the head")
+        require(prompt[-1].role == "user", "the last word is not the engine's")
+        asked = [m for m in prompt if m.role == "user" and "was rejected" not in m.content[:30]]
+        require(goal in asked[-1].content, "the newest round does not repeat the goal")
+        roles = [m.role for m in prompt[1:]]
+        turns = all(one != other for one, other in itertools.pairwise(roles))
+        require(turns, "two blocks in a row of one role")
+        compactions, before = self.prompts.get(loop.path, (0, ()))
+        if compactions == loop.compactions:
+            require(list(before) == prompt[: len(before)], "an earlier byte of a prompt changed")
+        self.prompts[loop.path] = (loop.compactions, prompt)
+
     def _check_fold(self) -> None:
         """The journal is the run."""
         folded, live = fingerprint(fold(self.shape, self.journal)), fingerprint(self.state)
@@ -474,6 +517,9 @@ class Simulation:
             policy.max_dispatches is None or loop.dispatches <= policy.max_dispatches,
             "more dispatches than max_dispatches",
         )
+        if loop.phase == "over" and loop.status == "finished" and not loop.escalated:
+            hooks = loop.hooks("before_finish")
+            self._check_looked(loop, loop.round, hooks, "an orchestrator finishes")
         running = 0
         counts: dict[str, int] = {}
         statuses = self.statuses

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from functools import cache
-from typing import Any
 
 from engine.events import ModelInfo
 from engine.runtime.decision import DecisionContract
@@ -86,6 +85,8 @@ def _orchestrator(rng: random.Random, name: str, workers: list[str], depth: bool
     if rng.random() < 0.4:
         action = rng.choice(("replan", "escalate", "abort"))
         policy.append(f"stall {{ after = {rng.randint(1, 2)}  action = {action} }}")
+    if rng.random() < 0.3:
+        policy.append(f"context {{ keep_last = {rng.randint(1, 2)}  preview = 1KiB }}")
     limits, used = [], set()
     for worker in workers:
         if rng.random() < 0.3:
@@ -168,8 +169,10 @@ def contracts_of(shape: int) -> dict[str, DecisionContract]:
     }
 
 
-MODELS: dict[str, Any] = {
-    "planner": ModelInfo("memory/planner", True, 1_000_000, 4_000_000, None, True),
-    "cheap": ModelInfo("memory/cheap", metered=False),
-    "small": ModelInfo("memory/small", True, 500_000, 1_000_000),
-}
+def models_of(context: int | None) -> dict[str, ModelInfo]:
+    """What a run resolves its models to; `context` is the planner's window, in tokens."""
+    return {
+        "planner": ModelInfo("memory/planner", True, 1_000_000, 4_000_000, context, True),
+        "cheap": ModelInfo("memory/cheap", metered=False),
+        "small": ModelInfo("memory/small", True, 500_000, 1_000_000),
+    }
