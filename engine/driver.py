@@ -34,7 +34,7 @@ from engine.models.limiter import is_limited
 from engine.redaction import Redactor
 from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
-from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest
+from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.state import RunState
 from engine.runtime.stream import ClosedTasks
 
@@ -300,6 +300,8 @@ class Driver:
         if isinstance(request, ModelRequest) and request.stream:
             request = self._listen(command, request)
         timeout_ms = request.timeout_ms
+        if isinstance(request, ModelRequest):
+            await ready(self._model_of(request.model.name))
         if isinstance(request, ModelRequest) and is_limited(request.model):
             # Its clock starts when its limits let it through, which only the model sees.
             timeout_ms = None

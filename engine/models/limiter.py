@@ -17,7 +17,7 @@ from time import monotonic
 
 from engine.errors import Failure
 from engine.runtime.budget import prompt_bytes
-from engine.runtime.ports import ChatModel, ModelReply, ModelRequest
+from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
 from engine.sema.model import Model
 
 __all__ = ["LimitedModel", "Window", "is_limited"]
@@ -124,6 +124,10 @@ class LimitedModel:
                 f"`{request.model.name}` did not answer within {request.timeout_ms / 1000:g} s",
                 retryable=True,
             ) from None
+
+    async def prepare(self) -> None:
+        """Let the model behind load what it has to load."""
+        await ready(self._inner)
 
     async def close(self) -> None:
         """Close the model behind."""

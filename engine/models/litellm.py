@@ -104,6 +104,17 @@ class LiteLLMModel:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = True
 
+    async def prepare(self) -> Any:
+        """Import LiteLLM, which takes longer than many a timeout; gives the module back.
+
+        Raises:
+            Failure: It cannot be imported.
+        """
+        try:
+            return _loaded or await asyncio.to_thread(_litellm)
+        except Exception as error:  # a broken installation raises anything
+            raise Failure("unavailable", f"LiteLLM cannot be imported: {error}") from error
+
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Make one attempt.
 
@@ -111,10 +122,7 @@ class LiteLLMModel:
             Failure: `timeout`, `rate_limited`, `unavailable`, `refused`, `context_overflow` or
                 `invalid_output`.
         """
-        try:
-            litellm = _loaded or await asyncio.to_thread(_litellm)
-        except Exception as error:  # a broken installation raises anything
-            raise Failure("unavailable", f"LiteLLM cannot be imported: {error}") from error
+        litellm = await self.prepare()
         self._enter_loop()
         options = {**_flat(request.model.options), **self._options}
         self._preflight(litellm, options)

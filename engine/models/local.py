@@ -48,8 +48,20 @@ class LocalModel:
         self._server: Any = None
         self._gateway: LiteLLMModel | None = None
 
+    async def prepare(self) -> None:
+        """Start the server if it is not there.
+
+        Raises:
+            Failure: The file cannot be loaded.
+        """
+        await self._ready_gateway()
+
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Start the server if it is not there, and ask it."""
+        """Ask the server, which is started if it is not there."""
+        gateway = await self._ready_gateway()
+        return await gateway.complete(request)
+
+    async def _ready_gateway(self) -> LiteLLMModel:
         async with self._starting:
             if self._gateway is None:
                 self._server = await asyncio.to_thread(self._start)
@@ -60,7 +72,8 @@ class LocalModel:
                     {"api_base": address, "api_key": "none"},
                     name=f"local/{file}",
                 )
-        return await self._gateway.complete(request)
+        await self._gateway.prepare()
+        return self._gateway
 
     def _start(self) -> Any:
         # An optional library; its import costs 0.1 s, loading a model far more.

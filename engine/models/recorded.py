@@ -21,7 +21,7 @@ import msgspec
 from engine.errors import Failure, UsageError
 from engine.events import ModelInfo, Usage
 from engine.models.scripted import play, read_entry
-from engine.runtime.ports import ChatModel, ModelReply, ModelRequest
+from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
 
 __all__ = ["RecordedModel", "RecordingModel", "recorded_info", "request_key"]
 
@@ -167,6 +167,10 @@ class RecordingModel:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot record in {folder}: {error.strerror}") from None
+
+    async def prepare(self) -> None:
+        """Let the model behind load what it has to load."""
+        await ready(self._inner)
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Ask the model and write down what it says.

@@ -26,6 +26,7 @@ __all__ = [
     "WorkerPort",
     "WorkerReply",
     "WorkerRequest",
+    "ready",
 ]
 
 
@@ -135,6 +136,20 @@ class ChatModel(Protocol):
     async def close(self) -> None:
         """Give back what it holds; a scripted model reports a leftover here by raising Failure."""
         ...
+
+
+async def ready(model: ChatModel) -> None:
+    """Let a model load what it has to load once, before the clock of a call starts.
+
+    A model that has such work offers it as `prepare()`; most have none. What is slow there (an
+    import, a file of weights) is no slowness of the provider and no reason for a `timeout`.
+
+    Raises:
+        Failure: It cannot be loaded.
+    """
+    prepare = getattr(model, "prepare", None)
+    if prepare is not None:
+        await prepare()
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):

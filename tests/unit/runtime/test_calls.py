@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import engine
+from engine.runtime.ports import ModelReply, ModelRequest
 
 LLM = """
 model cheap { id = "scripted/none.json"  price { input = $1.00  output = $2.00 }  %s }
@@ -315,3 +318,23 @@ orchestrator main(topic: string) -> { n: int } {
     workflow = load(source, "def one():\n    return 1\n")
     with pytest.raises(engine.InputError, match="secret"):
         workflow.run(models={"planner": engine.Scripted([])}, topic="my hunter22")
+
+
+def test_the_clock_of_a_call_starts_when_the_model_is_loaded(play, tasks, finish):
+    class Slow:
+        """Takes longer to load than a call may take, and answers at once."""
+
+        async def prepare(self) -> None:
+            loop = asyncio.get_running_loop()
+            until = loop.time() + 0.005
+            while loop.time() < until:
+                await asyncio.sleep(0)
+
+        async def complete(self, request: ModelRequest) -> ModelReply:
+            return ModelReply('{"text": "because"}')
+
+        async def close(self) -> None:
+            return
+
+    run = play(program("timeout = 1ms"), [tasks(ASK), finish(n=1)], models={"cheap": Slow()})
+    assert first_task(run)["output"] == {"text": "because"}
