@@ -43,7 +43,8 @@ _STATUS = union_of(
     ]
 )
 
-#: In the assertions of a test for an orchestrator: the report of the run.
+#: In the assertions of a test for an orchestrator: the report of the run, and what
+#: `engine.testing` adds to it.
 RUN_REPORTED = _record(
     run=STRING,
     status=_STATUS,
@@ -65,6 +66,11 @@ RUN_REPORTED = _record(
     goal=STRING,
     input=ANY,
     models=ANY,
+    tasks=ANY,
+    outputs=ANY,
+    dispatched=ANY,
+    verdicts=Array(ANY),
+    feedback=Array(STRING),
     history=Array(ANY),
 )
 

@@ -210,20 +210,20 @@ async def _drive(
 
 
 def _report(state: RunState) -> dict[str, Any]:
-    """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts."""
+    """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts.
+
+    `engine.sema.run_types` says the same for the checker.
+    """
     loop = state.loop
-    rounds = history(loop)
+    report = run_report(state, details=True)
+    rounds = report["history"]
     return {
-        **run_report(state),
-        "orchestrator": loop.orchestrator.name,
-        "goal": loop.goal,
-        "input": loop.input,
+        **report,
         "tasks": {task.id: task_record(task) for task in loop.tasks.values()},
         "outputs": {name: values[-1] for name, values in loop.outputs.items() if values},
         "dispatched": _dispatched(loop),
         "verdicts": [{"round": r["round"], **verdict} for r in rounds for verdict in r["verdicts"]],
         "feedback": [said for r in rounds for said in r["feedback"]],
-        "history": rounds,
     }
 
 

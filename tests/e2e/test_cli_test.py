@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -201,3 +203,16 @@ def test_the_example_needs_no_key_and_passes(orch, tmp_path):
     done = orch("test", "examples")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("examples/report.orch .\n1 passed in ")
+
+
+def test_the_guide_shows_a_test_that_passes(orch, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "howto" / "testing.md").read_text()
+    whole, alone = re.findall(r"^```orch\S*(?: file=\S+)?\n(.*?)^```$", guide, re.M | re.S)
+    (tmp_path / "answers.orch").write_text(f"{whole}\n{alone}")
+    done = orch("test", "answers.orch")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("answers.orch ..\n2 passed in ")
+    wrong = whole.replace('finish: "Nobody knows."', 'finish: "A sound that frogs make."')
+    (tmp_path / "answers.orch").write_text(wrong)
+    shown = guide.split("how the run went:\n\n")[1].split("\n\n## ")[0]
+    assert textwrap.dedent(shown) in orch("test", "answers.orch").stdout
