@@ -1,9 +1,9 @@
 """How much of an orchestrator's prompts a provider's prefix cache would hit, and how they grow.
 
 `python -m bench.prefix_cache`: runs of 30 rounds with four tasks each and 1 to 6 KB outputs,
-through the engine. A cached token is one in the longest common prefix with the prompt before; tokens are
-counted as bytes, which leaves shares as they are. The same run with a small context window shows
-what the compaction steps cost and that prompts stay under `compact_at`.
+through the engine. A cached token is one in the longest common prefix with the prompt before;
+tokens are counted as bytes, which leaves shares as they are. The same run with a small context
+window shows what the compaction steps cost and that prompts stay under `compact_at`.
 """
 
 from __future__ import annotations
