@@ -12,11 +12,10 @@ import os
 import msgspec
 
 from engine.events import ModelInfo
-from engine.models.local import DEFAULT_CONTEXT
-from engine.models.prices import look_up
 from engine.models.recorded import recorded_info
-from engine.models.schemes import split_id
 from engine.models.scripted import Scripted, read_script
+from engine.prices import look_up
+from engine.schemes import LOCAL_CONTEXT, split_id
 from engine.sema.model import Model
 
 __all__ = ["resolve_info"]
@@ -53,9 +52,7 @@ def _of_id(model: Model, model_id: str) -> ModelInfo:
     if scheme == "recorded":
         return msgspec.structs.replace(recorded_info(path, model.name), id=model_id)
     if scheme == "local":
-        return ModelInfo(
-            id=model_id, input_usd=0, output_usd=0, context=DEFAULT_CONTEXT, native=True
-        )
+        return ModelInfo(id=model_id, input_usd=0, output_usd=0, context=LOCAL_CONTEXT, native=True)
     if scheme is not None:
         return ModelInfo(id=model_id)
     listed = look_up(model_id)

@@ -16,11 +16,9 @@ from typing import Any
 from engine.errors import Failure, UsageError
 from engine.models.litellm import LiteLLMModel
 from engine.runtime.ports import ModelReply, ModelRequest
+from engine.schemes import LOCAL_CONTEXT
 
-__all__ = ["DEFAULT_CONTEXT", "LocalModel"]
-
-#: Context window, in tokens, where the model declares none.
-DEFAULT_CONTEXT = 4096
+__all__ = ["LocalModel"]
 
 
 class LocalModel:
@@ -43,7 +41,7 @@ class LocalModel:
                 "install the extra with `pip install 'orch-engine[local]'`"
             )
         self._path = path
-        self._context = context or DEFAULT_CONTEXT
+        self._context = context or LOCAL_CONTEXT
         self._starting = asyncio.Lock()
         self._server: Any = None
         self._gateway: LiteLLMModel | None = None

@@ -22,9 +22,9 @@ from engine.models.limiter import LimitedModel, Window, is_limited
 from engine.models.local import LocalModel
 from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
-from engine.models.schemes import plugin, split_id
 from engine.models.scripted import Scripted, ScriptedModel, read_script
 from engine.runtime.ports import ChatModel
+from engine.schemes import plugin, split_id
 from engine.sema.model import Model
 
 __all__ = ["open_model", "warm"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.events import ModelInfo, Usage
+from engine.prices import cost_of
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
@@ -158,8 +159,7 @@ def price_of(info: ModelInfo, input_tokens: int, output_tokens: int) -> int | No
     """Micro-dollars for so many tokens, rounded up; None where the price is not known."""
     if info.input_usd is None or info.output_usd is None:
         return None
-    millionths = input_tokens * info.input_usd + output_tokens * info.output_usd
-    return -(-millionths // 1_000_000)
+    return cost_of(info.input_usd, info.output_usd, input_tokens, output_tokens)
 
 
 def prompt_bytes(messages: Iterable[Message]) -> int:
@@ -169,5 +169,10 @@ def prompt_bytes(messages: Iterable[Message]) -> int:
 
 
 def reservation_for(info: ModelInfo, input_tokens: int, max_tokens: int) -> Reservation:
-    """The most that one call can use: its prompt's bound and `max_tokens` of answer."""
+    """The most that one call can use: its prompt's bound and `max_tokens` of answer.
+
+    No prompt is larger than the context window: a provider refuses one that is, at no charge.
+    """
+    if info.context is not None:
+        input_tokens = min(input_tokens, info.context)
     return Reservation(price_of(info, input_tokens, max_tokens), input_tokens, max_tokens)

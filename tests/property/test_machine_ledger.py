@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +80,14 @@ def test_a_price_is_whole_never_too_low_and_grows_with_the_tokens(
     assert price is not None
     assert exact <= price * 1_000_000 < exact + 1_000_000
     assert (price_of(info, tokens_in + more, tokens_out) or 0) >= price
+
+
+@given(MODELS, st.integers(1, 10**6), st.integers(0, 10**7), st.integers(1, 10**5))
+def test_no_prompt_is_reserved_beyond_the_context_window(info, context, tokens_in, most):
+    windowed = msgspec.structs.replace(info, context=context)
+    wanted = reservation_for(windowed, tokens_in, most)
+    assert (wanted.input_tokens, wanted.output_tokens) == (min(tokens_in, context), most)
+    assert wanted.cost_usd == price_of(info, wanted.input_tokens, most)
 
 
 @given(st.lists(st.text(), max_size=4))

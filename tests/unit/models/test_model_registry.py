@@ -8,15 +8,15 @@ import pytest
 
 from engine.errors import Failure, UsageError
 from engine.events import ModelInfo
-from engine.models import schemes
+from engine import schemes
 from engine.models.info import resolve_info
 from engine.models.limiter import LimitedModel
 from engine.models.litellm import LiteLLMModel
 from engine.models.policy import PolicyModel
-from engine.models.prices import look_up
+from engine.prices import look_up
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.registry import open_model
-from engine.models.schemes import anchor_id, split_id
+from engine.schemes import anchor_id, split_id
 from engine.models.scripted import Scripted, ScriptedModel
 from engine.sema.model import Price
 

@@ -2,8 +2,9 @@
 
 LiteLLM ships the table as a JSON file of 3 MB beside its code. Reading it raw and decoding the
 one entry takes 6 ms; importing LiteLLM takes seconds. The table is in dollars a token, this
-module in micro-dollars a million tokens, rounded up. Higher prices for very long prompts and
-lower ones for cached tokens and batches are not taken over: one price a direction.
+module in micro-dollars a million tokens, rounded up. What a call is expected to cost has one price
+a direction: higher prices for very long prompts and for writing to a cache, and lower ones for
+cached tokens and batches, are not in it. The most a token can cost is kept beside it, for bounds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Listing", "look_up"]
+__all__ = ["Listing", "cost_of", "look_up"]
 
 _FILE = "model_prices_and_context_window_backup.json"
+#: Prices that hold only for calls this engine does not make: batches, other service tiers, prompts
+#: kept in a cache for an hour.
+_NOT_OURS = ("batches", "flex", "priority", "above_1hr")
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -27,14 +31,23 @@ class Listing(msgspec.Struct, frozen=True):
     Attributes:
         input_usd: Micro-dollars for a million prompt tokens.
         output_usd: The same for the answer's tokens.
+        most_input_usd: The dearest a prompt token can be: past a length, or written to a cache.
+        most_output_usd: The same for the answer's tokens.
         context: The context window, in tokens.
         native: Whether the model takes a JSON Schema for its answer.
     """
 
     input_usd: int | None
     output_usd: int | None
+    most_input_usd: int | None
+    most_output_usd: int | None
     context: int | None
     native: bool
+
+
+def cost_of(input_usd: int, output_usd: int, input_tokens: int, output_tokens: int) -> int:
+    """Micro-dollars for so many tokens at micro-dollars a million, rounded up."""
+    return -(-(input_tokens * input_usd + output_tokens * output_usd) // 1_000_000)
 
 
 @functools.lru_cache(maxsize=64)
@@ -82,9 +95,24 @@ def _listing(entry: dict[str, Any]) -> Listing:
     return Listing(
         input_usd=_per_million(entry.get("input_cost_per_token")),
         output_usd=_per_million(entry.get("output_cost_per_token")),
+        most_input_usd=_dearest(entry, "input_cost_per_token", "cache_creation_input_token_cost"),
+        most_output_usd=_dearest(entry, "output_cost_per_token", "output_cost_per_reasoning_token"),
         context=context if isinstance(context, int) else None,
         native=entry.get("supports_response_schema") is True,
     )
+
+
+def _dearest(entry: dict[str, Any], *names: str) -> int | None:
+    """The highest of some prices and of their variants for long prompts; None without the first."""
+    if _per_million(entry.get(names[0])) is None:
+        return None
+    known = [
+        price
+        for key, value in entry.items()
+        if key.startswith(names) and not any(word in key for word in _NOT_OURS)
+        if (price := _per_million(value)) is not None
+    ]
+    return max(known)
 
 
 def _per_million(dollars_per_token: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 `scripted`, `recorded`, `python` and `local` are built in, and `memory` stands for an object that
 was given in Python. A package may add schemes by an entry point in the group `orch.models`. Every
-other id is LiteLLM's, whose first word is a provider.
+other id is LiteLLM's, whose first word is a provider. Nothing here opens a model.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import functools
 import os
 from importlib.metadata import EntryPoint, entry_points
 
-__all__ = ["BUILT_IN", "GROUP", "anchor_id", "plugin", "split_id"]
+__all__ = ["BUILT_IN", "GROUP", "LOCAL_CONTEXT", "anchor_id", "plugin", "split_id"]
 
 GROUP = "orch.models"
 BUILT_IN = frozenset({"scripted", "recorded", "python", "local", "memory"})
+#: The context window of a `local/` model whose file does not say otherwise, in tokens.
+LOCAL_CONTEXT = 4096
 #: Schemes whose rest is a path.
 _PATHS = frozenset({"scripted", "recorded", "local"})
 

@@ -1,0 +1,25 @@
+"""What a run can take at most, computed from the file alone.
+
+`bounds_of` gives, for each orchestrator, the worst-case rounds, tasks, model calls, tokens and
+dollars, and the dearest way there. The formulas are those of the machine in `engine.runtime`: no
+run passes its bound, which a property test shows over random programs and hostile answers. It
+reads the price table that LiteLLM ships as a file; nothing is imported or asked.
+"""
+
+from engine.bounds.amounts import METRICS, Metric, Number, Spend
+from engine.bounds.calls import Calls, Rate, rate_of
+from engine.bounds.loop import Bound, Step, bound_of, bounds_of
+
+__all__ = [
+    "METRICS",
+    "Bound",
+    "Calls",
+    "Metric",
+    "Number",
+    "Rate",
+    "Spend",
+    "Step",
+    "bound_of",
+    "bounds_of",
+    "rate_of",
+]

@@ -1,0 +1,324 @@
+"""The bound of an orchestrator: the most that one run of it can take, and the way there.
+
+With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook allows:
+
+    R  = max_rounds                       revisions, new plans and failed rounds are rounds too
+    D  = min(max_dispatches, R * max_per_round)
+    decisions       R * (1 + repairs), each a call of the orchestrator's model
+    tasks           max over sum n(w) <= D, n(w) <= limit(w) of
+                      n(w) * (work, again after each of V revisions, + looks before and after it)
+    after_round     floor(R / every) looks
+    before_finish   min(R, 1 + revisions that this hook and those after it allow) looks
+
+A task of an orchestrator is a whole run of it, as deep as `max_depth` lets it call itself. Budgets
+cap tokens and money at every level: a child's, a `limit`'s, the orchestrator's own. A person's
+word (another start of a `once` task, a run taken over after a crash) is not in the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.bounds.amounts import (
+    METRICS,
+    NOTHING,
+    Metric,
+    Number,
+    Spend,
+    dearer,
+)
+from engine.bounds.calls import Calls, Rate
+from engine.bounds.fill import Option, fill
+from engine.sema.model import Budget, Hook, HookPoint, Orchestrator, Program
+
+__all__ = ["Bound", "Step", "bound_of", "bounds_of"]
+
+#: How deep calls of orchestrators are followed, and how many different ones.
+_DEEPEST = 110
+_MOST_STATES = 20_000
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One part of the dearest way.
+
+    Attributes:
+        what: `decision`, `task`, or the hook point of a check.
+        name: Of the model, the worker or orchestrator, the verifier.
+        times: Decisions, tasks or looks.
+        total: What they take together, retries, repairs, fallbacks and revisions included.
+        worker: For checks around a task, whose.
+    """
+
+    what: str
+    name: str
+    times: int
+    total: Spend
+    worker: str | None = None
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """What one run of an orchestrator takes at most.
+
+    Attributes:
+        orchestrator: Its name.
+        rounds: Its own rounds.
+        tasks: Its own tasks.
+        total: Everything, with what it calls; capped by its own budget.
+        structure: The same without its own budget.
+        budget: Its own budget.
+        metric: What the steps are the worst case of: `cost_usd`, or, where that is zero or not
+            known, `tokens`, or else `model_calls`.
+        steps: The dearest way, the dearest part first.
+        path: Names from the orchestrator down to the dearest part.
+        unknown: Why a number is not known, one sentence each.
+    """
+
+    orchestrator: str
+    rounds: int
+    tasks: int
+    total: Spend
+    structure: Spend
+    budget: Budget
+    metric: Metric
+    steps: tuple[Step, ...]
+    path: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    def caps(self, metric: Metric) -> bool:
+        """Whether its own budget, and nothing else, makes the number as small as it is."""
+        return self.total.of(metric) != self.structure.of(metric)
+
+
+class _Worker(msgspec.Struct, frozen=True):
+    """What an orchestrator's worker can add: the work, the looks, and what caps the work."""
+
+    name: str
+    limit: int
+    work: Spend
+    looks: tuple[tuple[str, str, int, Spend], ...]
+    cap: Budget
+
+    def option(self, metric: Metric) -> Option:
+        checks = NOTHING
+        for _, _, count, each in self.looks:
+            checks += each * count
+        return Option(self.limit, self.work.of(metric), checks.of(metric), _cap(self.cap, metric))
+
+
+def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list[Bound]:
+    """The bound of every orchestrator of a program, each as if it were the one that is run.
+
+    Args:
+        program: A program without errors, folded with the params that count.
+        rates: What bounds an attempt at a model, by name, where that is known better than from
+            the file and the price table.
+    """
+    bounder = _Bounder(program, rates)
+    return [bounder.bound(name, {name: 1}) for name in program.orchestrators]
+
+
+def bound_of(program: Program, name: str, rates: Mapping[str, Rate] | None = None) -> Bound:
+    """The bound of one orchestrator; see `bounds_of`."""
+    return _Bounder(program, rates).bound(name, {name: 1})
+
+
+class _Bounder:
+    """Computes bounds, each once. `active` counts the orchestrators that are under way."""
+
+    def __init__(self, program: Program, rates: Mapping[str, Rate] | None) -> None:
+        self._program = program
+        self._calls = Calls(program, rates)
+        self._known: dict[tuple[str, tuple[tuple[str, int], ...]], Bound] = {}
+        self._below: dict[str, frozenset[str]] = {}
+
+    def bound(self, name: str, active: Mapping[str, int]) -> Bound:
+        below = self._reachable(name)
+        key = (name, tuple(sorted((n, c) for n, c in active.items() if n in below)))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._bound(self._program.orchestrators[name], active)
+        return found
+
+    def _reachable(self, name: str) -> frozenset[str]:
+        """The orchestrators that one can call, directly or not."""
+        if name not in self._below:
+            found: set[str] = set()
+            pending = [name]
+            while pending:
+                for worker in self._program.orchestrators[pending.pop()].workers:
+                    if worker in self._program.orchestrators and worker not in found:
+                        found.add(worker)
+                        pending.append(worker)
+            self._below[name] = frozenset(found)
+        return self._below[name]
+
+    def _bound(self, loop: Orchestrator, active: Mapping[str, int]) -> Bound:
+        policy = loop.policy
+        rounds = policy.max_rounds
+        places = rounds * policy.max_per_round
+        if policy.max_dispatches is not None:
+            places = min(places, policy.max_dispatches)
+        workers = [self._worker(loop, name, places, active) for name in loop.workers]
+        fixed = self._fixed(loop)
+        structure = Spend(rounds=rounds)
+        for step in fixed:
+            structure += step.total
+        filled = {m: fill(places, [worker.option(m) for worker in workers]) for m in METRICS}
+        structure += Spend(*(filled[m][0] for m in METRICS))
+        total = structure.capped(tokens=policy.budget.tokens, cost_usd=policy.budget.cost_usd)
+        metric = _leading(structure)
+        steps = [*fixed]
+        for worker, count in zip(workers, filled[metric][1], strict=True):
+            steps += _steps(worker, count)
+        steps = [step for step in steps if step.total.of(metric) != 0]
+        steps.sort(key=lambda step: dearer(step.total.of(metric)), reverse=True)
+        return Bound(
+            orchestrator=loop.name,
+            rounds=rounds,
+            tasks=min(places, sum(worker.limit for worker in workers)),
+            total=total,
+            structure=structure,
+            budget=policy.budget,
+            metric=metric,
+            steps=tuple(steps),
+            path=(loop.name, *self._onward(steps, active)),
+            unknown=self._unknown(loop.name, structure),
+        )
+
+    def _onward(self, steps: list[Step], active: Mapping[str, int]) -> tuple[str, ...]:
+        """Names from the dearest part of an orchestrator down."""
+        if not steps:
+            return ()
+        first = steps[0]
+        if first.what == "task" and first.name in self._program.orchestrators:
+            child = self._child(first.name, active)
+            return child.path if child is not None else (first.name,)
+        return (first.name,)
+
+    def _fixed(self, loop: Orchestrator) -> list[Step]:
+        """What there is whatever the tasks are: decisions, and hooks of rounds and the result."""
+        rounds = loop.policy.max_rounds
+        decisions = rounds * (1 + loop.policy.repair_max)
+        each = self._calls.decision(loop.model)
+        steps = [Step("decision", loop.model, decisions, each * decisions)]
+        for hook in loop.hooks:
+            if hook.point == "after_round":
+                looks = rounds // hook.every
+            elif hook.point == "before_finish":
+                looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
+            else:
+                continue
+            for name in hook.verifiers:
+                each = self._calls.check(self._program.verifiers[name])
+                steps.append(Step(hook.point, name, looks, each * looks))
+        return steps
+
+    def _worker(
+        self, loop: Orchestrator, name: str, places: int, active: Mapping[str, int]
+    ) -> _Worker:
+        limit = loop.limits.get(name)
+        most = places
+        if limit is not None and limit.max_dispatches is not None:
+            most = min(most, limit.max_dispatches)
+        revisions = _revisions(loop, "after_dispatch", name)
+        looks: list[tuple[str, str, int, Spend]] = []
+        for hook in loop.hooks:
+            if hook.worker != name:
+                continue
+            count = 1
+            if hook.point == "after_dispatch":
+                count += _revisions(loop, "after_dispatch", name, hook)
+            for verifier in hook.verifiers:
+                each = self._calls.check(self._program.verifiers[verifier])
+                looks.append((hook.point, verifier, count, each))
+        if name in self._program.orchestrators:
+            child = self._child(name, active)
+            work = NOTHING if child is None else child.total * (1 + revisions)
+        else:
+            work = self._calls.work(self._program.workers[name], revisions)
+        budget = limit.budget if limit is not None else Budget()
+        return _Worker(name, most, Spend(tasks=1) + work, tuple(looks), budget)
+
+    def _child(self, name: str, active: Mapping[str, int]) -> Bound | None:
+        """The bound of an orchestrator called from those under way; None where it may not start."""
+        depth = 1 + active.get(name, 0)
+        most = self._program.orchestrators[name].policy.max_depth
+        if most is not None and depth > most:
+            return None
+        if sum(active.values()) >= _DEEPEST or len(self._known) >= _MOST_STATES:
+            return _beyond(name)
+        return self.bound(name, {**active, name: depth})
+
+    def _unknown(self, name: str, structure: Spend) -> tuple[str, ...]:
+        if None not in (structure.tokens, structure.cost_usd, structure.model_calls):
+            return ()
+        said = []
+        for model in self._models(name):
+            rate = self._calls.rate(model)
+            if not rate.metered:
+                continue
+            priced = rate.input_usd is not None and rate.output_usd is not None
+            if not priced and structure.cost_usd is None:
+                said.append(f"no price of `{model}` is known: give it a `price`")
+            if rate.context is None:
+                said.append(f"the context window of `{model}` is not known: set `context`")
+        return tuple(said) or ("orchestrators call each other too often to be counted",)
+
+    def _models(self, name: str) -> list[str]:
+        """The models that may be asked under an orchestrator."""
+        program = self._program
+        named: list[str] = []
+        for at in (name, *sorted(self._reachable(name) - {name})):
+            loop = program.orchestrators[at]
+            named.append(loop.model)
+            named += [program.workers[w].settings.get("model", "") for w in loop.workers
+                      if w in program.workers]  # fmt: skip
+            named += [program.verifiers[v].settings.get("model", "") for hook in loop.hooks
+                      for v in hook.verifiers]  # fmt: skip
+        return list(dict.fromkeys(m for n in named if n for m in self._calls.chain(n)))
+
+
+def _revisions(
+    loop: Orchestrator, point: HookPoint, worker: str | None, since: Hook | None = None
+) -> int:
+    """The revisions that the hooks of a point allow, all of them or those from one hook on.
+
+    A hook looks again only after a revision of its own or of a hook behind it: one that does not
+    pass stops the passage before the hooks behind it have looked.
+    """
+    hooks = [hook for hook in loop.hooks if hook.point == point and hook.worker == worker]
+    if since is not None:
+        hooks = hooks[next(i for i, hook in enumerate(hooks) if hook is since) :]
+    return sum(hook.max_revisions for hook in hooks if hook.on_fail == "revise")
+
+
+def _cap(budget: Budget, metric: Metric) -> Number:
+    if metric == "tokens":
+        return budget.tokens
+    return budget.cost_usd if metric == "cost_usd" else None
+
+
+def _leading(spend: Spend) -> Metric:
+    if spend.cost_usd:
+        return "cost_usd"
+    return "tokens" if spend.tokens else "model_calls"
+
+
+def _steps(worker: _Worker, count: int) -> list[Step]:
+    """The steps of so many tasks of a worker."""
+    if count == 0:
+        return []
+    work = (worker.work * count).capped(tokens=worker.cap.tokens, cost_usd=worker.cap.cost_usd)
+    steps = [Step("task", worker.name, count, work)]
+    for point, verifier, looks, each in worker.looks:
+        every = count * looks
+        steps.append(Step(point, verifier, every, each * every, worker.name))
+    return steps
+
+
+def _beyond(name: str) -> Bound:
+    """The bound of an orchestrator that is called too deep to be followed: none is known."""
+    endless = Spend(None, None, None, None, None)
+    return Bound(name, 0, 0, endless, endless, Budget(), "model_calls", (), (name, "..."), ())
