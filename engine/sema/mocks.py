@@ -140,6 +140,8 @@ def _check_output(
 
 def _check_input(scope: Scope, settings: Settings, target: Entity, signature: Signature) -> None:
     """ORC903 too: what a test gives is not what its target takes."""
+    if target.module.has_fault(target.name_span.start):
+        return  # its inputs may be others than those that were read
     try:
         value = mocked_value(unwrapped(settings.values["input"]))
     except ValueError as error:

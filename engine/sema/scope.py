@@ -279,8 +279,11 @@ class _Declarer:
                 found = re.search(r"\bas\s+(\w+)\s*$", node.span.text)
                 name = node.name.text if node.name else found[1] if found else ""
                 unknown = Entity("unknown", name, None, scope.module)
+                imported = re.search(r"\bimport\s+(.*)", node.span.text, re.DOTALL)
+                names = [name, *re.findall(r"\w+", imported[1] if imported else "")]
                 for space in (scope.names, scope.params, scope.secrets):
-                    space.setdefault(name, unknown)
+                    for each in names:
+                        space.setdefault(each, unknown)
             elif isinstance(node, ast.Import):
                 self._add_alias(node)
             elif isinstance(node, ast.FromImport):

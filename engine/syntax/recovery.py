@@ -43,7 +43,9 @@ _STRONG = re.compile(
        | orch[ \t]+\d""",
     re.VERBOSE,
 )
-_WEAK = re.compile(rf'{_NAME}[ \t]+(?:{_NAME}|"[^"\n]*")[ \t]*(?:[({{=:]|->|via\b|for\b|from\b)')
+_WEAK = re.compile(
+    rf'{_NAME}[ \t]+(?:{_NAME}|"[^"\n]*")[ \t]*(?:[({{=:]|->|via\b|for\b|from\b|import\b)'
+)
 _NAMED = re.compile(rf"({_NAME})[ \t]+({_NAME})")
 _SCAN = re.compile(
     r'(?P<text>"""(?:[^"]|"(?!""))*(?:"""|\Z))|"(?:[^"\\\n]|\\.)*"?|//[^\n]*'

@@ -23,12 +23,14 @@ from engine.syntax.problem import (
     over_blank,
     short,
 )
+from engine.syntax.slips import slips
 
 __all__ = ["repairs"]
 
 
 def repairs(problem: Problem) -> Iterator[Repair]:
     """The repairs worth trying, likelier ones first."""
+    yield from slips(problem)
     yield from _missing_else(problem)
     yield from _strings(problem)
     yield from _missing_value(problem)

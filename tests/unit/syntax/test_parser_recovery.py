@@ -188,7 +188,7 @@ def test_a_declaration_inside_a_text_block_stays_text() -> None:
 
 
 def test_the_name_of_a_declaration_that_is_lost_is_kept() -> None:
-    document, found = faults("worker w(q) -> string via llm {}")
-    assert [item.message for item in found] == ["expected `:` after `q`, found `)`"]
+    document, found = faults("worker w(1) -> string via llm {}")
+    assert [item.message for item in found] == ["expected a name or `)` after `(`, found `1`"]
     assert [name.text for name in document.lost] == ["w"]
     assert document.lost[0].span.begin_position.line == 5
