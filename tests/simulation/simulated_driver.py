@@ -450,7 +450,14 @@ class Simulation:
         hooks = loop.hooks("before_dispatch", worker.name)
         self._check_looked(loop, task.round, hooks, f"{task.id} starts")
         if worker.effect in ("write", "once") and EVIL in str(task.resolved):
-            looked = any(hook.on_fail != "warn" for hook in hooks)
+            # A check of what came back cleans it as well.
+            after = [
+                hook
+                for other in subtree(self.state.loop)
+                for hook in other.orchestrator.hooks
+                if hook.point == "after_dispatch"
+            ]
+            looked = any(hook.on_fail != "warn" for hook in (*hooks, *after))
             require(looked, f"untrusted text reaches {task.id} unlooked-at")
 
     def _check_looked(self, loop: Loop, number: int, hooks: list[Hook], what: str) -> None:
