@@ -1,0 +1,204 @@
+"""Writes the pages of the reference that are made from tables of the engine.
+
+    python docs/_generate.py
+
+`tests/docs` compares what this gives with what stands in the repository, so a page can never be
+out of date. Words that belong to one setting are in the table (`engine.sema.settings`); here are
+only those about sorts of values, and which bodies stand where.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.sema import setting_values as values
+from engine.sema.settings import KINDS, Kind, Row
+
+__all__ = ["settings_page"]
+
+FOLDER = Path(__file__).parent
+
+_HEAD = """\
+<!-- Made by docs/_generate.py from engine/sema/settings.py. Change it there. -->
+# Settings
+
+Every body takes exactly the settings listed for it; any other is an error
+([ORC103](language.md#findings)). What the bodies are for is told in [the language](language.md).
+
+Marks: a setting in **bold** must be there. "block" is written `name { ... }`, everything else
+`name = value`. A constant is a literal, a `param`, or a choice of such
+(`8 if param.depth == "deep" else 3`); a template or an expression is evaluated when the run gets
+there, with the names in the last table of this page.
+
+"""
+
+#: The kinds in reading order, under the headings of the page.
+_CHAPTERS = (
+    ("Models", ("model", "price", "retry")),
+    ("Servers", ("mcp server",)),
+    (
+        "Workers",
+        (
+            "llm worker",
+            "python worker",
+            "command worker",
+            "http worker",
+            "mcp worker",
+            "repair",
+            "on_status",
+            "on_exit",
+        ),
+    ),
+    (
+        "Verifiers",
+        (
+            "llm verifier",
+            "python verifier",
+            "command verifier",
+            "rules verifier",
+            "human verifier",
+        ),
+    ),
+    (
+        "Orchestrators",
+        (
+            "orchestrator",
+            "policy",
+            "budget",
+            "stall",
+            "context",
+            "limit",
+            "verify",
+            "hook",
+            "round hook",
+            "on_escalate",
+        ),
+    ),
+    ("Tests", ("test", "mock")),
+)
+
+#: Titles of kinds that are no sentence by themselves.
+_TITLES = {
+    "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
+    "round hook": "Hooks: `after_round`",
+}
+
+#: What is to be said of a kind besides its settings.
+_NOTES = {
+    "mcp server": "One of `command` and `url`.",
+    "on_status": "Entries `STATUS = failure_mode`, 100 to 599.",
+    "on_exit": "Entries `CODE = failure_mode`, 0 to 255.",
+    "rules verifier": 'Takes `assert EXPRESSION else "message"`, at least one.',
+    "test": "Takes `assert EXPRESSION`, any number.",
+    "mock": "One of `returns`, `fails` and `script`.",
+}
+
+_SCOPES = (
+    ("templates", "the inputs, `param`, the templates of the file"),
+    ("call", "the inputs, `param`, `task.key`"),
+    ("response", "the inputs, `param`, `response`, `status`, `headers`"),
+    ("verdict", "the inputs, `param`, `ok`, `feedback`, `score`"),
+    ("inputs", "the inputs, `param`"),
+    ("escalate", "the inputs, `param`, `run.reason`, `run.rounds`, `run.goal`"),
+    ("none", "`param`"),
+)
+
+
+def settings_page() -> str:
+    """The text of `reference/settings.md`."""
+    parts = [_HEAD]
+    for title, names in _CHAPTERS:
+        parts.append(f"## {title}\n")
+        parts.extend(_kind(KINDS[name]) for name in names)
+    parts.append(_scopes())
+    return "\n".join(parts)
+
+
+def _kind(kind: Kind) -> str:
+    title = _TITLES.get(kind.name) or kind.title[:1].upper() + kind.title[1:]
+    lines = [f"### {title}", ""]
+    if kind.name in _NOTES:
+        lines += [_NOTES[kind.name], ""]
+    if kind.rows:
+        lines += ["| setting | value | default | |", "| --- | --- | --- | --- |"]
+        lines += [_row(row) for row in kind.rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(row: Row) -> str:
+    name = f"**`{row.name}`**" if row.required else f"`{row.name}`"
+    default = "" if row.default is None else f"`{row.default}`"
+    cells = [name, _value(row.value), default, row.doc]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _value(value: values.Value) -> str:
+    match value:
+        case values.Int(minimum=low, maximum=high):
+            most = "" if high is None else f", at most {high}"
+            least = "" if low == 1 else f", at least {low}"
+            return f"whole number{least}{most}"
+        case values.NumberValue(minimum=low, maximum=high):
+            return "number" if low is None else f"number, {low:g} to {high:g}"
+        case values.Bool():
+            return "`true`, `false`"
+        case values.Duration():
+            return "duration, `30s`"
+        case values.Money():
+            return "money, `$2.50`"
+        case values.Size():
+            return "size, `20KiB`"
+        case values.Share():
+            return "share, `60%`"
+        case values.Str():
+            return "string"
+        case values.Strings():
+            return "list of strings"
+        case values.Ints():
+            return "list of whole numbers"
+        case values.Choice(options=options):
+            return ", ".join(f"`{option}`" for option in options)
+        case values.Names(kinds=kinds, many=many):
+            return _names(" or ".join(kinds), many)
+        case values.Mode():
+            return "failure mode"
+        case values.Modes():
+            return "list of failure modes"
+        case values.CallPath():
+            return '`"package.module:function"`'
+        case values.Parse():
+            return '`json`, `lines`, `text` or `"package.module:function"`'
+        case values.Constant():
+            return 'any constant, `file("x.json")`'
+        case values.Text():
+            return "template"
+        case values.Computed(scope=scope, secrets=secrets, shape=shape):
+            what = "" if shape == "any" else f", a {shape}"
+            sees = "; sees `secret`" if secrets else ""
+            return f"expression ({scope}){what}{sees}"
+        case values.BlockValue(label=label, repeated=repeated):
+            named = f", named by a {' or '.join(label)}" if label else ""
+            return f"block{named}{', repeatable' if repeated else ''}"
+
+
+def _names(kind: str, many: str) -> str:
+    if many == "one":
+        return f"a {kind}"
+    return f"list of {kind}s" if many == "list" else f"a {kind} or a list"
+
+
+def _scopes() -> str:
+    lines = ["## What expressions see", "", "| | names |", "| --- | --- |"]
+    lines += [f"| {name} | {seen} |" for name, seen in _SCOPES]
+    lines += ["", "`secret.NAME` may stand only where a table says so.", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the pages."""
+    (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
