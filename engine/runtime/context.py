@@ -37,6 +37,13 @@ def prompt_tokens(loop: Loop, model: str) -> int:
     )
 
 
+def _tokens_per_byte(loop: Loop, model: str) -> float:
+    """What the provider counted for a byte of the prompt so far; 1 where it has counted none."""
+    known, tokens, counted_by = loop.settled_input or (0, 0, "")
+    size = sum(len(block.text.encode()) for block in loop.blocks[:known])
+    return min(1.0, tokens / size) if size and tokens and counted_by == model else 1.0
+
+
 def compact(state: RunState, loop: Loop) -> None:
     """Rewrite the older rounds if the prompt has reached its limit."""
     name = loop.orchestrator.model
@@ -48,17 +55,20 @@ def compact(state: RunState, loop: Loop) -> None:
     limit = int(window * context.compact_at)
     if prompt_tokens(loop, name) <= limit:
         return
+    # Nobody has counted the rewritten prompt yet; it is text of much the same kind.
+    per_byte = _tokens_per_byte(loop, name)
     loop.settled_input = None
     blocks, rounds = loop.blocks, loop.rounds
+    record_bytes = int(limit / 4 / per_byte)
     starts = [r.first_block for r in rounds]
     for keep in range(min(context.keep_last, len(rounds) - 1), -1, -1):
         kept_from = starts[len(rounds) - keep] if keep else len(blocks)
-        record = _record(loop, len(rounds) - keep, limit // 4, last=keep == 0)
+        record = _record(loop, len(rounds) - keep, record_bytes, last=keep == 0)
         loop.blocks = [blocks[0], Block("user", record), *blocks[kept_from:]]
         moved = kept_from - 2
         for r, start in zip(rounds, starts, strict=True):
             r.first_block = max(2, start - moved)
-        if prompt_tokens(loop, name) <= limit // 2:
+        if prompt_tokens(loop, name) * per_byte <= limit // 2:
             break
     loop.compactions += 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+from engine.events import Usage
 from engine.runtime.ports import ModelReply, ModelRequest
 
 SOURCE = """
@@ -24,29 +25,37 @@ async def look(x):
 
 
 class Planner:
-    """Thirty rounds of one task each, with a reference far back; counts a byte as a token."""
+    """Thirty rounds of one task each, with a reference far back; counts a byte as a token.
 
-    def __init__(self, rounds: int) -> None:
+    With `bytes_a_token` it counts as a provider does, and says so.
+    """
+
+    def __init__(self, rounds: int, bytes_a_token: int | None = None) -> None:
         self.rounds = rounds
+        self.bytes_a_token = bytes_a_token
         self.prompts: list[list[str]] = []
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         self.prompts.append([f"{m.role}: {m.content}" for m in request.messages])
         number = len(self.prompts)
+        usage = None
+        if self.bytes_a_token is not None:
+            usage = Usage(input_tokens=size(self.prompts[-1]) // self.bytes_a_token)
         if number > self.rounds:
-            return ModelReply(json.dumps({"assessment": "enough", "finish": {"n": number}}))
+            finish = {"assessment": "enough", "finish": {"n": number}}
+            return ModelReply(json.dumps(finish), usage)
         back = 1 if number == 1 else {"$from": "t1", "at": "/n"}
         task = {"id": f"t{number}", "worker": "look", "input": {"x": number if back == 1 else back}}
         if number % 2:
             task["input"] = {"x": number}
-        return ModelReply(json.dumps({"assessment": f"step {number}", "tasks": [task]}))
+        return ModelReply(json.dumps({"assessment": f"step {number}", "tasks": [task]}), usage)
 
     async def close(self) -> None:
         return
 
 
-def play(load, rounds: int, window: int):
-    planner = Planner(rounds)
+def play(load, rounds: int, window: int, bytes_a_token: int | None = None):
+    planner = Planner(rounds, bytes_a_token)
     run = load(SOURCE % window, TOOLS).run(models={"thinker": planner}, topic="herons & egrets")
     assert run.status == "finished", run.reason
     return run, planner.prompts
@@ -107,3 +116,12 @@ def test_a_round_too_large_to_keep_is_recorded_too(load):
     assert all(size(prompt) <= 4_500 or len(prompt) <= 3 for prompt in prompts[2:])
     assert all(prompt[-1].startswith("user: ") for prompt in prompts)
     assert all("<goal>" in prompt[-1] for prompt in prompts)
+
+
+def test_a_step_leaves_the_last_rounds_as_they_are_where_a_provider_counts(load):
+    _, prompts = play(load, 30, 10_000, bytes_a_token=4)
+    steps = [(a, b) for a, b in pairwise(prompts) if b[: len(a)] != a]
+    assert 1 <= len(steps) <= 3
+    for earlier, later in steps:
+        assert later[2:4] == earlier[-2:]
+    assert all(size(prompt) / 4 <= 5_000 for prompt in prompts)
