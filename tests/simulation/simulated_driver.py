@@ -476,8 +476,8 @@ class Simulation:
         asked = [m for m in prompt if m.role == "user" and "was rejected" not in m.content[:30]]
         require(goal in asked[-1].content, "the newest round does not repeat the goal")
         roles = [m.role for m in prompt[1:]]
-        turns = all(one != other for one, other in itertools.pairwise(roles))
-        require(turns, "two blocks in a row of one role")
+        turns = itertools.cycle(("user", "assistant"))
+        require(roles == list(itertools.islice(turns, len(roles))), "nobody takes turns")
         compactions, before = self.prompts.get(loop.path, (0, ()))
         if compactions == loop.compactions:
             require(list(before) == prompt[: len(before)], "an earlier byte of a prompt changed")

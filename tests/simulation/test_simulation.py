@@ -18,6 +18,8 @@ PARTS = 8
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_step_of_every_run_keeps_the_invariants(part, only_seed):
+    if only_seed is not None and part > 0:
+        pytest.skip("one seed is replayed")
     seeds = range(part, SEEDS, PARTS) if only_seed is None else [only_seed]
     statuses = set()
     for seed in seeds:
@@ -34,7 +36,9 @@ def test_the_same_seed_gives_the_same_journal(only_seed):
         assert encoded(Simulation(seed).run()) == encoded(Simulation(seed).run()), seed
 
 
-def test_between_them_the_programs_use_every_feature():
+def test_between_them_the_programs_use_every_feature(only_seed):
+    if only_seed is not None:
+        pytest.skip("one seed is replayed")
     programs = [program_of(shape) for shape in range(SHAPES)]
     mains = [program.orchestrators["main"] for program in programs]
     hooks = [hook for main in mains for hook in main.hooks]
