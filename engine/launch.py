@@ -535,7 +535,10 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
     )
     for result in results:
         if isinstance(result, Failure):
-            state.warnings.append(result.message)
+            # A run that did not get to its end could not play its scripts to theirs.
+            if state.status == "finished":
+                state.unplayed.append(result.message)
+                state.warnings.append(result.message)
         elif isinstance(result, BaseException):
             raise result
 

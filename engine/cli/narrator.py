@@ -24,11 +24,11 @@ Tone = Literal["head", "bad", "detail", "plain"]
 class _Cursor:
     """How much of a loop has been told."""
 
-    __slots__ = ("asked", "decided", "ended", "round", "verdicts")
+    __slots__ = ("decided", "ended", "rejected", "round", "verdicts")
 
     def __init__(self) -> None:
         self.round = 0
-        self.asked = 1
+        self.rejected = 0
         self.decided = False
         self.verdicts = 0
         self.ended = 0
@@ -145,16 +145,18 @@ class Narrator:
 
     def _open(self, loop: Loop, cursor: _Cursor) -> None:
         cursor.round += 1
-        cursor.asked, cursor.decided, cursor.verdicts = 1, False, 0
+        cursor.rejected, cursor.decided, cursor.verdicts = 0, False, 0
         who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
         limit = loop.orchestrator.policy.max_rounds
         self._say(f"{_margin(loop)[2:]}{who}round {cursor.round} of {limit}", "head")
 
     def _look(self, loop: Loop, now: Round, cursor: _Cursor) -> None:
         margin = _prefix(loop)
-        while cursor.asked < now.attempts:
-            cursor.asked += 1
-            self._say(f"{margin}decision {cursor.asked - 1} was not accepted, asking again", "bad")
+        while cursor.rejected < len(now.rejected):
+            said = one_line(now.rejected[cursor.rejected], 240)
+            cursor.rejected += 1
+            again = ", asking again" if cursor.rejected < now.attempts else ""
+            self._say(f"{margin}decision {cursor.rejected} was not accepted{again}: {said}", "bad")
         if now.decision is not None and not cursor.decided:
             cursor.decided = True
             what = "finish" if "finish" in now.decision else count(len(now.tasks), "task")

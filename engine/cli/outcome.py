@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from engine.cli.exits import Exit
-from engine.cli.output import use_color, warn
+from engine.cli.output import error, use_color, warn
 from engine.cli.wording import one_line, pretty, printable, totals
 from engine.events import RunStatus
 from engine.runtime.report import run_report
@@ -77,7 +77,7 @@ def tell_end(
     finished = state.status == "finished"
     result = report["output"] if finished else report["partial"]
     for warning in state.warnings:
-        warn(one_line(warning, 400))
+        (error if warning in state.unplayed else warn)(one_line(warning, 400))
     if not finished or not quiet:
         said = [state.status, state.bound or "", one_line(report["reason"], 600)]
         if report["escalated"]:

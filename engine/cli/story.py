@@ -70,6 +70,8 @@ class _Story:
         yield f"{margin}round {one['round']}{asked if one['decisions'] > 1 else ''}"
         for said in one["feedback"]:
             yield from self._value(f"{margin}  told: ", said, len(margin) + 4)
+        for number, why in enumerate(one["rejected"], 1):
+            yield f"{margin}  decision {number} was not accepted: {one_line(why, 1000)}"
         if one["assessment"]:
             yield from self._value(f"{margin}  plan: ", one["assessment"], len(margin) + 4)
         for task in one["tasks"]:

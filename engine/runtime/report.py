@@ -108,6 +108,7 @@ def history(loop: Loop) -> list[dict[str, Any]]:
             "assessment": (r.decision or {}).get("assessment"),
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
+            "rejected": list(r.rejected),
             "feedback": r.feedback,
             "tasks": [_task(task) for task in r.tasks],
             "verdicts": [

@@ -45,6 +45,8 @@ def begin_round(state: RunState, loop: Loop) -> None:
         return
     if loop.round >= policy.max_rounds:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
+        if loop.feedback:
+            reason += f" ({loop.feedback[-1]})"
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
@@ -179,6 +181,7 @@ def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> N
 
 def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
     """Ask again with the exact problems; after the last repair the round has failed."""
+    loop.current.rejected.append("; ".join(error.problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))

@@ -357,6 +357,7 @@ class Round:
         tasks: Its tasks, in the order of the decision.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
     """
 
@@ -367,6 +368,7 @@ class Round:
         "first_block",
         "number",
         "open_tasks",
+        "rejected",
         "tasks",
         "verdicts",
     )
@@ -380,6 +382,7 @@ class Round:
         self.open_tasks = 0
         self.feedback: list[str] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
+        self.rejected: list[str] = []
 
 
 class Loop:
@@ -552,6 +555,7 @@ class RunState:
         "starved",
         "status",
         "timers",
+        "unplayed",
         "wall_ms",
         "warnings",
     )
@@ -579,6 +583,8 @@ class RunState:
         self.approved: set[bytes] = set()
         self.pure: dict[bytes, Any] = {}
         self.warnings: list[str] = []
+        #: Those of the warnings that say of a script that it was not played to its end.
+        self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
         self.agenda: deque[tuple[Todo, Any]] = deque()
         self.commands: list[Command] = []

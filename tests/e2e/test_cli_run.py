@@ -330,10 +330,22 @@ def test_a_model_is_replaced_and_recorded(desk):
     assert (recorded.stdout, replayed.stdout) == ("42\n", "42\n")
 
 
-def test_a_script_that_was_not_played_to_its_end_is_a_warning(desk):
+def test_a_script_that_was_not_played_to_its_end_fails_loudly(desk):
     desk.write(desk.finish(1), desk.finish(2))
 
-    assert "warning: script.json has entries left over: 1 of 2" in desk.orch("run", "a.orch").stderr
+    done = desk.orch("run", "a.orch")
+
+    assert (done.returncode, done.stdout) == (1, "1\n")
+    assert "error: script.json has entries left over: 1 of 2" in done.stderr
+
+
+def test_a_run_that_did_not_finish_says_nothing_of_the_rest_of_its_script(desk):
+    desk.write({"$fail": "refused"}, desk.finish(2))
+
+    done = desk.orch("run", "a.orch")
+
+    assert done.returncode == 1
+    assert "left over" not in done.stderr
 
 
 # ---------------------------------------------------------------- workers
@@ -430,7 +442,12 @@ def test_a_bad_decision_is_told(desk):
     done = desk.orch("run", "a.orch")
 
     assert (done.returncode, done.stdout) == (0, "2\n")
-    assert "  decision 1 was not accepted, asking again\n" in done.stderr
+    said = "  decision 1 was not accepted, asking again: task `a1`: unknown worker `ad`"
+    assert said in done.stderr
+    assert "  decision 2 was not accepted, asking again: the answer is not JSON" in done.stderr
+    shown = desk.orch("show").stdout
+    assert "\n  decision 1 was not accepted: task `a1`: unknown worker `ad`" in shown
+    assert "\n  decision 2 was not accepted: the answer is not JSON" in shown
 
 
 NESTED = """orch 1
