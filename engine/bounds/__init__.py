@@ -9,6 +9,7 @@ reads the price table that LiteLLM ships as a file; nothing is imported or asked
 from engine.bounds.amounts import METRICS, Metric, Number, Spend
 from engine.bounds.calls import Calls, Rate, rate_of
 from engine.bounds.loop import Bound, Step, bound_of, bounds_of
+from engine.bounds.words import amount, as_data, as_text, dollars
 
 __all__ = [
     "METRICS",
@@ -19,7 +20,11 @@ __all__ = [
     "Rate",
     "Spend",
     "Step",
+    "amount",
+    "as_data",
+    "as_text",
     "bound_of",
     "bounds_of",
+    "dollars",
     "rate_of",
 ]
