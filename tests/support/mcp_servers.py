@@ -243,7 +243,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     variant = arguments[0] if arguments else ""
     if variant == "broken":
-        print("cannot find my database", file=sys.stderr)
+        print(f"cannot log in as {os.environ.get('KEY')}", file=sys.stderr)
         raise SystemExit(1)
     if variant == "mute":
         sys.stdin.read()

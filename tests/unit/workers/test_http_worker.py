@@ -1,14 +1,17 @@
 """Workers `via http` against a real server: requests, statuses, and what may come back."""
 
+import asyncio
 import gzip
 import json
 import socket
+import tracemalloc
 import zlib
 
 import pytest
 from http_server import bomb, chunks, drop, send, take
 
 from engine.errors import Failure
+from engine.workers.http_body import BodyTooLarge, read_body
 
 
 def worker(site, body="", output="json", inputs="", path="/", name="w"):
@@ -270,6 +273,21 @@ def test_a_decompression_bomb_is_defused(fetch, encoding):
     failure = failure_of(fetch, send(data, 200, {"Content-Encoding": encoding}), "max_bytes = 1MiB")
     assert failure.mode == "invalid_output"
     assert failure.message.endswith("the response is larger than 1 MiB")
+
+
+def test_unpacking_never_holds_more_than_the_limit():
+    packed = bomb(50_000_000)
+
+    async def one_piece():
+        yield packed
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLarge):
+            asyncio.run(read_body(one_piece(), "gzip", 1024 * 1024))
+        assert tracemalloc.get_traced_memory()[1] < 10 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,12 @@ def test_one_that_cannot_be_started(call):
     failure = failure_of(call, tool("add"), "add", server='command = ["no-such-server"]')
     assert (failure.mode, failure.retryable) == ("crashed", False)
     assert "cannot start server `kb`: No such file or directory" in failure.message
-    failure = failure_of(call, tool("add"), "add", variant="broken")
+    server = f"command = {command('broken')}  env = {{ KEY: secret.TOKEN }}"
+    failure = failure_of(call, tool("add"), "add", server=server)
     assert (failure.mode, failure.retryable) == ("crashed", True)
-    assert failure.message == ("server `kb` ended before it was ready (cannot find my database)")
+    assert failure.message == (
+        "server `kb` ended before it was ready (cannot log in as [secret TOKEN])"
+    )
 
 
 def test_one_that_never_gets_ready_is_given_up(call):

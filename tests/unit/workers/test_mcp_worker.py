@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 
 import pytest
 from http_server import redirect, send
@@ -185,13 +187,38 @@ def test_one_that_is_not_there(declare, carry_out):
         (redirect("http://127.0.0.1:1/mcp", 307), "not followed"),
     ],
 )
-def test_what_is_no_mcp_server(declare, carry_out, site, page, words, capfd):
+def test_what_is_no_mcp_server(declare, carry_out, site, page, words):
     site.pages["/mcp"] = page
     source = f'server kb via mcp {{ url = "{site.url}/mcp" }}\n' + tool("add")
     failure = failure_of(carry_out, declare(source), "add")
     assert failure.mode == "crashed"
     assert words in failure.message
-    assert capfd.readouterr() == ("", "")
+
+
+TALK = """
+import asyncio, sys
+from engine.errors import Failure
+from engine.workers.mcp_session import Place, Session
+
+async def main():
+    session = Session(Place("kb", url=sys.argv[1]))
+    try:
+        await session.ready()
+    except Failure as failure:
+        print(failure.mode)
+    await session.close()
+
+asyncio.run(main())
+"""
+
+
+def test_the_library_writes_nothing_to_the_terminal(site):
+    # In a process of its own: pytest takes up what is logged.
+    site.pages["/mcp"] = send(b"<html>", kind="text/html")
+    done = subprocess.run(
+        [sys.executable, "-c", TALK, f"{site.url}/mcp"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("crashed\n", "")
 
 
 def test_one_that_was_started_anew_gets_a_new_session(declare, request_to, mcp_servers):
