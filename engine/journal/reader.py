@@ -85,6 +85,16 @@ class Reader:
         with self._run(run) as (path, _, _):
             return path
 
+    def waits(self, path: Path) -> bool:
+        """Whether a run in this database waits for a person."""
+        if not path.exists():
+            return False
+        with _opened(path) as connection:
+            if connection is None:
+                return False
+            query = "SELECT 1 FROM runs WHERE status = 'waiting' LIMIT 1"
+            return connection.execute(query).fetchone() is not None
+
     @contextmanager
     def _run(self, run: str) -> Iterator[tuple[Path, sqlite3.Connection, int]]:
         for path in self.databases():

@@ -142,15 +142,25 @@ class SqliteJournal:
         await owned.writer.append(owned, [encode_row(event) for event in events], update)
 
     def _any_writer(self) -> Writer:
-        """A writer of this process; the first database that is free, if there is none yet."""
+        """A writer of this process; the first database that is free, if there is none yet.
+
+        One in which a run waits for a person is left alone: whoever answers needs its lock.
+        """
         with self._lock:
             for writer in self._writers.values():
                 return writer
             self._make_directory()
             for path in database_paths(self.directory):
+                if self._reader.waits(path):
+                    continue
                 writer_or_none = self._take(path)
-                if writer_or_none is not None:
+                if writer_or_none is None:
+                    continue
+                if not self._reader.waits(path):
                     return writer_or_none
+                # It began to wait between the look and the lock.
+                del self._writers[path]
+                writer_or_none.close()
         raise AssertionError("database_paths never ends")
 
     def _writer_of(self, path: Path) -> Writer:

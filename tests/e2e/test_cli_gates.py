@@ -310,6 +310,25 @@ def test_an_answer_never_falls_on_the_next_gate(desk, bank):
     assert desk.calls() == ["paid 1"]
 
 
+def test_other_runs_do_not_stand_in_the_way_of_an_answer(desk, bank):
+    report, _ = bank(desk.tasks(desk.task("a", "pay", amount=50)), desk.finish(5))
+    hold = {"assessment": "", "tasks": [desk.task("h", "hold", n=1)]}
+    (desk.folder / "hold.json").write_text(json.dumps([hold]))
+    (desk.folder / "b.orch").write_text(
+        'orch 1\nmodel m { id = "scripted/hold.json" }\n'
+        'worker hold(n: int) -> int via python { call = "tools:hold" }\n'
+        'orchestrator other() -> int { model = m  goal = "g"  workers = [hold]\n'
+        "  policy { max_rounds = 1 } }\n"
+    )
+    other = desk.start("run", "b.orch")
+    try:
+        desk.wait_ready(other)
+        assert desk.orch("approve", report["run"]).returncode == 0
+    finally:
+        other.kill()
+        other.communicate(timeout=60)
+
+
 def test_cancel_ends_a_waiting_run(desk, pay_50):
     run, _ = pay_50
     done = desk.orch("cancel", run, "--reason", "changed our mind")
