@@ -37,6 +37,7 @@ from engine.runtime.machine import step
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.state import RunState
 from engine.runtime.stream import ClosedTasks
+from engine.workers.values import plain_json
 
 __all__ = ["Appender", "Driver", "Observer"]
 
@@ -256,7 +257,7 @@ class Driver:
                 key=command.key,
                 attempt=command.attempt,
                 mode=failure.mode,
-                message=self._redactor.text(failure.message),
+                message=_text(self._redactor.text(failure.message)),
                 retryable=failure.retryable,
                 retry_after_ms=failure.retry_after_ms,
                 usage=failure.usage,
@@ -274,7 +275,7 @@ class Driver:
                 key=command.key,
                 attempt=command.attempt,
                 mode="crashed",
-                message=self._redactor.text(f"{type(error).__name__}: {error}"),
+                message=_text(self._redactor.text(f"{type(error).__name__}: {error}")),
             )
         event = msgspec.structs.replace(
             event, at=self._now(), ms=int((time.monotonic() - began) * 1000)
@@ -290,8 +291,8 @@ class Driver:
 
         def on_text(piece: str) -> None:
             for task in tasks.feed(piece):
-                event = TaskClosed(key=command.key, attempt=command.attempt, task=task)
-                self.feed(event)
+                seen = self._redactor.value(task)
+                self.feed(TaskClosed(key=command.key, attempt=command.attempt, task=seen))
 
         return msgspec.structs.replace(request, on_text=on_text)
 
@@ -311,10 +312,14 @@ class Driver:
         else:
             async with asyncio.timeout(timeout_ms / 1000):
                 reply = await self._carry_out(request)
+        value = reply.value
+        if isinstance(request, ModelRequest):
+            # Workers see to it themselves; a model's word must be in the journal as it was said.
+            value = _text(value) if isinstance(value, str) else plain_json(value)
         return CallFinished(
             key=command.key,
             attempt=command.attempt,
-            value=self._redactor.value(reply.value),
+            value=self._redactor.value(value),
             usage=reply.usage,
         )
 
@@ -345,6 +350,12 @@ class Driver:
                 await self._journal.append(self.state.run, list(finished))
             except JournalError:
                 return
+
+
+def _text(text: str) -> str:
+    """A text that a journal can hold: halves of surrogate pairs, which JSON's escapes can smuggle
+    in, are no characters."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _wall_ms() -> int:

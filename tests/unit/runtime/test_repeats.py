@@ -20,8 +20,9 @@ from engine.events import (
 )
 from engine.models.registry import open_model
 from engine.runtime.commands import OpenGate
-from engine.runtime.machine import step
-from engine.runtime.ports import WorkerReply, WorkerRequest
+from engine.runtime.machine import fold, step
+from engine.runtime.ports import ModelReply, ModelRequest, WorkerReply, WorkerRequest
+from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 
 TOOLS = """
@@ -353,3 +354,44 @@ def test_a_call_called_off_in_the_turn_that_asked_for_it_is_not_made(load, tasks
     asyncio.run(driver.drive([began]))
     assert state.status == "finished"
     assert [key.rpartition(" ")[2] for key in port.called] == ["a"]
+
+
+ODD = """
+worker one() -> int via python { call = "tools:one"  effect = read }
+orchestrator main() -> json {
+  model = planner  goal = "g"  workers = [one]  policy { max_rounds = 2  repair { max = 0 } }
+}
+"""
+
+
+class Says:
+    """A model that gives the same answer each time, whatever it is."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        return ModelReply(self.value)
+
+    async def close(self) -> None:
+        return
+
+
+def test_what_a_journal_cannot_hold_does_not_break_a_run(load):
+    workflow = load(ODD, 'def one():\n    raise ValueError("half: \\ud800")\n')
+    use = {"tasks": [{"id": "a", "worker": "one", "input": {}}]}
+    for said, status in (
+        ('{"assessment": "\ud800", "finish": 1}', "finished"),
+        ('{"assessment": "\\ud800", "finish": 1}', "exhausted"),
+        ({"finish": float("nan")}, "failed"),
+        ({"finish": (1, 2)}, "finished"),
+        ({"finish": {1}}, "failed"),
+        (b"bytes", "failed"),
+        (None, "exhausted"),
+        (use, "exhausted"),
+    ):
+        run = workflow.run(models={"planner": Says(said)})
+        assert run.status == status, (said, run.reason)
+        folded = fold(workflow.program, run.journal.read(run.id))
+        assert run_report(folded, details=True) == run.report()
+    assert "half: ?" in run.failures[0]["message"]
