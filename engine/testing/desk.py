@@ -13,10 +13,10 @@ from engine.errors import Failure, UsageError
 from engine.events import Answer, Event, GateAnswered, GateOpened, ModelInfo
 from engine.models.info import resolve_info
 from engine.models.registry import open_model
-from engine.schemes import split_id
 from engine.models.scripted import Entry, play
 from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, WorkerReply, WorkerRequest
 from engine.runtime.state import RunState
+from engine.schemes import split_id
 from engine.sema.model import Model, Program, Test
 from engine.testing.result import Finding
 from engine.testing.stand_ins import StandIn, StandIns

@@ -40,7 +40,10 @@ ALONE = "(test)"
 def rigged(program: Program, mocks: StandIns) -> Program:
     """The program of a test's run."""
     workers = {
-        name: _worker(worker, name in mocks.callables) for name, worker in program.workers.items()
+        name: _mocked(program, worker)
+        if name in mocks.callables
+        else msgspec.structs.replace(worker, retry=_hurried(worker.retry))
+        for name, worker in program.workers.items()
     }
     for name, orchestrator in program.orchestrators.items():
         if name in mocks.callables:
@@ -75,10 +78,12 @@ def rigged(program: Program, mocks: StandIns) -> Program:
     return msgspec.structs.replace(program, workers=workers, verifiers=verifiers, models=models)
 
 
-def _worker(worker: Worker, mocked: bool) -> Worker:
-    return msgspec.structs.replace(
-        worker, kind=MOCK if mocked else worker.kind, retry=_hurried(worker.retry)
-    )
+def _mocked(program: Program, worker: Worker) -> Worker:
+    retry = worker.retry
+    if retry is None and worker.kind == "llm":
+        # Its calls are made again as its model says.
+        retry = program.models[worker.settings["model"]].retry
+    return msgspec.structs.replace(worker, kind=MOCK, retry=_hurried(retry))
 
 
 def _hurried(retry: Retry | None) -> Retry | None:

@@ -217,9 +217,10 @@ def _model(raw: Any, where: str) -> Entry:
     if isinstance(raw, Mapping) and raw.get("$fail") in BUILTIN_MODES - MODEL_MODES:
         raise ValueError(f"{where}`{raw['$fail']}` is no failure mode of models")
     try:
-        return read_entry(raw)
+        entry = read_entry(raw)
     except ValueError as problem:
         raise ValueError(f"{where}{problem}") from None
+    return msgspec.structs.replace(entry, delay_ms=0, retry_after_ms=None)
 
 
 def _callable_entry(raw: Any) -> Entry:

@@ -28,6 +28,7 @@ worker look(word: string) -> { text: string, score: int = 0 } fails missing via 
 }
 worker write(text: string) -> string via llm { model = planner  prompt = "{{ text }}" }
 worker local(n: int) -> int via python { call = "tools:local" }
+worker send(n: int) -> int via python { call = "tools:local"  effect = once }
 worker pure(n: int) -> int via python { call = "tools:local"  effect = pure }
 
 verifier long(result: string) via rules {
@@ -46,7 +47,7 @@ orchestrator inner(word: string) -> string {
 }
 orchestrator main(word: string, times: int = 2) -> string {
   model = planner  goal = "Write about {{ word }}."
-  workers = [look, write, local, pure, inner]
+  workers = [look, write, local, pure, send, inner]
   policy { max_rounds = 4 }
   verify {
     before_dispatch write { with = allowed  on_fail = abort }
@@ -116,7 +117,7 @@ def test_a_test_that_holds_passes(play):
         """
     )
     assert result.findings == ()
-    assert (result.passed, result.status, result.line) == (True, "finished", 41)
+    assert (result.passed, result.status, result.line) == (True, "finished", 42)
 
 
 def test_the_checker_knows_what_run_holds(play):
@@ -168,6 +169,32 @@ def test_mocks_of_one_worker_are_used_in_order_and_retries_do_not_wait(play):
         + 'mock look { returns = { text: "third" } }\n'
         + SOUND
         + '\nassert run.tasks.a.output.text == "third"'
+    )
+    assert result.findings == ()
+
+
+def test_a_mocked_model_worker_is_called_again_as_its_model_says(play):
+    result = play(
+        script(tasks(("a", "write", {"text": "free"})), finish("done"))
+        + "mock write { fails = timeout  times = 1 }\n"
+        + 'mock write { returns = "second" }\n'
+        + SOUND
+        + '\nassert run.outputs.write == "second"'
+    )
+    assert result.findings == ()
+
+
+def test_a_script_says_no_pauses(play):
+    wait = '{ "$fail": "rate_limited", retry_after_ms: 600000 }'
+    answer = f'{{ "$reply": {finish("done")}, delay_ms: 600000 }}'
+    assert play(script(wait, answer) + SOUND).findings == ()
+
+
+def test_a_once_worker_of_unknown_outcome_leaves_the_run_waiting(play):
+    result = play(
+        script(tasks(("a", "send", {"n": 1})))
+        + "mock send { fails = timeout }\n"
+        + 'assert run.status == "waiting" and run.gates[0].kind == "outcome"'
     )
     assert result.findings == ()
 
