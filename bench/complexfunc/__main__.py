@@ -17,8 +17,16 @@ import engine
 from bench.complexfunc import data, program
 from bench.complexfunc.play import Played, play, violations
 from bench.complexfunc.replay import MODES, Mode
+from bench.plot import Bars, page
+from bench.report import DOCS, put, table
 
 WORK = Path(__file__).resolve().parents[1] / ".work" / "complexfunc"
+
+MODE_WORDS = {
+    "rounds": "in rounds, a call each",
+    "references": "in one round, with references",
+    "stream": "in one round, as a token stream",
+}
 
 #: Decisions in `rounds` take a round each, and one finishes.
 MOST_CALLS = 16
@@ -41,7 +49,7 @@ async def play_all(
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.complexfunc", description=__doc__)
     parser.add_argument("--goals", type=int, help="only the first so many")
-    parser.add_argument("--mode", choices=MODES, action="append", help="all if none")
+    parser.add_argument("--docs", action="store_true", help="write the tables and plot anew")
     arguments = parser.parse_args()
     all_goals, apis = data.read(data.fetch(WORK))
     goals = dict(enumerate(all_goals[: arguments.goals]))
@@ -72,10 +80,22 @@ def main() -> None:
     loose = program.write(WORK / "widened", apis, all_goals, widened=widened)
     broken = {number: goals[number] for number in expected}
     wrong = 0
-    for mode in arguments.mode or MODES:
+    rows: list[list[object]] = []
+    refused: list[list[object]] = []
+    for mode in MODES:
         played, took_s = asyncio.run(play_all(strict, goals, mode))
         again, _ = asyncio.run(play_all(loose, broken, mode))
         wrong += _report(mode, goals, played, again, expected, took_s)
+        final = {**played, **again}
+        rows.append(_row(mode, played, final))
+        if mode == "references":
+            refused = [
+                [f"{number}, `{label}`", f"`{_call(goals[number], label).name}`", problem]
+                for number, result in played.items()
+                for label, problem in result.reported.items()
+            ]
+    if arguments.docs:
+        _write_docs(rows, refused, [s for p in final.values() for s in p.starts])
     raise SystemExit(1 if wrong else 0)
 
 
@@ -128,6 +148,43 @@ def _report(
             wrong += 1
             print(f"  goal {number}, widened: {result.reported}")
     return wrong
+
+
+def _row(mode: Mode, played: dict[int, Played], final: dict[int, Played]) -> list[object]:
+    same = sum(not p.faults and not p.reported for p in final.values())
+    return [
+        MODE_WORDS[mode],
+        f"{same} of {len(final)}",
+        sum(p.calls for p in final.values()),
+        sum(p.references for p in final.values()),
+        sum(bool(p.reported) for p in played.values()),
+        sum(p.early for p in final.values()),
+    ]
+
+
+def _write_docs(rows: list[list[object]], refused: list[list[object]], starts: list[float]) -> None:
+    document = DOCS / "explanation" / "complexfuncbench.md"
+    head = (
+        "played",
+        "goals as recorded",
+        "calls dispatched",
+        "references resolved",
+        "goals with a refused call",
+        "tasks started before the decision had ended",
+    )
+    put(document, "result", table(head, rows))
+    put(document, "refused", table(("goal", "API", "what the engine says"), refused))
+    tenths = [0] * 11
+    for share in starts:
+        tenths[10 if share >= 1 else int(share * 10)] += 1
+    chart = Bars(
+        "Calls by how much of their decision had been written when they started",
+        [*(f"{10 * n}-{10 * n + 10} %" for n in range(10)), "all"],
+        ["as a token stream"],
+        [[count] for count in tenths],
+        percent=False,
+    )
+    (DOCS / "images" / "complexfuncbench.svg").write_text(page([chart], width=760))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ class Played:
             output is the recorded one and the number of dispatches is right.
         reported: What the engine said is wrong with the calls themselves, by task.
         early: Tasks that started before the stream of their decision had ended.
+        starts: How much of the decision had been written when each call was made, as a share.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -30,12 +31,13 @@ class Played:
     calls: int = 0
     references: int = 0
     early: int = 0
+    starts: list[float] = field(default_factory=list)
 
 
 async def play(workflow: engine.Workflow, goal: Goal, mode: Mode) -> Played:
     """Play a goal with the ground truth as decisions, and compare with the record."""
     record = Record(goal)
-    player = Player(goal, mode)
+    player = Player(goal, mode, record)
     journal = MemoryJournal()
     token = RECORD.set(record)
     try:
@@ -65,6 +67,7 @@ async def play(workflow: engine.Workflow, goal: Goal, mode: Mode) -> Played:
             for call in goal.output
             for value in call.arguments.values()
         )
+    played.starts = record.starts
     events = journal.read(run.id)
     decided = "round 1 / decision 1"
     streamed = next(

@@ -34,6 +34,9 @@ class Record:
     """What the APIs answered while one goal was recorded; each answer is given once."""
 
     def __init__(self, goal: Goal) -> None:
+        #: How much of the decision has been written, as a share; and when each call was made.
+        self.written = 0.0
+        self.starts: list[float] = []
         self._answers: dict[str, deque[Any]] = {}
         for call in goal.output:
             key = _key(call.name, resolved(goal, call))
@@ -43,6 +46,7 @@ class Record:
         answers = self._answers.get(_key(name, arguments))
         if not answers:
             raise engine.Failure("crashed", f"the record has no such call of {name}")
+        self.starts.append(self.written)
         return answers.popleft()
 
     @property
@@ -89,7 +93,8 @@ def decisions_of(goal: Goal, mode: Mode) -> list[dict[str, Any]]:
 class Player:
     """A model that gives the recorded decisions, one a round, and stops when one is rejected."""
 
-    def __init__(self, goal: Goal, mode: Mode) -> None:
+    def __init__(self, goal: Goal, mode: Mode, record: Record) -> None:
+        self._record = record
         self._decisions = decisions_of(goal, mode)
         self._streams = mode == "stream"
         #: What the engine said of a decision that it did not accept.
@@ -110,6 +115,7 @@ class Player:
         if on_text is None:
             raise engine.Failure("unavailable", "nobody listens to the stream")
         for at in range(0, len(text), PIECE):
+            self._record.written = min(1.0, (at + PIECE) / len(text))
             on_text(text[at : at + PIECE])
             await _breath()
 

@@ -1,0 +1,1 @@
+"""Drift from the goal, measured through the engine with a planner whose drift is known."""
