@@ -109,7 +109,8 @@ def test_every_page_is_reached_from_the_index():
         for target in re.findall(r"\]\(([^)\s#]+\.md)", page.read_text(encoding="utf-8")):
             if not target.startswith("http") and (page.parent / target).exists():
                 todo.append((page.parent / target).resolve())
-    pages = set((ROOT / "docs").rglob("*.md"))
+    # A rule's page is named by `orch explain`; only the list of them has to be linked.
+    pages = {p for p in (ROOT / "docs").rglob("*.md") if not p.name.startswith("ORC")}
     assert sorted(str(page.relative_to(ROOT)) for page in pages - seen) == []
 
 
