@@ -392,6 +392,10 @@ class BodyReader:
                 help = f"write `run = [{words}]`; there is no shell"
             self._leaves.mismatch(name, "a list", expr, help=help, fix=fix)
             return False
+        if shape == "list" and isinstance(expr, ast.ListExpr) and not expr.items:
+            message = f"`{name}` needs at least one item"
+            self._report(diagnostic("ORC202", message, expr.span, help="name the program to run"))
+            return False
         if shape == "map" and isinstance(expr, (*literal, ast.ListExpr)):
             self._leaves.mismatch(name, "a map", expr, help=f"write `{name} = {{ key: value }}`")
             return False

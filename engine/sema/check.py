@@ -389,6 +389,15 @@ class _Assembler:
                 node.body, KINDS["mcp server"], owner, node.name.span
             )
             values = self._callables[scope.module.path].values(settings, Signature((), ANY))
+            if settings.get("command") in ((), []):
+                scope.diagnostics.append(
+                    diagnostic(
+                        "ORC202",
+                        "`command` needs at least one item",
+                        settings.spans["command"],
+                        help="name the program to run",
+                    )
+                )
             ways = {"command", "url"} & settings.written
             if len(ways) != 1 and not scope.module.syntax_errors:
                 scope.diagnostics.append(

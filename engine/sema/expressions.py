@@ -113,7 +113,7 @@ def _convert(expr: ast.Expr) -> nodes.Expr:
         case ast.Attribute():
             return nodes.Getattr(to_nodes(expr.object), expr.name, "load")
         case ast.Index():
-            return nodes.Getitem(to_nodes(expr.object), to_nodes(expr.index), "load")
+            return nodes.Getitem(to_nodes(expr.object), _index(expr.index), "load")
         case ast.Call():
             args, kwargs = _arguments(expr.args, expr.kwargs)
             return nodes.Call(to_nodes(expr.function), args, kwargs, None, None)
@@ -148,6 +148,13 @@ def _convert(expr: ast.Expr) -> nodes.Expr:
                     for entry in expr.entries
                 ]
             )
+
+
+def _index(index: ast.Expr | ast.Slice) -> nodes.Expr:
+    if not isinstance(index, ast.Slice):
+        return to_nodes(index)
+    parts = (index.start, index.stop, index.step)
+    return nodes.Slice(*(None if part is None else to_nodes(part) for part in parts))
 
 
 def _arguments(

@@ -15,7 +15,7 @@ from engine.sema.contract import Contract
 from engine.sema.jsonschema import may_fit
 from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
-from engine.sema.types import Field, Record
+from engine.sema.types import STRING, Field, Record
 
 __all__ = ["check_flow", "offered_names"]
 
@@ -200,6 +200,8 @@ def _fits(
         found = inputs.field(field.name) if isinstance(inputs, Record) else None
         if found is not None:
             given, source = Contract(found.type), f"the input of `{target.name}`"
+    elif field.name == "goal":
+        given, source = Contract(STRING), "the goal"
     if given is None or may_fit(given.schema, Contract(field.type).schema):
         return
     report(

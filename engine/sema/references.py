@@ -63,6 +63,15 @@ class NameReader:
                         help="an orchestrator without workers cannot dispatch anything",
                     )
                 )
+            elif not expr.items and value.kinds == ("verifier",):
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        f"`{name}` needs at least one verifier",
+                        expr.span,
+                        help="a hook without verifiers checks nothing; remove it",
+                    )
+                )
             return tuple(found)
         if value.many == "list":
             text = expr.span.text

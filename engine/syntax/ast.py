@@ -166,7 +166,15 @@ class Index(Node, frozen=True, eq=False):
     """`object[index]`."""
 
     object: Expr
-    index: Expr
+    index: Expr | Slice
+
+
+class Slice(Node, frozen=True, eq=False):
+    """`1:3` in `object[1:3]`; each part may be left out. Stands only as an index."""
+
+    start: Expr | None
+    stop: Expr | None
+    step: Expr | None
 
 
 class Call(Node, frozen=True, eq=False):

@@ -237,8 +237,7 @@ class ExpressionBuilder:
                 value = self._member(value, parts[at + 1])
                 at += 2
             elif part.data == "index":
-                index = self.expression(part.children[1], depth + BRACKET_COST)
-                value = ast.Index(self._until(value, part), value, index)
+                value = self._index(value, part, depth)
                 at += 1
             elif part.data == "arguments":
                 args, kwargs = self._arguments(part, depth)
@@ -252,6 +251,31 @@ class ExpressionBuilder:
         at, value = self._filters(parts, at, value, depth)
         operands.append(value)
         return at
+
+    def _index(self, value: ast.Expr, part: Tree[Token], depth: int) -> ast.Expr:
+        inside = part.children[1]
+        index: ast.Expr | ast.Slice
+        if isinstance(inside, Tree) and inside.data == "slice":
+            places: list[ast.Expr | None] = [None, None, None]
+            at = 0
+            for child in inside.children:
+                if isinstance(child, Token) and child.type == "COLON":
+                    at += 1
+                else:
+                    places[at] = self.expression(child, depth + BRACKET_COST)
+            colons = [c for c in inside.children if isinstance(c, Token) and c.type == "COLON"]
+            span = self._token_span(colons[0])
+            for place in places:
+                if place is not None:
+                    span = Span(
+                        span.source,
+                        min(span.start, place.span.start),
+                        max(span.end, place.span.end),
+                    )
+            index = ast.Slice(span, *places)
+        else:
+            index = self.expression(inside, depth + BRACKET_COST)
+        return ast.Index(self._until(value, part), value, index)
 
     def _member(self, value: ast.Expr, part: Part) -> ast.Expr:
         assert isinstance(part, Token)
@@ -277,8 +301,7 @@ class ExpressionBuilder:
             at += 1
             if part.data == "index":
                 self._needs_brackets(part)
-                index = self.expression(part.children[1], depth + BRACKET_COST)
-                value = ast.Index(self._until(value, part), value, index)
+                value = self._index(value, part, depth)
                 continue
             if part.data == "arguments":
                 args, kwargs = self._arguments(part, depth)

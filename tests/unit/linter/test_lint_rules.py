@@ -105,3 +105,18 @@ def test_unused_things_are_told_only_when_everything_could_be_read() -> None:
     text = (BASE % "  timeout = 1s") + rest
     assert codes(text) == [("ORC705", 7)]
     assert codes(text.replace("with = v ", "with = vv ")) == [("ORC101", 11)]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("assert n > 7 // 2", ["ORC909"]),
+        ("assert n > (7 // 2)\n > 1)", ["ORC909"]),
+        ("assert n > 7 // two at least", []),
+        ("assert n > 7  // 2 of 3", []),
+        ("// 2\n  assert n > 7", []),
+    ],
+)
+def test_a_comment_that_looks_like_a_division_is_told(line: str, found: list[str]) -> None:
+    text = f"orch 1\nverifier v(n: int) via rules {{\n  {line}\n}}\n"
+    assert [item.code for item in lint("main.orch", source_text=text)] == found

@@ -38,7 +38,7 @@ orchestrator ask(topic: string) -> string {
   workers = [search, answer]
   policy {
     max_rounds = 3
-    budget  { cost = $3.00  tokens = 600k }
+    budget  { cost = $1.00  tokens = 600k }
     context { preview = 2KiB  compact_at = 60% }
   }
   verify { before_finish { with = long } }
@@ -76,10 +76,10 @@ SLIPS = [
     ("headers = {", "headers {", "did you mean `headers = {`?"),
     ("input = {", "input {", "did you mean `input = {`?"),
     ("600k", "600,000", "write `600_000`"),
-    ("$3.00", "$3,00", "write `$3.00`"),
-    ("$3.00", "3.00$", "write `$3.00`"),
-    ("$3.00", "€3.00", "write `$3.00`"),
-    ("$3.00", "$-3.00", "not negative"),
+    ("$1.00", "$1,00", "write `$1.00`"),
+    ("$1.00", "1.00$", "write `$1.00`"),
+    ("$1.00", "€1.00", "write `$1.00`"),
+    ("$1.00", "$-1.00", "not negative"),
     ("2KiB", "2 KiB", "write `2KiB`"),
     ("60%", "60 %", "write `60%`"),
     ('"https://search.example.com/v1"', "https://search.example.com/v1", "between double quotes"),
