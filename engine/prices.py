@@ -53,16 +53,20 @@ def cost_of(input_usd: int, output_usd: int, input_tokens: int, output_tokens: i
 @functools.lru_cache(maxsize=64)
 def look_up(model_id: str) -> Listing | None:
     """The table's entry for a LiteLLM id, with or without its provider; None if there is none."""
-    path = _path()
+    entry = _entry(_table(_path()), model_id)
+    return None if entry is None else _listing(entry)
+
+
+@functools.lru_cache(maxsize=1)
+def _table(path: str | None) -> dict[str, msgspec.Raw]:
+    """The table with its entries not yet decoded; empty where it cannot be read."""
     if path is None:
-        return None
+        return {}
     try:
         with open(path, "rb") as file:
-            table = msgspec.json.decode(file.read(), type=dict[str, msgspec.Raw])
+            return msgspec.json.decode(file.read(), type=dict[str, msgspec.Raw])
     except (OSError, msgspec.DecodeError):
-        return None
-    entry = _entry(table, model_id)
-    return None if entry is None else _listing(entry)
+        return {}
 
 
 def _path() -> str | None:

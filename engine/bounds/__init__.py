@@ -7,14 +7,13 @@ reads the price table that LiteLLM ships as a file; nothing is imported or asked
 """
 
 from engine.bounds.amounts import METRICS, Metric, Number, Spend
-from engine.bounds.calls import Calls, Rate, rate_of
+from engine.bounds.calls import Rate, least_attempt, rate_of
 from engine.bounds.loop import Bound, Step, bound_of, bounds_of
 from engine.bounds.words import amount, as_data, as_text, dollars
 
 __all__ = [
     "METRICS",
     "Bound",
-    "Calls",
     "Metric",
     "Number",
     "Rate",
@@ -26,5 +25,6 @@ __all__ = [
     "bound_of",
     "bounds_of",
     "dollars",
+    "least_attempt",
     "rate_of",
 ]

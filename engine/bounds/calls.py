@@ -17,7 +17,7 @@ from engine.prices import cost_of, look_up
 from engine.schemes import LOCAL_CONTEXT, split_id
 from engine.sema.model import Model, Program, Retry, Verifier, Worker
 
-__all__ = ["Calls", "Rate", "rate_of"]
+__all__ = ["Calls", "Rate", "least_attempt", "rate_of"]
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -59,6 +59,19 @@ def rate_of(model: Model) -> Rate:
     if listed is None:
         return Rate(True, context=context)
     return Rate(True, listed.most_input_usd, listed.most_output_usd, context)
+
+
+def least_attempt(model: Model) -> Spend:
+    """What one attempt at a model sets aside at the very least: its answer, without a prompt."""
+    scheme, _ = split_id(model.id)
+    if not rate_of(model).metered:
+        return Spend(model_calls=1)
+    listed = look_up(model.id) if scheme is None else None
+    price = listed.output_usd if listed is not None and listed.input_usd is not None else 0
+    if model.price is not None:
+        price = model.price.output_usd
+    cost = cost_of(0, price or 0, 0, model.max_tokens)
+    return Spend(model_calls=1, tokens=model.max_tokens, cost_usd=cost)
 
 
 class Calls:

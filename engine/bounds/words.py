@@ -24,15 +24,15 @@ _SHOWN_PATH = 8
 
 
 def dollars(micro_usd: Number) -> str:
-    """Money: `$41.20`, `$0.0043`, `unknown`."""
+    """Money: `$41.20`, `$0.0043`, `$1.2M`, `unknown`."""
     if micro_usd is None:
         return _UNKNOWN
     usd = micro_usd / 1_000_000
     if usd >= 1_000_000:
         return "$" + amount(micro_usd // 1_000_000)
-    if usd >= 1 or micro_usd == 0:
+    if usd >= 0.1 or micro_usd == 0:
         return f"${usd:,.2f}"
-    return f"${usd:.2g}" if usd < 0.01 else f"${usd:.3f}"
+    return f"${usd:.3f}" if usd >= 0.01 else f"${usd:.2g}" if usd >= 0.0001 else f"${usd:.6f}"
 
 
 def amount(number: Number) -> str:
@@ -96,15 +96,15 @@ def _way(bound: Bound) -> list[str]:
         lines.append(f"  budget.{name} = {_shown(metric, bound.total.of(metric))}{could}")
     lines += [f"  {reason}" for reason in bound.unknown]
     shown, rest = bound.steps[:_SHOWN_STEPS], bound.steps[_SHOWN_STEPS:]
-    table = [
-        (*(_shown(m, step.total.of(m)) for m in ("cost_usd", "tokens")), _part(step))
-        for step in shown
-    ]
-    if table:
-        wide = [max(len(row[i]) for row in table) for i in range(2)]
+    if bound.metric == "model_calls":  # neither money nor tokens
+        lines += [f"  {_part(step)}" for step in shown]
+    else:
+        costs = [dollars(step.total.cost_usd) for step in shown]
+        tokens = [amount(step.total.tokens) for step in shown]
+        wide, wider = max(map(len, costs)), max(map(len, tokens))
         lines += [
-            f"  {cost.rjust(wide[0])}  {tokens.rjust(wide[1])} tokens  {part}"
-            for cost, tokens, part in table
+            f"  {cost.rjust(wide)}  {many.rjust(wider)} tokens  {_part(step)}"
+            for cost, many, step in zip(costs, tokens, shown, strict=True)
         ]
     if rest:
         lines.append(f"  and {len(rest)} smaller parts")

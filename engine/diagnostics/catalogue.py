@@ -195,6 +195,18 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A setting that must be known before the run is no constant, param or choice of such.",
     ),
     (
+        "ORC407",
+        "budget-unreachable",
+        "warning",
+        "A budget is more than the worst case, so it never bites.",
+    ),
+    (
+        "ORC408",
+        "budget-below-minimum",
+        "error",
+        "A budget is too small for a single call, so nothing can ever be done.",
+    ),
+    (
         "ORC409",
         "child-budget-exceeds-parent",
         "warning",

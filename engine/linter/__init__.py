@@ -19,12 +19,16 @@ from engine.linter.gates import (
     nothing_checks_the_result,
 )
 from engine.linter.limits import (
-    budget_of_child,
     dispatches_unreachable,
-    no_budget,
     no_stall_rule,
     revision_without_exit,
     timeout_inversion,
+)
+from engine.linter.spending import (
+    budget_below_minimum,
+    budget_of_child,
+    budget_unreachable,
+    no_budget,
 )
 from engine.linter.subject import LintRule, Subject
 from engine.linter.suppression import unused_suppressions
@@ -36,7 +40,9 @@ __all__ = ["RULES", "lint", "lint_result"]
 
 #: Every rule, in no particular order.
 RULES: tuple[LintRule, ...] = (
+    budget_below_minimum,
     budget_of_child,
+    budget_unreachable,
     call_without_timeout,
     constant_pass,
     dispatches_unreachable,

@@ -1,4 +1,4 @@
-"""ORC405, ORC409, ORC410, ORC411, ORC413, ORC414: bounds that are missing or that never bite."""
+"""ORC410, ORC411, ORC413, ORC414: rounds, tasks and time: bounds missing, or never reached."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
-from engine.sema.model import Budget
 
 __all__ = [
-    "budget_of_child",
     "dispatches_unreachable",
-    "no_budget",
     "no_stall_rule",
     "revision_without_exit",
     "timeout_inversion",
@@ -19,43 +16,6 @@ __all__ = [
 
 #: A loop of fewer rounds is over before a stall could be told.
 _ROUNDS_THAT_CAN_STALL = 4
-
-
-def no_budget(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC405: a loop that may spend money, without a bound on money or tokens."""
-    for orchestrator in subject.orchestrators:
-        budget = orchestrator.policy.budget
-        bounded = budget.cost_usd is not None or budget.tokens is not None
-        if bounded or orchestrator.name in subject.children or not subject.costs(orchestrator):
-            continue
-        yield diagnostic(
-            "ORC405",
-            f"nothing bounds what `{orchestrator.name}` may spend",
-            orchestrator.span,
-            help="add `budget { cost = $1.00 }` to its policy",
-        )
-
-
-def budget_of_child(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC409: an orchestrator that may spend more than the one that calls it."""
-    program = subject.program
-    for parent in subject.orchestrators:
-        for name in parent.workers:
-            child = program.orchestrators.get(name)
-            if child is None or child is parent:
-                continue
-            limit = parent.limits.get(name)
-            own = child.policy.budget
-            given = limit.budget if limit is not None else Budget()
-            cost = _least(own.cost_usd, given.cost_usd)
-            bound = parent.policy.budget.cost_usd
-            if cost is not None and bound is not None and cost > bound:
-                yield diagnostic(
-                    "ORC409",
-                    f"`{name}` may spend {_dollars(cost)} of a budget of {_dollars(bound)}",
-                    parent.span,
-                    help=f"lower the budget of `{name}`, or raise that of `{parent.name}`",
-                )
 
 
 def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
@@ -71,6 +31,16 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
                 orchestrator.span,
                 help="lower `max_dispatches`, or allow more rounds or tasks a round",
             )
+        most = min(most, policy.max_dispatches or most)
+        for name, limit in orchestrator.limits.items():
+            if limit.max_dispatches is not None and limit.max_dispatches > most:
+                yield diagnostic(
+                    "ORC410",
+                    f"`max_dispatches = {limit.max_dispatches}` can never be reached: "
+                    f"`{orchestrator.name}` gives at most {most} tasks, to `{name}` and all others",
+                    limit.span or orchestrator.span,
+                    help="lower it, or remove this limit",
+                )
 
 
 def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
@@ -117,15 +87,6 @@ def revision_without_exit(subject: Subject) -> Iterator[Diagnostic]:
                     hook.span,
                     help="add `then = abort`, `then = escalate` or `then = warn`",
                 )
-
-
-def _least(*values: int | None) -> int | None:
-    known = [value for value in values if value is not None]
-    return min(known) if known else None
-
-
-def _dollars(micro_usd: int) -> str:
-    return f"${micro_usd / 1_000_000:.2f}"
 
 
 def _duration(ms: int) -> str:

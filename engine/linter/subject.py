@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property
 
+from engine.bounds import Bound, bounds_of
 from engine.diagnostics import Diagnostic
 from engine.sema.check import CheckResult
 from engine.sema.model import Orchestrator, Program
@@ -69,6 +70,13 @@ class Subject:
             for name in orchestrator.workers
             if name in self.program.orchestrators and name != orchestrator.name
         )
+
+    @cached_property
+    def bounds(self) -> dict[str, Bound]:
+        """The worst case of each orchestrator; empty where the program has errors."""
+        if self.result.program is None:
+            return {}
+        return {bound.orchestrator: bound for bound in bounds_of(self.result.program)}
 
     def costs(self, orchestrator: Orchestrator) -> bool:
         """Whether any model it may call could cost money."""
