@@ -334,6 +334,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "What a mock returns does not fit the contract of what it stands for.",
     ),
     ("ORC907", "hash-comment", "error", "A comment begins with `#`; comments begin with `//`."),
+    (
+        "ORC909",
+        "comment-for-division",
+        "warning",
+        "A `//` after a value begins a comment; it does not divide.",
+    ),
 )
 
 #: Every rule by its code.

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.linter.calls import call_without_timeout
+from engine.linter.comments import comment_for_division
 from engine.linter.gates import (
     constant_pass,
     gate_without_timeout,
@@ -44,6 +45,7 @@ RULES: tuple[LintRule, ...] = (
     budget_of_child,
     budget_unreachable,
     call_without_timeout,
+    comment_for_division,
     constant_pass,
     dispatches_unreachable,
     gate_without_timeout,
