@@ -19,6 +19,7 @@ class Bars:
 
     Attributes:
         percent: Whether values are shares, shown as percent on an axis to 100 %.
+        colour: The place in `COLOURS` of the first series.
     """
 
     title: str
@@ -26,16 +27,16 @@ class Bars:
     series: Sequence[str]
     values: Sequence[Sequence[float | None]]
     percent: bool = True
-    unit: str = ""
+    colour: int = 0
 
     def draw(self, x: float, y: float, width: float, height: float) -> list[str]:
         top = 1.0 if self.percent else max(v or 0 for row in self.values for v in row) * 1.1
         parts = [_text(x, y - 40, self.title, 14, weight="bold")]
-        parts += _legend(x, y - 20, self.series)
+        parts += _legend(x, y - 20, self.series, self.colour)
         ticks = (0, 0.25, 0.5, 0.75, 1.0)
         for tick in ticks:
             at = y + height * (1 - tick)
-            said = f"{tick * top:.0%}" if self.percent else f"{tick * top:.3g}{self.unit}"
+            said = f"{tick * top:.0%}" if self.percent else f"{tick * top:,.0f}"
             parts.append(_line(x, at, x + width, at, "#dde2e7"))
             parts.append(_text(x - 6, at + 4, said, 11, anchor="end"))
         slot = width / len(self.groups)
@@ -48,9 +49,9 @@ class Bars:
                 tall = height * min(1.0, value / top)
                 parts.append(
                     f"<rect x='{left:.1f}' y='{y + height - tall:.1f}' width='{bar - 2:.1f}' "
-                    f"height='{tall:.1f}' fill='{COLOURS[j]}'/>"
+                    f"height='{tall:.1f}' fill='{COLOURS[self.colour + j]}'/>"
                 )
-                said = f"{value * 100:.1f}" if self.percent else f"{value:.3g}"
+                said = f"{value * 100:.1f}" if self.percent else f"{value:,.0f}"
                 above = y + height - tall - 4
                 parts.append(_text(left + bar / 2 - 1, above, said, 10, anchor="middle"))
             parts.append(_text(x + slot * (i + 0.5), y + height + 18, group, 12, anchor="middle"))
@@ -59,7 +60,7 @@ class Bars:
 
 @dataclass
 class Lines:
-    """Points that were measured, over lines that were computed."""
+    """Points that were measured, over lines that were computed; `colour` as for bars."""
 
     title: str
     across: str
@@ -67,6 +68,7 @@ class Lines:
     series: Sequence[str]
     points: Sequence[Sequence[float]]
     lines: Sequence[Sequence[float]]
+    colour: int = 0
 
     def draw(self, x: float, y: float, width: float, height: float) -> list[str]:
         top = max(v for row in (*self.points, *self.lines) for v in row) * 1.15
@@ -77,7 +79,7 @@ class Lines:
             return x + width * across, y + height * (1 - value_y / top)
 
         parts = [_text(x, y - 40, self.title, 14, weight="bold")]
-        parts += _legend(x, y - 20, self.series)
+        parts += _legend(x, y - 20, self.series, self.colour)
         for step in range(5):
             level = y + height * (1 - step / 4)
             parts.append(_line(x, level, x + width, level, "#dde2e7"))
@@ -85,12 +87,14 @@ class Lines:
         for j, line in enumerate(self.lines):
             corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in map(at, self.xs, line))
             parts.append(
-                f"<polyline points='{corners}' fill='none' stroke='{COLOURS[j + 1]}' "
+                f"<polyline points='{corners}' fill='none' stroke='{COLOURS[self.colour + j]}' "
                 "stroke-width='1.5'/>"
             )
         for j, row in enumerate(self.points):
             for a, b, value in ((*at(p, q), q) for p, q in zip(self.xs, row, strict=True)):
-                parts.append(f"<circle cx='{a:.1f}' cy='{b:.1f}' r='4' fill='{COLOURS[j + 1]}'/>")
+                parts.append(
+                    f"<circle cx='{a:.1f}' cy='{b:.1f}' r='4' fill='{COLOURS[self.colour + j]}'/>"
+                )
                 parts.append(_text(a, b - 9, f"{value:.2f}", 10, anchor="middle"))
         for value in self.xs:
             across, _ = at(value, 0)
@@ -113,11 +117,10 @@ def page(charts: Sequence[Bars | Lines], *, width: int = 460, height: int = 240)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _legend(x: float, y: float, series: Sequence[str]) -> list[str]:
+def _legend(x: float, y: float, series: Sequence[str], first: int) -> list[str]:
     parts = []
-    offset = 1 if len(series) == 1 else 0
     for j, name in enumerate(series):
-        colour = COLOURS[j + offset]
+        colour = COLOURS[first + j]
         parts.append(f"<rect x='{x:.1f}' y='{y - 10:.1f}' width='10' height='10' fill='{colour}'/>")
         parts.append(_text(x + 14, y, name, 11))
         x += 30 + 6.2 * len(name)

@@ -183,6 +183,7 @@ def _write_docs(rows: list[list[object]], refused: list[list[object]], starts: l
         ["as a token stream"],
         [[count] for count in tenths],
         percent=False,
+        colour=2,
     )
     (DOCS / "images" / "complexfuncbench.svg").write_text(page([chart], width=760))
 
