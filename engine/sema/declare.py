@@ -21,6 +21,7 @@ from engine.sema.params import default_value, given_value
 from engine.sema.resolve import TypeResolver, check_recursion
 from engine.sema.scope import Entity, Scope, Scopes
 from engine.sema.suggest import closest
+from engine.sema.template_check import check_expression, check_template
 from engine.sema.templates import Template, TemplateFunction
 from engine.sema.texts import Texts, rendered
 from engine.sema.types import ANY, MISSING, STRING, Definition, Field, Function, Named, Record, Type
@@ -96,6 +97,25 @@ class Declarations:
         check_recursion(self._definitions.values(), self.report)
         for resolver in self._resolvers.values():
             resolver.finish()
+        for entity, definition in self._definitions.items():
+            self._check_invariants(entity, definition.type)
+
+    def _check_invariants(self, entity: Entity, type_: Type | None) -> None:
+        """Check the `assert`s of a schema, which see its fields and nothing else."""
+        node = entity.declaration
+        if (
+            not isinstance(node, ast.SchemaDecl)
+            or not isinstance(node.definition, ast.RecordBody)
+            or not isinstance(type_, Record)
+        ):
+            return
+        names = {field.name: field.type for field in type_.fields}
+        for assertion in node.definition.assertions:
+            check_expression(assertion.test, names, self.report)
+            if isinstance(assertion.message, ast.String):
+                check_template(assertion.message, names, report=self.report)
+            elif assertion.message is not None:
+                check_expression(assertion.message, names, self.report)
 
     def _resolver(self, scope: Scope) -> TypeResolver:
         path = scope.module.path

@@ -37,8 +37,10 @@ def check_flow(
     for worker in program.workers.values():
         if worker.name not in doubted:
             _fallbacks(program, worker, report)
+    _model_fallbacks(program, report)
     for orchestrator in program.orchestrators.values():
         _precedence(orchestrator, report)
+        _never_dispatched(orchestrator, report)
         for hook in orchestrator.hooks:
             if hook.worker in doubted:
                 continue
@@ -64,6 +66,37 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
                     related=(Related("the fallback", other.span),),
                 )
             )
+
+
+def _model_fallbacks(program: Program, report: Callable[[Diagnostic], None]) -> None:
+    """A chain of fallbacks that comes back to where it began never ends."""
+    for cycle in _cycles({name: model.fallback for name, model in program.models.items()}):
+        report(
+            diagnostic(
+                "ORC202",
+                f"these models fall back on each other: {' -> '.join([*cycle, cycle[0]])}"
+                if len(cycle) > 1
+                else f"model `{cycle[0]}` falls back on itself",
+                program.models[cycle[0]].span,
+                help="remove one of the `fallback` entries",
+            )
+        )
+
+
+def _never_dispatched(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
+    """A worker that waits for one which may never run can never run itself."""
+    for worker, limit in orchestrator.limits.items():
+        for name in limit.after:
+            other = orchestrator.limits.get(name)
+            if other is not None and other.max_dispatches == 0:
+                report(
+                    diagnostic(
+                        "ORC703",
+                        f"`{worker}` waits for `{name}`, whose `max_dispatches` is 0",
+                        limit.span or orchestrator.span,
+                        help=f"let `{name}` run, or remove it from `after`",
+                    )
+                )
 
 
 def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
