@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import launch
 from engine.diagnostics import Diagnostic
-from engine.errors import CompileError
+from engine.errors import CompileError, UsageError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.launch import Options, Reply
@@ -166,6 +166,7 @@ class Workflow:
         **inputs: Any,
     ) -> Run:
         """`arun`, for callers without an event loop. Same arguments, same errors."""
+        _no_loop("run", "arun")
         return asyncio.run(
             self.arun(
                 orchestrator,
@@ -282,4 +283,18 @@ def resume(
     reply: Reply | None = None,
 ) -> Run:
     """`aresume`, for callers without an event loop. Same arguments, same errors."""
+    _no_loop("resume", "aresume")
     return asyncio.run(aresume(run, journal=journal, models=models, reply=reply))
+
+
+def _no_loop(name: str, instead: str) -> None:
+    """Refuse to block the event loop of whoever calls, as a notebook would.
+
+    Raises:
+        UsageError: There is one.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UsageError(f"`{name}` cannot be called inside an event loop; await `{instead}` there")

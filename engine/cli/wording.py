@@ -88,7 +88,9 @@ def age(then_ms: int, now_ms: int | None = None) -> str:
 
 def money(cost_usd: float) -> str:
     """Dollars, to the cent, or as exactly as a small amount needs."""
-    return f"${cost_usd:.2f}" if cost_usd >= 1 or cost_usd == 0 else f"${cost_usd:.4f}"
+    if cost_usd >= 1 or cost_usd == 0:
+        return f"${cost_usd:.2f}"
+    return f"${cost_usd:.4f}" if cost_usd >= 0.00005 else "under $0.0001"
 
 
 def tokens(number: int) -> str:

@@ -38,6 +38,8 @@ def resolve_info(model: Model, override: object = None) -> ModelInfo:
     metered = isinstance(used, Scripted) and used.has_usage
     name = getattr(used, "__qualname__", type(used).__qualname__)
     info = ModelInfo(id=f"memory/{name}", metered=metered)
+    if isinstance(used, Scripted):
+        info = msgspec.structs.replace(info, input_usd=0, output_usd=0)
     is_policy = not isinstance(used, Scripted) and not hasattr(used, "complete")
     return _declared(model, info, free=is_policy)
 
@@ -48,7 +50,8 @@ def _of_id(model: Model, model_id: str) -> ModelInfo:
     if scheme == "python":
         return ModelInfo(id=model_id, metered=False)
     if scheme == "scripted":
-        return ModelInfo(id=model_id, metered=read_script(path).has_usage)
+        metered = read_script(path).has_usage
+        return ModelInfo(id=model_id, metered=metered, input_usd=0, output_usd=0)
     if scheme == "recorded":
         return msgspec.structs.replace(recorded_info(path, model.name), id=model_id)
     if scheme == "local":

@@ -23,6 +23,7 @@ from engine.models.local import LocalModel
 from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.scripted import Scripted, ScriptedModel, read_script
+from engine.prices import look_up
 from engine.runtime.ports import ChatModel
 from engine.schemes import plugin, split_id
 from engine.sema.model import Model
@@ -73,6 +74,10 @@ def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatM
     path = os.path.join(folder, rest)
     match scheme:
         case None:
+            if "/" not in info.id and look_up(info.id) is None:
+                raise UsageError(
+                    f"model `{model.name}`: `{info.id}` names no provider; write PROVIDER/MODEL"
+                )
             return litellm.LiteLLMModel(info.id)
         case "scripted":
             return ScriptedModel(read_script(path), resumed=resumed)

@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
+from engine import schemes
 from engine.errors import Failure, UsageError
 from engine.events import ModelInfo
-from engine import schemes
 from engine.models.info import resolve_info
 from engine.models.limiter import LimitedModel
 from engine.models.litellm import LiteLLMModel
 from engine.models.policy import PolicyModel
-from engine.prices import look_up
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.registry import open_model
-from engine.schemes import anchor_id, split_id
 from engine.models.scripted import Scripted, ScriptedModel
+from engine.prices import look_up
+from engine.schemes import anchor_id, split_id
 from engine.sema.model import Price
 
 
@@ -76,7 +76,7 @@ def test_scripts_are_metered_when_they_say_what_they_use(model_of, tmp_path, req
     (tmp_path / "free.json").write_text('["a"]')
     (tmp_path / "paid.json").write_text('[{"$reply": "a", "usage": {"input_tokens": 1}}]')
     free = model_of("scripted/free.json", tmp_path)
-    assert resolve_info(free) == ModelInfo("scripted/free.json", metered=False)
+    assert resolve_info(free) == ModelInfo("scripted/free.json", False, 0, 0)
     assert resolve_info(model_of("scripted/paid.json", tmp_path)).metered
     assert resolve_info(model_of("scripted/free.json", tmp_path, price=Price(1, 2))).metered
     opened = open_(free)
@@ -103,7 +103,7 @@ def test_record_and_replay(model_of, tmp_path, request_of):
 def test_objects_of_python(model_of, request_of):
     model = model_of()
     script = Scripted(["a"])
-    assert resolve_info(model, script) == ModelInfo("memory/Scripted", metered=False)
+    assert resolve_info(model, script) == ModelInfo("memory/Scripted", False, 0, 0)
     assert isinstance(open_(model, script), ScriptedModel)
 
     def policy(state):
@@ -186,3 +186,9 @@ def test_an_anchored_script_is_found_from_anywhere(model_of, tmp_path, request_o
     (tmp_path / "s.json").write_text(json.dumps(["a"]))
     opened = open_(model_of(base_dir="/nowhere"), anchor_id("scripted/s.json", str(tmp_path)))
     assert asyncio.run(opened.complete(request_of())).value == "a"
+
+
+def test_an_id_without_a_provider_is_refused_before_the_run(model_of):
+    with pytest.raises(UsageError, match="`nonsense` names no provider"):
+        open_(model_of("nonsense"))
+    assert isinstance(open_(model_of("gpt-4o")), LiteLLMModel)

@@ -338,3 +338,22 @@ def test_the_clock_of_a_call_starts_when_the_model_is_loaded(play, tasks, finish
 
     run = play(program("timeout = 1ms"), [tasks(ASK), finish(n=1)], models={"cheap": Slow()})
     assert first_task(run)["output"] == {"text": "because"}
+
+
+def test_what_a_script_says_of_tokens_costs_nothing_without_a_price(play, tasks, finish):
+    source = program().replace("price { input = $1.00  output = $2.00 }", "")
+    cheap = engine.Scripted([used(900, 100, {"text": "free"})])
+    run = play(source, [tasks(ASK), finish(n=1)], models={"cheap": cheap})
+    assert (run.usage["input_tokens"], run.usage["cost_usd"]) == (900, 0)
+
+
+def test_a_run_inside_an_event_loop_is_told_what_to_call(load):
+    workflow = load(program())
+
+    async def within() -> None:
+        with pytest.raises(engine.UsageError, match="await `arun`"):
+            workflow.run(models={"planner": engine.Scripted([])})
+        with pytest.raises(engine.UsageError, match="await `aresume`"):
+            engine.resume("last")
+
+    asyncio.run(within())
