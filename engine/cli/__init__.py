@@ -6,6 +6,7 @@ commands' table are imported; everything else is in `engine.cli.app`.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -25,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):
-        print(f"orch {__version__}")  # noqa: T201
-        return 0
+        # Where this cannot be written, the rest below says so.
+        with contextlib.suppress(OSError):
+            print(f"orch {__version__}", flush=True)  # noqa: T201
+            return 0
     try:
         # click costs 40 ms, two thirds of what `orch --version` may take in all.
         from engine.cli.app import leave, run

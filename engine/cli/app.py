@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -32,6 +33,9 @@ from engine.sema.suggest import closest
 from engine.version import __version__
 
 __all__ = ["COMMANDS", "leave", "run"]
+
+#: What a disk says that takes no more.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -108,6 +112,9 @@ def run(arguments: list[str]) -> int:
         # Python would try to flush once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.BROKEN_PIPE
+    except OSError as problem:  # the flush: a full disk behind `> file`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _unwritable(problem)
 
 
 def leave(code: int) -> None:
@@ -165,12 +172,22 @@ def _guarded(arguments: list[str]) -> int:
         return Exit.USAGE
     except BrokenPipeError:
         raise
+    except OSError as problem:
+        # Files of the user's are named by whoever opens them; what is left is standard output.
+        return _unwritable(problem) if problem.errno in _UNWRITABLE else _crashed(problem)
     except Exception as problem:
         if isinstance(problem, OrchError) and not isinstance(problem, InternalError):
             error(str(problem))
             return Exit.USAGE
         return _crashed(problem)
     return result if isinstance(result, int) else Exit.OK
+
+
+def _unwritable(problem: OSError) -> int:
+    """Say that the result could not be written."""
+    reason = (problem.strerror or str(problem)).lower()
+    error(f"standard output cannot be written: {reason}")
+    return Exit.UNREADABLE
 
 
 def _crashed(problem: Exception) -> int:

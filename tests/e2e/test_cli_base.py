@@ -170,3 +170,19 @@ def test_a_terminal_without_unicode_gets_escapes(tmp_path):
     done = explode(tmp_path, "click.echo('日本')", PYTHONIOENCODING="latin-1")
 
     assert (done.returncode, done.stdout) == (0, "\\u65e5\\u672c\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("--version",), ("explain",), ("explain", "ORC302")])
+def test_a_full_disk_behind_standard_output_is_said(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 3
+    assert done.stderr == "error: standard output cannot be written: no space left on device\n"
