@@ -29,8 +29,8 @@ from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest
 from engine.runtime.requests import may_start_early
-from engine.runtime.state import Call, Check, Loop, RunState
-from engine.sema.model import Program
+from engine.runtime.state import Call, Check, Loop, RunState, Task
+from engine.sema.model import Hook, Program, Retry
 
 
 def rates_of(infos: dict[str, Any]) -> dict[str, Rate]:
@@ -65,7 +65,7 @@ class Adversary:
     """One run, as dear as it gets.
 
     Args:
-        finishes: In how many of its last rounds an orchestrator offers a result.
+        finishes: In how many of its last rounds each orchestrator offers a result.
         eager: Whether tasks close while the decision streams, so that they run in rounds that
             end in a result too.
     """
@@ -78,7 +78,7 @@ class Adversary:
         inputs: dict[str, dict[str, Any]],
         outputs: dict[str, Any],
         *,
-        finishes: int,
+        finishes: dict[str, int],
         eager: bool = False,
     ) -> None:
         self.program = program
@@ -147,7 +147,31 @@ class Adversary:
             return policy.on[0] if policy.on else "timeout"
         more = call.chain_index + 1 < len(call.chain)
         repaired = not call.chain or call.repairs >= _repair_max(call)
-        return "refused" if more and repaired else None
+        return "refused" if more and repaired and not self._stays(call) else None
+
+    def _stays(self, call: Call) -> bool:
+        """Whether to answer now: a revision will come back to this model, the dearest of all."""
+        if not isinstance(call.subject, Task):
+            return False
+        task, loop = call.subject, call.loop
+        hooks = loop.hooks("after_dispatch", task.worker.name)
+        left = any(
+            loop.revisions.get(self._revision_key(hook, task.id), 0) < hook.max_revisions
+            for hook in hooks
+            if hook.on_fail == "revise"
+        )
+        own = task.worker.retry
+
+        def once_over(name: str) -> tuple[int, int]:
+            retry = own or self.program.models[name].retry or Retry(max=0)
+            window = self.infos[name].context if self.infos[name].metered else 0
+            return (1 + retry.max) * (window + self.program.models[name].max_tokens), retry.max
+
+        return left and call.chain[call.chain_index] == max(call.chain, key=once_over)
+
+    @staticmethod
+    def _revision_key(hook: Hook, subject: str) -> str:
+        return f"{hook.point} {hook.worker or ''} {hook.span.start} {subject}"
 
     def _unusable(self, call: Call) -> bool:
         return bool(call.chain) and call.repairs < _repair_max(call) and effect_of(call) != "once"
@@ -160,13 +184,11 @@ class Adversary:
             if hook.on_fail != "revise" or hook.point in ("before_dispatch", "after_round"):
                 return '{"ok": true}'
             who = "run" if run.task is None else run.task.id
-            key = f"{hook.point} {hook.worker or ''} {hook.span.start} {who}"
+            key = self._revision_key(hook, who)
             # Those behind go first, so that those in front look as often as they can.
             later = [h for h in run.rest if h.on_fail == "revise"]
             left = any(
-                loop.revisions.get(f"{h.point} {h.worker or ''} {h.span.start} {who}", 0)
-                < h.max_revisions
-                for h in later
+                loop.revisions.get(self._revision_key(h, who), 0) < h.max_revisions for h in later
             )
             ok = left or loop.revisions.get(key, 0) >= hook.max_revisions
             verdict = {"ok": ok, "feedback": "again"}
@@ -175,10 +197,10 @@ class Adversary:
             value = self._fill(self.outputs[subject.worker.name])
             plain = isinstance(value, str) or not isinstance(request, ModelRequest)
             return value if plain else json.dumps(value)
-        policy = subject.orchestrator.policy
+        policy, name = subject.orchestrator.policy, subject.orchestrator.name
         if subject.current.attempts <= policy.repair_max:
             return "I would rather not."
-        if subject.round > policy.max_rounds - self.finishes:
+        if subject.round > policy.max_rounds - self.finishes.get(name, 0):
             return json.dumps({"assessment": "", "finish": {"n": subject.round}})
         specs = [
             {"id": task.id, "worker": task.worker.name, "input": task.input}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,15 @@ def worst(shape: int) -> dict[str, float]:
     program, contracts = program_of(shape), contracts_of(shape)
     bound = bound_of(program, "main", rates_of(INFOS))
     best = dict.fromkeys(METRICS, 0.0)
-    for finishes in range(1 + min(3, bound.rounds)):
-        for eager in (False, True):
-            journal = Adversary(
-                program, INFOS, contracts, INPUTS, OUTPUTS, finishes=finishes, eager=eager
-            ).run()
-            taken = spent(program, journal, contracts)
-            shares = within(taken, bound, f"shape {shape}, {finishes} finishes, eager {eager}")
-            best = {metric: max(best[metric], shares.get(metric, 0.0)) for metric in METRICS}
+    inner = (0, 1) if "inner" in program.orchestrators else (0,)
+    for results, below, eager in product(range(1 + min(3, bound.rounds)), inner, (False, True)):
+        finishes = {"main": results, "inner": below}
+        journal = Adversary(
+            program, INFOS, contracts, INPUTS, OUTPUTS, finishes=finishes, eager=eager
+        ).run()
+        taken = spent(program, journal, contracts)
+        shares = within(taken, bound, f"shape {shape}, {finishes}, eager {eager}")
+        best = {metric: max(best[metric], shares.get(metric, 0.0)) for metric in METRICS}
     return best
 
 
