@@ -214,22 +214,18 @@ def from_wire(value: Any, schema: Mapping[str, Any], *, unwrap: bool = False) ->
 
 
 def _drop_nulls(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    schema = _target(schema, root)
+    if not isinstance(value, (dict, list)):
+        return value
+    schema = _branch(value, schema, root)
     if isinstance(value, list):
         items = schema.get("items")
         if isinstance(items, dict):
             return [_drop_nulls(item, items, root) for item in value]
         return value
-    if not isinstance(value, dict):
-        return value
     if set(value) == {"$from", "at"} and value["at"] is None:
         return {"$from": value["$from"]}
     properties = schema.get("properties")
     if properties is None:
-        for option in schema.get("anyOf", ()):
-            target = _target(option, root)
-            if set(value) <= set(target.get("properties", ())):
-                return _drop_nulls(value, target, root)
         return value
     required = schema.get("required", ())
     return {
@@ -240,6 +236,33 @@ def _drop_nulls(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) 
         or key not in properties
         or _admits_null(properties[key], root)
     }
+
+
+def _branch(
+    value: dict[str, Any] | list[Any], schema: Mapping[str, Any], root: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The schema that says what a value holds: of a union, the first branch it can belong to."""
+    schema = _target(schema, root)
+    for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found = _branch(value, option, root)
+        if isinstance(value, list):
+            if isinstance(found.get("items"), dict):
+                return found
+        elif _can_be(value, found, root):
+            return found
+    return schema
+
+
+def _can_be(value: dict[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Whether an object can belong to a record: by its keys, and the constants among them."""
+    properties = schema.get("properties")
+    if properties is None or not set(value) <= set(properties):
+        return False
+    for key, item in value.items():
+        wanted = _target(properties[key], root)
+        if "const" in wanted and item is not None and item != wanted["const"]:
+            return False
+    return True
 
 
 def _target(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -66,6 +66,28 @@ def fields_of(types: st.SearchStrategy[Type]) -> st.SearchStrategy[Record]:
     return st.dictionaries(st.sampled_from(NAMES), field, max_size=4).map(record)
 
 
+def told_apart(records: tuple[Record, Record]) -> Union:
+    """A union of records that say which they are."""
+    return Union(
+        tuple(
+            Record(None, (Field("kind", Constant(name)), *item.fields))
+            for name, item in zip("xy", records, strict=True)
+        )
+    )
+
+
+def pick(value: Any, type_: Union) -> Type:
+    """Which of a union's types a value is of."""
+    if not isinstance(value, dict):
+        return type_.options[0]
+    return next(
+        option
+        for option in type_.options
+        if isinstance(option, Record)
+        and any(f.name == "kind" and f.type.value == value["kind"] for f in option.fields)  # type: ignore[attr-defined]
+    )
+
+
 def _has(type_: Type) -> bool:
     return isinstance(type_, Record | Named | Array | Union)
 
@@ -90,6 +112,7 @@ TYPES: st.SearchStrategy[Type] = st.recursive(
         inner.filter(lambda t: not isinstance(t, Optional)).map(Optional),
         fields_of(inner),
         fields_of(inner).map(lambda r: named(f"N{id(r)}", r)),
+        st.tuples(fields_of(inner), fields_of(inner)).map(told_apart),
     ),
     max_leaves=8,
 )
@@ -134,6 +157,8 @@ def to_wire(value: Any, type_: Type) -> Any:
         return None if value is None else to_wire(value, type_.item)
     if isinstance(type_, Array):
         return [to_wire(item, type_.item) for item in value]
+    if isinstance(type_, Union):
+        return to_wire(value, pick(value, type_))
     if isinstance(type_, Record):
         return {
             f.name: to_wire(value[f.name], f.type) if f.name in value else None
@@ -152,6 +177,8 @@ def settled(value: Any, type_: Type) -> Any:
         return settled(value, type_.item)
     if isinstance(type_, Array):
         return [settled(item, type_.item) for item in value]
+    if isinstance(type_, Union):
+        return settled(value, pick(value, type_))
     if isinstance(type_, Record):
         return {
             f.name: settled(value.get(f.name), f.type)
@@ -196,6 +223,21 @@ def check_strict(schema: Any) -> None:
                 check_strict(inner)
         elif key not in ("const", "enum"):
             check_strict(item)
+
+
+def test_nulls_are_dropped_behind_every_union():
+    plain = record({"kind": (Constant("a"), MISSING), "v": (INT, 1)})
+    other = record({"kind": (Constant("b"), MISSING), "v": (Optional(INT), MISSING)})
+    for type_, said, meant in (
+        (Optional(Array(plain)), [{"kind": "a", "v": None}], [{"kind": "a"}]),
+        (Union((plain, other)), {"kind": "a", "v": None}, {"kind": "a"}),
+        (Union((plain, other)), {"kind": "b", "v": None}, {"kind": "b", "v": None}),
+        (Array(Optional(Union((plain, other)))), [None, {"kind": "a", "v": 2}], ...),
+    ):
+        contract = Contract(type_)
+        expected = said if meant is ... else meant
+        assert from_wire({"result": said}, contract.schema, unwrap=True) == expected
+        assert contract.is_valid(expected)
 
 
 SOURCE = """orch 1
