@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from textwrap import indent
 
 import click
 
 from engine.cli.exits import CommandError, Exit
 from engine.diagnostics import RULES, Rule
+from engine.diagnostics.examples import EXAMPLES
 from engine.sema.suggest import closest
 
 __all__ = ["command"]
@@ -57,12 +59,16 @@ def _rule(code: str) -> Rule:
 
 
 def _fields(rule: Rule) -> dict[str, str]:
+    example = EXAMPLES.get(rule.code)
     return {
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity,
         "area": _AREAS[rule.code[3]],
         "summary": rule.summary,
+        "why": example.why if example else "",
+        "bad": example.bad if example else "",
+        "good": example.good if example else "",
     }
 
 
@@ -73,6 +79,13 @@ def _one(rule: Rule, style: str) -> None:
     click.echo(f"{rule.code} {rule.name} ({rule.severity})")
     click.echo(f"area: {_AREAS[rule.code[3]]}")
     click.echo(f"\n{rule.summary}")
+    example = EXAMPLES.get(rule.code)
+    if example is None:
+        return
+    click.echo(f"Why: {example.why}")
+    for title, text in (("Reported", example.bad), ("Fine", example.good)):
+        if text:
+            click.echo(f"\n{title}:\n\n{indent(text.strip(), '    ')}")
 
 
 def _list(style: str) -> None:

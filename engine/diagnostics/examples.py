@@ -1,0 +1,405 @@
+"""For each rule: why it is there, a bad example and a good one; `orch explain` prints them.
+
+The examples are pieces of a file in which `PRELUDE` stands before them (those that begin with
+`orch` are whole files). A test runs them all: the bad one reports the rule, the good one does
+not. Rules whose fault lies in another file have words alone.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["EXAMPLES", "PRELUDE", "Example"]
+
+
+class Example(msgspec.Struct, frozen=True):
+    """Why a rule is there, and what it reports and what it does not; empty where none is shown."""
+
+    why: str
+    bad: str = ""
+    good: str = ""
+
+
+#: What the examples take for granted.
+PRELUDE = """orch 1
+model fast { id = "openai/gpt-5-mini" }
+model judge { id = "gemini/gemini-2.5-pro" }
+secret KEY
+schema Finding { claim: string, quote: string? }
+worker search(query: string) -> string via llm { model = fast  prompt = "{{ query }}" }
+verifier sound(result: string) via rules { assert result else "empty" }
+"""
+
+
+def _llm(prompt: str, inputs: str = "f: Finding") -> str:
+    return f'worker tell({inputs}) -> string via llm {{ model = fast  prompt = "{prompt}" }}'
+
+
+def _orchestrator(inside: str, policy: str = "max_rounds = 3  budget { cost = $0.10 }") -> str:
+    return f"""orchestrator ask(topic: string) -> string {{
+  model   = fast
+  goal    = "Explain {{{{ topic }}}}."
+  workers = [search]
+  policy {{ {policy} }}
+  {inside}
+}}"""
+
+
+_SLOW = """
+worker slow(q: string) -> string via llm { model = fast  prompt = "{{ q }}"  timeout = 1m }"""
+_VERIFY = "verify { before_finish { %s } }"
+_HTTP = 'worker get(q: string) -> json via http {{ url = "https://a.example/"  timeout = 5s {} }}'
+_GATE = 'verifier gate(result: string) via human {{ message = "Send it?"  {} }}'
+_TEST = 'test "one" for ask {{ input = {{ topic: "tea" }}  mock search {{ {} }} }}'
+
+_WHOLE = """orch 1
+model fast { id = "openai/gpt-5-mini" }
+worker search(query: string) -> string via llm { model = fast  prompt = "{{ query }}" }
+""" + _orchestrator("")
+
+_SERVER = 'server kb via mcp { command = ["kb"]  allow = ["find"] }'
+_TOOL = 'worker look(key: string) -> json via mcp {{ server = kb  tool = "{}"  effect = read }}'
+
+#: By code.
+EXAMPLES: dict[str, Example] = {
+    "ORC001": Example(
+        "Nothing after the fault could be trusted; the message says what could stand there.",
+        "model m { id = }",
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC002": Example(
+        "Everything up to the end of the file would belong to the block.",
+        'model m { id = "openai/gpt-5-mini"',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC003": Example(
+        "`:` gives a type to a name or a value to a key of a map; `=` gives a value to a setting.",
+        'model m { id: "openai/gpt-5-mini" }',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC004": Example(
+        "A setting is a name, `=` and a value.",
+        'model m { id "openai/gpt-5-mini" }',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC005": Example(
+        'A string ends on its line; a text over several lines stands between `"""`.',
+        'model m { id = "openai/gpt-5-mini }\n',
+        'model m { id = "openai/gpt-5-mini" }\n',
+    ),
+    "ORC006": Example(
+        "A misspelt keyword would leave out a whole declaration.",
+        'modle m { id = "openai/gpt-5-mini" }',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC007": Example(
+        "The edition says which language the file is written in, for the engines to come.",
+        'model m { id = "x" }',
+        'orch 1\nmodel m { id = "x" }',
+    ),
+    "ORC008": Example(
+        "What looks wrong in a newer edition may be right there, so nothing else is reported.",
+        "orch 9",
+        "orch 1",
+    ),
+    "ORC101": Example(
+        "A misspelt name would only show when the run gets there.",
+        _llm("{{ q }}", "q: string").replace("fast", "fats"),
+        _llm("{{ q }}", "q: string"),
+    ),
+    "ORC102": Example(
+        "Two things of one name: nobody could tell which is meant.",
+        "schema A { x: int }\nschema A { y: int }",
+        "schema A { x: int }\nschema B { y: int }",
+    ),
+    "ORC103": Example(
+        "A misspelt setting would be ignored; so each kind of body has a closed list of settings.",
+        'model m { id = "x"  temprature = 0 }',
+        'model m { id = "x"  temperature = 0 }',
+    ),
+    "ORC104": Example(
+        "The body cannot be carried out without this setting.",
+        "model m { temperature = 0 }",
+        'model m { id = "x"  temperature = 0 }',
+    ),
+    "ORC105": Example(
+        "One of the two would be ignored.",
+        'model m { id = "x"  timeout = 30s  timeout = 40s }',
+        'model m { id = "x"  timeout = 30s }',
+    ),
+    "ORC106": Example("Paths are relative to the file that names them."),
+    "ORC107": Example("Neither file could be read before the other; move what both need."),
+    "ORC108": Example(
+        "A model cannot be dispatched, a worker cannot plan.",
+        _orchestrator("").replace("[search]", "[search, judge]"),
+        _orchestrator(""),
+    ),
+    "ORC109": Example(
+        "In expressions the input hides the name that the engine gives.",
+        _llm("{{ param }}", "param: string"),
+        _llm("{{ params }}", "params: string"),
+    ),
+    "ORC201": Example(
+        "A type is built in or declared with `schema`.",
+        "schema A { x: strng }",
+        "schema A { x: string }",
+    ),
+    "ORC202": Example(
+        "A value of the wrong type would fail at run time, or mean something else.",
+        'model m { id = "x"  max_tokens = "2k" }',
+        'model m { id = "x"  max_tokens = 2k }',
+    ),
+    "ORC203": Example(
+        "Thirty what? Units are part of the number, so a reader need not know the setting.",
+        'model m { id = "x"  timeout = 30 }',
+        'model m { id = "x"  timeout = 30s }',
+    ),
+    "ORC204": Example(
+        "A default goes through the same contract as a given value.",
+        'schema A { x: int = "3" }',
+        "schema A { x: int = 3 }",
+    ),
+    "ORC205": Example(
+        "A contract that nothing can satisfy fails every call.",
+        "schema A { x: int @min(5) @max(3) }",
+        "schema A { x: int @min(3) @max(5) }",
+    ),
+    "ORC206": Example(
+        "A value would have to contain itself without an end.",
+        "schema Tree { left: Tree }",
+        "schema Tree { left: Tree? }",
+    ),
+    "ORC207": Example("The file is used as it is, so it has to be a JSON Schema (2020-12)."),
+    "ORC208": Example("The schema would accept anything, or nothing, at this place."),
+    "ORC301": Example(
+        "The text could not be rendered.",
+        _llm("{{ f.claim }"),
+        _llm("{{ f.claim }}"),
+    ),
+    "ORC302": Example(
+        "A misspelt field would be an error in the middle of a run.",
+        _llm("{{ f.clam }}"),
+        _llm("{{ f.claim }}"),
+    ),
+    "ORC303": Example(
+        "A template sees the inputs, `param` and the templates, nothing else.",
+        _llm("{{ g.claim }}"),
+        _llm("{{ f.claim }}"),
+    ),
+    "ORC304": Example(
+        "Filters and tests are those of Jinja2 and a few more.",
+        _llm("{{ f.claim | uper }}"),
+        _llm("{{ f.claim | upper }}"),
+    ),
+    "ORC305": Example(
+        "Null has no fields, and prints as nothing that was meant.",
+        _llm("{{ f.quote }}"),
+        _llm("{{ f.quote or 'no quote' }}"),
+    ),
+    "ORC306": Example(
+        "A loop over a string gives its letters.",
+        _llm("{% for c in f.claim %}{{ c }}{% endfor %}"),
+        _llm("{% for c in f.claim.splitlines() %}{{ c }}{% endfor %}"),
+    ),
+    "ORC307": Example(
+        "The orchestrator fills the input, and the model never sees it.",
+        _llm("{{ q }}", "q: string, audience: string"),
+        _llm("{{ q }} for {{ audience }}", "q: string, audience: string"),
+    ),
+    "ORC308": Example(
+        "A whole object in a prompt is rarely meant; `json` says that it is.",
+        _llm("{{ f }}"),
+        _llm("{{ f | json }}"),
+    ),
+    "ORC309": Example(
+        "Paths are relative to the file; templates are looked up when a file is checked.",
+        'worker tell() -> string via llm { model = fast  prompt = file("nowhere.j2") }',
+        'worker tell() -> string via llm { model = fast  prompt = "Hello" }',
+    ),
+    "ORC310": Example(
+        "The model would read the braces, not the value.",
+        _llm("Topic: {topic}", "topic: string"),
+        _llm("Topic: {{ topic }}", "topic: string"),
+    ),
+    "ORC313": Example(
+        "Rendering would never end.",
+        'template a = "{{ a }}"',
+        'template a = "text"',
+    ),
+    "ORC401": Example(
+        "Every loop is bounded before it runs.",
+        _orchestrator("", "budget { cost = $0.10 }"),
+        _orchestrator(""),
+    ),
+    "ORC402": Example(
+        "A verifier that never passes would keep the loop going.",
+        _orchestrator(_VERIFY % "with = sound  on_fail = revise"),
+        _orchestrator(_VERIFY % "with = sound  on_fail = revise  max_revisions = 1"),
+    ),
+    "ORC403": Example(
+        "A retry without a number has no worst case.",
+        'model m { id = "x"  retry { on = [timeout] } }',
+        'model m { id = "x"  retry { max = 2  on = [timeout] } }',
+    ),
+    "ORC404": Example(
+        "The bound of such a program would be infinite.",
+        _orchestrator("").replace("[search]", "[ask]"),
+        _orchestrator("", "max_rounds = 3  max_depth = 2").replace("[search]", "[ask]"),
+    ),
+    "ORC405": Example(
+        "Rounds bound the work, not the money.",
+        _orchestrator("", "max_rounds = 3"),
+        _orchestrator(""),
+    ),
+    "ORC406": Example(
+        "The bound is computed before the run starts.",
+        _orchestrator("", "max_rounds = topic"),
+        _orchestrator(""),
+    ),
+    "ORC407": Example("A bound that is never reached bounds nothing; a reader may rely on it."),
+    "ORC408": Example("Not even one round could be paid, so the run would end before it began."),
+    "ORC409": Example(
+        "The parent would be exhausted before its child is.",
+        _orchestrator("", "max_rounds = 3  budget { cost = $5.00 }").replace("ask", "child")
+        + "\n"
+        + _orchestrator("").replace("[search]", "[child]"),
+        _orchestrator("", "max_rounds = 3  budget { cost = $0.05 }").replace("ask", "child")
+        + "\n"
+        + _orchestrator("").replace("[search]", "[child]"),
+    ),
+    "ORC410": Example(
+        "The limit can never bite; it hides the true bound from a reader.",
+        _orchestrator("", "max_rounds = 3  max_per_round = 2  max_dispatches = 40"),
+        _orchestrator("", "max_rounds = 3  max_per_round = 2  max_dispatches = 4"),
+    ),
+    "ORC411": Example(
+        "A loop that stands still pays for every round up to the last.",
+        _orchestrator("", "max_rounds = 9"),
+        _orchestrator("", "max_rounds = 9  stall { after = 2  action = replan }"),
+    ),
+    "ORC413": Example(
+        "The budget ends the run before the worker can answer.",
+        _orchestrator("", "max_rounds = 3  budget { time = 5s }").replace("[search]", "[slow]")
+        + _SLOW,
+        _orchestrator("", "max_rounds = 3  budget { time = 5m }").replace("[search]", "[slow]")
+        + _SLOW,
+    ),
+    "ORC414": Example(
+        "`abort` is what happens; a reader should see it.",
+        _orchestrator(_VERIFY % "with = sound  on_fail = revise  max_revisions = 1"),
+        _orchestrator(_VERIFY % "with = sound  on_fail = revise  max_revisions = 1  then = abort"),
+    ),
+    "ORC503": Example(
+        "A repeated payment is a second payment.",
+        _HTTP.format('method = "POST"  effect = write  retry { max = 2 }'),
+        _HTTP.format(
+            'method = "POST"  effect = write  headers = { Key: task.key }  retry { max = 2 }'
+        ),
+    ),
+    "ORC504": Example(
+        "A call that hangs holds its place for ever.",
+        _HTTP.format("").replace("timeout = 5s", ""),
+        _HTTP.format(""),
+    ),
+    "ORC505": Example("The function is called with the inputs by name."),
+    "ORC506": Example(
+        "Modules are looked up beside the file first.",
+        'worker f(q: string) -> json via python { call = "no_such_module:run" }',
+        'worker f(obj: json) -> json via python { call = "json:dumps" }',
+    ),
+    "ORC507": Example(
+        "`allow` is the list a reviewer reads: what is not in it cannot be called.",
+        _SERVER + "\n" + _TOOL.format("drop"),
+        _SERVER + "\n" + _TOOL.format("find"),
+    ),
+    "ORC512": Example("The tools of a server are kept in a file beside the program, and compared."),
+    "ORC513": Example("The tool's own schema, as it was kept, says what it takes."),
+    "ORC514": Example("The file of kept tools is written by the engine; make it again."),
+    "ORC601": Example(
+        "The planner would be the only judge of its own work.",
+        _orchestrator(""),
+        _orchestrator(_VERIFY % "with = sound"),
+    ),
+    "ORC602": Example(
+        "A model shares its own blind spots.",
+        'verifier fair(result: string) via llm { model = fast  prompt = "{{ result }}" }\n'
+        + _orchestrator(_VERIFY % "with = fair"),
+        'verifier fair(result: string) via llm { model = judge  prompt = "{{ result }}" }\n'
+        + _orchestrator(_VERIFY % "with = fair"),
+    ),
+    "ORC603": Example(
+        "A hook fills a verifier's inputs by their names.",
+        "verifier fair(evidence: string) via rules { assert evidence }\n"
+        + _orchestrator(_VERIFY % "with = fair"),
+        _orchestrator(_VERIFY % "with = sound"),
+    ),
+    "ORC604": Example(
+        "The verifier would pass whatever it says.",
+        'verifier fair(result: string) via llm { model = judge  prompt = "{{ result }}"  '
+        "pass_when = true }",
+        'verifier fair(result: string) via llm { model = judge  prompt = "{{ result }}"  '
+        "pass_when = score > 0.8 }",
+    ),
+    "ORC605": Example(
+        "A run would wait for a person who never comes.",
+        _GATE.format(""),
+        _GATE.format("timeout = 2h"),
+    ),
+    "ORC606": Example(
+        "Silence is no consent.",
+        _GATE.format("timeout = 2h  on_timeout = approve"),
+        _GATE.format("timeout = 2h  on_timeout = abort"),
+    ),
+    "ORC607": Example(
+        "It looks as if something were checked.",
+        _orchestrator(""),
+        _orchestrator(_VERIFY % "with = sound"),
+    ),
+    "ORC701": Example(
+        "It can never be dispatched.",
+        _orchestrator("") + "\n" + _llm("{{ f.claim }}"),
+        _orchestrator("").replace("[search]", "[search, tell]") + "\n" + _llm("{{ f.claim }}"),
+    ),
+    "ORC702": Example(
+        "Each waits for the other.",
+        _orchestrator("limit search { after = [search] }"),
+        _orchestrator("limit search { max_dispatches = 2 }"),
+    ),
+    "ORC703": Example(
+        "What it waits for can never have run.",
+        _orchestrator("limit search { after = [tell] }") + "\n" + _llm("{{ f.claim }}"),
+        _orchestrator("limit search { after = [tell] }").replace("[search]\n", "[search, tell]\n")
+        + "\n"
+        + _llm("{{ f.claim }}"),
+    ),
+    "ORC705": Example(
+        "What nobody uses misleads the reader.",
+        _WHOLE + "\nschema Unused { x: int }",
+        _WHOLE,
+    ),
+    "ORC803": Example(
+        "A prompt goes to a provider, into the journal and the logs.",
+        _llm("{{ q }} {{ secret.KEY }}", "q: string"),
+        _HTTP.format("headers = { Key: secret.KEY }"),
+    ),
+    "ORC901": Example(
+        "A suppression that is no longer needed would hide the next fault.",
+        'model m { id = "x" }  // orch: allow[ORC302] why',
+        'model m { id = "x" }',
+    ),
+    "ORC903": Example(
+        "A test that feeds impossible values proves nothing.",
+        _orchestrator("") + "\n" + _TEST.format("returns = 3"),
+        _orchestrator("") + "\n" + _TEST.format('returns = "found"'),
+    ),
+    "ORC907": Example(
+        "Comments begin with `//`, doc comments with `///`.",
+        "# a comment",
+        "// a comment",
+    ),
+    "ORC909": Example(
+        "`7 // 2` is 7.",
+        "verifier many(n: int) via rules { assert n > 7 // 2\n}",
+        "verifier many(n: int) via rules { assert n > (7 / 2) | int\n}",
+    ),
+}
