@@ -123,11 +123,15 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
     for loop in reachable(program, orchestrator):
         models.add(loop.model)
         verifiers = [name for hook in loop.hooks for name in hook.verifiers]
-        for name in (*loop.workers, *verifiers):
+        names = [*loop.workers, *verifiers]
+        for name in names:  # grows while it is read
+            if name in kinds:
+                continue
             callable_ = program.workers.get(name) or program.verifiers.get(name)
             if callable_ is None:
                 continue
             kinds[name] = callable_.kind
+            names.extend(getattr(callable_, "fallback", ()))
             if callable_.kind == "llm":
                 models.add(callable_.settings["model"])
     pending = list(models)
@@ -226,6 +230,8 @@ async def start(
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
     values = checked_input(orchestrator.inputs, input)
     secrets = _secrets(program, options)
+    if Redactor(secrets).value(values) != values:
+        raise InputError(["an input holds the value of a secret, which may not be written down"])
     infos = _preflight(program, orchestrator, options)
     models = _open_models(program, infos, options, resumed=False)
     run = new_run_id()

@@ -44,7 +44,7 @@ __all__ = [
 #: The longest wait before a retry, in milliseconds.
 MAX_BACKOFF_MS = 60_000
 #: Failures after which nobody knows whether the work was done.
-_UNKNOWN = frozenset({"timeout", "crashed", "unavailable"})
+_UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
 
@@ -190,7 +190,7 @@ def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
         return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
-        kind = subject.worker.kind if isinstance(subject.worker, Worker) else ""
+        kind = subject.acting.kind if isinstance(subject.acting, Worker) else ""
     else:
         contract, kind = VERDICT, subject.verifier.kind
     if kind == "llm":
@@ -232,8 +232,11 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
     failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
-    once = effect_of(call) == "once"
-    if call.chain and call.repairs < _repair_max(call) and not once:
+    if effect_of(call) == "once":
+        # It has happened, and what came of it cannot be read: nobody may do it again for that.
+        lose(state, call, failure)
+        return
+    if call.chain and call.repairs < _repair_max(call):
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
@@ -284,8 +287,8 @@ def lose(state: RunState, call: Call, failure: Failure) -> None:
 def _retry(state: RunState, call: Call) -> Retry:
     subject = call.subject
     own: Retry | None = None
-    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
-        own = subject.worker.retry
+    if isinstance(subject, Task) and isinstance(subject.acting, Worker):
+        own = subject.acting.retry
     elif isinstance(subject, Check):
         own = subject.verifier.retry
     if own is None and call.chain:
@@ -295,8 +298,8 @@ def _retry(state: RunState, call: Call) -> Retry:
 
 def _repair_max(call: Call) -> int:
     subject = call.subject
-    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
-        return subject.worker.repair_max
+    if isinstance(subject, Task) and isinstance(subject.acting, Worker):
+        return subject.acting.repair_max
     if isinstance(subject, Check):
         return subject.verifier.repair_max
     return 0
@@ -305,8 +308,8 @@ def _repair_max(call: Call) -> int:
 def effect_of(call: Call) -> str:
     """The effect of what a call carries out; `read` for everything but a worker's task."""
     subject = call.subject
-    if isinstance(subject, Task) and isinstance(subject.worker, Worker):
-        return subject.worker.effect
+    if isinstance(subject, Task) and isinstance(subject.acting, Worker):
+        return subject.acting.effect
     return "read"
 
 

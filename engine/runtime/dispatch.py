@@ -167,10 +167,42 @@ def _start(state: RunState, task: Task) -> None:
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
-    call = Call(task.key, task.loop, task)
-    call.ledger = task.ledger = _ledger(task.loop, worker.name)
+    _call(state, task, worker, task.key)
+
+
+def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
+    call = Call(key, task.loop, task)
+    call.ledger = task.ledger = _ledger(task.loop, task.worker.name)
     task.call = call
     attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+
+
+def _fall_back(state: RunState, task: Task) -> bool:
+    """Hand a task whose worker has failed to the worker's next fallback, if there is one."""
+    acting = task.acting
+    assert isinstance(task.worker, Worker)
+    assert isinstance(acting, Worker)
+    if acting.effect == "once":
+        return False
+    chain = _fallbacks(state, task.worker)
+    position = chain.index(acting.name) + 1
+    if position >= len(chain):
+        return False
+    task.acting = following = state.program.workers[chain[position]]
+    _call(state, task, following, f"{task.key} / fallback {following.name}")
+    return True
+
+
+def _fallbacks(state: RunState, worker: Worker) -> list[str]:
+    """A worker and those that stand in for it, each once, depth first."""
+    found: list[str] = []
+    pending = [worker.name]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.append(name)
+            pending.extend(reversed(state.program.workers[name].fallback))
+    return found
 
 
 def _from_cache(state: RunState, task: Task) -> bool:
@@ -230,11 +262,13 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
     if loop.over:
         _rest(state, task, call.value, call.failure)
         return
+    if call.failure is not None and _fall_back(state, task):
+        return
     loop.running -= 1
     if call.failure is not None:
         _over(state, task, failure=call.failure)
     else:
-        worker = task.worker
+        worker = task.acting
         if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
             state.pure[pure_key(task)] = call.value
         _check_output(state, task, call.value)

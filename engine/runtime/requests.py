@@ -92,8 +92,8 @@ def model_request(state: RunState, call: Call) -> tuple[ModelRequest, Reservatio
     if isinstance(subject, Loop):
         return _decision_request(state, call, subject, model, info)
     if isinstance(subject, Task):
-        assert isinstance(subject.worker, Worker)
-        return _worker_model_request(state, call, subject, subject.worker, model, info)
+        assert isinstance(subject.acting, Worker)
+        return _worker_model_request(state, call, subject, subject.acting, model, info)
     return _verifier_model_request(state, call, subject, model, info)
 
 
@@ -312,8 +312,8 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
     key = task_key(state, call.key)
     worker: Worker | Verifier
     if isinstance(subject, Task):
-        assert isinstance(subject.worker, Worker)
-        worker, inputs = subject.worker, subject.resolved
+        assert isinstance(subject.acting, Worker)
+        worker, inputs = subject.acting, subject.resolved
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
     else:
         assert isinstance(subject, Check)

@@ -154,6 +154,7 @@ class Task:
     Attributes:
         input: As the decision gave it, references included.
         resolved: With references replaced and defaults filled in, once the task is ready.
+        acting: Who carries it out: the worker, or a fallback of it once the worker has failed.
         waits: How many tasks of the same round it still waits for.
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
@@ -164,6 +165,7 @@ class Task:
     """
 
     __slots__ = (
+        "acting",
         "after",
         "attempts",
         "cached",
@@ -205,6 +207,7 @@ class Task:
     ) -> None:
         self.id = id
         self.worker = worker
+        self.acting = worker
         self.loop = loop
         self.round = loop.round
         self.input = input

@@ -80,7 +80,9 @@ def mark_output(task: Task, *, verified: bool) -> None:
     if isinstance(worker, Orchestrator):
         source = task.child is not None and task.child.tainted
     else:
-        source = worker.trust == "untrusted" or reads_taint(task)
+        acting = task.acting
+        outside = isinstance(acting, Worker) and acting.trust == "untrusted"
+        source = outside or worker.trust == "untrusted" or reads_taint(task)
     schema = worker.output.schema
     task.tainted = source and not verified and (task.failure is not None or carries(schema, schema))
 

@@ -138,7 +138,17 @@ def _hoist(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> dict[st
 
 
 def wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
-    """The wire schema of an orchestrator's decisions, or None where it cannot be expressed."""
+    """The wire schema of an orchestrator's decisions, or None where it cannot be expressed.
+
+    It is the same for every call, and kept with the contract.
+    """
+    if decisions.wire is False:
+        decisions.wire = _wire_decision(decisions)
+    assert decisions.wire is not False
+    return decisions.wire
+
+
+def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
     defs: dict[str, Any] = {"reference": _REFERENCE}
     try:
         tasks = []

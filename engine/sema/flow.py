@@ -55,7 +55,21 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
             continue
         fits = may_fit(worker.inputs.schema, other.inputs.schema)
         fits = fits and may_fit(other.output.schema, worker.output.schema)
-        if not fits or other is worker:
+        order = ("pure", "read", "write", "once")
+        stronger = order.index(other.effect) > order.index(worker.effect)
+        if stronger:
+            # What was let pass as a read must not turn into a write.
+            report(
+                diagnostic(
+                    "ORC202",
+                    f"`{name}` cannot stand in for `{worker.name}`: its effect, {other.effect}, "
+                    f"is stronger than {worker.effect}",
+                    worker.span,
+                    help=f"let `{worker.name}` say `effect = {other.effect}` itself",
+                    related=(Related("the fallback", other.span),),
+                )
+            )
+        elif not fits or other is worker:
             report(
                 diagnostic(
                     "ORC202",

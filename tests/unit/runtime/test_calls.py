@@ -357,3 +357,38 @@ def test_a_run_inside_an_event_loop_is_told_what_to_call(load):
             engine.resume("last")
 
     asyncio.run(within())
+
+
+FALLBACK = """
+worker first(x: int) -> int fails gone via python { call = "tools:first"  fallback = [second] }
+worker second(x: int) -> int via python { call = "tools:second" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [first]  policy { max_rounds = 2 }
+}
+"""
+
+
+def test_a_worker_that_fails_falls_back_on_another(play, tasks, finish):
+    tools = """
+import engine
+def first(x):
+    raise engine.Failure("gone", "no more")
+def second(x):
+    if x > 1:
+        raise ValueError("too much")
+    return x * 10
+"""
+    both = tasks(("a", "first", {"x": 1}), ("b", "first", {"x": 2}))
+    run = play(FALLBACK, [both, finish(n=1)], tools)
+    done = {t["id"]: t for t in run.report()["history"][0]["tasks"]}
+    assert (done["a"]["output"], done["a"]["attempts"]) == (10, 2)
+    assert done["b"]["failure"]["message"] == "ValueError: too much"
+    assert run.report()["dispatches"] == 2
+
+
+def test_a_fallback_may_not_have_a_stronger_effect(load):
+    with pytest.raises(engine.CompileError, match="stronger than read"):
+        load(
+            FALLBACK.replace('"tools:second"', '"tools:second"  effect = write'),
+            "def first(x):\n    return x\ndef second(x):\n    return x\n",
+        )
