@@ -104,14 +104,27 @@ class Narrator:
     def _task_ended(self, event: CallFinished | CallFailed, call: Call, task: Task) -> None:
         name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
         if call.command is not None:
+            revised = isinstance(event, CallFinished) and bool(task.feedback)
             mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
-            self._say(f"{name}: {mode} after {duration(event.ms)}, trying again", "bad")
-        elif call.failure is not None:
-            self._task_failed(task, call.failure.mode, call.failure.message, event.ms)
+            if revised:
+                self._catch_up(call.loop)  # the verdict that asks for it comes first
+            what = "done" if revised else mode
+            self._say(f"{name}: {what} after {duration(event.ms)}, trying again", "bad")
         else:
+            self._call_over(call, task, event.ms)
+
+    def _call_over(self, call: Call, task: Task, ms: int) -> None:
+        """Say how a task's call has ended: the task with it, unless somebody takes over."""
+        name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
+        if call.failure is None:
             self._done.add(call.key)
             if self._tasks:
                 self._say(f"{name}: done in {duration(call.ms)}", "plain")
+        elif task.failure is not None:
+            self._task_failed(task, call.failure.mode, call.failure.message, ms)
+        else:
+            said = f": {one_line(call.failure.message)}" if call.failure.message else ""
+            self._say(f"{name}: {call.failure.mode} after {duration(ms)}{said}", "bad")
 
     def _task_failed(self, task: Task, mode: str, message: str, ms: int | None = None) -> None:
         if task.key in self._told:
@@ -173,8 +186,17 @@ class Narrator:
                 self._say(f"{margin}{verifier} ({point}): passed", "detail")
 
     def _close(self, loop: Loop, over: Round, cursor: _Cursor) -> None:
-        """Tell of the failures that no call brought, such as a reference that was not met."""
+        """Tell of what no event has told yet, before the round that follows is told of.
+
+        Failures that no call brought, such as a reference that was not met, and calls whose end
+        is durable but comes after the event that is being told.
+        """
         cursor.ended = cursor.round
+        for key, call in list(self.running.items()):
+            task = call.subject
+            if call.loop is loop and isinstance(task, Task) and call.command is None:
+                del self.running[key]
+                self._call_over(call, task, call.ms)
         for task in over.tasks:
             if task.child is not None:
                 self._catch_up(task.child)

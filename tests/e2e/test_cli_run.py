@@ -591,3 +591,48 @@ def test_a_reader_that_left_is_not_an_error(desk):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 141
+
+
+STAND_IN = """
+worker broken(n: int) -> int via python { call = "tools:boom"  fallback = [spare] }
+worker spare(n: int) -> int via python { call = "tools:add" }
+verifier large(output: int) via rules { assert output > 5 else "too small" }
+"""
+
+
+def test_a_worker_that_another_stands_in_for_has_not_failed(desk):
+    desk.write(desk.tasks(desk.task("a1", "broken", n=1)), desk.finish(2), declarations=STAND_IN)
+    path = desk.folder / "a.orch"
+    path.write_text(path.read_text().replace("workers = [add,", "workers = [broken, add,"))
+
+    done = desk.orch("run", "a.orch")
+
+    assert "  a1 broken: crashed after " in done.stderr
+    assert "failed" not in done.stderr
+
+
+def test_a_verdict_is_told_before_what_it_leads_to(desk):
+    hook = "verify { after_dispatch add { with = large  on_fail = revise  max_revisions = 1 } }"
+    desk.write(
+        desk.tasks(desk.task("a1", "add", n=1)),
+        desk.finish(2),
+        declarations=STAND_IN,
+        settings=hook.replace("max_revisions = 1", "max_revisions = 1  then = warn"),
+    )
+
+    lines = desk.orch("run", "a.orch").stderr.splitlines()
+
+    said = next(i for i, line in enumerate(lines) if "not passed: too small" in line)
+    again = next(i for i, line in enumerate(lines) if line.endswith(", trying again"))
+    assert said < again
+    assert lines[again].startswith("  a1 add: done after ")
+
+
+def test_a_round_is_told_to_its_end_before_the_next(desk):
+    desk.write(desk.tasks(*(desk.task(f"a{i}", "add", n=i) for i in range(8))), desk.finish(2))
+
+    lines = desk.orch("run", "a.orch").stderr.splitlines()
+
+    ended = [i for i, line in enumerate(lines) if " add: done in " in line]
+    assert len(ended) == 8
+    assert max(ended) < lines.index("round 2 of 3")
