@@ -15,7 +15,8 @@ SMOLLM2 := $(VENV)/smollm2
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench test-llamacpp lock clean
+.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager test-llamacpp \
+  lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -40,8 +41,17 @@ format: $(INSTALLED)  ## Format the code and apply safe fixes
 bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
 	$(BENCH_VENV)/bin/python -m bench
 
+bench-complexfunc: $(INSTALLED)  ## Play 1,000 recorded goals of real APIs (downloads 14 MB)
+	$(BIN)/python -m bench.complexfunc
+
+bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
+	$(BIN)/python -m bench.drift
+
+bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
+	$(BENCH_VENV)/bin/python -m bench.eager
+
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
-	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -m llamacpp
+	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
 
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
 	$(BIN)/python $(PIP_INSTALL) --group lock

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -57,8 +57,8 @@ class DecisionContract:
         self.schema = contract_schema(orchestrator, self.workers)
         self._contract = Contract.of_schema(self.schema)
         self._inputs: dict[str, Contract] = {}
-        #: The wire schema, None where it cannot be expressed, False until somebody asks.
-        self.wire: dict[str, Any] | None | Literal[False] = False
+        #: What `wire.py` made of the schema, in a list of one; empty until somebody asks.
+        self.wire: list[dict[str, Any] | None] = []
 
     def tolerant_input(self, worker: str) -> Contract:
         """The contract of a worker's input with references allowed in it."""

@@ -142,10 +142,9 @@ def wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
 
     It is the same for every call, and kept with the contract.
     """
-    if decisions.wire is False:
-        decisions.wire = _wire_decision(decisions)
-    assert decisions.wire is not False
-    return decisions.wire
+    if not decisions.wire:
+        decisions.wire.append(_wire_decision(decisions))
+    return decisions.wire[0]
 
 
 def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
