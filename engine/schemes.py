@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import functools
 import os
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
-__all__ = ["BUILT_IN", "GROUP", "LOCAL_CONTEXT", "anchor_id", "plugin", "split_id"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["BUILT_IN", "GROUP", "LOCAL_CONTEXT", "anchor_id", "built_in", "plugin", "split_id"]
 
 GROUP = "orch.models"
 BUILT_IN = frozenset({"scripted", "recorded", "python", "local", "memory"})
@@ -19,6 +22,12 @@ BUILT_IN = frozenset({"scripted", "recorded", "python", "local", "memory"})
 LOCAL_CONTEXT = 4096
 #: Schemes whose rest is a path.
 _PATHS = frozenset({"scripted", "recorded", "local"})
+
+
+def built_in(model_id: str) -> str | None:
+    """The scheme of an id, if it is one of those built in; does not look for packages' schemes."""
+    scheme, slash, _ = model_id.partition("/")
+    return scheme if slash and scheme in BUILT_IN else None
 
 
 def split_id(model_id: str) -> tuple[str | None, str]:
@@ -47,4 +56,7 @@ def plugin(scheme: str) -> EntryPoint:
 
 @functools.lru_cache(maxsize=1)
 def _plugins() -> dict[str, EntryPoint]:
+    # 26 ms, which lint can do without; a run has it anyway.
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=GROUP)}

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.bounds.amounts import NOTHING, Number, Spend
 from engine.prices import cost_of, look_up
-from engine.schemes import LOCAL_CONTEXT, split_id
+from engine.schemes import LOCAL_CONTEXT, built_in
 from engine.sema.model import Model, Program, Retry, Verifier, Worker
 
 __all__ = ["Calls", "Rate", "least_attempt", "rate_of"]
@@ -44,7 +44,7 @@ def rate_of(model: Model) -> Rate:
 
     A script and a recording cost nothing unless the file gives them a price.
     """
-    scheme, _ = split_id(model.id)
+    scheme = built_in(model.id)
     if scheme == "python":
         return _FREE
     listed = look_up(model.id) if scheme is None else None
@@ -63,7 +63,7 @@ def rate_of(model: Model) -> Rate:
 
 def least_attempt(model: Model) -> Spend:
     """What one attempt at a model sets aside at the very least: its answer, without a prompt."""
-    scheme, _ = split_id(model.id)
+    scheme = built_in(model.id)
     if not rate_of(model).metered:
         return Spend(model_calls=1)
     listed = look_up(model.id) if scheme is None else None
