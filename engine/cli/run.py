@@ -82,9 +82,9 @@ def command(
 
     The result goes to standard output, alone; progress and everything else to standard error.
 
-    Exit codes: 0 finished; 1 failed; 2 usage, or inputs that do not fit; 3 the file cannot be
-    read or does not check, or the journal cannot be used; 4 exhausted; 5 waiting for a person;
-    6 aborted; 7 cancelled; 130 interrupted.
+    Exit codes: 0 finished; 1 failed, or a script was not played to its end; 2 usage, or inputs
+    that do not fit; 3 the file cannot be read or does not check, or the journal cannot be used;
+    4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
     checked = check_file(file, params=params)
     program = checked.program
