@@ -27,5 +27,5 @@ def comment_for_division(subject: Subject) -> Iterator[Diagnostic]:
                 "ORC909",
                 f"`{span.text.rstrip()}` is a comment, not a division",
                 span,
-                help="write `(a / b) | int`; if it is a comment, say more in it",
+                help='to divide, write `(a / b) | round(0, "floor") | int`; else say more here',
             )

@@ -134,6 +134,8 @@ def _text_block(problem: Problem, opener: Lexeme) -> Iterator[Repair]:
             + blank(text, opener.start + 2, match.start())[opener.start + 2 :]
         )
         yield Repair(empty, report)
+    rest = blank(text, opener.start + 2, len(text))[opener.start + 2 :]
+    yield Repair(text[: opener.start] + '""' + rest, report)
 
 
 # ---------------------------------------------------------------- `:` and `=`

@@ -117,6 +117,12 @@ def test_both_quotes_of_a_python_text_block_are_one_finding() -> None:
     assert "text blocks stand between" in found[0]
 
 
+def test_a_text_block_that_nothing_closes_is_said_to_be_open() -> None:
+    assert _found('orch 1\ntemplate t = """ abc\n') == [
+        'this `"""` text block is never closed (a text block begins and ends with `"""`)'
+    ]
+
+
 def test_a_declaration_without_a_name_is_not_unknown_elsewhere() -> None:
     found = _found(PROGRAM.replace("worker answer(", "worker ("))
     assert found == ["expected a name after `worker`, found `(`"]
