@@ -38,7 +38,10 @@ class FileLock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise JournalError(f"the journal cannot be locked: {path}: {error.strerror}") from None
+            raise JournalError(
+                f"the journal cannot be locked: {path}: {error.strerror}",
+                help="choose a folder that can be written with --journal",
+            ) from None
         try:
             for attempt in range(_TRIES):
                 if _try(descriptor, path, fcntl.LOCK_EX):

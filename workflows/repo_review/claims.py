@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from repo_tools.inventory import is_test_file
+from repo_tools.report import counted
 
 __all__ = ["Evidence", "claims_about", "shown"]
 
@@ -137,7 +138,7 @@ class Evidence:
         if self.top_complexity(path):
             told.append(f"complexity up to {self.top_complexity(path)}")
         if self.lines(path):
-            told.append(f"{self.lines(path)} lines")
+            told.append(counted(self.lines(path), "line"))
         if self.is_untested(path):
             told.append("no tracked test file imports it")
         return ", ".join(told) or "nothing else is there"
@@ -218,7 +219,7 @@ def _of_functions(known: Evidence, path: str) -> Iterator[dict[str, Any]]:
         severity = "high" if complexity >= 25 else "medium" if complexity >= 15 else "low"
         yield _claim(
             f"Function `{function['name']}` has cyclomatic complexity {complexity}"
-            f" and is {function['length']} lines long.",
+            f" and is {counted(function['length'], 'line')} long.",
             path,
             function["line"],
             severity,

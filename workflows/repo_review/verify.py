@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repo_tools.git import Repo, evidence, is_binary, split_lines
+from repo_tools.report import counted
 
 from engine.errors import Failure
 
@@ -69,7 +70,7 @@ def _problem(lines: list[str] | str, line: int, quoted: str) -> str | None:
     if isinstance(lines, str):
         return lines
     if not 1 <= line <= len(lines):
-        return f"the file has {len(lines)} lines."
+        return f"the file has {counted(len(lines), 'line')}."
     stands = evidence(lines[line - 1])
     if not stands:
         return "the line is empty and is evidence of nothing."
