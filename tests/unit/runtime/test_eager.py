@@ -173,3 +173,28 @@ def test_the_scanner_finds_whole_tasks_only():
         for at in range(0, len(text), size):
             found += scanner.feed(text[at : at + size])
         assert [task["id"] for task in found] == ["a", "b"]
+
+
+def test_a_task_read_from_a_stream_keeps_no_secret(load, monkeypatch):
+    monkeypatch.setenv("TOKEN", "hunter22")
+    source = """
+secret TOKEN
+worker say(text: string) -> string via python { call = "tools:say"  effect = read }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [say]  policy { max_rounds = 2 }
+}
+"""
+    task = {"id": "a", "worker": "say", "input": {"text": "it is hunter22"}}
+    planner = Streaming(
+        [
+            {"assessment": "", "tasks": [task]},
+            {"assessment": "", "finish": {"n": 1}},
+        ]
+    )
+    workflow = load(source, "def say(text):\n    return text\n")
+    run = workflow.run(models={"planner": planner})
+    events = run.journal.read(run.id)
+    closed = [e for e in events if isinstance(e, TaskClosed)]
+    assert closed[0].task["input"] == {"text": "it is [secret TOKEN]"}
+    assert all("hunter22" not in repr(e) for e in events)
+    assert run.report()["history"][0]["tasks"][0]["output"] == "it is [secret TOKEN]"
