@@ -122,16 +122,16 @@ class Calls:
 
     def decision(self, model: str) -> Spend:
         """One decision; a bad one is another decision."""
-        return self._call(model, None, 0, 0)
+        return self._call(model, None, 0)
 
     def check(self, verifier: Verifier) -> Spend:
         """One look of a verifier."""
         if verifier.kind != "llm":
             return NOTHING
-        return self._call(verifier.settings["model"], verifier.retry, verifier.repair_max, 0)
+        return self._call(verifier.settings["model"], verifier.retry, verifier.repair_max)
 
     def work(self, worker: Worker, revisions: int) -> Spend:
-        """One task of a worker, done again after each of so many revisions."""
+        """One task of a worker and of those that stand in for it, with so many revisions."""
         found: list[Worker] = []
         pending = [worker]
         while pending:
@@ -139,7 +139,7 @@ class Calls:
             if other not in found:
                 found.append(other)
                 pending += [self._program.workers[name] for name in other.fallback]
-        total = NOTHING
+        total = again = NOTHING
         for other in found:
             if other.kind != "llm":
                 continue
@@ -148,14 +148,25 @@ class Calls:
                 # Started once: no retry, repair, fallback or revision applies.
                 total += self.attempt(model)
             else:
-                total += self._call(model, other.retry, other.repair_max, revisions)
+                total += self._call(model, other.retry, other.repair_max)
+                again = again.most(self._revised(model, other.retry))
+        return total + again * revisions
+
+    def _call(self, model: str, own: Retry | None, repairs: int) -> Spend:
+        """A call, with everything that can be tried for it."""
+        total = NOTHING
+        for name in self.chain(model):
+            total += self._tries(name, own) * (1 + repairs)
         return total
 
-    def _call(self, model: str, own: Retry | None, repairs: int, revisions: int) -> Spend:
-        total = again = NOTHING
+    def _revised(self, model: str, own: Retry | None) -> Spend:
+        """What a revision adds: tries at one model, for repairs and fallbacks are not renewed."""
+        most = NOTHING
         for name in self.chain(model):
-            retry = own or self._program.models[name].retry or Retry(max=0)
-            once_over = self.attempt(name) * (1 + retry.max)
-            total += once_over * (1 + repairs)
-            again = again.most(once_over)
-        return total + again * revisions
+            most = most.most(self._tries(name, own))
+        return most
+
+    def _tries(self, name: str, own: Retry | None) -> Spend:
+        """The attempts at one model that one answer can take."""
+        retry = own or self._program.models[name].retry or Retry(max=0)
+        return self.attempt(name) * (1 + retry.max)

@@ -25,12 +25,13 @@ from engine.events import (
 )
 from engine.runtime.attempts import _repair_max, _retry, effect_of
 from engine.runtime.commands import EndRun, OpenGate, StartCall
+from engine.runtime.dispatch import _fallbacks
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest
-from engine.runtime.requests import may_start_early
+from engine.runtime.requests import chain_of, may_start_early
 from engine.runtime.state import Call, Check, Loop, RunState, Task
-from engine.sema.model import Hook, Program, Retry
+from engine.sema.model import Hook, Program, Retry, Worker
 
 
 def rates_of(infos: dict[str, Any]) -> dict[str, Rate]:
@@ -145,13 +146,20 @@ class Adversary:
         policy = _retry(self.state, call)
         if call.retries < policy.max:
             return policy.on[0] if policy.on else "timeout"
-        more = call.chain_index + 1 < len(call.chain)
+        more = call.chain_index + 1 < len(call.chain) or self._has_stand_in(call)
         repaired = not call.chain or call.repairs >= _repair_max(call)
         return "refused" if more and repaired and not self._stays(call) else None
 
+    def _has_stand_in(self, call: Call) -> bool:
+        """Whether another worker carries the task out once this one has failed."""
+        task = call.subject
+        if not isinstance(task, Task):
+            return False
+        return _fallbacks(self.state, task.worker)[-1] != task.acting.name
+
     def _stays(self, call: Call) -> bool:
         """Whether to answer now: a revision will come back to this model, the dearest of all."""
-        if not isinstance(call.subject, Task):
+        if not isinstance(call.subject, Task) or not call.chain:
             return False
         task, loop = call.subject, call.loop
         hooks = loop.hooks("after_dispatch", task.worker.name)
@@ -160,14 +168,20 @@ class Adversary:
             for hook in hooks
             if hook.on_fail == "revise"
         )
-        own = task.worker.retry
 
-        def once_over(name: str) -> tuple[int, int]:
-            retry = own or self.program.models[name].retry or Retry(max=0)
+        def tries(worker: Worker, name: str) -> tuple[int, int]:
+            retry = worker.retry or self.program.models[name].retry or Retry(max=0)
             window = self.infos[name].context if self.infos[name].metered else 0
             return (1 + retry.max) * (window + self.program.models[name].max_tokens), retry.max
 
-        return left and call.chain[call.chain_index] == max(call.chain, key=once_over)
+        workers = [self.program.workers[name] for name in _fallbacks(self.state, task.worker)]
+        dearest = max(
+            tries(worker, name)
+            for worker in workers
+            if worker.kind == "llm"
+            for name in chain_of(self.state, worker.settings["model"])
+        )
+        return left and tries(task.acting, call.chain[call.chain_index]) == dearest
 
     @staticmethod
     def _revision_key(hook: Hook, subject: str) -> str:

@@ -30,6 +30,9 @@ worker ask(q: string) -> {{ text: string }} via llm {{
 worker dig(q: string) -> {{ text: string }} via llm {{
   model = big  prompt = "{LONG} {{{{ q }}}}"  retry {{ max = 2 }}  repair {{ max = 1 }}
 }}
+worker two(q: string) -> {{ text: string }} via llm {{
+  model = last  prompt = "{LONG} {{{{ q }}}}"  repair {{ max = 1 }}  fallback = [dig, ask]
+}}
 worker say(q: string) -> {{ text: string }} via llm {{
   model = spare  prompt = "{LONG} {{{{ q }}}}"  retry {{ max = 3 }}  repair {{ max = 0 }}
 }}
@@ -49,9 +52,9 @@ INFOS = {
     "last": ModelInfo("memory/last", True, 5_000_000, 1_000_000, 100),
 }
 NEW = {"q": "NEW"}
-INPUTS = {"ask": NEW, "dig": NEW, "say": NEW, "sign": NEW, "look": NEW, "inner": NEW}
+INPUTS = {"ask": NEW, "dig": NEW, "two": NEW, "say": NEW, "sign": NEW, "look": NEW, "inner": NEW}
 TEXT = {"text": "NEW"}
-OUTPUTS = {"ask": TEXT, "dig": TEXT, "say": TEXT, "sign": TEXT, "look": "NEW"}
+OUTPUTS = {"ask": TEXT, "dig": TEXT, "two": TEXT, "say": TEXT, "sign": TEXT, "look": "NEW"}
 
 PROGRAMS = {
     "decisions": (0, [("main", "look", "policy { max_rounds = 3  repair { max = 4 } }")]),
@@ -67,6 +70,11 @@ PROGRAMS = {
             verify { before_dispatch dig { with = judge  on_fail = revise  max_revisions = 2 }
                      after_dispatch dig { with = judge  on_fail = revise  max_revisions = 2 }
                      after_dispatch dig { with = chief  on_fail = revise  max_revisions = 1 } }
+            """)],
+    ),
+    "tasks of workers that stand in for each other, revised": (
+        0, [("main", "two", """policy { max_rounds = 2  max_per_round = 2 }
+            verify { after_dispatch two { with = judge  on_fail = revise  max_revisions = 2 } }
             """)],
     ),
     "rounds looked at": (
