@@ -383,10 +383,30 @@ def lost(state: RunState) -> None:
             _settle(state, call, None, spent=True)
             _close_attempt(state, call)
             lose(state, call, Failure("crashed", "the engine stopped while it was under way"))
-        else:
+        elif call.begun != call.attempt or _pay_for_lost(state, call):
             call.begun = 0
             state.commands.append(call.command)
     _feed_starved(state)
+
+
+def _pay_for_lost(state: RunState, call: Call) -> bool:
+    """Book a call that was under way, for it may have been billed, and reserve for the next.
+
+    Returns:
+        Whether there is budget left to make it again; if not, the call has ended.
+    """
+    reservation = call.reservation
+    if reservation is None:
+        return True
+    _settle(state, call, None, spent=True)
+    call.bound = call.ledger.reserve(reservation)
+    if call.bound is None:
+        call.reservation = reservation
+        return True
+    _close_attempt(state, call)
+    message = f"{call.bound}: what was under way when the engine stopped may have used it up"
+    _end(state, call, failure=Failure("over_budget", message))
+    return False
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:

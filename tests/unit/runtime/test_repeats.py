@@ -399,3 +399,16 @@ def test_what_a_journal_cannot_hold_does_not_break_a_run(load):
         folded = fold(workflow.program, run.journal.read(run.id))
         assert run_report(folded, details=True) == run.report()
     assert "half: ?" in run.failures[0]["message"]
+
+
+def test_a_lost_call_of_a_model_is_booked_and_made_again(load, tasks):
+    source = SLOTS.replace("effect = once  repair { max = 2 }", "effect = read")
+    state = planned(load, source, tasks(("a", "sign", {})))
+    step(state, CallStarted(key="round 1 / decision 1 / task a"))
+    used, reserved = state.loop.ledger.tokens, state.loop.ledger.reserved_tokens
+    _, commands = step(state, RunResumed())
+    assert [command.key for command in commands] == ["round 1 / decision 1 / task a"]
+    # It may have been billed: it counts, and what is made again is reserved for anew.
+    assert state.loop.ledger.tokens == used + reserved
+    assert state.loop.ledger.reserved_tokens == reserved
+    assert state.loop.ledger.estimated
