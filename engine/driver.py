@@ -92,6 +92,8 @@ class Driver:
         self._due: list[StartCall] = []
         self._wake: asyncio.Future[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
+        #: Keys of the calls of which a part of the answer has come.
+        self._streaming: set[str] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._base_ms = state.now
@@ -250,6 +252,7 @@ class Driver:
     async def _call(self, command: StartCall) -> None:
         """Make one attempt; whatever happens becomes an event."""
         began = time.monotonic()
+        event: CallFinished | CallFailed
         try:
             event = await self._attempt(command)
         except Failure as failure:
@@ -280,6 +283,9 @@ class Driver:
         event = msgspec.structs.replace(
             event, at=self._now(), ms=int((time.monotonic() - began) * 1000)
         )
+        if isinstance(event, CallFailed) and command.key in self._streaming:
+            event = msgspec.structs.replace(event, cut=True)
+        self._streaming.discard(command.key)
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]
         self._happened.append(event)
@@ -290,6 +296,7 @@ class Driver:
         tasks = ClosedTasks()
 
         def on_text(piece: str) -> None:
+            self._streaming.add(command.key)
             for task in tasks.feed(piece):
                 seen = self._redactor.value(task)
                 self.feed(TaskClosed(key=command.key, attempt=command.attempt, task=seen))

@@ -133,7 +133,7 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
-    """An attempt ended without a value."""
+    """An attempt ended without a value. `cut` says that a part of a streamed answer had come."""
 
     key: str
     mode: str
@@ -143,6 +143,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     retry_after_ms: int | None = None
     usage: Usage | None = None
     ms: int = 0
+    cut: bool = False
 
 
 class TaskClosed(_Base, frozen=True, tag="task_closed", kw_only=True):

@@ -64,6 +64,9 @@ __all__ = [
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
 Overrides = Mapping[str, Any]
 
+#: What a person can answer.
+_ANSWERS = ("approve", "reject", "not_done")
+
 
 @dataclass
 class Options:
@@ -455,6 +458,9 @@ def _check_reply(gate: Gate, reply: Reply) -> None:
     Raises:
         UsageError: With the reason.
     """
+    if reply.answer not in _ANSWERS:
+        # A gate's `timeout` is the engine's to say, and nothing else is an answer.
+        raise UsageError(f"`{reply.answer}` is no answer; say `approve`, `reject` or `not_done`")
     if reply.answer == "not_done" and gate.kind != "outcome":
         raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
     if gate.kind == "outcome" and reply.answer == "approve":

@@ -261,20 +261,24 @@ def failed(state: RunState, event: CallFailed) -> None:
     if call is None:
         return
     call.ms += event.ms
+    call.cut = event.cut
     # A call that timed out or was cut may have been billed; one that was refused was not.
-    spent = event.mode in ("timeout", "invalid_output", "crashed")
+    spent = event.cut or event.mode in ("timeout", "invalid_output", "crashed")
     _settle(state, call, event.usage, spent=spent)
     _close_attempt(state, call)
-    failure = Failure(
-        event.mode,
-        event.message,
-        retryable=event.retryable,
-        retry_after_ms=event.retry_after_ms,
+    failure = _reported(
+        call,
+        Failure(
+            event.mode,
+            event.message,
+            retryable=event.retryable,
+            retry_after_ms=event.retry_after_ms,
+        ),
     )
-    if effect_of(call) == "once" and event.mode in _UNKNOWN:
+    if effect_of(call) == "once" and failure.mode in _UNKNOWN:
         lose(state, call, failure)
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
-        _end(state, call, failure=_reported(call, failure))
+        _end(state, call, failure=failure)
     _feed_starved(state)
 
 
@@ -351,7 +355,12 @@ def _reported(call: Call, failure: Failure) -> Failure:
         known = known | set(subject.worker.fails)
     if failure.mode in known:
         return failure
-    return Failure("crashed", f"undeclared failure mode `{failure.mode}`: {failure.message}")
+    return Failure(
+        "crashed",
+        f"undeclared failure mode `{failure.mode}`: {failure.message}",
+        retryable=failure.retryable,
+        retry_after_ms=failure.retry_after_ms,
+    )
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:

@@ -33,6 +33,9 @@ __all__ = [
 #: How much of a decision that could not be read stays in the prompt, in characters.
 SHOWN_DECISION = 8_000
 
+#: Failures that can come in the middle of a streamed answer and say nothing against asking again.
+_BROKEN_OFF = frozenset({"unavailable", "timeout"})
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -96,7 +99,11 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     if loop.over:
         return
     if call.failure is not None:
-        _no_decision(state, loop, call, call.failure)
+        if call.cut and call.failure.mode in _BROKEN_OFF:
+            said = f"the answer broke off ({call.failure.mode}: {call.failure.message})"
+            _bad_decision(state, loop, "", DecisionError([said]))
+        else:
+            _no_decision(state, loop, call, call.failure)
         return
     value = call.value
     key = _decision_key(loop)

@@ -95,6 +95,7 @@ class Call:
         extra: Messages added by repairs and revisions.
         command: The open command, until it is answered; `request` outlives it.
         bound: The name of the budget that stood in the way, if one did.
+        cut: A part of a streamed answer had come when its last attempt failed.
         value: The accepted value, once it has one.
         failure: How it failed, once it has.
         unknown: It may happen only once, was started, and nobody knows whether it was done.
@@ -107,6 +108,7 @@ class Call:
         "chain",
         "chain_index",
         "command",
+        "cut",
         "extra",
         "failure",
         "key",
@@ -139,6 +141,7 @@ class Call:
         self.command: StartCall | None = None
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
+        self.cut = False
         self.reservation: Reservation | None = None
         self.started_at: int | None = None
         self.ms = 0
@@ -162,6 +165,7 @@ class Task:
         tainted: Its output is, or was made from, untrusted text.
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
+        edits: How often a person has changed its input.
     """
 
     __slots__ = (
@@ -173,6 +177,7 @@ class Task:
         "child",
         "cleared",
         "decided_tainted",
+        "edits",
         "ended_at",
         "failure",
         "feedback",
@@ -224,6 +229,7 @@ class Task:
         self.failure: Failure | None = None
         self.call: Call | None = None
         self.feedback = ""
+        self.edits = 0
         self.child: Loop | None = None
         self.ledger: Ledger = loop.ledger
         self.attempts = 0
@@ -252,6 +258,7 @@ class HookRun:
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
         forced: The action that follows whatever the hook says, such as a gate's `on_timeout`.
+        superseded: A person has changed the input it looked at; another passage looks again.
     """
 
     __slots__ = (
@@ -265,6 +272,7 @@ class HookRun:
         "offers",
         "passed",
         "rest",
+        "superseded",
         "task",
         "waits",
     )
@@ -289,6 +297,7 @@ class HookRun:
         self.cleaned = False
         self.number = 0
         self.forced: OnFail | None = None
+        self.superseded = False
 
 
 class Check:

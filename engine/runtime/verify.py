@@ -59,9 +59,7 @@ def _goes_on(run: HookRun) -> bool:
 
 
 def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
-    names = verifier.inputs.schema.get("properties", {})
-    bound = {name: run.offers[name]() for name in names if name in run.offers}
-    bound = verifier.inputs.with_defaults(bound)
+    bound = _bound(run, verifier)
     check = Check(verifier, run, bound)
     if not verifier.inputs.is_valid(bound):
         problems = "; ".join(verifier.inputs.problems(bound))
@@ -87,6 +85,14 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
     call = Call(_key(run, verifier), run.loop, check)
     check.call = call
     attempts.begin(state, call, verifier.settings["model"] if verifier.kind == "llm" else None)
+
+
+def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
+    """A verifier's input, from what the hook offers."""
+    names = verifier.inputs.schema.get("properties", {})
+    bound = {name: run.offers[name]() for name in names if name in run.offers}
+    given: dict[str, Any] = verifier.inputs.with_defaults(bound)
+    return given
 
 
 def _key(run: HookRun, verifier: Verifier) -> str:
@@ -144,8 +150,10 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
                 state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
                 gates.ask(state, gate)
                 return
-            task.resolved = edited
-            run.offers = views.hook_offers(task.loop, task)
+            if edited != task.resolved:
+                task.resolved = edited
+                _look_again(state, run, check)
+                return
         state.approved.add(_approval(run, check))
         _verdict(run, check, True, event.note)
     else:
@@ -159,6 +167,31 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         _verdict(run, check, False, said)
     if run.waits == 0:
         begin(state, run)
+
+
+def _look_again(state: RunState, run: HookRun, check: Check) -> None:
+    """A person has approved another input than the hooks have seen: all of them look at that one.
+
+    What the person has said holds for the new input; the others' words held for the old one.
+    """
+    task = run.task
+    assert task is not None
+    run.superseded = True
+    for key, gate in list(state.gates.items()):
+        if gate.check is not None and gate.check.hook_run is run:
+            del state.gates[key]
+    task.edits += 1
+    hooks = task.loop.hooks("before_dispatch", task.worker.name)
+    again = HookRun(
+        hooks,
+        task.loop,
+        f"{task.key} / before / edit {task.edits}",
+        views.hook_offers(task.loop, task),
+        task,
+    )
+    approved = Check(check.verifier, again, _bound(again, check.verifier))
+    state.approved.add(_approval(again, approved))
+    begin(state, again)
 
 
 def _globals(state: RunState) -> dict[str, Any]:
@@ -225,7 +258,7 @@ def _verdict(run: HookRun, check: Check, ok: bool, feedback: str) -> None:
 def call_ended(state: RunState, call: Call, check: Check) -> None:
     """A verifier's call has ended: with a verdict, or without one, which is a failed one."""
     run = check.hook_run
-    if run.loop.over:
+    if run.loop.over or run.superseded:
         return
     if call.failure is not None:
         message = f"it gave no verdict ({call.failure.mode}: {call.failure.message})"

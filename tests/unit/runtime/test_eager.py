@@ -113,11 +113,13 @@ def test_a_stream_that_breaks_off_is_asked_again(load, tmp_path, tasks, finish):
     whole = json.dumps(tasks(("a", "look", {"x": 1}), ("b", "look", {"x": 2})))
     cut = whole[: whole.index('"b"')]
     planner = Streaming([tasks(("first", "look", {"x": 0})), (cut,), whole, finish(n=1)])
-    # Without a retry policy a model that fails ends the run, and says with what.
+    # Without a retry policy the next prompt says that it broke off, and what had started.
     run = load(SOURCE, TOOLS).run(models={"planner": planner})
-    assert run.status == "failed"
-    assert run.partial == {"look": 1}
-    # With one, what had started is part of the answer that comes whole.
+    assert run.status == "finished"
+    assert "broke off" in planner.prompts[2]
+    assert "`a` (look)" in planner.prompts[2]
+    assert run.report()["dispatches"] == 3
+    # With one, the same prompt is sent again, and what had started is part of the whole answer.
     (tmp_path / "main.orch").write_text(
         (tmp_path / "main.orch")
         .read_text()
@@ -127,6 +129,15 @@ def test_a_stream_that_breaks_off_is_asked_again(load, tmp_path, tasks, finish):
     run = engine.load(tmp_path / "main.orch").run(models={"planner": planner})
     assert run.status == "finished"
     assert run.report()["dispatches"] == 3
+
+
+def test_a_stream_that_always_breaks_off_ends_with_its_rounds(load):
+    cut = ('{"tasks": [',)
+    # Three attempts in each of the four rounds, and no more.
+    run, planner, _ = play(load, [cut] * 12)
+    assert (run.status, run.bound) == ("exhausted", "max_rounds")
+    assert "broke off" in run.reason
+    assert len(planner.prompts) == 12
 
 
 def test_a_changed_task_of_the_same_id_is_refused(load, tasks, finish):

@@ -96,6 +96,64 @@ def test_an_edit_changes_the_input(start, reply, tmp_path, tasks, finish):
     assert paid(tmp_path) == [20]
 
 
+CHECKED = """
+worker pay(amount: int, to: string = "x") -> { id: string } via python {
+  call = "tools:pay"  args = { amount: amount }  effect = write  timeout = 1s
+}
+verifier small(amount: int) via rules { assert amount < 100 else "{{ amount }} is too much" }
+verifier boss(amount: int) via human { message = "Pay {{ amount }}?"  timeout = 1h }
+verifier bank(amount: int) via human { message = "Move {{ amount }}?"  timeout = 1h }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [pay]
+  policy { max_rounds = 4 }
+  verify {
+    before_dispatch pay { with = small }
+    before_dispatch pay { with = %s }
+  }
+}
+"""
+
+
+def test_the_other_checks_look_at_an_edited_input(start, reply, tmp_path, tasks, finish):
+    decisions = [tasks(("a", "pay", {"amount": 50})), finish(n=1)]
+    run = start(CHECKED % "boss", decisions)
+    done = reply(run, answer="approve", edit={"amount": 5000})
+    assert (done.status, done.reason) == ("aborted", "small: 5000 is too much")
+    assert paid(tmp_path) == []
+
+
+def test_an_edit_is_put_to_the_other_people(start, reply, tmp_path, tasks, finish):
+    decisions = [tasks(("a", "pay", {"amount": 50})), finish(n=1)]
+    run = start(CHECKED % "[boss, bank]", decisions)
+    bank, boss = sorted(run.gates, key=lambda gate: gate["message"])
+    run = reply(run, answer="approve", gate=bank["key"])
+    run = reply(run, answer="approve", gate=boss["key"], edit={"amount": 60})
+    assert [gate["message"] for gate in run.gates] == ["Move 60?"]
+    assert paid(tmp_path) == []
+    assert reply(run, answer="approve").status == "finished"
+    assert paid(tmp_path) == [60]
+
+
+def test_what_was_approved_is_the_edited_input(start, reply, tmp_path, tasks, finish):
+    decisions = [
+        tasks(("a", "pay", {"amount": 50})),
+        tasks(("b", "pay", {"amount": 60}), ("c", "pay", {"amount": 50})),
+        finish(n=1),
+    ]
+    run = start(CHECKED % "boss", decisions)
+    run = reply(run, answer="approve", edit={"amount": 60})
+    assert [gate["message"] for gate in run.gates] == ["Pay 50?"]
+    assert paid(tmp_path) == [60, 60]
+
+
+@pytest.mark.parametrize("answer", ["timeout", "maybe"])
+def test_only_answers_are_taken_from_a_person(start, reply, tasks, finish, answer):
+    run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
+    with pytest.raises(engine.UsageError, match="is no answer"):
+        reply(run, answer=answer)
+    assert reply(run, answer="approve").status == "finished"
+
+
 def test_a_gate_is_answered_once(start, reply, tasks, finish):
     run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
     reply(run, answer="approve")
@@ -189,6 +247,18 @@ def test_a_declared_failure_of_a_once_task_is_a_known_outcome(start, tasks, fini
     run = start(ONCE % "", [tasks(("a", "send", {"x": 1})), finish(n=1)], CRASHES)
     assert run.failures[0]["mode"] == "refused"
     assert run.status == "finished"
+
+
+def test_an_undeclared_failure_of_a_once_task_is_a_crash(start, tasks, finish):
+    tools = """
+from engine import Failure
+def send(x):
+    raise Failure("strange", "who knows")
+"""
+    run = start(ONCE % "", [tasks(("a", "send", {"x": 1})), finish(n=1)], tools)
+    assert run.status == "waiting"
+    assert run.gates[0]["kind"] == "outcome"
+    assert "crashed: undeclared failure mode `strange`" in run.reason
 
 
 def test_pure_work_is_done_once_for_the_same_input(start, tmp_path, tasks, finish):
