@@ -162,6 +162,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "warning",
         "A placeholder is literal text: it has one brace, or stands in no template.",
     ),
+    (
+        "ORC311",
+        "prompt-over-context",
+        "error",
+        "A prompt with its values at their longest does not fit the model's context window.",
+    ),
     ("ORC313", "template-recursion", "error", "A template includes or needs itself."),
     (
         "ORC401",

@@ -45,6 +45,8 @@ def _orchestrator(inside: str, policy: str = "max_rounds = 3  budget { cost = $0
 }}"""
 
 
+_PAGE = "schema Page = string @length(max: 100_000)\n"
+_PAGES = "{% for p in pages %}{{ p }}{% endfor %}"
 _SLOW = """
 worker slow(q: string) -> string via llm { model = fast  prompt = "{{ q }}"  timeout = 1m }"""
 _VERIFY = "verify { before_finish { %s } }"
@@ -221,6 +223,11 @@ EXAMPLES: dict[str, Example] = {
         _llm("Topic: {topic}", "topic: string"),
         _llm("Topic: {{ topic }}", "topic: string"),
     ),
+    "ORC311": Example(
+        "A provider refuses such a prompt, and the run finds out only when values are long.",
+        _PAGE + _llm(_PAGES, "pages: Page[] @items(max: 20)"),
+        _PAGE + _llm(_PAGES, "pages: Page[] @items(max: 5)"),
+    ),
     "ORC313": Example(
         "Rendering would never end.",
         'template a = "{{ a }}"',
@@ -256,8 +263,16 @@ EXAMPLES: dict[str, Example] = {
         _orchestrator("", "max_rounds = topic"),
         _orchestrator(""),
     ),
-    "ORC407": Example("A bound that is never reached bounds nothing; a reader may rely on it."),
-    "ORC408": Example("Not even one round could be paid, so the run would end before it began."),
+    "ORC407": Example(
+        "A bound that is never reached bounds nothing; a reader may rely on it.",
+        _orchestrator("", "max_rounds = 3  budget { cost = $9_000.00 }"),
+        _orchestrator(""),
+    ),
+    "ORC408": Example(
+        "Not even one round could be paid, so the run would end before it began.",
+        _orchestrator("", "max_rounds = 3  budget { tokens = 1k }"),
+        _orchestrator("", "max_rounds = 3  budget { tokens = 50k }"),
+    ),
     "ORC409": Example(
         "The parent would be exhausted before its child is.",
         _orchestrator("", "max_rounds = 3  budget { cost = $5.00 }").replace("ask", "child")

@@ -29,6 +29,7 @@ from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
 from engine.sema.params import unknown_params
 from engine.sema.policy import read_retry
+from engine.sema.prompt_size import check_prompt_sizes
 from engine.sema.pythoncalls import check_call
 from engine.sema.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
 from engine.sema.settings import CALLABLE_KINDS, KINDS
@@ -113,6 +114,8 @@ def check_file(
         scope.count_uses(declared.texts[scope.module.path].ever)
     check_flow(program, found.append, _in_doubt(scopes, found))
     suppressions = Suppressions(loaded.modules)
+    if not any(item.severity == "error" and not suppressions.allows(item) for item in found):
+        check_prompt_sizes(program, scopes.all, found.append)
     diagnostics = [
         item for item in sort_diagnostics(_merged(found, scopes)) if not suppressions.allows(item)
     ]

@@ -23,6 +23,7 @@ ALLOWABLE = frozenset(
         "ORC303",
         "ORC304",
         "ORC306",
+        "ORC311",
         "ORC503",
         "ORC505",
         "ORC506",

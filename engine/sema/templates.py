@@ -62,6 +62,15 @@ class Template:
     def __repr__(self) -> str:
         return f"Template({self.text[:40]!r})"
 
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The names every rendering sees besides its scope."""
+        return self._variables
+
+    def source_of(self, name: str) -> str | None:
+        """The text of a template that this one includes, or None if there is none."""
+        return None if self._load is None else self._load(name)
+
     @cached_property
     def names(self) -> frozenset[str]:
         """The names it reads from its scope; those of included files are not in it."""
@@ -114,7 +123,8 @@ class TemplateFunction:
 
     Args:
         name: Its name, for messages.
-        params: The parameters in order; a default stands where there is one.
+        params: The parameters in order.
+        defaults: The values of those that may be left out.
         template: What it renders.
     """
 
@@ -123,8 +133,8 @@ class TemplateFunction:
     ) -> None:
         self.name = name
         self.params = params
-        self._defaults = defaults
-        self._template = template
+        self.defaults = defaults
+        self.template = template
 
     def __repr__(self) -> str:
         return f"TemplateFunction({self.name!r})"
@@ -144,7 +154,7 @@ class TemplateFunction:
             given[key] = value
         for param in self.params:
             if param not in given:
-                if param not in self._defaults:
+                if param not in self.defaults:
                     raise EvaluationError(f"`{self.name}` needs `{param}`")
-                given[param] = self._defaults[param]
-        return self._template.render(given)
+                given[param] = self.defaults[param]
+        return self.template.render(given)
