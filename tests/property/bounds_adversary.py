@@ -69,6 +69,8 @@ class Adversary:
         finishes: In how many of its last rounds each orchestrator offers a result.
         eager: Whether tasks close while the decision streams, so that they run in rounds that
             end in a result too.
+        stubborn: What it goes on with where no further try is left, to see the machine stop it:
+            `failures`, `answers` that cannot be used, or `verdicts` that reject.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Adversary:
         *,
         finishes: dict[str, int],
         eager: bool = False,
+        stubborn: str = "",
     ) -> None:
         self.program = program
         self.state = RunState(program)
@@ -91,6 +94,7 @@ class Adversary:
         self.outputs = outputs
         self.finishes = finishes
         self.eager = eager
+        self.stubborn = stubborn
         self.fresh = 0
         self.bounds: dict[str, Bound] = {}
         self.wanted: dict[str, dict[str, int]] = {}
@@ -105,12 +109,14 @@ class Adversary:
         while happened:
             event = happened.popleft()
             self.journal.append(event)
-            assert len(self.journal) < 400_000
+            assert len(self.journal) < 100_000, "the run does not end"
             for command in step(self.state, event)[1]:
                 if isinstance(command, StartCall):
                     happened.extend(self._call(command))
                 elif isinstance(command, OpenGate) and command.key in self.state.gates:
-                    happened.append(GateAnswered(key=command.key, answer="approve"))
+                    unknown = self.state.gates[command.key].kind == "outcome"
+                    answer = "reject" if unknown else "approve"
+                    happened.append(GateAnswered(key=command.key, answer=answer))
                 elif isinstance(command, EndRun) and command.status != "waiting":
                     happened.append(RunEnded(status=command.status))
         return self.journal
@@ -144,7 +150,7 @@ class Adversary:
         if effect_of(call) == "once":
             return None
         policy = _retry(self.state, call)
-        if call.retries < policy.max:
+        if call.retries < policy.max or self._insists("failures", call):
             return policy.on[0] if policy.on else "timeout"
         more = call.chain_index + 1 < len(call.chain) or self._has_stand_in(call)
         repaired = not call.chain or call.repairs >= _repair_max(call)
@@ -187,7 +193,13 @@ class Adversary:
     def _revision_key(hook: Hook, subject: str) -> str:
         return f"{hook.point} {hook.worker or ''} {hook.span.start} {subject}"
 
+    def _insists(self, on: str, call: Call) -> bool:
+        # A planner that fails, or never gives a decision, would end it all too soon.
+        return self.stubborn == on and not isinstance(call.subject, Loop)
+
     def _unusable(self, call: Call) -> bool:
+        if self._insists("answers", call):
+            return True
         return bool(call.chain) and call.repairs < _repair_max(call) and effect_of(call) != "once"
 
     def _value(self, call: Call, request: Any) -> Any:
@@ -204,7 +216,9 @@ class Adversary:
             left = any(
                 loop.revisions.get(self._revision_key(h, who), 0) < h.max_revisions for h in later
             )
-            ok = left or loop.revisions.get(key, 0) >= hook.max_revisions
+            ok = self.stubborn != "verdicts" and (
+                left or loop.revisions.get(key, 0) >= hook.max_revisions
+            )
             verdict = {"ok": ok, "feedback": "again"}
             return json.dumps(verdict) if isinstance(request, ModelRequest) else verdict
         if not isinstance(subject, Loop):
@@ -212,7 +226,8 @@ class Adversary:
             plain = isinstance(value, str) or not isinstance(request, ModelRequest)
             return value if plain else json.dumps(value)
         policy, name = subject.orchestrator.policy, subject.orchestrator.name
-        if subject.current.attempts <= policy.repair_max:
+        insists = self.stubborn == "answers" and subject.round % 2 == 0
+        if insists or subject.current.attempts <= policy.repair_max:
             return "I would rather not."
         if subject.round > policy.max_rounds - self.finishes.get(name, 0):
             return json.dumps({"assessment": "", "finish": {"n": subject.round}})

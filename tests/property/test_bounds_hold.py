@@ -70,13 +70,17 @@ def worst(shape: int) -> dict[str, float]:
     bound = bound_of(program, "main", rates_of(INFOS))
     best = dict.fromkeys(METRICS, 0.0)
     inner = (0, 1) if "inner" in program.orchestrators else (0,)
-    for results, below, eager in product(range(1 + min(3, bound.rounds)), inner, (False, True)):
+    hostile = list(product(range(1 + min(3, bound.rounds)), inner, (False, True), ("",)))
+    hostile += product((0, 1), inner[-1:], (False,), ("failures", "answers", "verdicts"))
+    for results, below, eager, stubborn in hostile:
         finishes = {"main": results, "inner": below}
         journal = Adversary(
-            program, INFOS, contracts, INPUTS, OUTPUTS, finishes=finishes, eager=eager
-        ).run()
+            program, INFOS, contracts, INPUTS, OUTPUTS,
+            finishes=finishes, eager=eager, stubborn=stubborn,
+        ).run()  # fmt: skip
         taken = spent(program, journal, contracts)
-        shares = within(taken, bound, f"shape {shape}, {finishes}, eager {eager}")
+        what = f"shape {shape}, {finishes}, eager {eager}, stubborn {stubborn}"
+        shares = within(taken, bound, what)
         best = {metric: max(best[metric], shares.get(metric, 0.0)) for metric in METRICS}
     return best
 

@@ -12,10 +12,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from bounds_adversary import Adversary, rates_of, spent
 
-from engine.bounds import METRICS, bound_of
+from engine.bounds import METRICS, Spend, bound_of
 from engine.events import ModelInfo
 from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
+from engine.sema.model import Program
 
 LONG = "x" * 400
 HEAD = f"""orch 1
@@ -104,22 +105,31 @@ PROGRAMS = {
 }  # fmt: skip
 
 
+def program_of(title: str) -> Program:
+    text = HEAD + "".join(ORCHESTRATOR % one for one in PROGRAMS[title][1])
+    result = check_file("/p/main.orch", reader=MemoryReader({"main.orch": text}, "/p"), env={})
+    assert result.program is not None, [item.message for item in result.diagnostics]
+    return result.program
+
+
+def most_and_taken(title: str, stubborn: str = "") -> tuple[Spend, Spend]:
+    program = program_of(title)
+    adversary = Adversary(
+        program, INFOS, {}, {**INPUTS, "main": NEW}, OUTPUTS,
+        finishes={"main": PROGRAMS[title][0], "inner": 1}, eager=True, stubborn=stubborn,
+    )  # fmt: skip
+    taken = spent(program, adversary.run(), {})
+    return bound_of(program, "main", rates_of(INFOS)).total, taken
+
+
 @pytest.mark.parametrize("title", PROGRAMS)
 def test_the_bound_is_reached(title):
-    finishes, orchestrators = PROGRAMS[title]
-    text = HEAD + "".join(ORCHESTRATOR % one for one in orchestrators)
-    result = check_file("/p/main.orch", reader=MemoryReader({"main.orch": text}, "/p"), env={})
-    program = result.program
-    assert program is not None, [item.message for item in result.diagnostics]
-    bound = bound_of(program, "main", rates_of(INFOS))
-    journal = Adversary(
-        program,
-        INFOS,
-        {},
-        {**INPUTS, "main": NEW},
-        OUTPUTS,
-        finishes={"main": finishes, "inner": 1},
-        eager=True,
-    ).run()
-    taken = spent(program, journal, {})
-    assert {m: taken.of(m) for m in METRICS} == {m: bound.total.of(m) for m in METRICS}
+    most, taken = most_and_taken(title)
+    assert taken == most
+
+
+@pytest.mark.parametrize("stubborn", ["failures", "answers", "verdicts"])
+@pytest.mark.parametrize("title", PROGRAMS)
+def test_nobody_passes_it_by_going_on(title, stubborn):
+    most, taken = most_and_taken(title, stubborn)
+    assert all(taken.of(metric) <= most.of(metric) for metric in METRICS), (taken, most)
