@@ -84,7 +84,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "error",
         "A setting that this kind of body cannot do without is not there.",
     ),
-    ("ORC105", "duplicate-setting", "error", "A setting, or a name in a list, is given twice."),
+    (
+        "ORC105",
+        "duplicate-setting",
+        "error",
+        "A setting, or a name in a list or union, is given twice.",
+    ),
     ("ORC106", "import-not-found", "error", "An imported file or schema cannot be found or read."),
     ("ORC107", "import-cycle", "error", "Files import each other in a circle."),
     (

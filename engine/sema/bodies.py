@@ -28,6 +28,7 @@ from engine.sema.references import NameReader, one_of
 from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS, Kind, Row
 from engine.sema.suggest import closest, names_list
+from engine.sema.units import without_lone_units
 from engine.source import Span
 from engine.syntax import ast
 
@@ -125,7 +126,8 @@ class BodyReader:
     def _body(self, body: ast.Body, kind: Kind, owner: str, owner_span: Span) -> Settings:
         result = Settings(kind, owner_span)
         first: dict[tuple[str, tuple[str, ...]], ast.Setting | ast.Block] = {}
-        for member in body.members:
+        known = {row.name for row in kind.rows}
+        for member in without_lone_units(body.members, known, self._report):
             if isinstance(member, ast.Setting):
                 if self._once(first, member, (), kind):
                     self._setting(result, member)
@@ -408,6 +410,7 @@ class BodyReader:
             case table.Mode():
                 return self._names.mode(name, expr)
             case table.Modes():
+                self._names.each_once(name, expr)
                 return self._list(name, "a list of failure modes", expr, self._names.mode)
             case table.Strings():
                 return self._list(name, "a list of strings", expr, self._string)

@@ -113,6 +113,16 @@ class NameReader:
         )
         return None
 
+    def each_once(self, name: str, expr: ast.Expr) -> None:
+        """Report names that stand in a list before."""
+        seen: set[str] = set()
+        for item in expr.items if isinstance(expr, ast.ListExpr) else ():
+            if isinstance(item, ast.Variable) and item.name in seen:
+                message = f"`{item.name}` stands twice in `{name}`"
+                self._report(diagnostic("ORC105", message, item.span))
+            elif isinstance(item, ast.Variable):
+                seen.add(item.name)
+
     def mode(self, name: str, expr: ast.Expr) -> str | None:
         """The failure mode that a setting names."""
         if not isinstance(expr, ast.Variable):

@@ -104,9 +104,33 @@ class TypeResolver:
                 inner = self._read(expr.item)
                 return inner if isinstance(inner, Optional) else Optional(inner)
             case ast.UnionType():
+                self._each_once(expr)
                 return _union([self._read(option) for option in expr.options])
             case ast.RecordType():
                 return Record(None, self.fields(expr.fields))
+
+    def _each_once(self, expr: ast.UnionType) -> None:
+        """ORC105: a literal or name that stands in the union before."""
+        seen: set[tuple[str, Any]] = set()
+        before: ast.TypeExpr | None = None
+        for option in expr.options:
+            key: tuple[str, Any] | None = None
+            if isinstance(option, ast.LiteralType):
+                key = (type(option.value).__name__, option.value)
+            elif isinstance(option, ast.NamedType):
+                key = ("name", option.name)
+            if key is not None and key in seen:
+                fix = None
+                if before is not None:
+                    span = option.span
+                    gap = Span(span.source, before.span.end, span.end)
+                    if gap.text.removesuffix(span.text).strip() == "|":
+                        fix = Fix("remove the second one", (Edit(gap, ""),))
+                message = f"`{option.span.text}` stands twice in this union"
+                self._report(diagnostic("ORC105", message, option.span, fix=fix))
+            elif key is not None:
+                seen.add(key)
+            before = option
 
     def _name(self, expr: ast.NamedType) -> Type:
         if expr.name == "json":

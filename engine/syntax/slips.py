@@ -14,10 +14,11 @@ from difflib import get_close_matches
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.syntax.problem import Lexeme, Problem, Repair, blank, over_blank, short
 
-__all__ = ["slips"]
+__all__ = ["UNITS", "slips"]
 
 _KEYWORDS = ("via", "fails", "from", "import", "as", "for", "else", "assert")
-_UNITS = frozenset({"ms", "s", "m", "h", "d", "k", "M", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB"})
+#: Units as they are written.
+UNITS = frozenset({"ms", "s", "m", "h", "d", "k", "M", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB"})
 #: Settings that are blocks, which look like maps when an `=` stands before them.
 _BLOCKS = frozenset(
     {
@@ -261,7 +262,7 @@ def _number_in_pieces(problem: Problem) -> Iterator[Repair]:
                     better,
                 )
                 yield Repair(text[: first.start] + better + text[last.end :], report)
-        elif middle.text in _UNITS or middle.text == "%":
+        elif middle.text in UNITS or middle.text == "%":
             better = first.text + middle.text
             report = _report(
                 problem,
