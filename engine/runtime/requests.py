@@ -302,7 +302,8 @@ def _verifier_model_request(
 
 
 def task_key(state: RunState, key: str) -> str:
-    """The idempotency key of a call: the same for each of its attempts, unlike any other's."""
+    """The idempotency key of a task or a check: the same for each of its attempts, unlike any
+    other's."""
     return f"{state.run}/{key.replace(' ', '')}"
 
 
@@ -314,6 +315,8 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
     if isinstance(subject, Task):
         assert isinstance(subject.acting, Worker)
         worker, inputs = subject.acting, subject.resolved
+        # A fallback does the same work over, so it goes by the same key.
+        key = task_key(state, subject.key)
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
     else:
         assert isinstance(subject, Check)

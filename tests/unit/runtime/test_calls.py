@@ -386,6 +386,25 @@ def second(x):
     assert run.report()["dispatches"] == 2
 
 
+def test_a_fallback_writes_under_the_key_of_its_task(play, tasks, finish):
+    source = FALLBACK.replace(
+        'call = "tools:', 'args = { x: x, key: task.key }  effect = write  call = "tools:'
+    )
+    tools = """
+import engine
+keys = []
+def first(x, key):
+    keys.append(key)
+    raise engine.Failure("timeout", "perhaps it was done")
+def second(x, key):
+    keys.append(key)
+    return len(set(keys))
+"""
+    run = play(source, [tasks(("a", "first", {"x": 1})), finish(n=1)], tools)
+    (done,) = run.report()["history"][0]["tasks"]
+    assert (done["output"], done["attempts"]) == (1, 2)
+
+
 def test_a_fallback_may_not_have_a_stronger_effect(load):
     with pytest.raises(engine.CompileError, match="stronger than read"):
         load(
