@@ -118,10 +118,10 @@ def _problem(
     if room is None or tokens <= room:
         return None
     help_text = "shorten it, or take a model with a larger context window"
-    if measure.largest is not None:
-        size, path = measure.largest
+    size, path = measure.largest or (0, "")
+    if size // CHARACTERS_A_TOKEN > tokens // 4:
         help_text = (
-            f"`{path}` alone can take {size // CHARACTERS_A_TOKEN:,}; bound it more tightly "
+            f"`{path}` alone can take {size // CHARACTERS_A_TOKEN:,} of them; bound it more tightly "
             "(`@length`, `@items`), or take a model with a larger context window"
         )
     return (
@@ -158,6 +158,7 @@ class _Measure:
         self.widths = Widths()
         self.times = 1
         self._left = _MOST_NODES
+        self._trees: dict[str, nodes.Template] = {}
 
     def template(self, template: Template, given: Mapping[str, Type]) -> int:
         """The most characters a template renders to."""
@@ -169,13 +170,14 @@ class _Measure:
     def source(self, template: Template, text: str, names: dict[str, Type]) -> int:
         """The same for a text that a template includes."""
         try:
-            tree = parse_template(text)
-        except TemplateFault:
+            tree = self._trees.get(text) or parse_template(text)
+            self._trees[text] = tree
+            if any(isinstance(node, nodes.Extends) for node in tree.body):
+                # What is printed stands in another file, with blocks put in.
+                return 0
+            return _Scope(self, template, names).body(tree.body)
+        except (TemplateFault, RecursionError):
             return 0
-        if any(isinstance(node, nodes.Extends) for node in tree.body):
-            # What is printed stands in another file, with blocks put in.
-            return 0
-        return _Scope(self, template, names).body(tree.body)
 
     def spent(self) -> bool:
         """Counts one more node; whether that is too many."""

@@ -16,7 +16,6 @@ from engine.sema.types import (
     Array,
     Constant,
     Constrained,
-    Definition,
     External,
     Json,
     Named,
@@ -72,10 +71,10 @@ def _least(limits: Limits, *keywords: str) -> int | None:
 
 
 class Widths:
-    """Measures what values of a type print as, each declared schema once."""
+    """Measures what values of a type print as, each record once."""
 
     def __init__(self) -> None:
-        self._known: dict[Definition, int] = {}
+        self._known: dict[Record, int] = {}
 
     def of(self, type_: Type, as_json: bool = False) -> int:
         """The most characters a value prints as; what nothing bounds counts as nothing.
@@ -83,15 +82,6 @@ class Widths:
         Args:
             as_json: Strings have their quotes; escapes are not counted.
         """
-        if isinstance(type_, Named):
-            definition = type_.definition
-            if as_json:
-                if definition not in self._known:
-                    # A schema in itself: one that ends there is a value, too.
-                    self._known[definition] = 0
-                    self._known[definition] = self.of(definition.type, True)
-                return self._known[definition]
-            return self.of(definition.type, False)
         return max(
             (self._option(option, limits, as_json) for option, limits in opened(type_)), default=0
         )
@@ -114,12 +104,19 @@ class Widths:
             case Tuple():
                 return 2 + sum(self.of(item, True) + 1 for item in type_.items)
             case Record():
-                # `"name":value,`
-                size = 1 + sum(len(f.name) + 4 + self.of(f.type, True) for f in type_.fields)
-                return _capped(size, limits)
+                return _capped(self._record(type_), limits)
             case Json():
                 return _least(limits, "x-max-bytes") or 0
         return 0
+
+    def _record(self, type_: Record) -> int:
+        if type_ not in self._known:
+            # Where a record holds itself, it may as well end.
+            self._known[type_] = 0
+            self._known[type_] = 1 + sum(
+                len(field.name) + 4 + self.of(field.type, True) for field in type_.fields
+            )  # `"name":value,`
+        return self._known[type_]
 
 
 def _capped(size: int, limits: Limits) -> int:

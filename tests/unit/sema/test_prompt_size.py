@@ -93,7 +93,13 @@ def test_the_longest_values_render_to_what_was_measured(text: str) -> None:
 
 TREE = Definition("Tree")
 TREE.type = Record(
-    "Tree", (Field("name", WORD), Field("under", Constrained(Array(Named(TREE)), {"maxItems": 2})))
+    "Tree",
+    (
+        Field("name", WORD),
+        Field("under", Constrained(Array(Named(TREE)), {"maxItems": 2})),
+        Field("beside", Optional(Named(TREE))),
+        Field("above", Constrained(Named(TREE), {"x-max-bytes": 900})),
+    ),
 )
 
 
@@ -123,6 +129,13 @@ def test_what_is_not_known_counts_as_nothing(text: str, most: int) -> None:
 
 def test_a_schema_in_itself_ends() -> None:
     assert 0 < longest_text(Template("{{ tree | json }}"), {"tree": Named(TREE)}) < 100
+
+
+def test_conditions_in_conditions_are_measured_as_deep_as_they_can_be_read() -> None:
+    for depth in (20, 200, 2_000):
+        text = "{% if word %}" * depth + "{{ word }}" + "{% endif %}" * depth
+        assert longest_text(Template(text), NAMES) in (0, 7)
+        assert longest_text(Template(f"{{{{ {'word or ' * depth} word }}}}"), NAMES) in (0, 7)
 
 
 def test_templates_that_multiply_are_measured_in_bounded_work() -> None:
