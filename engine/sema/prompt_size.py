@@ -119,9 +119,10 @@ def _problem(
         return None
     help_text = "shorten it, or take a model with a larger context window"
     size, path = measure.largest or (0, "")
-    if size // CHARACTERS_A_TOKEN > tokens // 4:
+    most = size // CHARACTERS_A_TOKEN
+    if most > tokens // 4:
         help_text = (
-            f"`{path}` alone can take {size // CHARACTERS_A_TOKEN:,} of them; bound it more tightly "
+            f"`{path}` alone can take {most:,} of them; bound it more tightly "
             "(`@length`, `@items`), or take a model with a larger context window"
         )
     return (
