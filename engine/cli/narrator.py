@@ -70,8 +70,11 @@ class Narrator:
             if isinstance(event, GateOpened) and event.key in state.gates:
                 message = one_line(state.gates[event.key].message, 400)
                 self._say(f"  waits for a person: {message}", "bad")
-            if isinstance(event, RunResumed) and event.lost:
-                self._say(f"resumed; {count(len(event.lost), 'call')} made again", "detail")
+            if isinstance(event, RunResumed):
+                # What may happen only once, and what was called off, is not made again.
+                again = sum(key in state.calls for key in event.lost)
+                if again:
+                    self._say(f"resumed; {count(again, 'call')} made again", "detail")
             if state.root is not None:
                 self._catch_up(state.root)
 

@@ -243,6 +243,23 @@ def test_what_became_of_a_once_task_is_asked(desk, bank):
     assert (task["status"], task["output"]) == ("done", 4)
 
 
+def test_a_once_task_that_was_cut_short_is_not_told_as_made_again(desk):
+    desk.write(desk.tasks(desk.task("h", "hold", n=2)), desk.finish(3))
+    program = desk.folder / "a.orch"
+    text = program.read_text()
+    program.write_text(text.replace('call = "tools:hold"', 'effect = once  call = "tools:hold"'))
+    assert program.read_text() != text
+    process = desk.start("run", "a.orch")
+    desk.wait_ready(process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    resumed = desk.orch("resume", "last")
+    assert resumed.returncode == 5
+    assert "waits for a person: `hold` may happen only once" in resumed.stderr
+    assert "made again" not in resumed.stderr
+    assert desk.calls() == ["hold 2"]
+
+
 def test_reject_denies_a_once_task(desk, bank):
     report, _ = bank(desk.tasks(desk.task("s", "send", n=1)), desk.finish(5))
     done = desk.orch("reject", report["run"], "--format", "json")
