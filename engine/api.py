@@ -20,8 +20,9 @@ from engine.diagnostics import Diagnostic
 from engine.errors import CompileError, UsageError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options, Reply
+from engine.launch import Options
 from engine.linter import lint as lint_file
+from engine.replies import Reply
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file

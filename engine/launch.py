@@ -21,10 +21,8 @@ import msgspec
 from engine.driver import Driver, Observer
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
 from engine.events import (
-    Answer,
     CancelRequested,
     Event,
-    GateAnswered,
     ModelInfo,
     RunResumed,
     RunStarted,
@@ -34,12 +32,12 @@ from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
 from engine.redaction import Redactor
+from engine.replies import Reply, answers
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
-from engine.runtime.state import Gate, RunState
+from engine.runtime.state import RunState
 from engine.sema.check import check_file
-from engine.sema.contract import Contract
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.version import __version__
@@ -52,10 +50,8 @@ from engine.workers.registry import (
 
 __all__ = [
     "Options",
-    "Reply",
     "cancel",
     "choose",
-    "find_gate",
     "load_run",
     "resume",
     "start",
@@ -63,9 +59,6 @@ __all__ = [
 
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
 Overrides = Mapping[str, Any]
-
-#: What a person can answer.
-_ANSWERS = ("approve", "reject", "not_done")
 
 
 @dataclass
@@ -296,27 +289,6 @@ def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
     return record, state
 
 
-@dataclass
-class Reply:
-    """What a person says to an open gate.
-
-    Attributes:
-        answer: `approve`, `reject`, or `not_done` for a `once` task of unknown outcome.
-        gate: The gate's key or its task's id; None where only one gate is open.
-        note: Words for the orchestrator and the journal.
-        output: What a `once` task gave, or the result to finish with; None if not given.
-        edit: The task's input, changed by the person; None if it stays.
-        by: Who answers.
-    """
-
-    answer: Answer
-    gate: str | None = None
-    note: str = ""
-    output: Any = None
-    edit: dict[str, Any] | None = None
-    by: str = ""
-
-
 async def resume(
     run: str, journal: Journal, options: Options | None = None, reply: Reply | None = None
 ) -> RunState:
@@ -341,7 +313,7 @@ async def resume(
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
         return state
     wall_ms = int(time.time() * 1000)
-    answers = _answers(state, reply, wall_ms)
+    answered = answers(state, reply, wall_ms)
     _check_overrides(state.program, options.models)
     replaced = {
         name: resolve_info(state.program.models[name], value)
@@ -360,7 +332,7 @@ async def resume(
     infos = {**state.models, **replaced}
     models = _open_models(state.program, infos, options, resumed=True)
     resumed = RunResumed(at=state.now, lost=_in_flight(state), models=replaced, wall_ms=wall_ms)
-    return await _drive(state, [resumed, *answers], journal, models, secrets, options)
+    return await _drive(state, [resumed, *answered], journal, models, secrets, options)
 
 
 def _in_flight(state: RunState) -> list[str]:
@@ -394,93 +366,6 @@ async def cancel(
     # The other way round, taking the run over would start again what is to be called off.
     resumed = RunResumed(at=state.now, lost=_in_flight(state), wall_ms=int(time.time() * 1000))
     return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
-
-
-def _answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
-    """The events of a reply and of the gates that nobody answered in time."""
-    late = [
-        gate
-        for gate in state.gates.values()
-        if gate.timeout_ms is not None
-        and gate.opened_ms is not None
-        and gate.opened_ms + gate.timeout_ms <= wall_ms
-    ]
-    events = [
-        GateAnswered(at=state.now, key=gate.key, answer="timeout", wall_ms=wall_ms) for gate in late
-    ]
-    if reply is None:
-        return events
-    gate = find_gate(state, reply.gate)
-    if gate in late:
-        raise UsageError(f"gate `{gate.key}` was not answered in time; go on with `orch resume`")
-    _check_reply(gate, reply)
-    events.append(
-        GateAnswered(
-            at=state.now,
-            key=gate.key,
-            answer=reply.answer,
-            note=reply.note,
-            output=reply.output,
-            edit=reply.edit,
-            by=reply.by,
-            wall_ms=wall_ms,
-        )
-    )
-    return events
-
-
-def find_gate(state: RunState, name: str | None) -> Gate:
-    """The open gate of a name (its key or its task's id), or the only one.
-
-    Raises:
-        UsageError: None is open, none has that name, or several are open and none is named.
-    """
-    gates = list(state.gates.values())
-    if name is not None:
-        gates = [
-            gate
-            for gate in gates
-            if gate.key == name or (gate.task is not None and gate.task.id == name)
-        ]
-    if len(gates) == 1:
-        return gates[0]
-    known = ", ".join(f"`{gate.key}`" for gate in state.gates.values())
-    if not known:
-        raise UsageError(f"run {state.run} has no open gate")
-    if not gates:
-        raise UsageError(f"there is no open gate `{name}` (open: {known})")
-    raise UsageError(f"several gates are open; name one of: {known}")
-
-
-def _check_reply(gate: Gate, reply: Reply) -> None:
-    """Refuse what the machine would have to ask again for.
-
-    Raises:
-        UsageError: With the reason.
-    """
-    if reply.answer not in _ANSWERS:
-        # A gate's `timeout` is the engine's to say, and nothing else is an answer.
-        raise UsageError(f"`{reply.answer}` is no answer; say `approve`, `reject` or `not_done`")
-    if reply.answer == "not_done" and gate.kind != "outcome":
-        raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
-    if gate.kind == "outcome" and reply.answer == "approve":
-        assert gate.task is not None
-        _fits(gate.task.worker.output, reply.output, f"the output of `{gate.task.worker.name}`")
-    elif reply.output is not None:
-        if gate.kind != "escalation":
-            raise UsageError(f"gate `{gate.key}` takes no output")
-        _fits(gate.loop.orchestrator.output, reply.output, "the result")
-    if reply.edit is not None:
-        if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
-            raise UsageError(f"gate `{gate.key}` has no input to edit")
-        worker = gate.task.worker
-        _fits(worker.inputs, worker.inputs.with_defaults(reply.edit), f"`{worker.name}`'s input")
-
-
-def _fits(contract: Contract, value: Any, what: str) -> None:
-    problems = contract.problems(value)
-    if problems:
-        raise UsageError(f"{what} does not fit: {'; '.join(problems)}")
 
 
 def _open_models(

@@ -19,7 +19,8 @@ from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import command_line, find_run, shown_status
 from engine.errors import InputError, JournalError
 from engine.journal import RunRecord, SqliteJournal
-from engine.launch import Options, Reply
+from engine.launch import Options
+from engine.replies import Reply, find_gate
 from engine.runtime.state import Gate, RunState
 
 __all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "refuse_live", "who"]
@@ -106,7 +107,7 @@ def answer_gate(
                 f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
             )
         _, state = launch.load_run(journal, found)
-        meant = launch.find_gate(state, gate if gate is not None else task)
+        meant = find_gate(state, gate if gate is not None else task)
         reply = reply_to(meant)
         reply.gate = meant.key
         extra = {

@@ -10,7 +10,7 @@ from engine.cli.answer import answer_gate, gate_options, json_file, outcome_need
 from engine.cli.execute import Manner, manner_options
 from engine.cli.journals import journal_option
 from engine.errors import InputError
-from engine.launch import Reply
+from engine.replies import Reply
 from engine.runtime.state import Gate
 
 __all__ = ["command"]

@@ -7,7 +7,7 @@ import click
 from engine.cli.answer import answer_gate, gate_options, who
 from engine.cli.execute import Manner, manner_options
 from engine.cli.journals import journal_option
-from engine.launch import Reply
+from engine.replies import Reply
 
 __all__ = ["command"]
 
