@@ -9,7 +9,7 @@ from engine.cli.answer import refuse_live
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import find_run, journal_option
-from engine.cli.options import color_option
+from engine.cli.options import color_option, format_option
 from engine.journal import SqliteJournal
 from engine.launch import Options
 from engine.runtime.state import RunState
@@ -20,14 +20,7 @@ __all__ = ["command"]
 @click.command("cancel")
 @click.argument("run", metavar="RUN")
 @click.option("--reason", default="cancelled", metavar="TEXT", help="Why, for the journal.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to give the best partial result.",
-)
+@format_option("How to give the best partial result.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the end, on standard error.")
 @color_option
 @journal_option

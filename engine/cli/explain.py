@@ -8,6 +8,7 @@ from textwrap import indent
 import click
 
 from engine.cli.exits import CommandError, Exit
+from engine.cli.options import format_option
 from engine.diagnostics import RULES, Rule
 from engine.diagnostics.examples import EXAMPLES
 from engine.sema.suggest import closest
@@ -30,14 +31,7 @@ _AREAS = {
 
 @click.command("explain")
 @click.argument("code", required=False)
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to show it.",
-)
+@format_option("How to show it.")
 def command(code: str | None, style: str) -> int:
     """Explain the rule CODE (ORC302, or its name); without CODE, list all rules."""
     if code is None:

@@ -9,6 +9,7 @@ import click
 
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, timestamp
+from engine.cli.options import format_option
 from engine.cli.output import warn
 from engine.cli.questions import about, answers, left_ms
 from engine.cli.wording import age, one_line
@@ -22,14 +23,7 @@ __all__ = ["command"]
 
 @click.command("gates")
 @click.argument("run", metavar="[RUN]", required=False)
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to show them.",
-)
+@format_option("How to show them.")
 @journal_option
 def command(run: str | None, style: str, directory: str) -> int:
     """List the open gates of all waiting runs, or of RUN, oldest first.

@@ -16,7 +16,7 @@ import click
 from engine.bounds import Bound, as_data, as_text, bounds_of
 from engine.cli.exits import Exit
 from engine.cli.files import orch_files
-from engine.cli.options import color_option, param_option
+from engine.cli.options import color_option, format_option, param_option
 from engine.cli.output import error, report, screen_width, use_color
 from engine.diagnostics import (
     RULES,
@@ -60,14 +60,7 @@ def _codes(
 
 @click.command("lint")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    show_default=True,
-    help="How to show the findings.",
-)
+@format_option("How to show the findings.", "github")
 @click.option("--strict", is_flag=True, help="Make warnings count as errors for the exit code.")
 @param_option
 @click.option(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import click
 
 from engine.cli.exits import CommandError, Exit
-from engine.cli.options import param_option
+from engine.cli.options import format_option, param_option
 from engine.cli.output import report, write_result
 from engine.errors import Failure
 from engine.sema.check import check_file
@@ -62,14 +62,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
 
 @command.command("check")
 @click.argument("file", metavar="FILE")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to show the differences.",
-)
+@format_option("How to show the differences.")
 @param_option
 def check(file: str, style: str, params: dict[str, str]) -> int:
     """Compare what the servers of FILE offer with the snapshot beside it.

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["color_option", "pairs", "param_option"]
+__all__ = ["color_option", "format_option", "pairs", "param_option"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -35,6 +35,18 @@ def param_option(function: _F) -> _F:
         callback=pairs,
         help="Set a `param` of the file; may be given several times.",
     )(function)
+
+
+def format_option(help: str, *more: str) -> Callable[[_F], _F]:
+    """`--format text|json`, and whatever `more` a command can write, as `style`."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(["text", "json", *more]),
+        default="text",
+        show_default=True,
+        help=help,
+    )
 
 
 def color_option(function: _F) -> _F:

@@ -10,6 +10,7 @@ import click
 
 from engine.cli.exits import Exit
 from engine.cli.journals import journal_option, shown_status, timestamp
+from engine.cli.options import format_option
 from engine.cli.output import screen_width
 from engine.cli.wording import age, one_line
 from engine.events import RunStatus
@@ -32,14 +33,7 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
     metavar="N",
     help="At most so many.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to show them.",
-)
+@format_option("How to show them.")
 @journal_option
 def command(status: str | None, limit: int, style: str, directory: str) -> int:
     """List the runs in the journal, latest first.

@@ -10,6 +10,7 @@ import click
 
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import find_run, journal_option, shown_status, timestamp
+from engine.cli.options import format_option
 from engine.cli.output import screen_width, warn
 from engine.cli.story import run_text, task_text
 from engine.errors import JournalError
@@ -27,14 +28,7 @@ __all__ = ["command"]
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
 @click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to show it.",
-)
+@format_option("How to show it.")
 @journal_option
 def command(
     run: str, number: int | None, task: str | None, full: bool, style: str, directory: str

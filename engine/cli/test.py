@@ -11,7 +11,7 @@ import click
 
 from engine.cli.exits import CommandError, Exit
 from engine.cli.files import orch_files
-from engine.cli.options import color_option, param_option
+from engine.cli.options import color_option, format_option, param_option
 from engine.cli.output import error, report, use_color, warn
 from engine.cli.wording import compact, duration, one_line
 from engine.errors import CompileError, UnreadableFile
@@ -31,14 +31,7 @@ __all__ = ["command"]
     help="Only tests with TEXT in their title or in the name of what they test.",
 )
 @param_option
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "junit"]),
-    default="text",
-    show_default=True,
-    help="How to show the results.",
-)
+@format_option("How to show the results.", "junit")
 @click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML to this file too.")
 @color_option
 def command(
