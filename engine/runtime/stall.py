@@ -45,7 +45,8 @@ def _task(loop: Loop, task: Task) -> str | None:
     """None if a task brought something new, else why it did not."""
     name = task.worker.name
     exact = hash(_encode(["task", name, task.input]))
-    near = hash(_encode(["near", name, sorted(set(_words(task.input)))]))
+    words = {key: sorted(set(_words(value))) for key, value in task.input.items()}
+    near = hash(_encode(["near", name, words]))
     reworded = near in loop.seen and exact not in loop.seen
     repeated = exact in loop.seen
     loop.seen.update((exact, near))
@@ -70,5 +71,5 @@ def _seen(loop: Loop, what: Any, why: str) -> str | None:
 
 
 def _words(value: Any) -> list[str]:
-    """The words of an input in lower case, with the keys they stand under."""
+    """The words of an input's field in lower case, with the keys they stand under."""
     return _WORDS.findall(_encode(value).decode().lower())

@@ -195,6 +195,23 @@ def test_what_counts_as_nothing_new(play, tasks):
     assert "script has no entry" in stalls(play, tasks, [first], [("b", "one", {"x": 2})])
 
 
+def test_the_same_words_in_other_fields_are_another_task(play, tasks):
+    source = """
+worker cell(row: string, column: string) -> string via python { call = "tools:cell" }
+orchestrator main() -> string {
+  model = planner  goal = "The goal."  workers = [cell]
+  policy { max_rounds = 5  stall { after = 1  action = abort } }
+}
+"""
+    tools = "def cell(row, column):\n    return row + column\n"
+    decisions = [
+        tasks(("a", "cell", {"row": "1", "column": "2"})),
+        tasks(("b", "cell", {"row": "2", "column": "1"})),
+        {"finish": "done"},
+    ]
+    assert play(source, decisions, tools).status == "finished"
+
+
 def test_a_task_put_in_other_words_is_the_same_task(play, tasks):
     source = """
 worker find(query: string) -> string via python { call = "tools:find" }
