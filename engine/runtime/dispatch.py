@@ -385,8 +385,16 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
 
 
 def _revise(state: RunState, task: Task, feedback: str) -> None:
+    # A sub-orchestrator would plan anew, and not know what the last one has changed.
+    wrote = task.child is not None and any(
+        isinstance(other.acting, Worker)
+        and other.acting.effect in ("write", "once")
+        and other.attempts
+        for loop in ending.subtree(task.child)
+        for other in loop.tasks.values()
+    )
     worker = task.worker
-    if isinstance(worker, Worker) and worker.effect in ("write", "once"):
+    if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
         _over(state, task, failure=Failure("denied", feedback))
         return
     task.feedback = feedback

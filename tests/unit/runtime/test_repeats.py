@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 import engine
 from engine import Reply
 from engine.driver import Driver
@@ -80,6 +82,20 @@ def test_a_revised_sub_orchestrator_has_calls_of_its_own_and_hears_why(
     started = keys(run)
     assert len(set(started)) == len(started) == 2 + 3 + 3
     assert "not yet" in child.prompts[1][-1][1]
+
+
+@pytest.mark.parametrize("effect", ["write", "once"])
+def test_a_sub_orchestrator_that_has_changed_something_is_not_asked_again(
+    prompted, play, tasks, finish, effect
+):
+    child = prompted([tasks(("x", "one", {"x": 7})), finish(n=1)])
+    source = (SUB % ("inner", "inner")).replace("effect = pure", f"effect = {effect}")
+    decisions = [tasks(("i", "inner", {})), finish(n=1)]
+    tools = TOOLS.replace('"ok": len(calls) > 2', '"ok": False')
+    run = play(source, decisions, tools, models={"child": child})
+    assert run.status == "finished", run.reason
+    assert [(f["mode"], f["message"]) for f in run.failures] == [("denied", "check: not yet")]
+    assert len([key for key in keys(run) if key.endswith("task x")]) == 1
 
 
 def test_what_did_not_pass_its_check_is_not_looked_up_again(play, tasks, finish):
