@@ -183,9 +183,8 @@ def task_view(task: Task, preview_bytes: int) -> str:
             text += f"\npartial result: {preview(task.partial, preview_bytes)[0]}"
         return text
     shown, size = preview(task.output, preview_bytes)
-    trust = ""
-    if isinstance(task.worker, Worker) and task.worker.trust == "untrusted":
-        trust = ' trust="untrusted"'
+    from_outside = isinstance(task.worker, Worker) and task.worker.trust == "untrusted"
+    trust = ' trust="untrusted"' if from_outside or task.tainted else ""
     cut = ""
     if size > preview_bytes:
         # The keys are the worker's words too, so they stand inside.

@@ -137,6 +137,8 @@ def _task(task: Task) -> dict[str, Any]:
         record["failure"] = {"mode": task.failure.mode, "message": task.failure.message}
     elif task.status == "done":
         record["output"] = task.output
+    if task.partial is not None:
+        record["partial"] = task.partial
     if task.child is not None:
         record["rounds"] = history(task.child)
     return record

@@ -257,6 +257,7 @@ orchestrator main() -> { n: int } {
         models={"child": engine.Scripted([tasks(("a", "one", {}))])},
     )
     assert first_task(run)["failure"]["mode"] == "exhausted"
+    assert first_task(run)["partial"] == {"one": 1}
     assert run.status == "finished"
 
 

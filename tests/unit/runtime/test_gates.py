@@ -387,3 +387,20 @@ def post(text, key):
     run = play(source, [tasks(("w", "post", {"text": "x"})), finish(n=1)], tools)
     (task,) = run.report()["history"][0]["tasks"]
     assert (task["output"], task["attempts"]) == (1, 3)
+
+
+def test_what_was_made_from_untrusted_text_is_marked_in_the_prompt(prompted, load, tasks):
+    source = TAINT.replace("effect = write", "effect = read") % ""
+    source = source.replace("-> int via", "-> string via")
+    planner = prompted(
+        [
+            tasks(("p", "page", {}), ("w", "post", {"text": {"$from": "p", "at": "/body"}})),
+            {"finish": {"n": 1}},
+        ]
+    )
+    load(
+        source,
+        "def page(n):\n    return {'body': 'b', 'size': 1}\n"
+        "def post(text, size):\n    return text\n",
+    ).run(models={"planner": planner})
+    assert '<output task="w" worker="post" trust="untrusted">' in planner.prompts[1][-1][1]
