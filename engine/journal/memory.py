@@ -12,21 +12,29 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.errors import JournalError
-from engine.events import Event, RunEnded, RunResumed, RunStatus
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    Event,
+    RunEnded,
+    RunResumed,
+    RunStatus,
+    decode_event,
+    encode_event,
+)
 from engine.journal.reader import find_among
 from engine.journal.record import RunRecord, RunSummary
-from engine.journal.rows import Row, decode_row, encode_row
 
 __all__ = ["MemoryJournal"]
 
 
 class _Run:
-    """One run: its record, its rows, the attempts that have ended."""
+    """One run: its record, its events as JSON, the attempts that have ended."""
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
-        self.rows: list[Row] = []
-        self.ends: set[int] = set()
+        self.bodies: list[bytes] = []
+        self.ends: set[tuple[str, int]] = set()
         self.epoch = 1
 
 
@@ -57,11 +65,18 @@ class MemoryJournal:
         found = self._runs.get(run)
         if found is None:
             raise JournalError(f"the run {run} is not in this process's hands")
-        rows = [encode_row(event) for event in events]
-        ends = [row.end for row in rows if row.end is not None]
+        try:
+            bodies = [encode_event(event) for event in events]
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise JournalError(f"an event cannot be written as JSON: {error}") from None
+        ends = [
+            (event.key, event.attempt)
+            for event in events
+            if isinstance(event, (CallFinished, CallFailed))
+        ]
         if len(set(ends)) < len(ends) or not found.ends.isdisjoint(ends):
             raise JournalError(f"a call of the run {run} would end a second time")
-        found.rows.extend(rows)
+        found.bodies.extend(bodies)
         found.ends.update(ends)
         for event in events:
             if isinstance(event, RunEnded):
@@ -79,7 +94,7 @@ class MemoryJournal:
 
     def read(self, run: str) -> list[Event]:
         """Every event of a run; see `Journal.read`."""
-        return [decode_row(row.body, row.blob, row.data) for row in self._run(run).rows]
+        return [decode_event(body) for body in self._run(run).bodies]
 
     def salvage(self, run: str) -> tuple[list[Event], str | None]:
         """Every event of a run: memory is not damaged."""
