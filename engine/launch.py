@@ -197,7 +197,7 @@ def _secrets(program: Program, options: Options) -> dict[str, str]:
 
 def program_hash(program: Program) -> str:
     """A hash of everything a program was read from and folded with (hex, SHA-256)."""
-    params = {name: param.value for name, param in program.params.items()}
+    params = program.param_values()
     digest = hashlib.sha256(msgspec.json.encode([dict(program.files), params], order="sorted"))
     return digest.hexdigest()
 
@@ -231,7 +231,7 @@ async def start(
     infos = _preflight(program, orchestrator, options)
     models = _open_models(program, infos, options, resumed=False)
     run = new_run_id()
-    params = {name: param.value for name, param in program.params.items()}
+    params = program.param_values()
     wall_ms = int(time.time() * 1000)
     await journal.create(
         RunRecord(

@@ -20,6 +20,7 @@ from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message
 from engine.runtime.requests import (
     VERDICT,
+    caller_of,
     chain_of,
     is_text,
     model_request,
@@ -91,7 +92,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
                 _end(state, call, failure=Failure("over_budget", message))
             return
     call.reservation = reservation
-    caller = f"{request.model.name} {request.role} {request.name}"
+    caller = caller_of(request.model.name, request.role, request.name)
     state.model_calls[request.model.name] = (request.index or 0) + 1
     state.model_calls[caller] = (request.caller_index or 0) + 1
     call.request = request

@@ -112,7 +112,7 @@ def partial(loop: Loop) -> Any:
             and loop.orchestrator.output.is_valid(task.output)
         ):
             return task.output
-    outputs = {name: values[-1] for name, values in loop.outputs.items() if values}
+    outputs = loop.last_outputs()
     return outputs or None
 
 
@@ -130,14 +130,14 @@ def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = Non
         return
     scope = {
         **loop.input,
-        "param": {name: param.value for name, param in state.program.params.items()},
+        "param": state.params,
         "run": {
             "reason": reason,
             "rounds": loop.round,
             "status": "escalated",
             "goal": loop.goal,
         },
-        "outputs": {name: values[-1] for name, values in loop.outputs.items() if values},
+        "outputs": loop.last_outputs(),
         "tasks": {task.id: views.task_record(task) for task in loop.tasks.values()},
     }
     try:

@@ -26,6 +26,7 @@ from engine.sema.templates import EvaluationError, Template
 __all__ = [
     "VERDICT",
     "LazyMessages",
+    "caller_of",
     "chain_of",
     "is_text",
     "may_start_early",
@@ -119,7 +120,7 @@ def _finish(
     input_bound: Callable[[], int],
     stream: bool = False,
 ) -> tuple[ModelRequest, Reservation | None]:
-    caller = f"{model.name} {role} {name}"
+    caller = caller_of(model.name, role, name)
     index = state.model_calls.get(model.name, 0)
     caller_index = state.model_calls.get(caller, 0)
     request = ModelRequest(
@@ -174,6 +175,11 @@ def _decision_request(
     )
 
 
+def caller_of(model: str, role: str, name: str) -> str:
+    """What counts the calls of one caller of a model, beside those of the model itself."""
+    return f"{model} {role} {name}"
+
+
 def may_start_early(loop: Loop, worker: Worker | Orchestrator) -> bool:
     """Whether a worker's task may start before the whole decision is there: only what changes
     nothing outside, and only where no verifier has to look at it first."""
@@ -187,7 +193,7 @@ def may_start_early(loop: Loop, worker: Worker | Orchestrator) -> bool:
 def _scope(state: RunState, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **inputs,
-        "param": {name: param.value for name, param in state.program.params.items()},
+        "param": state.params,
     }
 
 
@@ -347,7 +353,7 @@ class LazyScope(Mapping[str, Any]):
         if name == "task":
             return self._task
         if name == "param":
-            return {key: param.value for key, param in self._state.program.params.items()}
+            return self._state.params
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:

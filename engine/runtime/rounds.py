@@ -63,7 +63,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
     orchestrator = loop.orchestrator
     scope = {
         **loop.input,
-        "param": {name: param.value for name, param in state.program.params.items()},
+        "param": state.params,
     }
     try:
         loop.goal = orchestrator.goal.render(scope).strip()

@@ -526,6 +526,10 @@ class Loop:
             if hook.point == point and hook.worker == worker
         ]
 
+    def last_outputs(self) -> dict[str, Any]:
+        """By worker: the output of its last task that is done."""
+        return {name: values[-1] for name, values in self.outputs.items() if values}
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -557,6 +561,7 @@ class RunState:
         "model_calls",
         "models",
         "now",
+        "params",
         "program",
         "program_hash",
         "pure",
@@ -574,6 +579,7 @@ class RunState:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.params = program.param_values()
         self.program_hash = ""
         self.run = ""
         self.status: RunStatus = "running"

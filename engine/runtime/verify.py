@@ -16,7 +16,7 @@ from engine.events import GateAnswered
 from engine.runtime import attempts, gates, views
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
 from engine.sema.model import Verifier
-from engine.sema.templates import EvaluationError, Expression, Template
+from engine.sema.templates import EvaluationError, Template
 
 __all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
 
@@ -195,7 +195,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
 
 
 def _globals(state: RunState) -> dict[str, Any]:
-    return {"param": {name: param.value for name, param in state.program.params.items()}}
+    return {"param": state.params}
 
 
 def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, str]:
@@ -205,18 +205,10 @@ def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, s
         try:
             if assertion.test.evaluate(scope):
                 continue
-            said.append(_message(assertion.message, scope) or f"failed: {assertion.test.text}")
+            said.append(assertion.say(scope) or f"failed: {assertion.test.text}")
         except EvaluationError as error:
             said.append(f"`{assertion.test.text}` cannot be evaluated: {error}")
     return not said, "; ".join(said)
-
-
-def _message(message: Template | Expression | None, scope: Mapping[str, Any]) -> str:
-    if message is None:
-        return ""
-    if isinstance(message, Template):
-        return message.render(scope)
-    return str(message.evaluate(scope))
 
 
 def _text(value: Template | str | None, scope: Mapping[str, Any]) -> str:

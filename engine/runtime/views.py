@@ -138,9 +138,7 @@ def hook_offers(
     offers["goal"] = lambda: loop.goal
     offers["plan"] = lambda: plan_of(loop.current.decision)
     offers["rounds"] = lambda: [_round_view(r) for r in loop.rounds]
-    offers["outputs"] = lambda: {
-        name: values[-1] for name, values in loop.outputs.items() if values
-    }
+    offers["outputs"] = loop.last_outputs
     offers["tasks"] = lambda: {t.id: task_record(t) for t in loop.tasks.values()}
     offers["log"] = lambda: _log(loop)
     if has_result:

@@ -134,6 +134,18 @@ class Assertion(msgspec.Struct, frozen=True):
     message: Template | Expression | None
     span: Span
 
+    def say(self, scope: Mapping[str, Any]) -> str:
+        """The message after `else`, in a scope; "" where there is none.
+
+        Raises:
+            EvaluationError: It cannot be evaluated there.
+        """
+        if self.message is None:
+            return ""
+        if isinstance(self.message, Template):
+            return self.message.render(scope)
+        return str(self.message.evaluate(scope))
+
 
 class Worker(msgspec.Struct, frozen=True):
     """A contract and how it is carried out.
@@ -147,7 +159,6 @@ class Worker(msgspec.Struct, frozen=True):
             values, templates as `Template`, computed values as `Expression`; a reference to
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
-        used_inputs: Names of the inputs, in order.
     """
 
     name: str
@@ -326,7 +337,6 @@ class Program(msgspec.Struct, frozen=True):
         path: The entry file, as the user named it.
         files: Every file the program was read from (`.orch`, templates, JSON Schemas), by its
             path relative to the entry file's folder, with its text. A run keeps them.
-        scope_globals: What every template sees besides its inputs: `param`.
         entry: The one orchestrator no other uses, or None where that is ambiguous.
         missing_params: Params without a default to which no value was given. A run needs them:
             whoever starts one has to refuse while there are any.
@@ -345,3 +355,7 @@ class Program(msgspec.Struct, frozen=True):
     tests: tuple[Test, ...]
     entry: str | None
     missing_params: tuple[str, ...] = ()
+
+    def param_values(self) -> dict[str, Any]:
+        """The value of each param by name: what templates and expressions see as `param`."""
+        return {name: param.value for name, param in self.params.items()}

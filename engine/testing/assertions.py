@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.sema.model import Assertion
-from engine.sema.templates import EvaluationError, Expression, Template
+from engine.sema.templates import EvaluationError, Expression
 from engine.syntax import ast
 from engine.testing.result import Finding
 
@@ -23,20 +23,12 @@ def check(assertion: Assertion, scope: Mapping[str, Any]) -> Finding | None:
         if assertion.test.evaluate(scope):
             return None
         message = f"assert {text}"
-        said = _message(assertion.message, scope)
+        said = assertion.say(scope)
         if said:
             message = f"{said} ({message})"
     except EvaluationError as problem:
         message = f"assert {text}: it cannot be evaluated: {problem}"
     return Finding("assertion", message, assertion.test.span, _values(assertion.test.expr, scope))
-
-
-def _message(message: Template | Expression | None, scope: Mapping[str, Any]) -> str:
-    if message is None:
-        return ""
-    if isinstance(message, Template):
-        return message.render(scope)
-    return str(message.evaluate(scope))
 
 
 def _values(expr: ast.Expr, scope: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

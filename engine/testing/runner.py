@@ -142,7 +142,7 @@ def _held(program: Program, test: Test, outcome: _Outcome) -> list[Finding]:
         "run": outcome.run,
         "output": outcome.output,
         "input": outcome.run["input"],
-        "param": {name: param.value for name, param in program.params.items()},
+        "param": program.param_values(),
     }
     found = [check(assertion, scope) for assertion in test.body.assertions]
     return [finding for finding in found if finding is not None]
@@ -196,7 +196,7 @@ async def _drive(
         input=values,
         models=desk.infos(),
         program=program_hash(program),
-        params={name: param.value for name, param in program.params.items()},
+        params=program.param_values(),
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
@@ -220,7 +220,7 @@ def _report(state: RunState) -> dict[str, Any]:
     return {
         **report,
         "tasks": {task.id: task_record(task) for task in loop.tasks.values()},
-        "outputs": {name: values[-1] for name, values in loop.outputs.items() if values},
+        "outputs": loop.last_outputs(),
         "dispatched": _dispatched(loop),
         "verdicts": [{"round": r["round"], **verdict} for r in rounds for verdict in r["verdicts"]],
         "feedback": [said for r in rounds for said in r["feedback"]],
@@ -283,7 +283,7 @@ def _of_one_task(
 
 
 def _scope(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "param": {name: param.value for name, param in program.params.items()}}
+    return {**values, "param": program.param_values()}
 
 
 def _skipped(program: Program, verifier: Verifier, values: Mapping[str, Any]) -> bool:
