@@ -17,27 +17,21 @@ from typing import Any, Protocol
 
 import msgspec
 
-from engine.errors import Failure, JournalError
+from engine.attempt import Attempts
+from engine.errors import JournalError
 from engine.events import (
-    CallFailed,
     CallFinished,
-    CallStarted,
     CancelRequested,
     Event,
     GateAnswered,
-    GateOpened,
-    RunEnded,
     TaskClosed,
     TimerFired,
 )
-from engine.models.limiter import is_limited
 from engine.redaction import Redactor
-from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
-from engine.runtime.machine import step
-from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
+from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
+from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort
 from engine.runtime.state import RunState
-from engine.runtime.stream import ClosedTasks
-from engine.workers.values import plain_json
+from engine.runtime.turn import is_wanted, take_turn
 
 __all__ = ["Appender", "Driver", "Observer"]
 
@@ -84,16 +78,12 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        self._model_of = model_of
-        self._worker_of = worker_of
-        self._redactor = redactor or Redactor({})
+        self._attempts = Attempts(model_of, worker_of, redactor or Redactor({}))
         self._observers = observers or []
         self._happened: list[Event] = []
         self._due: list[StartCall] = []
         self._wake: asyncio.Future[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
-        #: Keys of the calls of which a part of the answer has come.
-        self._streaming: set[str] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._base_ms = state.now
@@ -147,72 +137,26 @@ class Driver:
     async def _turn(self) -> bool:
         """One turn: step, journal, act, wait. True when the run is over or waits."""
         state = self.state
-        events = self._happened
-        self._happened = []
-        commands: list[Command] = []
-        for event in events:
-            _, asked = step(state, event)
-            commands.extend(asked)
-        starts, others, end = self._sort(commands)
-        if end is not None and end.status == "waiting" and state.status != "waiting":
-            end = None  # The answer came within the same turn.
-        # What was asked for and called off within the same turn is not begun.
-        starts = [command for command in starts if self._is_wanted(command)]
-        due = [command for command in self._due if self._is_wanted(command)]
-        self._due = []
-        for command in (*due, *starts):
-            intent = self._intent(command)
-            step(state, intent)
-            events.append(intent)
-        for other in others:
-            if isinstance(other, OpenGate) and other.key in state.gates:
-                opened = GateOpened(at=self._now(), key=other.key, wall_ms=_wall_ms())
-                step(state, opened)
-                events.append(opened)
-        if end is not None:
-            ended = RunEnded(at=self._now(), status=end.status, reason=end.reason, bound=end.bound)
-            step(state, ended)
-            events.append(ended)
-        if events:
-            await self._journal.append(state.run, events)
+        happened, self._happened = self._happened, []
+        due, self._due = self._due, []
+        turn = take_turn(state, happened, due, self._now, _wall_ms)
+        if turn.events:
+            await self._journal.append(state.run, turn.events)
         if self._observers:
-            for event in events:
+            for event in turn.events:
                 for observer in self._observers:
                     observer(event, state)
-        for other in others:
+        for other in turn.others:
             self._act(other)
-        if end is not None:
+        if turn.over:
             return True
-        for command in (*due, *starts):
+        for command in turn.starts:
             self._launch(command)
         if not self._happened and not self._due:
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
             self._wake = None
         return False
-
-    def _sort(
-        self, commands: list[Command]
-    ) -> tuple[list[StartCall], list[Command], EndRun | None]:
-        starts: list[StartCall] = []
-        others: list[Command] = []
-        end: EndRun | None = None
-        for command in commands:
-            if isinstance(command, StartCall):
-                if command.delay_ms:
-                    others.append(command)
-                else:
-                    starts.append(command)
-            elif isinstance(command, EndRun):
-                end = command
-            else:
-                others.append(command)
-        return starts, others, end
-
-    def _intent(self, command: StartCall) -> CallStarted:
-        request = command.request
-        model = request.model.name if isinstance(request, ModelRequest) else None
-        return CallStarted(at=self._now(), key=command.key, attempt=command.attempt, model=model)
 
     def _act(self, command: Command) -> None:
         loop = asyncio.get_running_loop()
@@ -236,12 +180,8 @@ class Driver:
                     self._stopping.add(task)
                     task.add_done_callback(self._stopping.discard)
 
-    def _is_wanted(self, command: StartCall) -> bool:
-        call = self.state.calls.get(command.key)
-        return call is not None and call.command is command
-
     def _becomes_due(self, command: StartCall) -> None:
-        if self._is_wanted(command):
+        if is_wanted(self.state, command):
             self._due.append(command)
             self._notify()
 
@@ -251,89 +191,20 @@ class Driver:
 
     async def _call(self, command: StartCall) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        began = time.monotonic()
-        event: CallFinished | CallFailed
-        try:
-            event = await self._attempt(command)
-        except Failure as failure:
-            event = CallFailed(
-                key=command.key,
-                attempt=command.attempt,
-                mode=failure.mode,
-                message=_text(self._redactor.text(failure.message)),
-                retryable=failure.retryable,
-                retry_after_ms=failure.retry_after_ms,
-                usage=failure.usage,
-            )
-        except TimeoutError:
-            event = CallFailed(
-                key=command.key,
-                attempt=command.attempt,
-                mode="timeout",
-                message=f"no answer within {(command.request.timeout_ms or 0) / 1000:g} s",
-                retryable=True,
-            )
-        except Exception as error:
-            event = CallFailed(
-                key=command.key,
-                attempt=command.attempt,
-                mode="crashed",
-                message=_text(self._redactor.text(f"{type(error).__name__}: {error}")),
-            )
-        event = msgspec.structs.replace(
-            event, at=self._now(), ms=int((time.monotonic() - began) * 1000)
-        )
-        if isinstance(event, CallFailed) and command.key in self._streaming:
-            event = msgspec.structs.replace(event, cut=True)
-        self._streaming.discard(command.key)
+        event = await self._attempts.make(command, self._on_task(command))
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]
-        self._happened.append(event)
+        self._happened.append(msgspec.structs.replace(event, at=self._now()))
         self._notify()
 
-    def _listen(self, command: StartCall, request: ModelRequest) -> ModelRequest:
-        """Ask for the pieces of a streamed decision, and make an event of each task in it."""
-        tasks = ClosedTasks()
-
-        def on_text(piece: str) -> None:
-            self._streaming.add(command.key)
-            for task in tasks.feed(piece):
-                seen = self._redactor.value(task)
-                self.feed(TaskClosed(key=command.key, attempt=command.attempt, task=seen))
-
-        return msgspec.structs.replace(request, on_text=on_text)
-
-    async def _attempt(self, command: StartCall) -> CallFinished | CallFailed:
+    def _on_task(self, command: StartCall) -> Callable[[dict[str, Any]], None] | None:
+        """What takes in the tasks of a decision that streams, if this is one."""
         request = command.request
-        if isinstance(request, ModelRequest) and request.stream:
-            request = self._listen(command, request)
-        timeout_ms = request.timeout_ms
-        if isinstance(request, ModelRequest):
-            await ready(self._model_of(request.model.name))
-        if isinstance(request, ModelRequest) and is_limited(request.model):
-            # Its clock starts when its limits let it through, which only the model sees.
-            timeout_ms = None
-        reply: Any
-        if timeout_ms is None:
-            reply = await self._carry_out(request)
-        else:
-            async with asyncio.timeout(timeout_ms / 1000):
-                reply = await self._carry_out(request)
-        value = reply.value
-        if isinstance(request, ModelRequest):
-            # Workers see to it themselves; a model's word must be in the journal as it was said.
-            value = _text(value) if isinstance(value, str) else plain_json(value)
-        return CallFinished(
-            key=command.key,
-            attempt=command.attempt,
-            value=self._redactor.value(value),
-            usage=reply.usage,
+        if not isinstance(request, ModelRequest) or not request.stream:
+            return None
+        return lambda task: self.feed(
+            TaskClosed(key=command.key, attempt=command.attempt, task=task)
         )
-
-    def _carry_out(self, request: ModelRequest | WorkerRequest) -> Any:
-        if isinstance(request, ModelRequest):
-            return self._model_of(request.model.name).complete(request)
-        return self._worker_of(request.worker.kind).call(request)
 
     async def _stop_all(self) -> None:
         for handle in self._timers:
@@ -357,12 +228,6 @@ class Driver:
                 await self._journal.append(self.state.run, list(finished))
             except JournalError:
                 return
-
-
-def _text(text: str) -> str:
-    """A text that a journal can hold: halves of surrogate pairs, which JSON's escapes can smuggle
-    in, are no characters."""
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _wall_ms() -> int:
