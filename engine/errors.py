@@ -17,6 +17,7 @@ __all__ = [
     "BUILTIN_MODES",
     "MODEL_MODES",
     "CompileError",
+    "ConfigError",
     "Failure",
     "InputError",
     "InternalError",
@@ -95,6 +96,18 @@ class UnreadableFile(OrchError):
         self.reason = reason
         self.help = help
         super().__init__(f"cannot read {path}: it {reason}")
+
+
+class ConfigError(OrchError):
+    """A configuration file cannot be read, or says something unknown. The message names the line.
+
+    Attributes:
+        help: What the user can do about it, or None.
+    """
+
+    def __init__(self, message: str, *, help: str | None = None) -> None:
+        self.help = help
+        super().__init__(message)
 
 
 class JournalError(OrchError):

@@ -23,6 +23,7 @@ from engine.cli.exits import CommandError, Exit
 from engine.cli.output import error, report
 from engine.errors import (
     CompileError,
+    ConfigError,
     InputError,
     InternalError,
     JournalError,
@@ -39,9 +40,12 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("engine.cli.init", "Begin a project with a workflow that runs at once."),
     "lint": ("engine.cli.lint", "Check files without running anything."),
     "explain": ("engine.cli.explain", "Explain a rule by its code."),
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
+    "doc": ("engine.cli.doc", "Write the reference page of a workflow."),
+    "schema": ("engine.cli.schema", "Print the JSON Schema of inputs and outputs."),
     "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.mcp", "Keep what MCP servers offer, and see what has changed."),
     "run": ("engine.cli.run", "Run a workflow."),
@@ -166,6 +170,9 @@ def _guarded(arguments: list[str]) -> int:
     except (UnreadableFile, JournalError) as problem:
         error(str(problem), help=problem.help)
         return Exit.UNREADABLE
+    except ConfigError as problem:
+        error(str(problem), help=problem.help)
+        return Exit.USAGE
     except InputError as problem:
         for line in problem.problems:
             error(line)
