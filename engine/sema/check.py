@@ -19,6 +19,7 @@ import msgspec
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic, sort_diagnostics
 from engine.errors import MODEL_MODES, InputError
 from engine.sema.bodies import BodyReader
+from engine.sema.cache import CheckCache
 from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import Folder, unwrapped
 from engine.sema.declare import Declarations
@@ -86,6 +87,7 @@ def check_file(
     params: Mapping[str, Any] | None = None,
     reader: Reader | None = None,
     env: Mapping[str, str] | None = None,
+    cache: CheckCache | None = None,
 ) -> CheckResult:
     """Check a file with everything it imports.
 
@@ -94,12 +96,13 @@ def check_file(
         params: Values of params by name; texts are read as JSON where their type asks for it.
         reader: Where files come from; the disk by default.
         env: Where `ORCH_PARAM_*` is looked up; the process's environment by default.
+        cache: What an earlier check of the program left, for an editor's sake.
 
     Raises:
         UnreadableFile: If the entry file gives no text.
         InputError: If a given param is unknown or its value does not fit.
     """
-    loaded = load_modules(path, reader)
+    loaded = load_modules(path, reader, cache)
     found = loaded.diagnostics
     scopes = build_scopes(loaded, found)
     for module in loaded.modules:
@@ -311,6 +314,7 @@ class _Assembler:
             base_dir=files.base_dir,
             files=files.texts(),
             params=self._declared.params,
+            schemas=self._declared.schemas,
             secrets=tuple(
                 dict.fromkeys(name for scope in self._scopes.all for name in scope.secrets)
             ),

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.errors import UnreadableFile
+from engine.sema.cache import CheckCache
 from engine.sema.suggest import closest
 from engine.source import SourceFile, Span
 from engine.syntax import ast
@@ -258,13 +259,22 @@ class LoadResult:
     diagnostics: list[Diagnostic]
 
 
-def load_modules(path: str, reader: Reader | None = None) -> LoadResult:
+def load_modules(
+    path: str, reader: Reader | None = None, cache: CheckCache | None = None
+) -> LoadResult:
     """Read and parse a file and everything it imports.
+
+    Args:
+        path: The entry file, as the user named it.
+        reader: Where files come from; the disk by default.
+        cache: The trees of an earlier check.
 
     Raises:
         UnreadableFile: If the entry file itself gives no text.
     """
     reader = reader or DiskReader()
+    if cache is not None:
+        cache.begin()
     absolute = os.path.abspath(path)
     files = Files(reader, os.path.dirname(absolute), os.path.dirname(path))
     try:
@@ -277,12 +287,12 @@ def load_modules(path: str, reader: Reader | None = None) -> LoadResult:
     open_files: list[str] = []
 
     def visit(file: str, source: SourceFile) -> Module:
-        document, found = parse(source)
+        document, found = parse(source) if cache is None else cache.parse(file, source)
         diagnostics.extend(found)
         module = Module(
             path=file,
             base_dir=os.path.dirname(file),
-            source=source,
+            source=document.source,
             document=document,
             syntax_errors=any(d.severity == "error" for d in found),
             faults=tuple(d.span for d in found if d.code in SYNTAX_FAULTS),

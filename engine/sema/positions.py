@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import jinja2
@@ -95,11 +96,27 @@ _environment: list[_Environment] = []
 
 
 def parse_template(text: str) -> nodes.Template:
-    """The template's nodes, each `lineno` an offset into `text`.
+    """The template's nodes, each `lineno` an offset into `text`; not to be changed.
+
+    A check reads each text a few times, and an editor checks the same texts again and again: the
+    nodes of recent ones are kept, by their text.
 
     Raises:
         TemplateFault: If it is no template.
     """
+    return _parse_kept(text) if len(text) <= _MAX_KEPT else _parse(text)
+
+
+#: Longer templates are rare and would fill the memory.
+_MAX_KEPT = 50_000
+
+
+@lru_cache(maxsize=1024)
+def _parse_kept(text: str) -> nodes.Template:
+    return _parse(text)
+
+
+def _parse(text: str) -> nodes.Template:
     if not _environment:
         _environment.append(_Environment())
     normalized = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -23,6 +23,7 @@ from engine.sema.environment import (
     shared_environment,
 )
 from engine.sema.expressions import Expression
+from engine.sema.positions import TemplateFault, parse_template
 
 __all__ = ["EvaluationError", "Expression", "Template", "TemplateFunction"]
 
@@ -75,8 +76,8 @@ class Template:
     def names(self) -> frozenset[str]:
         """The names it reads from its scope; those of included files are not in it."""
         try:
-            return frozenset(meta.find_undeclared_variables(shared_environment().parse(self.text)))
-        except (jinja2.TemplateError, RecursionError):
+            return frozenset(meta.find_undeclared_variables(parse_template(self.text)))
+        except (jinja2.TemplateError, TemplateFault, RecursionError):
             return frozenset()
 
     @cached_property

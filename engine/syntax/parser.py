@@ -16,7 +16,8 @@ from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
 from engine.syntax.comments import scan_comments
-from engine.syntax.recovery import recover
+from engine.syntax.pieces import ParseCache, ParseTree
+from engine.syntax.recovery import declaration_starts, recover
 from grammar import load_parser
 
 __all__ = ["EDITION", "MAX_CHARACTERS", "parse"]
@@ -28,8 +29,15 @@ EDITION = 1
 MAX_CHARACTERS = 4 * 1024 * 1024
 
 
-def parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
+def parse(
+    source: SourceFile, cache: ParseCache | None = None
+) -> tuple[ast.Document, list[Diagnostic]]:
     """Parse one file.
+
+    Args:
+        source: The file.
+        cache: What earlier versions of this file left; with it only what has changed is parsed,
+            and the result is the same.
 
     Returns:
         The document, without the declarations that could not be read, and the diagnostics in
@@ -45,25 +53,39 @@ def parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _parse(source)
+        return _parse(source, cache)
     finally:
         if collecting:
             gc.enable()
 
 
-def _parse(source: SourceFile) -> tuple[ast.Document, list[Diagnostic]]:
+def _parse(source: SourceFile, cache: ParseCache | None) -> tuple[ast.Document, list[Diagnostic]]:
     comments = scan_comments(source)
     found: list[Diagnostic] = []
     lost: list[ast.Name] = []
-    try:
-        tree = load_parser().parse(source.text)
-    except UnexpectedInput:
-        declarations, lost = recover(source, comments.docs, found)
+    trees = _trees(source.text, cache)
+    if trees is None:
+        declarations, lost = recover(source, comments.docs, found, cache)
     else:
-        declarations = Builder(source, comments.docs, found).declarations(tree)
+        declarations = [
+            declaration
+            for tree, base in trees
+            for declaration in Builder(source, comments.docs, found, base).declarations(tree)
+        ]
     found = _check_edition(source, declarations, found)
     document = ast.Document(source, tuple(declarations), comments.free(), tuple(lost))
     return document, sort_diagnostics(found)
+
+
+def _trees(text: str, cache: ParseCache | None) -> list[tuple[ParseTree, int]] | None:
+    """The trees of a text with the offsets at which they begin, or None if it does not parse."""
+    if cache is not None:
+        cache.begin()
+        return cache.trees(text, declaration_starts(text))
+    try:
+        return [(load_parser().parse(text), 0)]
+    except UnexpectedInput:
+        return None
 
 
 def _check_edition(

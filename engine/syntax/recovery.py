@@ -22,11 +22,11 @@ from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
+from engine.syntax.pieces import ParseCache
 from engine.syntax.problem import Problem, Repair, tokenize
 from engine.syntax.repairs import repairs
-from grammar import load_parser
 
-__all__ = ["recover"]
+__all__ = ["declaration_starts", "recover"]
 
 _MAX_REPORTS = 2
 _MAX_REPAIRS = 5
@@ -74,14 +74,21 @@ _KEYWORDS = frozenset(
 
 
 class _Boundary(msgspec.Struct, frozen=True):
-    """Where a declaration may begin; `in_text` if that is inside a text block."""
+    """Where a declaration may begin; `in_text` if that is inside a text block.
+
+    `strong` if a keyword stands there, not a word that may be one misspelt.
+    """
 
     offset: int
     in_text: bool
+    strong: bool = True
 
 
 def recover(
-    source: SourceFile, docs: dict[int, str], found: list[Diagnostic]
+    source: SourceFile,
+    docs: dict[int, str],
+    found: list[Diagnostic],
+    cache: ParseCache | None = None,
 ) -> tuple[list[ast.Declaration], list[ast.Name]]:
     """Read what can be read of a file that does not parse.
 
@@ -89,11 +96,12 @@ def recover(
         source: The file.
         docs: Doc comments by the offset of what they document (see `Builder`).
         found: Where the diagnostics go.
+        cache: Trees of parts of the file that were read before.
 
     Returns:
         The declarations read, and the names of those that could not be.
     """
-    return _Recovery(source, docs, found).run()
+    return _Recovery(source, docs, found, cache or ParseCache()).run()
 
 
 class _ClampedBuilder(Builder):
@@ -108,12 +116,18 @@ class _ClampedBuilder(Builder):
 
 
 class _Recovery:
-    def __init__(self, source: SourceFile, docs: dict[int, str], found: list[Diagnostic]) -> None:
+    def __init__(
+        self,
+        source: SourceFile,
+        docs: dict[int, str],
+        found: list[Diagnostic],
+        cache: ParseCache,
+    ) -> None:
         self.source = source
         self.docs = docs
         self.found = found
         self.budget = _BUDGET
-        self.parser = load_parser()
+        self.cache = cache
         self.declarations: list[ast.Declaration] = []
         self.lost: list[ast.Name] = []
 
@@ -162,7 +176,7 @@ class _Recovery:
 
     def _parse(self, text: str) -> Tree[Token] | UnexpectedInput:
         try:
-            return self.parser.parse(text)
+            return self.cache.tree(text)
         except UnexpectedInput as error:
             return error
 
@@ -278,6 +292,11 @@ def _first_offset(text: str) -> int:
     return match.end() if match else 0
 
 
+def declaration_starts(text: str) -> list[int]:
+    """Where keywords at the beginning of a line seem to begin declarations, ascending."""
+    return [item.offset for item in _boundaries(text) if item.strong and not item.in_text]
+
+
 def _boundaries(text: str) -> list[_Boundary]:
     """Where lines look like the beginning of a declaration."""
     found: list[_Boundary] = []
@@ -294,7 +313,7 @@ def _boundaries(text: str) -> list[_Boundary]:
                 found.append(_Boundary(match.start(), False))
                 depth = 0
             elif depth <= 0 and _WEAK.match(text, match.start()):
-                found.append(_Boundary(match.start(), False))
+                found.append(_Boundary(match.start(), False, False))
         elif match["text"]:
             # A lost quote turns blocks inside out: believe a declaration more than a quote.
             for word in _LINE_START_WORD.finditer(text, match.start(), match.end()):

@@ -1,0 +1,75 @@
+"""Parse trees of the pieces of a file, kept from one version of it to the next.
+
+An editor parses the same file again and again with one declaration changed. A `ParseCache` cuts
+the text where declarations begin, remembers the tree of each piece by its text, and parses the
+pieces it has not seen; offsets are added when nodes are built, so a piece may move.
+
+Invariant: what comes out is what a parse of the whole text gives. Whoever makes the pieces may
+therefore be wrong (`model = fast` at the beginning of a line is no declaration): from the first
+piece that does not parse alone, the rest of the text is parsed in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from lark import Token, Tree
+from lark.exceptions import UnexpectedInput
+
+from grammar import load_parser
+
+__all__ = ["ParseCache", "ParseTree"]
+
+ParseTree = Tree[Token]
+
+
+class ParseCache:
+    """The trees of one file's pieces; give the same one to each `parse` of that file.
+
+    It keeps what the last two parses used, so it never grows beyond twice the file. It is not
+    for two threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[str, ParseTree] = {}
+        self._before: dict[str, ParseTree] = {}
+
+    def begin(self) -> None:
+        """Begin another parse: forget what the one before the last has used."""
+        self._before, self._now = self._now, {}
+
+    def tree(self, text: str) -> ParseTree:
+        """The tree of a text.
+
+        Raises:
+            UnexpectedInput: If it does not parse.
+        """
+        tree = self._now.get(text)
+        if tree is None:
+            tree = self._before.get(text)
+            if tree is None:
+                tree = load_parser().parse(text)
+            self._now[text] = tree
+        return tree
+
+    def trees(self, text: str, starts: Iterable[int]) -> list[tuple[ParseTree, int]] | None:
+        """The trees of a whole text with their offsets, or None if it does not parse.
+
+        Args:
+            starts: Where keywords stand that seem to begin declarations, ascending.
+        """
+        edges = [0, *(start for start in starts if start > 0), len(text)]
+        found: list[tuple[ParseTree, int]] = []
+        for start, end in pairwise(edges):
+            try:
+                found.append((self.tree(text[start:end]), start))
+            except UnexpectedInput:
+                break
+        else:
+            return found
+        try:
+            found.append((self.tree(text[start:]), start))
+        except UnexpectedInput:
+            return None
+        return found
