@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
-from engine.events import CallFailed, CallFinished, CallStarted, Usage
+from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message
 from engine.runtime.requests import (
-    VERDICT,
     caller_of,
     chain_of,
     is_text,
@@ -28,7 +27,7 @@ from engine.runtime.requests import (
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.contract import Contract
+from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Retry, Worker
 
 __all__ = [
@@ -39,6 +38,7 @@ __all__ = [
     "failed",
     "finished",
     "lost",
+    "lost_call",
     "started",
 ]
 
@@ -387,19 +387,33 @@ def again(state: RunState, call: Call, feedback: str) -> None:
 def lost(state: RunState) -> None:
     """Another process takes over: make again what was open, except what may happen only once."""
     for call in list(state.calls.values()):
-        if call.command is None:
-            continue
-        if call.begun == call.attempt and effect_of(call) == "once":
-            _settle(state, call, None, spent=True)
-            _close_attempt(state, call)
-            lose(state, call, Failure("crashed", "the engine stopped while it was under way"))
-        elif call.begun != call.attempt or _pay_for_lost(state, call):
-            call.begun = 0
-            state.commands.append(call.command)
+        _take_up_again(state, call, "the engine stopped")
     _feed_starved(state)
 
 
-def _pay_for_lost(state: RunState, call: Call) -> bool:
+def lost_call(state: RunState, event: CallLost) -> None:
+    """What carried out one attempt is gone, and the rest of the run goes on."""
+    call = _open(state, event.key, event.attempt)
+    if call is None or call.begun != call.attempt:
+        return
+    state.lost += 1
+    _take_up_again(state, call, event.reason or "its host was lost")
+    _feed_starved(state)
+
+
+def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
+    if call.command is None:
+        return
+    if call.begun == call.attempt and effect_of(call) == "once":
+        _settle(state, call, None, spent=True)
+        _close_attempt(state, call)
+        lose(state, call, Failure("crashed", f"{what_happened} while it was under way"))
+    elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
+        call.begun = 0
+        state.commands.append(call.command)
+
+
+def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
     """Book a call that was under way, for it may have been billed, and reserve for the next.
 
     Returns:
@@ -414,7 +428,7 @@ def _pay_for_lost(state: RunState, call: Call) -> bool:
         call.reservation = reservation
         return True
     _close_attempt(state, call)
-    message = f"{call.bound}: what was under way when the engine stopped may have used it up"
+    message = f"{call.bound}: what was under way when {what_happened} may have used it up"
     _end(state, call, failure=Failure("over_budget", message))
     return False
 

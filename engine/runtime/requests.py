@@ -19,12 +19,11 @@ from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerReque
 from engine.runtime.prompts import goal_block, schema_text
 from engine.runtime.state import Call, Check, Loop, RunState, Task
 from engine.runtime.wire import wire_decision, wire_output
-from engine.sema.contract import Contract
+from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
 from engine.sema.templates import EvaluationError, Template
 
 __all__ = [
-    "VERDICT",
     "LazyMessages",
     "caller_of",
     "chain_of",
@@ -34,25 +33,6 @@ __all__ = [
     "task_key",
     "worker_request",
 ]
-
-#: What every verifier gives back.
-VERDICT = Contract.of_schema(
-    {
-        "type": "object",
-        "properties": {
-            "ok": {"type": "boolean", "description": "Whether the check passes."},
-            "feedback": {
-                "type": "string",
-                "default": "",
-                "description": "What is wrong and what to do about it.",
-            },
-            "score": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
-        },
-        "required": ["ok"],
-        "additionalProperties": False,
-    }
-)
-
 
 class LazyMessages(Sequence[Message]):
     """The messages of a prompt, rendered at the first look."""

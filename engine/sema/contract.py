@@ -37,7 +37,7 @@ from engine.syntax import ast
 if TYPE_CHECKING:
     import jsonschema_rs
 
-__all__ = ["Contract"]
+__all__ = ["VERDICT", "Contract"]
 
 
 class Contract:
@@ -311,3 +311,22 @@ def _mentions_default(schema: Any) -> bool:
 def _pointer(path: Iterable[Any]) -> str:
     parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path]
     return "".join(f"/{part}" for part in parts) or "(root)"
+
+
+#: What every verifier gives back.
+VERDICT = Contract.of_schema(
+    {
+        "type": "object",
+        "properties": {
+            "ok": {"type": "boolean", "description": "Whether the check passes."},
+            "feedback": {
+                "type": "string",
+                "default": "",
+                "description": "What is wrong and what to do about it.",
+            },
+            "score": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
+        },
+        "required": ["ok"],
+        "additionalProperties": False,
+    }
+)

@@ -40,6 +40,7 @@ class Declarations:
 
     Attributes:
         params: By canonical name.
+        schemas: The same.
         param_values: The folded value of each param (or UNSET), by entity.
         input_problems: What is wrong with the values the caller gave.
         missing_params: Params without a value and without a default.
@@ -63,6 +64,7 @@ class Declarations:
         self._template_values: dict[Entity, Any] = {}
         self._resolvers: dict[str, TypeResolver] = {}
         self.params: dict[str, Param] = {}
+        self.schemas: dict[str, Type] = {}
         self.param_values: dict[Entity, Any] = {}
         self.input_problems: list[str] = []
         self.missing_params: list[str] = []
@@ -81,7 +83,9 @@ class Declarations:
     def _declare_types(self, scopes: Scopes) -> None:
         for scope in scopes.all:
             for entity in scope.own("schema"):
-                self._definitions[entity] = Definition(entity.canonical, entity.name_span)
+                definition = Definition(entity.canonical, entity.name_span)
+                self._definitions[entity] = definition
+                self.schemas[entity.canonical] = Named(definition)
         for scope in scopes.all:
             resolver = self._resolver(scope)
             for entity in scope.own("schema"):

@@ -15,7 +15,7 @@ from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.sema.bodies import BodyReader, Settings
 from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import FileText, unwrapped
-from engine.sema.contract import Contract
+from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Mock, Test, TestBody
 from engine.sema.params import ROOT
 from engine.sema.run_types import RUN_REPORTED
@@ -29,21 +29,6 @@ __all__ = ["mocked_value", "read_test"]
 
 #: Stands for a value with a file in it that could not be read.
 _UNREADABLE = object()
-
-#: What every verifier gives back.
-_VERDICT = Contract.of_schema(
-    {
-        "title": "verdict",
-        "type": "object",
-        "properties": {
-            "ok": {"type": "boolean"},
-            "feedback": {"type": "string", "default": ""},
-            "score": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-        },
-        "required": ["ok"],
-        "additionalProperties": False,
-    }
-)
 
 
 def read_test(
@@ -118,7 +103,7 @@ def _check_output(
     """ORC903: what a mock returns is not what the callable promises."""
     if target.kind == "model" or target not in signatures:
         return
-    contract = _VERDICT if target.kind == "verifier" else Contract(signatures[target].output)
+    contract = VERDICT if target.kind == "verifier" else Contract(signatures[target].output)
     try:
         value = mocked_value(unwrapped(mock.values["returns"]))
     except ValueError as error:

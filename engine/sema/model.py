@@ -18,6 +18,7 @@ import msgspec
 
 from engine.sema.contract import Contract
 from engine.sema.templates import Expression, Template
+from engine.sema.types import Type
 from engine.source import Span
 
 __all__ = [
@@ -346,6 +347,7 @@ class Program(msgspec.Struct, frozen=True):
     base_dir: str
     files: Mapping[str, str]
     params: Mapping[str, Param]
+    schemas: Mapping[str, Type]
     secrets: tuple[str, ...]
     models: Mapping[str, Model]
     servers: Mapping[str, Server]

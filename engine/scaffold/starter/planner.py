@@ -1,0 +1,19 @@
+"""Decides, round by round, what is done next: what a model does where there is one.
+
+It gets the state of the run (`engine.PolicyState`) and returns a decision: tasks, or a finish.
+"""
+
+
+def next_step(state):
+    if "list_notes" not in state.outputs:
+        task = {"id": "list", "worker": "list_notes", "input": {"folder": state.input["folder"]}}
+        return {"assessment": "Which notes are there?", "tasks": [task]}
+    notes = state.outputs["list_notes"][-1]
+    found = state.outputs.get("find_todos", [])
+    if notes and not found:
+        tasks = [
+            {"id": f"note{n}", "worker": "find_todos", "input": {"path": path}}
+            for n, path in enumerate(notes, start=1)
+        ]
+        return {"assessment": f"{len(notes)} notes to read.", "tasks": tasks}
+    return {"assessment": "All notes are read.", "finish": [todo for todos in found for todo in todos]}
