@@ -30,14 +30,18 @@ __all__ = [
     "Answer",
     "CallFailed",
     "CallFinished",
+    "CallLost",
     "CallStarted",
     "CancelRequested",
     "Event",
     "GateAnswered",
     "GateOpened",
+    "HeldTask",
     "ModelInfo",
     "RunEnded",
+    "RunForked",
     "RunResumed",
+    "RunRetried",
     "RunStarted",
     "RunStatus",
     "TaskClosed",
@@ -146,6 +150,18 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     cut: bool = False
 
 
+class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):
+    """What carried an attempt out is gone: its host on a cluster died or was cut off.
+
+    It is to this attempt what `RunResumed` is to all that were in flight: nobody knows what
+    became of it, so it is made again unless it may happen only once. `reason` says what was seen.
+    """
+
+    key: str
+    attempt: int = 1
+    reason: str = ""
+
+
 class TaskClosed(_Base, frozen=True, tag="task_closed", kw_only=True):
     """A task's object has closed in a decision that still streams.
 
@@ -202,6 +218,53 @@ class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
 
     lost: list[str] = []
     models: dict[str, ModelInfo] = {}
+    program: str = ""
+    """Hash of the program it goes on with, where that is another one than before."""
+    wall_ms: int = 0
+
+
+class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A `write` or `once` task that a run's parent started after the fork.
+
+    Attributes:
+        key: The task's structural path in the parent.
+        workers: Who carried it out: the task's worker, and the fallback that did where one did.
+        input: Hash of its input (hex).
+        seq: The number of the event that started it, in the parent's journal.
+        outcome: What became of it in the parent: `done`, `failed`, or `unknown`.
+        output: What it gave, where it is `done`.
+    """
+
+    key: str
+    workers: list[str]
+    input: str
+    seq: int
+    outcome: Literal["done", "failed", "unknown"]
+    output: Any = None
+
+
+class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
+    """The events before this one were copied from another run; from here on it is a run of its own.
+
+    What the parent had started keeps the parent's idempotency keys; what starts from here on has
+    keys of the fork. `held` are the tasks that are not started again without a person's word.
+    """
+
+    run: str
+    parent: str
+    seq: int
+    held: list[HeldTask] = []
+    lost: list[str] = []
+    models: dict[str, ModelInfo] = {}
+    program: str = ""
+    wall_ms: int = 0
+
+
+class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
+    """A run that had ended is taken up again where it ended (`orch resume --retry-failed`)."""
+
+    models: dict[str, ModelInfo] = {}
+    program: str = ""
     wall_ms: int = 0
 
 
@@ -218,12 +281,15 @@ Event = (
     | CallStarted
     | CallFinished
     | CallFailed
+    | CallLost
     | TaskClosed
     | TimerFired
     | GateOpened
     | GateAnswered
     | CancelRequested
     | RunResumed
+    | RunForked
+    | RunRetried
     | RunEnded
 )
 

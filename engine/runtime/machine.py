@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from engine.events import (
     CallFailed,
     CallFinished,
+    CallLost,
     CallStarted,
     CancelRequested,
     Event,
@@ -97,6 +98,8 @@ def _take(state: RunState, event: Event) -> None:
         attempts.failed(state, event)
     elif isinstance(event, RunStarted):
         _start(state, event)
+    elif isinstance(event, CallLost):
+        attempts.lost_call(state, event)
     elif isinstance(event, TimerFired):
         _timer(state, event.timer)
     elif isinstance(event, TaskClosed):

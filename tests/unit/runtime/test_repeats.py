@@ -13,6 +13,7 @@ from engine.driver import Driver
 from engine.events import (
     CallFailed,
     CallFinished,
+    CallLost,
     CallStarted,
     GateOpened,
     RunResumed,
@@ -428,3 +429,33 @@ def test_a_lost_call_of_a_model_is_booked_and_made_again(load, tasks):
     assert state.loop.ledger.tokens == used + reserved
     assert state.loop.ledger.reserved_tokens == reserved
     assert state.loop.ledger.estimated
+
+
+PAIR = """
+worker one(x: int) -> int via python { call = "tools:one"  effect = read }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [one]  policy { max_rounds = 3 }
+}
+"""
+
+
+def test_one_lost_call_is_made_again_beside_those_that_go_on(load, tasks):
+    decision = tasks(("a", "one", {"x": 1}), ("b", "one", {"x": 2}))
+    state = planned(load, PAIR, decision)
+    first, second = state.calls
+    step(state, CallStarted(key=first))
+    step(state, CallStarted(key=second))
+    _, commands = step(state, CallLost(key=first, reason="no sign of its host"))
+    assert [(command.key, command.attempt) for command in commands] == [(first, 1)]
+    assert state.lost == 1
+    # Told twice, or before it is under way again, it changes nothing.
+    assert step(state, CallLost(key=first))[1] == []
+
+
+def test_a_lost_once_call_is_asked_about(load, tasks):
+    state = planned(load, SLOTS, tasks(("a", "send", {"x": 1})))
+    (key,) = state.calls
+    step(state, CallStarted(key=key))
+    step(state, CallLost(key=key, reason="no sign of its host"))
+    assert list(state.gates) == [f"{key} / outcome"]
+    assert state.loop.tasks["a"].status == "unknown"
