@@ -1,0 +1,91 @@
+"""Compiled programs, once each a process, and digests of what they declare.
+
+The workflow runs the program that travels with the run; a host carries out calls with its own
+files. They meet by digest: a call says what its worker's declaration was, and a host whose own
+is another one does not begin it. A digest covers the contract and the settings, not places in a
+file, so that moving a declaration about changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.journal import RunRecord
+from engine.launch import compile_record
+from engine.sema.contract import Contract
+from engine.sema.model import Model, Program, Verifier, Worker
+from engine.sema.templates import Expression, Template
+from engine.source import Span
+
+__all__ = ["digest_of", "program_of", "warm_program"]
+
+#: How many programs are kept; a cluster's runs come from a handful.
+_KEPT = 64
+
+_programs: OrderedDict[bytes, Program] = OrderedDict()
+_lock = threading.Lock()
+
+
+def program_of(record: RunRecord) -> Program:
+    """The program of a run.
+
+    Raises:
+        CompileError: It does not check with this version of the engine.
+    """
+    parts = [record.files, record.params, record.cwd, record.workflow]
+    key = hashlib.sha256(msgspec.json.encode(parts, order="sorted")).digest()
+    with _lock:
+        program = _programs.get(key)
+        if program is not None:
+            _programs.move_to_end(key)
+            return program
+    program = compile_record(record)
+    with _lock:
+        _programs[key] = program
+        while len(_programs) > _KEPT:
+            _programs.popitem(last=False)
+    return program
+
+
+def warm_program(record: RunRecord) -> None:
+    """Compile a run's program, so that `program_of` has it at once."""
+    program_of(record)
+
+
+#: What says where something is declared, or is no part of what a call does.
+_ELSEWHERE = frozenset({"span", "base_dir", "doc", "retry", "fallback", "repair_max"})
+
+
+def digest_of(declared: Model | Worker | Verifier) -> str:
+    """A digest of what a declaration means to whoever carries it out (hex, 16 digits)."""
+    plain = {
+        name: _plain(getattr(declared, name))
+        for name in declared.__struct_fields__
+        if name not in _ELSEWHERE
+    }
+    data = msgspec.json.encode([type(declared).__name__, plain], order="sorted")
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Contract):
+        return value.schema
+    if isinstance(value, (Template, Expression)):
+        return [type(value).__name__, value.text]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Span):
+        return None
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return repr(value)
