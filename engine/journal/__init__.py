@@ -6,10 +6,11 @@ the life of an object.
 
 from engine.journal.memory import MemoryJournal
 from engine.journal.protocol import Journal
-from engine.journal.record import RunRecord, RunSummary
+from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 from engine.journal.sqlite import SqliteJournal, journal_directory
 
 __all__ = [
+    "EarlierProgram",
     "Journal",
     "MemoryJournal",
     "RunRecord",

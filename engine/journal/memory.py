@@ -7,7 +7,7 @@ what works with one works with the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -17,13 +17,15 @@ from engine.events import (
     CallFinished,
     Event,
     RunEnded,
+    RunForked,
     RunResumed,
+    RunRetried,
     RunStatus,
     decode_event,
     encode_event,
 )
 from engine.journal.reader import find_among
-from engine.journal.record import RunRecord, RunSummary
+from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 
 __all__ = ["MemoryJournal"]
 
@@ -87,14 +89,23 @@ class MemoryJournal:
                     reason=event.reason,
                     bound=event.bound,
                 )
-            elif isinstance(event, RunResumed):
+            elif isinstance(event, (RunResumed, RunForked, RunRetried)):
                 found.record = msgspec.structs.replace(
                     found.record, status="running", ended_ms=None, reason="", bound=None
                 )
 
-    def read(self, run: str) -> list[Event]:
+    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
+        """Give a run another program; see `Journal.change_program`."""
+        self._check_open()
+        found = self._run(run)
+        before = EarlierProgram(until_ms, found.record.files)
+        found.record = msgspec.structs.replace(
+            found.record, files=dict(files), earlier=(*found.record.earlier, before)
+        )
+
+    def read(self, run: str, after: int = 0) -> list[Event]:
         """Every event of a run; see `Journal.read`."""
-        return [decode_event(body) for body in self._run(run).bodies]
+        return [decode_event(body) for body in self._run(run).bodies[after:]]
 
     def salvage(self, run: str) -> tuple[list[Event], str | None]:
         """Every event of a run: memory is not damaged."""

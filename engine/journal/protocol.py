@@ -7,7 +7,7 @@ an effect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from engine.events import Event, RunStatus
@@ -47,8 +47,17 @@ class Journal(Protocol):
         """
         ...
 
-    def read(self, run: str) -> list[Event]:
-        """Every event of a run, in order.
+    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
+        """Give a run that the caller owns another program; the one before stays in the record.
+
+        Args:
+            files: The new program's files by path, with their texts.
+            until_ms: Wall-clock time of the change, Unix milliseconds.
+        """
+        ...
+
+    def read(self, run: str, after: int = 0) -> list[Event]:
+        """Every event of a run, in order, from the one after number `after` (from 1) on.
 
         Raises:
             JournalError: No such run, or a part of it is damaged; see `salvage`.

@@ -16,16 +16,30 @@ import msgspec
 from engine.errors import JournalError, UsageError
 from engine.events import Event, RunStatus
 from engine.journal.lock import lock_holder
-from engine.journal.record import RunRecord, RunSummary
+from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 from engine.journal.rows import decode_row
 from engine.journal.storage import open_reader, translated
 
-__all__ = ["Reader", "StoredRecord", "database_paths", "find_among", "lock_path"]
+__all__ = [
+    "Reader",
+    "StoredProgram",
+    "StoredRecord",
+    "database_paths",
+    "find_among",
+    "lock_path",
+]
 
-_SUMMARY = "run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid"
+_SUMMARY = "run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record"
 
 
-class StoredRecord(msgspec.Struct, frozen=True):
+class StoredProgram(msgspec.Struct, frozen=True):
+    """An `EarlierProgram` as it is kept."""
+
+    until_ms: int
+    files: dict[str, str]
+
+
+class StoredRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The part of a record that is kept as JSON; a file's text is a blob, here its hash in hex."""
 
     files: dict[str, str]
@@ -33,6 +47,21 @@ class StoredRecord(msgspec.Struct, frozen=True):
     models: dict[str, str]
     cwd: str
     engine: str
+    parent: str | None = None
+    parent_seq: int | None = None
+    earlier: list[StoredProgram] = []
+
+    def hashes(self) -> set[bytes]:
+        """The addresses of all texts it refers to."""
+        programs = [self.files, *(program.files for program in self.earlier)]
+        return {bytes.fromhex(hash_) for files in programs for hash_ in files.values()}
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """What a listing reads of a `StoredRecord`."""
+
+    parent: str | None = None
+    parent_seq: int | None = None
 
 
 def lock_path(database: Path) -> Path:
@@ -107,9 +136,9 @@ class Reader:
                     return
         raise JournalError(f"there is no run {run} in {self._directory}")
 
-    def read(self, run: str) -> list[Event]:
+    def read(self, run: str, after: int = 0) -> list[Event]:
         """Every event of a run, in order; see `Journal.read`."""
-        events, damage = self.salvage(run)
+        events, damage = self.salvage(run, after)
         if damage is not None:
             raise JournalError(
                 f"the journal of the run {run} is damaged: {damage}",
@@ -117,41 +146,50 @@ class Reader:
             )
         return events
 
-    def salvage(self, run: str) -> tuple[list[Event], str | None]:
-        """The events up to the first that cannot be read, and what is wrong there, or None."""
+    def salvage(self, run: str, after: int = 0) -> tuple[list[Event], str | None]:
+        """The events up to the first that cannot be read, and what is wrong there, or None.
+
+        Args:
+            run: The run.
+            after: The number of the last event that is not wanted.
+        """
         events: list[Event] = []
         with self._run(run) as (_, connection, number):
             try:
                 rows = connection.execute(
-                    "SELECT e.seq, e.body, e.blob, b.data FROM events e"
-                    " LEFT JOIN blobs b ON b.hash = e.blob WHERE e.run = ? ORDER BY e.seq",
-                    (number,),
+                    "SELECT e.seq, e.body, e.blob, b.data FROM events e LEFT JOIN blobs b"
+                    " ON b.hash = e.blob WHERE e.run = ? AND e.seq > ? ORDER BY e.seq",
+                    (number, after),
                 )
                 for seq, body, blob, data in rows:
-                    place = f"event {len(events) + 1}"
-                    if seq != len(events) + 1:
+                    place = f"event {after + len(events) + 1}"
+                    if seq != after + len(events) + 1:
                         return events, f"{place} is missing"
                     try:
                         events.append(decode_row(body, blob, data))
                     except (ValueError, TypeError) as error:
                         return events, f"{place} cannot be read: {error}"
             except sqlite3.DatabaseError as error:
-                return events, f"event {len(events) + 1} cannot be read: {error}"
+                return events, f"event {after + len(events) + 1} cannot be read: {error}"
         return events, None
 
     def record(self, run: str) -> RunRecord:
         """What was entered for a run; see `Journal.record`."""
         with self._run(run) as (path, connection, number):
             row = connection.execute(
-                f"SELECT {_SUMMARY}, record FROM runs WHERE number = ?",  # noqa: S608 - a constant
+                f"SELECT {_SUMMARY} FROM runs WHERE number = ?",  # noqa: S608 - a constant
                 (number,),
             ).fetchone()
             try:
                 stored = msgspec.json.decode(row[-1], type=StoredRecord)
-                files = {name: _text(connection, hash_) for name, hash_ in stored.files.items()}
+                files = _texts(connection, stored.files)
+                earlier = tuple(
+                    EarlierProgram(program.until_ms, _texts(connection, program.files))
+                    for program in stored.earlier
+                )
             except (ValueError, TypeError) as error:
                 raise JournalError(f"the record of the run {run} is damaged: {error}") from None
-            summary = _summary(row[:-1], lock_holder(lock_path(path)))
+            summary = _summary(row, lock_holder(lock_path(path)))
             return RunRecord(
                 **msgspec.structs.asdict(summary),
                 files=files,
@@ -159,6 +197,7 @@ class Reader:
                 models=stored.models,
                 cwd=stored.cwd,
                 engine=stored.engine,
+                earlier=earlier,
             )
 
     def runs(self, limit: int | None, status: RunStatus | None) -> list[RunSummary]:
@@ -234,7 +273,11 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
-    run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid = row
+    run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record = row
+    try:
+        origin = msgspec.json.decode(record, type=_Origin)
+    except (ValueError, TypeError):
+        origin = _Origin()  # whoever wants more of the record is told of the damage
     return RunSummary(
         run=run,
         workflow=workflow,
@@ -245,7 +288,13 @@ def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
         reason=reason,
         bound=bound,
         live=status == "running" and holder is not None and holder in (pid, 0),
+        parent=origin.parent,
+        parent_seq=origin.parent_seq,
     )
+
+
+def _texts(connection: sqlite3.Connection, hashes: dict[str, str]) -> dict[str, str]:
+    return {name: _text(connection, hash_) for name, hash_ in hashes.items()}
 
 
 def _text(connection: sqlite3.Connection, hash_: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.events import RunStatus
 
-__all__ = ["RunRecord", "RunSummary"]
+__all__ = ["EarlierProgram", "RunRecord", "RunSummary"]
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +25,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it ended, as in `RunEnded`; `bound` likewise.
         live: Whether a process that is alive has the run in hand. A run that is `running` and
             not live was interrupted and can be resumed.
+        parent: The run it was forked from, or None; it may have been removed since.
+        parent_seq: The number of the last event it shares with its parent.
     """
 
     run: str
@@ -36,6 +38,20 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     bound: str | None = None
     live: bool = False
+    parent: str | None = None
+    parent_seq: int | None = None
+
+
+class EarlierProgram(msgspec.Struct, frozen=True):
+    """A program that a run had before `orch resume --upgrade` gave it another one.
+
+    Attributes:
+        until_ms: Wall-clock time of the change, Unix milliseconds.
+        files: Its files by path, with their texts.
+    """
+
+    until_ms: int
+    files: Mapping[str, str]
 
 
 class RunRecord(RunSummary, frozen=True, kw_only=True):
@@ -44,6 +60,7 @@ class RunRecord(RunSummary, frozen=True, kw_only=True):
     Attributes:
         files: The program's files by path, with their texts: a run keeps the program it began
             with. The journal stores a text once, however many runs share it.
+        earlier: The programs it had before, oldest first, where it was given another one.
         params: What `--param` gave, before defaults.
         models: What `--model` gave: model ids by the model's name.
         cwd: The folder the run was started in.
@@ -55,3 +72,4 @@ class RunRecord(RunSummary, frozen=True, kw_only=True):
     models: Mapping[str, str] = {}
     cwd: str = ""
     engine: str = ""
+    earlier: tuple[EarlierProgram, ...] = ()

@@ -24,7 +24,9 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     RunEnded,
+    RunForked,
     RunResumed,
+    RunRetried,
     RunStarted,
     TaskClosed,
     TimerFired,
@@ -49,6 +51,8 @@ _TYPES: dict[type, int] = {
     GateOpened: 8,
     GateAnswered: 9,
     TaskClosed: 10,
+    RunForked: 11,
+    RunRetried: 12,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

@@ -20,12 +20,18 @@ from typing import Any
 import msgspec
 
 from engine.errors import JournalError
-from engine.events import Event, RunEnded, RunResumed, RunStatus
+from engine.events import Event, RunEnded, RunForked, RunResumed, RunRetried, RunStatus
 from engine.journal.lock import FileLock, lock_holder
-from engine.journal.reader import Reader, StoredRecord, database_paths, lock_path
+from engine.journal.reader import (
+    Reader,
+    StoredProgram,
+    StoredRecord,
+    database_paths,
+    lock_path,
+)
 from engine.journal.record import RunRecord, RunSummary
 from engine.journal.rows import encode_row, hash_of
-from engine.journal.writer import Owned, Writer
+from engine.journal.writer import INSERT_BLOB, Owned, Writer
 
 __all__ = ["SqliteJournal", "journal_directory"]
 
@@ -69,14 +75,15 @@ class SqliteJournal:
     async def create(self, record: RunRecord) -> None:
         """Enter a new run; see `Journal.create`."""
         writer = self._any_writer()
-        hashes: dict[str, str] = {}
-        blobs: list[tuple[bytes, bytes]] = []
-        for name, text in record.files.items():
-            data = text.encode(errors="surrogatepass")
-            blobs.append((hash_of(data), data))
-            hashes[name] = hash_of(data).hex()
+        hashes, blobs = _as_blobs(record.files)
         stored = StoredRecord(
-            hashes, dict(record.params), dict(record.models), record.cwd, record.engine
+            hashes,
+            dict(record.params),
+            dict(record.models),
+            record.cwd,
+            record.engine,
+            record.parent,
+            record.parent_seq,
         )
         body = msgspec.json.encode(stored)
 
@@ -84,7 +91,7 @@ class SqliteJournal:
             taken = "SELECT 1 FROM runs WHERE run = ?"
             if connection.execute(taken, (record.run,)).fetchone() is not None:
                 raise JournalError(f"there is a run {record.run} already")
-            connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blobs)
+            connection.executemany(INSERT_BLOB, blobs)
             cursor = connection.execute(
                 "INSERT INTO runs (run, workflow, orchestrator, started_ms, status, ended_ms,"
                 " reason, bound, epoch, pid, record) VALUES (?,?,?,?,?,?,?,?,1,?,?)",
@@ -128,6 +135,31 @@ class SqliteJournal:
         self._owned[run] = Owned(run, number, epoch, writer)
         return int(epoch)
 
+    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
+        """Give a run another program; see `Journal.change_program`."""
+        owned = self._owned.get(run)
+        if owned is None:
+            raise JournalError(f"the run {run} is not in this process's hands")
+        hashes, blobs = _as_blobs(files)
+
+        def change(connection: sqlite3.Connection) -> None:
+            query = "SELECT record FROM runs WHERE number = ? AND epoch = ?"
+            row = connection.execute(query, (owned.number, owned.epoch)).fetchone()
+            if row is None:
+                raise JournalError(f"another process has taken over the run {run}")
+            stored = msgspec.json.decode(row[0], type=StoredRecord)
+            before = StoredProgram(until_ms, stored.files)
+            changed = msgspec.structs.replace(
+                stored, files=hashes, earlier=[*stored.earlier, before]
+            )
+            connection.executemany(INSERT_BLOB, blobs)
+            connection.execute(
+                "UPDATE runs SET record = ? WHERE number = ?",
+                (msgspec.json.encode(changed), owned.number),
+            )
+
+        await owned.writer.do(change)
+
     async def append(self, run: str, events: Sequence[Event]) -> None:
         """Write events at the end of a run; see `Journal.append`."""
         owned = self._owned.get(run)
@@ -137,7 +169,7 @@ class SqliteJournal:
         for event in events:
             if isinstance(event, RunEnded):
                 update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
-            elif isinstance(event, RunResumed):
+            elif isinstance(event, (RunResumed, RunForked, RunRetried)):
                 update = ("running", None, "", None)
         await owned.writer.append(owned, [encode_row(event) for event in events], update)
 
@@ -214,9 +246,9 @@ class SqliteJournal:
 
     # ------------------------------------------------------------ reading
 
-    def read(self, run: str) -> list[Event]:
+    def read(self, run: str, after: int = 0) -> list[Event]:
         """Every event of a run; see `Journal.read`."""
-        return self._reader.read(run)
+        return self._reader.read(run, after)
 
     def salvage(self, run: str) -> tuple[list[Event], str | None]:
         """What can be read of a damaged run; see `Journal.salvage`."""
@@ -233,3 +265,14 @@ class SqliteJournal:
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""
         return self._reader.find(prefix)
+
+
+def _as_blobs(files: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[bytes, bytes]]]:
+    """The addresses (hex) of texts by path, and the texts as rows of `blobs`."""
+    hashes: dict[str, str] = {}
+    blobs: list[tuple[bytes, bytes]] = []
+    for name, text in files.items():
+        data = text.encode(errors="surrogatepass")
+        blobs.append((hash_of(data), data))
+        hashes[name] = hash_of(data).hex()
+    return hashes, blobs

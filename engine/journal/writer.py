@@ -28,13 +28,13 @@ from engine.journal.lock import FileLock
 from engine.journal.rows import START_TYPE, Row
 from engine.journal.storage import full, is_full, open_writer, translated
 
-__all__ = ["Owned", "Writer"]
+__all__ = ["INSERT_BLOB", "Owned", "Writer"]
 
 _RESERVE_BYTES = 128 * 1024
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
-_INSERT_BLOB = "INSERT OR IGNORE INTO blobs VALUES (?, ?)"
+INSERT_BLOB = "INSERT OR IGNORE INTO blobs VALUES (?, ?)"
 _UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WHERE number = ?"
 
 
@@ -217,7 +217,7 @@ class Writer:
                 if job.update is not None:
                     connection.execute(_UPDATE_RUN, (*job.update, number))
             if blobs:
-                connection.executemany(_INSERT_BLOB, blobs)
+                connection.executemany(INSERT_BLOB, blobs)
             connection.executemany(_INSERT_EVENT, events)
             connection.execute("COMMIT")
         except BaseException:
