@@ -332,6 +332,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A schema, model, server, template, param, secret or import is never used.",
     ),
     (
+        "ORC801",
+        "untrusted-to-effect",
+        "error",
+        "Text from outside can reach a `write` or `once` worker with no verifier or gate between.",
+    ),
+    (
         "ORC803",
         "secret-in-prompt",
         "error",

@@ -61,6 +61,24 @@ worker search(query: string) -> string via llm { model = fast  prompt = "{{ quer
 
 _SERVER = 'server kb via mcp { command = ["kb"]  allow = ["find"] }'
 _TOOL = 'worker look(key: string) -> json via mcp {{ server = kb  tool = "{}"  effect = read }}'
+_PAGES_READ = """worker read_page(u: url) -> string via command {
+  run = ["fetch", u]  effect = read  trust = untrusted  timeout = 5s  parse = text
+}
+worker save(text: string) -> string via command {
+  run = ["save", text]  effect = write  timeout = 5s  parse = text
+}
+"""
+
+
+def _acting(verify: str) -> str:
+    return f"""orchestrator bugfix(topic: string) -> string {{
+  model   = fast
+  goal    = "Fix {{{{ topic }}}}."
+  workers = [read_page, save]
+  policy {{ max_rounds = 3  budget {{ cost = $0.10 }} }}
+  {verify}
+}}"""
+
 
 #: By code.
 EXAMPLES: dict[str, Example] = {
@@ -391,6 +409,14 @@ EXAMPLES: dict[str, Example] = {
         "What nobody uses misleads the reader.",
         _WHOLE + "\nschema Unused { x: int }",
         _WHOLE,
+    ),
+    "ORC801": Example(
+        "A web page could tell the model what to do, and it would be done. At run time such a task is "
+        "denied; here the file says so before anything is spent.",
+        _PAGES_READ + _acting(""),
+        _PAGES_READ
+        + 'verifier gate(input: json) via human { message = "Save it?"  timeout = 1h }\n'
+        + _acting("verify { before_dispatch save { with = gate  on_fail = abort } }"),
     ),
     "ORC803": Example(
         "A prompt goes to a provider, into the journal and the logs.",

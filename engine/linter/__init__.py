@@ -13,6 +13,7 @@ from typing import Any
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.linter.calls import call_without_timeout
 from engine.linter.comments import comment_for_division
+from engine.linter.effects import untrusted_to_effect
 from engine.linter.gates import (
     constant_pass,
     gate_without_timeout,
@@ -55,6 +56,7 @@ RULES: tuple[LintRule, ...] = (
     nothing_checks_the_result,
     revision_without_exit,
     timeout_inversion,
+    untrusted_to_effect,
     unused_declarations,
     unused_verifiers,
     unused_workers,

@@ -11,8 +11,10 @@ from functools import cached_property
 
 from engine.bounds import Bound, bounds_of
 from engine.diagnostics import Diagnostic
+from engine.linter.taint import Flow, flow_of
 from engine.sema.check import CheckResult
 from engine.sema.model import Orchestrator, Program
+from engine.sema.scope import Entity
 from engine.source import Span
 
 __all__ = ["LintRule", "Subject"]
@@ -77,6 +79,30 @@ class Subject:
         if self.result.program is None:
             return {}
         return {bound.orchestrator: bound for bound in bounds_of(self.result.program)}
+
+    @cached_property
+    def flow(self) -> Flow:
+        """Where untrusted text may go."""
+        return flow_of(self.program)
+
+    @cached_property
+    def declared(self) -> dict[str, Entity]:
+        """What the entry file itself declares, by canonical name; params and secrets left out."""
+        scope = self.result.scopes.entry
+        return {
+            entity.canonical: entity
+            for entity in scope.names.values()
+            if entity.module is scope.module and entity.declaration is not None
+        }
+
+    def local_names(self, canonical: str) -> list[str]:
+        """How the entry file may write the name of something: its own, or an import's."""
+        scope = self.result.scopes.entry
+        names = [local for local, it in scope.names.items() if it.canonical == canonical]
+        for alias, inner in scope.aliases.items():
+            found = inner.names.items() if inner is not None else ()
+            names += [f"{alias}.{local}" for local, it in found if it.canonical == canonical]
+        return names
 
     def costs(self, orchestrator: Orchestrator) -> bool:
         """Whether any model it may call could cost money."""

@@ -3,7 +3,8 @@
 A task's output is tainted if its worker is untrusted or read something tainted. A planner that
 has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
 or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
-int and bool type carry no taint: a stranger cannot write instructions in them.
+int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
+which hooks are meant stands in `engine.sema.trust`; the linter tells before a run what may happen.
 
 Everything here is a function of the folded state, so it is the same after a resume.
 """
@@ -11,36 +12,13 @@ Everything here is a function of the folded state, so it is the same after a res
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from engine.runtime.state import Loop, Task
 from engine.sema.jsonschema import subschema_at
 from engine.sema.model import Orchestrator, Worker
+from engine.sema.trust import carries, untrusted_fields, untrusted_inside
 
-__all__ = ["carries", "loop_begins_tainted", "mark_output", "needs_clearance", "reads_taint"]
-
-
-def carries(schema: Any, root: Mapping[str, Any], depth: int = 0) -> bool:
-    """Whether a value of this schema can hold text that a stranger chose."""
-    if not isinstance(schema, Mapping) or depth > 32:
-        return True
-    if "const" in schema or "enum" in schema:
-        return False
-    if "$ref" in schema:
-        name = str(schema["$ref"]).removeprefix("#/$defs/")
-        target = root.get("$defs", {}).get(name)
-        return carries(target, root, depth + 1)
-    kind = schema.get("type")
-    if kind in ("integer", "boolean", "null"):
-        return False
-    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
-    if options:
-        return any(carries(option, root, depth + 1) for option in options)
-    if kind == "array":
-        return carries(schema.get("items"), root, depth + 1)
-    if kind == "object" and schema.get("additionalProperties") is False:
-        return any(carries(item, root, depth + 1) for item in schema.get("properties", {}).values())
-    return True
+__all__ = ["loop_begins_tainted", "mark_output", "needs_clearance", "reads_taint"]
 
 
 def loop_begins_tainted(loop: Loop) -> bool:
@@ -49,10 +27,8 @@ def loop_begins_tainted(loop: Loop) -> bool:
         return True
     schema = loop.orchestrator.inputs.schema
     properties = schema.get("properties", {})
-    return any(
-        field.untrusted and carries(properties.get(field.name), schema)
-        for field in getattr(loop.orchestrator.inputs.type, "fields", ())
-    )
+    fields = getattr(loop.orchestrator.inputs.type, "fields", ())
+    return any(carries(properties.get(field.name), schema) for field in untrusted_fields(fields))
 
 
 def reads_taint(task: Task) -> bool:
@@ -82,7 +58,8 @@ def mark_output(task: Task, *, verified: bool) -> None:
     else:
         acting = task.acting
         outside = isinstance(acting, Worker) and acting.trust == "untrusted"
-        source = outside or worker.trust == "untrusted" or reads_taint(task)
+        outside = outside or worker.trust == "untrusted" or untrusted_inside(worker.output.type)
+        source = outside or reads_taint(task)
     schema = worker.output.schema
     task.tainted = source and not verified and (task.failure is not None or carries(schema, schema))
 

@@ -30,6 +30,7 @@ ALLOWABLE = frozenset(
         "ORC507",
         "ORC512",
         "ORC513",
+        "ORC801",
     }
 )
 

@@ -1,0 +1,108 @@
+"""ORC801: untrusted text that can reach an effect with no verifier between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.linter.places import item_span
+from engine.linter.subject import Subject
+from engine.linter.taint import Place
+from engine.sema.trust import clears
+from engine.source import Span
+from engine.syntax import ast
+
+__all__ = ["untrusted_to_effect"]
+
+
+def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC801: each `write` or `once` worker that may be started by a stranger's words.
+
+    It is told where the file can do something about it: in the orchestrator that starts the
+    effect, or in the last one of this file on the way to an imported one.
+    """
+    if not subject.complete:
+        return
+    program = subject.program
+    for effect in subject.flow.reached:
+        if effect.kind != "effect":
+            continue
+        way = subject.flow.way(effect)
+        at = _place(subject, way)
+        if at is None:
+            continue
+        worker = program.workers[effect.name]
+        shown = " -> ".join(dict.fromkeys(str(place) for place in way))
+        related = [Related("the untrusted text comes from here", _source(subject, way[0]))]
+        related.append(Related(f"`{worker.name}` acts here (`{worker.effect}`)", worker.span))
+        yield diagnostic(
+            "ORC801",
+            f"untrusted text ({_said(way[0])}) can reach `{worker.name}` with no verifier between: "
+            f"{shown}",
+            at,
+            help=_help(subject, way),
+            related=tuple(related),
+        )
+
+
+def _said(source: Place) -> str:
+    return f"input `{source.name}`" if source.kind == "input" else f"`{source.name}`"
+
+
+def _place(subject: Subject, way: list[Place]) -> Span | None:
+    """Where the way leaves the entry file: the name in a `workers` list; None if it never does."""
+    for place, following in reversed(list(pairwise(way))):
+        orchestrator = subject.program.orchestrators[place.orchestrator]
+        if not subject.here(orchestrator.span):
+            continue
+        entity = subject.declared.get(orchestrator.name)
+        name = following.name or following.orchestrator
+        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
+            for local in subject.local_names(name):
+                found = item_span(entity.declaration.body, "workers", local)
+                if found is not None:
+                    return found
+        return orchestrator.span
+    return None
+
+
+def _source(subject: Subject, source: Place) -> Span:
+    program = subject.program
+    if source.kind == "task":
+        return program.workers[source.name].span
+    orchestrator = program.orchestrators[source.orchestrator]
+    for field in getattr(orchestrator.inputs.type, "fields", ()):
+        if field.name == source.name and field.span is not None:
+            return Span(field.span.source, field.span.start, field.span.end)
+    return orchestrator.span
+
+
+def _help(subject: Subject, way: list[Place]) -> str:
+    program = subject.program
+    effect, source = way[-1], way[0]
+    orchestrator = program.orchestrators[effect.orchestrator]
+    hook = next(
+        (
+            hook
+            for hook in orchestrator.hooks
+            if hook.point == "before_dispatch" and hook.worker == effect.name
+        ),
+        None,
+    )
+    if hook is not None:
+        weak = "may be skipped"
+        if hook.on_fail == "warn":
+            weak = "only warns"
+        elif hook.on_fail == "revise" and hook.then == "warn":
+            weak = "only warns in the end"
+        return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
+    help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
+    if source.kind == "task":
+        reader = program.orchestrators[source.orchestrator]
+        if clears(reader, "after_dispatch", source.name, program.verifiers):
+            help += (
+                f"; the `after_dispatch` hook of `{source.name}` sees outputs, "
+                "not the text of failures"
+            )
+    return help

@@ -1,0 +1,174 @@
+"""Static taint: where untrusted text may go, over the relations of `engine.graph`.
+
+A `Flow` says of every place of a program whether a stranger's words may get there, and by which
+way. Places are an orchestrator's decisions (`loop`), the outputs of its tasks (`task`), and the
+starts of effects that nothing checks (`effect`). Each `dispatch` and `return` relation becomes an
+edge between places, unless a type that can hold no text, or a hook that lets nothing pass
+unlooked-at, cuts it.
+
+It holds that whatever the machine taints in some run (`engine.runtime.taint`) is reached here: an
+orchestrator that reads an untrusted output makes tainted decisions, and as the text of a failure
+passes every `after_dispatch` hook, such a hook alone does not keep it from reading one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from engine.graph import collect
+from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.trust import carries, clears, may_hand_over, untrusted_fields, untrusted_inside
+
+__all__ = ["Flow", "Place", "flow_of", "is_effect", "is_source"]
+
+_EFFECTS = ("write", "once")
+
+
+class Place(NamedTuple):
+    """Where text may be.
+
+    Attributes:
+        kind: `input` is an `@untrusted` input, `task` a task of `name` and its output, `loop` what
+            the orchestrator decides, `effect` a start of the worker `name` that nothing checks.
+        name: A worker or an input; empty for `loop`.
+    """
+
+    kind: Literal["input", "task", "loop", "effect"]
+    orchestrator: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "loop":
+            return f"orchestrator {self.orchestrator}"
+        return f"input {self.name}" if self.kind == "input" else self.name
+
+
+class Flow:
+    """Which places untrusted text may reach.
+
+    Attributes:
+        sources: Where it comes from.
+        edges: From each place to those it flows on to.
+    """
+
+    def __init__(
+        self, sources: tuple[Place, ...], edges: Mapping[Place, tuple[Place, ...]]
+    ) -> None:
+        self.sources = sources
+        self.edges = edges
+        self._before: dict[Place, Place | None] = dict.fromkeys(sources)
+        waiting = deque(sources)
+        while waiting:
+            place = waiting.popleft()
+            for following in edges.get(place, ()):
+                if following not in self._before:
+                    self._before[following] = place
+                    waiting.append(following)
+
+    def reaches(self, place: Place) -> bool:
+        """Whether untrusted text may get there."""
+        return place in self._before
+
+    @property
+    def reached(self) -> tuple[Place, ...]:
+        """Every place untrusted text may get to, nearest to a source first."""
+        return tuple(self._before)
+
+    def way(self, place: Place) -> list[Place]:
+        """One of the shortest ways from a source to a place that is reached."""
+        way: list[Place] = []
+        at: Place | None = place
+        while at is not None:
+            way.append(at)
+            at = self._before[at]
+        return way[::-1]
+
+
+def flow_of(program: Program) -> Flow:
+    """The flow of untrusted text through a program."""
+    sources = tuple(_sources(program))
+    if not sources:
+        return Flow((), {})
+    edges: dict[Place, list[Place]] = {}
+    for start, end in _edges(program):
+        edges.setdefault(start, []).append(end)
+    return Flow(sources, {start: tuple(dict.fromkeys(ends)) for start, ends in edges.items()})
+
+
+def is_source(program: Program, worker: Worker) -> bool:
+    """Whether a worker, or one that stands in for it, gives text from outside."""
+    return any(
+        other.trust == "untrusted" or untrusted_inside(other.output.type)
+        for other in _acting(program, worker)
+    )
+
+
+def is_effect(worker: Worker) -> bool:
+    """Whether carrying it out changes the world outside."""
+    return worker.effect in _EFFECTS
+
+
+def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
+    """A worker and all that may stand in for it."""
+    found: set[str] = set()
+    waiting = [worker.name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in program.workers:
+            found.add(name)
+            yield program.workers[name]
+            waiting += program.workers[name].fallback
+
+
+def _sources(program: Program) -> Iterator[Place]:
+    given = {name for name, worker in program.workers.items() if is_source(program, worker)}
+    for orchestrator in program.orchestrators.values():
+        schema = orchestrator.inputs.schema
+        for field in untrusted_fields(getattr(orchestrator.inputs.type, "fields", ())):
+            if carries(schema.get("properties", {}).get(field.name), schema):
+                yield Place("input", orchestrator.name, field.name)
+        for name in orchestrator.workers:
+            if name in given:
+                yield Place("task", orchestrator.name, name)
+
+
+def _edges(program: Program) -> Iterator[tuple[Place, Place]]:
+    for orchestrator in program.orchestrators.values():
+        for field in untrusted_fields(getattr(orchestrator.inputs.type, "fields", ())):
+            yield Place("input", orchestrator.name, field.name), Place("loop", orchestrator.name)
+    for edge in collect(program).edges:
+        if edge.orchestrator is None:
+            continue
+        orchestrator = program.orchestrators[edge.orchestrator]
+        if edge.kind == "return":
+            # Whatever it gives: where it fails, the planner reads why.
+            yield Place("task", orchestrator.name, edge.source), Place("loop", orchestrator.name)
+        elif edge.kind == "dispatch":
+            yield from _into(program, orchestrator, edge.target)
+
+
+def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[tuple[Place, Place]]:
+    """What flows into a task: what the planner writes, and the outputs it refers to."""
+    own = orchestrator.name
+    target = program.workers.get(name) or program.orchestrators.get(name)
+    if target is None:
+        return
+    begun = Place("task", own, name) if isinstance(target, Worker) else Place("loop", name)
+    if isinstance(target, Orchestrator):
+        # What a child has read is in what it gives back.
+        yield Place("loop", name), Place("task", own, name)
+    inputs = target.inputs.schema
+    fields = inputs.get("properties", {})
+    if any(carries(field, inputs) for field in fields.values()):
+        yield Place("loop", own), begun
+    elif fields:
+        for other in orchestrator.workers:
+            producer = program.workers.get(other) or program.orchestrators.get(other)
+            if producer is not None and may_hand_over(producer.output.schema, inputs):
+                yield Place("task", own, other), begun
+    if isinstance(target, Worker) and is_effect(target):
+        checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
+        if not checked:
+            yield Place("loop", own), Place("effect", own, name)
