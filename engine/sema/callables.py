@@ -90,11 +90,16 @@ class CallableReader:
     def _report(self, found: Diagnostic) -> None:
         self._scope.diagnostics.append(found)
 
+    def _enter(self, node: ast.Declaration) -> None:
+        if self._scope.observer is not None:
+            self._scope.observer.enter(node)
+
     # ------------------------------------------------------------ workers
 
     def worker(self, entity: Entity, node: ast.WorkerDecl, signature: Signature) -> model.Worker:
         """Read a worker."""
         owner = f"worker `{node.name.text}`"
+        self._enter(node)
         before = len(self._scope.diagnostics)
         kind = self._kind("worker", node.kind)
         fails = self._fails(node.fails)
@@ -323,6 +328,7 @@ class CallableReader:
     ) -> model.Verifier:
         """Read a verifier."""
         owner = f"verifier `{node.name.text}`"
+        self._enter(node)
         kind = self._kind("verifier", node.kind)
         self._shadowed("verifier", node.params)
         settings = Settings(KINDS["rules verifier"], node.name.span)
@@ -410,6 +416,7 @@ class CallableReader:
     ) -> model.Orchestrator:
         """Read an orchestrator; the workers of all modules must have been read."""
         owner = f"orchestrator `{node.name.text}`"
+        self._enter(node)
         self._shadowed("orchestrator", node.params)
         fails = self._fails(node.fails)
         settings = self._bodies.read(

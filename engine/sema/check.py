@@ -28,6 +28,7 @@ from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_m
 from engine.sema.mcpcalls import Snapshots
 from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
+from engine.sema.observer import Observer
 from engine.sema.params import unknown_params
 from engine.sema.policy import read_retry
 from engine.sema.prompt_size import check_prompt_sizes
@@ -88,6 +89,7 @@ def check_file(
     reader: Reader | None = None,
     env: Mapping[str, str] | None = None,
     cache: CheckCache | None = None,
+    observer: Observer | None = None,
 ) -> CheckResult:
     """Check a file with everything it imports.
 
@@ -97,6 +99,7 @@ def check_file(
         reader: Where files come from; the disk by default.
         env: Where `ORCH_PARAM_*` is looked up; the process's environment by default.
         cache: What an earlier check of the program left, for an editor's sake.
+        observer: Told what names mean, if given.
 
     Raises:
         UnreadableFile: If the entry file gives no text.
@@ -104,7 +107,7 @@ def check_file(
     """
     loaded = load_modules(path, reader, cache)
     found = loaded.diagnostics
-    scopes = build_scopes(loaded, found)
+    scopes = build_scopes(loaded, found, observer)
     for module in loaded.modules:
         _unknown_declarations(module, found)
     given = dict(params or {})

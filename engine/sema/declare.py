@@ -17,6 +17,7 @@ from engine.sema.contract import Contract
 from engine.sema.external import load_external
 from engine.sema.loader import CannotRead, Files
 from engine.sema.model import Param
+from engine.sema.observer import Observer
 from engine.sema.params import default_value, given_value
 from engine.sema.resolve import TypeResolver, check_recursion
 from engine.sema.scope import Entity, Scope, Scopes
@@ -102,9 +103,12 @@ class Declarations:
         for resolver in self._resolvers.values():
             resolver.finish()
         for entity, definition in self._definitions.items():
-            self._check_invariants(entity, definition.type)
+            observer = scopes.of[entity.module.path].observer
+            self._check_invariants(entity, definition.type, observer)
 
-    def _check_invariants(self, entity: Entity, type_: Type | None) -> None:
+    def _check_invariants(
+        self, entity: Entity, type_: Type | None, observer: Observer | None
+    ) -> None:
         """Check the `assert`s of a schema, which see its fields and nothing else."""
         node = entity.declaration
         if (
@@ -114,12 +118,14 @@ class Declarations:
         ):
             return
         names = {field.name: field.type for field in type_.fields}
+        if observer is not None:
+            observer.enter(node)
         for assertion in node.definition.assertions:
-            check_expression(assertion.test, names, self.report)
+            check_expression(assertion.test, names, self.report, observer=observer)
             if isinstance(assertion.message, ast.String):
-                check_template(assertion.message, names, report=self.report)
+                check_template(assertion.message, names, report=self.report, observer=observer)
             elif assertion.message is not None:
-                check_expression(assertion.message, names, self.report)
+                check_expression(assertion.message, names, self.report, observer=observer)
 
     def _resolver(self, scope: Scope) -> TypeResolver:
         path = scope.module.path
@@ -140,6 +146,8 @@ class Declarations:
         if entity.kind != "schema":
             scope.lookup(name, ("schema",), span, "a type")
             return ANY
+        if scope.observer is not None:
+            scope.observer.reference(span, entity)
         return Named(self._definitions[entity])
 
     def _external(self, scope: Scope, reference: ast.String, definition: Definition) -> None:
@@ -210,7 +218,10 @@ class Declarations:
         self.texts[scope.module.path] = texts
         texts.declare_params(
             {
-                name: (self._param_types.get(entity, ANY), self.param_values.get(entity, UNSET))
+                name: (
+                    Field(name, self._param_types.get(entity, ANY), span=_declared_at(entity)),
+                    self.param_values.get(entity, UNSET),
+                )
                 for name, entity in scope.params.items()
                 if entity.kind in ("param", "unknown")
             }
@@ -245,7 +256,11 @@ class Declarations:
             names = [n for n, e in inner.names.items() if e.kind == "template"]
             if names:
                 texts.types[alias] = Record(
-                    alias, tuple(Field(name, below.types[name]) for name in names)
+                    alias,
+                    tuple(
+                        Field(name, below.types[name], span=inner.names[name].name_span)
+                        for name in names
+                    ),
                 )
                 texts.values[alias] = {n: below.values[n] for n in names if n in below.values}
 
@@ -260,6 +275,8 @@ class Declarations:
         type_ = self._template_types[entity]
         fields = type_.params if isinstance(type_, Function) else ()
         names = {field.name: field.type for field in fields}
+        if texts.scope.observer is not None:
+            texts.scope.observer.enter(node)
         made = texts.template(f"template {entity.name}", node.text, names)
         needed = made.names if made is not None else frozenset()
         for name in sorted(needed):
@@ -290,3 +307,8 @@ class Declarations:
                 )
         self._template_values[entity] = value
         texts.values[entity.name] = value
+
+
+def _declared_at(entity: Entity) -> Span | None:
+    """Where a name is declared, or None where that could not be read."""
+    return None if entity.declaration is None else entity.name_span

@@ -39,6 +39,8 @@ def read_test(
     signatures: Mapping[Entity, Signature],
 ) -> Test | None:
     """Read one test; None if what it is for is not known (reported)."""
+    if scope.observer is not None:
+        scope.observer.enter(node)
     target = scope.lookup(
         node.target.text, ("orchestrator", "worker", "verifier"), node.target.span, "`test`"
     )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.sema.loader import LoadResult, Module
+from engine.sema.observer import Observer
 from engine.sema.suggest import closest
 from engine.sema.types import SCALARS
 from engine.source import Span
@@ -88,6 +89,7 @@ class Scope:
     secrets: dict[str, Entity] = field(default_factory=dict)
     aliases: dict[str, Scope | None] = field(default_factory=dict)
     alias_uses: set[str] = field(default_factory=set)
+    observer: Observer | None = None
 
     def own(self, *kinds: str) -> list[Entity]:
         """What this module itself declares, in order."""
@@ -157,6 +159,8 @@ class Scope:
             return None
         if entity.kind == "unknown":
             return None
+        if self.observer is not None:
+            self.observer.reference(span, entity)
         if entity.kind not in kinds:
             near = closest(name, self.visible(*kinds))
             self.diagnostics.append(
@@ -245,12 +249,14 @@ def _lost_text(module: Module) -> Iterator[str]:
     yield text[at:]
 
 
-def build_scopes(loaded: LoadResult, diagnostics: list[Diagnostic]) -> Scopes:
+def build_scopes(
+    loaded: LoadResult, diagnostics: list[Diagnostic], observer: Observer | None = None
+) -> Scopes:
     """Declare every name of every module and give everything its canonical name."""
     of: dict[str, Scope] = {}
     ordered: list[Scope] = []
     for module in loaded.modules:
-        scope = Scope(module, diagnostics)
+        scope = Scope(module, diagnostics, observer=observer)
         _Declarer(scope, of).declare()
         of[module.path] = scope
         ordered.append(scope)

@@ -17,6 +17,7 @@ from jinja2 import nodes
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.expressions import to_nodes
 from engine.sema.flow_facts import Names, facts
+from engine.sema.observer import Observer
 from engine.sema.positions import Located, TemplateFault, parse_template
 from engine.sema.suggest import closest
 from engine.sema.template_types import Typer
@@ -36,7 +37,12 @@ _MAX_DEPTH = 32
 
 
 def check_template(
-    text: ast.String, scope: Mapping[str, Type], *, load: Load | None = None, report: Report
+    text: ast.String,
+    scope: Mapping[str, Type],
+    *,
+    load: Load | None = None,
+    report: Report,
+    observer: Observer | None = None,
 ) -> set[str]:
     """Check a template written as a string of a `.orch` file.
 
@@ -45,11 +51,12 @@ def check_template(
         scope: What the template sees, by name: inputs, `param`, templates.
         load: Finds included and imported files; None if there are none.
         report: Where findings go.
+        observer: Told what names mean, if given.
 
     Returns:
         The names of `scope` that are used, in included files too.
     """
-    return _check(Located.in_string(text), scope, load, report)
+    return _check(Located.in_string(text), scope, load, report, observer)
 
 
 def check_template_file(
@@ -59,9 +66,10 @@ def check_template_file(
     load: Load | None = None,
     report: Report,
     name: str | None = None,
+    observer: Observer | None = None,
 ) -> set[str]:
     """Check a template in a file of its own; `name` is how templates would include it."""
-    return _check(Located.in_file(source, name), scope, load, report)
+    return _check(Located.in_file(source, name), scope, load, report, observer)
 
 
 def check_expression(
@@ -69,6 +77,7 @@ def check_expression(
     scope: Mapping[str, Type],
     report: Report,
     used: set[str] | None = None,
+    observer: Observer | None = None,
 ) -> Type:
     """Check an expression of a `.orch` file and give its type.
 
@@ -77,10 +86,11 @@ def check_expression(
         scope: What it sees, by name.
         report: Where findings go.
         used: Gets the names of `scope` that are used, if given.
+        observer: Told what names mean, if given.
     """
     names = Names(scope)
     where = Located("", lambda start, end: expr.span, None)
-    typer = Typer(where, report, names.used)
+    typer = Typer(where, report, names.used, observer)
     try:
         result = typer.type_of(to_nodes(expr), names)
     except RecursionError:
@@ -92,11 +102,15 @@ def check_expression(
 
 
 def _check(
-    where: Located, scope: Mapping[str, Type], load: Load | None, report: Report
+    where: Located,
+    scope: Mapping[str, Type],
+    load: Load | None,
+    report: Report,
+    observer: Observer | None,
 ) -> set[str]:
     names = Names(scope).inner()
     chain = () if where.name is None else (where.name,)
-    _Checker(where, load, report, chain, names.used).run(names)
+    _Checker(where, load, report, chain, names.used, observer).run(names)
     return names.used
 
 
@@ -110,12 +124,13 @@ class _Checker:
         report: Report,
         chain: tuple[str, ...],
         used: set[str],
+        observer: Observer | None,
     ) -> None:
         self.where = where
         self.load = load
         self.report = report
         self.chain = chain
-        self.typer = Typer(where, report, used)
+        self.typer = Typer(where, report, used, observer)
 
     def run(self, names: Names) -> Names:
         """Check the whole template; gives the names as its end sees them."""
@@ -363,6 +378,7 @@ class _Checker:
             self.report,
             (*self.chain, name),
             self.typer.used,
+            self.typer.observer,
         )
         checker.run(inner)
         return inner.own()

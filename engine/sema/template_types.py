@@ -18,6 +18,7 @@ from engine.sema.environment import REMOVED_FILTERS, shared_environment
 from engine.sema.filter_arguments import problem
 from engine.sema.filter_types import NEED_VALUE, attribute_argument, filter_type
 from engine.sema.flow_facts import Names, facts, path_of
+from engine.sema.observer import Observer
 from engine.sema.positions import Located
 from engine.sema.suggest import closest, names_list
 from engine.sema.types import (
@@ -62,10 +63,13 @@ class Typer:
         used: The names of the outermost scope that were read.
     """
 
-    def __init__(self, where: Located, report: Report, used: set[str]) -> None:
+    def __init__(
+        self, where: Located, report: Report, used: set[str], observer: Observer | None = None
+    ) -> None:
         self.where = where
         self.report = report
         self.used = used
+        self.observer = observer
         self._told: set[int] = set()
 
     def told(self, node: nodes.Node) -> bool:
@@ -136,6 +140,8 @@ class Typer:
 
     def _name(self, node: nodes.Name, names: Names) -> Type:
         found = names.use(node.name)
+        if self.observer is not None:
+            self.observer.name(self.where.name_of(node), node.name, found, names)
         if found is not None:
             return found
         self._told.add(id(node))
@@ -192,6 +198,10 @@ class Typer:
         left, left_type = node.expr, self.type_of(node.expr, names)
         for operand in node.ops:
             right, right_type = operand.expr, self.type_of(operand.expr, names)
+            if self.observer is not None:
+                for side, beside in ((left, right_type), (right, left_type)):
+                    if isinstance(side, nodes.Const):
+                        self.observer.literal(self.where.name_of(side), beside)
             if operand.op not in ("in", "notin"):
                 kinds = {_sort_of(left_type), _sort_of(right_type)}
                 if kinds == {"text", "number"}:
@@ -316,6 +326,8 @@ class Typer:
             self._told.add(id(node))
             return ANY
         owner = self.not_null_or_told(node.node, owner, names)
+        if self.observer is not None:
+            self.observer.attribute(self._name_span(node), owner, name)
         options = tuple(option for option in open_up(owner) if not is_null(option))
         found = [attribute_of(option, name) for option in options]
         if is_call:

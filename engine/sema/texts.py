@@ -227,10 +227,17 @@ class Texts:
                 load=self._load_source,
                 report=self._take,
                 name=self._include_name(written),
+                observer=self.scope.observer,
             )
             whole = Span(written, 0, len(written.text))
         elif isinstance(written, ast.String):
-            used = check_template(written, scope, load=self._load_source, report=self._take)
+            used = check_template(
+                written,
+                scope,
+                load=self._load_source,
+                report=self._take,
+                observer=self.scope.observer,
+            )
             whole = written.span
         else:
             self._check_expr(written, scope, secrets=False)
@@ -245,7 +252,7 @@ class Texts:
             scope = {**scope, "secret": ANY}
             for span in _secrets_in(expr):
                 self._report(_secret(span))
-        return check_expression(expr, scope, self._take, self.ever)
+        return check_expression(expr, scope, self._take, self.ever, self.scope.observer)
 
     def _take(self, found: Diagnostic) -> None:
         name = found.span.text
@@ -316,17 +323,19 @@ class Texts:
 
     # ------------------------------------------------------------ names
 
-    def declare_params(self, params: Mapping[str, tuple[Type, Any]]) -> None:
+    def declare_params(self, params: Mapping[str, tuple[Field, Any]]) -> None:
         """Make `param` known: the type and value of each, by local name."""
-        fields = tuple(Field(name, type_) for name, (type_, _) in params.items())
-        self.types["param"] = Record("param", fields)
+        self.types["param"] = Record("param", tuple(field for field, _ in params.values()))
         self.values["param"] = {
             name: value for name, (_, value) in params.items() if value is not UNSET
         }
 
     def declare_secrets(self) -> None:
         """Make the module's secrets known."""
-        fields = tuple(Field(name, STRING) for name in self.scope.secrets)
+        fields = tuple(
+            Field(name, STRING, span=entity.name_span if entity.declaration is not None else None)
+            for name, entity in self.scope.secrets.items()
+        )
         self.secrets = Record("secret", fields)
 
     def _report(self, found: Diagnostic) -> None:
