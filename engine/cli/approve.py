@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from engine.cli import complete
 from engine.cli.answer import answer_gate, gate_options, json_file, outcome_needed, who
 from engine.cli.execute import Manner, manner_options
 from engine.cli.journals import journal_option
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 
 @click.command("approve")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @gate_options
 @click.option(
     "--edit",

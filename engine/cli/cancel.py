@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from engine import launch
+from engine.cli import complete
 from engine.cli.answer import refuse_live
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("cancel")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @click.option("--reason", default="cancelled", metavar="TEXT", help="Why, for the journal.")
 @format_option("How to give the best partial result.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the end, on standard error.")

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.files import orch_files
 from engine.cli.options import param_option
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("doc")
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...", shell_complete=complete.files)
 @click.option(
     "-o",
     "--output",

@@ -7,6 +7,7 @@ from textwrap import indent
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option
 from engine.diagnostics import RULES, Rule
@@ -30,7 +31,7 @@ _AREAS = {
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete.rules)
 @format_option("How to show it.")
 def command(code: str | None, style: str) -> int:
     """Explain the rule CODE (ORC302, or its name); without CODE, list all rules."""

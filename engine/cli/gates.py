@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, timestamp
 from engine.cli.options import format_option
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("gates")
-@click.argument("run", metavar="[RUN]", required=False)
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete.runs)
 @format_option("How to show them.")
 @journal_option
 def command(run: str | None, style: str, directory: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import param_option
 from engine.cli.output import report, write_result
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 
 @click.command("graph")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete.files)
 @click.option(
     "--format",
     "style",

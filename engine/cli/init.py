@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 
@@ -32,7 +33,7 @@ def command(folder: str, name: str | None) -> int:
     for path in files:
         click.echo(f"wrote {os.path.normpath(os.path.join(folder, path))}", err=True)
     if os.path.realpath(folder) != os.getcwd():
-        click.echo(f"\ncd {folder}", err=True)
+        click.echo(f"\ncd {shlex.quote(folder)}", err=True)
     click.echo(
         f"orch lint {chosen}.orch\norch test {chosen}.orch\norch run {chosen}.orch", err=True
     )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option, param_option
 from engine.cli.output import report, write_result
@@ -42,7 +43,7 @@ def command() -> None:
 
 
 @command.command("snapshot")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete.files)
 @param_option
 def snapshot(file: str, params: dict[str, str]) -> int:
     """Start the servers that FILE declares, and write their tools beside it.
@@ -61,7 +62,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
 
 
 @command.command("check")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete.files)
 @format_option("How to show the differences.")
 @param_option
 def check(file: str, style: str, params: dict[str, str]) -> int:

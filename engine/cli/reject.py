@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from engine.cli import complete
 from engine.cli.answer import answer_gate, gate_options, who
 from engine.cli.execute import Manner, manner_options
 from engine.cli.journals import journal_option
@@ -13,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("reject")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @gate_options
 @journal_option
 @manner_options

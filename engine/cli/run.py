@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from engine import launch
+from engine.cli import complete
 from engine.cli.execute import Manner, carry_out, manner_options
 from engine.cli.exits import Exit
 from engine.cli.journals import journal_option
@@ -47,8 +48,13 @@ def _inputs(
 
 
 @click.command("run")
-@click.argument("file", metavar="FILE")
-@click.argument("orchestrator", metavar="[ORCHESTRATOR]", required=False)
+@click.argument("file", metavar="FILE", shell_complete=complete.files)
+@click.argument(
+    "orchestrator",
+    metavar="[ORCHESTRATOR]",
+    required=False,
+    shell_complete=complete.orchestrators,
+)
 @click.option(
     "-i",
     "inputs",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import param_option
 from engine.cli.output import report, write_result
@@ -26,8 +27,8 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @click.command("schema")
-@click.argument("file", metavar="FILE")
-@click.argument("name", required=False)
+@click.argument("file", metavar="FILE", shell_complete=complete.files)
+@click.argument("name", required=False, shell_complete=complete.orchestrators)
 @click.option(
     "--of",
     "side",

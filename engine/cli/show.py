@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import find_run, journal_option, shown_status, timestamp
 from engine.cli.options import format_option
@@ -24,7 +25,7 @@ __all__ = ["command"]
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN", default="last")
+@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
 @click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")

@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import click
 
+from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.files import orch_files
 from engine.cli.options import color_option, format_option, param_option
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("test")
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...", shell_complete=complete.files)
 @click.option(
     "-k",
     "select",

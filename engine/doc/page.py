@@ -164,7 +164,7 @@ def _inputs(item: Orchestrator | Worker | Verifier) -> list[str]:
 
 
 def _worker(item: Worker) -> list[str]:
-    said = [f"via {code(item.kind)}", f"effect {code(item.effect)}"]
+    said = [f"Via {code(item.kind)}", f"effect {code(item.effect)}"]
     if item.trust == "untrusted":
         said.append("its output is untrusted")
     if item.timeout_ms is not None:
@@ -177,7 +177,7 @@ def _worker(item: Worker) -> list[str]:
 
 
 def _verifier(item: Verifier) -> list[str]:
-    kind = "A person answers it" if item.kind == "human" else f"via {code(item.kind)}"
+    kind = "A person answers it" if item.kind == "human" else f"Via {code(item.kind)}"
     said = [kind]
     if item.timeout_ms is not None:
         said.append(f"timeout {_time(item.timeout_ms)}")

@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.models.scripted import Entry
-from engine.runtime.requests import VERDICT
-from engine.sema.contract import Contract
+from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import (
     Model,
     Orchestrator,

@@ -16,8 +16,7 @@ import msgspec
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.models.scripted import Entry, read_entry
-from engine.runtime.requests import VERDICT
-from engine.sema.contract import Contract
+from engine.sema.contract import VERDICT, Contract
 from engine.sema.mocks import mocked_value
 from engine.sema.model import Mock, Program, Test
 from engine.source import Span

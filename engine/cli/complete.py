@@ -1,0 +1,78 @@
+"""What a shell can complete besides commands and options: files, runs, names, rules.
+
+Called while somebody waits for a key to answer, and in any folder: whatever goes wrong, there is
+just nothing to complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+__all__ = ["files", "orchestrators", "rules", "runs"]
+
+#: The newest runs are those that somebody asks for.
+_MOST_RUNS = 50
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files, which the shell looks up by itself."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of runs with their status, newest first, and `last`."""
+    # The journal is imported where it is asked for: 20 ms.
+    from engine.cli.journals import DEFAULT_DIRECTORY, shown_status
+    from engine.errors import OrchError
+    from engine.journal import SqliteJournal
+
+    given = ctx.params.get("directory") or os.environ.get("ORCH_JOURNAL")
+    found: list[CompletionItem] = []
+    with contextlib.suppress(OrchError, OSError):
+        journal = SqliteJournal(given or DEFAULT_DIRECTORY)
+        found = [
+            CompletionItem(run.run, help=f"{run.orchestrator}, {shown_status(run)}")
+            for run in journal.runs(limit=_MOST_RUNS)
+        ]
+    return [
+        item
+        for item in (CompletionItem("last", help="the newest run"), *found)
+        if item.value.startswith(incomplete)
+    ]
+
+
+def orchestrators(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of the orchestrators of the file that was named."""
+    # The parser is imported where a file is read: 60 ms.
+    from engine.source import SourceFile
+    from engine.syntax import ast
+    from engine.syntax.parser import parse
+
+    path = ctx.params.get("file")
+    text = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        text = Path(path or os.devnull).read_text(encoding="utf-8")
+    document, _ = parse(SourceFile(path or "", text))
+    return [
+        CompletionItem(node.name.text)
+        for node in document.declarations
+        if isinstance(node, ast.OrchestratorDecl) and node.name.text.startswith(incomplete)
+    ]
+
+
+def rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Codes of rules."""
+    from engine.diagnostics import RULES
+
+    return [
+        CompletionItem(code, help=rule.name)
+        for code, rule in RULES.items()
+        if code.startswith(incomplete.upper())
+    ]
