@@ -336,11 +336,11 @@ async def resume(
 
 
 def _in_flight(state: RunState) -> list[str]:
-    """The calls that were started and not answered when the run stopped."""
+    """The calls of which an attempt had begun and not ended when the run stopped."""
     return [
         call.key
         for call in state.calls.values()
-        if call.command is not None and call.started_at is not None
+        if call.command is not None and call.begun == call.attempt
     ]
 
 

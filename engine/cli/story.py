@@ -109,6 +109,8 @@ class _Story:
         for gate in report["gates"]:
             what = f" about {gate['task']} {gate['worker']}" if gate["task"] else ""
             yield f"waits for a person{what}: {one_line(gate['message'], 1000)}"
+        if report["lost"]:
+            yield f"cut off when a process stopped: {count(report['lost'], 'call')}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
         usage = report["usage"]

@@ -88,6 +88,7 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "cost_usd": usage_report(loop.ledger)["cost_usd"] if loop else None,
         "time_ms": state.now,
         "calls": state.starts,
+        "lost": state.lost,
         "gates": gate_reports(state),
         "warnings": list(state.warnings),
     }

@@ -66,7 +66,8 @@ def test_json_is_one_object(desk):
     assert done.returncode == 0
     assert {
         "run", "status", "output", "partial", "failures", "usage", "cost_usd", "rounds",
-        "dispatches", "calls", "time_ms", "bound", "reason", "workflow", "orchestrator", "journal",
+        "dispatches", "calls", "lost", "time_ms", "bound", "reason", "workflow", "orchestrator",
+        "journal",
     } <= set(report)  # fmt: skip
     assert (report["status"], report["output"], report["rounds"]) == ("finished", 2, 2)
     (failure,) = report["failures"]

@@ -1,0 +1,36 @@
+"""A shop to send orders to, and desks whose process can be killed anywhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# The tests are no package (import mode `importlib`), and these have modules of their own.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from crash_shop import Shop
+from crash_world import World, start_fork_server
+
+
+@pytest.fixture(scope="session")
+def shop() -> Iterator[Shop]:
+    start_fork_server()
+    with Shop() as shop:
+        yield shop
+
+
+@pytest.fixture
+def new_world(shop: Shop, tmp_path: Path) -> Iterator[Callable[[], World]]:
+    """Makes desks, each in a folder of its own."""
+    made: list[World] = []
+
+    def new() -> World:
+        made.append(World(tmp_path / f"world-{len(made)}", shop))
+        return made[-1]
+
+    yield new
+    for world in made:
+        shop.forget(world.name)

@@ -1,0 +1,155 @@
+"""What runs in the processes that get killed: the engine's own entry points, and the killers.
+
+Each function is the body of a process forked from a server that has imported the engine already
+(`multiprocessing`'s forkserver), so a process costs milliseconds instead of a start of Python.
+Nothing of the engine is replaced. A journal that kills is a `Journal` around the real one, given
+to `launch` as any other would be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import launch
+from engine.cli.app import run as run_command_line
+from engine.events import Event
+from engine.journal import Journal, RunRecord, SqliteJournal
+from engine.launch import Options
+from engine.replies import Reply
+from engine.sema.check import check_file
+
+__all__ = ["Kill", "approve", "begin", "command_line", "resume"]
+
+PROGRAM = Path(__file__).parent / "parcels"
+
+# The server of forks imports this module: what is paid for here is paid once.
+for late in (
+    *(f"engine.cli.{name}" for name in ("approve", "gates", "resume", "run", "runs", "show")),
+    *(f"engine.workers.{name}" for name in ("command", "http", "python")),
+    "anyio._backends._asyncio",
+    "engine.models.registry",
+    "httpcore",
+    "jsonschema_rs",
+):
+    importlib.import_module(late)
+check_file(str(PROGRAM / "parcels.orch"))
+
+
+class Kill:
+    """Where a process is to die, counted in writes of its journal.
+
+    Args:
+        write: The number of the write, from 1; entering and claiming a run are writes too.
+        when: `before` the commit, `after` it, or `within`: the kernel ends the process in the
+            middle of the write-ahead log, at the `write`-th byte it would add.
+    """
+
+    def __init__(self, write: int, when: str) -> None:
+        self.write = write
+        self.when = when
+
+    def __repr__(self) -> str:
+        return f"killed {self.when} write {self.write}"
+
+
+class _KillingJournal:
+    """The real journal, with a death in it."""
+
+    def __init__(self, inner: SqliteJournal, kill: Kill) -> None:
+        self._inner = inner
+        self._kill = kill
+        self._writes = 0
+
+    def _die_at(self, when: str) -> None:
+        if self._kill.when == when and self._kill.write == self._writes:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _before(self) -> None:
+        self._writes += 1
+        self._die_at("before")
+
+    def _after(self) -> None:
+        self._die_at("after")
+        if self._kill.when == "within" and self._writes == 1:
+            # What a write would add beyond this raises SIGXFSZ, whose default is death.
+            wal = self._inner.directory / "journal.db-wal"
+            limit = wal.stat().st_size + self._kill.write
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    async def create(self, record: RunRecord) -> None:
+        self._before()
+        await self._inner.create(record)
+        self._after()
+
+    async def claim(self, run: str) -> int:
+        self._before()
+        epoch = await self._inner.claim(run)
+        self._after()
+        return epoch
+
+    async def append(self, run: str, events: Sequence[Event]) -> None:
+        self._before()
+        await self._inner.append(run, events)
+        self._after()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _enter(folder: Path, out: str) -> None:
+    """Be a process of its own there, whose output goes to files."""
+    os.chdir(folder)
+    for number, name in ((1, f"{out}.out"), (2, f"{out}.err")):
+        opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - for the whole process
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def command_line(folder: Path, out: str, arguments: list[str]) -> None:
+    """`orch ARGUMENTS`, as a shell would start it there."""
+    _enter(folder, out)
+    code = run_command_line(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def begin(folder: Path, out: str, kill: Kill, shop: str) -> None:
+    """`orch run`, with a death."""
+    _enter(folder, out)
+    journal: Any = _KillingJournal(SqliteJournal(".orch"), kill)
+    program = check_file("parcels.orch", params={"shop": shop}).program
+    assert program is not None
+    _drive(launch.start(program, launch.choose(program, None), {}, journal), journal)
+
+
+def resume(folder: Path, out: str, kill: Kill) -> None:
+    """`orch resume last`, with a death."""
+    _enter(folder, out)
+    journal: Any = _KillingJournal(SqliteJournal(".orch"), kill)
+    _drive(launch.resume("last", journal), journal)
+
+
+def approve(folder: Path, out: str, kill: Kill) -> None:
+    """`orch approve last`, with a death."""
+    _enter(folder, out)
+    journal: Any = _KillingJournal(SqliteJournal(".orch"), kill)
+    _drive(launch.resume("last", journal, Options(), Reply(answer="approve")), journal)
+
+
+def _drive(work: Any, journal: Journal) -> None:
+    asyncio.run(work)
+    journal.close()
+    os._exit(0)
