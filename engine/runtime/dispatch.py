@@ -10,7 +10,7 @@ import msgspec
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, gates, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
@@ -19,12 +19,15 @@ from engine.sema.model import Budget, Orchestrator, Worker
 
 __all__ = [
     "call_ended",
+    "check_output",
     "child_ended",
+    "end_task",
     "enter",
     "enter_early",
     "hook_ended",
     "let_pass",
     "outcome_answered",
+    "queue",
     "ready",
 ]
 
@@ -79,15 +82,15 @@ def ready(state: RunState, task: Task) -> None:
     if failure is None and task.special:
         failure = _resolve(loop, task)
     if failure is not None:
-        _over(state, task, failure=failure)
+        end_task(state, task, failure=failure)
         return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         task.status = "checking"
         offers = views.hook_offers(loop, task)
-        verify.begin(state, HookRun(hooks, loop, f"{task.key} / before", offers, task))
+        verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
-        _queue(state, task)
+        queue(state, task)
 
 
 def _unmet(loop: Loop, task: Task) -> Failure | None:
@@ -122,15 +125,21 @@ def _resolve(loop: Loop, task: Task) -> Failure | None:
     )
 
 
-def _queue(state: RunState, task: Task) -> None:
+def queue(state: RunState, task: Task) -> None:
+    """Nothing keeps a task from starting but a free slot (or a person, where it is held)."""
     if taint.needs_clearance(task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        _over(state, task, failure=Failure("denied", message))
+        end_task(state, task, failure=Failure("denied", message))
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
+    if state.held and not task.attempts:
+        held = forks.held(state, task, _fallbacks(state, task.worker))
+        if held is not None:
+            forks.ask(state, task, held)
+            return
     task.status = "queued"
     task.loop.queue.append(task)
     _pump(state, task.loop)
@@ -167,7 +176,7 @@ def _start(state: RunState, task: Task) -> None:
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
-    _call(state, task, worker, task.key)
+    _call(state, task, worker, task.path)
 
 
 def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
@@ -189,7 +198,7 @@ def _fall_back(state: RunState, task: Task) -> bool:
     if position >= len(chain):
         return False
     task.acting = following = state.program.workers[chain[position]]
-    _call(state, task, following, f"{task.key} / fallback {following.name}")
+    _call(state, task, following, f"{task.path} / fallback {following.name}")
     return True
 
 
@@ -212,7 +221,7 @@ def _from_cache(state: RunState, task: Task) -> bool:
         return False
     task.loop.running -= 1
     task.cached = True
-    _check_output(state, task, state.pure[key])
+    check_output(state, task, state.pure[key])
     return True
 
 
@@ -231,7 +240,7 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     )
     if orchestrator.policy.max_depth is not None and depth > orchestrator.policy.max_depth:
         failure = Failure("exhausted", f"max_depth = {orchestrator.policy.max_depth} is reached")
-        _over(state, task, failure=failure)
+        end_task(state, task, failure=failure)
         return
     parent = _ledger(task.loop, orchestrator.name)
     ledger = Ledger(orchestrator.policy.budget, parent, name=f"{orchestrator.name}.budget")
@@ -266,12 +275,12 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
         return
     loop.running -= 1
     if call.failure is not None:
-        _over(state, task, failure=call.failure)
+        end_task(state, task, failure=call.failure)
     else:
         worker = task.acting
         if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
             state.pure[pure_key(task)] = call.value
-        _check_output(state, task, call.value)
+        check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
 
@@ -309,18 +318,21 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         done = event.answer == "approve"
         _rest(state, task, event.output if done else None, None if done else denied)
     elif event.answer == "approve":
-        _check_output(state, task, contract.with_defaults(event.output))
+        check_output(state, task, contract.with_defaults(event.output))
     elif event.answer == "not_done":
-        assert task.call is not None
-        task.call.unknown = False
-        _queue(state, task)
+        if task.call is not None:
+            task.call.unknown = False
+        else:
+            state.released.add(task.key)
+        queue(state, task)
     else:
-        _over(state, task, failure=denied)
+        end_task(state, task, failure=denied)
 
 
 def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -> None:
     """A `once` task has come to rest in a loop that is ending: note it, and let the loop end."""
     task.output, task.failure = value, failure
+    task.rested = True
     task.status = "done" if failure is None else "failed"
     task.ended_at = state.now
     ending.settle(state, task.loop)
@@ -333,23 +345,24 @@ def child_ended(state: RunState, child: Loop) -> None:
     if task.loop.over:
         return
     if child.status == "finished":
-        _check_output(state, task, child.output)
+        check_output(state, task, child.output)
         return
     task.partial = child.best
-    _over(state, task, failure=Failure(child.status, child.reason))
+    end_task(state, task, failure=Failure(child.status, child.reason))
 
 
-def _check_output(state: RunState, task: Task, value: object) -> None:
+def check_output(state: RunState, task: Task, value: object) -> None:
+    """A task has an output: ask its hooks, then it is over."""
     loop = task.loop
     task.output = value
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:
-        _over(state, task)
+        end_task(state, task)
         return
     task.status = "verifying"
     offers = views.hook_offers(loop, task)
-    key = f"{task.key} / attempt {task.attempts} / after"
+    key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 
 
@@ -369,7 +382,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     elif outcome.action == "revise":
         if task.status == "checking":
             loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
-            _over(state, task, failure=Failure("denied", outcome.feedback))
+            end_task(state, task, failure=Failure("denied", outcome.feedback))
         else:
             _revise(state, task, outcome.feedback)
     return outcome
@@ -379,9 +392,9 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
     """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified
-        _queue(state, task)
+        queue(state, task)
     else:
-        _over(state, task, verified=verified)
+        end_task(state, task, verified=verified)
 
 
 def _revise(state: RunState, task: Task, feedback: str) -> None:
@@ -395,15 +408,16 @@ def _revise(state: RunState, task: Task, feedback: str) -> None:
     )
     worker = task.worker
     if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
-        _over(state, task, failure=Failure("denied", feedback))
+        end_task(state, task, failure=Failure("denied", feedback))
         return
     task.feedback = feedback
-    _queue(state, task)
+    queue(state, task)
 
 
-def _over(
+def end_task(
     state: RunState, task: Task, failure: Failure | None = None, *, verified: bool = False
 ) -> None:
+    """A task is over: free those that wait for it, and look whether its round is over too."""
     loop = task.loop
     # Its request is not needed any more, and a wide round keeps thousands of tasks.
     task.call = None

@@ -52,5 +52,7 @@ def drop(state: RunState, loops: Iterable[Loop], *, keep_outcomes: bool) -> None
     """Call off the gates of these loops. What a `once` task did is asked even so."""
     members = set(map(id, loops))
     for key, gate in list(state.gates.items()):
-        if id(gate.loop) in members and not (keep_outcomes and gate.kind == "outcome"):
+        # A task that is held has not begun: its outcome is none to wait for.
+        outcome = gate.kind == "outcome" and gate.held is None
+        if id(gate.loop) in members and not (keep_outcomes and outcome):
             del state.gates[key]

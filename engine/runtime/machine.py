@@ -23,12 +23,14 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     RunEnded,
+    RunForked,
     RunResumed,
+    RunRetried,
     RunStarted,
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, gates, rounds, verify
+from engine.runtime import attempts, dispatch, ending, forks, gates, reopen, rounds, verify
 from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
@@ -45,7 +47,7 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
     """
     if event.at > state.now:
         state.now = event.at
-    if not state.ended:
+    if not state.ended or isinstance(event, RunRetried):
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
         _take(state, event)
@@ -112,16 +114,42 @@ def _take(state: RunState, event: Event) -> None:
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
     elif isinstance(event, RunResumed):
-        state.lost += len(event.lost)
-        state.models.update(event.models)
-        attempts.lost(state)
-        gates.ask_again(state, event.wall_ms)
-        state.commands.extend(state.timers.values())
-        if state.status not in ("running", "waiting"):
-            # It had ended, and stopped before it could say so.
-            state.commands.append(EndRun(state.status, state.reason, state.bound))
+        _take_over(state, event, len(event.lost))
+    elif isinstance(event, RunForked):
+        forks.begin(state, event)
+        _take_over(state, event, len(event.lost))
+    elif isinstance(event, RunRetried):
+        _retry(state, event)
     elif isinstance(event, RunEnded) and event.status != "waiting":
         state.ended = True
+
+
+def _take_over(state: RunState, event: RunResumed | RunForked | RunRetried, lost: int = 0) -> None:
+    """Another process has the run in hand: ask again for what was open."""
+    state.lost += lost
+    _change(state, event)
+    attempts.lost(state)
+    gates.ask_again(state, event.wall_ms)
+    state.commands.extend(state.timers.values())
+    if state.status not in ("running", "waiting"):
+        # It had ended, and stopped before it could say so.
+        state.commands.append(EndRun(state.status, state.reason, state.bound))
+
+
+def _change(state: RunState, event: RunResumed | RunForked | RunRetried) -> None:
+    """From here on the run has other models, or another program."""
+    state.models.update(event.models)
+    if event.program:
+        state.program_hash = event.program
+
+
+def _retry(state: RunState, event: RunRetried) -> None:
+    if not state.ended:
+        return
+    if reopen.reopen(state):
+        _change(state, event)
+    else:
+        _take_over(state, event)
 
 
 def _start(state: RunState, event: RunStarted) -> None:

@@ -289,8 +289,8 @@ def _verifier_model_request(
 
 def task_key(state: RunState, key: str) -> str:
     """The idempotency key of a task or a check: the same for each of its attempts, unlike any
-    other's."""
-    return f"{state.run}/{key.replace(' ', '')}"
+    other's. What a fork's parent had started keeps the parent's."""
+    return f"{state.owners.get(key, state.run)}/{key.replace(' ', '')}"
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:

@@ -21,8 +21,10 @@ from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
 
 __all__ = [
+    "ask",
     "begin_round",
     "call_ended",
+    "check_result",
     "escalation_answered",
     "hook_ended",
     "round_worked",
@@ -55,7 +57,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
     if not loop.rounds:
         loop.blocks.append(Block("user", prompts.opening(state, loop)))
     loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
-    _ask(state, loop)
+    ask(state, loop)
 
 
 def _open_loop(state: RunState, loop: Loop) -> bool:
@@ -83,7 +85,8 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
     return True
 
 
-def _ask(state: RunState, loop: Loop) -> None:
+def ask(state: RunState, loop: Loop) -> None:
+    """Ask the orchestrator's model for the decision of the round, or for another one."""
     loop.phase = "deciding"
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
@@ -112,7 +115,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
         if "finish" in decision:
             _accept(loop, decision)
-            _check_result(state, loop, decision["finish"])
+            check_result(state, loop, decision["finish"])
             return
         tasks = make_tasks(loop, decision, key)
     except DecisionError as error:
@@ -194,7 +197,7 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
         loop.blocks.append(Block("user", prompts.rejection(error.problems, loop)))
-        _ask(state, loop)
+        ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
         ending.end(state, loop, "exhausted", "; ".join(error.problems), "max_dispatches")
@@ -217,7 +220,8 @@ def _close_when_idle(state: RunState, loop: Loop) -> None:
         loop.closing = True
 
 
-def _check_result(state: RunState, loop: Loop, result: object) -> None:
+def check_result(state: RunState, loop: Loop, result: object) -> None:
+    """The orchestrator wants to finish: ask the hooks whether its result will do."""
     loop.phase = "finishing"
     loop.best = loop.result = result
     hooks = loop.hooks("before_finish")
@@ -225,7 +229,7 @@ def _check_result(state: RunState, loop: Loop, result: object) -> None:
         ending.finish(state, loop, result)
         return
     offers = views.hook_offers(loop, result=result, has_result=True)
-    key = f"{loop.path}round {loop.round} / before_finish"
+    key = f"{_round_path(loop)} / before_finish"
     verify.begin(state, HookRun(hooks, loop, key, offers, None))
 
 
@@ -240,10 +244,16 @@ def round_worked(state: RunState, loop: Loop) -> None:
     loop.phase = "verifying"
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
-        key = f"{loop.path}round {loop.round} / after_round"
+        key = f"{_round_path(loop)} / after_round"
         verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(loop), None))
     else:
         _close_round(state, loop)
+
+
+def _round_path(loop: Loop) -> str:
+    """What the keys of a round's checks begin with: another each time the round is retried."""
+    again = loop.current.again
+    return f"{loop.path}round {loop.round}" + (f" / again {again}" if again else "")
 
 
 def hook_ended(state: RunState, run: HookRun) -> None:
@@ -320,6 +330,7 @@ def _close_round(state: RunState, loop: Loop) -> None:
 
 
 def _append_round(state: RunState, loop: Loop, over: Round) -> None:
+    over.closed = True
     loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
     feedback = list(loop.feedback)
     left = prompts.left_block(state, loop, loop.round + 1)

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import Failure
-from engine.events import ModelInfo, RunStatus
+from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
 from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
@@ -28,7 +28,19 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
 
-__all__ = ["Block", "Call", "Check", "Gate", "HookRun", "Loop", "Round", "RunState", "Task", "Todo"]
+__all__ = [
+    "Block",
+    "Call",
+    "Check",
+    "Gate",
+    "HookRun",
+    "Loop",
+    "Round",
+    "RunState",
+    "Suspects",
+    "Task",
+    "Todo",
+]
 
 TaskStatus = Literal[
     "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
@@ -96,6 +108,8 @@ class Call:
         command: The open command, until it is answered; `request` outlives it.
         bound: The name of the budget that stood in the way, if one did.
         cut: A part of a streamed answer had come when its last attempt failed.
+        suspect: It may have taken the engine down; see `engine.runtime.suspects`.
+        deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
         failure: How it failed, once it has.
         unknown: It may happen only once, was started, and nobody knows whether it was done.
@@ -109,6 +123,7 @@ class Call:
         "chain_index",
         "command",
         "cut",
+        "deaths",
         "extra",
         "failure",
         "key",
@@ -122,6 +137,7 @@ class Call:
         "retries",
         "started_at",
         "subject",
+        "suspect",
         "unknown",
         "value",
     )
@@ -142,6 +158,8 @@ class Call:
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
         self.cut = False
+        self.suspect = False
+        self.deaths = 0
         self.reservation: Reservation | None = None
         self.started_at: int | None = None
         self.ms = 0
@@ -166,11 +184,14 @@ class Task:
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
+        again: The number of the retry of the run that takes it up again, or 0.
+        rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
     __slots__ = (
         "acting",
         "after",
+        "again",
         "attempts",
         "cached",
         "call",
@@ -191,6 +212,7 @@ class Task:
         "partial",
         "references",
         "resolved",
+        "rested",
         "round",
         "special",
         "started_at",
@@ -237,8 +259,15 @@ class Task:
         self.tainted = False
         self.cleared = False
         self.cached = False
+        self.again = 0
+        self.rested = False
         self.started_at: int | None = None
         self.ended_at: int | None = None
+
+    @property
+    def path(self) -> str:
+        """What the keys of its calls begin with: its key, and another each time it is retried."""
+        return f"{self.key} / again {self.again}" if self.again else self.key
 
     @property
     def over(self) -> bool:
@@ -321,10 +350,12 @@ class Gate:
         message: The question.
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
+        held: What a fork's parent did with the task that is asked about, or None.
     """
 
     __slots__ = (
         "check",
+        "held",
         "key",
         "kind",
         "loop",
@@ -348,6 +379,7 @@ class Gate:
         options: tuple[str, ...] = (),
         timeout_ms: int | None = None,
         resume: HookRun | None = None,
+        held: HeldTask | None = None,
     ) -> None:
         self.key = key
         self.kind: GateKind = kind
@@ -358,6 +390,7 @@ class Gate:
         self.options = options
         self.timeout_ms = timeout_ms
         self.resume = resume
+        self.held = held
         self.opened_ms: int | None = None
 
 
@@ -371,10 +404,14 @@ class Round:
         verdicts: `(hook point, verifier, ok, feedback)` in order.
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
+        closed: What it brought stands in the prompt.
+        again: The number of the retry of the run that takes it up again, or 0.
     """
 
     __slots__ = (
+        "again",
         "attempts",
+        "closed",
         "decision",
         "feedback",
         "first_block",
@@ -395,6 +432,8 @@ class Round:
         self.feedback: list[str] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
         self.rejected: list[str] = []
+        self.closed = False
+        self.again = 0
 
 
 class Loop:
@@ -544,8 +583,37 @@ def _path_under(task: Task) -> str:
     return f"{task.key} / {again}"
 
 
+class Suspects:
+    """The calls that may have taken the engine down; the rule is in `engine.runtime.suspects`.
+
+    Attributes:
+        calls: Those that are not over yet, in the order in which they have their turns.
+        on_trial: The one whose turn it is.
+        kept_back: Calls that may not start while there are suspects.
+        total: How many there have been in the run.
+    """
+
+    __slots__ = ("calls", "kept_back", "on_trial", "total")
+
+    def __init__(self) -> None:
+        self.calls: deque[Call] = deque()
+        self.on_trial: Call | None = None
+        self.kept_back: list[Call] = []
+        self.total = 0
+
+
 class RunState:
-    """The state of one run. See the module's text on who owns it."""
+    """The state of one run. See the module's text on who owns it.
+
+    Attributes:
+        parent: The run it was forked from, or "".
+        owners: By key: the run under whose idempotency key a task or check was started, where
+            that is not this one.
+        held: Tasks of the parent that are not started again without a person's word, by key;
+            `held_inputs` has them by the hash of their input.
+        released: Keys of the tasks that may start all the same.
+        retries: How often the run was taken up again after its end.
+    """
 
     __slots__ = (
         "agenda",
@@ -556,21 +624,29 @@ class RunState:
         "decisions",
         "ended",
         "gates",
+        "held",
+        "held_inputs",
         "input",
+        "interrupted",
         "lost",
         "model_calls",
         "models",
         "now",
+        "owners",
         "params",
+        "parent",
         "program",
         "program_hash",
         "pure",
         "reason",
+        "released",
+        "retries",
         "root",
         "run",
         "starts",
         "starved",
         "status",
+        "suspects",
         "timers",
         "unplayed",
         "wall_ms",
@@ -597,6 +673,15 @@ class RunState:
         self.model_calls: dict[str, int] = {}
         self.starts = 0
         self.lost = 0
+        self.parent = ""
+        self.owners: dict[str, str] = {}
+        self.held: dict[str, HeldTask] = {}
+        self.held_inputs: dict[str, list[HeldTask]] = {}
+        self.released: set[str] = set()
+        self.retries = 0
+        #: The last process stopped in good order: what was in flight did not take it down.
+        self.interrupted = False
+        self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
         self.pure: dict[bytes, Any] = {}

@@ -1,0 +1,109 @@
+"""A run that goes its own way from a point of another one: what it keeps, what it must not repeat.
+
+What the parent had started by then keeps the parent's idempotency keys, so a `write` that was
+under way is finished and not done twice; what starts afterwards has keys of the fork. A `write`
+or `once` task that the parent started *after* that point has changed something already. It is
+held: where the fork comes to the same task (the same key, or the same worker with the same
+input), a person says whether its result stands, whether it is to be done again, or neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from engine.events import HeldTask, RunForked
+from engine.runtime import ending, gates
+from engine.runtime.commands import StartCall
+from engine.runtime.ports import WorkerRequest
+from engine.runtime.requests import worker_request
+from engine.runtime.state import Check, Gate, RunState, Task
+from engine.sema.model import Worker
+
+__all__ = ["ask", "begin", "held", "input_hash"]
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+_BECAME = {
+    "done": "it is done",
+    "failed": "it failed there",
+    "unknown": "it is not known whether it was done",
+}
+
+
+def input_hash(value: Any) -> str:
+    """A task's input as `HeldTask.input` has it."""
+    return blake2b(_canonical(value), digest_size=20).hexdigest()
+
+
+def begin(state: RunState, event: RunForked) -> None:
+    """Become a run of its own."""
+    parent = state.run
+    if state.root is not None:
+        for loop in ending.subtree(state.root):
+            for task in loop.tasks.values():
+                if task.attempts:
+                    state.owners.setdefault(task.key, parent)
+    for call in state.calls.values():
+        if call.begun and isinstance(call.subject, Check):
+            state.owners.setdefault(call.key, parent)
+    state.run = event.run
+    state.parent = event.parent
+    for call in state.calls.values():
+        # Its key is in the request, which was made under the parent's name.
+        if call.command is not None and not call.begun and isinstance(call.request, WorkerRequest):
+            call.request = worker_request(state, call)
+            delay_ms = call.command.delay_ms
+            call.command = StartCall(call.key, call.attempt, call.request, delay_ms)
+    for gate in state.gates.values():
+        gate.opened_ms = None  # its time begins anew: nobody could have answered it here
+    for task_held in event.held:
+        state.held[task_held.key] = task_held
+        state.held_inputs.setdefault(task_held.input, []).append(task_held)
+
+
+def held(state: RunState, task: Task, workers: Iterable[str]) -> HeldTask | None:
+    """What the parent did that starting this task might repeat, or None.
+
+    Args:
+        state: The run.
+        task: A task that is about to start for the first time.
+        workers: Its worker and those that may stand in for it.
+    """
+    if task.key in state.released:
+        return None
+    names = [name for name in workers if _changes(state.program.workers.get(name))]
+    if not names:
+        return None
+    if task.key in state.held:
+        return state.held[task.key]
+    for other in state.held_inputs.get(input_hash(task.resolved), ()):
+        if any(name in other.workers for name in names):
+            return other
+    return None
+
+
+def _changes(worker: Worker | None) -> bool:
+    return worker is not None and worker.effect in ("write", "once")
+
+
+def ask(state: RunState, task: Task, known: HeldTask) -> None:
+    """Ask a person what is to become of a task that is held."""
+    task.status = "checking"
+    offers = known.outcome == "done" and known.input == input_hash(task.resolved)
+    gates.ask(
+        state,
+        Gate(
+            f"{task.key} / outcome",
+            "outcome",
+            task.loop,
+            f"run {state.parent} has started `{task.worker.name}` already, as task "
+            f"`{known.key.rpartition(' ')[2]}` (event {known.seq}): {_BECAME[known.outcome]}. "
+            + ("Take what it gave, or start it again?" if offers else "Start it again?"),
+            task=task,
+            held=known,
+        ),
+    )
