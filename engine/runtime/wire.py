@@ -1,13 +1,8 @@
-"""The wire schema: the subset of JSON Schema that providers accept for structured output.
+"""The wire schemas: those of decisions and outputs, in the subset that providers accept.
 
-Providers in strict mode want one root object, every property required (null where absent), no
-open objects, and know few keywords. What the subset cannot say (lengths, patterns, defaults) is
-left out here and checked by the contract after the call; what it cannot express at all (open
-JSON, external schemas with conditions) makes these functions return None, and the schema goes
-into the prompt instead.
-
-Source of the subset: OpenAI's guide to structured outputs, which Anthropic's and Google's own
-modes accept too.
+What the subset is stands in `engine.sema.strict_schema`. Here it is put together: one root object,
+`$defs` at its top, a reference to an earlier output in the place of each input. What the subset
+cannot express makes these functions return None, and the schema goes into the prompt instead.
 """
 
 from __future__ import annotations
@@ -17,6 +12,7 @@ from typing import Any
 
 from engine.runtime.decision import DecisionContract
 from engine.sema.contract import Contract
+from engine.sema.strict_schema import Inexpressible, nullable, strict_schema
 
 __all__ = ["from_wire", "wire_decision", "wire_output"]
 
@@ -33,84 +29,6 @@ _REFERENCE = {
     "required": ["$from", "at"],
     "additionalProperties": False,
 }
-
-#: Keywords that say how a value is annotated or limited: dropped, for the contract checks them.
-_DROPPED = frozenset(
-    [
-        "$schema",
-        "$id",
-        "$comment",
-        "title",
-        "default",
-        "examples",
-        "minLength",
-        "maxLength",
-        "pattern",
-        "format",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "minProperties",
-        "maxProperties",
-        "contentEncoding",
-        "contentMediaType",
-    ]
-)
-
-
-class _Inexpressible(Exception):
-    pass
-
-
-def _strict(schema: Any) -> dict[str, Any]:
-    if not isinstance(schema, dict) or not schema:
-        raise _Inexpressible
-    result: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _DROPPED or key.startswith("x-"):
-            continue
-        if key in ("anyOf", "oneOf"):
-            result["anyOf"] = [_strict(option) for option in value]
-        elif key in ("items",):
-            result["items"] = _strict(value)
-        elif key == "$defs":
-            result["$defs"] = {name: _strict(item) for name, item in value.items()}
-        elif key in ("type", "enum", "const", "description", "$ref"):
-            result[key] = value
-        elif key in ("properties", "required", "additionalProperties"):
-            continue
-        else:
-            raise _Inexpressible
-    if schema.get("type") == "object" or "properties" in schema:
-        if schema.get("additionalProperties") is not False:
-            raise _Inexpressible
-        required = schema.get("required", ())
-        properties = {}
-        for name, item in schema.get("properties", {}).items():
-            strict = _strict(item)
-            properties[name] = strict if name in required else _nullable(strict)
-        result["type"] = "object"
-        result["properties"] = properties
-        result["required"] = list(properties)
-        result["additionalProperties"] = False
-    if not set(result) & {"type", "enum", "const", "anyOf", "$ref"}:
-        raise _Inexpressible
-    return result
-
-
-def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    options = schema.get("anyOf")
-    if options is not None and any(option.get("type") == "null" for option in options):
-        return schema
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _hoist(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +70,7 @@ def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
     try:
         tasks = []
         for index, (name, worker) in enumerate(decisions.workers.items()):
-            strict = _hoist(_strict(worker.inputs.schema), f"w{index}_", defs)
+            strict = _hoist(strict_schema(worker.inputs.schema), f"w{index}_", defs)
             properties = {
                 key: {"anyOf": [value, {"$ref": "#/$defs/reference"}]}
                 for key, value in strict["properties"].items()
@@ -169,15 +87,15 @@ def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
                     "additionalProperties": False,
                 }
             )
-        output = _hoist(_strict(decisions.orchestrator.output.schema), "out_", defs)
-    except _Inexpressible:
+        output = _hoist(strict_schema(decisions.orchestrator.output.schema), "out_", defs)
+    except Inexpressible:
         return None
     return {
         "type": "object",
         "properties": {
             "assessment": {"type": "string"},
             "tasks": {"anyOf": [{"type": "array", "items": {"anyOf": tasks}}, {"type": "null"}]},
-            "finish": _nullable(output),
+            "finish": nullable(output),
         },
         "required": ["assessment", "tasks", "finish"],
         "additionalProperties": False,
@@ -189,8 +107,8 @@ def wire_output(contract: Contract) -> dict[str, Any] | None:
     """The wire schema of a worker's output (wrapped if it is no object), or None."""
     defs: dict[str, Any] = {}
     try:
-        strict = _hoist(_strict(contract.schema), "", defs)
-    except _Inexpressible:
+        strict = _hoist(strict_schema(contract.schema), "", defs)
+    except Inexpressible:
         return None
     if strict.get("type") != "object":
         strict = {
