@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import prefix_cache, startup
+from bench import checkers, prefix_cache, startup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,7 +24,7 @@ SHAPES = ((100, 10), (1000, 10), (10, 100), (1, 1000), (1, 10_000))
 #: LangGraph's durable variant writes its whole state at every step: gigabytes beyond this.
 LANGGRAPH_DURABLE_MAX_ROUNDS = 100
 
-PARTS = ["dispatch", "startup", "prefix_cache"]
+PARTS = ["dispatch", "startup", "checkers", "prefix_cache"]
 
 NAMES = {"orch_engine": "orch", "langgraph_engine": "LangGraph", "bare": "asyncio.gather"}
 
@@ -99,6 +99,8 @@ def main() -> None:
         dispatch(arguments.repeat, shapes)
     if "startup" in what:
         startup.main(arguments.repeat)
+    if "checkers" in what:
+        checkers.main(arguments.repeat)
     if "prefix_cache" in what:
         prefix_cache.main()
 
