@@ -1,13 +1,21 @@
-"""Which files a command is about: those that are named, and all `*.orch` files of folders."""
+"""Which files a command is about: those that are named, and all `*.orch` files of folders.
+
+Also how such a file is replaced by another text: whole or not at all, and only if it still is what
+was read.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 
+from engine.cli.exits import CommandError, Exit
 from engine.cli.output import error
 
-__all__ = ["orch_files"]
+__all__ = ["Scope", "orch_files", "rewrite", "subfolders"]
 
 #: Folders that hold other people's files.
 _SKIPPED = {"node_modules", "__pycache__", "site-packages"}
@@ -29,9 +37,83 @@ def orch_files(paths: Sequence[str]) -> tuple[list[str], bool]:
     return list(files), unreadable
 
 
-def _search(folder: str) -> list[str]:
-    found: list[str] = []
+class Scope:
+    """The files that paths stand for, of whatever kind, for asking whether one is among them.
+
+    A template in a folder that was named is among them, one that is only used by a file is not.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        absolute = [os.path.abspath(path) for path in paths if path != "-"]
+        self._folders = [path for path in absolute if os.path.isdir(path)]
+        self._files = {path for path in absolute if path not in self._folders}
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._files or any(self._inside(folder, path) for folder in self._folders)
+
+    def _inside(self, folder: str, path: str) -> bool:
+        above = os.path.dirname(path)
+        while len(above) > len(folder):
+            if _skipped(*os.path.split(above)):
+                return False
+            above = os.path.dirname(above)
+        return above == folder
+
+
+def rewrite(path: str, old: str, new: str) -> None:
+    """Replace the text of a file in one step; its mode and a byte order mark stay.
+
+    Args:
+        path: The file; a link is followed.
+        old: What was read from it.
+        new: What it shall hold.
+
+    Raises:
+        CommandError: If it cannot be written, or holds another text by now.
+    """
+    target = os.path.realpath(path)
+    shown = os.path.relpath(path)
+    temporary = None
+    try:
+        with open(target, "rb") as file:
+            data = file.read()
+        if data.decode("utf-8-sig", "replace") != old:
+            help = "it was left alone; try again"
+            raise CommandError(f"{shown} has changed meanwhile", Exit.UNREADABLE, help=help)
+        mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
+        number, temporary = tempfile.mkstemp(".tmp", ".orch-", os.path.dirname(target))
+        with open(number, "wb") as file:
+            file.write(mark + new.encode())
+        shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+        temporary = None
+    except OSError as problem:
+        reason = (problem.strerror or str(problem)).lower()
+        raise CommandError(f"cannot write {shown}: {reason}", Exit.UNREADABLE) from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def subfolders(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """A folder and all below it with the names of their files; without other people's folders."""
     for here, folders, names in os.walk(folder):
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and n not in _SKIPPED)
-        found += [os.path.join(here, name) for name in sorted(names) if name.endswith(".orch")]
-    return found
+        folders[:] = sorted(name for name in folders if not _skipped(here, name))
+        yield here, sorted(names)
+
+
+def _search(folder: str) -> list[str]:
+    return [
+        os.path.join(here, name)
+        for here, names in subfolders(folder)
+        for name in names
+        if name.endswith(".orch")
+    ]
+
+
+def _skipped(here: str, name: str) -> bool:
+    """Whether a folder holds other people's files: hidden, installed, or a Python environment."""
+    if name.startswith(".") or name in _SKIPPED:
+        return True
+    return os.path.exists(os.path.join(here, name, "pyvenv.cfg"))

@@ -1,80 +1,97 @@
-"""`orch lint`: check files without running anything.
+"""`orch lint`: check files without running anything, and fix what can be fixed.
 
-Which files to check, which findings to keep, how to show them, and the exit code stand here;
-what is wrong with a program is said by `engine.linter`, what it can take at most by
-`engine.bounds`.
+Which files to check, which findings to keep, and the exit code stand here; how they are shown, in
+`lint_output`. What is wrong with a program is said by `engine.linter`, what it can take at most by
+`engine.bounds`. Nothing is written but by `--fix`, and then only files that were named, or that
+lie in folders that were.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import click
 
 from engine.bounds import Bound, as_data, as_text, bounds_of
-from engine.cli.exits import Exit
-from engine.cli.files import orch_files
-from engine.cli.options import color_option, format_option, param_option
-from engine.cli.output import error, report, screen_width, use_color
-from engine.diagnostics import (
-    RULES,
-    Diagnostic,
-    render_github,
-    render_json,
-    render_terminal,
-    sort_diagnostics,
-)
+from engine.cli import lint_output
+from engine.cli.exits import CommandError, Exit
+from engine.cli.files import Scope, orch_files, rewrite
+from engine.cli.options import color_option, param_option
+from engine.cli.output import error, report
+from engine.config import FORMATS, Config, find_config
+from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.errors import UnreadableFile
 from engine.linter import lint_result
+from engine.linter.fixpoint import EditedReader, Fixpoint, Linted
+from engine.linter.selection import Named, Selection, UnknownRule, rules_named, selection_of
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader
-from engine.sema.suggest import closest
+from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader, Reader
 
-__all__ = ["command"]
+__all__ = ["Checked", "Request", "check_files", "command", "show"]
 
 
-def _codes(
-    ctx: click.Context, option: click.Parameter, given: tuple[str, ...]
-) -> frozenset[str] | None:
-    """The rules named by codes, beginnings of codes (`ORC3`) or names; None if none are given."""
+def _rules(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Named | None:
+    """The rules named on the command line; None if none are."""
     if not given:
         return None
-    names = {rule.name: code for code, rule in RULES.items()}
-    chosen: set[str] = set()
-    for item in ",".join(given).split(","):
-        word = item.strip()
-        if not word:
-            continue
-        found = [code for code in RULES if code.startswith(word.upper())]
-        if word in names:
-            found = [names[word]]
-        if not found:
-            near = closest(word.upper(), RULES) or closest(word, names)
-            hint = f" Did you mean '{near}'?" if near else " `orch explain` lists the rules."
-            raise click.BadParameter(f"there is no rule '{word}'.{hint}", ctx, option)
-        chosen.update(found)
-    return frozenset(chosen)
+    try:
+        return rules_named(w.strip() for w in ",".join(given).split(",") if w.strip())
+    except UnknownRule as problem:
+        raise click.BadParameter(f"{problem}; {problem.help}.", ctx, option) from None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; `style` and `strict` may come from a configuration."""
+
+    paths: tuple[str, ...]
+    style: str
+    color: str
+    strict: bool
+    params: Mapping[str, str]
+    select: Named | None
+    ignore: Named | None
+    isolated: bool
+    statistics: bool
+    quiet: bool
+    unsafe: bool
+    stdin_filename: str
 
 
 @click.command("lint")
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...")
-@format_option("How to show the findings.", "github")
-@click.option("--strict", is_flag=True, help="Make warnings count as errors for the exit code.")
-@param_option
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    help="How to show the findings.  [default: text]",
+)
 @click.option(
     "--select",
     multiple=True,
     metavar="CODES",
-    callback=_codes,
-    help="Only these rules: ORC3,ORC401",
+    callback=_rules,
+    help="Only these rules: ORC3,ORC401,unused-worker",
 )
-@click.option("--ignore", multiple=True, metavar="CODES", callback=_codes, help="Not these rules.")
+@click.option("--ignore", multiple=True, metavar="CODES", callback=_rules, help="Not these rules.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes, and show what is left.")
+@click.option("--unsafe-fixes", is_flag=True, help="Take in fixes that may change the meaning.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change; write nothing.")
+@click.option("--show-fixes", is_flag=True, help="List what was fixed.")
+@click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
+@click.option("--statistics", is_flag=True, help="Count the findings by rule instead.")
 @click.option(
     "--bounds", is_flag=True, help="Print what each orchestrator can take at most instead."
 )
-@click.option("--statistics", is_flag=True, help="Count the findings by rule instead.")
+@click.option("--strict", is_flag=True, help="Make warnings count as errors for the exit code.")
+@click.option("--exit-zero", is_flag=True, help="End with 0 whatever is found.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the findings, and nothing about them.")
+@click.option("--isolated", is_flag=True, help="Read no orch.toml and no pyproject.toml.")
+@param_option
 @click.option(
     "--stdin-filename",
     metavar="PATH",
@@ -84,61 +101,191 @@ def _codes(
 @color_option
 def command(
     paths: tuple[str, ...],
-    style: str,
-    strict: bool,
-    params: dict[str, str],
-    select: frozenset[str] | None,
-    ignore: frozenset[str] | None,
-    bounds: bool,
+    style: str | None,
+    select: Named | None,
+    ignore: Named | None,
+    fix: bool,
+    unsafe_fixes: bool,
+    diff: bool,
+    show_fixes: bool,
+    watch: bool,
     statistics: bool,
+    bounds: bool,
+    strict: bool,
+    exit_zero: bool,
+    quiet: bool,
+    isolated: bool,
+    params: dict[str, str],
     stdin_filename: str,
     color: str,
 ) -> int:
     """Check files, or all *.orch files of folders, without running anything.
 
-    FILE may be - for the standard input.
+    FILE may be - for the standard input; what --fix makes of it goes to the standard output.
 
-    Exit codes: 0 clean, or only warnings; 1 errors; 2 usage; 3 something cannot be read.
+    Exit codes: 0 clean, or only warnings; 1 errors, or --diff has something to show; 2 usage;
+    3 something cannot be read or written.
     """
-    if statistics and (style != "text" or bounds):
+    if statistics and (style not in (None, "text") or bounds or diff):
         raise click.UsageError("--statistics goes with --format text only, without --bounds.")
-    if bounds and style not in ("text", "json"):
-        raise click.UsageError("--bounds goes with --format text or json.")
-    files, unreadable = orch_files(paths)
-    found: list[Diagnostic] = []
-    checked = 0
-    bounded: dict[str, list[Bound]] = {}
-    for path in files:
-        try:
-            result = _check(path, params, stdin_filename)
-            found += lint_result(result)
-            checked += 1
-            if bounds and result.program is not None:
-                bounded[path] = bounds_of(result.program)
-        except UnreadableFile as problem:
-            error(str(problem), help=problem.help)
-            unreadable = True
-    found = [
-        item
-        for item in sort_diagnostics(found)
-        if (select is None or item.code in select) and (ignore is None or item.code not in ignore)
-    ]
+    if bounds and (style not in (None, "text", "json") or fix or diff or watch):
+        raise click.UsageError("--bounds goes with --format text or json, and changes nothing.")
+    if watch and (fix or diff or "-" in paths):
+        raise click.UsageError("--watch goes with files, without --fix and --diff.")
+    if "-" in paths and len(paths) > 1:
+        raise click.UsageError("- stands alone: the standard input is one file.")
+    first = stdin_filename if paths[0] == "-" else paths[0]
+    config = Config() if isolated else find_config(_folder(first))
+    request = Request(
+        paths,
+        style or ("text" if statistics or bounds or watch else config.lint.format),
+        color,
+        strict or config.lint.strict,
+        params,
+        select,
+        ignore,
+        isolated,
+        statistics,
+        quiet,
+        unsafe_fixes,
+        stdin_filename,
+    )
+    if watch:
+        # 13 ms, and seldom asked for.
+        from engine.cli.lint_watch import watch_files
+
+        return watch_files(request)
     if bounds:
-        _show_bounds(bounded, found, style, color)
+        code = _bounds(request)
+    elif fix or diff:
+        code = _fix(request, only_diff=diff, list_fixes=show_fixes)
     else:
-        _show(found, checked, style, statistics, color)
-    if unreadable:
+        code = show(request, check_files(request))
+    return Exit.OK if exit_zero and code == Exit.FINDINGS else code
+
+
+# ---------------------------------------------------------------- checking
+
+
+@dataclass
+class Checked:
+    """What checking the files once gave.
+
+    Attributes:
+        linted: By the file, as the user named it.
+        selections: The rules that count for each.
+        problems: What could not be read.
+        unreadable: Whether there are such, or there was nothing to read.
+        reader: Where the files came from.
+    """
+
+    linted: dict[str, Linted] = field(default_factory=dict)
+    selections: dict[str, Selection] = field(default_factory=dict)
+    problems: list[UnreadableFile] = field(default_factory=list)
+    unreadable: bool = False
+    reader: Reader = field(default_factory=DiskReader)
+
+    def keeps(self, path: str, item: Diagnostic) -> bool:
+        """Whether a finding made by checking a file counts."""
+        return self.selections[path].keeps(item)
+
+    def found(self) -> list[Diagnostic]:
+        """The findings that count, in order."""
+        return sort_diagnostics(
+            [
+                item
+                for path, linted in self.linted.items()
+                for item in linted.found
+                if self.keeps(path, item)
+            ]
+        )
+
+    def hidden(self) -> int:
+        """How many errors do not count."""
+        every = sort_diagnostics([i for linted in self.linted.values() for i in linted.found])
+        errors = sum(item.severity == "error" for item in every)
+        return errors - sum(item.severity == "error" for item in self.found())
+
+
+def check_files(
+    request: Request, seen: Callable[[str, CheckResult], None] = lambda path, result: None
+) -> Checked:
+    """Check the files that a request names.
+
+    Args:
+        request: What was asked for.
+        seen: Is shown each result, by the file as the user named it.
+    """
+    files, unreadable = orch_files(request.paths)
+    result = Checked(unreadable=unreadable)
+    configs: dict[str, Config] = {}
+    for file in files:
+        path = file
+        if file == "-":
+            path = request.stdin_filename
+        config = Config() if request.isolated else find_config(_folder(path), configs)
+        result.selections[path] = selection_of(config, request.select, request.ignore)
+        try:
+            if file == "-":
+                result.reader = OverlayReader(result.reader, path, _standard_input(path))
+            result.linted[path] = _lint(request, result.reader, path, seen=seen)
+        except UnreadableFile as problem:
+            result.problems.append(problem)
+            result.unreadable = True
+    return result
+
+
+def _lint(
+    request: Request,
+    reader: Reader,
+    path: str,
+    seen: Callable[[str, CheckResult], None] = lambda path, result: None,
+) -> Linted:
+    result = check_file(path, params=request.params, reader=reader)
+    seen(path, result)
+    return Linted.of(path, result, lint_result(result))
+
+
+def show(request: Request, result: Checked, *, aside: bool = False, fixed: str = "") -> int:
+    """Print what could not be read and what was found, and tell the exit code."""
+    _tell(result)
+    found = result.found()
+    if request.statistics:
+        lint_output.count_by_rule(found, request.unsafe)
+        if result.linted and not request.quiet:
+            lint_output.summarize(
+                found, request.color, checked=len(result.linted), hidden=result.hidden()
+            )
+    else:
+        lint_output.show(
+            found,
+            request.style,
+            request.color,
+            checked=len(result.linted),
+            hidden=result.hidden(),
+            unsafe=request.unsafe,
+            quiet=request.quiet,
+            aside=aside,
+            fixed=fixed,
+        )
+    return _code(request, result, found)
+
+
+def _tell(result: Checked) -> None:
+    for problem in result.problems:
+        error(str(problem), help=problem.help)
+
+
+def _code(request: Request, result: Checked, found: Sequence[Diagnostic]) -> int:
+    if result.unreadable:
         return Exit.UNREADABLE
-    counting = ("error", "warning") if strict else ("error",)
+    counting = ("error", "warning") if request.strict else ("error",)
     return Exit.FINDINGS if any(item.severity in counting for item in found) else Exit.OK
 
 
-def _check(path: str, params: dict[str, str], stdin_filename: str) -> CheckResult:
-    if path != "-":
-        return check_file(path, params=params)
-    text = _standard_input(stdin_filename)
-    reader = OverlayReader(DiskReader(), stdin_filename, text)
-    return check_file(stdin_filename, params=params, reader=reader)
+def _folder(path: str) -> str:
+    """Where the configuration of a path is looked for."""
+    return path if os.path.isdir(path) else os.path.dirname(path) or os.curdir
 
 
 def _standard_input(name: str) -> str:
@@ -153,39 +300,74 @@ def _standard_input(name: str) -> str:
         raise UnreadableFile(name, reason) from None
 
 
-def _show_bounds(
-    bounded: dict[str, list[Bound]], found: list[Diagnostic], style: str, color: str
-) -> None:
+# ---------------------------------------------------------------- fixing
+
+
+def _fix(request: Request, *, only_diff: bool, list_fixes: bool) -> int:
+    result = check_files(request)
+    piped = "-" in request.paths
+    scope = Scope(request.paths)
+    entry = os.path.abspath(request.stdin_filename)
+    fixing = Fixpoint(
+        lint=lambda path, texts: _lint(request, EditedReader(result.reader, texts), path),
+        linted=result.linted,
+        owned=lambda path: path == entry if piped else path in scope,
+        wanted=result.keeps,
+        unsafe=request.unsafe,
+    )
+    fixing.run()
+    if only_diff:
+        for path, text in fixing.after.items():
+            name = request.stdin_filename if piped else os.path.relpath(path)
+            click.echo(lint_output.diff(name, fixing.before[path], text), nl=False)
+        _tell(result)
+        if not request.quiet:
+            click.echo(lint_output.fixed_summary(fixing.applied, would=True), err=True)
+        if result.unreadable:
+            return Exit.UNREADABLE
+        return Exit.FINDINGS if fixing.after else Exit.OK
+    if piped:
+        if result.linted:
+            click.echo(EditedReader(result.reader, fixing.after).read(entry), nl=False)
+    else:
+        for path, text in fixing.after.items():
+            try:
+                rewrite(path, fixing.before[path], text)
+            except CommandError as problem:
+                error(str(problem), help=problem.help)
+                result.unreadable = True
+    if list_fixes:
+        lint_output.show_fixes(fixing.applied, aside=piped)
+    fixed = lint_output.fixed_summary(fixing.applied, would=False) if fixing.applied else ""
+    return show(request, result, aside=piped, fixed=fixed)
+
+
+# ---------------------------------------------------------------- bounds
+
+
+def _bounds(request: Request) -> int:
     """The bounds to stdout; errors, which keep them from being computed, to stderr."""
+    bounded: dict[str, list[Bound]] = {}
+
+    def bound(path: str, result: CheckResult) -> None:
+        if result.program is not None:
+            bounded[path] = bounds_of(result.program)
+
+    result = check_files(request, bound)
+    _tell(result)
+    found = result.found()
     errors = [item for item in found if item.severity == "error"]
     if errors:
-        report(errors, color)
-    if style == "json":
+        report(errors, request.color)
+    if request.style == "json":
         data = [
             {"file": path, "orchestrators": [as_data(bound) for bound in bounds]}
             for path, bounds in bounded.items()
         ]
         click.echo(json.dumps(data, indent=2))
-        return
+        return _code(request, result, found)
     for number, (path, bounds) in enumerate(bounded.items()):
         if len(bounded) > 1:
             click.echo(("\n" if number else "") + path)
         click.echo(as_text(bounds) if bounds else "no orchestrator, so nothing to bound")
-
-
-def _show(found: list[Diagnostic], checked: int, style: str, statistics: bool, color: str) -> None:
-    if style == "json":
-        click.echo(render_json.render(found), nl=False)
-        return
-    if style == "github":
-        click.echo(render_github.render(found), nl=False)
-        return
-    painted = use_color(sys.stdout, color)
-    if statistics:
-        for code, count in Counter(item.code for item in found).most_common():
-            click.echo(f"{count:>6}  {code}  {RULES[code].name}")
-    elif found:
-        text = render_terminal.render(found, color=painted, width=screen_width(sys.stdout))
-        click.echo(text, color=painted)
-    if checked:
-        click.echo(render_terminal.summary(found, checked, color=painted), color=painted)
+    return _code(request, result, found)

@@ -17,7 +17,7 @@ sent to the terminal; they show as a replacement mark.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.diagnostics.diagnostic import Diagnostic
 from engine.source import Position, Span
@@ -35,25 +35,36 @@ _BLUE = "\x1b[1;34m"
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "info": "\x1b[1;36m"}
 
 
-def render(found: Sequence[Diagnostic], *, color: bool = False, width: int = 100) -> str:
+def render(
+    found: Sequence[Diagnostic],
+    *,
+    color: bool = False,
+    width: int = 100,
+    marked: Callable[[Diagnostic], bool] = lambda _: False,
+) -> str:
     """All findings, one blank line between them; the empty string for none.
 
     Args:
         found: What to show, in the order to show it.
         color: Whether to write ANSI colours.
         width: Screen columns that a source line may take before it is clipped.
+        marked: Which findings get a `[*]`, for what can be fixed.
     """
-    return "\n".join(render_one(item, color=color, width=width) for item in found)
+    return "\n".join(
+        render_one(item, color=color, width=width, mark=" [*]" if marked(item) else "")
+        for item in found
+    )
 
 
-def render_one(item: Diagnostic, *, color: bool = False, width: int = 100) -> str:
+def render_one(item: Diagnostic, *, color: bool = False, width: int = 100, mark: str = "") -> str:
     """One finding, with a line end after its last line."""
     paint = _Paint(color)
     tone = _COLOURS[item.severity]
     spans = [item.span, *(place.span for place in item.related)]
     gutter = len(str(max(span.end_position.line for span in spans)))
     lines = [
-        paint(tone, f"{item.severity}[{item.code}]") + paint(_BOLD, f": {_clean(item.message)}")
+        paint(tone, f"{item.severity}[{item.code}]{mark}")
+        + paint(_BOLD, f": {_clean(item.message)}")
     ]
     lines += _excerpt(item.span, "^", tone, gutter, paint, width)
     margin = " " * gutter

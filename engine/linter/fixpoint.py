@@ -80,7 +80,7 @@ class Fixpoint:
         lint: How a file is linted.
         linted: What linting gave, by the path the user named; brought up to date.
         owned: Whether a file, by its absolute path, may be changed.
-        wanted: Whether a finding is one to be fixed.
+        wanted: Whether a finding made by linting a file, as the user named it, is to be fixed.
         unsafe: Whether to apply unsafe fixes too.
         before: The texts of the changed files as they were, by absolute path.
         after: The same as they are now.
@@ -90,7 +90,7 @@ class Fixpoint:
     lint: Lint
     linted: dict[str, Linted]
     owned: Callable[[str], bool]
-    wanted: Callable[[Diagnostic], bool]
+    wanted: Callable[[str, Diagnostic], bool]
     unsafe: bool = False
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
@@ -111,9 +111,9 @@ class Fixpoint:
     def _fixable(self) -> dict[str, list[Diagnostic]]:
         """What could be fixed now, by the file to be changed."""
         result: dict[str, dict[tuple[int, str, str], Diagnostic]] = {}
-        for linted in self.linted.values():
+        for name, linted in self.linted.items():
             for item in linted.found:
-                if not applicable(item, unsafe=self.unsafe) or not self.wanted(item):
+                if not applicable(item, unsafe=self.unsafe) or not self.wanted(name, item):
                     continue
                 assert item.fix is not None
                 places = {os.path.abspath(edit.span.source.path) for edit in item.fix.edits}
