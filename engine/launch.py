@@ -50,9 +50,11 @@ from engine.workers.registry import (
 
 __all__ = [
     "Options",
+    "WithSecrets",
     "cancel",
     "choose",
     "load_run",
+    "prepare",
     "resume",
     "start",
 ]
@@ -207,6 +209,57 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(3)
 
 
+def prepare(
+    program: Program,
+    orchestrator: Orchestrator,
+    input: Mapping[str, Any],
+    options: Options,
+    secrets: Mapping[str, str],
+) -> tuple[RunRecord, RunStarted]:
+    """Everything that is to be known of a run before it begins, wherever it is carried out.
+
+    Args:
+        secrets: The values of secrets that are known here; no input may hold one.
+
+    Returns:
+        The run's record and its first event.
+
+    Raises:
+        InputError: The inputs do not fit.
+        UsageError: The run cannot be carried out as asked.
+    """
+    if program.missing_params:
+        raise InputError([f"param `{name}` has no value" for name in program.missing_params])
+    values = checked_input(orchestrator.inputs, input)
+    if Redactor(secrets).value(values) != values:
+        raise InputError(["an input holds the value of a secret, which may not be written down"])
+    infos = _preflight(program, orchestrator, options)
+    run = new_run_id()
+    params = program.param_values()
+    wall_ms = int(time.time() * 1000)
+    record = RunRecord(
+        run=run,
+        workflow=program.path,
+        orchestrator=orchestrator.name,
+        started_ms=wall_ms,
+        files=dict(program.files),
+        params=params,
+        models={k: v for k, v in options.models.items() if isinstance(v, str)},
+        cwd=os.getcwd(),
+        engine=__version__,
+    )
+    began = RunStarted(
+        run=run,
+        orchestrator=orchestrator.name,
+        input=values,
+        models=infos,
+        program=program_hash(program),
+        params=params,
+        wall_ms=wall_ms,
+    )
+    return record, began
+
+
 async def start(
     program: Program,
     orchestrator: Orchestrator,
@@ -222,39 +275,10 @@ async def start(
         JournalError: The journal failed.
     """
     options = options or Options()
-    if program.missing_params:
-        raise InputError([f"param `{name}` has no value" for name in program.missing_params])
-    values = checked_input(orchestrator.inputs, input)
-    secrets = _secrets(program, options)
-    if Redactor(secrets).value(values) != values:
-        raise InputError(["an input holds the value of a secret, which may not be written down"])
-    infos = _preflight(program, orchestrator, options)
-    models = _open_models(program, infos, options, resumed=False)
-    run = new_run_id()
-    params = program.param_values()
-    wall_ms = int(time.time() * 1000)
-    await journal.create(
-        RunRecord(
-            run=run,
-            workflow=program.path,
-            orchestrator=orchestrator.name,
-            started_ms=wall_ms,
-            files=dict(program.files),
-            params=params,
-            models={k: v for k, v in options.models.items() if isinstance(v, str)},
-            cwd=os.getcwd(),
-            engine=__version__,
-        )
-    )
-    began = RunStarted(
-        run=run,
-        orchestrator=orchestrator.name,
-        input=values,
-        models=infos,
-        program=program_hash(program),
-        params=params,
-        wall_ms=wall_ms,
-    )
+    secrets = {} if program.missing_params else _secrets(program, options)
+    record, began = prepare(program, orchestrator, input, options, secrets)
+    models = _open_models(program, began.models, options, resumed=False)
+    await journal.create(record)
     return await _drive(RunState(program), [began], journal, models, secrets, options)
 
 
@@ -402,7 +426,7 @@ async def _drive(
             port = worker_port(kind, state.program)
             opened.append(port)
             if secrets:
-                port = _WithSecrets(port, secrets)
+                port = WithSecrets(port, secrets)
             ports[kind] = port
         return port
 
@@ -440,7 +464,7 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
             raise result
 
 
-class _WithSecrets:
+class WithSecrets:
     """A worker's port that gives the secrets to the worker's expressions, and to nothing else."""
 
     def __init__(self, inner: WorkerPort, secrets: Mapping[str, str]) -> None:
@@ -448,5 +472,6 @@ class _WithSecrets:
         self._secrets = dict(secrets)
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
+        """Do the work, with the secrets in its scope."""
         scope = {**request.scope, "secret": self._secrets}
         return await self._inner.call(msgspec.structs.replace(request, scope=scope))
