@@ -20,6 +20,7 @@ from engine.redaction import Redactor
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
+from engine.workers.child import ask_policy_apart
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -61,8 +62,11 @@ class Attempts:
         began = time.monotonic()
         request = command.request
         cut = _Cut()
-        if isinstance(request, ModelRequest) and request.stream and on_task is not None:
-            request = self._listen(request, on_task, cut)
+        if isinstance(request, ModelRequest):
+            if request.stream and on_task is not None:
+                request = self._listen(request, on_task, cut)
+            if request.isolated:
+                request = msgspec.structs.replace(request, apart=ask_policy_apart)
         try:
             reply = await self._reply(request)
             value = reply.value
@@ -93,6 +97,7 @@ class Attempts:
             usage=caught.usage,
             ms=_since(began),
             cut=cut.seen,
+            died=caught.died,
         )
 
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:

@@ -24,6 +24,7 @@ from engine.events import (
     CancelRequested,
     Event,
     GateAnswered,
+    RunInterrupted,
     TaskClosed,
     TimerFired,
 )
@@ -129,7 +130,7 @@ class Driver:
                 pass
         except BaseException:
             await self._stop_all()
-            await self._save_the_finished()
+            await self._save_what_came()
             raise
         await self._stop_all()
         return self.state
@@ -219,13 +220,16 @@ class Driver:
             # swallows its cancellation must not keep a run from ending.
             await asyncio.wait(running, timeout=STOP_GRACE_S)
 
-    async def _save_the_finished(self) -> None:
-        """Journal what had finished when the run was interrupted: it has been paid for."""
-        finished = [e for e in self._happened if isinstance(e, CallFinished)]
+    async def _save_what_came(self) -> None:
+        """Journal what had finished when the run was interrupted, for it has been paid for; and
+        that the rest was called off, for else it would be suspect of having crashed the engine."""
+        last: list[Event] = [e for e in self._happened if isinstance(e, CallFinished)]
         self._happened = []
-        if finished and self.state.run:
+        if any(call.begun == call.attempt for call in self.state.calls.values()):
+            last.append(RunInterrupted(at=self._now()))
+        if last and self.state.run:
             try:
-                await self._journal.append(self.state.run, list(finished))
+                await self._journal.append(self.state.run, last)
             except JournalError:
                 return
 

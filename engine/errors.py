@@ -136,6 +136,7 @@ class Failure(OrchError):
         retry_after_ms: How long the other side asked to wait, in milliseconds.
         usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
+        died: The process that the call had for itself has died.
     """
 
     def __init__(
@@ -146,12 +147,14 @@ class Failure(OrchError):
         retryable: bool = False,
         retry_after_ms: int | None = None,
         usage: Any = None,
+        died: bool = False,
     ) -> None:
         self.mode = mode
         self.message = message
         self.retryable = retryable
         self.retry_after_ms = retry_after_ms
         self.usage = usage
+        self.died = died
         super().__init__(f"{mode}: {message}" if message else mode)
 
     def __eq__(self, other: object) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
     "ModelInfo",
     "RunEnded",
     "RunForked",
+    "RunInterrupted",
     "RunResumed",
     "RunRetried",
     "RunStarted",
@@ -120,6 +121,8 @@ class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
     attempt: int = 1
     model: str | None = None
     """Which model of a fallback chain is asked, if the call is to a model."""
+    isolated: bool = False
+    """It is made in a process of its own, because it may have taken the engine's down."""
 
 
 class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
@@ -137,7 +140,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
-    """An attempt ended without a value. `cut` says that a part of a streamed answer had come."""
+    """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
+    `died` that the process it had for itself has died."""
 
     key: str
     mode: str
@@ -148,6 +152,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     usage: Usage | None = None
     ms: int = 0
     cut: bool = False
+    died: bool = False
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):
@@ -195,6 +200,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
         output: For a `once` task recorded as done, or a result given in the place of one that
             was not let through; None if there is none.
         edit: The task's input as the person changed it, or None.
+        letter: The name of the letter it came by (`engine.journal.inbox`), if it did.
     """
 
     key: str
@@ -203,13 +209,19 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
     output: Any = None
     edit: dict[str, Any] | None = None
     by: str = ""
+    letter: str = ""
     wall_ms: int = 0
 
 
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
-    """Somebody asked for the run to end (`orch cancel`)."""
+    """Somebody asked for the run to end (`orch cancel`); `letter` as for `GateAnswered`."""
 
     reason: str = ""
+    letter: str = ""
+
+
+class RunInterrupted(_Base, frozen=True, tag="run_interrupted", kw_only=True):
+    """The process stopped in good order (Ctrl-C): nothing that was in flight took it down."""
 
 
 class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
@@ -287,6 +299,7 @@ Event = (
     | GateOpened
     | GateAnswered
     | CancelRequested
+    | RunInterrupted
     | RunResumed
     | RunForked
     | RunRetried

@@ -74,7 +74,10 @@ class Narrator:
                 # What may happen only once, and what was called off, is not made again.
                 again = sum(key in state.calls for key in event.lost)
                 if again:
-                    self._say(f"resumed; {count(again, 'call')} made again", "detail")
+                    alone = len(state.suspects.calls)
+                    how = f", {alone} of them one at a time, each in its own process"
+                    said = f"resumed; {count(again, 'call')} made again{how if alone else ''}"
+                    self._say(said, "detail")
             if state.root is not None:
                 self._catch_up(state.root)
 

@@ -110,7 +110,9 @@ class _Story:
             what = f" about {gate['task']} {gate['worker']}" if gate["task"] else ""
             yield f"waits for a person{what}: {one_line(gate['message'], 1000)}"
         if report["lost"]:
-            yield f"cut off when a process stopped: {count(report['lost'], 'call')}"
+            again = count(report["suspects"], "suspect")
+            alone = f"; re-ran {again} one at a time" if report["suspects"] else ""
+            yield f"cut off when a process stopped: {count(report['lost'], 'call')}{alone}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
         usage = report["usage"]

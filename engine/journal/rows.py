@@ -25,6 +25,7 @@ from engine.events import (
     GateOpened,
     RunEnded,
     RunForked,
+    RunInterrupted,
     RunResumed,
     RunRetried,
     RunStarted,
@@ -53,6 +54,7 @@ _TYPES: dict[type, int] = {
     TaskClosed: 10,
     RunForked: 11,
     RunRetried: 12,
+    RunInterrupted: 13,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

@@ -28,25 +28,30 @@ class PolicyModel:
 
     Args:
         function: Takes a `PolicyState`, returns the answer or an awaitable of it.
-        name: What to call it in messages.
+        name: What to call it in messages; `package.module:function` where it has a folder.
+        folder: Where it was looked up, so that another process can do so too; None where it
+            was given as an object.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, folder: str | None = None) -> None:
         self._function = function
         self._name = name
+        self._folder = folder
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Give the state to the function; a `Failure` with a mode of models passes through."""
         state = request.state()
         try:
-            if inspect.iscoroutinefunction(self._function):
+            if request.apart is not None and self._folder is not None:
+                value = await request.apart(self._name, self._folder, state)
+            elif inspect.iscoroutinefunction(self._function):
                 value = await self._function(state)
             else:
                 value = await asyncio.to_thread(self._function, state)
                 if inspect.isawaitable(value):
                     value = await value
         except Failure as failure:
-            if failure.mode in MODEL_MODES:
+            if failure.mode in MODEL_MODES or failure.died:
                 raise
             raise Failure("unavailable", f"{self._name}: {failure}") from failure
         except Exception as error:  # whatever a user's function raises is a failed call

@@ -84,7 +84,7 @@ def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatM
         case "recorded":
             return RecordedModel(path)
         case "python":
-            return PolicyModel(load_callable(rest, folder), rest)
+            return PolicyModel(load_callable(rest, folder), rest, folder)
         case "local":
             return LocalModel(path, info.context)
         case "memory":

@@ -4,7 +4,8 @@ A call is carried out in attempts. When one ends, this module settles its budget
 this order: *retry* the same request, where the failure and the policy allow it; *repair*, asking
 a model again with what was wrong with its answer; *fall back* to the next model of the chain;
 and at last *report* the failure. All of it is bounded: a call makes at most
-(1 + retries)(1 + repairs)(1 + fallbacks) attempts.
+(1 + retries)(1 + repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds
+after a crash.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
+from engine.runtime import suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
-from engine.runtime.ports import Message
+from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.requests import (
     caller_of,
     chain_of,
@@ -60,10 +62,7 @@ def begin(state: RunState, call: Call, model: str | None = None) -> None:
 def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
     if not call.chain:
         call.attempt += 1
-        call.request = worker_request(state, call)
-        call.command = StartCall(call.key, call.attempt, call.request, delay_ms)
-        state.calls[call.key] = call
-        state.commands.append(call.command)
+        _open_attempt(state, call, worker_request(state, call), delay_ms)
         return
     call.attempt += 1
     try:
@@ -95,10 +94,23 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
     caller = caller_of(request.model.name, request.role, request.name)
     state.model_calls[request.model.name] = (request.index or 0) + 1
     state.model_calls[caller] = (request.caller_index or 0) + 1
+    _open_attempt(state, call, request, delay_ms)
+
+
+def _open_attempt(
+    state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
+) -> None:
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
-    state.commands.append(call.command)
+    suspects.issue(state, call)
+
+
+def _go_on(state: RunState) -> None:
+    """A call is over, or comes again: start what waited for its turn, or for budget."""
+    suspects.go_on(state)
+    if state.starved:
+        _feed_starved(state)
 
 
 def _feed_starved(state: RunState) -> None:
@@ -175,12 +187,14 @@ def finished(state: RunState, event: CallFinished) -> None:
         _end(state, call, value=value)
     else:
         _bad_output(state, call, event.value, problems)
-    _feed_starved(state)
+    _go_on(state)
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
     call.command = None
     del state.calls[call.key]
+    if call.suspect:
+        suspects.close(state, call)
 
 
 def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
@@ -266,6 +280,7 @@ def failed(state: RunState, event: CallFailed) -> None:
     # A call that timed out or was cut may have been billed; one that was refused was not.
     spent = event.cut or event.mode in ("timeout", "invalid_output", "crashed")
     _settle(state, call, event.usage, spent=spent)
+    on_trial = call.suspect
     _close_attempt(state, call)
     failure = _reported(
         call,
@@ -276,11 +291,17 @@ def failed(state: RunState, event: CallFailed) -> None:
             retry_after_ms=event.retry_after_ms,
         ),
     )
-    if effect_of(call) == "once" and failure.mode in _UNKNOWN:
+    if on_trial and event.died:
+        guilty = suspects.died(call, failure)
+        if guilty is None:
+            _attempt(state, call)
+        elif not _try_fallback(state, call):
+            _end(state, call, failure=guilty)
+    elif effect_of(call) == "once" and failure.mode in _UNKNOWN:
         lose(state, call, failure)
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
         _end(state, call, failure=failure)
-    _feed_starved(state)
+    _go_on(state)
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
@@ -341,6 +362,7 @@ def _try_fallback(state: RunState, call: Call) -> bool:
     call.chain_index += 1
     call.retries = 0
     call.repairs = 0
+    call.deaths = 0
     call.extra = []
     _attempt(state, call)
     return True
@@ -386,9 +408,12 @@ def again(state: RunState, call: Call, feedback: str) -> None:
 
 def lost(state: RunState) -> None:
     """Another process takes over: make again what was open, except what may happen only once."""
-    for call in list(state.calls.values()):
+    calls = list(state.calls.values())
+    in_flight = [c for c in calls if c.begun == c.attempt and effect_of(c) != "once"]
+    suspects.resume(state, in_flight)
+    for call in calls:
         _take_up_again(state, call, "the engine stopped")
-    _feed_starved(state)
+    _go_on(state)
 
 
 def lost_call(state: RunState, event: CallLost) -> None:
@@ -398,7 +423,7 @@ def lost_call(state: RunState, event: CallLost) -> None:
         return
     state.lost += 1
     _take_up_again(state, call, event.reason or "its host was lost")
-    _feed_starved(state)
+    _go_on(state)
 
 
 def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
@@ -410,7 +435,7 @@ def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
         lose(state, call, Failure("crashed", f"{what_happened} while it was under way"))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
         call.begun = 0
-        state.commands.append(call.command)
+        suspects.issue(state, call)
 
 
 def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
@@ -451,4 +476,4 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     if stopped:
         state.commands.append(CancelCalls(tuple(call.key for call in stopped)))
     state.starved = type(state.starved)(c for c in state.starved if id(c.loop) not in members)
-    _feed_starved(state)
+    _go_on(state)

@@ -24,6 +24,7 @@ from engine.events import (
     GateOpened,
     RunEnded,
     RunForked,
+    RunInterrupted,
     RunResumed,
     RunRetried,
     RunStarted,
@@ -113,10 +114,13 @@ def _take(state: RunState, event: Event) -> None:
     elif isinstance(event, CancelRequested):
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
+    elif isinstance(event, RunInterrupted):
+        state.interrupted = True
     elif isinstance(event, RunResumed):
         _take_over(state, event, len(event.lost))
     elif isinstance(event, RunForked):
         forks.begin(state, event)
+        state.interrupted = True  # what the parent was about did not take it down
         _take_over(state, event, len(event.lost))
     elif isinstance(event, RunRetried):
         _retry(state, event)

@@ -8,7 +8,7 @@ the driver in one place and recorded as `crashed`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -92,6 +92,9 @@ class ModelRequest(msgspec.Struct, frozen=True):
         caller_index: The same, of the calls with this role and name only.
         stream: Ask for the answer in pieces; the whole text comes back all the same.
         on_text: Told each piece as it comes; set by a driver that can use it, where `stream`.
+        isolated: Run no code of the user's in this process for it.
+        apart: How to do so: calls `module:function`, looked up from a folder, in a process of its
+            own; set by a driver that can, where `isolated`.
     """
 
     key: str
@@ -110,6 +113,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
     caller_index: int | None = None
     stream: bool = False
     on_text: Callable[[str], None] | None = None
+    isolated: bool = False
+    apart: Callable[[str, str, PolicyState], Awaitable[Any]] | None = None
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -164,6 +169,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         timeout_ms: The driver enforces it by cancelling; a process group is killed then.
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
             `secret` is a mapping from names to values; failures are cleaned of the values.
+        isolated: Run no code of the user's in this process for it, but in one of its own.
     """
 
     key: str
@@ -174,6 +180,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     scope: Mapping[str, Any]
     timeout_ms: int | None = None
     attempt: int = 1
+    isolated: bool = False
 
 
 class WorkerReply(msgspec.Struct, frozen=True):

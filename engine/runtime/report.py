@@ -89,6 +89,7 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "time_ms": state.now,
         "calls": state.starts,
         "lost": state.lost,
+        "suspects": state.suspects.total,
         "gates": gate_reports(state),
         "warnings": list(state.warnings),
     }

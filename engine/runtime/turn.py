@@ -108,4 +108,10 @@ def _add(state: RunState, events: list[Event], event: Event) -> None:
 def _intent(command: StartCall, at: int) -> CallStarted:
     request = command.request
     model = request.model.name if isinstance(request, ModelRequest) else None
-    return CallStarted(at=at, key=command.key, attempt=command.attempt, model=model)
+    return CallStarted(
+        at=at,
+        key=command.key,
+        attempt=command.attempt,
+        model=model,
+        isolated=request.isolated,
+    )

@@ -1,8 +1,9 @@
-"""The child process of a `python` worker with `isolate = true`.
+"""The child process that calls one function of the user's; the parent is `engine.workers.child`.
 
 `python -m engine.workers.isolated` reads one JSON object from standard input,
 
-    {"call": "package.module:function", "base_dir": "...", "input": {...}, "path": [sys.path]}
+    {"call": "package.module:function", "base_dir": "...", "path": [sys.path],
+     "input": {keyword arguments}, "args": [positional ones], "policy": null or a PolicyState}
 
 and writes one to standard output, either of
 
@@ -15,6 +16,7 @@ output belongs to the reply alone: what the function prints goes to standard err
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import sys
@@ -25,6 +27,7 @@ import msgspec
 
 from engine.callables import load_callable
 from engine.errors import Failure
+from engine.runtime.ports import PolicyState
 from engine.workers.messages import crash_of
 from engine.workers.output import reserved_stdout
 from engine.workers.python import load_failure
@@ -42,11 +45,14 @@ class _Order(msgspec.Struct):
     base_dir: str
     input: dict[str, Any]
     path: list[str]
+    args: list[Any] = []
+    policy: PolicyState | None = None
 
 
 def main() -> None:
     """Carry out the one order on standard input."""
     with reserved_stdout() as reply:
+        _volunteer()
         order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
         sys.path.extend(entry for entry in order.path if entry not in sys.path)
         answer = msgspec.json.encode(_carry_out(order))
@@ -57,13 +63,20 @@ def main() -> None:
     os._exit(0)
 
 
+def _volunteer() -> None:
+    """Where memory runs out, let the kernel (Linux) take this process and not the engine."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
 def _carry_out(order: _Order) -> Mapping[str, Any]:
     try:
         function = load_callable(order.call, order.base_dir)
     except BaseException as error:
         return _failed(load_failure(order.call, error, {}))
     try:
-        value = function(**order.input)
+        args = order.args if order.policy is None else [order.policy]
+        value = function(*args, **order.input)
         if inspect.isawaitable(value):
             value = asyncio.run(_wait_for(value))
         return {"value": plain_json(value)}

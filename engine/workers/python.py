@@ -5,16 +5,15 @@ raises becomes a `Failure` here and nowhere else, without a stack trace, also `S
 `KeyboardInterrupt`: user code cannot end a run. The function gets a copy of the input and its
 result is rebuilt, so neither side can change a value the other holds.
 
-With `isolate = true` the call runs in a process of its own (`engine.workers.isolated`), which
-can be killed at its timeout and whose death harms nobody else.
+With `isolate = true`, or where the call may have taken the engine down before, it runs in a process
+of its own (`engine.workers.child`), which can be killed at its timeout and whose death harms nobody
+else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -25,16 +24,13 @@ from engine.callables import CallableError, load_callable
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
-from engine.workers.messages import clean, crash_of, exit_words, last_lines
-from engine.workers.process import OutputTooLarge, run_process
+from engine.workers.child import call_apart
+from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads
 from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["PythonWorker", "load_failure"]
-
-_MAX_REPLY_BYTES = 64 * 1024 * 1024
-_KEEP_STDERR_BYTES = 64 * 1024
 
 # Of the process, not of a worker: what is idle after one run serves the next.
 _threads = DaemonThreads("orch-python")
@@ -55,8 +51,8 @@ class PythonWorker:
                 `invalid_output` for a result that is not JSON.
         """
         target = str(request.worker.settings["call"])
-        if request.worker.settings.get("isolate"):
-            value = await _call_isolated(target, request)
+        if request.isolated or request.worker.settings.get("isolate"):
+            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)
@@ -66,6 +62,8 @@ class PythonWorker:
 
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
+        if request.isolated:
+            return await call_apart(target, request.base_dir, request.scope, {}, [argument])
         function = await self._function(target, request)
         return await self._invoke(function, request, argument, with_input=False)
 
@@ -159,46 +157,3 @@ async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any])
         raise crash_of(error, scope) from None  # raised by the function itself
     except BaseException as error:
         raise crash_of(error, scope) from None
-
-
-async def _call_isolated(target: str, request: WorkerRequest) -> Any:
-    """Make the call in a child process; see `engine.workers.isolated` for what is sent."""
-    order = {
-        "call": target,
-        "base_dir": request.base_dir,
-        "input": _arguments(request),
-        "path": [entry for entry in sys.path if entry],
-    }
-    try:
-        child = await run_process(
-            [sys.executable, "-P", "-m", "engine.workers.isolated"],
-            cwd=os.getcwd(),
-            env=os.environ,
-            stdin=msgspec.json.encode(order),
-            max_bytes=_MAX_REPLY_BYTES,
-            keep_stderr_bytes=_KEEP_STDERR_BYTES,
-        )
-    except OutputTooLarge:
-        size = _MAX_REPLY_BYTES // 1024**2
-        raise Failure("invalid_output", f"the output is larger than {size} MiB") from None
-    except OSError as error:
-        raise Failure(
-            "crashed", clean(f"no process for {target}: {error}", request.scope)
-        ) from None
-    if child.stderr:
-        # What the function printed; in this process it would have gone the same way.
-        sys.stderr.write(child.stderr.decode(errors="replace"))
-    if child.returncode == 0:
-        try:
-            reply = msgspec.json.decode(child.stdout, type=dict[str, Any])
-        except msgspec.DecodeError:
-            reply = {}
-        if "value" in reply:
-            return reply["value"]
-        if "failure" in reply:
-            raise crash_of(Failure(**reply["failure"]), request.scope)
-    words = exit_words(child.returncode)
-    said = last_lines(child.stderr)
-    if child.returncode >= 0:
-        words = f"the process ended without a result ({words})" + (f": {said}" if said else "")
-    raise Failure("crashed", clean(words, request.scope))

@@ -1,0 +1,91 @@
+"""One function of the user's, called in a process of its own: the parent's side.
+
+The child is `engine.workers.isolated`, which says what is sent and what comes back. It leads a
+process group that is killed at the call's timeout, and its death harms nobody: it is a `Failure`
+that says so (`died`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.errors import Failure
+from engine.runtime.ports import PolicyState
+from engine.workers.messages import clean, crash_of, exit_words, last_lines
+from engine.workers.process import OutputTooLarge, run_process
+
+__all__ = ["ask_policy_apart", "call_apart"]
+
+_MAX_REPLY_BYTES = 64 * 1024 * 1024
+_KEEP_STDERR_BYTES = 64 * 1024
+
+
+async def call_apart(
+    target: str,
+    base_dir: str,
+    scope: Mapping[str, Any],
+    input: Mapping[str, Any],
+    args: Sequence[Any] = (),
+    policy: PolicyState | None = None,
+) -> Any:
+    """Call `package.module:function` in a process of its own.
+
+    Args:
+        base_dir: The folder it is looked up from.
+        scope: Holds the secrets that messages are cleaned of.
+        input: The keyword arguments.
+        args: The positional ones.
+        policy: The one argument of a `python/` model, in the place of `args`.
+
+    Raises:
+        Failure: As for a call in this process; `crashed` with `died` where the process died.
+    """
+    order = {
+        "call": target,
+        "base_dir": base_dir,
+        "input": input,
+        "args": args,
+        "policy": policy,
+        "path": [entry for entry in sys.path if entry],
+    }
+    try:
+        child = await run_process(
+            [sys.executable, "-P", "-m", "engine.workers.isolated"],
+            cwd=os.getcwd(),
+            env=os.environ,
+            stdin=msgspec.json.encode(order),
+            max_bytes=_MAX_REPLY_BYTES,
+            keep_stderr_bytes=_KEEP_STDERR_BYTES,
+        )
+    except OutputTooLarge:
+        size = _MAX_REPLY_BYTES // 1024**2
+        raise Failure("invalid_output", f"the output is larger than {size} MiB") from None
+    except OSError as error:
+        raise Failure("crashed", clean(f"no process for {target}: {error}", scope)) from None
+    if child.stderr:
+        # What the function printed; in this process it would have gone the same way.
+        sys.stderr.write(child.stderr.decode(errors="replace"))
+    if child.returncode == 0:
+        try:
+            reply = msgspec.json.decode(child.stdout, type=dict[str, Any])
+        except msgspec.DecodeError:
+            reply = {}
+        if "value" in reply:
+            return reply["value"]
+        if "failure" in reply:
+            raise crash_of(Failure(**reply["failure"]), scope)
+    words = exit_words(child.returncode)
+    said = last_lines(child.stderr)
+    if child.returncode >= 0:
+        words = f"the process ended without a result ({words})" + (f": {said}" if said else "")
+    raise Failure("crashed", clean(words, scope), died=True)
+
+
+async def ask_policy_apart(target: str, folder: str, state: PolicyState) -> Any:
+    """Call the function of a `python/` model in a process of its own."""
+    return await call_apart(target, folder, {}, {}, policy=state)
