@@ -7,6 +7,7 @@ never deleted: deleting a lock that another process is opening would give it to 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,9 +18,26 @@ from engine.errors import JournalError
 
 __all__ = ["FileLock", "lock_holder"]
 
-# A reader that asks who holds the lock takes it for a moment, so one failure says nothing.
+# A reader that asks who holds the lock takes it for a moment, and a holder that was killed may
+# have been about to start a program, which has the lock until it runs. So one failure says nothing
+# where no living process is known to hold it.
 _TRIES = 20
 _WAIT_S = 0.01
+
+
+#: Descriptors of the locks this process holds.
+_held: set[int] = set()
+
+
+def _let_go_in_child() -> None:
+    """A lock stays as long as any process has it open: one that user code forks must not have it,
+    for it may outlive us. (What is started by `exec` has not: the descriptors close on it.)"""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 class FileLock:
@@ -27,6 +45,7 @@ class FileLock:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        _held.add(descriptor)
 
     @classmethod
     def take(cls, path: Path) -> FileLock | None:
@@ -45,8 +64,9 @@ class FileLock:
         try:
             for attempt in range(_TRIES):
                 if _try(descriptor, path, fcntl.LOCK_EX):
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                    with contextlib.suppress(OSError):  # a full disk: the lock holds without
+                        os.ftruncate(descriptor, 0)
+                        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
                     return cls(descriptor)
                 if _pid_in(descriptor) is not None:
                     break
@@ -60,7 +80,9 @@ class FileLock:
 
     def release(self) -> None:
         """Give it back."""
-        os.ftruncate(self._descriptor, 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        _held.discard(self._descriptor)
         os.close(self._descriptor)
 
 
@@ -71,9 +93,15 @@ def lock_holder(path: Path) -> int | None:
     except OSError:
         return None
     try:
-        if _try(descriptor, path, fcntl.LOCK_SH):
-            return None
-        return _pid_in(descriptor) or 0
+        for attempt in range(_TRIES):
+            if _try(descriptor, path, fcntl.LOCK_SH):
+                return None
+            holder = _pid_in(descriptor)
+            if holder is not None:
+                return holder
+            if attempt < _TRIES - 1:
+                time.sleep(_WAIT_S)
+        return 0
     finally:
         os.close(descriptor)
 
