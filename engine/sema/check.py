@@ -9,7 +9,7 @@ a program with an error is never handed out (`CheckResult.program` is None), onl
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,14 +141,14 @@ def _in_doubt(scopes: Scopes, found: list[Diagnostic]) -> set[str]:
     """The canonical names of what has an error in its own declaration."""
     doubted: set[str] = set()
     for scope in scopes.all:
-        errors = [
+        errors = sorted(
             item.span.start
             for item in found
             if item.severity == "error" and item.span.source is scope.module.source
-        ]
+        )
         for entity in scope.own("worker", "verifier", "orchestrator") if errors else ():
             span = entity.declaration.span if entity.declaration is not None else None
-            if span is not None and any(span.start <= at < span.end for at in errors):
+            if span is not None and bisect_left(errors, span.start) < bisect_left(errors, span.end):
                 doubted.add(entity.canonical)
     return doubted
 

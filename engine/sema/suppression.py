@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.diagnostics import Diagnostic
 from engine.sema.loader import Module
-from engine.source import Span
+from engine.source import SourceFile, Span
 
 __all__ = ["ALLOWABLE", "Suppression", "Suppressions"]
 
@@ -59,6 +59,7 @@ class Suppressions:
 
     def _read(self, module: Module) -> None:
         source = module.source
+        below: dict[int, int] = {}
         for span in module.document.comments:
             found = _PATTERN.match(span.text)
             if found is None:
@@ -66,10 +67,7 @@ class Suppressions:
             line = span.begin_position.line
             alone = not source.line(line)[: span.begin_position.column - 1].strip()
             if alone:
-                line += 1
-                # Several comments may stand above one line.
-                while line <= source.line_count and source.line(line).lstrip().startswith("//"):
-                    line += 1
+                line = _line_below(source, line, below)
             codes = tuple(code.strip() for code in found[1].split(",") if code.strip())
             item = Suppression(span, codes, line)
             self.all.append(item)
@@ -86,3 +84,21 @@ class Suppressions:
                 suppression.used.add(item.code)
                 allowed = item.severity != "error" or item.code in ALLOWABLE
         return allowed
+
+
+def _line_below(source: SourceFile, line: int, below: dict[int, int]) -> int:
+    """The first line below a comment that is none: several may stand above one line.
+
+    `below` keeps what was found, so that a long stretch of comments is walked once.
+    """
+    passed: list[int] = []
+    while line not in below:
+        passed.append(line)
+        under = line + 1
+        if under > source.line_count or not source.line(under).lstrip().startswith("//"):
+            below[line] = under
+            break
+        line = under
+    found = below[line]
+    below.update(dict.fromkeys(passed, found))
+    return found
