@@ -15,8 +15,8 @@ SMOLLM2 := $(VENV)/smollm2
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager test-llamacpp \
-  lock clean
+.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager fuzz \
+  test-llamacpp lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -49,6 +49,9 @@ bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 
 bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 	$(BENCH_VENV)/bin/python -m bench.eager
+
+fuzz: $(INSTALLED)  ## Lint SEEDS random and mutated files (200000: a quarter of an hour)
+	ORCH_FUZZ=$(or $(SEEDS),200000) $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/fuzz -k any_text
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
