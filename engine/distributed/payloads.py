@@ -194,7 +194,9 @@ class BlobFolder(StorageDriver):
                 body = file.read()
         except OSError as problem:
             reason = (problem.strerror or str(problem)).lower()
-            raise ValueError(f"blob {digest} cannot be read from {self._folder}: {reason}") from None
+            raise ValueError(
+                f"blob {digest} cannot be read from {self._folder}: {reason}"
+            ) from None
         if hashlib.sha256(body).hexdigest() != digest:
             raise ValueError(f"blob {digest} in {self._folder} is damaged")
         return body
@@ -225,7 +227,8 @@ def data_converter(blobs: str | None, *, compiles: bool = False) -> DataConverte
 def _store_for(
     driver: BlobFolder, context: StorageDriverSelectContext, payload: Payload
 ) -> StorageDriver | None:
-    """Pages stay inline while they can, so that people may read without the hosts' store."""
-    if payload.metadata.get(_TYPE) == b"Page" and payload.ByteSize() < LIMIT_BYTES:
+    """What people read stays inline while it can: they need not have the hosts' store."""
+    read = payload.metadata.get(_TYPE) in (b"Page", b"RunRecord", b"RunSummary")
+    if read and payload.ByteSize() < LIMIT_BYTES:
         return None
     return driver
