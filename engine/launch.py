@@ -13,7 +13,7 @@ import os
 import secrets as random_names
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -53,10 +53,15 @@ __all__ = [
     "WithSecrets",
     "cancel",
     "choose",
+    "compile_record",
+    "in_flight",
     "load_run",
+    "preflight",
     "prepare",
+    "program_hash",
     "resume",
     "start",
+    "take_up",
 ]
 
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
@@ -141,7 +146,7 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
     return models, kinds
 
 
-def _preflight(
+def preflight(
     program: Program, orchestrator: Orchestrator, options: Options
 ) -> dict[str, ModelInfo]:
     """Resolve the models of a run, and refuse what could not be carried out.
@@ -233,7 +238,7 @@ def prepare(
     values = checked_input(orchestrator.inputs, input)
     if Redactor(secrets).value(values) != values:
         raise InputError(["an input holds the value of a secret, which may not be written down"])
-    infos = _preflight(program, orchestrator, options)
+    infos = preflight(program, orchestrator, options)
     run = new_run_id()
     params = program.param_values()
     wall_ms = int(time.time() * 1000)
@@ -338,28 +343,51 @@ async def resume(
         return state
     wall_ms = int(time.time() * 1000)
     answered = answers(state, reply, wall_ms)
+
+    def first(models: dict[str, ModelInfo]) -> list[Event]:
+        lost = in_flight(state)
+        resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)
+        return [resumed, *answered]
+
+    return await take_up(record, state, journal, options, first)
+
+
+async def take_up(
+    record: RunRecord,
+    state: RunState,
+    journal: Journal,
+    options: Options,
+    first: Callable[[dict[str, ModelInfo]], list[Event]],
+    known: Mapping[str, ModelInfo] | None = None,
+) -> RunState:
+    """Drive a run that this process owns on from its state.
+
+    Args:
+        first: Makes the first events, given the models that stand for others from here on.
+        known: What is known of models that the run did not have before.
+
+    Raises:
+        InputError: A secret is not set.
+        UsageError: A model is to be replaced that the program does not have.
+    """
     _check_overrides(state.program, options.models)
-    replaced = {
-        name: resolve_info(state.program.models[name], value)
-        for name, value in options.models.items()
-        if name in state.models
+    models = {
+        **(known or {}),
+        **{
+            name: resolve_info(state.program.models[name], value)
+            for name, value in options.models.items()
+            if name in state.models
+        },
     }
-    given = {**record.models, **options.models}
-    options = Options(
-        models=given,
-        record_dir=options.record_dir,
-        observers=options.observers,
-        on_driver=options.on_driver,
-        environment=options.environment,
-    )
+    options = replace(options, models={**record.models, **options.models})
     secrets = _secrets(state.program, options)
-    infos = {**state.models, **replaced}
-    models = _open_models(state.program, infos, options, resumed=True)
-    resumed = RunResumed(at=state.now, lost=_in_flight(state), models=replaced, wall_ms=wall_ms)
-    return await _drive(state, [resumed, *answered], journal, models, secrets, options)
+    infos = {**state.models, **models}
+    infos = {name: info for name, info in infos.items() if name in state.program.models}
+    opened = _open_models(state.program, infos, options, resumed=True)
+    return await _drive(state, first(models), journal, opened, secrets, options)
 
 
-def _in_flight(state: RunState) -> list[str]:
+def in_flight(state: RunState) -> list[str]:
     """The calls of which an attempt had begun and not ended when the run stopped."""
     return [
         call.key
@@ -388,7 +416,7 @@ async def cancel(
         raise UsageError(f"run {run} has ended already ({state.status})")
     asked = CancelRequested(at=state.now, reason=reason)
     # The other way round, taking the run over would start again what is to be called off.
-    resumed = RunResumed(at=state.now, lost=_in_flight(state), wall_ms=int(time.time() * 1000))
+    resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=int(time.time() * 1000))
     return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
 
 

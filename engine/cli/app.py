@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("engine.cli.runs", "List the runs in the journal."),
     "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),
     "resume": ("engine.cli.resume", "Go on with a run that was interrupted."),
+    "replay": ("engine.cli.replay", "Re-drive a run from its journal, and find what differs."),
     "cancel": ("engine.cli.cancel", "End a run that waits or was interrupted."),
     "gates": ("engine.cli.gates", "List what runs wait for."),
     "approve": ("engine.cli.approve", "Answer a gate with yes, and go on with the run."),

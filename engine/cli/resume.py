@@ -1,4 +1,8 @@
-"""`orch resume`: go on with a run that was interrupted, from what its journal holds."""
+"""`orch resume`: go on with a run, from what its journal holds.
+
+As it was interrupted; with the program that its file holds now (`--upgrade`); from an earlier
+event, as a run of its own (`--from`); or after its end (`--retry-failed`).
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import click
 
 from engine import launch
 from engine.cli.execute import Manner, carry_out, manner_options
-from engine.cli.journals import find_run, journal_option, shown_status
+from engine.cli.exits import CommandError, Exit
+from engine.cli.journals import command_line, find_run, journal_option, shown_status
 from engine.cli.outcome import EXITS, note, tell_end
 from engine.errors import JournalError
-from engine.journal import SqliteJournal
+from engine.history import again
+from engine.history.again import Diverged, Move
+from engine.journal import RunRecord, SqliteJournal
 from engine.launch import Options
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
@@ -19,10 +26,34 @@ __all__ = ["command"]
 
 @click.command("resume")
 @click.argument("run", metavar="RUN")
+@click.option("--upgrade", is_flag=True, help="Go on with the program that the file holds now.")
+@click.option(
+    "--keep-results",
+    is_flag=True,
+    help="With --upgrade: keep what was answered also where it would be asked otherwise now.",
+)
+@click.option("--retry-failed", is_flag=True, help="Take a run up again that has ended.")
+@click.option(
+    "--from",
+    "seq",
+    type=int,
+    metavar="SEQ",
+    help="Begin a run of its own with the events up to this number.",
+)
+@click.option(
+    "--allow-effects",
+    is_flag=True,
+    help="With --from: start again what RUN has changed outside since, without asking.",
+)
 @journal_option
 @manner_options
 def command(
     run: str,
+    upgrade: bool,
+    keep_results: bool,
+    retry_failed: bool,
+    seq: int | None,
+    allow_effects: bool,
     directory: str,
     models: dict[str, str],
     record_dir: str | None,
@@ -33,8 +64,11 @@ def command(
     """Go on with RUN: a run's id, the beginning of one, or `last`.
 
     What has finished is not done again; calls that were in flight are. A run that has ended says
-    so and gives its result again. Output and exit codes are those of `orch run`.
+    so and gives its result again. Output and exit codes are those of `orch run`; 1 also where
+    --upgrade is refused because the journal does not fit the changed program.
     """
+    _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
+    move = Move(upgrade, keep_results)
     journal = SqliteJournal(directory)
     try:
         found = find_run(journal, run)
@@ -44,23 +78,76 @@ def command(
             "orchestrator": record.orchestrator,
             "journal": directory,
         }
-        if record.status not in ("running", "waiting"):
-            if not quiet:
-                note(f"run {found} has ended: {record.status}")
-            _, state = launch.load_run(journal, found)
-            with reserved_stdout() as stream:
-                tell_end(state, stream, style=style, quiet=quiet, color=color, extra=extra)
-            return EXITS[state.status]
-        if shown_status(record) == "running":
-            raise JournalError(
-                f"run {found} is under way: another process has it in hand",
-                help="wait for it to end, or stop that process and resume then",
-            )
-        manner = Manner(style, quiet, color, models, record_dir, directory)
+        if seq is None:
+            if record.status not in ("running", "waiting") and not retry_failed and not upgrade:
+                return _tell_again(journal, record, style, quiet, color, extra)
+            _refuse_live(record)
 
         async def work(options: Options) -> RunState:
+            if seq is not None:
+                return await again.fork(
+                    found, seq, journal, options, move=move, allow_effects=allow_effects
+                )
+            if retry_failed:
+                return await again.retry_failed(found, journal, options, move)
+            if upgrade:
+                return await again.upgrade(found, journal, options, keep_results=keep_results)
             return await launch.resume(found, journal, options)
 
-        return carry_out(work, manner, extra=extra)
+        manner = Manner(style, quiet, color, models, record_dir, directory)
+        try:
+            return carry_out(work, manner, extra=extra)
+        except Diverged as problem:
+            raise _refused(problem, directory, seq) from None
     finally:
         journal.close()
+
+
+def _check_options(
+    upgrade: bool, keep_results: bool, retry_failed: bool, seq: int | None, allow_effects: bool
+) -> None:
+    if retry_failed and seq is not None:
+        raise click.UsageError("--retry-failed goes on with a run, --from begins one: give one.")
+    if allow_effects and seq is None:
+        raise click.UsageError("--allow-effects goes with --from.")
+    if keep_results and not upgrade:
+        raise click.UsageError("--keep-results goes with --upgrade.")
+
+
+def _tell_again(
+    journal: SqliteJournal,
+    record: RunRecord,
+    style: str,
+    quiet: bool,
+    color: str,
+    extra: dict[str, str],
+) -> int:
+    """Give the result of a run that has ended once more."""
+    if not quiet:
+        note(f"run {record.run} has ended: {record.status}")
+    _, state = launch.load_run(journal, record.run)
+    with reserved_stdout() as stream:
+        tell_end(state, stream, style=style, quiet=quiet, color=color, extra=extra)
+    return EXITS[state.status]
+
+
+def _refuse_live(record: RunRecord) -> None:
+    if shown_status(record) == "running":
+        raise JournalError(
+            f"run {record.run} is under way: another process has it in hand",
+            help="wait for it to end, or stop that process and resume then",
+        )
+
+
+def _refused(problem: Diverged, directory: str, seq: int | None) -> CommandError:
+    at = problem.divergence
+    ways = []
+    if at.kind == "request":
+        ways.append("--keep-results goes on all the same")
+    if at.seq > 1 and (seq is None or at.seq <= seq):
+        fork = command_line(
+            "resume", problem.run, directory, "--from", str(at.seq - 1), "--upgrade"
+        )
+        ways.append(f"a fork from before it: {fork}")
+    said = f"{problem}\n  it had:       {at.has}\n  it would be:  {at.expected}"
+    return CommandError(said, Exit.FINDINGS, help="; ".join(ways) or None)

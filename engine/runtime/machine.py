@@ -11,7 +11,9 @@ events up to there. Late, doubled and unknown completions change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from engine.events import (
     CallFailed,
@@ -22,6 +24,7 @@ from engine.events import (
     Event,
     GateAnswered,
     GateOpened,
+    ModelInfo,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -37,7 +40,7 @@ from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, Star
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
 from engine.sema.model import Program
 
-__all__ = ["fold", "step"]
+__all__ = ["fold", "known_models", "step"]
 
 
 def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
@@ -66,9 +69,25 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
 def fold(program: Program, events: Iterable[Event]) -> RunState:
     """The state after a run's events; what is open is in `RunState.open_commands()`."""
     state = RunState(program)
-    for event in events:
+    for event in known_models(list(events)):
         step(state, event)
     return state
+
+
+def known_models(events: Sequence[Event]) -> Sequence[Event]:
+    """The events of a run, its start knowing the models of the programs that it was given later.
+
+    The fold of a run uses its last program from the start, and that may ask for a model (a new
+    fallback, say) before the event that made it known.
+    """
+    later: dict[str, ModelInfo] = {}
+    for event in events:
+        if isinstance(event, (RunResumed, RunForked, RunRetried)) and event.program:
+            later.update(event.models)
+    if not later or not isinstance(events[0], RunStarted):
+        return events
+    start = msgspec.structs.replace(events[0], models={**later, **events[0].models})
+    return [start, *events[1:]]
 
 
 def _still_wanted(commands: list[Command]) -> list[Command]:
