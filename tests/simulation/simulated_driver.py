@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     RunEnded,
+    RunInterrupted,
     RunResumed,
     RunStarted,
     TaskClosed,
@@ -41,6 +43,7 @@ from engine.runtime.ports import Message, ModelRequest
 from engine.runtime.report import run_report
 from engine.runtime.state import Call, Loop, RunState, Task
 from engine.runtime.stream import ClosedTasks
+from engine.runtime.suspects import MOST_DEATHS, runs_here
 from engine.sema.model import Hook, Orchestrator, Worker
 
 #: A run of these small programs is far shorter; one that is not does not end.
@@ -95,7 +98,13 @@ def fingerprint(state: RunState) -> Any:
     """All of a state that anybody can see or that decides how it goes on."""
     return (
         run_report(state, details=True),
-        sorted((c.key, c.attempt, c.begun, c.retries, c.repairs) for c in state.calls.values()),
+        sorted(
+            (c.key, c.attempt, c.begun, c.retries, c.repairs, c.suspect, c.deaths)
+            for c in state.calls.values()
+        ),
+        [call.key for call in state.suspects.calls],
+        [call.key for call in state.suspects.kept_back],
+        state.suspects.on_trial and state.suspects.on_trial.key,
         sorted(state.timers),
         sorted(state.gates),
         [call.key for call in state.starved],
@@ -144,6 +153,8 @@ class Simulation:
         self.duplicates = rng.choice((0.0, 0.0, 0.2))
         self.interrupts = rng.random() < 0.1
         self.eager = rng.random() < 0.5
+        self.poison_chance = rng.choice((0.0, 0.0, 0.1, 0.3))
+        self.poisons: dict[str, bool] = {}
         self.waits = 0
 
     # ------------------------------------------------------------ the run
@@ -179,6 +190,7 @@ class Simulation:
             require(bool(self.heap), f"deadlock: {self.state.status}, nothing is open")
             self._wait()
         self._check_fold()
+        self._check_deaths()
 
     def _later(self, delay: int, what: Any) -> None:
         self.order += 1
@@ -269,7 +281,10 @@ class Simulation:
     def _intent(self, command: StartCall) -> CallStarted:
         request = command.request
         model = request.model.name if isinstance(request, ModelRequest) else None
-        return CallStarted(at=self.clock, key=command.key, attempt=command.attempt, model=model)
+        return CallStarted(
+            at=self.clock, key=command.key, attempt=command.attempt, model=model,
+            isolated=request.isolated,
+        )  # fmt: skip
 
     def _act(self, command: Command) -> None:
         if isinstance(command, StartCall):
@@ -341,6 +356,11 @@ class Simulation:
             self._check_start(call.subject)
         rng = self.rng
         took = rng.choice((0, 1, 10, 300, 5_000))
+        if runs_here(command.request):
+            self._check_suspects(command)
+            if self._poison(command.key) and not command.request.isolated:
+                self._later(took, lambda: self._taken_down(command))
+                return
         event = self._outcome(command, call, took)
         self._later(took, lambda: self._ended(event))
         if rng.random() < self.duplicates:
@@ -355,6 +375,10 @@ class Simulation:
     def _outcome(self, command: StartCall, call: Call, took: int) -> CallFinished | CallFailed:
         request = command.request
         usage = self.world.usage(call.reservation)
+        if request.isolated and self._poison(command.key):
+            return CallFailed(
+                key=command.key, attempt=command.attempt, mode="crashed", died=True, ms=took
+            )
         timeout_ms = request.timeout_ms
         failure = self.world.failure(request)
         if timeout_ms is not None and took > timeout_ms:
@@ -385,6 +409,16 @@ class Simulation:
 
     # ------------------------------------------------------------ crashes
 
+    def _poison(self, key: str) -> bool:
+        """Whether a call takes down the process it runs in, each time."""
+        if key not in self.poisons:
+            self.poisons[key] = self.rng.random() < self.poison_chance
+        return self.poisons[key]
+
+    def _taken_down(self, command: StartCall) -> None:
+        if self.running.get(command.key) == command.attempt:
+            self._crash([])
+
     def _crashes(self) -> bool:
         if self.crashes and self.rng.random() < self.crash_chance:
             self.crashes -= 1
@@ -398,6 +432,9 @@ class Simulation:
             (e.key, e.attempt) for e in self.happened if isinstance(e, CallFinished | CallFailed)
         }
         self.journal += kept
+        if self.rng.random() < 0.2:
+            # It was no crash at all: somebody pressed Ctrl-C.
+            self.journal.append(RunInterrupted(at=self.state.now))
         self.happened = []
         self.running.clear()
         orphans = [item for item in self.heap if self.rng.random() < 0.1]
@@ -424,6 +461,32 @@ class Simulation:
                 self._happen(GateAnswered(key=gate.key, **self.world.answer(gate)))
 
     # ------------------------------------------------------------ invariants
+
+    def _check_suspects(self, command: StartCall) -> None:
+        """Suspects run one at a time, and beside none of them what could be a culprit."""
+        state, request = self.state, command.request
+        beside = [key for key in self.running if key != command.key and self._inside(key)]
+        if request.isolated:
+            require(not beside, f"{command.key} is on trial beside {beside}")
+            require(effect_of(state.calls[command.key]) != "once", "a `once` call is on trial")
+        else:
+            waiting = [call.key for call in state.suspects.calls]
+            require(not waiting, f"{command.key} starts before the suspects {waiting}")
+
+    def _inside(self, key: str) -> bool:
+        """Whether a call that is open runs code of the user's."""
+        call = self.state.calls.get(key)
+        return call is not None and call.command is not None and runs_here(call.command.request)
+
+    def _check_deaths(self) -> None:
+        """A call fails with the third death of its process, and never dies a fourth time."""
+        deaths = {  # an attempt's end may be told twice
+            (event.key, event.attempt)
+            for event in self.journal
+            if isinstance(event, CallFailed) and event.died
+        }
+        for key, times in Counter(key for key, _ in deaths).items():
+            require(times <= MOST_DEATHS, f"{key} took {times} processes down")
 
     def _check_once(self, key: str) -> None:
         """No start of a `once` call but the first without a person's `not_done` before it."""

@@ -19,7 +19,7 @@ SHAPES = 240
 
 _WORKERS = """
 worker look(q: string, n: int = 1) -> { name: string, count: int @min(0), tags: string[] }
-  fails not_found via command { run = ["look", q]  effect = pure }
+  fails not_found via python { call = "builtins:dict"  effect = pure }
 worker page(u: string) -> { body: string, size: int } via command {
   run = ["page"]  effect = read  trust = untrusted  timeout = 1s
   retry { max = 2  on = [timeout, invalid_output]  backoff = 5ms }
@@ -27,8 +27,8 @@ worker page(u: string) -> { body: string, size: int } via command {
 worker save(text: string, n: int = 0) -> int fails full via command {
   run = ["save", task.key]  effect = write  retry { max = 1  backoff = 20ms }
 }
-worker pay(amount: int) -> { id: string } fails declined via command {
-  run = ["pay"]  effect = once  timeout = 1s
+worker pay(amount: int) -> { id: string } fails declined via python {
+  call = "builtins:dict"  effect = once  timeout = 1s
 }
 worker ask(q: string, style: "short" | "long" = "short") -> { text: string @length(min: 2) }
   via llm { model = small  prompt = "{{ style }}: {{ q }}"  repair { max = 1 } }
@@ -36,10 +36,12 @@ worker say(q: string) -> string via llm { model = small  prompt = "{{ q }}" }
 worker sign(q: string) -> { text: string } via llm {
   model = small  prompt = "{{ q }}"  effect = once
 }
-worker any(x: json) -> json via command { run = ["any"]  effect = read }
+worker any(x: json) -> json via python {
+  call = "builtins:dict"  effect = read  retry { max = 1  on = [crashed]  backoff = 5ms }
+}
 verifier odd(rounds: json) via rules { assert rounds | length is odd else "even" }
 verifier fresh(log: json) via rules { assert log | length < 4 else "too many calls" }
-verifier tool(goal: string) via command { run = ["check"]  retry { max = 1  backoff = 1ms } }
+verifier tool(goal: string) via python { call = "builtins:dict"  retry { max = 1  backoff = 1ms } }
 verifier judge(goal: string, plan: json) via llm {
   model = small  prompt = "{{ plan | json }}"  pass_when = ok and (score is none or score > 0.2)
   repair { max = 1 }

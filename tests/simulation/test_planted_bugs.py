@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from simulated_driver import Broken, Simulation
 
-from engine.runtime import attempts, dispatch, gates, planning, verify
-from engine.runtime.state import HookRun, Loop, RunState
+from engine.runtime import attempts, dispatch, gates, planning, suspects, verify
+from engine.runtime.state import Call, HookRun, Loop, RunState
 
 #: How many runs it may take; most planted bugs are seen within fifty.
 RUNS = 1_000
@@ -25,6 +25,15 @@ def hide_what_comes_after_a_warning(run: HookRun) -> bool:
     return bool(run.rest) and not run.failed
 
 
+def never(request: Any) -> bool:
+    return False
+
+
+def at_once(state: RunState, call: Call) -> None:
+    assert call.command is not None
+    state.commands.append(call.command)
+
+
 def nothing(*args: Any, **more: Any) -> None:
     return
 
@@ -37,6 +46,9 @@ BUGS: list[tuple[Any, str, Callable[..., Any], str]] = [
     (attempts, "_feed_starved", nothing, "deadlock|nobody holds"),
     (attempts, "cancel", nothing, "after the end|deadlock"),
     (gates, "drop", nothing, "deadlock|gates are open"),
+    (suspects, "go_on", nothing, "deadlock"),
+    (suspects, "runs_here", never, "does not end"),
+    (suspects, "issue", at_once, "on trial beside|before the suspects|while it runs"),
     (verify, "_goes_on", hide_what_comes_after_a_warning, "not asked"),
 ]
 

@@ -51,7 +51,7 @@ def test_between_them_the_programs_use_every_feature(only_seed):
     assert {hook.on_fail for hook in hooks} == {"revise", "abort", "escalate", "warn"}
     assert {program.verifiers[name].kind for program in programs for name in program.verifiers} == {
         "rules",
-        "command",
+        "python",
         "llm",
         "human",
     }
