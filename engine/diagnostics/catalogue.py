@@ -137,6 +137,19 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A JSON Schema file is not JSON, or not a JSON Schema.",
     ),
     ("ORC208", "schema-ref-unresolved", "error", "A JSON Pointer or `$ref` leads to nothing."),
+    ("ORC209", "ambiguous-union", "warning", "A value can match two of the records in a union."),
+    (
+        "ORC210",
+        "schema-in-the-prompt",
+        "info",
+        "A provider cannot hold a model to this schema, so it goes into the prompt.",
+    ),
+    (
+        "ORC211",
+        "missing-description",
+        "info",
+        "A worker has no doc comment, and a model chooses it by its description.",
+    ),
     ("ORC301", "template-syntax", "error", "The text of a template is not valid Jinja2."),
     ("ORC302", "unknown-template-field", "error", "A field is read that the type does not have."),
     ("ORC303", "unknown-template-variable", "error", "A name is read that is not defined there."),
@@ -172,6 +185,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "prompt-over-context",
         "error",
         "A prompt with its values at their longest does not fit the model's context window.",
+    ),
+    (
+        "ORC312",
+        "schema-restated",
+        "info",
+        "A prompt writes out the schema of the output, which is sent along anyway.",
     ),
     ("ORC313", "template-recursion", "error", "A template includes or needs itself."),
     (
@@ -242,6 +261,8 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "warning",
         "A hook revises, and does not say what follows the last revision.",
     ),
+    ("ORC501", "unknown-model", "warning", "The id of a model looks misspelt."),
+    ("ORC502", "model-cannot-do", "error", "A model is asked for what it does not do."),
     (
         "ORC503",
         "retry-not-idempotent",
@@ -271,6 +292,24 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "mcp-tool-not-allowed",
         "error",
         "A tool is named that the server's `allow` list does not hold.",
+    ),
+    (
+        "ORC508",
+        "mcp-package-unpinned",
+        "warning",
+        "A server's command fetches whatever version of a package is newest.",
+    ),
+    (
+        "ORC509",
+        "fallback-weaker",
+        "info",
+        "A fallback has a smaller context window than the model it stands in for.",
+    ),
+    (
+        "ORC511",
+        "shell-interpolation",
+        "error",
+        "An input becomes part of a text that a shell or interpreter runs.",
     ),
     (
         "ORC512",
@@ -326,6 +365,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A worker waits for, or a block is about, a worker that is not in `workers`.",
     ),
     (
+        "ORC704",
+        "no-worker-produces-result",
+        "info",
+        "No worker makes the result: the orchestrator's model writes it itself.",
+    ),
+    (
         "ORC705",
         "unused-declaration",
         "warning",
@@ -338,25 +383,61 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "Text from outside can reach a `write` or `once` worker with no verifier or gate between.",
     ),
     (
+        "ORC802",
+        "untrusted-unfenced",
+        "warning",
+        "A prompt prints text from outside without a fence.",
+    ),
+    (
         "ORC803",
         "secret-in-prompt",
         "error",
         "A secret stands where a model, a person or a log could read it.",
     ),
+    ("ORC804", "hardcoded-credential", "error", "A key or password stands in a file."),
+    (
+        "ORC805",
+        "lethal-trifecta",
+        "warning",
+        "One orchestrator has private data, untrusted text and a way out.",
+    ),
+    ("ORC806", "untrusted-in-goal", "error", "A goal prints text from outside without a fence."),
+    (
+        "ORC807",
+        "untrusted-network-command",
+        "warning",
+        "Untrusted text reaches a command that can send anything anywhere.",
+    ),
+    (
+        "ORC808",
+        "undeclared-source",
+        "warning",
+        "A command fetches from the network, and its output passes for trusted.",
+    ),
     ("ORC901", "unused-suppression", "warning", "An `orch: allow[...]` comment allows nothing."),
+    ("ORC902", "no-test", "info", "A file has tests, and none of them runs this orchestrator."),
     (
         "ORC903",
         "mock-type-mismatch",
         "error",
         "What a mock returns does not fit the contract of what it stands for.",
     ),
+    ("ORC904", "live-call-in-test", "warning", "A test calls something that nothing stands for."),
+    ("ORC906", "naming", "info", "A name is not written as the language writes names."),
     ("ORC907", "hash-comment", "error", "A comment begins with `#`; comments begin with `//`."),
+    (
+        "ORC908",
+        "dangling-doc-comment",
+        "warning",
+        "A `///` stands before nothing that could be documented.",
+    ),
     (
         "ORC909",
         "comment-for-division",
         "warning",
         "A `//` after a value begins a comment; it does not divide.",
     ),
+    ("ORC910", "unexplained-suppression", "info", "An `orch: allow[...]` comment gives no reason."),
 )
 
 #: Every rule by its code.

@@ -80,6 +80,35 @@ def _acting(verify: str) -> str:
 }}"""
 
 
+_COMMAND = (
+    "worker find(q: string) -> string via command {{\n  run = {}\n  effect = read  timeout = 5s }}"
+)
+_CURL = """worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+}
+"""
+_MAIL = """worker mail(q: string) -> string via http {
+  url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
+  trust = trusted  timeout = 5s
+}
+worker page(u: string) -> string via http { url = "https://a.example/" ~ u  timeout = 5s }
+"""
+
+
+def _trifecta(workers: str) -> str:
+    return _orchestrator("").replace("[search]", f"[{workers}]")
+
+
+_LIVE = """test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [
+    { tasks: [{ id: "a", worker: "search", input: { query: "tea" } }] },
+    { finish: "a drink" },
+  ] }
+  %s
+}"""
+
+
 #: By code.
 EXAMPLES: dict[str, Example] = {
     "ORC001": Example(
@@ -191,6 +220,29 @@ EXAMPLES: dict[str, Example] = {
     ),
     "ORC207": Example("The file is used as it is, so it has to be a JSON Schema (2020-12)."),
     "ORC208": Example("The schema would accept anything, or nothing, at this place."),
+    "ORC209": Example(
+        "Where two records fit one value, nobody can tell which was meant: neither a prompt nor the "
+        "code that reads it.",
+        "schema Reply { text: string }\nschema Question { text: string, to: string? }\n"
+        + _llm("{{ q }}", "q: string").replace("-> string", "-> Reply | Question"),
+        'schema Reply { kind: "reply", text: string }\n'
+        'schema Question { kind: "question", text: string, to: string? }\n'
+        + _llm("{{ q }}", "q: string").replace("-> string", "-> Reply | Question"),
+    ),
+    "ORC210": Example(
+        "Providers make sure that an answer fits its schema, if it is one without open places. "
+        "Otherwise the schema is words in the prompt, and more answers have to be repaired.",
+        _llm("{{ q }}", "q: string").replace("-> string", "-> { found: json }"),
+        _llm("{{ q }}", "q: string").replace("-> string", "-> { found: string[] }"),
+    ),
+    "ORC211": Example(
+        "What a planner knows of a worker is its name, its inputs and its doc comment.",
+        _orchestrator(""),
+        "/// Says what is known of a topic.\n"
+        + _llm("{{ q }}", "q: string")
+        + "\n"
+        + _orchestrator("").replace("[search]", "[tell]"),
+    ),
     "ORC301": Example(
         "The text could not be rendered.",
         _llm("{{ f.claim }"),
@@ -245,6 +297,14 @@ EXAMPLES: dict[str, Example] = {
         "A provider refuses such a prompt, and the run finds out only when values are long.",
         _PAGE + _llm(_PAGES, "pages: Page[] @items(max: 20)"),
         _PAGE + _llm(_PAGES, "pages: Page[] @items(max: 5)"),
+    ),
+    "ORC312": Example(
+        "The schema is sent along, with its doc comments; a second one in the prompt costs tokens and "
+        "is forgotten when the first changes.",
+        "worker tell(q: string) -> { title: string, body: string } via llm {\n  model = fast\n"
+        '  prompt = """{{ q }} Answer as {"title": "...", "body": "..."}."""\n}',
+        "worker tell(q: string) -> { title: string, body: string } via llm {\n  model = fast\n"
+        '  prompt = "{{ q }} Answer in one paragraph."\n}',
     ),
     "ORC313": Example(
         "Rendering would never end.",
@@ -322,6 +382,17 @@ EXAMPLES: dict[str, Example] = {
         _orchestrator(_VERIFY % "with = sound  on_fail = revise  max_revisions = 1"),
         _orchestrator(_VERIFY % "with = sound  on_fail = revise  max_revisions = 1  then = abort"),
     ),
+    "ORC501": Example(
+        "A misspelt id would only fail when the model is called, and nothing is known of its price "
+        "until then.",
+        'model m { id = "openai/gpt-5-mni" }',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
+    "ORC502": Example(
+        "The call would be refused, or cut short.",
+        'model m { id = "openai/text-embedding-3-small" }',
+        'model m { id = "openai/gpt-5-mini" }',
+    ),
     "ORC503": Example(
         "A repeated payment is a second payment.",
         _HTTP.format('method = "POST"  effect = write  retry { max = 2 }'),
@@ -344,6 +415,26 @@ EXAMPLES: dict[str, Example] = {
         "`allow` is the list a reviewer reads: what is not in it cannot be called.",
         _SERVER + "\n" + _TOOL.format("drop"),
         _SERVER + "\n" + _TOOL.format("find"),
+    ),
+    "ORC508": Example(
+        "A server has the rights of its secrets. Whoever can publish a new version of its package has "
+        "them too, unless the version is named.",
+        'server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server"] }',
+        'server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server@1.4.2"] }',
+    ),
+    "ORC509": Example(
+        "A fallback is asked with the same prompt. One that holds less fails when it is needed: when "
+        "the run has grown long.",
+        'model big { id = "openai/own"  context = 200k  fallback = [little] }\n'
+        'model little { id = "openai/own-small"  context = 32k }',
+        'model big { id = "openai/own"  context = 200k  fallback = [little] }\n'
+        'model little { id = "openai/own-small"  context = 200k }',
+    ),
+    "ORC511": Example(
+        "`run` is a list so that no input becomes an order. A shell reads its argument as a program "
+        "all the same: `; rm -rf /` in the input would be carried out.",
+        _COMMAND.format('["sh", "-c", "grep -rn \'" ~ q ~ "\' ."]'),
+        _COMMAND.format('["sh", "-c", "grep -rn \\"$1\\" .", "sh", q]'),
     ),
     "ORC512": Example("The tools of a server are kept in a file beside the program, and compared."),
     "ORC513": Example("The tool's own schema, as it was kept, says what it takes."),
@@ -405,6 +496,12 @@ EXAMPLES: dict[str, Example] = {
         + "\n"
         + _llm("{{ f.claim }}"),
     ),
+    "ORC704": Example(
+        "Outputs go from worker to worker by reference. What the orchestrator itself writes, it copies "
+        "from previews that are cut at `preview`.",
+        _orchestrator("").replace("-> string", "-> Finding"),
+        _orchestrator(""),
+    ),
     "ORC705": Example(
         "What nobody uses misleads the reader.",
         _WHOLE + "\nschema Unused { x: int }",
@@ -418,29 +515,100 @@ EXAMPLES: dict[str, Example] = {
         + 'verifier gate(input: json) via human { message = "Save it?"  timeout = 1h }\n'
         + _acting("verify { before_dispatch save { with = gate  on_fail = abort } }"),
     ),
+    "ORC802": Example(
+        "Without a fence a model cannot tell where the stranger's text ends and yours goes on.",
+        _llm("Sum up: {{ page }}", "page: string @untrusted"),
+        _llm("Sum up: {{ page | untrusted }}", "page: string @untrusted"),
+    ),
     "ORC803": Example(
         "A prompt goes to a provider, into the journal and the logs.",
         _llm("{{ q }} {{ secret.KEY }}", "q: string"),
         _HTTP.format("headers = { Key: secret.KEY }"),
+    ),
+    "ORC804": Example(
+        "What stands in a file is in every copy of it, and in its history for good.",
+        'server kb via mcp { url = "https://kb.acme.dev/mcp"\n'
+        '  headers = { "X-Api-Key": "q7Rv2ZkP9sWm4TnX8bLd" } }',
+        'server kb via mcp { url = "https://kb.acme.dev/mcp"  headers = { "X-Api-Key": secret.KEY } }',
+    ),
+    "ORC805": Example(
+        "A stranger's text can tell the planner to read what is private and to put it into an address.",
+        _MAIL + _trifecta("mail, page"),
+        _MAIL + _trifecta("mail"),
+    ),
+    "ORC806": Example(
+        "The goal stands in every prompt, as what is to be reached. A stranger's text in it is an "
+        "order.",
+        _orchestrator("").replace("topic: string", "topic: string @untrusted"),
+        _orchestrator("")
+        .replace("topic: string", "topic: string @untrusted")
+        .replace("{{ topic }}", "{{ topic | untrusted }}"),
+    ),
+    "ORC807": Example(
+        "An `http` worker reaches only hosts that stand in its file; what a command reaches, nobody "
+        "can see. There is no setting that takes the network away from a command.",
+        _CURL + _orchestrator("").replace("[search]", "[search, fetch]"),
+        _CURL.replace(
+            'via command {\n  run = ["curl", "-s", u]  effect = read',
+            'via http {\n  url = "https://a.example/" ~ u',
+        ).replace("  parse = text", "")
+        + _orchestrator("").replace("[search]", "[search, fetch]"),
+    ),
+    "ORC808": Example(
+        "Taint begins where text from outside is declared. An `http` worker is untrusted by itself; of "
+        "a command nobody knows.",
+        _CURL.replace("  trust = untrusted", ""),
+        _CURL,
     ),
     "ORC901": Example(
         "A suppression that is no longer needed would hide the next fault.",
         'model m { id = "x" }  // orch: allow[ORC302] why',
         'model m { id = "x" }',
     ),
+    "ORC902": Example(
+        "A file that has tests for one orchestrator and none for another looks tested, and is not.",
+        _orchestrator("") + '\ntest "one" for search { mock fast { returns = "tea" }  '
+        'input = { query: "tea" } }',
+        _orchestrator("")
+        + "\n"
+        + _TEST.format('returns = "tea"').replace(
+            "mock search", 'mock orchestrator { script = [{ finish: "tea" }] }  mock search'
+        ),
+    ),
     "ORC903": Example(
         "A test that feeds impossible values proves nothing.",
         _orchestrator("") + "\n" + _TEST.format("returns = 3"),
         _orchestrator("") + "\n" + _TEST.format('returns = "found"'),
+    ),
+    "ORC904": Example(
+        "A test calls nothing live: it fails where it would.",
+        _orchestrator("") + "\n" + _LIVE % "",
+        _orchestrator("") + "\n" + _LIVE % 'mock search { returns = "a drink" }',
+    ),
+    "ORC906": Example(
+        "A reader tells by the form of a name what it is.",
+        "schema finding_of_fact { claim: string }",
+        "schema FindingOfFact { claim: string }",
     ),
     "ORC907": Example(
         "Comments begin with `//`, doc comments with `///`.",
         "# a comment",
         "// a comment",
     ),
+    "ORC908": Example(
+        "A doc comment reaches the models. One that stands before nothing reaches nobody.",
+        'model m {\n  id = "openai/gpt-5-mini"\n  /// Cheap and quick.\n}',
+        '/// Cheap and quick.\nmodel m { id = "openai/gpt-5-mini" }',
+    ),
     "ORC909": Example(
         "`7 // 2` is 7.",
         "verifier many(n: int) via rules { assert n > 7 // 2\n}",
         "verifier many(n: int) via rules { assert n > (7 / 2) | int\n}",
+    ),
+    "ORC910": Example(
+        "Who comes next cannot tell whether the reason still holds.",
+        "// orch: allow[ORC504]\n" + _HTTP.format("").replace("timeout = 5s", ""),
+        "// orch: allow[ORC504] it answers at once\n"
+        + _HTTP.format("").replace("timeout = 5s", ""),
     ),
 }

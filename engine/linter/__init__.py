@@ -12,8 +12,13 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.linter.calls import call_without_timeout
-from engine.linter.comments import comment_for_division
+from engine.linter.commands import command_on_the_network, shell_interpolation, undeclared_source
+from engine.linter.comments import comment_for_division, dangling_doc_comment
+from engine.linter.coverage import live_call_in_test, no_test
+from engine.linter.credentials import hardcoded_credential
+from engine.linter.descriptions import missing_description
 from engine.linter.effects import untrusted_to_effect
+from engine.linter.fences import untrusted_in_goal, untrusted_unfenced
 from engine.linter.gates import (
     constant_pass,
     gate_without_timeout,
@@ -26,14 +31,23 @@ from engine.linter.limits import (
     revision_without_exit,
     timeout_inversion,
 )
+from engine.linter.models import fallback_weaker, model_cannot_do, unknown_model
+from engine.linter.naming import naming
+from engine.linter.packages import unpinned_package
+from engine.linter.prompts import schema_restated
+from engine.linter.results import nobody_makes_the_result
+from engine.linter.revision import revision_of_effects
 from engine.linter.spending import (
     budget_below_minimum,
     budget_of_child,
     budget_unreachable,
     no_budget,
 )
+from engine.linter.structured import schema_in_the_prompt
 from engine.linter.subject import LintRule, Subject
-from engine.linter.suppression import unused_suppressions
+from engine.linter.suppression import suppressions
+from engine.linter.trifecta import lethal_trifecta
+from engine.linter.unions import ambiguous_union
 from engine.linter.unused import unused_declarations, unused_verifiers, unused_workers
 from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import DiskReader, OverlayReader, Reader
@@ -42,21 +56,42 @@ __all__ = ["RULES", "lint", "lint_result"]
 
 #: Every rule, in no particular order.
 RULES: tuple[LintRule, ...] = (
+    ambiguous_union,
     budget_below_minimum,
     budget_of_child,
     budget_unreachable,
     call_without_timeout,
+    command_on_the_network,
     comment_for_division,
+    dangling_doc_comment,
     constant_pass,
     dispatches_unreachable,
+    fallback_weaker,
     gate_without_timeout,
+    hardcoded_credential,
     judge_of_its_own_work,
+    lethal_trifecta,
+    live_call_in_test,
+    missing_description,
+    model_cannot_do,
+    naming,
     no_budget,
     no_stall_rule,
+    no_test,
+    nobody_makes_the_result,
     nothing_checks_the_result,
+    revision_of_effects,
     revision_without_exit,
+    schema_in_the_prompt,
+    schema_restated,
+    shell_interpolation,
     timeout_inversion,
+    undeclared_source,
+    unknown_model,
+    unpinned_package,
+    untrusted_in_goal,
     untrusted_to_effect,
+    untrusted_unfenced,
     unused_declarations,
     unused_verifiers,
     unused_workers,
@@ -95,5 +130,5 @@ def lint_result(result: CheckResult) -> list[Diagnostic]:
         for item in rule(subject):
             if not subject.in_doubt(item.span) and not result.suppressions.allows(item):
                 found.append(item)
-    found.extend(unused_suppressions(result))
+    found.extend(suppressions(result))
     return sort_diagnostics(found)

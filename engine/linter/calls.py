@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
+from engine.linter.written import adding, body_of
 
 __all__ = ["call_without_timeout"]
 
@@ -22,4 +23,5 @@ def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
                 f"`{worker.kind}` worker `{worker.name}` has no `timeout`",
                 worker.span,
                 help="add `timeout = 30s`",
+                fix=adding(body_of(subject, worker.name), "timeout = 30s"),
             )

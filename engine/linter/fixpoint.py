@@ -2,8 +2,8 @@
 
 A change is kept only if checking every file that reads the changed one shows that it helped: the
 finding is gone, and there are no more errors than before. (What could not be read may hide errors;
-so while there are fewer syntax errors, others may come to light.) If the changes of a round do
-harm together, each is tried alone. Only files that were asked for are changed, whatever else the
+so it is fixed first, and then others may come to light.) If something new is wrong after the
+changes of a round, each of them is tried alone. Only files that were asked for are changed, whatever else the
 findings are in. Nothing is written here.
 """
 
@@ -130,6 +130,7 @@ class Fixpoint:
         """Change one file; whether anything came of it, if only knowing better."""
         assert found[0].fix is not None
         text = found[0].fix.edits[0].span.source.text
+        found = [item for item in found if item.code in _HIDING] or found
         if self.after.get(path, text) != text:
             return True  # found before the last change of this file; look again
         fixed, applied = apply_fixes(text, found, unsafe=self.unsafe)
@@ -157,9 +158,8 @@ class Fixpoint:
             new = {name: self.lint(name, texts) for name in readers}
         except InputError:
             return False  # a param that was given is gone
-        if not _better(
-            [self.linted[n].found for n in readers], [x.found for x in new.values()], applied
-        ):
+        found = [self.linted[name].found for name in readers]
+        if not _better(found, [linted.found for linted in new.values()], applied):
             return False
         self.before.setdefault(path, original)
         self.after[path] = text
@@ -179,7 +179,11 @@ def _better(
     hiding_before, hiding_after = _hiding(old), _hiding(new)
     if hiding_after != hiding_before:
         return hiding_after < hiding_before
-    return _errors(new) <= _errors(old)
+    errors_before, errors_after = _errors(old), _errors(new)
+    if len(applied) > 1:
+        # What one of them breaks must not be set off against what another mends.
+        return errors_after <= errors_before
+    return errors_after.total() <= errors_before.total()
 
 
 def _identity(item: Diagnostic) -> tuple[str, str, str]:
@@ -191,8 +195,8 @@ def _count(found: Iterable[list[Diagnostic]]) -> Counter[tuple[str, str, str]]:
     return Counter(_identity(item) for items in found for item in items)
 
 
-def _errors(found: Iterable[list[Diagnostic]]) -> int:
-    return sum(item.severity == "error" for items in found for item in items)
+def _errors(found: Iterable[list[Diagnostic]]) -> Counter[tuple[str, str, str]]:
+    return _count([item for item in items if item.severity == "error"] for items in found)
 
 
 def _hiding(found: Iterable[list[Diagnostic]]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
+from engine.linter.written import adding, body_of
 
 __all__ = [
     "constant_pass",
@@ -37,6 +38,7 @@ def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
                 f"the gate `{verifier.name}` waits forever when nobody answers",
                 verifier.span,
                 help="add `timeout = 24h` and `on_timeout = abort`",
+                fix=adding(body_of(subject, verifier.name), "timeout = 24h"),
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
+from engine.linter.written import adding, block_at, block_of, body_of
 
 __all__ = [
     "dispatches_unreachable",
@@ -53,6 +54,10 @@ def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
                 f"`{orchestrator.name}` goes on even when rounds bring nothing new",
                 orchestrator.span,
                 help="add `stall { after = 2  action = replan }` to its policy",
+                fix=adding(
+                    block_of(body_of(subject, orchestrator.name), "policy"),
+                    "stall { after = 2  action = replan }",
+                ),
             )
 
 
@@ -78,6 +83,7 @@ def timeout_inversion(subject: Subject) -> Iterator[Diagnostic]:
 def revision_without_exit(subject: Subject) -> Iterator[Diagnostic]:
     """ORC414: revisions with nothing said about what follows the last."""
     for orchestrator in subject.orchestrators:
+        verify = block_of(body_of(subject, orchestrator.name), "verify")
         for hook in orchestrator.hooks:
             if hook.on_fail == "revise" and not hook.then_written and hook.max_revisions > 0:
                 times = "revision" if hook.max_revisions == 1 else "revisions"
@@ -86,6 +92,7 @@ def revision_without_exit(subject: Subject) -> Iterator[Diagnostic]:
                     f"after {hook.max_revisions} {times} this hook aborts, which nothing says",
                     hook.span,
                     help="add `then = abort`, `then = escalate` or `then = warn`",
+                    fix=adding(block_at(verify, hook.span), "then = abort", safe=True),
                 )
 
 

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from engine.config import Config
 from engine.diagnostics import RULES, Diagnostic
 from engine.errors import ConfigError
-from engine.config import Config
 from engine.sema.suggest import closest
 
 __all__ = ["Named", "Selection", "UnknownRule", "rules_named", "selection_of"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.bounds import Spend, amount, dollars, least_attempt
-from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.linter.subject import Subject
+from engine.linter.written import adding, block_of, body_of
 from engine.sema.model import Budget
 from engine.source import Span
 
@@ -33,7 +34,17 @@ def no_budget(subject: Subject) -> Iterator[Diagnostic]:
             f"nothing bounds what `{orchestrator.name}` may spend{worst}",
             orchestrator.span,
             help="add `budget { cost = $1.00 }` to its policy",
+            fix=_bounding(subject, orchestrator.name),
         )
+
+
+def _bounding(subject: Subject, name: str) -> Fix | None:
+    """A bound on cost, beside that on time where there is one."""
+    policy = block_of(body_of(subject, name), "policy")
+    budget = block_of(policy, "budget")
+    if budget is not None:
+        return adding(budget, "cost = $1.00")
+    return adding(policy, "budget { cost = $1.00 }")
 
 
 def budget_unreachable(subject: Subject) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
-"""ORC901: a suppression that suppresses nothing, or names a rule there is not.
+"""ORC901, ORC910: suppressions that suppress nothing, name no rule, or do not say why.
 
-What suppressions do is in `engine.sema.suppression`; this is the rule about the comments
-themselves, so it runs after every other.
+What suppressions do is in `engine.sema.suppression`; these are the rules about the comments
+themselves, so they run after every other.
 """
 
 from __future__ import annotations
@@ -9,34 +9,80 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import RULES, Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics.edits import removed
 from engine.sema.check import CheckResult
+from engine.sema.suggest import closest
+from engine.sema.suppression import Suppression
 
-__all__ = ["unused_suppressions"]
+__all__ = ["suppressions"]
 
 
-def unused_suppressions(result: CheckResult) -> Iterator[Diagnostic]:
-    """Each code of a comment in the entry file that nothing was found for."""
+def suppressions(result: CheckResult) -> Iterator[Diagnostic]:
+    """What is to be said of the suppressions of the entry file."""
     entry = result.scopes.entry.module.source
     for item in result.suppressions.all:
         if item.span.source is not entry:
             continue
-        for code in item.codes or ("",):
-            if code in item.used:
-                continue
-            if code not in RULES:
-                help = "write `// orch: allow[ORC302] why`"
-                if code.upper() in RULES:
-                    help = f"did you mean `{code.upper()}`?"
-                message = f"there is no rule `{code}`" if code else "no rule is named here"
-                yield diagnostic("ORC901", message, item.span, help=help)
-                continue
-            fix = None
-            if len(item.codes) == 1:
-                fix = Fix("remove the comment", (Edit(item.span, ""),))
+        if not item.words:
             yield diagnostic(
                 "ORC901",
-                f"nothing to allow here: {code} finds nothing on line {item.line}",
+                "no rule is named here",
                 item.span,
-                help="remove it",
-                fix=fix,
+                help="write `// orch: allow[ORC302] why`",
+                fix=Fix("remove the comment", (removed(item.span),)),
             )
+        for number, (word, code) in enumerate(zip(item.words, item.codes, strict=True)):
+            if code is None:
+                yield _no_rule(item, number, word)
+            elif code in item.refused:
+                yield diagnostic(
+                    "ORC901",
+                    f"{word} cannot be allowed here: with it the program cannot run",
+                    item.span,
+                    help="correct what it is about",
+                    fix=_without(item, number),
+                )
+            elif code not in item.used:
+                yield diagnostic(
+                    "ORC901",
+                    f"nothing to allow here: {word} finds nothing on line {item.line}",
+                    item.span,
+                    help="remove it",
+                    fix=_without(item, number),
+                )
+        if item.used and not item.reason:
+            yield diagnostic(
+                "ORC910",
+                "this suppression does not say why",
+                item.span,
+                help=f"write `// orch: allow[{', '.join(item.words)}] why`",
+            )
+
+
+def _no_rule(item: Suppression, number: int, word: str) -> Diagnostic:
+    names = [rule.name for rule in RULES.values()]
+    near = word.upper() if word.upper() in RULES else closest(word.upper(), RULES)
+    near = near or closest(word, names)
+    start, end = item.word_spans[number]
+    fix = None
+    if near is not None and near.lower() == word.lower():
+        fix = Fix(f"write `{near}`", (Edit(item.span.sub(start, end), near),))
+    return diagnostic(
+        "ORC901",
+        f"there is no rule `{word}`",
+        item.span,
+        help=f"did you mean `{near}`?" if near else "`orch explain` lists the rules",
+        fix=fix,
+    )
+
+
+def _without(item: Suppression, number: int) -> Fix:
+    """Take out one rule with its comma, or the comment if it names no other."""
+    if len(item.words) == 1:
+        return Fix("remove the comment", (removed(item.span),))
+    spans = item.word_spans
+    if number + 1 < len(spans):
+        gap = item.span.sub(spans[number][0], spans[number + 1][0])
+    else:
+        gap = item.span.sub(spans[number - 1][1], spans[number][1])
+    return Fix(f"remove `{item.words[number]}`", (Edit(gap, ""),))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics import Diagnostic, Fix, diagnostic
+from engine.diagnostics.edits import removed
 from engine.linter.subject import Subject
 
 __all__ = ["unused_declarations", "unused_verifiers", "unused_workers"]
@@ -70,7 +71,7 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
                 f"{entity.kind} `{entity.name}` is never used",
                 entity.name_span,
                 help="remove it",
-                fix=Fix(f"remove `{entity.name}`", (Edit(entity.declaration.span, ""),), "unsafe"),
+                fix=Fix(f"remove `{entity.name}`", (removed(entity.declaration.span),), "unsafe"),
             )
     for alias in scope.aliases:
         if alias not in scope.alias_uses:
@@ -78,5 +79,9 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
                 local = getattr(node, "alias", None)
                 if local is not None and local.text == alias:
                     yield diagnostic(
-                        "ORC705", f"import `{alias}` is never used", local.span, help="remove it"
+                        "ORC705",
+                        f"import `{alias}` is never used",
+                        local.span,
+                        help="remove it",
+                        fix=Fix(f"remove `{alias}`", (removed(node.span),), "unsafe"),
                     )

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.diagnostics.edits import appended, removed
 from engine.sema import setting_values as table
 from engine.sema.constants import (
     JSON_NULL,
@@ -181,7 +182,7 @@ class BodyReader:
                     help="keep one of them",
                     fix=Fix(
                         "remove the second one",
-                        (Edit(member.span, ""),),
+                        (removed(member.span),),
                         "safe" if same else "unsafe",
                     ),
                     related=(Related("first set here", earlier.name.span),),
@@ -208,8 +209,20 @@ class BodyReader:
                 messages.get(row.name, f"{owner} needs `{row.name}`"),
                 span,
                 help=f"add `{example}`: {help}" if example else f"`{row.name}`: {help}",
+                fix=self._supply(row, kind, body),
             )
         )
+
+    def _supply(self, row: Row, kind: Kind, body: ast.Body) -> Fix | None:
+        """What could be written for a missing setting, where there is something to choose."""
+        setting = _SUPPLIED.get((kind.name, row.name))
+        models = self._scope.visible("model")
+        if row.name == "model" and len(models) == 1:
+            setting = f"model = {models[0]}"
+        if setting is None or not body.span.text.endswith("}"):
+            return None
+        safety: Literal["safe", "unsafe"] = "safe" if kind.name == "retry" else "unsafe"
+        return Fix(f"add `{setting}`", (appended(body.span, setting),), safety)
 
     def _row(self, name: ast.Name, kind: Kind, result: Settings) -> Row | None:
         row = kind.row(name.text)
@@ -479,6 +492,13 @@ _WRONG = object()
 
 #: What the numbers of a block may be.
 _NUMBERS = {"on_status": (100, 599), "on_exit": (0, 255)}
+
+#: What is written for a setting that must be there, by the kind of body and its name.
+_SUPPLIED = {
+    ("orchestrator", "policy"): "policy { max_rounds = 8 }",
+    ("policy", "max_rounds"): "max_rounds = 8",
+    ("retry", "max"): "max = 2",
+}
 
 _EXAMPLES = {
     ("orchestrator", "policy"): "policy { max_rounds = 8 }",

@@ -131,7 +131,8 @@ def _misspelt(
         message,
         span,
         help=f"did you mean `{near}`?" if near else f"it {verb} {names_list(known) or 'nothing'}",
-        fix=Fix(f"write `{near}`", (Edit(span, f'"{near}"'),)) if near else None,
+        # A near name may still be another tool, with other effects.
+        fix=Fix(f"write `{near}`", (Edit(span, f'"{near}"'),), "unsafe") if near else None,
     )
 
 

@@ -1,6 +1,7 @@
 """`// orch: allow[ORC302] reason`: findings the author has decided to live with.
 
-A suppression stands at the end of the line it is about, or alone on the line above. It covers
+A suppression names rules by code or by name, and stands at the end of the line it is about, or
+alone on the line above. It covers
 warnings, infos, and those errors that leave a program sound (`ALLOWABLE`): a program whose names
 or types do not resolve cannot be run, whatever its author allows.
 """
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from engine.diagnostics import Diagnostic
+from engine.diagnostics import RULES, Diagnostic
 from engine.sema.loader import Module
 from engine.source import SourceFile, Span
 
@@ -34,17 +36,37 @@ ALLOWABLE = frozenset(
     }
 )
 
-_PATTERN = re.compile(r"//+\s*orch:\s*allow\[([^\]]*)\]")
+_PATTERN = re.compile(r"//+\s*orch:\s*allow\[([^\]]*)\](.*)", re.S)
+
+_CODES = {rule.name: code for code, rule in RULES.items()}
 
 
 @dataclass(eq=False)
 class Suppression:
-    """One comment: the codes it allows, the line it is about, what it has been used for."""
+    """One comment.
+
+    Attributes:
+        span: The comment.
+        words: What stands between the brackets: codes and names of rules.
+        word_spans: Where they stand, relative to the comment.
+        reason: What it says behind the brackets.
+        line: The line it is about.
+        used: The codes it has allowed something of.
+        refused: The codes of errors on its line that may not be allowed.
+    """
 
     span: Span
-    codes: tuple[str, ...]
+    words: tuple[str, ...]
+    word_spans: tuple[tuple[int, int], ...]
+    reason: str
     line: int
     used: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    @cached_property
+    def codes(self) -> tuple[str | None, ...]:
+        """The rules that `words` stand for; None for what is no rule."""
+        return tuple(word if word in RULES else _CODES.get(word) for word in self.words)
 
 
 class Suppressions:
@@ -68,8 +90,17 @@ class Suppressions:
             alone = not source.line(line)[: span.begin_position.column - 1].strip()
             if alone:
                 line = _line_below(source, line, below)
-            codes = tuple(code.strip() for code in found[1].split(",") if code.strip())
-            item = Suppression(span, codes, line)
+            words = [
+                (word[0], (found.start(1) + word.start(), found.start(1) + word.end()))
+                for word in re.finditer(r"[^\s,](?:[^,]*[^\s,])?", found[1])
+            ]
+            item = Suppression(
+                span,
+                tuple(word for word, _ in words),
+                tuple(place for _, place in words),
+                found[2].strip(),
+                line,
+            )
             self.all.append(item)
             self._by_line.setdefault((source.path, line), []).append(item)
 
@@ -81,8 +112,11 @@ class Suppressions:
         allowed = False
         for suppression in self._by_line.get((item.span.source.path, position.line), ()):
             if item.code in suppression.codes:
-                suppression.used.add(item.code)
-                allowed = item.severity != "error" or item.code in ALLOWABLE
+                if item.severity != "error" or item.code in ALLOWABLE:
+                    suppression.used.add(item.code)
+                    allowed = True
+                else:
+                    suppression.refused.add(item.code)
         return allowed
 
 

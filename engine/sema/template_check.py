@@ -200,9 +200,13 @@ class _Checker:
         found = self.typer.type_of(node, names)
         if self.typer.told(node):
             return
-        self.typer.not_null_or_told(node, found, names)
+        whole = self.where.whole(node)
+        instead = None
+        if whole is not None and not is_structured(found):
+            text = f"{whole.text} or ''"
+            instead = Fix(f"Write `{text}`", (Edit(whole, text),), "unsafe")
+        self.typer.not_null_or_told(node, found, names, instead)
         if is_structured(found):
-            whole = self.where.whole(node)
             kind = "a list" if _is_list(found) else "an object"
             fix = None
             if whole is not None:

@@ -296,7 +296,9 @@ class Typer:
 
     # ------------------------------------------------------------ fields and items
 
-    def not_null_or_told(self, node: nodes.Node, found: Type, names: Names) -> Type:
+    def not_null_or_told(
+        self, node: nodes.Node, found: Type, names: Names, fix: Fix | None = None
+    ) -> Type:
         """The type without null; if null is possible, that is reported (ORC305)."""
         options = open_up(found)
         if not any(is_null(option) for option in options) or len(options) == 1:
@@ -314,6 +316,7 @@ class Typer:
                 f"{self.words(node)} may be null here",
                 self.where.name_of(node),
                 help=help_text,
+                fix=fix,
             )
         )
         return not_null(found)

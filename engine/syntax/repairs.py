@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.syntax.expected import expected_words
 from engine.syntax.problem import (
     CLOSERS,
@@ -361,7 +361,7 @@ def _brackets(problem: Problem) -> Iterator[Repair]:
             closer = CLOSERS[stack[-1].text]
             inserted = over_blank(text, token.start, closer)
             if inserted is not None:
-                yield Repair(inserted, _never_closed(problem, stack[-1]))
+                yield Repair(inserted, _never_closed(problem, stack[-1], problem.index - 1))
         for extra in (token, *reversed(closers_at_top)):
             report = problem.fixed(
                 "ORC001",
@@ -376,13 +376,13 @@ def _brackets(problem: Problem) -> Iterator[Repair]:
         # `(a: int -> T` or `[a, b  next = 1`: the bracket was never closed.
         inserted = over_blank(text, token.start, CLOSERS[stack[-1].text])
         if inserted is not None:
-            yield Repair(inserted, _never_closed(problem, stack[-1]))
+            yield Repair(inserted, _never_closed(problem, stack[-1], problem.index - 1))
         if token.text == "=" and problem.index:
             inserted = over_blank(
                 text, problem.tokens[problem.index - 1].start, CLOSERS[stack[-1].text]
             )
             if inserted is not None:
-                yield Repair(inserted, _never_closed(problem, stack[-1]))
+                yield Repair(inserted, _never_closed(problem, stack[-1], problem.index - 2))
 
 
 def _unclosed(problem: Problem, stack: list[Lexeme]) -> Iterator[Repair]:
@@ -415,17 +415,32 @@ def _unclosed(problem: Problem, stack: list[Lexeme]) -> Iterator[Repair]:
             ):
                 inserted = over_blank(text, start, "}")
                 if inserted is not None:
-                    yield Repair(inserted, _never_closed(problem, top))
+                    own_line = "\n" + " " * indent(top.start) + "}"
+                    before = problem.tokens.index(item) - 1
+                    yield Repair(inserted, _never_closed(problem, top, before, own_line))
                 break
         if item.text in CLOSERS:
             open_now.append(item)
         elif item.text in PAIRS and open_now:
             open_now.pop()
-    closing = "".join(CLOSERS[item.text] for item in reversed(stack))
-    yield Repair(f"{text}\n{closing}", _never_closed(problem, stack[0]))
+    closing = [CLOSERS[item.text] for item in reversed(stack)]
+    last = len(problem.tokens) - 1
+    report = _never_closed(problem, stack[0], last, "\n" + "\n".join(closing))
+    yield Repair(f"{text}\n{''.join(closing)}", report)
 
 
-def _never_closed(problem: Problem, opener: Lexeme) -> Diagnostic:
+def _never_closed(problem: Problem, opener: Lexeme, after: int, closing: str = "") -> Diagnostic:
+    """The report of a bracket without a partner.
+
+    Args:
+        problem: Where the parser stopped.
+        opener: The bracket.
+        after: The index of the lexeme after which its partner was probably meant to stand.
+        closing: What to write there on lines of its own; by default the partner, in line.
+    """
+    at = problem.tokens[after].end
+    if closing:
+        at = problem.line_end(at)
     start = problem.line_start(opener.start)
     what = problem.text[start : opener.start].strip()
     head = re.match(r"[\w.]+(?:[ \t]+[\w.]+)?", what)
@@ -439,6 +454,11 @@ def _never_closed(problem: Problem, opener: Lexeme) -> Diagnostic:
         message,
         problem.span(opener.start, opener.end),
         help=f"add the missing `{CLOSERS[opener.text]}`",
+        fix=Fix(
+            f"add the missing `{CLOSERS[opener.text]}`",
+            (Edit(problem.span(at, at), closing or CLOSERS[opener.text]),),
+            "unsafe",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 import engine
 from engine.diagnostics import RULES
 from engine.linter import lint
+from engine.linter.fixing import apply_fixes
 from engine.sema.loader import MemoryReader
 
 ROOT = Path(engine.__file__).parent
@@ -75,6 +76,32 @@ def test_a_suppression_that_names_no_rule(comment: str) -> None:
     assert codes(text) == [("ORC901", 4)]
 
 
+@pytest.mark.parametrize(
+    ("comment", "after"),
+    [
+        ("// orch: allow[]", ""),
+        ("// orch: allow[ORC405] why", ""),
+        ("// orch: allow[ORC405, ORC504] why", "// orch: allow[ORC504] why\n"),
+        ("// orch: allow[ORC504, no-budget] why", "// orch: allow[ORC504] why\n"),
+        ("// orch: allow[ORC405, ORC504, ORC409] why", "// orch: allow[ORC504] why\n"),
+        ("// orch: allow[orc504] why", "// orch: allow[ORC504] why\n"),
+        ("// orch: allow[No-Timeout] why", "// orch: allow[no-timeout] why\n"),
+    ],
+)
+def test_a_suppression_without_use_can_be_taken_out(comment: str, after: str) -> None:
+    text = (BASE % "").replace("worker w", f"{comment}\nworker w")
+    for _ in range(2):
+        found = lint("a.orch", source_text=text)
+        text, _applied = apply_fixes(text, [d for d in found if d.code == "ORC901"])
+    assert text == (BASE % "").replace("worker w", f"{after}worker w")
+
+
+def test_a_suppression_says_why() -> None:
+    text = (BASE % "").replace("worker w", "// orch: allow[no-timeout]\nworker w")
+    assert codes(text) == [("ORC910", 4)]
+    assert codes(text.replace("]", "] it is local")) == []
+
+
 def test_an_error_that_leaves_the_program_sound_may_be_allowed() -> None:
     text = (BASE % "  timeout = 1s") + (
         "worker p(q: string) -> string via python {\n"
@@ -88,7 +115,7 @@ def test_an_error_of_names_may_not() -> None:
         "worker p(q: string) -> string via llm {\n"
         '  model = n  // orch: allow[ORC101]\n  prompt = "{{ q }}"\n}\n'
     )
-    assert codes(text) == [("ORC101", 8)]
+    assert codes(text) == [("ORC101", 8), ("ORC901", 8)]
 
 
 def test_warnings_keep_quiet_about_a_declaration_with_an_error() -> None:

@@ -89,7 +89,7 @@ def test_what_is_legal(setting: str) -> None:
         ("temprature = 0", "ORC103", "models have no setting `temprature`", "temperature"),
         ("timeout { }", "ORC202", "`timeout` is a setting, not a block", None),
         ("retry = 3", "ORC202", "`retry` is a block, not a setting", None),
-        ("retry { }", "ORC403", "`retry` needs `max`", None),
+        ("retry { }", "ORC403", "`retry` needs `max`", " max = 2 "),
         ("retry { max = 1  on = [timeot] }", "ORC101", "failure mode `timeot`", "timeout"),
         ("rpm = 1 + 1", "ORC406", "`rpm` must be a constant", None),
         ("rpm = limit", "ORC406", "`rpm` must be a constant", "param.limit"),
