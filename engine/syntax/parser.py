@@ -20,7 +20,7 @@ from engine.syntax.pieces import ParseCache, ParseTree
 from engine.syntax.recovery import declaration_starts, recover
 from grammar import load_parser
 
-__all__ = ["EDITION", "MAX_CHARACTERS", "parse"]
+__all__ = ["EDITION", "MAX_CHARACTERS", "parse", "parse_tree"]
 
 #: The newest edition of the language that this engine reads.
 EDITION = 1
@@ -43,23 +43,41 @@ def parse(
         The document, without the declarations that could not be read, and the diagnostics in
         order of position. An empty list means the document is complete.
     """
+    document, found, _ = _parse(source, cache)
+    return document, found
+
+
+def parse_tree(source: SourceFile) -> tuple[ast.Document, list[Diagnostic], ParseTree | None]:
+    """What `parse` gives, and Lark's tree of the whole file; None if there is no such tree."""
+    document, found, trees = _parse(source, None)
+    return document, found, trees[0][0] if trees else None
+
+
+_Trees = list[tuple[ParseTree, int]] | None
+
+
+def _parse(
+    source: SourceFile, cache: ParseCache | None
+) -> tuple[ast.Document, list[Diagnostic], _Trees]:
     if len(source.text) > MAX_CHARACTERS:
         message = (
             f"this file has {len(source.text):,} characters; at most {MAX_CHARACTERS:,} are read"
         )
         found = [diagnostic("ORC001", message, Span(source, 0, 0), help="split it with `import`")]
-        return ast.Document(source, (), ()), found
+        return ast.Document(source, (), ()), found, None
     # The trees hold no cycles; without collections a big file takes a fifth less time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _parse(source, cache)
+        return _read(source, cache)
     finally:
         if collecting:
             gc.enable()
 
 
-def _parse(source: SourceFile, cache: ParseCache | None) -> tuple[ast.Document, list[Diagnostic]]:
+def _read(
+    source: SourceFile, cache: ParseCache | None
+) -> tuple[ast.Document, list[Diagnostic], _Trees]:
     comments = scan_comments(source)
     found: list[Diagnostic] = []
     lost: list[ast.Name] = []
@@ -74,10 +92,10 @@ def _parse(source: SourceFile, cache: ParseCache | None) -> tuple[ast.Document, 
         ]
     found = _check_edition(source, declarations, found)
     document = ast.Document(source, tuple(declarations), comments.free(), tuple(lost))
-    return document, sort_diagnostics(found)
+    return document, sort_diagnostics(found), trees
 
 
-def _trees(text: str, cache: ParseCache | None) -> list[tuple[ParseTree, int]] | None:
+def _trees(text: str, cache: ParseCache | None) -> _Trees:
     """The trees of a text with the offsets at which they begin, or None if it does not parse."""
     if cache is not None:
         cache.begin()
