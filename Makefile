@@ -16,7 +16,7 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager fuzz \
-  test-llamacpp lock clean
+  test-llamacpp test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -52,6 +52,9 @@ bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 
 fuzz: $(INSTALLED)  ## Lint SEEDS random and mutated files (200000: a quarter of an hour)
 	ORCH_FUZZ=$(or $(SEEDS),200000) $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/fuzz -k any_text
+
+test-vscode: $(INSTALLED)  ## Build the extension for VS Code, and test it (needs Node.js 20)
+	cd grammar/vscode && npm ci --no-audit --no-fund && npm test && npm run package
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
