@@ -51,7 +51,8 @@ def rules_named(words: Iterable[str]) -> Named:
             found = [_NAMES[word.lower()]]
             length = len(found[0])
         else:
-            found, length = [code for code in RULES if code.startswith(word.upper())], len(word)
+            found = [code for code in RULES if word and code.startswith(word.upper())]
+            length = len(word)
         if not found:
             raise UnknownRule(word)
         for code in found:
