@@ -20,7 +20,8 @@ def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
     if gate["timeout_ms"] is None or gate["opened_ms"] is None:
         return None
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
-    return max(0, int(gate["opened_ms"] + gate["timeout_ms"] - now_ms))
+    left = int(gate["opened_ms"] + gate["timeout_ms"] - now_ms)
+    return min(max(0, left), int(gate["timeout_ms"]))  # also where a clock was set back
 
 
 def about(gate: Mapping[str, Any]) -> str:

@@ -118,7 +118,7 @@ class MemoryJournal:
         return msgspec.structs.replace(record, live=live)
 
     def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
-        """The runs, latest first; see `Journal.runs`."""
+        """The runs, the last one entered first; see `Journal.runs`."""
         names = RunSummary.__struct_fields__
         records = [self.record(run) for run in reversed(self._runs)]
         found = [
@@ -126,7 +126,6 @@ class MemoryJournal:
             for record in records
             if status is None or record.status == status
         ]
-        found.sort(key=lambda summary: -summary.started_ms)
         return found[:limit]
 
     def find(self, prefix: str) -> str:

@@ -5,9 +5,11 @@ Nothing here locks, writes or waits for a writer. A run is found in whichever da
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -201,20 +203,20 @@ class Reader:
             )
 
     def runs(self, limit: int | None, status: RunStatus | None) -> list[RunSummary]:
-        """The runs, latest first."""
-        found: list[RunSummary] = []
+        """The runs, latest first; in a database as they were entered, whatever the clock said."""
+        found: list[list[RunSummary]] = []
         for path in self.databases():
             holder = lock_holder(lock_path(path))
             with _opened(path) as connection:
                 if connection is not None:
                     rows = connection.execute(
                         f"SELECT {_SUMMARY} FROM runs WHERE ?1 IS NULL OR status = ?1"  # noqa: S608
-                        " ORDER BY started_ms DESC, number DESC LIMIT ?2",
+                        " ORDER BY number DESC LIMIT ?2",
                         (status, -1 if limit is None else limit),
                     )
-                    found.extend(_summary(row, holder) for row in rows)
-        found.sort(key=lambda summary: -summary.started_ms)  # stable: keeps each file's order
-        return found[:limit]
+                    found.append([_summary(row, holder) for row in rows])
+        merged = heapq.merge(*found, key=lambda summary: -summary.started_ms)
+        return list(islice(merged, limit))
 
     def find(self, prefix: str) -> str:
         """The one run that begins with `prefix`; see `Journal.find`."""

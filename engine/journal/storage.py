@@ -62,18 +62,22 @@ def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise translated(error, path) from None
     try:
+        is_new = _count_tables(connection) == 0
+        if not is_new:
+            _check_version(connection, path)  # First: what is not ours is not touched.
         # Pages of the usual 4 KiB hold three tasks of 1 KB and waste a tenth.
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        # Some systems cut the log by default; the writer takes a shorter one for a damaged one.
+        connection.execute("PRAGMA journal_size_limit = -1")
+        if is_new:
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
             versions = [("layout", LAYOUT), ("format", FORMAT)]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", versions)
             connection.execute("COMMIT")
-        _check_version(connection, path)
     except sqlite3.Error as error:
         connection.close()
         raise translated(error, path) from None

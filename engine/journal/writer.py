@@ -86,7 +86,7 @@ class Writer:
         self._connection = open_writer(path, busy_ms)
         try:
             _make_reserve(self._reserve, path)
-            self._file = _identity(path)
+            self._files = _Files(path)
             self._version = self._data_version()
         except BaseException:
             self._connection.close()
@@ -224,10 +224,10 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):  # some errors have ended it already
                 connection.execute("ROLLBACK")
             raise
-        if _identity(self.path) != self._file:
+        if not self._files.are_whole():
             self._failure = JournalError(
-                f"the journal was deleted or replaced while it was in use: {self.path}",
-                help="what was written since then is lost; start the run again",
+                f"the journal was deleted, replaced or cut short while it was in use: {self.path}",
+                help="what was written since then may be lost; start the run again",
             )
             raise _same(self._failure)
         self._next.update(following)
@@ -287,12 +287,29 @@ def _integrity(error: sqlite3.IntegrityError, job: _Job) -> JournalError:
     return JournalError(f"the journal refused an event of the run {run}: {error}")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+class _Files:
+    """Notices when the database or its log is taken away or cut short under us.
+
+    SQLite goes on writing to a file without a name, and reads what was cut off from its memory:
+    all would seem well until the process ends. Neither file ever shrinks while we have it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._known = [(name, os.stat(name)) for name in (path, f"{path}-wal")]
+
+    def are_whole(self) -> bool:
+        """Whether both files are there still, with all that they had when it was last asked."""
+        found = []
+        for name, before in self._known:
+            try:
+                now = os.stat(name)
+            except OSError:
+                return False
+            if not os.path.samestat(now, before) or now.st_size < before.st_size:
+                return False
+            found.append((name, now))
+        self._known = found
+        return True
 
 
 def _make_reserve(reserve: Path, path: Path) -> None:

@@ -44,7 +44,8 @@ def ask_again(state: RunState, wall_ms: int) -> None:
         if gate.opened_ms is None:
             state.commands.append(OpenGate(gate.key, gate.timeout_ms))
         elif gate.timeout_ms is not None:
-            left_ms = max(0, gate.opened_ms + gate.timeout_ms - wall_ms)
+            # A clock that was set back gives nobody more time than there was.
+            left_ms = min(gate.timeout_ms, max(0, gate.opened_ms + gate.timeout_ms - wall_ms))
             state.commands.append(OpenGate(gate.key, left_ms))
 
 

@@ -20,7 +20,15 @@ from typing import Any
 
 from parcels import tools
 
-__all__ = ["Shop"]
+__all__ = ["Hold", "Shop"]
+
+
+class Hold:
+    """A call that is done and not answered until it may be: `arrived`, then `release`."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.release = threading.Event()
 
 
 class Client:
@@ -31,6 +39,7 @@ class Client:
         self.pid: int | None = None
         self.orders: dict[str, dict[str, Any]] = {}
         self.asked: defaultdict[str, int] = defaultdict(int)
+        self.holds: dict[str, Hold] = {}
 
 
 class _Server(ThreadingHTTPServer):
@@ -134,6 +143,10 @@ class Shop:
                 status, value = 200, {"receipt": f"C-{client.asked[line]}"}
         if tools.must_die(folder, number, "after"):
             return self._kill(client)
+        hold = client.holds.pop(line, None)
+        if hold is not None:
+            hold.arrived.set()
+            hold.release.wait()
         return status, value
 
     @staticmethod

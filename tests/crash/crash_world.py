@@ -16,17 +16,19 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import crash_child
 from crash_child import Kill
-from crash_shop import Shop
+from crash_shop import Hold, Shop
 
+from engine.cli.exits import Exit
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
 from engine.journal import SqliteJournal
 
-__all__ = ["OUTPUT", "UNDISTURBED", "Account", "World", "start_fork_server"]
+__all__ = ["OUTPUT", "UNDISTURBED", "Account", "Started", "World", "start_fork_server"]
 
 OUTPUT = {"number": "N-1", "grams": 2000, "receipt": "C-1"}
 
@@ -81,15 +83,49 @@ _LINES = {
 ONCE = {"charge": {"receipt": "C-1"}, "send": {"number": "N-1"}}
 
 
-class World:
-    """One desk. Every method that starts a process waits for its end."""
+class Started:
+    """A process of a world that is under way."""
 
-    def __init__(self, folder: Path, shop: Shop) -> None:
-        shutil.copytree(crash_child.PROGRAM, folder)
+    def __init__(self, world: World, process: BaseProcess, out: str) -> None:
+        self._world = world
+        self._process = process
+        self._out = out
+        assert process.pid is not None
+        self.pid = process.pid
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> tuple[int, str, str]:
+        """Wait for its end: exit code (negative where it was killed), standard output, error."""
+        self._process.join()
+        code = self._process.exitcode
+        self._process.close()
+        assert code is not None
+        self._world.crashes += code < 0
+        said = [(self._world.folder / f"{self._out}.{end}").read_text() for end in ("out", "err")]
+        assert "Traceback" not in said[1], said[1]
+        assert code != Exit.INTERNAL, said[1]
+        return code, said[0], said[1]
+
+
+class World:
+    """One desk.
+
+    Args:
+        folder: Where it is to be made.
+        shop: Whom it orders from.
+        program: Its files.
+    """
+
+    def __init__(self, folder: Path, shop: Shop, program: Path = crash_child.PROGRAM) -> None:
+        shutil.copytree(program, folder)
         (folder / "calls").mkdir()
         for name in ("log", "kills"):
             (folder / name).touch()
         self.folder = folder
+        self.journal = folder / ".orch"
         self.name = f"{folder.parent.name}-{folder.name}"
         self.crashes = 0
         self._client = shop.welcome(self.name, folder)
@@ -98,36 +134,40 @@ class World:
 
     # ------------------------------------------------------------ processes
 
+    def start(self, *arguments: str) -> Started:
+        """Start a command line; a bare `run` is `orch run` of the desk's program."""
+        if arguments == ("run",):
+            arguments = ("run", "parcels.orch", "--param", f"shop={self._url}")
+        return self._start(crash_child.command_line, list(arguments))
+
     def orch(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, standard output and error of a command line; a death is a negative code."""
-        return self._process(crash_child.command_line, list(arguments))
+        return self.start(*arguments).wait()
 
     def run(self) -> None:
         """`orch run`, until it waits for a person or is killed."""
-        code, _, stderr = self.orch("run", "parcels.orch", "--param", f"shop={self._url}")
-        assert code in (5, -signal.SIGKILL), stderr
+        code, _, stderr = self.orch("run")
+        assert code in (Exit.WAITING, -signal.SIGKILL), stderr
 
     def killed(self, how: Callable[..., None], kill: Kill) -> bool:
         """Start `begin`, `resume` or `approve` with a death; whether it came."""
         more = (self._url,) if how is crash_child.begin else ()
-        code, _, stderr = self._process(how, kill, *more)
+        code, _, stderr = self._start(how, kill, *more).wait()
         assert code <= 0, stderr
         return code < 0
 
-    def _process(self, target: Callable[..., None], *arguments: Any) -> tuple[int, str, str]:
+    def _start(self, target: Callable[..., None], *arguments: Any) -> Started:
         self._processes += 1
         out = f"process-{self._processes}"
         process = _processes.Process(target=target, args=(self.folder, out, *arguments))
         process.start()
         self._client.pid = process.pid
-        process.join()
-        code = process.exitcode
-        process.close()
-        assert code is not None
-        self.crashes += code < 0
-        said = [(self.folder / f"{out}.{end}").read_text() for end in ("out", "err")]
-        assert "Traceback" not in said[1], said[1]
-        return code, said[0], said[1]
+        return Started(self, process, out)
+
+    def hold(self, line: str) -> Hold:
+        """Let the next call of the shop that leaves this line wait for its answer."""
+        self._client.holds[line] = Hold()
+        return self._client.holds[line]
 
     # ------------------------------------------------------------ the operator
 
@@ -175,7 +215,7 @@ class World:
 
     def events(self) -> list[Event]:
         """What the journal holds of the run; nothing if it has none yet."""
-        with SqliteJournal(self.folder / ".orch") as journal:
+        with SqliteJournal(self.journal) as journal:
             runs = journal.runs()
             return journal.read(runs[0].run) if runs else []
 

@@ -142,9 +142,9 @@ def test_a_database_that_vanishes_under_us(folder, open_journal, make, how):
     (folder / "journal.db").unlink()
     if how == "replaced":
         (folder / "journal.db").touch()
-    with pytest.raises(JournalError, match="deleted or replaced"):
+    with pytest.raises(JournalError, match="deleted, replaced or cut short"):
         asyncio.run(journal.append("r", [make.started(1)]))
-    with pytest.raises(JournalError, match="deleted or replaced"):
+    with pytest.raises(JournalError, match="deleted, replaced or cut short"):
         asyncio.run(journal.append("r", [make.started(2)]))
 
 
