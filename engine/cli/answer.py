@@ -16,7 +16,7 @@ import msgspec
 from engine import launch
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
-from engine.cli.journals import command_line, find_run, shown_status
+from engine.cli.journals import command_line, find_run, is_remote, shown_status
 from engine.errors import InputError, JournalError
 from engine.journal import RunRecord, SqliteJournal
 from engine.launch import Options
@@ -97,6 +97,11 @@ def answer_gate(
     if gate is not None and task is not None:
         raise click.UsageError("--gate and --task name the same thing: give one of them.")
     assert manner.directory is not None
+    if is_remote(manner.directory):
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import answer_there
+
+        return answer_there(run, manner, gate if gate is not None else task, reply_to)
     journal = SqliteJournal(manner.directory)
     try:
         found = find_run(journal, run)

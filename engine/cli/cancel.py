@@ -9,7 +9,7 @@ from engine.cli import complete
 from engine.cli.answer import refuse_live
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
-from engine.cli.journals import find_run, journal_option
+from engine.cli.journals import find_run, is_remote, journal_option
 from engine.cli.options import color_option, format_option
 from engine.journal import SqliteJournal
 from engine.launch import Options
@@ -29,12 +29,18 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
     """End RUN, which waits or was interrupted: nothing of it is done any more.
 
     RUN is a run's id, the beginning of one, or `last`. A run that is under way is stopped where it
-    runs (Ctrl-C) and can then be cancelled. What a `once` task did must be said first: the run
-    waits for that, and is cancelled then.
+    runs (Ctrl-C) and can then be cancelled; on a cluster (--on) it is cancelled from here. What a
+    `once` task did must be said first: the run waits for that, and is cancelled then.
 
     Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
     3 another process has it in hand.
     """
+    manner = Manner(style, quiet, color, directory=directory)
+    if is_remote(directory):
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import cancel_there
+
+        return cancel_there(run, manner, reason)
     journal = SqliteJournal(directory)
     try:
         found = find_run(journal, run)
@@ -51,6 +57,6 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
         async def work(options: Options) -> RunState:
             return await launch.cancel(found, journal, options, reason)
 
-        return carry_out(work, Manner(style, quiet, color, directory=directory), extra=extra)
+        return carry_out(work, manner, extra=extra)
     finally:
         journal.close()

@@ -30,7 +30,7 @@ from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
 
-__all__ = ["Manner", "carry_out", "manner_options"]
+__all__ = ["Manner", "carry_out", "manner_options", "show_cursor", "watch_for"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -103,7 +103,7 @@ def carry_out(
         CommandError: It was interrupted before it began.
     """
     with reserved_stdout() as stream:
-        watch = _watch(manner)
+        watch = watch_for(manner)
         drivers: list[Driver] = []
         began: list[str] = []
 
@@ -121,7 +121,7 @@ def carry_out(
         )
         try:
             with watch:
-                state = run_interruptible(work(options), _show_cursor)
+                state = run_interruptible(work(options), show_cursor)
         except Interrupted as stop:
             if not began:
                 raise CommandError("interrupted", Exit(stop.code)) from None
@@ -139,7 +139,8 @@ def carry_out(
         return Exit.FINDINGS if state.unplayed else EXITS[state.status]
 
 
-def _watch(manner: Manner) -> Watch:
+def watch_for(manner: Manner) -> Watch:
+    """What shows a run while it goes."""
     if manner.quiet:
         return SilentWatch()
     color = use_color(sys.stderr, manner.color)
@@ -175,7 +176,7 @@ def _cut_short(
     return code
 
 
-def _show_cursor() -> None:
+def show_cursor() -> None:
     """Give a terminal its cursor back, which the live view hides."""
     if sys.stderr.isatty():
         sys.stderr.write("\x1b[?25h")

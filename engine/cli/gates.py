@@ -9,13 +9,13 @@ import click
 
 from engine.cli import complete
 from engine.cli.exits import Exit
-from engine.cli.journals import find_run, journal_option, timestamp
+from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import warn
 from engine.cli.questions import about, answers, left_ms
 from engine.cli.wording import age, one_line
 from engine.errors import CompileError, JournalError
-from engine.journal import Journal, SqliteJournal
+from engine.journal import Journal
 from engine.launch import load_run
 from engine.runtime.report import gate_reports
 
@@ -31,7 +31,7 @@ def command(run: str | None, style: str, directory: str) -> int:
 
     Exit codes: 0, also if there are none; 2 there is no such run; 3 the journal cannot be read.
     """
-    journal = SqliteJournal(directory)
+    journal = open_journal(directory)
     try:
         names = [find_run(journal, run)] if run is not None else _waiting(journal)
         found = [gate for name in names for gate in _gates(journal, name, one=run is not None)]

@@ -1,4 +1,8 @@
-"""Where commands find the journal, and a run in it."""
+"""Where commands find the journal, and a run in it.
+
+A journal is a folder, or a cluster on which runs are driven (`--on temporal://...`); commands that
+only look treat both alike.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,16 @@ import click
 
 from engine.cli.exits import CommandError, Exit
 from engine.errors import UsageError
-from engine.journal import Journal, RunSummary
+from engine.journal import Journal, RunSummary, SqliteJournal
 from engine.sema.suggest import closest
 
 __all__ = [
     "DEFAULT_DIRECTORY",
     "command_line",
     "find_run",
+    "is_remote",
     "journal_option",
+    "open_journal",
     "resume_command",
     "shown_status",
     "timestamp",
@@ -30,18 +36,74 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 DEFAULT_DIRECTORY = ".orch"
 
 
+_REMOTE = "temporal://"
+
+
+def is_remote(directory: str) -> bool:
+    """Whether a journal is on a cluster."""
+    return directory.startswith(_REMOTE)
+
+
+def open_journal(directory: str) -> Journal:
+    """The journal in a folder, or on a cluster.
+
+    Raises:
+        UsageError: It is no address of a cluster.
+        JournalError: It cannot be read, or the cluster cannot be reached.
+    """
+    if is_remote(directory):
+        # temporalio costs 450 ms to import.
+        from engine.distributed.journal import RemoteJournal
+
+        return RemoteJournal(directory)
+    return SqliteJournal(directory)
+
+
 def journal_option(function: _F) -> _F:
-    """`--journal DIR`, as `directory`; `ORCH_JOURNAL` counts without it."""
-    return click.option(
-        "--journal",
-        "directory",
-        metavar="DIR",
-        envvar="ORCH_JOURNAL",
-        default=DEFAULT_DIRECTORY,
-        show_default=True,
-        show_envvar=True,
-        help="The journal's folder.",
-    )(function)
+    """`--journal DIR` and `--on URL`, as `directory`; `ORCH_JOURNAL` and `ORCH_ON` count too."""
+    for option in (
+        click.option(
+            "--journal",
+            "directory",
+            metavar="DIR",
+            envvar="ORCH_JOURNAL",
+            default=DEFAULT_DIRECTORY,
+            show_default=True,
+            show_envvar=True,
+            callback=_place,
+            help="The journal's folder.",
+        ),
+        click.option(
+            "--on",
+            metavar="URL",
+            envvar="ORCH_ON",
+            show_envvar=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_cluster,
+            help="The cluster that drives the run: temporal://HOST:PORT/NAMESPACE.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def _cluster(ctx: click.Context, option: click.Parameter, url: str | None) -> None:
+    if url and not is_remote(url):
+        raise click.BadParameter(f"'{url}' does not begin with {_REMOTE}", ctx, option)
+    ctx.meta[_REMOTE] = url
+
+
+def _place(ctx: click.Context, option: click.Parameter, directory: str) -> str:
+    url: str | None = ctx.meta.get(_REMOTE)
+    if not url:
+        return directory
+    typed = ctx.get_parameter_source("directory") is click.core.ParameterSource.COMMANDLINE
+    if typed and ctx.get_parameter_source("on") is not click.core.ParameterSource.COMMANDLINE:
+        return directory  # ORCH_ON is set, and this command is about a folder.
+    if typed:
+        raise click.UsageError("--journal and --on name two places: give one of them.", ctx)
+    return url
 
 
 def find_run(journal: Journal, name: str) -> str:
@@ -68,7 +130,10 @@ def shown_status(summary: RunSummary) -> str:
 def command_line(verb: str, run: str, directory: str, *more: str) -> str:
     """A command line about a run, as a person can paste it into a shell."""
     words = ["orch", verb, run, *map(shlex.quote, more)]
-    if directory not in (DEFAULT_DIRECTORY, os.environ.get("ORCH_JOURNAL")):
+    if is_remote(directory):
+        if directory != os.environ.get("ORCH_ON"):
+            words += ["--on", shlex.quote(directory)]
+    elif directory not in (DEFAULT_DIRECTORY, os.environ.get("ORCH_JOURNAL")):
         words += ["--journal", shlex.quote(directory)]
     return " ".join(words)
 

@@ -13,7 +13,7 @@ from engine import launch
 from engine.cli import complete
 from engine.cli.execute import Manner, carry_out, manner_options
 from engine.cli.exits import Exit
-from engine.cli.journals import journal_option
+from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
 from engine.cli.output import report
 from engine.errors import InputError
@@ -108,12 +108,17 @@ def command(
         )
     values = _values(chosen.inputs, inputs, source)
     manner = Manner(style, quiet, color, models, record_dir, None if no_journal else directory)
+    extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}
+    if is_remote(directory) and not no_journal:
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import start_there
+
+        return start_there(program, chosen, values, manner, extra)
     journal = MemoryJournal() if no_journal else SqliteJournal(directory)
 
     async def work(options: Options) -> RunState:
         return await launch.start(program, chosen, values, journal, options)
 
-    extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}
     try:
         return carry_out(work, manner, extra=extra)
     finally:

@@ -9,12 +9,12 @@ from typing import Any, get_args
 import click
 
 from engine.cli.exits import Exit
-from engine.cli.journals import journal_option, shown_status, timestamp
+from engine.cli.journals import journal_option, open_journal, shown_status, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import screen_width
 from engine.cli.wording import age, one_line
 from engine.events import RunStatus
-from engine.journal import RunSummary, SqliteJournal
+from engine.journal import RunSummary
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def command(status: str | None, limit: int, style: str, directory: str) -> int:
     A run is `interrupted` if it has not ended and no process drives it: `orch resume` goes on
     with it.
     """
-    journal = SqliteJournal(directory)
+    journal = open_journal(directory)
     try:
         found = _chosen(journal.runs, status, limit)
     finally:

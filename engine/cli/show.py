@@ -10,12 +10,12 @@ import click
 
 from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
-from engine.cli.journals import find_run, journal_option, shown_status, timestamp
+from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import screen_width, warn
 from engine.cli.story import run_text, task_text
 from engine.errors import JournalError
-from engine.journal import Journal, RunRecord, SqliteJournal
+from engine.journal import Journal, RunRecord
 from engine.launch import compile_record
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
@@ -39,7 +39,7 @@ def command(
     A run that is under way is shown as far as it has come. Of a damaged journal the part that
     can be read is shown.
     """
-    journal = SqliteJournal(directory)
+    journal = open_journal(directory)
     try:
         found = find_run(journal, run)
         report = _report(journal, found, directory)

@@ -7,7 +7,7 @@ the same code for both. Nothing can be appended: that is the workflow's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from temporalio.client import Client
@@ -61,9 +61,13 @@ class RemoteJournal:
         """Refuse: the workflow writes its own events."""
         raise JournalError(f"run {run} is driven on its cluster")
 
-    def read(self, run: str) -> list[Event]:
-        """Every event of a run; see `Journal.read`."""
-        return self._wait(self._remote(run).events())
+    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
+        """Refuse: a run on a cluster keeps the program it began with."""
+        raise JournalError(f"run {run} is driven on its cluster, with the program it began with")
+
+    def read(self, run: str, after: int = 0) -> list[Event]:
+        """The events of a run after a number; see `Journal.read`."""
+        return self._wait(self._remote(run).events(after))
 
     def salvage(self, run: str) -> tuple[list[Event], str | None]:
         """Every event of a run: a cluster's storage is its own business."""

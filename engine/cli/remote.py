@@ -1,0 +1,193 @@
+"""Runs on a cluster, for the commands that start, answer, call off and follow them.
+
+The other half of `engine.cli.execute`: the same views, the same last words and the same exit
+codes, but the run is driven elsewhere, so leaving it does not stop it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from engine import launch
+from engine.cli.execute import Manner, show_cursor, watch_for
+from engine.cli.exits import CommandError, Exit
+from engine.cli.interrupts import Interrupted, run_interruptible
+from engine.cli.journals import find_run, open_journal, resume_command
+from engine.cli.outcome import EXITS, note, tell_end, write_report
+from engine.cli.questions import tell_questions
+from engine.distributed.address import connect, parse_address
+from engine.distributed.programs import program_of
+from engine.distributed.remote import RemoteRun, start_run
+from engine.driver import Observer
+from engine.errors import UsageError
+from engine.launch import Options
+from engine.replies import Reply, find_gate
+from engine.runtime.machine import fold
+from engine.runtime.report import run_report
+from engine.runtime.state import Gate, RunState
+from engine.sema.model import Orchestrator, Program
+from engine.workers.output import reserved_stdout
+
+__all__ = ["answer_there", "cancel_there", "follow_there", "start_there"]
+
+#: Begins (or finds) a run, and gives it with its state and how many events that is folded from.
+_Begin = Callable[[], Coroutine[Any, Any, tuple[RemoteRun, RunState, int]]]
+
+
+def start_there(
+    program: Program,
+    orchestrator: Orchestrator,
+    values: Mapping[str, Any],
+    manner: Manner,
+    extra: Mapping[str, Any],
+) -> int:
+    """Start a run on a cluster, and follow it.
+
+    Raises:
+        InputError, UsageError: It cannot be started like that.
+        JournalError: The cluster cannot be reached.
+    """
+    if manner.record_dir is not None:
+        raise UsageError("--record keeps what models answer here, and they are asked elsewhere")
+    address = parse_address(_place(manner))
+    # Most secrets are known on the hosts alone; those that are set here must not travel either.
+    known = {name: os.environ[name] for name in program.secrets if os.environ.get(name)}
+    options = Options(models=manner.models)
+    record, began = launch.prepare(program, orchestrator, values, options, known)
+
+    async def begin() -> tuple[RemoteRun, RunState, int]:
+        run = await start_run(await connect(address), address, record, began)
+        return run, RunState(program), 0
+
+    return _follow(begin, manner, extra)
+
+
+def follow_there(name: str, manner: Manner) -> int:
+    """Follow a run to its end, or until it waits for a person.
+
+    Raises:
+        CommandError: There is no such run.
+        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+    """
+    run, state, seen, extra = _found(name, manner)
+    if state.ended and not manner.quiet:
+        note(f"run {run} has ended: {state.status}")
+    return _follow(_reopened(run, state, seen, manner), manner, extra)
+
+
+def answer_there(
+    name: str, manner: Manner, which: str | None, reply_to: Callable[[Gate], Reply]
+) -> int:
+    """Answer a gate of a run, and follow the run.
+
+    Args:
+        which: The gate's key, or the id of its task, as it was typed.
+
+    Raises:
+        CommandError, UsageError: There is no such gate (any more), or the reply does not fit it.
+        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+    """
+    run, state, seen, extra = _found(name, manner)
+    if state.ended:
+        raise CommandError(f"run {run} has ended ({state.status}): no gate is open", Exit.USAGE)
+    meant = find_gate(state, which)
+    reply = reply_to(meant)
+    reply.gate = meant.key
+    reopened = _reopened(run, state, seen, manner)
+
+    async def begin() -> tuple[RemoteRun, RunState, int]:
+        remote, _, _ = await reopened()
+        await remote.answer(reply)
+        return remote, state, seen
+
+    return _follow(begin, manner, extra)
+
+
+def cancel_there(name: str, manner: Manner, reason: str) -> int:
+    """Call a run off, whether it waits or is under way, and follow it to its end.
+
+    Raises:
+        CommandError, UsageError: There is no such run, or it has ended.
+        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+    """
+    run, state, seen, extra = _found(name, manner)
+    reopened = _reopened(run, state, seen, manner)
+
+    async def begin() -> tuple[RemoteRun, RunState, int]:
+        remote, _, _ = await reopened()
+        await remote.cancel(reason)
+        return remote, state, seen
+
+    return _follow(begin, manner, extra)
+
+
+def _place(manner: Manner) -> str:
+    assert manner.directory is not None
+    return manner.directory
+
+
+def _found(name: str, manner: Manner) -> tuple[str, RunState, int, dict[str, Any]]:
+    """A run as it is now: its id, its state, how many events it has, what reports say of it."""
+    journal = open_journal(_place(manner))
+    try:
+        run = find_run(journal, name)
+        record = journal.record(run)
+        events = journal.read(run)
+    finally:
+        journal.close()
+    extra = {
+        "workflow": record.workflow,
+        "orchestrator": record.orchestrator,
+        "journal": manner.directory,
+    }
+    return run, fold(program_of(record), events), len(events), extra
+
+
+def _reopened(run: str, state: RunState, seen: int, manner: Manner) -> _Begin:
+    address = parse_address(_place(manner))
+
+    async def begin() -> tuple[RemoteRun, RunState, int]:
+        return RemoteRun(await connect(address), address, run), state, seen
+
+    return begin
+
+
+def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
+    """Follow a run and tell its end; returns the exit code."""
+    with reserved_stdout() as stream:
+        watch = watch_for(manner)
+        begun: list[tuple[str, RunState]] = []
+
+        def tell(line: str) -> None:
+            if not manner.quiet:
+                note(line)
+
+        async def work() -> RunState:
+            remote, state, seen = await begin()
+            begun.append((remote.run, state))
+            tell(f"run {remote.run}")
+            observers: list[Observer] = watch.observers
+            return await remote.follow(state, seen, observers, tell)
+
+        try:
+            with watch:
+                state = run_interruptible(work(), show_cursor)
+        except Interrupted as stop:
+            if not begun:
+                raise CommandError("interrupted", Exit(stop.code)) from None
+            run, state = begun[0]
+            again = resume_command(run, _place(manner))
+            note(f"left; the run goes on where it is driven. Look on with: {again}")
+            if manner.style == "json" and state.root is not None:
+                write_report({**run_report(state), **extra, "status": "running"}, stream)
+            return stop.code
+        tell_end(
+            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+        )
+        if state.status == "waiting" and not manner.quiet:
+            tell_questions(state, manner.directory)
+        sys.stderr.flush()
+        return EXITS[state.status]
