@@ -260,13 +260,13 @@ class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
 
     What the parent had started keeps the parent's idempotency keys; what starts from here on has
     keys of the fork. `held` are the tasks that are not started again without a person's word.
+    A `RunResumed` follows it.
     """
 
     run: str
     parent: str
     seq: int
     held: list[HeldTask] = []
-    lost: list[str] = []
     models: dict[str, ModelInfo] = {}
     program: str = ""
     wall_ms: int = 0

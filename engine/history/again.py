@@ -251,7 +251,6 @@ async def fork(
         parent=run,
         seq=seq,
         held=held,
-        lost=launch.in_flight(state),
         models=dict(course.models),
         program=course.hash,
         wall_ms=wall_ms,
@@ -277,7 +276,8 @@ async def fork(
     step(state, forked)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
-        return [RunResumed(at=state.now, models=models, wall_ms=wall_ms)]
+        lost = launch.in_flight(state)
+        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)]
 
     return await launch.take_up(
         child, state, journal, options or Options(), first, known=course.models

@@ -31,6 +31,7 @@ from engine.events import (
     ModelInfo,
     RunEnded,
     RunForked,
+    RunInterrupted,
     RunResumed,
     RunRetried,
     RunStarted,
@@ -366,6 +367,8 @@ def describe(event: Event) -> str:
             said = f"the answer `{event.answer}` to the gate {event.key}"
         case CancelRequested():
             said = "a request to cancel the run"
+        case RunInterrupted():
+            said = "the run was interrupted"
         case RunResumed():
             said = "the run was resumed"
         case RunForked():

@@ -39,9 +39,11 @@ __all__ = [
     "effect_of",
     "failed",
     "finished",
+    "forked",
     "lost",
     "lost_call",
     "started",
+    "withdraw",
 ]
 
 #: The longest wait before a retry, in milliseconds.
@@ -456,6 +458,26 @@ def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
     message = f"{call.bound}: what was under way when {what_happened} may have used it up"
     _end(state, call, failure=Failure("over_budget", message))
     return False
+
+
+def forked(state: RunState) -> None:
+    """The run has become a fork: what was under way in its parent is not under way here."""
+    for call in list(state.calls.values()):
+        if call.begun != call.attempt:
+            continue
+        if effect_of(call) == "once":
+            _take_up_again(state, call, "the run was forked")
+        else:
+            call.begun = 0
+
+
+def withdraw(state: RunState, call: Call) -> None:
+    """Take back a call that was asked for and has not begun."""
+    _settle(state, call, None, spent=False)
+    if call in state.starved:
+        state.starved.remove(call)
+    else:
+        _close_attempt(state, call)
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:

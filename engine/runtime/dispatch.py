@@ -24,6 +24,7 @@ __all__ = [
     "end_task",
     "enter",
     "enter_early",
+    "hold_back",
     "hook_ended",
     "let_pass",
     "outcome_answered",
@@ -126,7 +127,7 @@ def _resolve(loop: Loop, task: Task) -> Failure | None:
 
 
 def queue(state: RunState, task: Task) -> None:
-    """Nothing keeps a task from starting but a free slot (or a person, where it is held)."""
+    """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
     if taint.needs_clearance(task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
         end_task(state, task, failure=Failure("denied", message))
@@ -135,11 +136,6 @@ def queue(state: RunState, task: Task) -> None:
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
-    if state.held and not task.attempts:
-        held = forks.held(state, task, _fallbacks(state, task.worker))
-        if held is not None:
-            forks.ask(state, task, held)
-            return
     task.status = "queued"
     task.loop.queue.append(task)
     _pump(state, task.loop)
@@ -149,8 +145,36 @@ def _pump(state: RunState, loop: Loop) -> None:
     """Start queued tasks while there are slots."""
     slots = loop.orchestrator.policy.max_parallel
     while loop.queue and loop.running < slots and not loop.over:
+        task = loop.queue.popleft()
+        if state.held and _hold(state, task):
+            continue
         loop.running += 1
-        _start(state, loop.queue.popleft())
+        _start(state, task)
+
+
+def _hold(state: RunState, task: Task) -> bool:
+    """Whether starting a task might repeat what a fork's parent has done: a person is asked."""
+    if task.attempts:
+        return False
+    worker = task.worker
+    assert isinstance(worker, Worker)
+    held = forks.held(state, task, _fallbacks(state, worker))
+    if held is None:
+        return False
+    task.status = "checking"
+    forks.ask(state, task, held)
+    return True
+
+
+def hold_back(state: RunState) -> None:
+    """The run has become a fork: call off what was asked for and might repeat something."""
+    for call in [*state.calls.values(), *state.starved]:
+        task = call.subject
+        if isinstance(task, Task) and not call.begun and _hold(state, task):
+            attempts.withdraw(state, call)
+            task.call = None
+            task.loop.running -= 1
+            _pump(state, task.loop)
 
 
 def _ledger(loop: Loop, name: str) -> Ledger:

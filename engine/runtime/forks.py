@@ -92,7 +92,6 @@ def _changes(worker: Worker | None) -> bool:
 
 def ask(state: RunState, task: Task, known: HeldTask) -> None:
     """Ask a person what is to become of a task that is held."""
-    task.status = "checking"
     offers = known.outcome == "done" and known.input == input_hash(task.resolved)
     gates.ask(
         state,

@@ -136,20 +136,24 @@ def _take(state: RunState, event: Event) -> None:
     elif isinstance(event, RunInterrupted):
         state.interrupted = True
     elif isinstance(event, RunResumed):
-        _take_over(state, event, len(event.lost))
+        _take_over(state, event)
     elif isinstance(event, RunForked):
         forks.begin(state, event)
-        state.interrupted = True  # what the parent was about did not take it down
-        _take_over(state, event, len(event.lost))
+        attempts.forked(state)
+        dispatch.hold_back(state)
+        _change(state, event)
+        # Nobody has it in hand yet: whoever takes it over hears what is open (`RunResumed`).
+        state.commands.clear()
     elif isinstance(event, RunRetried):
         _retry(state, event)
     elif isinstance(event, RunEnded) and event.status != "waiting":
         state.ended = True
 
 
-def _take_over(state: RunState, event: RunResumed | RunForked | RunRetried, lost: int = 0) -> None:
+def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:
     """Another process has the run in hand: ask again for what was open."""
-    state.lost += lost
+    if isinstance(event, RunResumed):
+        state.lost += len(event.lost)
     _change(state, event)
     attempts.lost(state)
     gates.ask_again(state, event.wall_ms)
