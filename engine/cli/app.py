@@ -129,10 +129,11 @@ def leave(code: int) -> None:
 
     A function that hung in a thread pool has been given up long since, but the interpreter would
     wait for its thread (also for a daemon's: pools are joined at exit). Our own threads are left
-    alone. Returns where there is no other.
+    alone. Returns where there is no other. Nor is Temporal's SDK waited for: a thread of its core
+    that comes back while the interpreter ends would crash it.
     """
     ours = ("MainThread", "orch-")
-    if all(thread.name.startswith(ours) for thread in threading.enumerate()):
+    if "temporalio" not in sys.modules and all(thread.name.startswith(ours) for thread in threading.enumerate()):
         return
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
