@@ -17,12 +17,24 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Listing", "cost_of", "look_up"]
+__all__ = ["Listing", "cost_of", "look_up", "models_of", "providers"]
 
 _FILE = "model_prices_and_context_window_backup.json"
 #: Prices that hold only for calls this engine does not make: batches, other service tiers, prompts
 #: kept in a cache for an hour.
 _NOT_OURS = ("batches", "flex", "priority", "above_1hr")
+
+#: Providers whose models stand in the table without them, or not at all.
+_UNLISTED = frozenset(
+    (
+        "ai21", "ai21_chat", "anthropic", "anthropic_text", "cohere", "cohere_chat", "custom",
+        "custom_openai", "databricks", "docker_model_runner", "empower", "galadriel", "github",
+        "hosted_vllm", "huggingface", "litellm_proxy", "llamafile", "lm_studio", "modelscope",
+        "nvidia_nim", "ollama_chat", "oobabooga", "openai", "openai_like", "openrouter", "petals",
+        "predibase", "sagemaker_chat", "triton", "vertex_ai_beta", "vllm", "watsonx_text",
+        "xinference",
+    )
+)  # fmt: skip
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -35,6 +47,8 @@ class Listing(msgspec.Struct, frozen=True):
         most_output_usd: The same for the answer's tokens.
         context: The context window, in tokens.
         native: Whether the model takes a JSON Schema for its answer.
+        mode: What it is for: `chat`, `embedding`, `image_generation`, ...
+        max_output: The longest answer it gives, in tokens.
     """
 
     input_usd: int | None
@@ -43,6 +57,8 @@ class Listing(msgspec.Struct, frozen=True):
     most_output_usd: int | None
     context: int | None
     native: bool
+    mode: str | None = None
+    max_output: int | None = None
 
 
 def cost_of(input_usd: int, output_usd: int, input_tokens: int, output_tokens: int) -> int:
@@ -55,6 +71,28 @@ def look_up(model_id: str) -> Listing | None:
     """The table's entry for a LiteLLM id, with or without its provider; None if there is none."""
     entry = _entry(_table(_path()), model_id)
     return None if entry is None else _listing(entry)
+
+
+def models_of(provider: str) -> list[str]:
+    """The names the table has for a provider, without the provider; empty if it has none.
+
+    Names of more than one part (regions, sizes, tiers) are left out.
+    """
+    prefix, found = f"{provider}/", []
+    for name, raw in _table(_path()).items():
+        if name.startswith(prefix):
+            name = name.removeprefix(prefix)
+        elif "/" in name or str(_decode(raw).get("litellm_provider")) != provider:
+            continue
+        if "/" not in name:
+            found.append(name)
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def providers() -> frozenset[str]:
+    """Every provider the table has a model of."""
+    return frozenset(name.partition("/")[0] for name in _table(_path()) if "/" in name) | _UNLISTED
 
 
 @functools.lru_cache(maxsize=1)
@@ -101,9 +139,15 @@ def _listing(entry: dict[str, Any]) -> Listing:
         output_usd=_per_million(entry.get("output_cost_per_token")),
         most_input_usd=_dearest(entry, "input_cost_per_token", "cache_creation_input_token_cost"),
         most_output_usd=_dearest(entry, "output_cost_per_token", "output_cost_per_reasoning_token"),
-        context=context if isinstance(context, int) else None,
+        context=_count(context),
         native=entry.get("supports_response_schema") is True,
+        mode=entry.get("mode"),
+        max_output=_count(entry.get("max_output_tokens")),
     )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _dearest(entry: dict[str, Any], *names: str) -> int | None:

@@ -1,14 +1,15 @@
-"""ORC909: a comment that looks like the second half of a division."""
+"""ORC908, ORC909: comments that are something else than they look like."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.linter.subject import Subject
+from engine.source import Span
 
-__all__ = ["comment_for_division"]
+__all__ = ["comment_for_division", "dangling_doc_comment"]
 
 _NUMBER_ALONE = re.compile(r"//\s*\d[\w.]*%?\s*[)\]},]*\s*\Z")
 _VALUE_BEFORE = re.compile(r"(?:=|[-+*(,\[:]|\bassert\b).*[\w)\]]\s*\Z")
@@ -28,4 +29,18 @@ def comment_for_division(subject: Subject) -> Iterator[Diagnostic]:
                 f"`{span.text.rstrip()}` is a comment, not a division",
                 span,
                 help='to divide, write `(a / b) | round(0, "floor") | int`; else say more here',
+            )
+
+
+def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC908: a `///` before nothing that could be documented."""
+    for span in subject.result.scopes.entry.module.document.comments:
+        if span.text.startswith("///") and not span.text.startswith("////"):
+            slashes = Span(span.source, span.start, span.start + 3)
+            yield diagnostic(
+                "ORC908",
+                "this `///` documents nothing: it stands before no declaration, field or setting",
+                span,
+                help="write `//`, or put it right before what it is about",
+                fix=Fix("make it a comment", (Edit(slashes, "//"),)),
             )

@@ -10,6 +10,7 @@ from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.trust import clears
+from engine.sema.types import Field
 from engine.source import Span
 from engine.syntax import ast
 
@@ -72,9 +73,10 @@ def _source(subject: Subject, source: Place) -> Span:
     if source.kind == "task":
         return program.workers[source.name].span
     orchestrator = program.orchestrators[source.orchestrator]
-    for field in getattr(orchestrator.inputs.type, "fields", ()):
+    fields: tuple[Field, ...] = getattr(orchestrator.inputs.type, "fields", ())
+    for field in fields:
         if field.name == source.name and field.span is not None:
-            return Span(field.span.source, field.span.start, field.span.end)
+            return field.span
     return orchestrator.span
 
 

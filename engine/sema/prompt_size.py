@@ -3,7 +3,8 @@
 A prompt's worst case is what is written in it and the longest each printed value can be, as far as
 its type bounds it; what has no bound counts as nothing, so the number is never more than what the
 types allow. Conditions are not judged: the longer branch counts, but for tests of `loop`, which
-cannot all hold, where the shorter does. Four characters count as a token.
+cannot all hold, where the shorter does. The schema of a worker's output is sent along and counts
+too. Four characters count as a token.
 
 Runs on programs without errors only. Measures; renders nothing.
 """
@@ -18,9 +19,9 @@ from jinja2 import nodes
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.prices import look_up
 from engine.schemes import built_in
-from engine.sema.environment import fence
+from engine.sema.environment import fence, json_text
 from engine.sema.flow_facts import path_of
-from engine.sema.model import Model, Program
+from engine.sema.model import Model, Program, Worker
 from engine.sema.positions import TemplateFault, parse_template
 from engine.sema.scope import Scope
 from engine.sema.templates import Template, TemplateFunction
@@ -71,7 +72,8 @@ def check_prompt_sizes(
             if found is None:
                 continue
             model, inputs, texts = found
-            found_here = _problem(entity.name, model, inputs, texts)
+            worker = program.workers.get(entity.canonical)
+            found_here = _problem(entity.name, model, inputs, texts, worker)
             if found_here is not None:
                 message, help_text = found_here
                 report(diagnostic("ORC311", message, at, help=help_text))
@@ -107,19 +109,22 @@ def _prompt_of(program: Program, name: str) -> tuple[Model, Type, list[Template]
 
 
 def _problem(
-    name: str, model: Model, inputs: Type, texts: list[Template]
+    name: str, model: Model, inputs: Type, texts: list[Template], worker: Worker | None
 ) -> tuple[str, str] | None:
-    """Message and help, if the texts can be longer than the model takes."""
+    """Message and help, if the texts and the output's schema can be longer than the model takes."""
     fields = inputs.fields if isinstance(inputs, Record) else ()
     names = {field.name: field.type for field in fields}
     measure = _Measure()
-    tokens = sum(measure.template(text, names) for text in texts) // CHARACTERS_A_TOKEN
+    size = sum(measure.template(text, names) for text in texts)
+    if worker is not None and worker.output.schema.get("type") != "string":
+        size += len(json_text(worker.output.schema))
+    tokens = size // CHARACTERS_A_TOKEN
     room = _room(model, tokens)
     if room is None or tokens <= room:
         return None
     help_text = "shorten it, or take a model with a larger context window"
-    size, path = measure.largest or (0, "")
-    most = size // CHARACTERS_A_TOKEN
+    widest, path = measure.largest or (0, "")
+    most = widest // CHARACTERS_A_TOKEN
     if most > tokens // 4:
         help_text = (
             f"`{path}` alone can take {most:,} of them; bound it more tightly "

@@ -1,0 +1,218 @@
+"""ORC511, ORC807, ORC808: commands that run a text as a program, or talk to the network.
+
+`run` is a list, so no input can become two arguments or an operator; but a shell that is run reads
+its argument as a program all the same. And what a command does to the network no file says: the
+few programs known by name here are what most people reach for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.linter.places import nodes_in, setting_of
+from engine.linter.subject import Subject
+from engine.linter.taint import Place, is_effect
+from engine.sema.model import Verifier, Worker
+from engine.sema.templates import Expression
+from engine.sema.trust import carries
+from engine.source import Span
+from engine.syntax import ast
+
+__all__ = [
+    "command_on_the_network",
+    "is_on_the_network",
+    "shell_interpolation",
+    "undeclared_source",
+]
+
+_SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh", "ash"])
+#: Programs that take a program's text as an argument, and the options before it.
+_INTERPRETERS = {
+    **dict.fromkeys(_SHELLS, r"-[a-z]*c[a-z]*"),
+    "fish": r"-c",
+    "cmd": r"(?i)/[ck]",
+    "powershell": r"(?i)-c(?:ommand)?",
+    "pwsh": r"(?i)-c(?:ommand)?",
+    "python": r"-[A-Za-z]*c",
+    "python3": r"-[A-Za-z]*c",
+    "node": r"-e|--eval|-p|--print",
+    "perl": r"-[a-z]*e",
+    "ruby": r"-[a-z]*e",
+    "php": r"-r",
+}
+#: Programs that reach the network with what they are given.
+_NETWORK = frozenset(
+    (
+        "aria2c", "curl", "ftp", "gh", "glab", "http", "https", "lynx", "nc", "ncat", "netcat",
+        "rsync", "scp", "sftp", "socat", "ssh", "telnet", "w3m", "wget", "xh",
+    )
+)  # fmt: skip
+#: Those of them whose output is what somebody else's server says.
+_FETCHERS = frozenset(
+    ("aria2c", "curl", "gh", "glab", "http", "https", "lynx", "w3m", "wget", "xh")
+)  # fmt: skip
+
+
+def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC511: an input that becomes part of a program's text."""
+    for owner, run in _commands(subject):
+        found = _text_argument(run)
+        if found is None:
+            continue
+        interpreter, position = found
+        script = run.items[position]
+        inputs = [node for node in nodes_in(script) if _is_text_input(owner, node)]
+        if inputs:
+            shown = " and ".join(dict.fromkeys(f"`{node.span.text}`" for node in inputs))
+            yield diagnostic(
+                "ORC511",
+                f"{shown} becomes part of a program that `{interpreter}` runs: "
+                "whoever writes it can run anything",
+                inputs[0].span,
+                help='pass it as an argument: `["sh", "-c", "grep \\"$1\\"", "sh", pattern]`'
+                if interpreter in _SHELLS
+                else "pass it as an argument or on `stdin`, not as text of the program",
+                fix=_as_arguments(run, position) if interpreter in _SHELLS else None,
+            )
+
+
+def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC807: a program that can send anything anywhere, steered by untrusted text."""
+    for owner, run in _commands(subject):
+        name = program_of(run)
+        if name not in _NETWORK or not isinstance(owner, Worker) or is_effect(owner):
+            continue
+        used = [node for node in nodes_in(run) if _is_text_input(owner, node)]
+        way = next(
+            (
+                subject.flow.way(Place("loop", orchestrator.name))
+                for orchestrator in subject.program.orchestrators.values()
+                if owner.name in orchestrator.workers
+                and subject.flow.reaches(Place("loop", orchestrator.name))
+            ),
+            None,
+        )
+        if way is None or not used:
+            continue
+        shown = " -> ".join(str(place) for place in [*way, Place("task", "", owner.name)])
+        yield diagnostic(
+            "ORC807",
+            f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
+            used[0].span,
+            help="use an `http` worker, whose hosts stand in the file, or let a `before_dispatch` "
+            "hook look at the address",
+        )
+
+
+def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC808: output from the network that is taken for one's own."""
+    for owner, run in _commands(subject):
+        name = program_of(run)
+        if name not in _FETCHERS or not isinstance(owner, Worker) or owner.trust == "untrusted":
+            continue
+        node = subject.declared[owner.name].declaration
+        assert isinstance(node, ast.WorkerDecl)
+        schema = owner.output.schema
+        if setting_of(node.body, "trust") is None and carries(schema, schema):
+            at = run.span
+            yield diagnostic(
+                "ORC808",
+                f"what `{name}` gives comes from outside, and `{owner.name}` passes for trusted",
+                at,
+                help="add `trust = untrusted`; `trust = trusted` says that it is your own server",
+                fix=Fix(
+                    "add `trust = untrusted`",
+                    (Edit(Span(at.source, at.end, at.end), "  trust = untrusted"),),
+                    "unsafe",
+                ),
+                related=(Related("this worker", owner.span),),
+            )
+
+
+def is_on_the_network(worker: Worker) -> bool:
+    """Whether a `command` worker runs a program that is known to use the network."""
+    run = worker.settings.get("run")
+    expr = run.expr if isinstance(run, Expression) else None
+    return isinstance(expr, ast.ListExpr) and program_of(expr) in _NETWORK
+
+
+def program_of(run: ast.ListExpr) -> str:
+    """The name of the program that an argument list runs; "" where it is computed."""
+    first = run.items[0] if run.items else None
+    if not isinstance(first, ast.String):
+        return ""
+    return re.sub(r"\.exe$", "", os.path.basename(first.value))
+
+
+def _commands(subject: Subject) -> Iterator[tuple[Worker | Verifier, ast.ListExpr]]:
+    """The commands that the entry file declares, with their argument lists."""
+    program = subject.program
+    for name, entity in subject.declared.items():
+        owner = program.workers.get(name) or program.verifiers.get(name)
+        node = entity.declaration
+        if owner is None or owner.kind != "command":
+            continue
+        assert isinstance(node, ast.WorkerDecl | ast.VerifierDecl)
+        run = setting_of(node.body, "run")
+        if isinstance(run, ast.ListExpr):
+            yield owner, run
+
+
+def _text_argument(run: ast.ListExpr) -> tuple[str, int] | None:
+    """The interpreter in an argument list and the position of the text it runs, or None."""
+    words = [item.value if isinstance(item, ast.String) else "" for item in run.items]
+    for at, word in enumerate(words[:-2]):
+        name = re.sub(r"\.exe$", "", os.path.basename(word))
+        if name in _INTERPRETERS:
+            for option in range(at + 1, len(words) - 1):
+                if re.fullmatch(_INTERPRETERS[name], words[option]):
+                    return name, option + 1
+    return None
+
+
+def _is_text_input(owner: Worker | Verifier, node: ast.Node) -> bool:
+    """Whether a node reads an input that can hold text."""
+    schema = owner.inputs.schema
+    fields = schema.get("properties", {})
+    return (
+        isinstance(node, ast.Variable)
+        and node.name in fields
+        and carries(fields[node.name], schema)
+    )
+
+
+def _as_arguments(run: ast.ListExpr, position: int) -> Fix | None:
+    """Texts joined with names become a script that reads `$1`, `$2`, ...; else None."""
+    if position != len(run.items) - 1:
+        return None
+    parts = _joined(run.items[position])
+    if parts is None:
+        return None
+    script, names = "", []
+    for at, part in enumerate(parts):
+        if isinstance(part, ast.Variable):
+            names.append(part.name)
+            script += f'"${len(names)}"'
+            continue
+        text = part.value
+        # The quotes that stood around the name are the new ones now.
+        if at > 0 and text[:1] in ("'", '"'):
+            text = text[1:]
+        if at < len(parts) - 1 and text[-1:] in ("'", '"'):
+            text = text[:-1]
+        script += text
+    arguments = ", ".join([json.dumps(script), '"sh"', *names])
+    return Fix("pass it as an argument", (Edit(run.items[position].span, arguments),), "unsafe")
+
+
+def _joined(expr: ast.Expr) -> list[ast.String | ast.Variable] | None:
+    if isinstance(expr, ast.String | ast.Variable):
+        return [expr]
+    if isinstance(expr, ast.Binary) and expr.operator == "~":
+        left, right = _joined(expr.left), _joined(expr.right)
+        return None if left is None or right is None else left + right
+    return None

@@ -1,0 +1,124 @@
+"""ORC805: private data, untrusted text and a way out in the hands of one orchestrator.
+
+Each is harmless alone; together a stranger's text can have private data sent away. What counts:
+
+- Private data is what a `secret` opens: the output of a worker that uses one and is `trusted`, and
+  of a tool of an MCP server that is given one (a mailbox, a database, a ticket system). An `http`
+  worker with a key whose output is untrusted reads the public web through an account.
+- Untrusted text is what taint follows (`engine.linter.taint`).
+- A way out carries text to another place than the private data came from: `http` workers, tools of
+  MCP servers, and commands that are known to use the network.
+
+Writes are ORC801's business; a way out behind a firm `before_dispatch` hook is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.linter.commands import is_on_the_network
+from engine.linter.places import item_span
+from engine.linter.subject import Subject
+from engine.linter.taint import Place, is_effect
+from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.templates import Expression
+from engine.sema.trust import carries, clears
+from engine.syntax import ast
+
+__all__ = ["lethal_trifecta"]
+
+
+class _End(NamedTuple):
+    """A worker that reads private data or sends something out, and whom it talks to."""
+
+    worker: Worker
+    host: str
+
+
+def lethal_trifecta(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC805: an orchestrator that has all three."""
+    if not subject.complete:
+        return
+    program = subject.program
+    for orchestrator in subject.orchestrators:
+        loop = Place("loop", orchestrator.name)
+        if not subject.flow.reaches(loop):
+            continue
+        members = list(_members(program, orchestrator))
+        private = [end for _, end in members if _is_private(program, end.worker)]
+        ways = [end for owner, end in members if _is_way_out(program, owner, end.worker)]
+        found = next(((end, way) for end in private for way in ways if end.host != way.host), None)
+        if found is None:
+            continue
+        end, way = found
+        source = subject.flow.way(loop)[0]
+        at = orchestrator.span
+        entity = subject.declared.get(orchestrator.name)
+        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
+            for local in subject.local_names(way.worker.name):
+                at = item_span(entity.declaration.body, "workers", local) or at
+        yield diagnostic(
+            "ORC805",
+            f"untrusted text ({source}) can make `{orchestrator.name}` read private data "
+            f"(`{end.worker.name}`) and send it away (`{way.worker.name}`)",
+            at,
+            help="take one of the three away, read the untrusted text in an orchestrator of its "
+            f"own, or let a `before_dispatch` hook look at what `{way.worker.name}` is given",
+            related=(
+                Related("private data", end.worker.span),
+                Related("the way out", way.worker.span),
+            ),
+        )
+
+
+def _members(program: Program, orchestrator: Orchestrator) -> Iterator[tuple[Orchestrator, _End]]:
+    """The workers of an orchestrator and of those it calls, with the orchestrator of each."""
+    seen: set[str] = set()
+    waiting = [orchestrator.name]
+    while waiting:
+        owner = program.orchestrators[waiting.pop(0)]
+        if owner.name in seen:
+            continue
+        seen.add(owner.name)
+        for name in owner.workers:
+            if name in program.orchestrators:
+                waiting.append(name)
+            elif name in program.workers:
+                worker = program.workers[name]
+                yield owner, _End(worker, _host(worker))
+
+
+def _host(worker: Worker) -> str:
+    """Whom a worker talks to."""
+    if worker.kind == "mcp":
+        return f"server {worker.settings.get('server')}"
+    if worker.kind == "http":
+        return " ".join(sorted(worker.settings.get("hosts", ())))
+    return worker.name
+
+
+def _is_private(program: Program, worker: Worker) -> bool:
+    schema = worker.output.schema
+    if is_effect(worker) or not carries(schema, schema):
+        return False
+    if worker.kind == "mcp":
+        server = program.servers.get(str(worker.settings.get("server")))
+        return server is not None and any(map(_uses_secret, server.settings.values()))
+    return worker.trust == "trusted" and any(map(_uses_secret, worker.settings.values()))
+
+
+def _uses_secret(value: object) -> bool:
+    return isinstance(value, Expression) and "secret" in value.names
+
+
+def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
+    if is_effect(worker) or clears(owner, "before_dispatch", worker.name, program.verifiers):
+        return False
+    schema = worker.inputs.schema
+    if not any(carries(field, schema) for field in schema.get("properties", {}).values()):
+        return False
+    if worker.kind == "command":
+        return is_on_the_network(worker)
+    return worker.kind in ("http", "mcp")
