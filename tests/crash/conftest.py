@@ -23,12 +23,13 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.fixture
-def new_world(shop: Shop, tmp_path: Path) -> Iterator[Callable[[], World]]:
-    """Makes desks, each in a folder of its own."""
+def new_world(shop: Shop, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes worlds, each in a folder of its own: the desk, or another program of this folder."""
     made: list[World] = []
 
-    def new() -> World:
-        made.append(World(tmp_path / f"world-{len(made)}", shop))
+    def new(program: str = "parcels") -> World:
+        folder = tmp_path / f"world-{len(made)}"
+        made.append(World(folder, shop, Path(__file__).parent / program))
         return made[-1]
 
     yield new

@@ -17,8 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote_plus
 
 from parcels import tools
+from poison.tools import raw
 
 __all__ = ["Hold", "Shop"]
 
@@ -77,7 +79,7 @@ class Shop:
                     self.close_connection = True
                     return
                 status, value = answer
-                data = json.dumps(value).encode()
+                data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
@@ -123,6 +125,8 @@ class Shop:
         self, world: str, what: str, query: str, body: dict[str, Any], key: str
     ) -> tuple[int, Any] | None:
         """Status and value, or None where the one who asked has been killed."""
+        if what == "poison":
+            return 200, raw(unquote_plus(query.partition("=")[2]))
         client = self.clients[world]
         folder = client.folder
         number = tools.arrive(folder)

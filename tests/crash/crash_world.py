@@ -130,14 +130,16 @@ class World:
         self.crashes = 0
         self._client = shop.welcome(self.name, folder)
         self._url = f"{shop.url}/{self.name}"
+        (entry,) = folder.glob("*.orch")
+        self._program = entry.name
         self._processes = 0
 
     # ------------------------------------------------------------ processes
 
     def start(self, *arguments: str) -> Started:
-        """Start a command line; a bare `run` is `orch run` of the desk's program."""
-        if arguments == ("run",):
-            arguments = ("run", "parcels.orch", "--param", f"shop={self._url}")
+        """Start a command line; `run` alone or with options is `orch run` of its program."""
+        if arguments[0] == "run":
+            arguments = ("run", self._program, "--param", f"shop={self._url}", *arguments[1:])
         return self._start(crash_child.command_line, list(arguments))
 
     def orch(self, *arguments: str) -> tuple[int, str, str]:

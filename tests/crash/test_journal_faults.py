@@ -460,3 +460,21 @@ def test_a_gate_answered_from_many_processes_is_answered_once(new_world):
     assert set(codes) <= {0, 2, 3}
     check(world, world.settle())
     assert world.done()["send"] == 1
+
+
+def test_two_gates_answered_at_once_from_two_processes(new_world):
+    world = new_world("gates")
+    assert world.orch("run")[0] == 5
+    waiting = {"a", "b"}
+    while waiting:
+        answers = {task: world.start("approve", "last", "--task", task) for task in waiting}
+        ends = {task: process.wait() for task, process in answers.items()}
+        refused = {task for task, (code, _, _) in ends.items() if code == 3}
+        for task in refused:
+            # Whoever comes second is told so, and asks again when the first has gone.
+            assert "in hand" in ends[task][2]
+        assert len(refused) < len(waiting), ends
+        waiting = refused
+    report = json.loads(world.orch("resume", "last", "--format", "json")[1])
+    assert (report["status"], report["output"]) == ("finished", 2)
+    assert world.done() == {"a lamp": 1, "a vase": 1}
