@@ -80,6 +80,10 @@ def _acting(verify: str) -> str:
 }}"""
 
 
+_DESCRIBED = "".join(
+    f"/// Says {what} of a topic.\n{_llm('{{ q }}', 'q: string').replace('tell', what)}\n"
+    for what in ("less", "more")
+)
 _COMMAND = (
     "worker find(q: string) -> string via command {{\n  run = {}\n  effect = read  timeout = 5s }}"
 )
@@ -221,8 +225,8 @@ EXAMPLES: dict[str, Example] = {
     "ORC207": Example("The file is used as it is, so it has to be a JSON Schema (2020-12)."),
     "ORC208": Example("The schema would accept anything, or nothing, at this place."),
     "ORC209": Example(
-        "Where two records fit one value, nobody can tell which was meant: neither a prompt nor the "
-        "code that reads it.",
+        "Where two records fit one value, nobody can tell which was meant: neither a prompt nor "
+        "the code that reads it.",
         "schema Reply { text: string }\nschema Question { text: string, to: string? }\n"
         + _llm("{{ q }}", "q: string").replace("-> string", "-> Reply | Question"),
         'schema Reply { kind: "reply", text: string }\n'
@@ -236,12 +240,10 @@ EXAMPLES: dict[str, Example] = {
         _llm("{{ q }}", "q: string").replace("-> string", "-> { found: string[] }"),
     ),
     "ORC211": Example(
-        "What a planner knows of a worker is its name, its inputs and its doc comment.",
-        _orchestrator(""),
-        "/// Says what is known of a topic.\n"
-        + _llm("{{ q }}", "q: string")
-        + "\n"
-        + _orchestrator("").replace("[search]", "[tell]"),
+        "What a planner knows of a worker is its name, its inputs and its doc comment. Told where "
+        "most workers of the same orchestrator are described.",
+        _DESCRIBED + _orchestrator("").replace("[search]", "[search, less, more]"),
+        _DESCRIBED + _orchestrator("").replace("[search]", "[less, more]"),
     ),
     "ORC301": Example(
         "The text could not be rendered.",
@@ -299,8 +301,8 @@ EXAMPLES: dict[str, Example] = {
         _PAGE + _llm(_PAGES, "pages: Page[] @items(max: 5)"),
     ),
     "ORC312": Example(
-        "The schema is sent along, with its doc comments; a second one in the prompt costs tokens and "
-        "is forgotten when the first changes.",
+        "The schema is sent along, with its doc comments; a second one in the prompt costs tokens "
+        "and is forgotten when the first changes.",
         "worker tell(q: string) -> { title: string, body: string } via llm {\n  model = fast\n"
         '  prompt = """{{ q }} Answer as {"title": "...", "body": "..."}."""\n}',
         "worker tell(q: string) -> { title: string, body: string } via llm {\n  model = fast\n"
@@ -417,22 +419,22 @@ EXAMPLES: dict[str, Example] = {
         _SERVER + "\n" + _TOOL.format("find"),
     ),
     "ORC508": Example(
-        "A server has the rights of its secrets. Whoever can publish a new version of its package has "
-        "them too, unless the version is named.",
+        "A server has the rights of its secrets. Whoever can publish a new version of its package "
+        "has them too, unless the version is named.",
         'server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server"] }',
         'server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server@1.4.2"] }',
     ),
     "ORC509": Example(
-        "A fallback is asked with the same prompt. One that holds less fails when it is needed: when "
-        "the run has grown long.",
+        "A fallback is asked with the same prompt. One that holds less fails when it is needed: "
+        "when the run has grown long.",
         'model big { id = "openai/own"  context = 200k  fallback = [little] }\n'
         'model little { id = "openai/own-small"  context = 32k }',
         'model big { id = "openai/own"  context = 200k  fallback = [little] }\n'
         'model little { id = "openai/own-small"  context = 200k }',
     ),
     "ORC511": Example(
-        "`run` is a list so that no input becomes an order. A shell reads its argument as a program "
-        "all the same: `; rm -rf /` in the input would be carried out.",
+        "`run` is a list so that no input becomes an order. A shell reads its argument as a "
+        "program all the same: `; rm -rf /` in the input would be carried out.",
         _COMMAND.format('["sh", "-c", "grep -rn \'" ~ q ~ "\' ."]'),
         _COMMAND.format('["sh", "-c", "grep -rn \\"$1\\" .", "sh", q]'),
     ),
@@ -482,7 +484,9 @@ EXAMPLES: dict[str, Example] = {
     "ORC701": Example(
         "It can never be dispatched.",
         _orchestrator("") + "\n" + _llm("{{ f.claim }}"),
-        _orchestrator("").replace("[search]", "[search, tell]") + "\n" + _llm("{{ f.claim }}"),
+        _orchestrator("").replace("[search]", "[search, tell]")
+        + "\n"
+        + _llm("{{ f.claim }}"),
     ),
     "ORC702": Example(
         "Each waits for the other.",
@@ -497,8 +501,8 @@ EXAMPLES: dict[str, Example] = {
         + _llm("{{ f.claim }}"),
     ),
     "ORC704": Example(
-        "Outputs go from worker to worker by reference. What the orchestrator itself writes, it copies "
-        "from previews that are cut at `preview`.",
+        "Outputs go from worker to worker by reference. What the orchestrator itself writes, it "
+        "copies from previews that are cut at `preview`.",
         _orchestrator("").replace("-> string", "-> Finding"),
         _orchestrator(""),
     ),
@@ -508,8 +512,8 @@ EXAMPLES: dict[str, Example] = {
         _WHOLE,
     ),
     "ORC801": Example(
-        "A web page could tell the model what to do, and it would be done. At run time such a task is "
-        "denied; here the file says so before anything is spent.",
+        "A web page could tell the model what to do, and it would be done. At run time such a "
+        "task is denied; here the file says so before anything is spent.",
         _PAGES_READ + _acting(""),
         _PAGES_READ
         + 'verifier gate(input: json) via human { message = "Save it?"  timeout = 1h }\n'
@@ -529,10 +533,12 @@ EXAMPLES: dict[str, Example] = {
         "What stands in a file is in every copy of it, and in its history for good.",
         'server kb via mcp { url = "https://kb.acme.dev/mcp"\n'
         '  headers = { "X-Api-Key": "q7Rv2ZkP9sWm4TnX8bLd" } }',
-        'server kb via mcp { url = "https://kb.acme.dev/mcp"  headers = { "X-Api-Key": secret.KEY } }',
+        'server kb via mcp { url = "https://kb.acme.dev/mcp"\n'
+        '  headers = { "X-Api-Key": secret.KEY } }',
     ),
     "ORC805": Example(
-        "A stranger's text can tell the planner to read what is private and to put it into an address.",
+        "A stranger's text can tell the planner to read what is private and to put it into an "
+        "address.",
         _MAIL + _trifecta("mail, page"),
         _MAIL + _trifecta("mail"),
     ),
@@ -545,8 +551,8 @@ EXAMPLES: dict[str, Example] = {
         .replace("{{ topic }}", "{{ topic | untrusted }}"),
     ),
     "ORC807": Example(
-        "An `http` worker reaches only hosts that stand in its file; what a command reaches, nobody "
-        "can see. There is no setting that takes the network away from a command.",
+        "An `http` worker reaches only hosts that stand in its file; what a command reaches, "
+        "nobody can see. There is no setting that takes the network away from a command.",
         _CURL + _orchestrator("").replace("[search]", "[search, fetch]"),
         _CURL.replace(
             'via command {\n  run = ["curl", "-s", u]  effect = read',
@@ -555,8 +561,8 @@ EXAMPLES: dict[str, Example] = {
         + _orchestrator("").replace("[search]", "[search, fetch]"),
     ),
     "ORC808": Example(
-        "Taint begins where text from outside is declared. An `http` worker is untrusted by itself; of "
-        "a command nobody knows.",
+        "Taint begins where text from outside is declared. An `http` worker is untrusted by "
+        "itself; of a command nobody knows.",
         _CURL.replace("  trust = untrusted", ""),
         _CURL,
     ),
