@@ -82,6 +82,7 @@ class Driver:
         self._attempts = Attempts(model_of, worker_of, redactor or Redactor({}))
         self._observers = observers or []
         self._happened: list[Event] = []
+        self._told: list[Callable[[], None]] = []
         self._due: list[StartCall] = []
         self._wake: asyncio.Future[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -94,8 +95,14 @@ class Driver:
         """Milliseconds of running time since the run began."""
         return self._base_ms + int((time.monotonic() - self._began) * 1000)
 
-    def feed(self, event: Event) -> None:
-        """Hand an event from outside to the run; it is stamped and taken at the next turn."""
+    def feed(self, event: Event, durable: Callable[[], None] | None = None) -> None:
+        """Hand an event from outside to the run; it is stamped and taken at the next turn.
+
+        Args:
+            durable: Called once it is in the journal; never, if that fails or the run ends first.
+        """
+        if durable is not None:
+            self._told.append(durable)
         self._happened.append(msgspec.structs.replace(event, at=self._now()))
         self._notify()
 
@@ -107,12 +114,15 @@ class Driver:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    async def drive(self, first: list[Event]) -> RunState:
+    async def drive(
+        self, first: list[Event], durable: Callable[[], None] | None = None
+    ) -> RunState:
         """Run until the end.
 
         Args:
             first: `[RunStarted]` of a new run, or `[RunResumed, ...]` for a folded state, at
                 which the machine asks again for what was open.
+            durable: Called once they are in the journal.
 
         Returns:
             The state: ended, or waiting for a person.
@@ -125,6 +135,8 @@ class Driver:
         self._base_ms = self.state.now
         self._began = time.monotonic()
         self._happened.extend(first)
+        if durable is not None:
+            self._told.append(durable)
         try:
             while not await self._turn():
                 pass
@@ -140,9 +152,12 @@ class Driver:
         state = self.state
         happened, self._happened = self._happened, []
         due, self._due = self._due, []
+        told, self._told = self._told, []
         turn = take_turn(state, happened, due, self._now, _wall_ms)
         if turn.events:
             await self._journal.append(state.run, turn.events)
+        for durable in told:
+            durable()
         if self._observers:
             for event in turn.events:
                 for observer in self._observers:

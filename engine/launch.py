@@ -24,10 +24,12 @@ from engine.events import (
     CancelRequested,
     Event,
     ModelInfo,
+    RunForked,
     RunResumed,
     RunStarted,
 )
 from engine.journal import Journal, RunRecord
+from engine.mail import attending
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
@@ -469,10 +471,21 @@ async def _drive(
     if options.on_driver is not None:
         options.on_driver(driver)
     try:
-        with unhurried_collector():
-            return await driver.drive(first)
+        with (
+            unhurried_collector(),
+            attending(journal, _run_of(state, first), driver, first) as (begin, durable),
+        ):
+            return await driver.drive(begin, durable)
     finally:
         await _close(models, opened, state)
+
+
+def _run_of(state: RunState, first: list[Event]) -> str:
+    """The id of a run that may not have begun yet."""
+    for event in first:
+        if isinstance(event, RunStarted | RunForked):
+            return event.run
+    return state.run
 
 
 async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: RunState) -> None:

@@ -14,7 +14,7 @@ from engine.events import Answer, GateAnswered
 from engine.runtime.state import Gate, RunState
 from engine.sema.contract import Contract
 
-__all__ = ["Reply", "answers", "find_gate"]
+__all__ = ["Reply", "answers", "check_answer", "find_gate"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -58,7 +58,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     gate = find_gate(state, reply.gate)
     if gate in late:
         raise UsageError(f"gate `{gate.key}` was not answered in time; go on with `orch resume`")
-    _check_reply(gate, reply)
+    _check(gate, reply)
     events.append(
         GateAnswered(
             at=state.now,
@@ -97,7 +97,19 @@ def find_gate(state: RunState, name: str | None) -> Gate:
     raise UsageError(f"several gates are open; name one of: {known}")
 
 
-def _check_reply(gate: Gate, reply: Reply) -> None:
+def check_answer(state: RunState, answer: GateAnswered) -> None:
+    """Refuse an answer to a gate that is not open (any more), or that does not fit it.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    gate = state.gates.get(answer.key)
+    if gate is None:
+        raise UsageError(f"gate `{answer.key}` is not open")
+    _check(gate, answer)
+
+
+def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
     """Refuse what the machine would have to ask again for.
 
     Raises:

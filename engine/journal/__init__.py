@@ -4,6 +4,7 @@
 the life of an object.
 """
 
+from engine.journal.inbox import HasInbox, Inbox, Letter
 from engine.journal.memory import MemoryJournal
 from engine.journal.protocol import Journal
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
@@ -11,7 +12,10 @@ from engine.journal.sqlite import SqliteJournal, journal_directory
 
 __all__ = [
     "EarlierProgram",
+    "HasInbox",
+    "Inbox",
     "Journal",
+    "Letter",
     "MemoryJournal",
     "RunRecord",
     "RunSummary",

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import Event, RunEnded, RunForked, RunResumed, RunRetried, RunStatus
+from engine.journal.inbox import Inbox
 from engine.journal.lock import FileLock, lock_holder
 from engine.journal.reader import (
     Reader,
@@ -54,6 +55,7 @@ class SqliteJournal:
     def __init__(self, directory: str | Path, *, busy_ms: int = 5_000) -> None:
         self.directory = Path(directory)
         self._busy_ms = busy_ms
+        self.inbox = Inbox(self.directory)
         self._reader = Reader(self.directory)
         self._writers: dict[Path, Writer] = {}
         self._owned: dict[str, Owned] = {}
@@ -245,6 +247,10 @@ class SqliteJournal:
             self._owned.clear()
 
     # ------------------------------------------------------------ reading
+
+    def is_held(self, run: str) -> bool:
+        """Whether a process that is alive may write the database that a run lives in."""
+        return lock_holder(lock_path(self._reader.home(run))) is not None
 
     def read(self, run: str, after: int = 0) -> list[Event]:
         """Every event of a run; see `Journal.read`."""
