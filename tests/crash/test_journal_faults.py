@@ -15,15 +15,17 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import crash_child
 import pytest
 from crash_child import Kill
+from crash_journals import JOURNALS, restore
 from crash_world import OUTPUT, UNDISTURBED, Account, World
 
-from engine.events import CallFinished
+from engine.events import FORMAT, CallFinished
 from engine.journal import SqliteJournal
 
 LONG = int(os.environ.get("ORCH_CRASHES", "0")) >= 100
@@ -355,6 +357,27 @@ def test_a_file_that_is_not_for_this_version_is_left_alone(new_world, make, said
         assert "help: " in stderr
     assert contents(world.journal) == before
     assert world.done() == done
+
+
+def test_a_journal_of_the_present_format_is_kept():
+    assert (JOURNALS / f"format-{FORMAT}.sql").exists(), "see crash_journals.py"
+
+
+@pytest.mark.parametrize("kept", sorted(JOURNALS.iterdir()), ids=lambda path: path.stem)
+def test_a_journal_of_an_older_version_is_read_and_gone_on_with(new_world, kept):
+    world = new_world()
+    world.journal.mkdir()
+    restore(kept, world.journal / "journal.db", world.folder)
+    (one,) = json.loads(world.orch("runs", "--format", "json")[1])
+    assert one["status"] == "waiting"
+    # Its gate is open for two hours, so it has to be answered in its own time.
+    began = datetime.fromisoformat(one["started"]).timestamp()
+    (world.folder / "clock").write_text(str(began + 60 - time.time()))
+    assert "waits for a person about o send: Send a lamp and a vase?" in world.orch("show")[1]
+    code, stdout, stderr = world.orch("approve", "last")
+    assert code == 0, stderr
+    assert json.loads(stdout) == OUTPUT
+    assert world.done() == {"send": 1}
 
 
 # ---------------------------------------------------------------- the clock
