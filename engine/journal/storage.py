@@ -78,6 +78,7 @@ def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
             versions = [("layout", LAYOUT), ("format", FORMAT)]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", versions)
             connection.execute("COMMIT")
+        connection.execute("SELECT value FROM meta").fetchall()  # from here on there is a log
     except sqlite3.Error as error:
         connection.close()
         raise translated(error, path) from None

@@ -195,6 +195,7 @@ class Writer:
         following: dict[int, int] = {}
         events: list[tuple[Any, ...]] = []
         blobs: list[tuple[Any, ...]] = []
+        self._check_files()
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._check_epochs()
@@ -224,13 +225,18 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):  # some errors have ended it already
                 connection.execute("ROLLBACK")
             raise
+        self._check_files()
+        self._next.update(following)
+
+    def _check_files(self) -> None:
+        """Before a write, which would hide that a file was cut short, and after it, for it may
+        have gone into a file that nobody will find."""
         if not self._files.are_whole():
             self._failure = JournalError(
                 f"the journal was deleted, replaced or cut short while it was in use: {self.path}",
                 help="what was written since then may be lost; start the run again",
             )
             raise _same(self._failure)
-        self._next.update(following)
 
     def _check_epochs(self) -> None:
         """Read the epochs again if another connection has written (none may, but see flock)."""
