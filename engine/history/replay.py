@@ -174,7 +174,7 @@ class _Follower:
         if (seq == 1) != isinstance(event, RunStarted):
             wants = "the start of the run" if seq == 1 else "no second start"
             return differs(wants, "a run starts with its first event, and once")
-        if state.ended and not isinstance(event, RunRetried):
+        if state.ended and not isinstance(event, (RunRetried, RunInterrupted)):
             return differs("nothing: the run had ended", "the run had ended before")
         if isinstance(event, RunStarted):
             return _check_start(event, state.program, differs)

@@ -55,7 +55,9 @@ def begin(state: RunState, event: RunForked) -> None:
     for call in state.calls.values():
         # Its key is in the request, which was made under the parent's name.
         if call.command is not None and not call.begun and isinstance(call.request, WorkerRequest):
-            call.request = worker_request(state, call)
+            isolated = call.request.isolated
+            made = worker_request(state, call)
+            call.request = msgspec.structs.replace(made, isolated=isolated)
             delay_ms = call.command.delay_ms
             call.command = StartCall(call.key, call.attempt, call.request, delay_ms)
     for gate in state.gates.values():

@@ -15,9 +15,9 @@ The keys of calls that are made again end in `again N`, N the number of the retr
 
 from __future__ import annotations
 
-from engine.runtime import dispatch, ending, rounds
+from engine.runtime import dispatch, ending, prompts, rounds
 from engine.runtime.commands import SetTimer
-from engine.runtime.state import Loop, RunState, Task, Todo
+from engine.runtime.state import Block, Loop, RunState, Task, Todo
 from engine.sema.model import Orchestrator, Worker
 
 __all__ = ["reopen"]
@@ -63,7 +63,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
     current = loop.current
     current.again = state.retries
     undecided = current.decision is None and not current.tasks and not current.closed
-    tasks = _unfinished(list(loop.early.values()) if undecided else current.tasks)
+    tasks = _unfinished([*current.tasks, *loop.early.values()])
     if current.closed:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
@@ -75,12 +75,13 @@ def _reopen(state: RunState, loop: Loop) -> None:
         loop.phase = "deciding"
     _take_up(state, loop, tasks)
     if undecided:
+        if loop.blocks[-1].role == "assistant":
+            # The run ended with a decision that was not accepted; nobody has said why.
+            problems = current.rejected[-1:]
+            loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
         rounds.ask(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
-        if not tasks:
-            rounds.check_result(state, loop, loop.result)
-        else:
-            loop.closing = True
+        rounds.check_result(state, loop, loop.result)
     elif not tasks:
         state.todo(Todo.ROUND_WORKED, loop)
 

@@ -53,7 +53,7 @@ _FINAL = ("finished", "failed", "exhausted", "aborted", "cancelled")
 _NEXT = {
     "blocked": {"checking", "queued", "running", "failed"},
     "checking": {"queued", "running", "failed"},
-    "queued": {"running"},
+    "queued": {"running", "checking"},
     "running": {"verifying", "unknown", "done", "failed"},
     "unknown": {"queued", "running", "verifying", "done", "failed"},
     "verifying": {"queued", "running", "done", "failed"},
@@ -182,6 +182,9 @@ class Simulation:
                 models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
             )
         )  # fmt: skip
+        self._go_on()
+
+    def _go_on(self) -> None:
         while not self.done:
             self._turn()
             require(len(self.journal) < MOST_EVENTS, "the run does not end")
@@ -350,8 +353,8 @@ class Simulation:
         require(key not in self.ended, f"{key} is made again after it ended")
         self.running[command.key] = command.attempt
         call = self.state.calls[command.key]
-        if effect_of(call) == "once":
-            self._check_once(command.key)
+        if effect_of(call) == "once" and isinstance(call.subject, Task):
+            self._check_once(command.key, f"{call.subject.key} / outcome")
         if isinstance(call.subject, Task):
             self._check_start(call.subject)
         rng = self.rng
@@ -488,7 +491,7 @@ class Simulation:
         for key, times in Counter(key for key, _ in deaths).items():
             require(times <= MOST_DEATHS, f"{key} took {times} processes down")
 
-    def _check_once(self, key: str) -> None:
+    def _check_once(self, key: str, gate: str) -> None:
         """No start of a `once` call but the first without a person's `not_done` before it."""
         starts = told = 0
         for event in self.journal:
@@ -497,7 +500,7 @@ class Simulation:
                 require(starts <= told + 1, f"{key} happens only once, and starts again")
             elif (
                 isinstance(event, GateAnswered)
-                and event.key == f"{key} / outcome"
+                and event.key == gate
                 and event.answer == "not_done"
             ):
                 told = starts

@@ -256,7 +256,8 @@ class World:
         if gate.kind == "outcome":
             answer = rng.choice(("approve", "approve", "not_done", "not_done", "reject"))
             assert gate.task is not None
-            output: Any = {"pay": {"id": "p"}, "sign": {"text": "signed"}}[gate.task.worker.name]
+            outputs: dict[str, Any] = {"pay": {"id": "p"}, "sign": {"text": "signed"}, "save": 1}
+            output = outputs[gate.task.worker.name]
             if rng.random() < 0.2:
                 output = "what?"
             return {"answer": answer, "output": output if answer == "approve" else None}
