@@ -15,9 +15,13 @@ _OUTSIDE = ("command", "http", "mcp")
 
 
 def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC504: a `command`, `http` or `mcp` worker without a timeout."""
+    """ORC504: a `command`, `http` or `mcp` worker without a timeout, its server's included."""
     for worker in subject.program.workers.values():
-        if worker.kind in _OUTSIDE and worker.timeout_ms is None and subject.here(worker.span):
+        server = subject.program.servers.get(str(worker.settings.get("server")))
+        bounded = worker.timeout_ms is not None or (
+            server is not None and server.settings.get("timeout") is not None
+        )
+        if worker.kind in _OUTSIDE and not bounded and subject.here(worker.span):
             yield diagnostic(
                 "ORC504",
                 f"`{worker.kind}` worker `{worker.name}` has no `timeout`",

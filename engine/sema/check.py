@@ -26,6 +26,7 @@ from engine.sema.declare import Declarations
 from engine.sema.flow import check_flow
 from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
 from engine.sema.mcpcalls import Snapshots
+from engine.sema.misspelt import with_misspelt_declarations
 from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
 from engine.sema.observer import Observer
@@ -163,7 +164,7 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
     }
     newer = {id(item.span.source) for item in found if item.code == "ORC008"}
     modules = {id(scope.module.source): scope.module for scope in scopes.all}
-    for item in sort_diagnostics(found):
+    for item in sort_diagnostics(with_misspelt_declarations(found, scopes)):
         source = id(item.span.source)
         if source in newer and item.code != "ORC008":
             # What looks wrong in a newer edition may be right there.

@@ -25,7 +25,7 @@ from engine.sema.suggest import names_list
 from engine.sema.types import ANY, Record
 from engine.syntax import ast
 
-__all__ = ["mocked_value", "read_test"]
+__all__ = ["mocked_value", "mocked_verdict", "read_test"]
 
 #: Stands for a value with a file in it that could not be read.
 _UNREADABLE = object()
@@ -113,7 +113,7 @@ def _check_output(
         return
     if value is _UNREADABLE:
         return
-    wrong = contract.problems(value)
+    wrong = contract.problems(mocked_verdict(value) if contract is VERDICT else value)
     if wrong:
         scope.diagnostics.append(
             diagnostic(
@@ -155,6 +155,11 @@ def mocked_value(value: Any) -> Any:
     """
     found = _with_files(value)
     return _UNREADABLE if _lacks(found) else found
+
+
+def mocked_verdict(value: Any) -> Any:
+    """What a mock of a verifier gives: `true` and `false` stand for verdicts without words."""
+    return {"ok": value} if isinstance(value, bool) else value
 
 
 def _with_files(value: Any) -> Any:

@@ -26,13 +26,17 @@ ALLOWABLE = frozenset(
         "ORC304",
         "ORC306",
         "ORC311",
+        "ORC502",
         "ORC503",
         "ORC505",
         "ORC506",
         "ORC507",
+        "ORC511",
         "ORC512",
         "ORC513",
         "ORC801",
+        "ORC804",
+        "ORC806",
     }
 )
 

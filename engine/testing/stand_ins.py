@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.models.scripted import Entry, read_entry
 from engine.sema.contract import VERDICT, Contract
-from engine.sema.mocks import mocked_value
+from engine.sema.mocks import mocked_value, mocked_verdict
 from engine.sema.model import Mock, Program, Test
 from engine.source import Span
 from engine.testing.result import Finding
@@ -169,6 +169,8 @@ def _add_callable(
 
     def read(raw: Any, where: str) -> Entry:
         entry = _callable_entry(raw)
+        if output is VERDICT:
+            entry = msgspec.structs.replace(entry, value=mocked_verdict(entry.value))
         if entry.mode is not None:
             if entry.mode not in modes:
                 known = ", ".join(f"`{mode}`" for mode in sorted(modes & {*fails, "timeout"}))
