@@ -24,7 +24,7 @@ from engine.runtime.machine import fold
 from engine.runtime.state import RunState
 from engine.sema.model import Program
 
-__all__ = ["Fate", "attending", "hand_over"]
+__all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
 
 #: What became of a letter: it counts; it came too late or did not fit; nobody drives the run.
 Fate = Literal["taken", "refused", "returned"]
@@ -141,6 +141,16 @@ def hand_over(
             )
         time.sleep(_LOOK_S)
     return _fate(journal, program, run, letter) or "refused"
+
+
+def wait_for_end(journal: Journal, run: str) -> bool:
+    """Wait until nobody drives a run any more, for a while; whether that has come."""
+    give_up = time.monotonic() + PATIENCE_S
+    while journal.record(run).live:
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _wait_for_release(journal: HasInbox, run: str) -> None:

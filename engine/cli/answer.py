@@ -1,5 +1,7 @@
 """What `orch approve` and `orch reject` share: find the gate, answer it, drive the run on.
 
+Where another process drives the run, the answer is handed over to that one instead.
+
 The gate is looked up before the run is claimed and then named by its key. So of two people who
 answer one gate at once, exactly one wins, and the other's answer never falls on the next gate.
 """
@@ -7,7 +9,9 @@ answer one gate at once, exactly one wins, and the other's answer never falls on
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -16,14 +20,18 @@ import msgspec
 from engine import launch
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
-from engine.cli.journals import command_line, find_run, is_remote, shown_status
-from engine.errors import InputError, JournalError
-from engine.journal import RunRecord, SqliteJournal
+from engine.cli.journals import command_line, find_run, is_remote
+from engine.cli.outcome import note, write_report
+from engine.errors import InputError
+from engine.events import GateAnswered
+from engine.journal import SqliteJournal
 from engine.launch import Options
-from engine.replies import Reply, find_gate
+from engine.mail import hand_over
+from engine.replies import Reply, answers, find_gate
+from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
 
-__all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "refuse_live", "who"]
+__all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "who"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -59,19 +67,6 @@ def json_file(ctx: click.Context, option: click.Parameter, path: str | None) -> 
         raise InputError([f"{option.opts[0]}: {name} is not JSON: {problem}"]) from None
 
 
-def refuse_live(record: RunRecord, what: str) -> None:
-    """Refuse a run that a living process drives.
-
-    Raises:
-        JournalError: It is under way.
-    """
-    if shown_status(record) == "running":
-        raise JournalError(
-            f"run {record.run} is under way: another process has it in hand",
-            help=what,
-        )
-
-
 def answer_gate(
     run: str,
     manner: Manner,
@@ -92,7 +87,7 @@ def answer_gate(
 
     Raises:
         CommandError, UsageError: There is no such gate, or the answer does not fit it.
-        JournalError: Another process has the run in hand.
+        JournalError: Another process has the run in hand, and does not take the answer.
     """
     if gate is not None and task is not None:
         raise click.UsageError("--gate and --task name the same thing: give one of them.")
@@ -106,7 +101,6 @@ def answer_gate(
     try:
         found = find_run(journal, run)
         record = journal.record(found)
-        refuse_live(record, "it can be answered when it waits, or when that process has ended")
         if record.status not in ("running", "waiting"):
             raise CommandError(
                 f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
@@ -121,12 +115,44 @@ def answer_gate(
             "journal": manner.directory,
         }
 
+        if record.live:
+            (*_, answer) = answers(state, reply, int(time.time() * 1000))
+            fate = hand_over(journal, state.program, found, answer)
+            if fate == "refused":
+                raise _too_late(journal, found, meant)
+            if fate == "taken":
+                return _tell_taken(journal, found, manner, extra)
+
         async def work(options: Options) -> RunState:
             return await launch.resume(found, journal, options, reply)
 
         return carry_out(work, manner, extra=extra)
     finally:
         journal.close()
+
+
+def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
+    """Say that the process that drives the run goes on with it: its result is told there."""
+    if not manner.quiet:
+        note(f"answered; the process that has run {run} in hand goes on with it")
+    if manner.style == "json":
+        _, state = launch.load_run(journal, run)
+        write_report({**run_report(state), **extra}, sys.stdout)
+    return Exit.OK
+
+
+def _too_late(journal: SqliteJournal, run: str, gate: Gate) -> CommandError:
+    """What to say where the driving process has refused an answer."""
+    given = [
+        event
+        for event in journal.read(run)
+        if isinstance(event, GateAnswered) and event.key == gate.key
+    ]
+    said = ""
+    if given:
+        by = f" by {given[0].by}" if given[0].by else ""
+        said = f": it was answered already ({given[0].answer}{by})"
+    return CommandError(f"gate `{gate.key}` is not open any more{said}", Exit.USAGE)
 
 
 def who(by: str | None) -> str:

@@ -1,19 +1,25 @@
-"""`orch cancel`: end a run that waits or was interrupted."""
+"""`orch cancel`: end a run, wherever it is driven."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from engine import launch
 from engine.cli import complete
-from engine.cli.answer import refuse_live
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import find_run, is_remote, journal_option
 from engine.cli.options import color_option, format_option
+from engine.cli.outcome import EXITS, note, tell_end
+from engine.events import CancelRequested
 from engine.journal import SqliteJournal
 from engine.launch import Options
+from engine.mail import hand_over, wait_for_end
 from engine.runtime.state import RunState
+from engine.workers.output import reserved_stdout
 
 __all__ = ["command"]
 
@@ -26,14 +32,14 @@ __all__ = ["command"]
 @color_option
 @journal_option
 def command(run: str, reason: str, style: str, quiet: bool, color: str, directory: str) -> int:
-    """End RUN, which waits or was interrupted: nothing of it is done any more.
+    """End RUN: nothing of it is done any more.
 
-    RUN is a run's id, the beginning of one, or `last`. A run that is under way is stopped where it
-    runs (Ctrl-C) and can then be cancelled; on a cluster (--on) it is cancelled from here. What a
-    `once` task did must be said first: the run waits for that, and is cancelled then.
+    RUN is a run's id, the beginning of one, or `last`; it may wait, have been interrupted, or be
+    driven by another process. What a `once` task did must be said first: the run waits for that,
+    and is cancelled then.
 
     Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
-    3 another process has it in hand.
+    3 another process has it in hand and does not answer.
     """
     manner = Manner(style, quiet, color, directory=directory)
     if is_remote(directory):
@@ -45,7 +51,6 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
     try:
         found = find_run(journal, run)
         record = journal.record(found)
-        refuse_live(record, "stop that process (Ctrl-C), and cancel the run then")
         if record.status not in ("running", "waiting"):
             raise CommandError(f"run {found} has ended already ({record.status})", Exit.USAGE)
         extra = {
@@ -54,9 +59,28 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
             "journal": directory,
         }
 
+        if record.live:
+            _, state = launch.load_run(journal, found)
+            asked = CancelRequested(reason=reason)
+            if hand_over(journal, state.program, found, asked) == "taken":
+                return _tell_end(journal, found, manner, extra)
+
         async def work(options: Options) -> RunState:
             return await launch.cancel(found, journal, options, reason)
 
         return carry_out(work, manner, extra=extra)
     finally:
         journal.close()
+
+
+def _tell_end(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
+    """Tell how a run has ended that another process was asked to cancel."""
+    if not wait_for_end(journal, run):
+        note(f"run {run} will be cancelled: something that may happen only once is under way")
+        return Exit.OK
+    _, state = launch.load_run(journal, run)
+    with reserved_stdout() as stream:
+        tell_end(
+            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+        )
+    return EXITS[state.status]
