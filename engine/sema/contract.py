@@ -11,8 +11,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from engine.sema.environment import EvaluationError
 from engine.sema.expressions import Expression
@@ -38,6 +40,32 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 __all__ = ["VERDICT", "Contract"]
+
+
+#: A larger schema is compiled for each contract that has it.
+_MAX_KEPT = 20_000
+
+
+def _compile(schema: Mapping[str, Any], asserts: Any) -> jsonschema_rs.Draft202012Validator:
+    # 30 ms to import, and lint of a file without defaults never needs it.
+    import jsonschema_rs
+
+    keywords: dict[str, Any] = {"x-max-bytes": _MaxBytes}
+    if asserts is not None:
+        keywords["x-asserts"] = asserts
+    return jsonschema_rs.Draft202012Validator(
+        dict(schema),
+        formats=FORMATS,
+        validate_formats=True,
+        keywords=keywords,
+        offline=True,
+    )
+
+
+@lru_cache(maxsize=512)
+def _kept(schema: bytes) -> jsonschema_rs.Draft202012Validator:
+    """The validator of a schema by its text: the same few are asked for again and again."""
+    return _compile(msgspec.json.decode(schema), None)
 
 
 class Contract:
@@ -123,19 +151,10 @@ class Contract:
         return self._compile(self.schema)
 
     def _compile(self, schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
-        # 30 ms to import, and lint of a file without defaults never needs it.
-        import jsonschema_rs
-
-        keywords: dict[str, Any] = {"x-max-bytes": _MaxBytes}
         if self._invariants:
-            keywords["x-asserts"] = self._assertion_keyword()
-        return jsonschema_rs.Draft202012Validator(
-            dict(schema),
-            formats=FORMATS,
-            validate_formats=True,
-            keywords=keywords,
-            offline=True,
-        )
+            return _compile(schema, self._assertion_keyword())
+        text = msgspec.json.encode(schema)
+        return _kept(text) if len(text) <= _MAX_KEPT else _compile(schema, None)
 
     # ------------------------------------------------------------ invariants
 

@@ -18,7 +18,7 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.sema.suggest import closest, names_list
 from engine.source import SourceFile, Span
 
-__all__ = ["check_call"]
+__all__ = ["check_call", "functions_of", "locate", "modules_beside"]
 
 
 def check_call(
@@ -53,6 +53,69 @@ def check_call(
             )
         ]
     return _check_function(tree, call, function, path, base_dir, span, inputs, owner)
+
+
+def locate(call: str, base_dir: str) -> tuple[str, int] | None:
+    """The file that `module:function` leads to and the line (from 1) of the function there.
+
+    None if there is no such module or its source cannot be read; line 1 if the function is not
+    found in it.
+    """
+    module, _, function = call.partition(":")
+    path = _find(module, base_dir)
+    if path is None or not path.endswith(".py"):
+        return None
+    tree = _parsed(path, os.path.getmtime(path))
+    if isinstance(tree, str):
+        return path, 1
+    body: list[python.stmt] = tree.body
+    line = 1
+    for name in function.split("."):
+        kinds = (python.FunctionDef, python.AsyncFunctionDef, python.ClassDef)
+        found = next((n for n in _top_level(body) if isinstance(n, kinds) and n.name == name), None)
+        if found is None:
+            break
+        line, body = found.lineno, found.body
+    return path, line
+
+
+def modules_beside(base_dir: str, parent: str) -> list[str]:
+    """The names of Python modules and packages in a folder, for completion.
+
+    Args:
+        parent: The package to look into, dotted, or an empty string.
+    """
+    folder = os.path.join(base_dir, *parent.split(".")) if parent else base_dir
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        name = entry.name.removesuffix(".py") if entry.is_file() else entry.name
+        is_module = entry.name.endswith(".py") if entry.is_file() else _holds_python(entry.path)
+        if is_module and name.isidentifier() and name != "__init__":
+            found.append(name)
+    return found
+
+
+def functions_of(module: str, base_dir: str) -> list[str]:
+    """The names of the functions a module defines, for completion; [] where it is not found."""
+    path = _find(module, base_dir)
+    if path is None or not path.endswith(".py"):
+        return []
+    tree = _parsed(path, os.path.getmtime(path))
+    if isinstance(tree, str):
+        return []
+    kinds = (python.FunctionDef, python.AsyncFunctionDef)
+    return [node.name for node in _top_level(tree.body) if isinstance(node, kinds)]
+
+
+def _holds_python(folder: str) -> bool:
+    try:
+        return any(name.endswith(".py") for name in os.listdir(folder))
+    except OSError:
+        return False
 
 
 def _not_found(call: str, module: str, base_dir: str, span: Span) -> Diagnostic:

@@ -33,6 +33,14 @@ def _compile(text: str, name: str) -> CodeType:
     return shared_environment().compile(text, name=name, filename=None)
 
 
+@lru_cache(maxsize=1024)
+def _names(text: str) -> frozenset[str]:
+    try:
+        return frozenset(meta.find_undeclared_variables(parse_template(text)))
+    except (jinja2.TemplateError, TemplateFault, RecursionError):
+        return frozenset()
+
+
 class Template:
     """One template, ready to be rendered any number of times.
 
@@ -75,10 +83,7 @@ class Template:
     @cached_property
     def names(self) -> frozenset[str]:
         """The names it reads from its scope; those of included files are not in it."""
-        try:
-            return frozenset(meta.find_undeclared_variables(parse_template(self.text)))
-        except (jinja2.TemplateError, TemplateFault, RecursionError):
-            return frozenset()
+        return _names(self.text)
 
     @cached_property
     def _compiled(self) -> jinja2.Template:

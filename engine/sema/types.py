@@ -275,6 +275,8 @@ NULL = Constant(None)
 
 def strip(type_: Type) -> Type:
     """The type itself: constraints and names looked through (an alias of itself gives `json`)."""
+    if not isinstance(type_, Constrained | Named):
+        return type_
     for _ in range(64):
         if isinstance(type_, Constrained):
             type_ = type_.item
@@ -287,8 +289,11 @@ def strip(type_: Type) -> Type:
 
 def options_of(type_: Type) -> tuple[Type, ...]:
     """The options of a union or optional (null included), flat; other types alone."""
+    first = strip(type_)
+    if not isinstance(first, Union | Optional):
+        return (first,)  # nearly always, and asked for every field of every record
     found: list[Type] = []
-    todo = [type_]
+    todo: list[Type] = [first]
     seen: set[int] = set()
     while todo:
         current = strip(todo.pop(0))
@@ -306,9 +311,11 @@ def options_of(type_: Type) -> tuple[Type, ...]:
 
 def is_optional(type_: Type) -> bool:
     """Whether null is one of the values, by `?` or by a union with null."""
-    return any(
-        isinstance(option, Constant) and option.value is None for option in options_of(type_)
-    )
+    first = strip(type_)
+    if isinstance(first, Union):
+        options = options_of(first)
+        return any(isinstance(item, Constant) and item.value is None for item in options)
+    return isinstance(first, Optional) or (isinstance(first, Constant) and first.value is None)
 
 
 def union_of(types: list[Type]) -> Type:

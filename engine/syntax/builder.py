@@ -144,7 +144,8 @@ class Builder(ExpressionBuilder):
             last = children[-1]
             if isinstance(last, Tree) and not last.children:
                 last = children[-2]
-        return self._token_span(first).to(self._token_span(last))
+        end = (last.start_pos or 0) + len(last)
+        return self.span(first.start_pos or 0, end)
 
     # ------------------------------------------------------------ declarations
 

@@ -373,7 +373,8 @@ class ExpressionBuilder:
         return self.span(start, start + len(token))
 
     def _span_of(self, node: Tree[Token]) -> Span:
-        return self._token_span(_first_token(node)).to(self._token_span(_last_token(node)))
+        last = _last_token(node)
+        return self.span(_first_token(node).start_pos or 0, (last.start_pos or 0) + len(last))
 
 
 def _is_bracket(part: Part) -> bool:

@@ -52,6 +52,13 @@ _SCAN = re.compile(
     r"|(?P<hash>\#[^\n]*)|(?P<open>[({\[])|(?P<close>[)}\]])|(?P<word>^[^\W\d]\w*)",
     re.MULTILINE,
 )
+#: Texts and comments, to be passed over, and the keywords at the beginning of a line.
+_OUTLINE = re.compile(
+    r'"""(?:[^"]|"(?!""))*(?:"""|\Z)|"(?:[^"\\\n]|\\.)*"?|//[^\n]*'
+    r"|(?P<word>^(?:orch|import|from|param|secret|schema|model|server|template|worker|verifier"
+    r"|orchestrator|test)\b)",
+    re.MULTILINE,
+)
 _LINE_START_WORD = re.compile(r"^[^\W\d]\w*", re.MULTILINE)
 _BLANKS_AND_COMMENTS = re.compile(r"(?:[\s\ufeff]+|//[^\n]*)*")
 _KEYWORDS = frozenset(
@@ -74,14 +81,10 @@ _KEYWORDS = frozenset(
 
 
 class _Boundary(msgspec.Struct, frozen=True):
-    """Where a declaration may begin; `in_text` if that is inside a text block.
-
-    `strong` if a keyword stands there, not a word that may be one misspelt.
-    """
+    """Where a declaration may begin; `in_text` if that is inside a text block."""
 
     offset: int
     in_text: bool
-    strong: bool = True
 
 
 def recover(
@@ -294,7 +297,11 @@ def _first_offset(text: str) -> int:
 
 def declaration_starts(text: str) -> list[int]:
     """Where keywords at the beginning of a line seem to begin declarations, ascending."""
-    return [item.offset for item in _boundaries(text) if item.strong and not item.in_text]
+    return [
+        found.start()
+        for found in _OUTLINE.finditer(text)
+        if found["word"] and _STRONG.match(text, found.start())
+    ]
 
 
 def _boundaries(text: str) -> list[_Boundary]:
@@ -313,7 +320,7 @@ def _boundaries(text: str) -> list[_Boundary]:
                 found.append(_Boundary(match.start(), False))
                 depth = 0
             elif depth <= 0 and _WEAK.match(text, match.start()):
-                found.append(_Boundary(match.start(), False, False))
+                found.append(_Boundary(match.start(), False))
         elif match["text"]:
             # A lost quote turns blocks inside out: believe a declaration more than a quote.
             for word in _LINE_START_WORD.finditer(text, match.start(), match.end()):
