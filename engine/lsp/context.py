@@ -1,0 +1,174 @@
+"""What may be written at a place of a file that may be half typed.
+
+The tree of such a file lacks exactly what is being typed, so this looks at lexemes: which bodies
+are open around the cursor, which setting is being given a value, whether the cursor is in a
+string. It reads one declaration, never the whole file.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+from engine.lsp.bodies import inner_kind
+from engine.sema.setting_values import BlockValue
+from engine.sema.settings import KINDS, Kind
+from engine.syntax.problem import Lexeme, tokenize
+from engine.syntax.recovery import declaration_starts
+
+__all__ = ["Context", "Frame", "context_at"]
+
+_BODIES = {"model": "model", "orchestrator": "orchestrator", "test": "test"}
+_CLOSING = {"{": "}", "[": "]", "(": ")"}
+
+
+@dataclass(eq=False)
+class Frame:
+    """An open bracket.
+
+    Attributes:
+        bracket: `{`, `[` or `(`.
+        kind: What the body is, or None where it is a map, a list, a schema or unknown.
+        header: The lexemes that lead to the bracket.
+        items: Those after it, on its own level, brackets that are closed left out.
+    """
+
+    bracket: str
+    kind: Kind | None
+    header: list[str]
+    items: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Context:
+    """Where the cursor is.
+
+    Attributes:
+        keyword: The first word of the declaration, or an empty string between declarations.
+        start: Where the declaration begins.
+        frames: The open brackets, the outermost first.
+        head: The lexemes of the declaration outside of all brackets.
+        word: The part of a name that stands before the cursor.
+        string: The string the cursor is in, or None.
+    """
+
+    keyword: str
+    start: int
+    frames: list[Frame]
+    head: list[str]
+    word: str
+    string: Lexeme | None
+
+    @property
+    def frame(self) -> Frame | None:
+        """The innermost open bracket."""
+        return self.frames[-1] if self.frames else None
+
+    @property
+    def body(self) -> Frame | None:
+        """The innermost open body of a known kind."""
+        return next((frame for frame in reversed(self.frames) if frame.kind is not None), None)
+
+    @property
+    def items(self) -> list[str]:
+        """The lexemes before the cursor on its own level."""
+        return self.frames[-1].items if self.frames else self.head
+
+    @property
+    def setting(self) -> str | None:
+        """The setting of the innermost body that is being given a value, or None."""
+        body = self.body
+        if body is None:
+            return None
+        items = body.items
+        inside = body is not self.frame
+        if inside:
+            first = self.frames[self.frames.index(body) + 1]
+            items = first.header
+        for index in range(len(items) - 1, 0, -1):
+            if items[index] == "=":
+                after = items[index + 1 :]
+                complete = bool(after) and not inside and not _continues(after[-1])
+                return None if complete else items[index - 1]
+        return None
+
+
+def context_at(text: str, offset: int) -> Context:
+    """Where an offset of a text is."""
+    starts = declaration_starts(text)
+    at = bisect_right(starts, offset)
+    start = starts[at - 1] if at else 0
+    lexemes = [item for item in tokenize(text[start:]) if start + item.start < offset]
+    word, string = "", None
+    if lexemes:
+        last = lexemes[-1]
+        begin, end = start + last.start, start + last.end
+        if last.kind in ("string", "text") and begin < offset < end + (not last.closed):
+            string = Lexeme(last.kind, last.text, begin, end, last.closed)
+            lexemes.pop()
+        elif last.text[:1].isidentifier() and end >= offset:
+            word = text[begin:offset]
+            lexemes.pop()
+    context = Context("", start, [], [], word, string)
+    for item in lexemes:
+        _take(context, item.text)
+    context.keyword = context.head[0] if context.head else ""
+    if context.keyword and not context.frames and _is_complete(context.head):
+        context.keyword, context.head = "", []
+    return context
+
+
+def _take(context: Context, text: str) -> None:
+    if text in _CLOSING:
+        header = list(context.items)
+        context.frames.append(Frame(text, _opened(context, text, header), header))
+        return
+    if text in _CLOSING.values():
+        if context.frames:
+            closed = context.frames.pop()
+            context.items.append(closed.bracket + text)
+        return
+    context.items.append(text)
+
+
+def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
+    """The kind of a body that begins here."""
+    if bracket != "{":
+        return None
+    if not context.frames:
+        word = header[0] if header else ""
+        if word in _BODIES:
+            return KINDS[_BODIES[word]]
+        if "via" in header[:-1]:
+            return KINDS.get(f"{header[header.index('via') + 1]} {word}")
+        return None
+    kind = context.frames[-1].kind
+    if kind is None or (header and header[-1] in ("=", ":", ",")):
+        return None
+    for name in reversed(header):
+        row = kind.row(name)
+        if row is not None:
+            return inner_kind(kind, name) if isinstance(row.value, BlockValue) else None
+        if not name[:1].isidentifier() and name != ".":
+            return None
+    return None
+
+
+def _continues(text: str) -> bool:
+    """Whether an expression goes on after a lexeme."""
+    return text in ("|", ".", ",", "+", "-", "*", "/", "~", "and", "or", "not", "if", "else", "in",
+                    "==", "!=", "<", ">", "<=", ">=", "is")  # fmt: skip
+
+
+def _is_complete(head: list[str]) -> bool:
+    """Whether a declaration needs nothing more, so that another may begin."""
+    keyword = head[0]
+    if keyword in ("secret", "orch"):
+        return len(head) >= 2
+    if keyword in ("import", "from"):
+        return len(head) >= 4
+    if keyword in ("param", "template"):
+        return "=" in head[:-1]
+    if keyword == "schema":
+        return len(head) >= 3 and head[-1] not in ("=", "|")
+    return head[-1] == "{}"

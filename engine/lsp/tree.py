@@ -1,0 +1,60 @@
+"""Walks over syntax trees: what stands at an offset, and what is inside what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.syntax import ast
+
+__all__ = ["children", "declaration_at", "fields_of", "path_to", "walk"]
+
+
+def children(node: ast.Node) -> Iterator[ast.Node]:
+    """The nodes right below a node, in no particular order."""
+    for name in node.__struct_fields__:
+        yield from _nodes(getattr(node, name))
+
+
+def _nodes(value: Any) -> Iterator[ast.Node]:
+    if isinstance(value, ast.Node):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _nodes(item)
+
+
+def walk(node: ast.Node) -> Iterator[ast.Node]:
+    """A node and all below it."""
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        yield current
+        todo.extend(children(current))
+
+
+def declaration_at(document: ast.Document, offset: int) -> ast.Declaration | None:
+    """The declaration an offset is in, or None."""
+    for node in document.declarations:
+        if node.span.start <= offset <= node.span.end:
+            return node
+    return None
+
+
+def path_to(document: ast.Document, offset: int) -> list[ast.Node]:
+    """The nodes around an offset, the declaration first, the innermost last."""
+    found: list[ast.Node] = []
+    node: ast.Node | None = declaration_at(document, offset)
+    while node is not None:
+        found.append(node)
+        inside = [c for c in children(node) if c.span.start <= offset <= c.span.end]
+        # Of two that touch there, the one that begins there is meant.
+        node = max(inside, key=lambda c: c.span.start, default=None)
+    return found
+
+
+def fields_of(node: ast.Declaration) -> Iterator[ast.FieldDecl]:
+    """All fields and inputs that a declaration declares, those of inline records too."""
+    for inner in walk(node):
+        if isinstance(inner, ast.FieldDecl):
+            yield inner
