@@ -10,8 +10,9 @@ import click
 import msgspec
 
 from engine import launch
+from engine.cli import complete
 from engine.cli.exits import Exit
-from engine.cli.journals import find_run, journal_option
+from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import warn
 from engine.cli.wording import count, one_line
@@ -20,13 +21,13 @@ from engine.events import Event
 from engine.history.changes import Change
 from engine.history.current import Comparison, against, current_program, file_of
 from engine.history.replay import Divergence, Replay, replay
-from engine.journal import RunRecord, SqliteJournal
+from engine.journal import RunRecord
 
 __all__ = ["command"]
 
 
 @click.command("replay")
-@click.argument("run", metavar="RUN", default="last")
+@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
 @click.option(
     "--file",
     metavar="PATH",
@@ -44,7 +45,7 @@ def command(run: str, file: str | None, style: str, directory: str) -> int:
     Exit codes: 0 no divergence; 1 a divergence; 2 usage; 3 the journal or the file cannot be read,
     or the program does not check.
     """
-    journal = SqliteJournal(directory)
+    journal = open_journal(directory)
     try:
         found = find_run(journal, run)
         record = journal.record(found)

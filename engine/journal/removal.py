@@ -1,0 +1,120 @@
+"""Take runs out of a journal, and give the room back to the disk.
+
+Only databases that are journals are opened, and only under the lock of whoever writes them: a
+database that another process has in hand is left alone. Values and program texts go with the last
+run that uses them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import JournalError
+from engine.journal.lock import FileLock, lock_holder
+from engine.journal.reader import Reader, StoredRecord, lock_path
+from engine.journal.storage import open_writer, translated
+
+__all__ = ["remove_runs"]
+
+#: How long to wait for a program that reads the database, in milliseconds.
+_BUSY_MS = 5_000
+
+
+def remove_runs(directory: Path, runs: Sequence[str]) -> int:
+    """Remove runs for good.
+
+    Args:
+        directory: The journal's folder.
+        runs: Their ids.
+
+    Returns:
+        By how many bytes the databases have become smaller.
+
+    Raises:
+        JournalError: There is no such run, or another process writes the database it lives in.
+            Nothing of that database is removed then; others may have been done before.
+    """
+    reader = Reader(directory)
+    by_database: dict[Path, list[str]] = {}
+    for run in runs:
+        by_database.setdefault(reader.home(run), []).append(run)
+    return sum(_remove(path, names) for path, names in by_database.items())
+
+
+def _remove(path: Path, runs: list[str]) -> int:
+    lock = FileLock.take(lock_path(path))
+    if lock is None:
+        pid = lock_holder(lock_path(path))
+        who = f"the process {pid}" if pid else "another process"
+        named = ", ".join(runs[:3]) + (", ..." if len(runs) > 3 else "")
+        raise JournalError(
+            f"{named} cannot be removed: {who} writes {path}",
+            help="wait for it to end, or stop it",
+        )
+    try:
+        before = _size(path)
+        connection = open_writer(path, _BUSY_MS)
+        try:
+            _delete(connection, runs)
+            # Without this the file keeps its size, and a write-ahead log as long as the file.
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise translated(error, path) from None
+        finally:
+            connection.close()
+        return max(0, before - _size(path))
+    finally:
+        lock.release()
+
+
+def _delete(connection: sqlite3.Connection, runs: list[str]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        gone: set[bytes] = set()
+        for run in runs:
+            query = "SELECT number, record FROM runs WHERE run = ?"
+            row = connection.execute(query, (run,)).fetchone()
+            if row is None:
+                continue  # somebody else was faster
+            number, record = row
+            query = "SELECT DISTINCT blob FROM events WHERE run = ? AND blob IS NOT NULL"
+            gone.update(blob for (blob,) in connection.execute(query, (number,)))
+            gone |= _texts(record)
+            connection.execute("DELETE FROM events WHERE run = ?", (number,))
+            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+        if gone:
+            gone -= _used(connection)
+            query = "DELETE FROM blobs WHERE hash = ?"
+            connection.executemany(query, [(hash_,) for hash_ in gone])
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _used(connection: sqlite3.Connection) -> set[bytes]:
+    """The addresses of all blobs that a run still refers to."""
+    query = "SELECT DISTINCT blob FROM events WHERE blob IS NOT NULL"
+    used: set[bytes] = {blob for (blob,) in connection.execute(query)}
+    records: Iterable[tuple[bytes]] = connection.execute("SELECT record FROM runs")
+    for (record,) in records:
+        used |= _texts(record)
+    return used
+
+
+def _texts(record: bytes) -> set[bytes]:
+    try:
+        return msgspec.json.decode(record, type=StoredRecord).hashes()
+    except (ValueError, TypeError):
+        return set()  # damaged: nothing can be read with it either
+
+
+def _size(path: Path) -> int:
+    return sum(
+        part.stat().st_size for part in (path, path.with_name(path.name + "-wal")) if part.exists()
+    )
