@@ -110,6 +110,7 @@ class _KillingJournal:
 def _enter(folder: Path, out: str) -> None:
     """Be a process of its own there, whose output goes to files."""
     os.chdir(folder)
+    Path("pid").write_text(str(os.getpid()))
     for number, name in ((1, f"{out}.out"), (2, f"{out}.err")):
         opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(opened, number)

@@ -8,8 +8,6 @@ An order under a key it knows is the same order.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import threading
 from collections import defaultdict
 from contextlib import suppress
@@ -34,11 +32,10 @@ class Hold:
 
 
 class Client:
-    """What the shop knows of one world: its folder, who to kill, and the orders by their key."""
+    """What the shop knows of one world: its folder, and the orders by their key."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pid: int | None = None
         self.orders: dict[str, dict[str, Any]] = {}
         self.asked: defaultdict[str, int] = defaultdict(int)
         self.holds: dict[str, Hold] = {}
@@ -130,8 +127,8 @@ class Shop:
         client = self.clients[world]
         folder = client.folder
         number = tools.arrive(folder)
-        if tools.must_die(folder, number, "before"):
-            return self._kill(client)
+        if tools.killed(folder, number, "before"):
+            return None
         said = {"price": query.partition("=")[2], "reserve": body.get("item", ""), "charge": ""}
         line = f"{what} {said[what]}".rstrip()
         tools.note(folder, line)
@@ -145,15 +142,10 @@ class Shop:
                 status, value = 200, {"id": order["id"]}
             else:
                 status, value = 200, {"receipt": f"C-{client.asked[line]}"}
-        if tools.must_die(folder, number, "after"):
-            return self._kill(client)
+        if tools.killed(folder, number, "after"):
+            return None
         hold = client.holds.pop(line, None)
         if hold is not None:
             hold.arrived.set()
             hold.release.wait()
         return status, value
-
-    @staticmethod
-    def _kill(client: Client) -> None:
-        assert client.pid is not None
-        os.kill(client.pid, signal.SIGKILL)

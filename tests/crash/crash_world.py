@@ -3,7 +3,8 @@ operator who starts processes there and takes up what died.
 
     calls/  an empty file for each call that arrived anywhere
     log     one line for each call that was carried out
-    kills   lines like `7 before` and `7 after`: where a call kills the process that makes it
+    kills   lines like `7 before` and `7 after`: where a call kills the engine
+    pid     the engine's process, which was started last
 """
 
 from __future__ import annotations
@@ -163,7 +164,6 @@ class World:
         out = f"process-{self._processes}"
         process = _processes.Process(target=target, args=(self.folder, out, *arguments))
         process.start()
-        self._client.pid = process.pid
         return Started(self, process, out)
 
     def hold(self, line: str) -> Hold:
