@@ -1,0 +1,9 @@
+[
+  (body)
+  (record_body)
+  (record_type)
+  (inputs)
+  (list)
+  (map)
+  (string)
+] @fold
