@@ -21,7 +21,12 @@ FILES = {
     "flows/a.orch": PROGRAM.replace("shared/", "../shared/"),
     "shared/models.orch": 'orch 1\nmodel m { id = "openai/x" }\n',
     "flows/ticket.schema.json": json.dumps(
-        {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+        {
+            "type": "object",
+            "properties": {"title": {"type": "string"}},
+            "required": ["title"],
+            "additionalProperties": False,
+        }
     ),
     "flows/look.j2": "{{ t.title }}",
     "flows/tools.py": "def count(n):\n    return n\n",
