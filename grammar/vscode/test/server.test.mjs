@@ -12,7 +12,7 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
   createProtocolConnection,
-} from "vscode-languageserver-protocol/node.js";
+} from "vscode-languageserver-protocol/node";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const orch = process.env.ORCH ?? path.join(root, ".venv/bin/orch");
