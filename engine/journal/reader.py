@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 
 from engine.errors import JournalError, UsageError
-from engine.events import Event, RunStatus
+from engine.events import Event, RunEnded, RunStatus
 from engine.journal.lock import lock_holder
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 from engine.journal.rows import decode_row
 from engine.journal.storage import open_reader, translated
+from engine.journal.wal import lost_commits
 
 __all__ = [
     "Reader",
@@ -156,7 +157,7 @@ class Reader:
             after: The number of the last event that is not wanted.
         """
         events: list[Event] = []
-        with self._run(run) as (_, connection, number):
+        with self._run(run) as (path, connection, number):
             try:
                 rows = connection.execute(
                     "SELECT e.seq, e.body, e.blob, b.data FROM events e LEFT JOIN blobs b"
@@ -173,6 +174,10 @@ class Reader:
                         return events, f"{place} cannot be read: {error}"
             except sqlite3.DatabaseError as error:
                 return events, f"event {after + len(events) + 1} cannot be read: {error}"
+            over = bool(events) and isinstance(events[-1], RunEnded)
+            if not over and lock_holder(lock_path(path)) is None and lost_commits(path):
+                place = f"event {after + len(events) + 1}"
+                return events, f"{place} and others are lost in a damaged log"
         return events, None
 
     def record(self, run: str) -> RunRecord:

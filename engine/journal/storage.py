@@ -5,14 +5,16 @@ Knows SQLite and nothing of threads, locks or who may write (see `writer` and `s
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
 from engine.errors import JournalError
 from engine.events import FORMAT
+from engine.journal.wal import lost_commits
 
-__all__ = ["is_full", "open_reader", "open_writer", "translated"]
+__all__ = ["is_full", "open_reader", "open_writer", "refuse_damaged_log", "translated"]
 
 #: Version of the tables.
 LAYOUT = 1
@@ -86,6 +88,27 @@ def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def refuse_damaged_log(path: Path) -> None:
+    """Refuse to write where that would write over commits that a damaged log still holds.
+
+    Raises:
+        JournalError: There are some, or the database cannot be read.
+    """
+    if not os.path.exists(f"{path}-wal"):
+        return
+    connection = open_reader(path)
+    if connection is not None:
+        # Only a reader may find out: the last writer to close a database tidies up its log.
+        damaged = lost_commits(path)
+        connection.close()
+        if damaged:
+            raise JournalError(
+                f"the journal is damaged in its log, behind what can be read: {path}-wal",
+                help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
+                "elsewhere with --journal",
+            )
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:

@@ -26,7 +26,7 @@ from typing import Any
 from engine.errors import JournalError
 from engine.journal.lock import FileLock
 from engine.journal.rows import START_TYPE, Row
-from engine.journal.storage import full, is_full, open_writer, translated
+from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
 
 __all__ = ["INSERT_BLOB", "Owned", "Writer"]
 
@@ -83,6 +83,7 @@ class Writer:
         self._epochs: dict[int, int] = {}
         self._closed = False
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        refuse_damaged_log(path)
         self._connection = open_writer(path, busy_ms)
         try:
             _make_reserve(self._reserve, path)

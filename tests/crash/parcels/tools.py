@@ -2,7 +2,7 @@
 
 The log stands outside of the engine: one line for each real call, appended in one write, so a
 kill can neither lose nor tear one. Each call takes the next number that is free in `calls/` when
-it arrives, and a line `7 before` in `kills` has the seventh kill the engine's process (`pid`) before
+it arrives, and a line `7 before` in `kills` has the seventh kill the engine (`pid`) before
 it has done anything; `7 after` when it is done, but has not answered.
 """
 
