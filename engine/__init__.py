@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnreadableFile,
         UsageError,
     )
+    from engine.formatter.formatting import format_text
     from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
     from engine.runtime.ports import PolicyState
@@ -48,6 +49,7 @@ __all__ = [
     "__version__",
     "aresume",
     "arun_tests",
+    "format_text",
     "lint",
     "load",
     "resume",
@@ -60,6 +62,7 @@ _HOMES = {
     "PolicyState": "engine.runtime.ports",
     "Scripted": "engine.models.scripted",
     "SqliteJournal": "engine.journal",
+    "format_text": "engine.formatter.formatting",
     **dict.fromkeys(("arun_tests", "run_tests"), "engine.testing"),
     **dict.fromkeys(
         ("Reply", "Run", "Workflow", "aresume", "lint", "load", "resume"), "engine.api"

@@ -9,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
 from engine.cli.exits import CommandError, Exit
 from engine.cli.output import error
+from engine.errors import UnreadableFile
+from engine.sema.loader import MAX_FILE_BYTES
 
-__all__ = ["Scope", "orch_files", "rewrite", "subfolders"]
+__all__ = ["Scope", "orch_files", "rewrite", "standard_input", "subfolders"]
 
 #: Folders that hold other people's files.
 _SKIPPED = {"node_modules", "__pycache__", "site-packages"}
@@ -60,6 +64,26 @@ class Scope:
         return above == folder
 
 
+def standard_input(name: str) -> str:
+    """The text on the standard input; a byte order mark at its beginning is dropped.
+
+    Args:
+        name: What messages call it.
+
+    Raises:
+        UnreadableFile: If it is too large, or no UTF-8.
+    """
+    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if sys.stdin is not None else b""
+    if len(data) > MAX_FILE_BYTES:
+        raise UnreadableFile(name, f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        reason = f"is not UTF-8 text (byte 0x{data[problem.start]:02x} in line {line})"
+        raise UnreadableFile(name, reason) from None
+
+
 def rewrite(path: str, old: str, new: str) -> None:
     """Replace the text of a file in one step; its mode and a byte order mark stay.
 
@@ -80,6 +104,9 @@ def rewrite(path: str, old: str, new: str) -> None:
         if data.decode("utf-8-sig", "replace") != old:
             help = "it was left alone; try again"
             raise CommandError(f"{shown} has changed meanwhile", Exit.UNREADABLE, help=help)
+        if not os.stat(target).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+            # Replacing it would work, and is not what a read-only file asks for.
+            raise CommandError(f"cannot write {shown}: it is read-only", Exit.UNREADABLE)
         mark = b"\xef\xbb\xbf" if data.startswith(b"\xef\xbb\xbf") else b""
         number, temporary = tempfile.mkstemp(".tmp", ".orch-", os.path.dirname(target))
         with open(number, "wb") as file:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ import click
 from engine.bounds import Bound, as_data, as_text, bounds_of
 from engine.cli import lint_output
 from engine.cli.exits import CommandError, Exit
-from engine.cli.files import Scope, orch_files, rewrite
+from engine.cli.files import Scope, orch_files, rewrite, standard_input
 from engine.cli.options import color_option, param_option
 from engine.cli.output import error, report
 from engine.config import FORMATS, Config, find_config
@@ -29,7 +28,7 @@ from engine.linter import lint_result
 from engine.linter.fixpoint import EditedReader, Fixpoint, Linted
 from engine.linter.selection import Named, Selection, UnknownRule, rules_named, selection_of
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import MAX_FILE_BYTES, DiskReader, OverlayReader, Reader
+from engine.sema.loader import DiskReader, OverlayReader, Reader
 
 __all__ = ["Checked", "Request", "check_files", "command", "show"]
 
@@ -227,7 +226,7 @@ def check_files(
         result.selections[path] = selection_of(config, request.select, request.ignore)
         try:
             if file == "-":
-                result.reader = OverlayReader(result.reader, path, _standard_input(path))
+                result.reader = OverlayReader(result.reader, path, standard_input(path))
             result.linted[path] = _lint(request, result.reader, path, seen=seen)
         except UnreadableFile as problem:
             result.problems.append(problem)
@@ -286,18 +285,6 @@ def _code(request: Request, result: Checked, found: Sequence[Diagnostic]) -> int
 def _folder(path: str) -> str:
     """Where the configuration of a path is looked for."""
     return path if os.path.isdir(path) else os.path.dirname(path) or os.curdir
-
-
-def _standard_input(name: str) -> str:
-    data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if sys.stdin is not None else b""
-    if len(data) > MAX_FILE_BYTES:
-        raise UnreadableFile(name, f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        reason = f"is not UTF-8 text (byte 0x{data[problem.start]:02x} in line {line})"
-        raise UnreadableFile(name, reason) from None
 
 
 # ---------------------------------------------------------------- fixing
