@@ -42,6 +42,7 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("engine.cli.init", "Begin a project with a workflow that runs at once."),
     "lint": ("engine.cli.lint", "Check files without running anything."),
+    "fmt": ("engine.cli.fmt", "Format files in the one layout."),
     "lsp": ("engine.cli.lsp", "Serve editors: diagnostics, completion, go to definition."),
     "explain": ("engine.cli.explain", "Explain a rule by its code."),
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
