@@ -16,7 +16,7 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager fuzz \
-  test-llamacpp test-tree-sitter test-vscode lock clean
+  test-crash test-llamacpp test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -59,6 +59,9 @@ test-vscode: $(INSTALLED)  ## Build the extension for VS Code, and test it (need
 test-tree-sitter: $(INSTALLED)  ## Compare the tree-sitter grammar with the parser (needs cc, npm)
 	cd grammar/tree-sitter && npm ci --no-audit --no-fund --ignore-scripts
 	$(BIN)/python -m pytest -rs -m treesitter tests/tree_sitter
+
+test-crash: $(INSTALLED)  ## Kill real processes everywhere, in 200 random stories (4 minutes)
+	ORCH_CRASHES=200 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/crash
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
