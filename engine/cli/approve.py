@@ -12,6 +12,7 @@ from engine.cli.execute import Manner, manner_options
 from engine.cli.journals import journal_option
 from engine.errors import InputError
 from engine.replies import Reply
+from engine.runtime.forks import offers
 from engine.runtime.state import Gate
 
 __all__ = ["command"]
@@ -65,7 +66,7 @@ def command(
     manner = Manner(style, quiet, color, models, record_dir, directory)
 
     def reply_to(found: Gate) -> Reply:
-        if found.kind == "outcome" and not not_done and output is ...:
+        if found.kind == "outcome" and not not_done and output is ... and not offers(found):
             raise outcome_needed(found, run, directory)
         return Reply(
             answer="not_done" if not_done else "approve",

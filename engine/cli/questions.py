@@ -50,6 +50,8 @@ def answers(
         yield command_line("resume", run, directory), "its time is up: go on as the file says"
         return
     if gate["kind"] == "outcome":
+        if gate["offers"]:
+            yield command_line("approve", run, directory, *which), "take what it gave"
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "it was done, and gave this"
         yield command_line("approve", run, directory, *which, "--not-done"), "start it again"

@@ -10,10 +10,12 @@ import click
 
 from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
+from engine.cli.export import event_line
 from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import screen_width, warn
 from engine.cli.story import run_text, task_text
+from engine.cli.tail import event_text
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
 from engine.launch import compile_record
@@ -28,11 +30,18 @@ __all__ = ["command"]
 @click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
+@click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
 @click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")
 @format_option("How to show it.")
 @journal_option
 def command(
-    run: str, number: int | None, task: str | None, full: bool, style: str, directory: str
+    run: str,
+    number: int | None,
+    task: str | None,
+    listed: bool,
+    full: bool,
+    style: str,
+    directory: str,
 ) -> int:
     """Show RUN: a run's id, the beginning of one, or `last`.
 
@@ -42,6 +51,8 @@ def command(
     journal = open_journal(directory)
     try:
         found = find_run(journal, run)
+        if listed:
+            return _list(journal, found, style)
         report = _report(journal, found, directory)
     finally:
         journal.close()
@@ -60,6 +71,16 @@ def command(
     else:
         text = run_text(report, full=full, width=screen_width(sys.stdout), only=number)
     click.echo(text)
+    return Exit.OK
+
+
+def _list(journal: Journal, run: str, style: str) -> int:
+    """The events with their numbers, which `orch resume --from` takes."""
+    events, damage = journal.salvage(run)
+    for seq, event in enumerate(events, 1):
+        click.echo(event_line(seq, event) if style == "json" else event_text(seq, event))
+    if damage is not None:
+        warn(f"the journal of this run is damaged: {damage}", help="what comes before is listed")
     return Exit.OK
 
 
@@ -86,6 +107,9 @@ def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
         "started": timestamp(record.started_ms),
         "ended": None if record.ended_ms is None else timestamp(record.ended_ms),
         "engine": record.engine,
+        "parent": record.parent,
+        "parent_seq": record.parent_seq,
+        "upgrades": len(record.earlier),
         "journal": directory,
         "damage": damage,
     }

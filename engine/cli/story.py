@@ -57,6 +57,10 @@ class _Story:
         yield f"  workflow      {one_line(report['workflow'])}"
         yield f"  orchestrator  {report.get('orchestrator', '?')}"
         yield f"  started       {local} ({age(int(started.timestamp() * 1000))})"
+        if report.get("parent"):
+            yield f"  fork of       {report['parent']}, from its event {report['parent_seq']} on"
+        if report.get("upgrades"):
+            yield f"  program       its own was changed {count(report['upgrades'], 'time')}"
         if models:
             yield f"  models        {one_line(models, self._width)}"
         if report["params"]:

@@ -376,7 +376,8 @@ def describe(event: Event) -> str:
         case RunRetried():
             said = "the run was taken up again after its end"
         case RunEnded():
-            parts = [event.status, event.bound or "", event.reason]
-            verb = "waits for a person" if event.status == "waiting" else "ended"
+            waits = event.status == "waiting"
+            parts = ["" if waits else event.status, event.bound or "", event.reason]
+            verb = "waits for a person" if waits else "ended"
             said = f"the run {verb}: " + ": ".join(part for part in parts if part)
     return said

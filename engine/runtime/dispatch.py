@@ -331,8 +331,12 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     task = gate.task
     assert task is not None
     contract = task.worker.output
-    if event.answer == "approve" and not contract.is_valid(event.output):
-        problems = "; ".join(contract.problems(event.output))
+    output = event.output
+    if event.answer == "approve" and output is None and forks.offers(gate):
+        assert gate.held is not None
+        output = gate.held.output
+    if event.answer == "approve" and not contract.is_valid(output):
+        problems = "; ".join(contract.problems(output))
         state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
         gates.ask(state, gate)
         return
@@ -340,9 +344,9 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
         done = event.answer == "approve"
-        _rest(state, task, event.output if done else None, None if done else denied)
+        _rest(state, task, output if done else None, None if done else denied)
     elif event.answer == "approve":
-        check_output(state, task, contract.with_defaults(event.output))
+        check_output(state, task, contract.with_defaults(output))
     elif event.answer == "not_done":
         if task.call is not None:
             task.call.unknown = False

@@ -23,7 +23,7 @@ from engine.runtime.requests import worker_request
 from engine.runtime.state import Check, Gate, RunState, Task
 from engine.sema.model import Worker
 
-__all__ = ["ask", "begin", "held", "input_hash"]
+__all__ = ["ask", "begin", "held", "input_hash", "offers"]
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -92,19 +92,24 @@ def _changes(worker: Worker | None) -> bool:
     return worker is not None and worker.effect in ("write", "once")
 
 
+def offers(gate: Gate) -> bool:
+    """Whether a yes to a gate may take what the parent's task gave: it did the very same."""
+    held, task = gate.held, gate.task
+    if held is None or task is None or held.outcome != "done":
+        return False
+    return held.input == input_hash(task.resolved) and task.worker.output.is_valid(held.output)
+
+
 def ask(state: RunState, task: Task, known: HeldTask) -> None:
     """Ask a person what is to become of a task that is held."""
-    offers = known.outcome == "done" and known.input == input_hash(task.resolved)
-    gates.ask(
-        state,
-        Gate(
-            f"{task.key} / outcome",
-            "outcome",
-            task.loop,
-            f"run {state.parent} has started `{task.worker.name}` already, as task "
-            f"`{known.key.rpartition(' ')[2]}` (event {known.seq}): {_BECAME[known.outcome]}. "
-            + ("Take what it gave, or start it again?" if offers else "Start it again?"),
-            task=task,
-            held=known,
-        ),
+    gate = Gate(
+        f"{task.key} / outcome",
+        "outcome",
+        task.loop,
+        f"run {state.parent} has started `{task.worker.name}` already, as task "
+        f"`{known.key.rpartition(' ')[2]}` (event {known.seq}): {_BECAME[known.outcome]}. ",
+        task=task,
+        held=known,
     )
+    gate.message += "Take what it gave, or start it again?" if offers(gate) else "Start it again?"
+    gates.ask(state, gate)

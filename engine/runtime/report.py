@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.runtime import forks
 from engine.runtime.budget import Ledger
 from engine.runtime.prompts import preview
 from engine.runtime.state import Loop, RunState, Task
@@ -61,6 +62,7 @@ def gate_reports(state: RunState) -> list[dict[str, Any]]:
             "input": gate.task.resolved if gate.task is not None else None,
             "opened_ms": gate.opened_ms,
             "timeout_ms": gate.timeout_ms,
+            "offers": forks.offers(gate),
         }
         for gate in state.gates.values()
     ]
