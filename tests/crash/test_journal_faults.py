@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -133,6 +134,27 @@ def test_killed_while_the_disk_is_full(disk):
     check(disk, report)
     # The charge had been paid for, and was in the reserve when the process died.
     assert report["lost"] == 2
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
+def test_a_limit_on_the_size_of_files_stops_the_run(new_world):
+    world = new_world()
+    hold = world.hold("charge")
+    process = world.start("run")
+    hold.arrived.wait()
+    others = {f"round 2 / decision 1 / task {task}" for task in ("r1", "r2")}
+    wait_until(lambda: others <= {e.key for e in world.events() if isinstance(e, CallFinished)})
+    size = (world.journal / "journal.db-wal").stat().st_size
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+    hold.release.set()
+    code, stdout, stderr = process.wait()
+    assert (code, stdout) == (1, "")
+    assert "error: the journal " in stderr
+    assert "go on with: orch resume" in stderr
+    # The charge's end did not fit, so a person is asked what became of it.
+    report = world.settle()
+    check(world, report)
+    assert report["lost"] == 1
 
 
 # ---------------------------------------------------------------- nothing can be written
