@@ -3,18 +3,23 @@
     python docs/_generate.py
 
 `tests/docs` compares what this gives with what stands in the repository, so a page can never be
-out of date. Words that belong to one setting are in the table (`engine.sema.settings`); here are
-only those about sorts of values, and which bodies stand where.
+out of date. Words that belong to one setting are in the table (`engine.sema.settings`), those about
+a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about sorts of
+values, and which bodies stand where.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from engine.diagnostics import RULES, Rule
+from engine.diagnostics.catalogue import AREAS
+from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.linter import lint
 from engine.sema import setting_values as values
 from engine.sema.settings import KINDS, Kind, Row
 
-__all__ = ["settings_page"]
+__all__ = ["rule_pages", "settings_page"]
 
 FOLDER = Path(__file__).parent
 
@@ -195,9 +200,85 @@ def _scopes() -> str:
     return "\n".join(lines)
 
 
+# ---------------------------------------------------------------- rules
+
+_RULES_HEAD = """\
+<!-- Made by docs/_generate.py from engine/diagnostics. Change it there. -->
+# Rules
+
+Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
+is told in [Linting](../linting.md). An error keeps a program from running; a warning is probably a
+mistake; an info is advice. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
+
+"""
+
+_RULE_HEAD = "<!-- Made by docs/_generate.py from engine/diagnostics. Change it there. -->\n"
+
+_PRELUDE = """\
+The examples are parts of a file that begins with [these declarations](index.md#the-examples).
+"""
+
+
+def rule_pages() -> dict[str, str]:
+    """The texts of `reference/rules/*.md`, by the file's name."""
+    pages = {f"{rule.code}.md": _rule_page(rule) for rule in RULES.values()}
+    parts = [_RULES_HEAD]
+    for digit, area in AREAS.items():
+        rules = [rule for rule in RULES.values() if rule.code[3] == digit]
+        parts += [f"## {area[:1].upper()}{area[1:]}\n", "| code | name | severity | fix | |"]
+        parts.append("| --- | --- | --- | --- | --- |")
+        for rule in rules:
+            summary = rule.summary.replace("|", "\\|")
+            parts.append(
+                f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} "
+                f"| {_fix_of(rule.code)} | {summary} |"
+            )
+        parts.append("")
+    parts += ["## The examples\n", "What the examples on the pages take for granted:\n"]
+    parts += [f"```orch-example\n{PRELUDE}```\n"]
+    pages["index.md"] = "\n".join(parts)
+    return pages
+
+
+def _rule_page(rule: Rule) -> str:
+    example = EXAMPLES[rule.code]
+    fix = _fix_of(rule.code)
+    lines = [
+        f"{_RULE_HEAD}# {rule.code} {rule.name}\n",
+        f"{rule.severity} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
+        "[all rules](index.md)\n",
+        f"{rule.summary}\n",
+        f"{example.why}\n",
+    ]
+    for title, text in (("Reported", example.bad), ("Fine", example.good)):
+        if text:
+            lines.append(f"## {title}\n\n```orch-example\n{text.strip()}\n```\n")
+    if example.bad and not _is_whole(rule.code):
+        lines.append(_PRELUDE)
+    return "\n".join(lines)
+
+
+def _is_whole(code: str) -> bool:
+    return EXAMPLES[code].bad.startswith("orch ") or code == "ORC007"
+
+
+def _fix_of(code: str) -> str:
+    """`safe` or `unsafe` if what is reported in the example can be fixed."""
+    text = EXAMPLES[code].bad
+    if not text:
+        return ""
+    found = lint("main.orch", source_text=text if _is_whole(code) else f"{PRELUDE}{text}\n")
+    fixes = [item.fix.safety for item in found if item.code == code and item.fix is not None]
+    return fixes[0] if fixes else ""
+
+
 def main() -> None:
     """Write the pages."""
     (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    folder = FOLDER / "reference" / "rules"
+    folder.mkdir(exist_ok=True)
+    for name, text in rule_pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

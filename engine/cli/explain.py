@@ -11,23 +11,11 @@ from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option
 from engine.diagnostics import RULES, Rule
+from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES
 from engine.sema.suggest import closest
 
 __all__ = ["command"]
-
-_AREAS = {
-    "0": "syntax",
-    "1": "names and imports",
-    "2": "types and schemas",
-    "3": "prompts and templates",
-    "4": "termination, budget, policy",
-    "5": "workers and models",
-    "6": "verifiers and gates",
-    "7": "the graph",
-    "8": "security",
-    "9": "tests, style, the linter itself",
-}
 
 
 @click.command("explain")
@@ -59,11 +47,12 @@ def _fields(rule: Rule) -> dict[str, str]:
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity,
-        "area": _AREAS[rule.code[3]],
+        "area": AREAS[rule.code[3]],
         "summary": rule.summary,
         "why": example.why if example else "",
         "bad": example.bad if example else "",
         "good": example.good if example else "",
+        "page": rule.page,
     }
 
 
@@ -72,7 +61,7 @@ def _one(rule: Rule, style: str) -> None:
         click.echo(json.dumps(_fields(rule), indent=2))
         return
     click.echo(f"{rule.code} {rule.name} ({rule.severity})")
-    click.echo(f"area: {_AREAS[rule.code[3]]}")
+    click.echo(f"area: {AREAS[rule.code[3]]}")
     click.echo(f"\n{rule.summary}")
     example = EXAMPLES.get(rule.code)
     if example is None:
@@ -81,6 +70,7 @@ def _one(rule: Rule, style: str) -> None:
     for title, text in (("Reported", example.bad), ("Fine", example.good)):
         if text:
             click.echo(f"\n{title}:\n\n{indent(text.strip(), '    ')}")
+    click.echo(f"\nPage: {rule.page}")
 
 
 def _list(style: str) -> None:
@@ -90,6 +80,6 @@ def _list(style: str) -> None:
     area = ""
     for rule in RULES.values():
         if rule.code[3] != area:
-            click.echo(("\n" if area else "") + _AREAS[rule.code[3]])
+            click.echo(("\n" if area else "") + AREAS[rule.code[3]])
             area = rule.code[3]
         click.echo(f"  {rule.code}  {rule.severity:<7}  {rule.name}")

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["RULES", "Rule", "Severity"]
+__all__ = ["AREAS", "RULES", "Rule", "Severity"]
 
 Severity = Literal["error", "warning", "info"]
 
@@ -24,6 +24,11 @@ class Rule(msgspec.Struct, frozen=True):
     name: str
     severity: Severity
     summary: str
+
+    @property
+    def page(self) -> str:
+        """The page of the documentation about it."""
+        return f"docs/reference/rules/{self.code}.md"
 
 
 _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
@@ -438,7 +443,27 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A `//` after a value begins a comment; it does not divide.",
     ),
     ("ORC910", "unexplained-suppression", "info", "An `orch: allow[...]` comment gives no reason."),
+    (
+        "ORC911",
+        "script-not-accepted",
+        "warning",
+        "A scripted decision names a worker there is not, or holds values that do not fit.",
+    ),
 )
+
+#: What the hundreds are about, by the first digit of a code.
+AREAS = {
+    "0": "syntax",
+    "1": "names and imports",
+    "2": "types and schemas",
+    "3": "prompts and templates",
+    "4": "termination, budget, policy",
+    "5": "workers and models",
+    "6": "verifiers and gates",
+    "7": "the graph",
+    "8": "security",
+    "9": "tests, style, the linter itself",
+}
 
 #: Every rule by its code.
 RULES: dict[str, Rule] = {row[0]: Rule(*row) for row in _ROWS}

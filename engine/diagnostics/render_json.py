@@ -5,7 +5,8 @@ The shape is a promise to those who read it; fields are only ever added:
     {"code", "name", "severity", "message", "file",
      "range": {"start": {"line", "column"}, "end": {"line", "column"}},
      "help": string or null,
-     "fix": null or {"title", "safety", "edits": [{"file", "range", "text"}]}}
+     "fix": null or {"title", "safety", "edits": [{"file", "range", "text"}]},
+     "page": the rule's page of the documentation}
 
 Lines and columns are 1-based, a column counts characters, and a range's end is exclusive.
 """
@@ -16,6 +17,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from engine.diagnostics.catalogue import RULES
 from engine.diagnostics.diagnostic import Diagnostic
 from engine.source import Position, Span
 
@@ -45,6 +47,7 @@ def as_dict(item: Diagnostic) -> dict[str, Any]:
         "range": _range(item.span),
         "help": item.help,
         "fix": fix,
+        "page": RULES[item.code].page,
     }
 
 

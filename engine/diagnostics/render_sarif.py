@@ -52,7 +52,7 @@ def render(found: Sequence[Diagnostic], root: str) -> str:
 
 def _rule(code: str) -> dict[str, Any]:
     rule, example = RULES[code], EXAMPLES[code]
-    text = f"{rule.summary} {example.why} `orch explain {code}` says more."
+    text = f"{rule.summary} {example.why} `orch explain {code}` says more, as does {rule.page}."
     markdown = text
     for title, shown in (("Reported", example.bad), ("Fine", example.good)):
         if shown:

@@ -131,6 +131,13 @@ def test_the_settings_page_is_fresh():
     assert page == generator().settings_page()
 
 
+def test_the_pages_of_rules_are_fresh():
+    """After a change of the catalogue or an example: python docs/_generate.py."""
+    folder = REFERENCE / "rules"
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert found == generator().rule_pages()
+
+
 def test_the_settings_page_has_every_kind_of_body():
     chapters = [name for _, names in generator()._CHAPTERS for name in names]
     assert sorted(chapters) == sorted(KINDS)

@@ -39,6 +39,7 @@ def test_json_has_exactly_the_promised_shape():
                 "safety": "safe",
                 "edits": [{"file": "a.orch", "range": where, "text": "model"}],
             },
+            "page": "docs/reference/rules/ORC006.md",
         }
     ]
 
