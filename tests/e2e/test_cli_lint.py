@@ -96,7 +96,7 @@ def test_json_is_an_array_of_the_promised_shape(folder):
     (found,) = json.loads(done.stdout)
     assert done.returncode == 1
     assert list(found) == [
-        "code", "name", "severity", "message", "file", "range", "help", "fix"
+        "code", "name", "severity", "message", "file", "range", "help", "fix", "page"
     ]  # fmt: skip
     assert (found["code"], found["severity"], found["file"]) == ("ORC303", "error", "bad.orch")
     assert found["range"]["start"]["line"] == found["range"]["end"]["line"] == 12
@@ -288,6 +288,85 @@ def test_an_import_cycle_is_an_error(folder):
 
     assert done.returncode == 1
     assert "error[ORC107]" in done.stdout
+
+
+def test_sarif_is_a_log_with_a_run(folder):
+    done = orch("lint", "bad.orch", "--format", "sarif", cwd=folder)
+
+    (run,) = json.loads(done.stdout)["runs"]
+    assert done.returncode == 1
+    assert run["results"][0]["ruleId"] == "ORC303"
+    assert run["originalUriBaseIds"]["%SRCROOT%"]["uri"] == f"{folder.resolve().as_uri()}/"
+
+
+def test_errors_that_are_left_out_are_not_forgotten(folder):
+    done = orch("lint", "bad.orch", "--ignore", "unknown-template-variable", cwd=folder)
+    run = orch("run", "bad.orch", "-i", "name=Ada", cwd=folder)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "; 1 error not shown, which `orch run` will not ignore\n" in done.stdout
+    assert (run.returncode, run.stdout) == (3, "")
+    assert "error[ORC303]" in run.stderr
+
+
+def test_quiet_and_exit_zero(folder):
+    quiet = orch("lint", "good.orch", "-q", "--ignore", "ORC9", cwd=folder)
+    zero = orch("lint", "bad.orch", "-q", "--exit-zero", "--select", "ORC303", cwd=folder)
+    missing = orch("lint", "no.orch", "--exit-zero", cwd=folder)
+
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert zero.returncode == 0
+    assert zero.stdout.endswith("= help: did you mean `name`?\n\n")
+    assert missing.returncode == 3
+
+
+def test_a_configuration_is_read_from_each_files_folder_and_the_command_line_wins(folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "bad.orch").write_text(BAD)
+    (folder / "pyproject.toml").write_text('[tool.orch.lint]\nignore = ["ORC303", "ORC9"]\n')
+    (folder / "sub" / "orch.toml").write_text('[lint]\nformat = "json"\nignore = ["ORC9"]\n')
+
+    both = orch("lint", "bad.orch", "sub", cwd=folder)
+    json_first = orch("lint", "sub", "bad.orch", cwd=folder)
+    selected = orch("lint", "bad.orch", "--select", "ORC303", cwd=folder)
+    isolated = orch("lint", "bad.orch", "--isolated", cwd=folder)
+
+    assert [line for line in both.stdout.split("\n") if "-->" in line] == [
+        "  --> sub/bad.orch:12:29"
+    ]
+    assert "1 error in 2 files; 1 error not shown" in both.stdout
+    assert [item["file"] for item in json.loads(json_first.stdout)] == ["sub/bad.orch"]
+    assert "error[ORC303]" in selected.stdout
+    assert "error[ORC303]" in isolated.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[lint]\nselct = []\n", "error: orch.toml:2: unknown key `selct`\n  help: did you mean"),
+        ("[lint\n", "error: orch.toml is not valid TOML: "),
+        ('[lint]\nignore = ["nope"]\n', "error: orch.toml:2: there is no rule `nope`"),
+    ],
+)
+def test_a_faulty_configuration_is_a_message_and_exit_2(folder, text, said):
+    (folder / "orch.toml").write_text(text)
+
+    done = orch("lint", "good.orch", cwd=folder)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert orch("lint", "good.orch", "--isolated", cwd=folder).returncode == 0
+
+
+def test_folders_of_other_people_are_left_out(folder):
+    for name in ("node_modules", "venv", ".venv"):
+        (folder / name).mkdir()
+        (folder / name / "x.orch").write_text("nonsense")
+    (folder / "venv" / "pyvenv.cfg").write_text("")
+
+    done = orch("lint", ".", "--select", "ORC303", cwd=folder)
+
+    assert "1 error in 2 files" in done.stdout
 
 
 def test_an_unknown_rule_is_a_usage_error(folder):
