@@ -15,11 +15,14 @@ from engine.cli.output import warn
 from engine.cli.questions import about, answers, left_ms
 from engine.cli.wording import age, one_line
 from engine.errors import CompileError, JournalError
+from engine.events import RunStatus
 from engine.journal import Journal
 from engine.launch import load_run
 from engine.runtime.report import gate_reports
 
 __all__ = ["command"]
+
+_OPEN: tuple[RunStatus, ...] = ("waiting", "running")
 
 
 @click.command("gates")
@@ -27,13 +30,13 @@ __all__ = ["command"]
 @format_option("How to show them.")
 @journal_option
 def command(run: str | None, style: str, directory: str) -> int:
-    """List the open gates of all waiting runs, or of RUN, oldest first.
+    """List the open gates of all runs, or of RUN, oldest first.
 
     Exit codes: 0, also if there are none; 2 there is no such run; 3 the journal cannot be read.
     """
     journal = open_journal(directory)
     try:
-        names = [find_run(journal, run)] if run is not None else _waiting(journal)
+        names = [find_run(journal, run)] if run is not None else _open(journal)
         found = [gate for name in names for gate in _gates(journal, name, one=run is not None)]
     finally:
         journal.close()
@@ -48,8 +51,9 @@ def command(run: str | None, style: str, directory: str) -> int:
     return Exit.OK
 
 
-def _waiting(journal: Journal) -> list[str]:
-    return [summary.run for summary in journal.runs(None, "waiting")]
+def _open(journal: Journal) -> list[str]:
+    """The runs that have not ended: one that is under way may ask beside its other work."""
+    return [summary.run for status in _OPEN for summary in journal.runs(None, status)]
 
 
 def _gates(journal: Journal, run: str, *, one: bool) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class Bank:
 
     def letters(self):
         folder = self.desk.folder / ".orch" / "inbox"
-        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 @pytest.fixture
@@ -139,25 +139,21 @@ def test_an_answer_with_an_edit_is_checked_first(desk, bank):
 
 def test_of_two_answers_at_once_one_counts_and_the_other_is_told(desk, bank):
     process = bank.begin(bank.pay("a", 50))
-    people = [
-        desk.start("approve", "last", "--by", "ann"),
-        desk.start("reject", "last", "--by", "bob"),
-    ]
+    people = [desk.start("approve", "last", "--by", name) for name in ("ann", "bob")]
     said = [person.communicate(timeout=60)[1].decode() for person in people]
     codes = [person.returncode for person in people]
     assert sorted(codes) == [0, 2], said
     winner, loser = codes.index(0), codes.index(2)
-    given = [("approve", "ann"), ("reject", "bob")][winner]
+    given = ("approve", ("ann", "bob")[winner])
     # Late by a moment it was refused, later there was no gate to answer.
     late = f"was answered already ({given[0]} by {given[1]})"
     assert late in said[loser] or "has no open gate" in said[loser], said
     assert bank.letters() == []
-    if winner == 0:
-        desk.wait_ready(process)
+    desk.wait_ready(process)
     bank.let_go()
     assert ended(process)[0] == 0
-    assert desk.calls() == (["paid 50"] if winner == 0 else [])
-    assert given in bank.answers()
+    assert desk.calls() == ["paid 50"]
+    assert bank.answers()[0] == given
 
 
 def test_a_run_is_cancelled_where_it_is_driven(desk, bank):
@@ -199,8 +195,7 @@ def test_a_letter_outlives_the_process_that_should_have_read_it(desk, bank):
     assert len(bank.letters()) == 1
 
     resumed = desk.start("resume", "last", "--format", "json")
-    desk.wait_ready(resumed)
-    desk.wait_ready(resumed)
+    desk.wait_ready(resumed)  # the long task goes first: it is suspect of the crash
     bank.let_go()
     code, report, _ = ended(resumed)
     assert (code, report["output"]) == (0, 5)
@@ -217,7 +212,6 @@ def test_a_sender_whose_reader_dies_answers_by_itself(desk, bank):
         assert sender.poll() is None
     process.kill()
     process.communicate(timeout=60)
-    desk.wait_ready(sender)
     desk.wait_ready(sender)
     bank.let_go()
     code, report, _ = ended(sender)
