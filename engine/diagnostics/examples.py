@@ -484,9 +484,7 @@ EXAMPLES: dict[str, Example] = {
     "ORC701": Example(
         "It can never be dispatched.",
         _orchestrator("") + "\n" + _llm("{{ f.claim }}"),
-        _orchestrator("").replace("[search]", "[search, tell]")
-        + "\n"
-        + _llm("{{ f.claim }}"),
+        _orchestrator("").replace("[search]", "[search, tell]") + "\n" + _llm("{{ f.claim }}"),
     ),
     "ORC702": Example(
         "Each waits for the other.",
@@ -616,5 +614,13 @@ EXAMPLES: dict[str, Example] = {
         "// orch: allow[ORC504]\n" + _HTTP.format("").replace("timeout = 5s", ""),
         "// orch: allow[ORC504] it answers at once\n"
         + _HTTP.format("").replace("timeout = 5s", ""),
+    ),
+    "ORC911": Example(
+        "Workers are renamed and tests are forgotten. A decision that is not accepted is asked for "
+        "again, and the test fails for a reason that is hard to see.",
+        _orchestrator("")
+        + "\n"
+        + (_LIVE % 'mock search { returns = "a drink" }').replace("query:", "q:"),
+        _orchestrator("") + "\n" + _LIVE % 'mock search { returns = "a drink" }',
     ),
 }

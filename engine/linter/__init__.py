@@ -37,6 +37,7 @@ from engine.linter.packages import unpinned_package
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
 from engine.linter.revision import revision_of_effects
+from engine.linter.scripts import script_not_accepted
 from engine.linter.spending import (
     budget_below_minimum,
     budget_of_child,
@@ -63,8 +64,8 @@ RULES: tuple[LintRule, ...] = (
     call_without_timeout,
     command_on_the_network,
     comment_for_division,
-    dangling_doc_comment,
     constant_pass,
+    dangling_doc_comment,
     dispatches_unreachable,
     fallback_weaker,
     gate_without_timeout,
@@ -84,6 +85,7 @@ RULES: tuple[LintRule, ...] = (
     revision_without_exit,
     schema_in_the_prompt,
     schema_restated,
+    script_not_accepted,
     shell_interpolation,
     timeout_inversion,
     undeclared_source,

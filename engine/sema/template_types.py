@@ -39,6 +39,7 @@ from engine.sema.types import (
     union_of,
 )
 from engine.sema.typing_rules import (
+    TEXT_FILTERS,
     Tuple,
     attribute_of,
     field_names,
@@ -479,6 +480,8 @@ class Typer:
         if node.name in NEED_VALUE and node.node is not None:
             operand = self.not_null_or_told(node.node, operand, names)
             self._check_iterable(node, node.node, operand)
+        elif node.name in TEXT_FILTERS and node.node is not None:
+            operand = self.not_null_or_told(node.node, operand, names)
         self._check_names_in_filter(node, operand)
         return filter_type(node, operand)
 

@@ -31,6 +31,7 @@ from engine.sema.types import (
 
 __all__ = [
     "STRING_FILTERS",
+    "TEXT_FILTERS",
     "Module",
     "Tuple",
     "attribute_of",
@@ -100,6 +101,9 @@ STRING_FILTERS = frozenset(
         "wordwrap",
     ]
 )
+
+#: Those of them that would print null as a word.
+TEXT_FILTERS = STRING_FILTERS - {"filesizeformat", "format", "join", "json", "tojson"}
 
 _STRING_METHODS: dict[str, Type] = {
     **dict.fromkeys(

@@ -1,0 +1,121 @@
+"""ORC911: scripted decisions that the orchestrator under test cannot give.
+
+A test may script a bad decision on purpose, to see it repaired; then the finding is allowed with a
+comment. Most are slips: a worker or an input that was renamed, a result that has lost a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.diagnostics import Diagnostic, diagnostic
+from engine.linter.places import blocks_of, setting_of
+from engine.linter.subject import Subject
+from engine.sema.contract import Contract
+from engine.sema.model import Mock, Orchestrator, Program, Test
+from engine.sema.params import ROOT
+from engine.sema.suggest import closest
+from engine.source import Span
+from engine.syntax import ast
+
+__all__ = ["script_not_accepted"]
+
+
+def script_not_accepted(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC911: a task of no worker, an input or a result that does not fit."""
+    if not subject.complete:
+        return
+    program = subject.program
+    nodes = {
+        node.title.span.start: node
+        for node in subject.result.scopes.entry.module.document.declarations
+        if isinstance(node, ast.TestDecl)
+    }
+    for test in program.tests:
+        node = nodes.get(test.span.start)
+        for mock in test.body.mocks:
+            loop = _decides(program, test, mock)
+            written = None if node is None else _written(node, mock)
+            entries = written.items if isinstance(written, ast.ListExpr) else ()
+            for entry, value in zip(entries, mock.script or (), strict=False):
+                if loop is not None:
+                    yield from _decision(program, loop, entry, value)
+
+
+def _decides(program: Program, test: Test, mock: Mock) -> Orchestrator | None:
+    """The orchestrator whose decisions a mock writes down."""
+    if not isinstance(mock.script, list):
+        return None
+    target = test.target if mock.target == "orchestrator" else mock.target
+    return program.orchestrators.get(target or "")
+
+
+def _written(node: ast.TestDecl, mock: Mock) -> ast.Expr | None:
+    for block in blocks_of(node.body, "mock"):
+        if block.span.start == mock.span.start:
+            return setting_of(block.body, "script")
+    return None
+
+
+def _decision(
+    program: Program, loop: Orchestrator, entry: ast.Expr, value: Any
+) -> Iterator[Diagnostic]:
+    if isinstance(value, dict) and "$reply" in value:
+        entry, value = _at(entry, "$reply"), value["$reply"]
+    if not isinstance(value, dict):
+        return
+    tasks = value.get("tasks")
+    written = _at(entry, "tasks")
+    items = written.items if isinstance(written, ast.ListExpr) else ()
+    for item, task in zip(items, tasks if isinstance(tasks, list) else (), strict=False):
+        if isinstance(task, dict):
+            yield from _task(program, loop, item, task)
+    if value.get("finish") is not None and not _refers(value["finish"]):
+        at = _at(entry, "finish").span
+        yield from _fits(loop.output, value["finish"], f"the result of `{loop.name}`", at)
+
+
+def _task(
+    program: Program, loop: Orchestrator, item: ast.Expr, task: dict[str, Any]
+) -> Iterator[Diagnostic]:
+    name = task.get("worker")
+    if name not in loop.workers:
+        near = closest(str(name), loop.workers)
+        yield diagnostic(
+            "ORC911",
+            f"`{loop.name}` has no worker `{name}`, so this decision is not accepted",
+            _at(item, "worker").span,
+            help=f"did you mean `{near}`?" if near else None,
+        )
+        return
+    worker = program.workers.get(name) or program.orchestrators[name]
+    given = task.get("input")
+    if isinstance(given, dict) and not _refers(given):
+        at = _at(item, "input").span
+        yield from _fits(worker.inputs, given, f"the input of `{name}`", at)
+
+
+def _fits(contract: Contract, value: Any, what: str, at: Span) -> Iterator[Diagnostic]:
+    wrong = contract.problems(contract.with_defaults(value))
+    if wrong:
+        yield diagnostic(
+            "ORC911",
+            f"this decision is not accepted: {what} does not fit: {wrong[0].removeprefix(ROOT)}",
+            at,
+        )
+
+
+def _at(expr: ast.Expr, key: str) -> ast.Expr:
+    """The value under a key of a map that is written out; else the whole."""
+    for entry in expr.entries if isinstance(expr, ast.MapExpr) else ():
+        if entry.key.text == key:
+            return entry.value
+    return expr
+
+
+def _refers(value: Any) -> bool:
+    """Whether a value holds a reference, whose type only the run knows."""
+    if isinstance(value, dict):
+        return "$from" in value or "$literal" in value or any(map(_refers, value.values()))
+    return isinstance(value, list) and any(map(_refers, value))
