@@ -156,12 +156,12 @@ class Writer:
         for part in group.parts:
             if isinstance(part, Break):
                 self._sequence_before(run, inside, len(part.broken))
-                run, inside = [], step
+                run, inside = [], indent if part.closing else step
                 self._put(part.broken)
                 self._newline(indent if part.closing else step)
             else:
                 run.append(part)
-        self._sequence_before(run, indent, after)
+        self._sequence_before(run, inside, after)
 
     def _sequence_before(self, parts: list[Doc], indent: int, after: int) -> None:
         if len(parts) == 1:
