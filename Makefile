@@ -31,12 +31,14 @@ test: $(INSTALLED)  ## Run the tests
 check: $(INSTALLED)  ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/orch fmt --check engine workflows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(INSTALLED)  ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/orch fmt engine workflows
 
 bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
 	$(BENCH_VENV)/bin/python -m bench
