@@ -126,6 +126,12 @@ def test_a_folder_without_files(tmp_path):
     assert "there is no .orch file in this folder" in err
 
 
+def test_a_new_project_is_formatted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "notes"]) == 0
+    assert orch_fmt("--check", cwd=tmp_path)[0] == 0
+
+
 def test_a_bug_of_ours_leaves_the_file_alone(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     monkeypatch.setattr(ExpressionLayout, "_text", lambda self, token: str(token).upper())
