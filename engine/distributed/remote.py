@@ -243,10 +243,9 @@ class RemoteRun:
                 raise _said_by_the_server(error) from None
             # A question goes to a host that drives runs, and the server waits for one.
             queue = self._address.queue
-            if await self._served(queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
-                raise _NoAnswer(f"no host tells of run {self.run}", by_host=True) from None
             raise _NoAnswer(
-                f"no host drives runs on queue `{queue}`, so run {self.run} cannot be read",
+                f"no host that drives runs answers on queue `{queue}`, so run {self.run} cannot "
+                "be read",
                 by_host=True,
                 help=f"orch worker FILE --address {self._address.host} --only workflows",
             ) from None
