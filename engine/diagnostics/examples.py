@@ -257,8 +257,8 @@ EXAMPLES: dict[str, Example] = {
     ),
     "ORC303": Example(
         "A template sees the inputs, `param` and the templates, nothing else.",
-        _llm("{{ g.claim }}"),
-        _llm("{{ f.claim }}"),
+        _llm("{{ quesion }}", "question: string"),
+        _llm("{{ question }}", "question: string"),
     ),
     "ORC304": Example(
         "Filters and tests are those of Jinja2 and a few more.",

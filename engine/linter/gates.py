@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.linter.subject import Subject
-from engine.linter.written import adding, body_of
+from engine.linter.written import adding, block_of, body_of
+from engine.sema.contract import Contract
+from engine.sema.jsonschema import may_fit
+from engine.sema.model import Orchestrator
+from engine.sema.types import Record
 
 __all__ = [
     "constant_pass",
@@ -26,7 +30,37 @@ def nothing_checks_the_result(subject: Subject) -> Iterator[Diagnostic]:
                 f"nothing checks the result of `{orchestrator.name}` before it finishes",
                 orchestrator.span,
                 help="add `verify { before_finish { with = ... } }`",
+                fix=_checking(subject, orchestrator),
             )
+
+
+def _checking(subject: Subject, orchestrator: Orchestrator) -> Fix | None:
+    """Name the one verifier that nothing names yet, if it takes what is there to be checked."""
+    program = subject.program
+    named = {
+        name
+        for each in program.orchestrators.values()
+        for hook in each.hooks
+        for name in hook.verifiers
+    }
+    idle = [v for v in program.verifiers.values() if v.name not in named and subject.here(v.span)]
+    if len(idle) != 1:
+        return None
+    taken, given = idle[0].inputs.type, orchestrator.inputs.type
+    if not isinstance(taken, Record) or not isinstance(given, Record):
+        return None
+    inputs = {field.name for field in given.fields}
+    for field in taken.fields:
+        fits = field.name == "result" and may_fit(
+            orchestrator.output.schema, Contract(field.type).schema
+        )
+        if not fits and field.name not in inputs:
+            return None
+    with_it = f"with = {idle[0].name}  on_fail = revise  max_revisions = 1  then = abort"
+    hook = f"before_finish {{ {with_it} }}"
+    body = body_of(subject, orchestrator.name)
+    verify = block_of(body, "verify")
+    return adding(body, f"verify {{ {hook} }}") if verify is None else adding(verify, hook)
 
 
 def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
