@@ -87,7 +87,7 @@ def _allow(project: Project, analysis: Analysis, item: Diagnostic) -> list[lsp.C
     text = places.line(line)
     indent = text[: len(text) - len(text.lstrip())]
     at = lsp.Range(lsp.Position(line, 0), lsp.Position(line, 0))
-    comment = f"{indent}// orch: allow[{item.code}] \n"
+    comment = f"{indent}// orch: allow[{item.code}]\n"
     return [
         lsp.CodeAction(
             title=f"Allow {item.code} here",

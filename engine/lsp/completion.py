@@ -7,6 +7,7 @@ files beside this one.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 
@@ -180,13 +181,14 @@ class _Completion:
             yield self._item(scalar, _KIND.TypeParameter, detail="built-in type")
 
     def _exports(self) -> Iterator[lsp.CompletionItem]:
-        for node, module in self.scope.module.imports.items():
-            if module is not None and node.span.start <= self.offset <= node.span.end + 1:
-                scope = self.analysis.scope_of(module.path)
-                if scope is not None:
-                    for kind in _ENTITY_KINDS:
-                        for entity in scope.own(kind):
-                            yield self._item(entity.name, _ENTITY_KINDS[kind], detail=kind)
+        named = self.context.head[1].strip('"')
+        path = os.path.normpath(os.path.join(self.scope.module.base_dir, named))
+        imported = self.project.analysis(path) if path != self.analysis.path else None
+        if imported is None:
+            return
+        for kind, shown in _ENTITY_KINDS.items():
+            for entity in imported.entry.own(kind):
+                yield self._item(entity.name, shown, detail=kind)
 
     # ------------------------------------------------------------ bodies
 
@@ -212,7 +214,7 @@ class _Completion:
             return names
         if items and items[-1] in ("not", "and", "or", "(", "|", "."):
             return self._expression()
-        return self._settings(kind, items)
+        return self._settings(kind, [*items, *context.after])
 
     def _settings(self, kind: Kind, written: list[str]) -> Iterator[lsp.CompletionItem]:
         for row in sorted(kind.rows, key=lambda row: not row.required):

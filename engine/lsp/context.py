@@ -8,7 +8,9 @@ string. It reads one declaration, never the whole file.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from engine.lsp.bodies import inner_kind
 from engine.sema.setting_values import BlockValue
@@ -49,6 +51,7 @@ class Context:
         frames: The open brackets, the outermost first.
         head: The lexemes of the declaration outside of all brackets.
         word: The part of a name that stands before the cursor.
+        after: The lexemes after the cursor on its own level, brackets left out.
         string: The string the cursor is in, or None.
     """
 
@@ -58,6 +61,7 @@ class Context:
     head: list[str]
     word: str
     string: Lexeme | None
+    after: list[str] = field(default_factory=list)
 
     @property
     def frame(self) -> Frame | None:
@@ -88,6 +92,8 @@ class Context:
         for index in range(len(items) - 1, 0, -1):
             if items[index] == "=":
                 after = items[index + 1 :]
+                if _begins_another(after):
+                    return None
                 complete = bool(after) and not inside and not _continues(after[-1])
                 return None if complete else items[index - 1]
         return None
@@ -98,7 +104,10 @@ def context_at(text: str, offset: int) -> Context:
     starts = declaration_starts(text)
     at = bisect_right(starts, offset)
     start = starts[at - 1] if at else 0
-    lexemes = [item for item in tokenize(text[start:]) if start + item.start < offset]
+    end = starts[at] if at < len(starts) else len(text)
+    every = tokenize(text[start:end])
+    lexemes = [item for item in every if start + item.start < offset]
+    after = every[len(lexemes) :]
     word, string = "", None
     if lexemes:
         last = lexemes[-1]
@@ -109,13 +118,24 @@ def context_at(text: str, offset: int) -> Context:
         elif last.text[:1].isidentifier() and end >= offset:
             word = text[begin:offset]
             lexemes.pop()
-    context = Context("", start, [], [], word, string)
+    context = Context("", start, [], [], word, string, list(_level(after)))
     for item in lexemes:
         _take(context, item.text)
     context.keyword = context.head[0] if context.head else ""
     if context.keyword and not context.frames and _is_complete(context.head):
         context.keyword, context.head = "", []
     return context
+
+
+def _level(lexemes: list[Lexeme]) -> Iterator[str]:
+    """The lexemes up to the end of the bracket they begin in, deeper ones left out."""
+    depth = 0
+    for item in lexemes:
+        depth += (item.text in _CLOSING) - (item.text in _CLOSING.values())
+        if depth < 0:
+            return
+        if depth == 0:
+            yield item.text
 
 
 def _take(context: Context, text: str) -> None:
@@ -154,6 +174,14 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
     return None
 
 
+def _begins_another(items: list[str]) -> bool:
+    """Whether what follows a `=` is more than one expression: another member has begun."""
+    return any(
+        not _continues(before) and item[:1].isidentifier() and not _continues(item)
+        for before, item in pairwise(items)
+    )
+
+
 def _continues(text: str) -> bool:
     """Whether an expression goes on after a lexeme."""
     return text in ("|", ".", ",", "+", "-", "*", "/", "~", "and", "or", "not", "if", "else", "in",
@@ -170,5 +198,5 @@ def _is_complete(head: list[str]) -> bool:
     if keyword in ("param", "template"):
         return "=" in head[:-1]
     if keyword == "schema":
-        return len(head) >= 3 and head[-1] not in ("=", "|")
+        return len(head) >= 3 and head[-1] not in ("=", "|", "from")
     return head[-1] == "{}"

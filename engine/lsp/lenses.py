@@ -72,10 +72,9 @@ async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
         await process.wait()
         raise
     words = problems.decode(errors="replace").strip()
-    try:
-        report = json.loads(output)
-    except ValueError:
-        raise CannotDo(words or "the tests could not be run") from None
+    if process.returncode not in (0, 1):
+        raise CannotDo(words or "the tests could not be run")
+    report = json.loads(output)
     with open(path, "rb") as file:
         saved = file.read().decode("utf-8-sig", errors="replace")
     results = [item for item in report if item.get("title") == title]

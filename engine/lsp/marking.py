@@ -25,6 +25,7 @@ __all__ = ["MARK", "Seen", "close_template", "inside_tag", "look"]
 MARK = "orch_cursor_"
 
 _TAG = re.compile(r"\{%-?\s*(\w+)([^%]*)")
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _BLOCKS = frozenset({"for", "if", "macro", "call", "filter", "with", "block", "set"})
 
 
@@ -98,6 +99,12 @@ def close_template(template: str) -> str:
     tag = inside_tag(template)
     if tag is None:
         return ""
+    brackets: list[str] = []
+    for character in template[template.rfind(tag) + 2 :]:
+        if character in _BRACKETS:
+            brackets.append(_BRACKETS[character])
+        elif brackets and character == brackets[-1]:
+            brackets.pop()
     opened: list[str] = []
     for found in _TAG.finditer(template):
         word, rest = found[1], found[2]
@@ -106,4 +113,4 @@ def close_template(template: str) -> str:
         elif word in _BLOCKS and not (word == "set" and "=" in rest):
             opened.append(word)
     closers = "".join(f"{{% end{word} %}}" for word in reversed(opened))
-    return (" }}" if tag == "{{" else " %}") + closers
+    return "".join(reversed(brackets)) + (" }}" if tag == "{{" else " %}") + closers

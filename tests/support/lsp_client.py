@@ -53,6 +53,8 @@ class Client:
         self.stderr = ""
         self._ended = False
         self._last = 0
+        self._opened: set[str] = set()
+        self._folder = root
         self._threads = [
             threading.Thread(target=self._read, daemon=True),
             threading.Thread(target=self._read_stderr, daemon=True),
@@ -144,10 +146,32 @@ class Client:
 
     def open(self, uri: str, text: str, version: int = 1) -> list[dict[str, Any]]:
         """Open a document; gives its diagnostics."""
+        self._opened.add(uri)
         item = {"uri": uri, "languageId": "orch", "version": version, "text": text}
-        seen = self._numbers.get(uri, 0)
+        with self._changed:
+            self._numbers.pop(f"{uri} version", None)
+            seen = self._numbers.get(uri, 0)
         self.notify("textDocument/didOpen", {"textDocument": item})
-        return self.diagnostics(uri, seen)
+        if not uri.endswith(".orch") and not uri.startswith("untitled:"):
+            return self.diagnostics(uri, seen)
+        self._wait(lambda: self._numbers.get(f"{uri} version", 0) >= version)
+        return self._diagnostics[uri]
+
+    def close_all(self) -> None:
+        """Close every document."""
+        for uri in sorted(self._opened):
+            self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        self._opened.clear()
+
+    def folder(self, root: Path) -> None:
+        """Have another folder open in place of the one there is."""
+        gone = [] if self._folder is None else [self._folder]
+        self._folder = root
+        event = {
+            "added": [{"uri": root.as_uri(), "name": root.name}],
+            "removed": [{"uri": folder.as_uri(), "name": folder.name} for folder in gone],
+        }
+        self.notify("workspace/didChangeWorkspaceFolders", {"event": event})
 
     def change(self, uri: str, version: int, *changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Change a document; gives the diagnostics of that version."""
