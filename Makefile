@@ -62,7 +62,7 @@ test-tree-sitter: $(INSTALLED)  ## Compare the tree-sitter grammar with the pars
 	cd grammar/tree-sitter && npm ci --no-audit --no-fund --ignore-scripts
 	$(BIN)/python -m pytest -rs -m treesitter tests/tree_sitter
 
-test-crash: $(INSTALLED)  ## Kill real processes everywhere, in 200 random stories (4 minutes)
+test-crash: $(INSTALLED)  ## Kill real processes everywhere, in 200 random stories (5 minutes)
 	ORCH_CRASHES=200 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/crash
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine

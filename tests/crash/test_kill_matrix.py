@@ -85,11 +85,12 @@ def test_killed_in_each_call(new_world, number, when):
     assert report["lost"] >= 1
 
 
-def test_killed_in_the_middle_of_commits(new_world):
-    size = 1
+@pytest.mark.parametrize("lane", range(4))
+def test_killed_in_the_middle_of_commits(new_world, lane):
+    size = 1 + lane * STRIDE
     while (world := new_world()).killed(crash_child.begin, kill := Kill(size, "within")):
         check(world, world.settle(), kill)
-        size += STRIDE
+        size += 4 * STRIDE
     assert size > 10 * STRIDE
 
 
