@@ -126,7 +126,9 @@ def command(
     3 something cannot be read or written.
     """
     if statistics and (style not in (None, "text") or bounds or diff):
-        raise click.UsageError("--statistics goes with --format text only, without --bounds.")
+        raise click.UsageError(
+            "--statistics goes with --format text only, without --bounds and --diff."
+        )
     if bounds and (style not in (None, "text", "json") or fix or diff or watch):
         raise click.UsageError("--bounds goes with --format text or json, and changes nothing.")
     if watch and (fix or diff or "-" in paths):
@@ -227,7 +229,7 @@ def check_files(
         try:
             if file == "-":
                 result.reader = OverlayReader(result.reader, path, standard_input(path))
-            result.linted[path] = _lint(request, result.reader, path, seen=seen)
+            result.linted[path] = _lint(request, result, path, seen=seen)
         except UnreadableFile as problem:
             result.problems.append(problem)
             result.unreadable = True
@@ -236,13 +238,14 @@ def check_files(
 
 def _lint(
     request: Request,
-    reader: Reader,
+    checked: Checked,
     path: str,
+    reader: Reader | None = None,
     seen: Callable[[str, CheckResult], None] = lambda path, result: None,
 ) -> Linted:
-    result = check_file(path, params=request.params, reader=reader)
+    result = check_file(path, params=request.params, reader=reader or checked.reader)
     seen(path, result)
-    return Linted.of(path, result, lint_result(result))
+    return Linted.of(path, result, lint_result(result, checked.selections[path].codes))
 
 
 def show(request: Request, result: Checked, *, aside: bool = False, fixed: str = "") -> int:
@@ -296,7 +299,7 @@ def _fix(request: Request, *, only_diff: bool, list_fixes: bool) -> int:
     scope = Scope(request.paths)
     entry = os.path.abspath(request.stdin_filename)
     fixing = Fixpoint(
-        lint=lambda path, texts: _lint(request, EditedReader(result.reader, texts), path),
+        lint=lambda path, texts: _lint(request, result, path, EditedReader(result.reader, texts)),
         linted=result.linted,
         owned=lambda path: path == entry if piped else path in scope,
         wanted=result.keeps,

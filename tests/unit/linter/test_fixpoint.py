@@ -100,6 +100,27 @@ def test_fixes_that_undo_each_other_come_to_an_end(text: str) -> None:
     assert len(fixing.applied) == MAX_ROUNDS
 
 
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for path in CASES.rglob("*.orch")}),
+    ids=lambda folder: folder.name,
+)
+def test_whatever_is_fixed_it_comes_to_an_end_with_fewer_errors(folder: Path) -> None:
+    paths = [str(path) for path in sorted(folder.glob("*.orch"))]
+    before = fixed(DiskReader(), *paths, owned=lambda path: False)
+
+    fixing = fixed(DiskReader(), *paths, unsafe=True, owned=lambda path: True)
+
+    for path in paths:
+        assert syntax_errors(fixing.linted[path]) <= syntax_errors(before.linted[path])
+    again = fixed(EditedReader(DiskReader(), fixing.after), *paths, unsafe=True)
+    assert again.after == {}
+
+
+def syntax_errors(linted: Linted) -> int:
+    return sum(item.code < "ORC006" for item in linted.found)
+
+
 def test_a_fix_that_helps_nothing_is_dropped() -> None:
     calls = []
 
