@@ -183,7 +183,7 @@ def test_a_cancelled_once_task_comes_to_its_end_first(desk, bank):
 
 def test_a_letter_outlives_the_process_that_should_have_read_it(desk, bank):
     process = bank.begin(bank.pay("a", 50))
-    (gate,) = bank.gates()
+    assert len(bank.gates()) == 1
     process.send_signal(signal.SIGSTOP)  # it reads nothing any more
     sender = desk.start("approve", "last", "--by", "ann")
     while not bank.letters():
