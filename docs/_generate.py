@@ -267,7 +267,9 @@ def _fix_of(code: str) -> str:
     text = EXAMPLES[code].bad
     if not text:
         return ""
-    found = lint("main.orch", source_text=text if _is_whole(code) else f"{PRELUDE}{text}\n")
+    found = lint(
+        "main.orch", source_text=text if _is_whole(code) else f"{PRELUDE}{text}\n", also={code}
+    )
     fixes = [item.fix.safety for item in found if item.code == code and item.fix is not None]
     return fixes[0] if fixes else ""
 

@@ -1,6 +1,6 @@
 """What is wrong with a program, as values, and the catalogue of rules that can say so."""
 
-from engine.diagnostics.catalogue import RULES, Rule, Severity
+from engine.diagnostics.catalogue import OPTIONAL, RULES, Rule, Severity
 from engine.diagnostics.diagnostic import (
     Diagnostic,
     Edit,
@@ -11,6 +11,7 @@ from engine.diagnostics.diagnostic import (
 )
 
 __all__ = [
+    "OPTIONAL",
     "RULES",
     "Diagnostic",
     "Edit",

@@ -589,6 +589,12 @@ EXAMPLES: dict[str, Example] = {
         _orchestrator("") + "\n" + _LIVE % "",
         _orchestrator("") + "\n" + _LIVE % 'mock search { returns = "a drink" }',
     ),
+    "ORC905": Example(
+        "Layout is for `orch fmt`, and `orch fmt --check` is how CI asks for it. This rule is off "
+        "unless it is named: `--select ORC905`, or `extend-select` in the configuration.",
+        'orch 1\nparam region:string = "eu"',
+        'orch 1\n\nparam region: string = "eu"\n',
+    ),
     "ORC906": Example(
         "A reader tells by the form of a name what it is.",
         "schema finding_of_fact { claim: string }",

@@ -7,7 +7,7 @@ file, listed in `RULES`. Rules look at the entry file only: an imported file is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
@@ -25,6 +25,7 @@ from engine.linter.gates import (
     judge_of_its_own_work,
     nothing_checks_the_result,
 )
+from engine.linter.layout import not_formatted
 from engine.linter.limits import (
     dispatches_unreachable,
     no_stall_rule,
@@ -53,7 +54,7 @@ from engine.linter.unused import unused_declarations, unused_verifiers, unused_w
 from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import DiskReader, OverlayReader, Reader
 
-__all__ = ["RULES", "lint", "lint_result"]
+__all__ = ["OPTIONAL_RULES", "RULES", "lint", "lint_result"]
 
 #: Every rule, in no particular order.
 RULES: tuple[LintRule, ...] = (
@@ -99,6 +100,9 @@ RULES: tuple[LintRule, ...] = (
     unused_workers,
 )
 
+#: Rules that are applied only where they are asked for, by their code.
+OPTIONAL_RULES: dict[str, LintRule] = {"ORC905": not_formatted}
+
 
 def lint(
     path: str,
@@ -106,6 +110,7 @@ def lint(
     reader: Reader | None = None,
     params: Mapping[str, Any] | None = None,
     source_text: str | None = None,
+    also: Collection[str] = (),
 ) -> list[Diagnostic]:
     """Check a file and what it imports, and apply every rule.
 
@@ -114,6 +119,7 @@ def lint(
         reader: Where files come from; the disk by default.
         params: Values of params; without them defaults count.
         source_text: The text of the entry file, where it is not (yet) what is on the disk.
+        also: Codes of optional rules to apply as well; others change nothing.
 
     Raises:
         UnreadableFile: If the entry file gives no text.
@@ -121,14 +127,15 @@ def lint(
     """
     if source_text is not None:
         reader = OverlayReader(reader or DiskReader(), path, source_text)
-    return lint_result(check_file(path, params=params, reader=reader))
+    return lint_result(check_file(path, params=params, reader=reader), also)
 
 
-def lint_result(result: CheckResult) -> list[Diagnostic]:
-    """The findings of a check that was made already, and those of every rule."""
+def lint_result(result: CheckResult, also: Collection[str] = ()) -> list[Diagnostic]:
+    """The findings of a check that was made already, and those of every rule; `also` as above."""
     subject = Subject(result)
     found = list(result.diagnostics)
-    for rule in RULES:
+    optional = [rule for code, rule in OPTIONAL_RULES.items() if code in also]
+    for rule in (*RULES, *optional):
         for item in rule(subject):
             if not subject.in_doubt(item.span) and not result.suppressions.allows(item):
                 found.append(item)

@@ -2,7 +2,7 @@
 
 Where one word selects a rule and another ignores it, the longer one wins: `ORC302` over `ORC3`,
 `ORC3` over `ALL`; of two that are as long, the one that ignores. A selection only hides findings:
-a program with a hidden error is still not run.
+a program with a hidden error is still not run. Optional rules are no part of `ALL`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from engine.config import Config
-from engine.diagnostics import RULES, Diagnostic
+from engine.diagnostics import OPTIONAL, RULES, Diagnostic
 from engine.errors import ConfigError
 from engine.sema.suggest import closest
 
@@ -46,7 +46,7 @@ def rules_named(words: Iterable[str]) -> Named:
     chosen: dict[str, int] = {}
     for word in words:
         if word.upper() == "ALL":
-            found, length = list(RULES), 0
+            found, length = [code for code in RULES if code not in OPTIONAL], 0
         elif word.lower() in _NAMES:
             found = [_NAMES[word.lower()]]
             length = len(found[0])

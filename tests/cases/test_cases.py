@@ -5,7 +5,7 @@
 An expectation is a comment at the end of the causing line: a code, optionally `@COLUMN`, and a
 fragment of the message or the help; several are separated by `//`. Every finding must be expected
 and every expectation found. A finding in another file (a template, an import) is expected on the
-first line, as `ORC302 in prompts/x.j2: ...`.
+first line, as `ORC302 in prompts/x.j2: ...`. Optional rules count in the folder `optional`.
 
 `ORCH_REWRITE=1 pytest tests/cases` writes the expectations from what is found.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.diagnostics import Diagnostic
+from engine.diagnostics import OPTIONAL, Diagnostic
 from engine.linter import lint
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def _rewrite(case: Path, found: list[Diagnostic]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(HERE))[:-5])
 def test_case(case: Path) -> None:
-    found = lint(str(case))
+    found = lint(str(case), also=OPTIONAL if case.parent.name == "optional" else ())
     if os.environ.get("ORCH_REWRITE") == "1":
         _rewrite(case, found)
         return

@@ -15,7 +15,9 @@ def _codes(text: str, code: str) -> list[str]:
     whole = text.startswith("orch ") or code == "ORC007"
     return [
         item.code
-        for item in lint("main.orch", source_text=text if whole else PRELUDE + text + "\n")
+        for item in lint(
+            "main.orch", source_text=text if whole else PRELUDE + text + "\n", also={code}
+        )
     ]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import Config, LintConfig, find_config
-from engine.diagnostics import RULES, diagnostic
+from engine.diagnostics import OPTIONAL, RULES, diagnostic
 from engine.errors import ConfigError
 from engine.linter.selection import Selection, UnknownRule, rules_named, selection_of
 from engine.source import SourceFile, Span
@@ -25,7 +25,15 @@ def test_words_are_codes_beginnings_names_and_all() -> None:
     assert set(rules_named(["ORC302"])) == {"ORC302"}
     assert set(rules_named(["orc30"])) == {code for code in RULES if code.startswith("ORC30")}
     assert set(rules_named(["Unused-Worker"])) == {"ORC701"}
-    assert set(rules_named(["all"])) == set(RULES)
+    assert set(rules_named(["all"])) == set(RULES) - OPTIONAL
+
+
+def test_an_optional_rule_counts_only_where_it_is_named() -> None:
+    assert OPTIONAL & chosen().codes == set()
+    for word in ("ORC905", "not-formatted", "ORC9"):
+        assert "ORC905" in chosen(select=[word]).codes
+    extended = Config("/p/orch.toml", LintConfig(extend_select=("ORC905",)))
+    assert chosen(extended).codes == set(RULES)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +56,9 @@ def test_the_more_exact_word_wins_and_of_equals_the_one_that_ignores() -> None:
     assert "ORC302" not in chosen(select=["ORC3"], ignore=["ORC302"]).codes
     assert chosen(select=["ORC302"], ignore=["unknown-template-field"]).codes == frozenset()
     assert chosen(select=["ORC405"], ignore=["ALL"]).codes == {"ORC405"}
-    assert chosen(ignore=["ORC3"]).codes == {code for code in RULES if code[:4] != "ORC3"}
+    assert (
+        chosen(ignore=["ORC3"]).codes == {code for code in RULES if code[:4] != "ORC3"} - OPTIONAL
+    )
 
 
 def test_the_command_line_replaces_what_is_configured() -> None:
