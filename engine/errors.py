@@ -115,10 +115,12 @@ class JournalError(OrchError):
 
     Attributes:
         help: What the user can do about it, or None.
+        resumable: Whether the run it stopped can be gone on with when that is done.
     """
 
-    def __init__(self, message: str, *, help: str | None = None) -> None:
+    def __init__(self, message: str, *, help: str | None = None, resumable: bool = True) -> None:
         self.help = help
+        self.resumable = resumable
         super().__init__(message)
 
 

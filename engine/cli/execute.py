@@ -165,7 +165,9 @@ def _cut_short(
         code, reason = int(Exit.FINDINGS), str(why)
     else:
         code, reason = why.code, f"interrupted by {why}"
-    if manner.directory is None:
+    if isinstance(why, JournalError) and not why.resumable:
+        note("interrupted", tone="bad", color=manner.color)
+    elif manner.directory is None:
         note("interrupted; it was not journaled and cannot be resumed", tone="bad")
     else:
         again = resume_command(state.run, manner.directory)

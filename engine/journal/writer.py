@@ -208,7 +208,11 @@ class Writer:
                 assert owned is not None
                 number = owned.number
                 if self._epochs.get(number) != owned.epoch:
-                    raise JournalError(f"another process has taken over the run {owned.run}")
+                    raise JournalError(
+                        f"another process has taken over the run {owned.run}",
+                        help="it goes on there; `orch show` shows how far it has come",
+                        resumable=False,
+                    )
                 seq = following.get(number) or self._next[number]
                 for row in job.rows:
                     events.append((number, seq, row.type, row.end, row.blob, row.body))
@@ -235,7 +239,8 @@ class Writer:
         if not self._files.are_whole():
             self._failure = JournalError(
                 f"the journal was deleted, replaced or cut short while it was in use: {self.path}",
-                help="what was written since then may be lost; start the run again",
+                help="what was written since then may be lost; `orch show` shows what is left",
+                resumable=False,
             )
             raise _same(self._failure)
 
@@ -284,7 +289,7 @@ def _settle(jobs: list[_Job]) -> None:
 
 def _same(error: JournalError) -> JournalError:
     """A new exception: one object raised for many callers would collect all their frames."""
-    return JournalError(str(error), help=error.help)
+    return JournalError(str(error), help=error.help, resumable=error.resumable)
 
 
 def _integrity(error: sqlite3.IntegrityError, job: _Job) -> JournalError:

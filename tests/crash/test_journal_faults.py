@@ -369,6 +369,7 @@ def test_a_journal_that_goes_away_stops_the_run_before_it_spends_more(new_world,
     code, stdout, stderr = process.wait()
     assert (code, stdout) == (1, "")
     assert "deleted, replaced or cut short while it was in use" in stderr
+    assert stderr.endswith("\ninterrupted\n")
     # The one call that was held back, and those beside it: nothing was decided after them.
     assert not any("send" in line or "pack 3" in line for line in world.done())
     decisions = [line for line in stderr.splitlines() if line.startswith("round 3")]
@@ -527,6 +528,7 @@ def test_an_owner_that_slept_through_a_takeover_does_no_more(new_world):
     code, stdout, stderr = sleeper.wait()
     assert (code, stdout) == (1, "")
     assert "another process has taken over the run" in stderr
+    assert stderr.endswith("\ninterrupted\n")
     assert world.done() == done
     check(world, report)
     assert json.loads(world.orch("resume", "last", "--format", "json")[1])["status"] == "finished"

@@ -299,7 +299,7 @@ def test_a_journal_that_breaks_on_the_way_stops_the_run(desk):
 
     assert done.returncode == 1
     assert "the journal" in done.stderr
-    assert "orch resume " in done.stderr
+    assert done.stderr.endswith("\ninterrupted\n")
     assert json.loads(done.stdout)["status"] == "interrupted"
     assert desk.calls() == []
 
