@@ -16,10 +16,10 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.linter.places import nodes_in, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
+from engine.linter.written import adding
 from engine.sema.model import Verifier, Worker
 from engine.sema.templates import Expression
 from engine.sema.trust import carries
-from engine.source import Span
 from engine.syntax import ast
 
 __all__ = [
@@ -118,17 +118,12 @@ def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
         assert isinstance(node, ast.WorkerDecl)
         schema = owner.output.schema
         if setting_of(node.body, "trust") is None and carries(schema, schema):
-            at = run.span
             yield diagnostic(
                 "ORC808",
                 f"what `{name}` gives comes from outside, and `{owner.name}` passes for trusted",
-                at,
+                run.span,
                 help="add `trust = untrusted`; `trust = trusted` says that it is your own server",
-                fix=Fix(
-                    "add `trust = untrusted`",
-                    (Edit(Span(at.source, at.end, at.end), "  trust = untrusted"),),
-                    "unsafe",
-                ),
+                fix=adding(node.body, "trust = untrusted"),
                 related=(Related("this worker", owner.span),),
             )
 

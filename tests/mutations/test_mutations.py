@@ -98,8 +98,8 @@ def table() -> str:
     """The table of the documentation."""
     caught = [fault for fault in FAULTS if fault.code]
     lines = [
-        f"**{len(caught)} of {len(FAULTS)}** are found, each by the rule named here and on the line",
-        "where the fault is.",
+        f"**{len(caught)} of {len(FAULTS)}** are found, each by the rule named here and on the",
+        "line where the fault is.",
         "",
         "| fault | found by |",
         "| --- | --- |",
