@@ -22,7 +22,9 @@ class Work(TypedDict):
     question: str
 
 
-def prepare(rounds: int, width: int, folder: str | None) -> Job:
+def build(rounds: int, width: int) -> tuple[StateGraph, State]:
+    """The graph, not compiled, and what it begins with."""
+
     def planner(state: State) -> dict[str, int]:
         return {"number": state["number"] + 1}
 
@@ -40,12 +42,16 @@ def prepare(rounds: int, width: int, folder: str | None) -> Job:
     graph.add_edge(START, "planner")
     graph.add_conditional_edges("planner", fan_out, ["work", END])
     graph.add_edge("work", "planner")
+    return graph, {"number": 0, "results": []}
+
+
+def prepare(rounds: int, width: int, folder: str | None) -> Job:
+    graph, begin = build(rounds, width)
     config = {
         "recursion_limit": 3 * rounds + 10,
         "max_concurrency": 10_000,
         "configurable": {"thread_id": "1"},
     }
-    begin: State = {"number": 0, "results": []}
     in_memory = graph.compile()
 
     async def job() -> None:

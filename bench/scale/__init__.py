@@ -1,0 +1,1 @@
+"""How many runs at once: `python -m bench.scale embedded`, `temporal`, `hosts`."""
