@@ -289,8 +289,15 @@ async def start(
     return await _drive(RunState(program), [began], journal, models, secrets, options)
 
 
+#: What checking says of Python modules.
+_PYTHON = frozenset({"ORC505", "ORC506"})
+
+
 def compile_record(record: RunRecord) -> Program:
     """The program a run began with, from the texts its journal keeps.
+
+    Python modules are not looked at: they are no part of the journal, may have changed, and need
+    not be on the machine that drives the run.
 
     Raises:
         CompileError: It does not check any more (an engine with stricter rules).
@@ -298,9 +305,10 @@ def compile_record(record: RunRecord) -> Program:
     path = os.path.normpath(os.path.join(record.cwd, record.workflow))
     reader = MemoryReader(record.files, os.path.dirname(path))
     result = check_file(path, params=record.params, reader=reader, env={})
-    if result.program is None:
-        raise CompileError(result.diagnostics)
-    return msgspec.structs.replace(result.program, path=record.workflow)
+    wrong = [it for it in result.diagnostics if it.severity == "error" and it.code not in _PYTHON]
+    if wrong:
+        raise CompileError(wrong)
+    return msgspec.structs.replace(result.partial, path=record.workflow)
 
 
 def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
