@@ -9,9 +9,16 @@ from __future__ import annotations
 import click
 
 from engine import launch
+from engine.cli import complete
 from engine.cli.execute import Manner, carry_out, manner_options
 from engine.cli.exits import CommandError, Exit
-from engine.cli.journals import command_line, find_run, journal_option, shown_status
+from engine.cli.journals import (
+    command_line,
+    find_run,
+    is_remote,
+    journal_option,
+    shown_status,
+)
 from engine.cli.outcome import EXITS, note, tell_end
 from engine.errors import JournalError
 from engine.history import again
@@ -25,7 +32,7 @@ __all__ = ["command"]
 
 
 @click.command("resume")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @click.option("--upgrade", is_flag=True, help="Go on with the program that the file holds now.")
 @click.option(
     "--keep-results",
@@ -68,6 +75,14 @@ def command(
     --upgrade is refused because the journal does not fit the changed program.
     """
     _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
+    manner = Manner(style, quiet, color, models, record_dir, directory)
+    if is_remote(directory):
+        if upgrade or retry_failed or seq is not None:
+            raise click.UsageError("a run on a cluster goes on as it is: only follow it.")
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import follow_there
+
+        return follow_there(run, manner)
     move = Move(upgrade, keep_results)
     journal = SqliteJournal(directory)
     try:
@@ -94,7 +109,6 @@ def command(
                 return await again.upgrade(found, journal, options, keep_results=keep_results)
             return await launch.resume(found, journal, options)
 
-        manner = Manner(style, quiet, color, models, record_dir, directory)
         try:
             return carry_out(work, manner, extra=extra)
         except Diverged as problem:

@@ -228,7 +228,14 @@ async def fork(
         Diverged: The events do not fit the program the fork is to have.
     """
     run = journal.find(run)
-    record, events = _read(journal, run)
+    record = journal.record(run)
+    events, damage = journal.salvage(run)
+    if damage is not None and not allow_effects:
+        raise JournalError(
+            f"the journal of run {run} is damaged: {damage}",
+            help="what the run has changed outside since is not known; --allow-effects with a "
+            "SEQ before the damage begins a fork all the same",
+        )
     if not 1 <= seq <= len(events):
         raise UsageError(
             f"run {run} has no event {seq}: --from takes 1 to {len(events)} "

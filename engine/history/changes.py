@@ -69,7 +69,10 @@ def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
         elif name not in new:
             yield Change(kind, name, "removed")
         else:
-            settings = tuple(_settings("", _plain(old[name]), _plain(new[name])))
+            found = list(_settings("", _plain(old[name]), _plain(new[name])))
+            names = {setting for setting, _, _ in found}
+            # A duration stands there as it was read, and once more in milliseconds.
+            settings = tuple(one for one in found if f"{one[0]}_ms" not in names)
             if settings:
                 yield Change(kind, name, "changed", settings)
 

@@ -275,6 +275,33 @@ def test_a_fork_from_the_end_is_refused(desk):
     assert "was over (finished)" in refused.stderr
 
 
+def test_a_fork_of_a_damaged_run_needs_to_be_allowed_effects(desk):
+    run = add_then_put(desk)
+    seq = seq_of(desk, run, type="call_started", key="round 2 / decision 1")
+    with sqlite3.connect(desk.folder / ".orch" / "journal.db") as database:
+        database.execute("UPDATE events SET body = x'00' WHERE seq > ?", (seq,))
+
+    refused = desk.orch("resume", run, "--from", str(seq))
+    allowed = desk.orch("resume", run, "--from", str(seq), "--allow-effects")
+
+    assert refused.returncode == 3
+    assert "is damaged" in refused.stderr
+    assert (allowed.returncode, allowed.stdout) == (0, "7\n")
+
+
+def test_a_run_under_way_can_be_forked(desk):
+    desk.write(desk.tasks(desk.task("a1", "hold", n=1)), desk.finish(2))
+    driving = desk.start("run", "a.orch")
+    desk.wait_ready(driving)
+    (desk.folder / "open").touch()
+
+    forked = desk.orch("resume", "last", "--from", "1")
+    driving.kill()
+    driving.communicate()
+
+    assert (forked.returncode, forked.stdout) == (0, "2\n")
+
+
 @pytest.mark.parametrize(
     "options",
     [

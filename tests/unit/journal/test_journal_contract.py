@@ -9,8 +9,11 @@ from engine.events import (
     CallFailed,
     CallStarted,
     CancelRequested,
+    HeldTask,
     RunEnded,
+    RunForked,
     RunResumed,
+    RunRetried,
     TimerFired,
     Usage,
 )
@@ -42,6 +45,52 @@ def test_every_kind_of_event_comes_back_as_it_was(journal, make):
     asyncio.run(go())
     assert journal.read("r") == events
     assert journal.salvage("r") == (events, None)
+
+
+def test_events_can_be_read_from_a_number_on(journal, make):
+    events = [make.begun(), *(make.started(task) for task in range(1, 6))]
+
+    async def go():
+        await entered(journal, make, "r")
+        await journal.append("r", events)
+
+    asyncio.run(go())
+    assert journal.read("r", 4) == events[4:]
+    assert journal.read("r", len(events)) == []
+
+
+def test_a_fork_tells_of_its_parent_and_a_retry_opens_a_run_again(journal, make):
+    held = HeldTask("k", ["put"], "ab", 7, "done", {"n": 1})
+    forked = RunForked(run="f", parent="r", seq=1, held=[held], wall_ms=5)
+
+    async def go():
+        await journal.create(make.record("f", parent="r", parent_seq=1))
+        await journal.append("f", [make.begun("r"), forked])
+        await journal.append("f", [RunEnded(status="failed", reason="down")])
+        assert journal.record("f").status == "failed"
+        await journal.append("f", [RunRetried(program="h2")])
+
+    asyncio.run(go())
+    record = journal.record("f")
+    assert (record.parent, record.parent_seq, record.status) == ("r", 1, "running")
+    (summary,) = journal.runs()
+    assert (summary.parent, summary.parent_seq) == ("r", 1)
+    assert journal.read("f")[1] == forked
+
+
+def test_a_run_that_is_given_another_program_keeps_those_it_had(journal, make):
+    async def go():
+        await journal.create(make.record("r", files={"a.orch": "one", "p.txt": "same"}))
+        await journal.change_program("r", {"a.orch": "two", "p.txt": "same"}, 5)
+        await journal.change_program("r", {"a.orch": "three"}, 6)
+
+    asyncio.run(go())
+    record = journal.record("r")
+    assert record.files == {"a.orch": "three"}
+    assert [(p.until_ms, p.files) for p in record.earlier] == [
+        (5, {"a.orch": "one", "p.txt": "same"}),
+        (6, {"a.orch": "two", "p.txt": "same"}),
+    ]
 
 
 def test_large_values_come_back_as_they_were(journal, make):
