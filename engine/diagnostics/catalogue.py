@@ -347,7 +347,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "error",
         "A verifier needs an input that the hook which names it does not offer.",
     ),
-    ("ORC604", "verifier-always-true", "warning", "`pass_when` does not depend on the verdict."),
+    (
+        "ORC604",
+        "verifier-always-true",
+        "warning",
+        "A `pass_when` or an `assert` reads nothing, so it always gives the same.",
+    ),
     (
         "ORC605",
         "gate-without-timeout",

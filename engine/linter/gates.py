@@ -99,7 +99,7 @@ def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def constant_pass(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC604: a `pass_when` that reads nothing."""
+    """ORC604: a `pass_when`, or an `assert` of a `rules` verifier, that reads nothing."""
     for verifier in subject.program.verifiers.values():
         test = verifier.pass_when
         if test is not None and not test.names and subject.here(verifier.span):
@@ -109,3 +109,11 @@ def constant_pass(subject: Subject) -> Iterator[Diagnostic]:
                 test.span,
                 help="use `ok`, `score` or `feedback`, or remove it",
             )
+        for assertion in verifier.assertions:
+            if not assertion.test.names and subject.here(verifier.span):
+                yield diagnostic(
+                    "ORC604",
+                    f"`assert {assertion.test.text}` does not depend on what is checked",
+                    assertion.test.span,
+                    help="say something of an input, or remove it",
+                )
