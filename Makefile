@@ -15,7 +15,7 @@ SMOLLM2 := $(VENV)/smollm2
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager fuzz \
+.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp fuzz \
   test-crash test-llamacpp test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,9 @@ bench-complexfunc: $(INSTALLED)  ## Play 1,000 recorded goals of real APIs (down
 
 bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 	$(BIN)/python -m bench.drift
+
+bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
+	$(BIN)/python -m bench.lsp
 
 bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 	$(BENCH_VENV)/bin/python -m bench.eager

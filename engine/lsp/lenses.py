@@ -49,7 +49,7 @@ def code_lenses(project: Project, analysis: Analysis) -> list[lsp.CodeLens]:
 
 
 async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
-    """Run the tests of a title; what `orch test --format json` says of them.
+    """Run the tests of a title: what `orch test` says of them, as data and as `text`.
 
     Raises:
         CannotDo: If it is not saved, or the tests could not be run.
@@ -82,12 +82,21 @@ async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
         "passed": bool(results) and all(item.get("outcome") == "passed" for item in results),
         "saved": document is None or document.text == saved,
         "results": results,
-        "output": words,
+        "text": "\n".join(map(_told, results)) or words or f"there is no test `{title}`",
     }
 
 
+def _told(result: dict[str, Any]) -> str:
+    """One test's result, for a person."""
+    lines = [f"{result['outcome']}: {result['title']} ({result['ms']:.0f} ms)"]
+    for finding in result["findings"]:
+        lines.append(f"  {finding['file']}:{finding['line']}: {finding['message']}")
+        lines += [f"    {v['expression']} = {json.dumps(v['value'])}" for v in finding["values"]]
+    return "\n".join(lines + [f"  {line}" for line in result["story"]])
+
+
 def show_graph(project: Project, uri: str, name: str | None) -> dict[str, str]:
-    """The graph of a workflow as it is in the editor, in three forms.
+    """The graph of a workflow as it is in the editor: `text` is Mermaid, `dot` and `svg` too.
 
     Args:
         name: Only what this orchestrator can reach.
@@ -107,7 +116,7 @@ def show_graph(project: Project, uri: str, name: str | None) -> dict[str, str]:
     title = f"The workflow {name or program.entry or os.path.basename(program.path)}"
     return {
         "title": title,
-        "mermaid": to_mermaid(graph),
+        "text": to_mermaid(graph),
         "dot": to_dot(graph),
         "svg": to_svg(graph, title),
     }

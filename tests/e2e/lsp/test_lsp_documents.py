@@ -230,6 +230,8 @@ def test_run_a_test(work: Any) -> None:
     assert done["passed"] is False
     assert done["saved"] is False
     assert done["results"][0]["findings"]
+    assert "failed: it explains" in done["text"]
+    assert "main.orch:" in done["text"]
 
 
 def test_tests_that_cannot_run(work: Any) -> None:
@@ -242,7 +244,7 @@ def test_tests_that_cannot_run(work: Any) -> None:
 
 def test_show_the_graph(work: Any) -> None:
     shown = command(work, "orch.showGraph", work.main, "explain")
-    assert shown["mermaid"].startswith("flowchart")
+    assert shown["text"].startswith("flowchart")
     assert shown["svg"].startswith("<svg")
     assert "search" in shown["dot"]
     with pytest.raises(RequestError, match="no orchestrator"):
