@@ -185,11 +185,15 @@ def _as_arguments(run: ast.ListExpr, position: int) -> Fix | None:
     if position != len(run.items) - 1:
         return None
     parts = _joined(run.items[position])
-    if parts is None:
+    if parts is None or not isinstance(parts[0], ast.String):
+        # What an input begins with is the program that is run: no argument can stand there.
         return None
     script, names = "", []
     for at, part in enumerate(parts):
         if isinstance(part, ast.Variable):
+            if script.count("'") % 2 or script.count('"') % 2:
+                # Inside quotes that go on after it, `$1` would mean something else.
+                return None
             names.append(part.name)
             script += f'"${len(names)}"'
             continue
@@ -200,6 +204,8 @@ def _as_arguments(run: ast.ListExpr, position: int) -> Fix | None:
         if at < len(parts) - 1 and text[-1:] in ("'", '"'):
             text = text[:-1]
         script += text
+    if script.count("'") % 2 or script.count('"') % 2:
+        return None
     arguments = ", ".join([json.dumps(script), '"sh"', *names])
     return Fix("pass it as an argument", (Edit(run.items[position].span, arguments),), "unsafe")
 
