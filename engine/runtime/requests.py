@@ -34,6 +34,7 @@ __all__ = [
     "worker_request",
 ]
 
+
 class LazyMessages(Sequence[Message]):
     """The messages of a prompt, rendered at the first look."""
 

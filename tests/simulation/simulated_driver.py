@@ -499,9 +499,7 @@ class Simulation:
                 starts += 1
                 require(starts <= told + 1, f"{key} happens only once, and starts again")
             elif (
-                isinstance(event, GateAnswered)
-                and event.key == gate
-                and event.answer == "not_done"
+                isinstance(event, GateAnswered) and event.key == gate and event.answer == "not_done"
             ):
                 told = starts
 

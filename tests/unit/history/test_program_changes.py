@@ -71,7 +71,8 @@ def test_a_setting_that_changes_is_named_with_its_declaration(old, new, kind, na
 
 
 def test_declarations_come_and_go():
-    more = program(TEXT + 'worker extra(q: string) -> string via command { run = ["x"]  effect = read }\n')
+    extra = 'worker extra(q: string) -> string via command { run = ["x"]  effect = read }'
+    more = program(f"{TEXT}{extra}\n")
     assert said(more) == [("worker", "extra", "added", [])]
     assert said(program(), more) == [("worker", "extra", "removed", [])]
 
