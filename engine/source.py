@@ -72,7 +72,7 @@ class SourceFile:
         return self.text[start:end].rstrip("\r\n")
 
 
-class Span(msgspec.Struct, frozen=True, eq=False):
+class Span(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A range of characters `[start, end)` in one file. Spans are told apart by identity."""
 
     source: SourceFile

@@ -93,11 +93,11 @@ def _read(
     if trees is None:
         declarations, lost = recover(source, comments.docs, found, cache)
     else:
-        declarations = [
-            declaration
-            for tree, base in trees
-            for declaration in Builder(source, comments.docs, found, base).declarations(tree)
-        ]
+        declarations = []
+        builder = Builder(source, comments.docs, found)
+        for tree, base in trees:
+            builder.base = base
+            declarations += builder.declarations(tree)
     found = _check_edition(source, declarations, found)
     document = ast.Document(source, tuple(declarations), comments.free(), tuple(lost))
     return document, sort_diagnostics(found), trees
