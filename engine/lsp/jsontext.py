@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 __all__ = ["offset_of_pointer"]
@@ -27,7 +28,8 @@ def offset_of_pointer(text: str, pointer: str) -> int | None:
         if word == ":":
             continue
         if word == ",":
-            path.pop()
+            if path:
+                path.pop()
             if open_ and open_[-1] is not None:
                 open_[-1] += 1
             expects_key = bool(open_) and open_[-1] is None
@@ -57,4 +59,7 @@ def offset_of_pointer(text: str, pointer: str) -> int | None:
 
 
 def _unquoted(word: str) -> str:
-    return re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith('"') else word
+    try:
+        return str(json.loads(word))
+    except ValueError:
+        return word  # no JSON: whatever it is, it is no key somebody meant

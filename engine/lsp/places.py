@@ -36,6 +36,8 @@ class Places:
     def position(self, offset: int) -> lsp.Position:
         """The position of a character offset (clamped to the text)."""
         offset = max(0, min(offset, len(self.text)))
+        if self.text.startswith("\r\n", offset - 1) and offset:
+            offset -= 1  # there is no position inside of a line end
         line = bisect_right(self._starts, offset) - 1
         start = self._starts[line]
         if self._plain:

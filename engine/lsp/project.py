@@ -37,6 +37,9 @@ _SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages", "b
 #: A workspace with more workflows is searched in part only.
 _MAX_FILES = 2_000
 
+#: Analyses of files that are not open are kept up to this number, the latest used ones.
+_MAX_KEPT = 50
+
 _Stamp = tuple[int, int] | None
 
 
@@ -144,17 +147,20 @@ class Project:
 
     def analysis(self, path: str) -> Analysis | None:
         """The analysis of a file as it is now, or None if it gives no text."""
-        known = self._analyses.get(path)
+        known = self._analyses.pop(path, None)
         if known is not None and all(
             self._stamp(file) == stamp for file, stamp in known.files.items()
         ):
+            self._analyses[path] = known
             return known
         try:
             made = self._check(path)
         except UnreadableFile:
-            self._analyses.pop(path, None)
             return None
         self._analyses[path] = made
+        for other in list(self._analyses)[: len(self._analyses) - _MAX_KEPT]:
+            if self.documents.at(other) is None:
+                del self._analyses[other]
         return made
 
     def program_of(self, path: str) -> Analysis | None:
@@ -187,8 +193,10 @@ class Project:
         stamps = {file: self._stamp(file) for file in reader.paths}
         return Analysis(path, result, diagnostics, stamps, recorder, self.documents)
 
-    def cache(self, path: str) -> CheckCache:
-        """What earlier checks of a program have left."""
+    def cache(self, path: str) -> CheckCache | None:
+        """What earlier checks of a program have left; None if it does not change all the time."""
+        if self.documents.at(path) is None:
+            return None
         return self._caches.setdefault(path, CheckCache())
 
     def _stamp(self, path: str) -> _Stamp:
