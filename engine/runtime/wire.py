@@ -149,7 +149,7 @@ def _drop_nulls(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) 
         if isinstance(items, dict):
             return [_drop_nulls(item, items, root) for item in value]
         return value
-    if set(value) == {"$from", "at"} and value["at"] is None:
+    if set(value) == {"$from", "at"} and value["at"] is None and isinstance(value["$from"], str):
         return {"$from": value["$from"]}
     properties = schema.get("properties")
     if properties is None:

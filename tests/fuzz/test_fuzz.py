@@ -129,5 +129,7 @@ def test_time_is_linear_for_faulty_files(seed):
 
 def test_the_corpus_is_real():
     assert len(CORPUS) > 80
-    clean = [text for text in CORPUS if not parse(SourceFile("x", text))[1]]
+    found = [[item.code for item in parse(SourceFile("x", text))[1]] for text in CORPUS]
+    # Many pages show a part of a file, which has no first line.
+    clean = [codes for codes in found if set(codes) <= {"ORC007"}]
     assert len(clean) > 0.8 * len(CORPUS)

@@ -46,6 +46,7 @@ orchestrator ask(topic: string) -> string {
 
 test "one" for ask {
   input = { topic: "x" }
+  mock orchestrator { script = [{ assessment: "done", finish: "long" }] }
   assert run.status == "finished"
 }
 '''
