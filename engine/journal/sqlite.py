@@ -226,7 +226,11 @@ class SqliteJournal:
             self.directory.mkdir(parents=True, exist_ok=True)
             ignore = self.directory / ".gitignore"
             if not ignore.exists():
-                ignore.write_text("*\n")
+                try:
+                    ignore.write_text("*\n")
+                except OSError:
+                    ignore.unlink(missing_ok=True)  # the disk is full: the next run makes it
+                    raise
         except (FileExistsError, NotADirectoryError):
             raise JournalError(
                 f"the journal cannot be made: {self.directory} is not a folder",

@@ -123,13 +123,9 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
             connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
             tables = _count_tables(connection)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (
-                sqlite3.SQLITE_CANTOPEN,
-                sqlite3.SQLITE_READONLY,
-            ):
+            if not _is_at_rest(error, path):
                 raise
             connection.close()
-            # A folder that cannot be written, so nobody writes: no shared memory is needed.
             connection = sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None)
             tables = _count_tables(connection)
     except sqlite3.Error as error:
@@ -144,6 +140,17 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
         connection.close()
         raise
     return connection
+
+
+def _is_at_rest(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Whether nobody can be writing where opening failed so, and shared memory is not needed."""
+    if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # The disk has no room for the shared memory, which a writer would have made, and which
+        # only a log that holds something needs.
+        log = Path(f"{path}-wal")
+        return not log.exists() or log.stat().st_size == 0
+    # A folder that cannot be written.
+    return _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _count_tables(connection: sqlite3.Connection) -> int:
@@ -179,6 +186,8 @@ def _not_a_journal(path: Path) -> JournalError:
 
 def is_full(error: sqlite3.Error) -> bool:
     """Whether the disk (or the file's permitted size) is used up."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return True  # no room for the shared memory
     return _code(error) == sqlite3.SQLITE_FULL
 
 
@@ -188,9 +197,9 @@ def _code(error: sqlite3.Error) -> int:
 
 def translated(error: sqlite3.Error, path: Path) -> JournalError:
     """What an error of SQLite means, in words for the user of the journal at `path`."""
+    if is_full(error):
+        return full(path)
     match _code(error):
-        case sqlite3.SQLITE_FULL:
-            return full(path)
         case sqlite3.SQLITE_NOTADB:
             return JournalError(
                 f"{path} is not a journal: the file is not a SQLite database",

@@ -116,6 +116,29 @@ def test_a_disk_that_fills_up_keeps_what_was_paid_for(disk):
     assert report["lost"] == 0
 
 
+def test_a_disk_that_is_full_already_can_be_looked_at(disk):
+    filler = fill(disk.journal)
+    code, _, stderr = disk.orch("run")
+    assert (code, "No space left" in stderr) == (3, True)
+    filler.unlink()
+    assert disk.orch("run")[0] == 5  # a gate
+    assert (disk.journal / ".gitignore").read_text() == "*\n"
+    before = contents(disk.journal)
+
+    filler = fill(disk.journal)
+    code, shown, _ = disk.orch("runs", "--format", "json")
+    assert (code, json.loads(shown)[0]["status"]) == (0, "waiting")
+    for looking in (["show"], ["gates"], ["export"], ["replay"]):
+        assert disk.orch(*looking)[0] == 0
+    for writing in (["approve", "last"], ["cancel", "last"], ["runs", "rm", "last", "--force"]):
+        code, _, stderr = disk.orch(*writing)
+        assert (code, "no space left for" in stderr) == (3, True)
+    assert contents(disk.journal) == before
+
+    filler.unlink()
+    check(disk, disk.settle())
+
+
 def test_killed_while_the_disk_is_full(disk):
     held = {line: disk.hold(line) for line in ("reserve lamp", "reserve vase", "charge")}
     process = disk.start("run")
