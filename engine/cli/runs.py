@@ -21,7 +21,7 @@ from engine.cli.journals import (
     timestamp,
 )
 from engine.cli.options import format_option
-from engine.cli.output import screen_width
+from engine.cli.output import screen_width, warn
 from engine.cli.wording import age, count, one_line
 from engine.errors import JournalError, UsageError
 from engine.events import RunStatus
@@ -61,6 +61,7 @@ def command(
     journal = open_journal(directory)
     try:
         found = _chosen(journal.runs, status, limit)
+        damaged = journal.damaged_logs() if isinstance(journal, SqliteJournal) else []
     finally:
         journal.close()
     if style == "json":
@@ -70,6 +71,11 @@ def command(
     else:
         of = f"{status} " if status else ""
         click.echo(f"no {of}runs in {directory}", err=True)
+    for path in damaged:
+        warn(
+            f"the journal is damaged in its log, behind what can be read: {path}-wal",
+            help="runs may be missing here",
+        )
     return Exit.OK
 
 

@@ -223,6 +223,15 @@ class Reader:
         merged = heapq.merge(*found, key=lambda summary: -summary.started_ms)
         return list(islice(merged, limit))
 
+    def damaged_logs(self) -> list[Path]:
+        """The databases whose log holds runs or events that cannot be read any more."""
+        found: list[Path] = []
+        for path in self.databases():
+            with _opened(path):
+                if lock_holder(lock_path(path)) is None and lost_commits(path):
+                    found.append(path)
+        return found
+
     def find(self, prefix: str) -> str:
         """The one run that begins with `prefix`; see `Journal.find`."""
         return find_among(prefix, self._directory, self.runs, self._beginning_with)

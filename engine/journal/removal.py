@@ -16,7 +16,7 @@ import msgspec
 from engine.errors import JournalError
 from engine.journal.lock import FileLock, lock_holder
 from engine.journal.reader import Reader, StoredRecord, lock_path
-from engine.journal.storage import open_writer, translated
+from engine.journal.storage import open_writer, refuse_damaged_log, translated
 
 __all__ = ["remove_runs"]
 
@@ -35,7 +35,8 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> int:
         By how many bytes the databases have become smaller.
 
     Raises:
-        JournalError: There is no such run, or another process writes the database it lives in.
+        JournalError: There is no such run, another process writes the database it lives in, or
+            what is left of a damaged log would be written over.
             Nothing of that database is removed then; others may have been done before.
     """
     reader = Reader(directory)
@@ -56,6 +57,7 @@ def _remove(path: Path, runs: list[str]) -> int:
             help="wait for it to end, or stop it",
         )
     try:
+        refuse_damaged_log(path)
         before = _size(path)
         connection = open_writer(path, _BUSY_MS)
         try:

@@ -272,6 +272,10 @@ class SqliteJournal:
         """The runs, latest first; see `Journal.runs`."""
         return self._reader.runs(limit, status)
 
+    def damaged_logs(self) -> list[Path]:
+        """The databases whose log holds runs or events that cannot be read any more."""
+        return self._reader.damaged_logs()
+
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""
         return self._reader.find(prefix)

@@ -294,7 +294,9 @@ def test_a_log_damaged_in_the_middle_is_not_written_over(new_world):
         if good:
             assert damage == f"event {len(good) + 1} and others are lost in a damaged log"
             assert "the journal of this run is damaged" in world.orch("show")[2]
-        for command in (["resume", "last"], ["run"]):
+        code, _, stderr = world.orch("runs")
+        assert (code, "runs may be missing here" in stderr) == (0, True)
+        for command in (["resume", "last"], ["run"], ["runs", "rm", "last", "--force"]):
             code, _, stderr = world.orch(*command)
             assert code in (2, 3)
             assert "damaged in its log" in stderr or "no run" in stderr
