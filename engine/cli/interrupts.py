@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from engine.cli.output import warn
 from engine.cli.wording import one_line
 
-__all__ = ["Interrupted", "run_interruptible"]
+__all__ = ["Interrupted", "Loop", "run_interruptible"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Interrupted(Exception):
         return 128 + self.signal
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class Loop(asyncio.SelectorEventLoop):
     """An event loop for code of strangers.
 
     Its end does not wait for threads, as a call that hung may hold one; and what fails in a task
@@ -52,9 +52,10 @@ class _Loop(asyncio.SelectorEventLoop):
     """
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        return
+        """Wait for nobody."""
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Tell it in a line."""
         error = context.get("exception")
         said = "" if error is None else f": {type(error).__name__}: {error}"
         warn(one_line(f"{context.get('message', 'something failed')}{said}", 400))
@@ -104,7 +105,7 @@ def run_interruptible(main: Coroutine[Any, Any, T], on_second: Callable[[], None
 
     before = {}
     try:
-        with asyncio.Runner(loop_factory=_Loop) as runner:
+        with asyncio.Runner(loop_factory=Loop) as runner:
             loop = runner.get_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 # One that is ignored stays so: a shell does that for what it runs in the

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 
 from engine.cli.exits import Exit
+from engine.cli.interrupts import Loop
 from engine.cli.options import pairs
 from engine.cli.outcome import note
 from engine.cli.wording import one_line
@@ -144,8 +145,9 @@ def command(
             note("stopped")
 
     _tell_problems()
-    with reserved_stdout():
-        asyncio.run(work())
+    # A call that hangs in a thread is given up with the process.
+    with reserved_stdout(), asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(work())
     return Exit.OK
 
 

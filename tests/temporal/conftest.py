@@ -7,6 +7,7 @@ Needs the `temporal` binary, which `make test-temporal` installs.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -20,6 +21,8 @@ from typing import Any
 import pytest
 
 from engine.distributed.address import Address, connect, parse_address
+from engine.errors import JournalError
+from engine.events import encode_event
 
 BIN = Path(sys.executable).parent
 # The tests are no package (import mode `importlib`), and some have modules of their own.
@@ -62,8 +65,6 @@ class Server:
         asyncio.run(self._until_it_answers())
 
     async def _until_it_answers(self) -> None:
-        from engine.errors import JournalError
-
         while True:
             assert self._process is not None
             assert self._process.poll() is None, "the server has stopped; see server.log"
@@ -113,6 +114,8 @@ class Desk:
         self.server = server
         self.queue = queue
         self.hosts: list[Host] = []
+        self._begun: list[subprocess.Popen[str]] = []
+        self._ready: int | None = None
         self.env = {
             name: value for name, value in os.environ.items() if not name.startswith("ORCH_")
         }
@@ -170,7 +173,7 @@ class Desk:
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(BIN / "orch"), *arguments, "--on", self.url],
             cwd=self.folder,
             env={**self.env, **environment},
@@ -178,6 +181,23 @@ class Desk:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._begun.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill what still runs, and give back what was opened."""
+        for host in self.hosts:
+            if host.process.poll() is None:
+                os.kill(host.process.pid, signal.SIGCONT)
+                host.kill()
+            elif host.process.stderr is not None:
+                host.process.stderr.close()
+        for process in self._begun:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
+        if self._ready is not None:
+            os.close(self._ready)
 
     # A pipe on which tools say that they have begun, so that nobody has to sleep for it.
 
@@ -187,6 +207,7 @@ class Desk:
 
     def wait_ready(self) -> str:
         """What the next tool says into the pipe."""
+        assert self._ready is not None
         select.select([self._ready], [], [])
         return os.read(self._ready, 4096).decode()
 
@@ -200,9 +221,7 @@ class Desk:
 def desk(tmp_path: Path, server: Server, request: pytest.FixtureRequest) -> Iterator[Desk]:
     made = Desk(tmp_path, server, f"{request.node.name}-{os.getpid()}")
     yield made
-    for host in made.hosts:
-        if host.process.poll() is None:
-            host.kill()
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -222,9 +241,6 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def by_key() -> Callable[[list[Any]], dict[str, list[dict[str, Any]]]]:
     """Events as streams by key, without what differs from run to run: times and the run's id."""
-    import json
-
-    from engine.events import encode_event
 
     def grouped(events: list[Any]) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
