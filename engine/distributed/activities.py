@@ -16,7 +16,9 @@ from typing import Any
 
 import msgspec
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError, Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from engine.attempt import Attempts
 from engine.distributed.calls import CALL_MODEL, CALL_WORKER, HOST_STOPPED
@@ -45,6 +47,8 @@ __all__ = ["HostCalls"]
 
 #: How many signs of life a host gives in the time after which it counts as lost.
 _BEATS = 4
+#: How long to wait for a server that does not say whose an attempt is, in seconds.
+_ASK_AGAIN_S = 1.0
 
 
 class HostCalls:
@@ -56,6 +60,7 @@ class HostCalls:
         models: Ids that stand for declared models on this host, by name.
         secrets: The values of secrets, those that are set here.
         limit_bytes: The largest result that may travel, or None with a blob store.
+        client: Who is asked whether a `once` attempt is still this host's; None asks nobody.
     """
 
     def __init__(
@@ -65,7 +70,9 @@ class HostCalls:
         models: Mapping[str, str],
         secrets: Mapping[str, str],
         limit_bytes: int | None,
+        client: Client | None = None,
     ) -> None:
+        self._client = client
         self._library = library
         self._receipts = receipts
         self._overrides = dict(models)
@@ -205,6 +212,9 @@ class HostCalls:
             if isinstance(ready, str):
                 return _refusal(attempt, mode, ready, refused=True)
             if once:
+                if not await self._is_ours():
+                    given_up = "the run had given it up before it was begun here"
+                    return _refusal(attempt, mode, given_up, refused=True)
                 await self._receipts.put(attempt, None)
             attempts, command = ready
             outcome = self._fitting(Outcome(await attempts.make(command)))
@@ -214,6 +224,27 @@ class HostCalls:
             return _refusal(attempt, "crashed", str(error))
         except sqlite3.Error as error:
             return _refusal(attempt, mode, f"this host cannot keep receipts: {error}")
+
+    async def _is_ours(self) -> bool:
+        """Whether the run still waits for this delivery, which may have been long on its way.
+
+        A host that was cut off, or slept, finds deliveries from before: the run has taken it for
+        lost since, and a person may have said that nothing was done.
+        """
+        if self._client is None:
+            return True
+        delivery = self._client.get_async_activity_handle(task_token=activity.info().task_token)
+        while True:
+            try:
+                await delivery.heartbeat()
+                return True
+            except AsyncActivityCancelledError:
+                return False
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                # Cancelled when the server is back and has given the delivery up.
+                await asyncio.sleep(_ASK_AGAIN_S)
 
     def _fitting(self, outcome: Outcome) -> Outcome:
         """The outcome, or what stands for one that cannot travel."""

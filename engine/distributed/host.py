@@ -94,7 +94,7 @@ async def serve(
         receipts = Receipts(serving.receipts)
         secrets = {name: os.environ[name] for name in library.secrets() if os.environ.get(name)}
         limit = LIMIT_BYTES if address.blobs is None else None
-        calls = HostCalls(library, receipts, serving.models, secrets, limit)
+        calls = HostCalls(library, receipts, serving.models, secrets, limit, client)
         for queue, name, per_minute, function in _queues(library, calls, address.queue):
             if serving.names is None or name in serving.names:
                 workers.append(_call_worker(client, queue, function, per_minute, serving))
