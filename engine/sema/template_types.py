@@ -36,6 +36,7 @@ from engine.sema.types import (
     Scalar,
     Type,
     Union,
+    strip,
     union_of,
 )
 from engine.sema.typing_rules import (
@@ -408,24 +409,30 @@ class Typer:
 
     # ------------------------------------------------------------ calls, filters, tests
 
-    def _arguments(self, node: nodes.Call | nodes.Filter | nodes.Test, names: Names) -> None:
-        for arg in node.args:
-            self.type_of(arg, names)
-        for keyword in node.kwargs:
-            self.type_of(keyword.value, names)
+    def _arguments(
+        self, node: nodes.Call | nodes.Filter | nodes.Test, names: Names
+    ) -> dict[nodes.Expr, Type]:
+        given = [*node.args, *(keyword.value for keyword in node.kwargs)]
+        found = {argument: self.type_of(argument, names) for argument in given}
         for rest in (node.dyn_args, node.dyn_kwargs):
             if rest is not None:
                 self.type_of(rest, names)
+        return found
 
     def _call(self, node: nodes.Call, names: Names) -> Type:
-        self._arguments(node, names)
+        arguments = self._arguments(node, names)
         if isinstance(node.node, nodes.Getattr):
-            return self._attribute(node.node, node.node.attr, names, is_call=True)
+            imported = self._imported_template(node.node, names)
+            if imported is None:
+                return self._attribute(node.node, node.node.attr, names, is_call=True)
+            self._attribute(node.node, node.node.attr, names)
+            self._check_call(node, imported, arguments)
+            return imported.result
         function = self.type_of(node.node, names)
         if isinstance(node.node, nodes.Name) and node.node.name == "loop":
             return STRING  # a recursive loop
         if isinstance(function, Function):
-            self._check_call(node, function)
+            self._check_call(node, function, arguments)
             return function.result
         options = open_up(function)
         if self.told(node.node) or any(isinstance(option, Json) for option in options):
@@ -439,14 +446,27 @@ class Typer:
         )
         return ANY
 
-    def _check_call(self, node: nodes.Call, function: Function) -> None:
+    def _imported_template(self, node: nodes.Getattr, names: Names) -> Function | None:
+        """`common.page`, where `common` is the alias of an import; None if it is anything else."""
+        if not isinstance(node.node, nodes.Name):
+            return None
+        options = open_up(names.peek(node.node.name) or ANY)
+        found = attribute_of(options[0], node.attr) if len(options) == 1 else None
+        return found if isinstance(found, Function) else None
+
+    def _check_call(
+        self, node: nodes.Call, function: Function, types: dict[nodes.Expr, Type]
+    ) -> None:
         """The arguments of a template or macro against its parameters."""
         known = [field.name for field in function.params]
         span = self.where.name_of(node.node)
         if len(node.args) > len(known) and function.name != "range":
-            self._bad_call(f"`{function.name}` takes at most {len(known)} arguments", span)
+            count = f"{len(known)} argument{'s' if len(known) != 1 else ''}"
+            self._bad_call(f"`{function.name}` takes at most {count}", span)
+        misnamed = False
         for keyword in node.kwargs:
             if keyword.key not in known and keyword.key != "caller":
+                misnamed = True
                 near = closest(keyword.key, known)
                 self._bad_call(
                     f"`{function.name}` has no parameter `{keyword.key}`",
@@ -455,11 +475,33 @@ class Typer:
                 )
         if node.dyn_args is not None or node.dyn_kwargs is not None or function.name == "range":
             return
-        given = {*known[: len(node.args)], *(keyword.key for keyword in node.kwargs)}
+        given = dict(zip(known, node.args, strict=False))
+        given |= {keyword.key: keyword.value for keyword in node.kwargs}
         for field in function.params:
-            # Parameters of macros are `json`, and may be left out.
-            if field.name not in given and field.required and not isinstance(field.type, Json):
+            argument = given.get(field.name)
+            if argument is not None:
+                self._check_argument(argument, types[argument], field, function)
+            # Parameters of macros are `json`, and may be left out. An argument with a wrong name
+            # is most likely the one that is missing.
+            elif field.required and not isinstance(field.type, Json) and not misnamed:
                 self._bad_call(f"`{function.name}` needs `{field.name}`", span)
+
+    def _check_argument(
+        self, argument: nodes.Expr, found: Type, field: Field, function: Function
+    ) -> None:
+        """A template that reads fields needs a record that has them; all else only prints."""
+        wanted = strip(field.type)
+        options = [option for option in open_up(found) if not is_null(option)]
+        if (
+            isinstance(wanted, Record)
+            and options
+            and all(_lacks(option, wanted) for option in options)
+            and not self.told(argument)
+        ):
+            self._bad_call(
+                f"`{function.name}` takes `{field.name}: {field.type}`, and this is `{found}`",
+                self.where.name_of(argument),
+            )
 
     def _bad_call(self, message: str, span: Span, help_text: str | None = None) -> None:
         self.report(diagnostic("ORC202", message, span, help=help_text))
@@ -613,6 +655,14 @@ _NOTHING = Union(())
 def _is_text(type_: Type) -> bool:
     value = getattr(type_, "value", None)
     return isinstance(value, str) or (isinstance(type_, Scalar) and type_.is_text)
+
+
+def _lacks(option: Type, wanted: Record) -> bool:
+    """Whether a value of a type is sure to have not all the fields of a record."""
+    option = strip(option)
+    if isinstance(option, Record):
+        return any(field.required and option.field(field.name) is None for field in wanted.fields)
+    return isinstance(option, Scalar | Constant | Array)
 
 
 def _called(type_: Type) -> Type:
