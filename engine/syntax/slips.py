@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.syntax.problem import Lexeme, Problem, Repair, blank, over_blank, short
+from engine.syntax.type_slips import type_slips
 
 __all__ = ["UNITS", "slips"]
 
@@ -44,6 +45,8 @@ _MAPS = frozenset(
 _OPERATORS = frozenset(
     {"+", "-", "*", "/", "%", "**", "~", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not"}
 )
+#: What follows a quote inside a placeholder, to the end of the string.
+_REST_OF_STRING = re.compile(r'[^"\n]*"[^"\n]*(?:"[^"\n]*"[^"\n]*)*?[%}]\}[^"\n]*"')
 
 
 def slips(problem: Problem) -> Iterator[Repair]:
@@ -53,6 +56,9 @@ def slips(problem: Problem) -> Iterator[Repair]:
     yield from _arrow(problem)
     yield from _double_equals(problem)
     yield from _foreign_operator(problem)
+    yield from _comparison(problem)
+    yield from _quotes_inside(problem)
+    yield from type_slips(problem)
     yield from _block_or_map(problem)
     yield from _number_in_pieces(problem)
     yield from _money(problem)
@@ -119,6 +125,12 @@ def _misspelt_keyword(problem: Problem) -> Iterator[Repair]:
         if near[0] == "assert" and not _begins_member(problem, item):
             continue
         repaired = _put(problem.text, item.start, item.end, near[0])
+        if repaired is None and len(near[0]) == item.end - item.start + 1:
+            # `-> Ticket fail not_found`: the type moves to the arrow to make room.
+            arrow = re.search(r"->[ \t]([^\n]+)\Z", problem.text[: item.start])
+            if arrow is not None:
+                head = problem.text[: arrow.start() + 2] + arrow[1]
+                repaired = head + near[0] + problem.text[item.end :]
         if repaired is not None:
             message = f"unexpected `{item.text}`"
             help_text = f"did you mean `{near[0]}`?"
@@ -186,7 +198,7 @@ def _foreign_operator(problem: Problem) -> Iterator[Repair]:
         if first is None or second is None or first.end != second.start:
             continue
         pair = first.text + second.text
-        if pair in ("&&", "||") and "SCHEMA" not in problem.accepted:
+        if pair in ("&&", "||") and ("AND" in problem.accepted or "SCHEMA" not in problem.accepted):
             word = "and" if pair == "&&" else "or"
             in_type = problem.tokens[0].text == "schema" and "AND" not in problem.accepted
             word = "|" if in_type else word
@@ -202,6 +214,52 @@ def _foreign_operator(problem: Problem) -> Iterator[Repair]:
             yield Repair(
                 repaired, _report(problem, message, first.start, second.end, "write `>=`", ">=")
             )
+
+
+def _comparison(problem: Problem) -> Iterator[Repair]:
+    """`assert a = b`: one `=` too few."""
+    token = problem.token
+    if token is None or token.text != "=" or "AND" not in problem.accepted:
+        return
+    for item in reversed(problem.tokens[: problem.index]):
+        if item.text == "assert":
+            break
+        if item.text in ("{", "}", "else"):
+            return
+    if problem.text[token.start - 1].isspace():
+        repaired = problem.text[: token.start - 1] + "==" + problem.text[token.end :]
+        message = "values are compared with `==`"
+        report = _report(problem, message, token.start, token.end, "write `==`", "==")
+        yield Repair(repaired, report)
+
+
+def _quotes_inside(problem: Problem) -> Iterator[Repair]:
+    """`"{{ items | map(attribute="x") }}"`: a string that ends inside its own placeholder."""
+    text = problem.text
+    line = problem.line_start(problem.offset)
+    for item in problem.tokens[: problem.index + 1]:
+        if item.kind != "string" or item.start < line:
+            continue
+        inside = max(item.text.rfind("{{"), item.text.rfind("{%"))
+        if inside == -1 or re.search(r"[%}]\}", item.text[inside:]):
+            continue
+        rest = _REST_OF_STRING.match(text, item.end)
+        if rest is None:
+            return
+        end = rest.end()
+        inner = text[item.start + 1 : end - 1]
+        better = '"' + inner.replace('"', "'") + '"'
+        report = diagnostic(
+            "ORC001",
+            'this `"` ends the string inside a placeholder',
+            problem.span(item.end - 1, item.end),
+            help=f"write quotes inside a string as `'`: `{short(better)}`",
+            fix=None
+            if "'" in inner
+            else Fix("write `'` inside", (Edit(problem.span(item.start, end), better),)),
+        )
+        yield Repair(text[: item.start] + better + text[end:], report)
+        return
 
 
 def _block_or_map(problem: Problem) -> Iterator[Repair]:

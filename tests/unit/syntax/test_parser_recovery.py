@@ -114,7 +114,7 @@ def test_faults_with_a_safe_fix(text: str, code: str, message: str, shown: str) 
         ),
         ("worker w(a: int -> T via llm {}", "ORC002", "this `(` is never closed", (5, 9)),
         ("model m { id = y § }", "ORC001", "unexpected character `§`", (5, 18)),
-        ("model m { id = y && z }", "ORC001", "unexpected character `&`", (5, 18)),
+        ("model m { id = y && z }", "ORC001", "there is no operator `&&`", (5, 18)),
         ("model m { id = x if y }", "ORC001", "`x if c` needs its `else`", (5, 18)),
     ],
 )
