@@ -33,6 +33,7 @@ from engine.mail import attending
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
+from engine.preflight import Overrides, check_overrides, preflight
 from engine.redaction import Redactor
 from engine.replies import Reply, answers
 from engine.runtime.inputs import checked_input
@@ -43,12 +44,7 @@ from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.version import __version__
-from engine.workers.registry import (
-    close_port,
-    missing_extra,
-    unsupported_kinds,
-    worker_port,
-)
+from engine.workers.registry import close_port, worker_port
 
 __all__ = [
     "Options",
@@ -58,16 +54,12 @@ __all__ = [
     "compile_record",
     "in_flight",
     "load_run",
-    "preflight",
     "prepare",
     "program_hash",
     "resume",
     "start",
     "take_up",
 ]
-
-#: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
-Overrides = Mapping[str, Any]
 
 
 @dataclass
@@ -108,92 +100,6 @@ def choose(program: Program, name: str | None) -> Orchestrator:
     if not program.orchestrators:
         raise UsageError(f"{program.path} has no orchestrator to run")
     raise UsageError(f"{program.path} has several orchestrators; name one of: {known}")
-
-
-def reachable(program: Program, orchestrator: Orchestrator) -> list[Orchestrator]:
-    """An orchestrator and those it may call, directly or not."""
-    found = [orchestrator]
-    for other in found:
-        for name in other.workers:
-            below = program.orchestrators.get(name)
-            if below is not None and below not in found:
-                found.append(below)
-    return found
-
-
-def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[str, str]]:
-    """Names of the models a run may call, and the kind of each worker and verifier it may use."""
-    models: set[str] = set()
-    kinds: dict[str, str] = {}
-    for loop in reachable(program, orchestrator):
-        models.add(loop.model)
-        verifiers = [name for hook in loop.hooks for name in hook.verifiers]
-        names = [*loop.workers, *verifiers]
-        for name in names:  # grows while it is read
-            if name in kinds:
-                continue
-            callable_ = program.workers.get(name) or program.verifiers.get(name)
-            if callable_ is None:
-                continue
-            kinds[name] = callable_.kind
-            names.extend(getattr(callable_, "fallback", ()))
-            if callable_.kind == "llm":
-                models.add(callable_.settings["model"])
-    pending = list(models)
-    while pending:
-        for other in program.models[pending.pop()].fallback:
-            if other not in models:
-                models.add(other)
-                pending.append(other)
-    return models, kinds
-
-
-def preflight(
-    program: Program, orchestrator: Orchestrator, options: Options
-) -> dict[str, ModelInfo]:
-    """Resolve the models of a run, and refuse what could not be carried out.
-
-    Raises:
-        UsageError: An unknown model was named, a kind or effect is not built in, or a price is
-            missing under a cost budget.
-    """
-    _check_overrides(program, options.models)
-    models, kinds = _used(program, orchestrator)
-    for name, kind in kinds.items():
-        extra = missing_extra(kind)
-        if extra is not None:
-            raise UsageError(
-                f"`{name}` is carried out `via {kind}`, which needs an extra: "
-                f"pip install 'orch-engine[{extra}]'"
-            )
-    missing = unsupported_kinds(kinds.values())
-    if missing:
-        name, kind = next((n, k) for n, k in kinds.items() if k in missing)
-        raise UsageError(f"`{name}` is carried out `via {kind}`, which this version cannot run")
-    infos = {
-        name: resolve_info(program.models[name], options.models.get(name))
-        for name in sorted(models)
-    }
-    budgets = [loop.policy.budget for loop in reachable(program, orchestrator)]
-    if any(budget.cost_usd is not None for budget in budgets):
-        for name, info in infos.items():
-            if info.metered and info.input_usd is None and _has_provider(info):
-                raise UsageError(
-                    f"no price is known for model `{name}` ({info.id}), and the run has a cost "
-                    "budget; add `price { input = $...  output = $... }` (for a million tokens)"
-                )
-    return infos
-
-
-def _check_overrides(program: Program, models: Overrides) -> None:
-    for name in models:
-        if name not in program.models:
-            known = ", ".join(program.models)
-            raise UsageError(f"there is no model `{name}` to replace (models: {known})")
-
-
-def _has_provider(info: ModelInfo) -> bool:
-    return not info.id.startswith(("scripted/", "recorded/", "python/", "local/", "memory/"))
 
 
 def _secrets(program: Program, options: Options) -> dict[str, str]:
@@ -240,7 +146,7 @@ def prepare(
     values = checked_input(orchestrator.inputs, input)
     if Redactor(secrets).value(values) != values:
         raise InputError(["an input holds the value of a secret, which may not be written down"])
-    infos = preflight(program, orchestrator, options)
+    infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
     params = program.param_values()
     wall_ms = int(time.time() * 1000)
@@ -380,7 +286,7 @@ async def take_up(
         InputError: A secret is not set.
         UsageError: A model is to be replaced that the program does not have.
     """
-    _check_overrides(state.program, options.models)
+    check_overrides(state.program, options.models)
     models = {
         **(known or {}),
         **{

@@ -138,7 +138,9 @@ def leave(code: int) -> None:
     that comes back while the interpreter ends would crash it.
     """
     ours = ("MainThread", "orch-")
-    if "temporalio" not in sys.modules and all(thread.name.startswith(ours) for thread in threading.enumerate()):
+    if "temporalio" not in sys.modules and all(
+        thread.name.startswith(ours) for thread in threading.enumerate()
+    ):
         return
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

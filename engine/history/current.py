@@ -16,6 +16,7 @@ from engine.events import Event, ModelInfo, RunStarted
 from engine.history.changes import Change, changed_files, changes
 from engine.history.replay import Replay, replay
 from engine.journal import RunRecord
+from engine.preflight import preflight
 from engine.sema.check import check_file
 from engine.sema.model import Program
 
@@ -80,7 +81,7 @@ def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:
     if orchestrator is None:
         return {}
     given = {name: id for name, id in record.models.items() if name in program.models}
-    return launch.preflight(program, orchestrator, launch.Options(models=given))
+    return preflight(program, orchestrator, given)
 
 
 def against(record: RunRecord, events: Sequence[Event], program: Program) -> Comparison:

@@ -3,8 +3,8 @@
 A change is kept only if checking every file that reads the changed one shows that it helped: the
 finding is gone, and there are no more errors than before. (What could not be read may hide errors;
 so it is fixed first, and then others may come to light.) If something new is wrong after the
-changes of a round, each of them is tried alone. Only files that were asked for are changed, whatever else the
-findings are in. Nothing is written here.
+changes of a round, each of them is tried alone. Only files that were asked for are changed,
+whatever else the findings are in. Nothing is written here.
 """
 
 from __future__ import annotations

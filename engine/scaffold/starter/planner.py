@@ -16,4 +16,7 @@ def next_step(state):
             for n, path in enumerate(notes, start=1)
         ]
         return {"assessment": f"{len(notes)} notes to read.", "tasks": tasks}
-    return {"assessment": "All notes are read.", "finish": [todo for todos in found for todo in todos]}
+    return {
+        "assessment": "All notes are read.",
+        "finish": [todo for todos in found for todo in todos],
+    }
