@@ -90,7 +90,13 @@ def wdl_case(folder: Path, lines: int) -> tuple[int, list[str]]:
     path = folder / "program.wdl"
     flow = f"\nworkflow ask {{\n  input {{ String topic }}\n{calls}}}\n"
     path.write_text(f"version 1.0\n{units}{flow}")
-    return _lines(path), [_beside("miniwdl"), "check", "--no-suppress", "--no-shellcheck", str(path)]
+    return _lines(path), [
+        _beside("miniwdl"),
+        "check",
+        "--no-suppress",
+        "--no-shellcheck",
+        str(path),
+    ]
 
 
 def baml_case(folder: Path, lines: int) -> tuple[int, list[str]]:
@@ -198,7 +204,9 @@ def main(repeat: int = 5) -> None:
         own = statistics.median(spent["orch lint"][1:])
         for name, runs in spent.items():
             middle = statistics.median(runs[1:])
-            print(f"  {middle:8.0f}  {middle / own:5.1f} x  {name}, {sizes[name]:,} lines", flush=True)
+            print(
+                f"  {middle:8.0f}  {middle / own:5.1f} x  {name}, {sizes[name]:,} lines", flush=True
+            )
         print()
 
 

@@ -5,6 +5,7 @@ It gets the state of the run (`engine.PolicyState`) and returns a decision: task
 
 
 def next_step(state):
+    """List the notes, then read them all, then put together what was found."""
     if "list_notes" not in state.outputs:
         task = {"id": "list", "worker": "list_notes", "input": {"folder": state.input["folder"]}}
         return {"assessment": "Which notes are there?", "tasks": [task]}
