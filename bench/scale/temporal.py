@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from temporalio.service import RPCError
+
 from bench.scale import cluster as clusters
 from engine.distributed.address import parse_address
 
@@ -78,7 +80,11 @@ def measure(
         clusters.until_serving(*(cluster.host(*arguments) for _ in range(hosts)))
         program = clusters.load(clusters.PROGRAMS / "cluster.orch", rounds=rounds + 1, width=width)
         address = parse_address(cluster.url(**store))
-        return asyncio.run(_measured(cluster, address, program, models, runs, calls))
+        try:
+            return asyncio.run(_measured(cluster, address, program, models, runs, calls))
+        except RPCError as error:
+            ended = cluster.server.popen.poll()
+            raise SystemExit(f"{error}; the server ({ended}): {cluster.server.said()}") from None
 
 
 async def _measured(
