@@ -12,6 +12,7 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -249,13 +250,15 @@ class _Assembler:
         def used(name: str) -> None:
             params[name].uses += 1
 
+        texts = self._declared.texts[scope.module.path]
         folder = Folder(
             {name: self._declared.param_values.get(e) for name, e in params.items()},
             scope.diagnostics.append,
             used,
             scope.excused,
+            partial(scope.elsewhere, "param"),
+            texts.comparison,
         )
-        texts = self._declared.texts[scope.module.path]
         return BodyReader(scope, folder, texts.file_text)
 
     def program(self, path: str) -> Program:

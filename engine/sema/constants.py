@@ -155,6 +155,9 @@ class Folder:
     Args:
         params: The module's params by local name, with their folded values (or `UNSET`).
         used: Called with the name of each param that is read.
+        excused: Whether a param may be declared where the file could not be read.
+        elsewhere: What helps where a param is one of an import.
+        compare: Reports a test of a choice that its types make always true or false.
     """
 
     def __init__(
@@ -163,11 +166,15 @@ class Folder:
         report: Callable[[Diagnostic], None],
         used: Callable[[str], None],
         excused: Callable[[str], bool],
+        elsewhere: Callable[[str], str | None],
+        compare: Callable[[ast.Expr], None],
     ) -> None:
         self._params = params
         self._report = report
         self._used = used
         self._excused = excused
+        self._elsewhere = elsewhere
+        self._compare = compare
 
     def fold(
         self,
@@ -182,6 +189,7 @@ class Folder:
             read_value: The same for the value of a param.
         """
         if isinstance(expr, ast.Conditional):
+            self._compare(expr.test)
             try:
                 test = self._truth(expr.test)
             except NotConstant as error:
@@ -213,12 +221,13 @@ class Folder:
         if not self._excused(name):
             span = expr.name_span if isinstance(expr, ast.Attribute) else expr.span
             near = closest(name, self._params)
+            help = self._elsewhere(name) or f"declare it: `param {name}: int`"
             self._report(
                 diagnostic(
                     "ORC101",
                     f"unknown param `{name}`",
                     span,
-                    help=f"did you mean `{near}`?" if near else f"declare it: `param {name}: int`",
+                    help=f"did you mean `{near}`?" if near else help,
                     fix=Fix(f"write `{near}`", (Edit(span, near),)) if near else None,
                 )
             )

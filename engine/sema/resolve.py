@@ -141,6 +141,9 @@ class TypeResolver:
         if found is not None:
             return found
         near = closest(expr.name, [*SCALARS, *self._names])
+        if near is None and "." not in expr.name:
+            # `Claim` for `common.Claim`: the alias was forgotten.
+            near = next((n for n in self._names if n.rpartition(".")[2] == expr.name), None)
         fix = None
         if near is not None:
             fix = Fix(f"Replace it with `{near}`", (Edit(expr.span, near),))

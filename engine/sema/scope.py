@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.sema.loader import LoadResult, Module
@@ -125,6 +126,26 @@ class Scope:
                 self.names[name].uses += 1
             elif name in self.aliases:
                 self.alias_uses.add(name)
+
+    def elsewhere(self, kind: str, name: str) -> str | None:
+        """What helps where an unknown param or secret is one of an import; None if it is not."""
+        for node, module in self.module.imports.items():
+            if module is None:
+                continue
+            path, alias = node.path.value, node.alias.text if isinstance(node, ast.Import) else ""
+            if alias == name:
+                return f'write `from "{path}" import NAME`, and then `{kind}.NAME`'
+            if any(d.name.text == name for d in module.document.declarations if _is_a(d, kind)):
+                return f'write `from "{path}" import {name}`, and then `{kind}.{name}`'
+        return None
+
+    def under_alias(self, name: str, *kinds: str) -> str | None:
+        """`alias.name` of an import that declares a name which is unknown here, or None."""
+        for alias, inner in self.aliases.items():
+            entity = None if inner is None else inner.names.get(name)
+            if entity is not None and entity.kind in kinds:
+                return f"{alias}.{name}"
+        return None
 
     def excused(self, name: str) -> bool:
         """Whether `name` seems to be declared where the parser could not read it."""
@@ -408,6 +429,10 @@ def _name(entry: Scope, of: dict[str, Scope]) -> None:
                 stem = os.path.splitext(os.path.basename(declaration.path.value))[0]
                 inner = prefix + re.sub(r"\W", "_", stem)
             queue.append((of[module.path], inner + "."))
+
+
+def _is_a(node: ast.Declaration, kind: str) -> TypeGuard[Named]:
+    return _KIND_OF.get(type(node)) == kind
 
 
 def _a(kind: str) -> str:

@@ -254,6 +254,15 @@ class Texts:
                 self._report(_secret(span))
         return check_expression(expr, scope, self._take, self.ever, self.scope.observer)
 
+    def comparison(self, expr: ast.Expr) -> None:
+        """Report what a test of params compares and its types forbid, and nothing else."""
+
+        def take(found: Diagnostic) -> None:
+            if found.code == "ORC202":
+                self._report(found)
+
+        check_expression(expr, {"param": self.types["param"]}, take, self.ever, None)
+
     def _take(self, found: Diagnostic) -> None:
         name = found.span.text
         if found.code == "ORC303":
@@ -263,12 +272,26 @@ class Texts:
                 # It is known here only so that naming it is a fault of its own.
                 help = found.help.replace(", `secret`", "")
                 found = msgspec.structs.replace(found, help=help)
+            imported = self.scope.under_alias(name, "template")
+            if imported is not None:
+                found = msgspec.structs.replace(
+                    found,
+                    help=f"did you mean `{imported}`?",
+                    fix=Fix(f"write `{imported}`", (Edit(found.span, imported),)),
+                )
         if found.code == "ORC302":
             for kind, known in (("param", self.scope.params), ("secret", self.scope.secrets)):
                 if found.message.startswith(f"`{kind}` has no "):
+                    name = name.strip("\"'\\")
                     if not self.scope.excused(name):
-                        self._report(_undeclared(kind, name, known, found.span))
+                        self._report(_undeclared(kind, name, known, found.span, self.scope))
                     return
+            for alias in self.scope.aliases:
+                if found.message.startswith(f"`{alias}` has no "):
+                    help = self.scope.elsewhere("param", name)
+                    if name == "param":
+                        help = self.scope.elsewhere("param", alias)
+                    found = msgspec.structs.replace(found, help=help or found.help)
         self._report(found)
 
     def _placeholders(self, expr: ast.Expr) -> None:
@@ -365,15 +388,18 @@ def file_argument(expr: ast.Expr) -> ast.String | None:
     return None
 
 
-def _undeclared(kind: str, name: str, known: Iterable[str], span: Span) -> Diagnostic:
+def _undeclared(kind: str, name: str, known: Iterable[str], span: Span, scope: Scope) -> Diagnostic:
     near = closest(name, known)
+    quote = re.match(r"\\?[\"']", span.text)
+    mark = quote[0] if quote else ""
     example = f"param {name}: string" if kind == "param" else f"secret {name}"
+    help = scope.elsewhere(kind, name) or f"declare it: `{example}`"
     return diagnostic(
         "ORC101",
         f"unknown {kind} `{name}`",
         span,
-        help=f"did you mean `{near}`?" if near else f"declare it: `{example}`",
-        fix=Fix(f"write `{near}`", (Edit(span, near),)) if near else None,
+        help=f"did you mean `{near}`?" if near else help,
+        fix=Fix(f"write `{near}`", (Edit(span, f"{mark}{near}{mark}"),)) if near else None,
     )
 
 
