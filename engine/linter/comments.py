@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.linter.subject import Subject
+from engine.sema.loader import SYNTAX_FAULTS
 from engine.source import Span
 
 __all__ = ["comment_for_division", "dangling_doc_comment"]
@@ -34,7 +35,17 @@ def comment_for_division(subject: Subject) -> Iterator[Diagnostic]:
 
 def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
     """ORC908: a `///` before nothing that could be documented."""
-    for span in subject.result.scopes.entry.module.document.comments:
+    document = subject.result.scopes.entry.module.document
+    faults = [
+        item.span.start
+        for item in subject.result.diagnostics
+        if item.code in SYNTAX_FAULTS and item.span.source is document.source
+    ]
+    starts = sorted(node.span.start for node in document.declarations)
+    for span in document.comments:
+        following = next((start for start in starts if start > span.end), len(document.source.text))
+        if any(span.end <= fault < following for fault in faults):
+            continue  # what it documents could not be read
         if span.text.startswith("///") and not span.text.startswith("////"):
             slashes = Span(span.source, span.start, span.start + 3)
             yield diagnostic(

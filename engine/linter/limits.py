@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_at, block_of, body_of
+from engine.linter.written import adding, block_at, block_of, body_of, varies
 
 __all__ = [
     "dispatches_unreachable",
@@ -23,6 +23,9 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
     """ORC410: more dispatches than the rounds allow."""
     for orchestrator in subject.orchestrators:
         policy = orchestrator.policy
+        written = block_of(body_of(subject, orchestrator.name), "policy")
+        if varies(written, "max_rounds", "max_per_round", "max_dispatches"):
+            continue
         most = policy.max_rounds * policy.max_per_round
         if policy.max_dispatches is not None and policy.max_dispatches > most:
             yield diagnostic(

@@ -64,7 +64,8 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
     for entity in scope.own("schema", "model", "server", "template", "param", "secret"):
         used = entity.uses > 0
         if not used and entity.kind in ("param", "secret"):
-            used = re.search(rf"\b{entity.kind}\s*\.\s*{entity.name}\b", texts) is not None
+            read = rf"\b{entity.kind}\s*(?:\.\s*|\[\s*\\?[\"']){entity.name}\b"
+            used = re.search(read, texts) is not None
         if not used and entity.declaration is not None:
             yield diagnostic(
                 "ORC705",

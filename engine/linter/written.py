@@ -12,7 +12,7 @@ from engine.linter.subject import Subject
 from engine.source import Span
 from engine.syntax import ast
 
-__all__ = ["adding", "block_at", "block_of", "body_of"]
+__all__ = ["adding", "block_at", "block_of", "body_of", "varies"]
 
 
 def body_of(subject: Subject, name: str) -> ast.Body | None:
@@ -38,6 +38,16 @@ def block_at(body: ast.Body | None, span: Span) -> ast.Body | None:
         if isinstance(member, ast.Block) and member.span.start <= span.start < member.span.end:
             return member.body
     return None
+
+
+def varies(body: ast.Body | None, *settings: str) -> bool:
+    """Whether one of these settings is a param or a choice, and another run may differ."""
+    return any(
+        isinstance(member, ast.Setting)
+        and member.name.text in settings
+        and isinstance(member.value, ast.Conditional | ast.Attribute)
+        for member in (body.members if body is not None else ())
+    )
 
 
 def adding(body: ast.Body | None, setting: str, *, safe: bool = False) -> Fix | None:
