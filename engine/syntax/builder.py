@@ -116,6 +116,17 @@ class Builder(ExpressionBuilder):
             value, offsets = read_text_block(str(token), span.start)
             return ast.String(span, value, True, offsets)
         value, offsets, faults = read_string(str(token), span.start)
+        if len(faults) > 1 and all(fault.replacement for fault in faults):
+            # A regular expression, say: one fault, however many backslashes it has.
+            edits = tuple(
+                Edit(span.sub(fault.start, fault.end), fault.replacement or "") for fault in faults
+            )
+            first = faults[0]
+            fix = Fix("double the backslashes", edits)
+            place = span.sub(first.start, first.end)
+            message = f"{first.message}, and {len(faults) - 1} more"
+            self._found.append(diagnostic("ORC001", message, place, help=first.help, fix=fix))
+            return ast.String(span, value, False, offsets)
         for fault in faults:
             self._fault(fault, span)
         return ast.String(span, value, False, offsets)

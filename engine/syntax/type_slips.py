@@ -1,4 +1,4 @@
-"""Types as other languages write them: `List<T>`, `Optional[T]`, `[T]`, `string(1, 9)`.
+"""Types left out, or as other languages write them: `List<T>`, `Optional[T]`, `string(1, 9)`.
 
 Repairs like those of `engine.syntax.slips`: each is recognised by what stands around the place
 where the parser stopped, keeps all positions, and tells how the type is written here. What is
@@ -38,6 +38,7 @@ def type_slips(problem: Problem) -> Iterator[Repair]:
     yield from _generic(problem)
     yield from _bracketed(problem)
     yield from _called(problem)
+    yield from _param(problem)
 
 
 def _generic(problem: Problem) -> Iterator[Repair]:
@@ -82,6 +83,31 @@ def _called(problem: Problem) -> Iterator[Repair]:
             ),
         )
         yield Repair(blank(problem.text, found.start(), found.end()), report)
+
+
+def _param(problem: Problem) -> Iterator[Repair]:
+    """`param depth = "quick"`, where only a default is given."""
+    name, token, value = problem.at(1), problem.token, problem.at(3)
+    if problem.tokens[0].text != "param" or problem.index != 2 or not (name and token and value):
+        return
+    number = "float" if "." in value.text else "int"
+    kinds = {"string": "string", "text": "string", "number": number}
+    kind = "bool" if value.text in ("true", "false") else kinds.get(value.kind)
+    room = value.end - name.end
+    if token.text != "=" or kind is None or room < len(":int"):
+        return
+    edit = Edit(problem.span(name.end, name.end), f": {kind}")
+    report = diagnostic(
+        "ORC001",
+        f"param `{name.text}` has no type",
+        problem.span(name.start, name.end),
+        help=f"write its type: `{name.text}: {kind} = {short(value.text)}`",
+        fix=Fix("say its type", (edit,), "unsafe"),
+    )
+    # Nothing is known of the values it may have.
+    typed = ":json" if room >= len(":json") else ":int"
+    text = problem.text
+    yield Repair(text[: name.end] + typed.ljust(room) + text[value.end :], report)
 
 
 def _written(problem: Problem, start: int, end: int, better: str) -> Repair:

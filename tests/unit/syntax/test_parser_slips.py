@@ -58,6 +58,9 @@ SLIPS = [
     ("assert result | length > 3", "assert result | length = 3", "compared with `==`"),
     ("assert result | length > 3", 'assert result | default(value="") = "x"', "with `==`"),
     ('run.status == "finished"', 'run.status = "finished"', "values are compared with `==`"),
+    ("secret KEY", "secret KEY\n\nparam depth = 3", "write its type: `depth: int = 3`"),
+    ("secret KEY", 'secret KEY\n\nparam d = "quick"', 'write its type: `d: string = "quick"`'),
+    ("question: string", 'question: string @pattern("^\\d+\\.\\d+$")', "and 2 more"),
     ("-> string via llm", "-> [string] via llm", "this type is written `string[]` here"),
     ("-> string[] fails", "-> List<string> fails", "this type is written `string[]` here"),
     ("limit: int = 8", "limit: Optional[int]", "this type is written `int?` here"),
@@ -140,3 +143,10 @@ def test_a_text_block_that_nothing_closes_is_said_to_be_open() -> None:
 def test_a_declaration_without_a_name_is_not_unknown_elsewhere() -> None:
     found = _found(PROGRAM.replace("worker answer(", "worker ("))
     assert found == ["expected a name after `worker`, found `(`"]
+
+
+def test_the_doc_of_a_declaration_that_cannot_be_read_is_not_dangling() -> None:
+    broken = PROGRAM.replace("worker search(", "/// Searches.\nworker search[")
+    assert [m for m in _found(broken) if "documents nothing" in m] == []
+    dangling = PROGRAM.replace("  timeout = 10s\n}", "  timeout = 10s\n  /// Nothing.\n}")
+    assert len([m for m in _found(dangling) if "documents nothing" in m]) == 1
