@@ -288,10 +288,9 @@ class Texts:
                     return
             for alias in self.scope.aliases:
                 if found.message.startswith(f"`{alias}` has no "):
-                    help = self.scope.elsewhere("param", name)
-                    if name == "param":
-                        help = self.scope.elsewhere("param", alias)
-                    found = msgspec.structs.replace(found, help=help or found.help)
+                    wanted = alias if name == "param" else name
+                    help_text = self.scope.elsewhere("param", wanted) or found.help
+                    found = msgspec.structs.replace(found, help=help_text)
         self._report(found)
 
     def _placeholders(self, expr: ast.Expr) -> None:
