@@ -50,6 +50,13 @@ _FOLDED_AT_ONCE = 5_000
 #: Temporal's history, of which it allows 51,200, and in bytes, of which it allows 50 MiB.
 _HARD_EVENTS = 20_000
 _HARD_BYTES = 20 * 1024 * 1024
+#: How many calls may be in flight: Temporal refuses more than 2,000, and those that were called off
+#: count until their hosts have said so.
+_MOST_IN_FLIGHT = 1_500
+#: How many calls are begun in one step: what a step asks for has to fit into four mebibytes.
+_BEGUN_AT_ONCE = 200
+#: Why a run ends that was cancelled with Temporal's own tools.
+_CANCELLED_THERE = "cancelled on the cluster"
 #: How much of a reason stands in listings, in characters.
 _SHOWN_REASON = 500
 
@@ -127,9 +134,7 @@ class OrchRun:
             if self._may_roll_over():
                 await self._roll_over()
             if not self._winding_down():
-                for command in self._held:
-                    self._calls.start(command)
-                self._held.clear()
+                await self._begin_calls(state)
             await self._sleep()
 
     async def _folded(self) -> RunState:
@@ -175,7 +180,7 @@ class OrchRun:
             await workflow.wait_condition(condition)
         except asyncio.CancelledError:
             # Cancelled with Temporal's own tools: the machine ends the run in its own way.
-            self._cancels.append("cancelled on the cluster")
+            self._cancels.append(_CANCELLED_THERE)
 
     @property
     def _said(self) -> bool:
@@ -323,6 +328,23 @@ class OrchRun:
         if self._order.terms.rollover is not None:
             return events >= 2 * self._order.terms.rollover
         return events >= _HARD_EVENTS or info.get_current_history_size() >= _HARD_BYTES
+
+    async def _begin_calls(self, state: RunState) -> None:
+        """Begin what is held back, as far as Temporal takes it now; the rest when calls end."""
+        room = max(0, _MOST_IN_FLIGHT - len(self._calls.running))
+        now, self._held = self._held[:room], self._held[room:]
+        for position, command in enumerate(now):
+            if position and position % _BEGUN_AT_ONCE == 0:
+                await self._next_step()
+            if is_wanted(state, command):
+                self._calls.start(command)
+
+    async def _next_step(self) -> None:
+        """Give the cluster what was asked for so far."""
+        try:
+            await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            self._cancels.append(_CANCELLED_THERE)
 
     def _may_roll_over(self) -> bool:
         """Whether it is time to continue as new and nothing stands in the way."""
