@@ -15,7 +15,8 @@ SMOLLM2 := $(VENV)/smollm2
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp fuzz \
+.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp \
+  bench-scale fuzz \
   test-crash test-llamacpp test-temporal test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
@@ -51,6 +52,10 @@ bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp
+
+bench-scale: $(BENCH_VENV)/.installed  ## Measure many runs, embedded and on Temporal, and what fails (root)
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/temporal.lock
+	$(BENCH_VENV)/bin/python -m bench.scale
 
 bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 	$(BENCH_VENV)/bin/python -m bench.eager
