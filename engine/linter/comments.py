@@ -41,10 +41,10 @@ def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
         for item in subject.result.diagnostics
         if item.code in SYNTAX_FAULTS and item.span.source is document.source
     ]
-    starts = sorted(node.span.start for node in document.declarations)
+    nodes = sorted((node.span for node in document.declarations), key=lambda span: span.start)
     for span in document.comments:
-        following = next((start for start in starts if start > span.end), len(document.source.text))
-        if any(span.end <= fault < following for fault in faults):
+        following = next((node.end for node in nodes if node.start >= span.end), None)
+        if any(span.end <= at and (following is None or at < following) for at in faults):
             continue  # what it documents could not be read
         if span.text.startswith("///") and not span.text.startswith("////"):
             slashes = Span(span.source, span.start, span.start + 3)

@@ -38,7 +38,7 @@ _BUDGET = 1_500_000
 _NAME = r"[^\W\d]\w*"
 _STRONG = re.compile(
     rf"""(?:worker|verifier|orchestrator|model|server|schema|template|param|secret)
-         (?:[ \t]+{_NAME})?[ \t]*(?=[({{=:\r\n]|//|->|via\b|from\b|\Z)
+         (?:[ \t]+{_NAME})?[ \t]*(?=[({{=:<\[\r\n]|//|->|via\b|from\b|\Z)
        | (?:import|from|test)[ \t]*(?="|[\r\n]|\Z)
        | orch[ \t]+\d""",
     re.VERBOSE,

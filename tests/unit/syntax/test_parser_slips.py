@@ -148,5 +148,5 @@ def test_a_declaration_without_a_name_is_not_unknown_elsewhere() -> None:
 def test_the_doc_of_a_declaration_that_cannot_be_read_is_not_dangling() -> None:
     broken = PROGRAM.replace("worker search(", "/// Searches.\nworker search[")
     assert [m for m in _found(broken) if "documents nothing" in m] == []
-    dangling = PROGRAM.replace("  timeout = 10s\n}", "  timeout = 10s\n  /// Nothing.\n}")
+    dangling = PROGRAM + "\n/// Nothing.\n"
     assert len([m for m in _found(dangling) if "documents nothing" in m]) == 1
