@@ -119,7 +119,7 @@ def program_hash(program: Program) -> str:
 
 def new_run_id() -> str:
     """A new run's id: the day and second, so that ids sort by time, and some chance."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(3)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(5)
 
 
 def prepare(
