@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from engine.driver import Driver, Observer
+from engine.driver import Appender, Driver, Observer
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
 from engine.events import (
     CancelRequested,
@@ -191,8 +191,27 @@ async def start(
     secrets = {} if program.missing_params else _secrets(program, options)
     record, began = prepare(program, orchestrator, input, options, secrets)
     models = _open_models(program, began.models, options, resumed=False)
-    await journal.create(record)
-    return await _drive(RunState(program), [began], journal, models, secrets, options)
+    entering = _Entering(journal, record)
+    return await _drive(
+        RunState(program), [began], journal, models, secrets, options, appender=entering
+    )
+
+
+class _Entering:
+    """Enters a run together with its first events: one that has none could not be resumed."""
+
+    def __init__(self, journal: Journal, record: RunRecord) -> None:
+        self._journal = journal
+        self._record = record
+        self._is_entered = False
+
+    async def append(self, run: str, events: list[Event]) -> None:
+        """See `Appender`."""
+        if self._is_entered:
+            await self._journal.append(run, events)
+        else:
+            self._is_entered = True
+            await self._journal.create(self._record, events)
 
 
 #: What checking says of Python modules.
@@ -360,6 +379,7 @@ async def _drive(
     models: dict[str, ChatModel],
     secrets: dict[str, str],
     options: Options,
+    appender: Appender | None = None,
 ) -> RunState:
     ports: dict[str, WorkerPort] = {}
     opened: list[WorkerPort] = []
@@ -376,7 +396,7 @@ async def _drive(
 
     driver = Driver(
         state,
-        journal,
+        appender or journal,
         models.__getitem__,
         worker_of,
         redactor=Redactor(secrets),

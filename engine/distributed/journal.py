@@ -49,7 +49,7 @@ class RemoteJournal:
     def _remote(self, run: str) -> RemoteRun:
         return RemoteRun(self._client, self.address, run)
 
-    async def create(self, record: RunRecord) -> None:
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
         """Refuse: runs are started on the cluster."""
         raise JournalError("a run on a cluster is entered by starting it there")
 

@@ -277,9 +277,8 @@ async def fork(
         earlier=(),
         engine=__version__,
     )
-    await journal.create(child)
     # In one piece: without its last event the fork would go by its parent's name.
-    await journal.append(name, [*shared, forked])
+    await journal.create(child, [*shared, forked])
     step(state, forked)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:

@@ -47,12 +47,17 @@ class MemoryJournal:
         self._runs: dict[str, _Run] = {}
         self._closed = False
 
-    async def create(self, record: RunRecord) -> None:
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
         """Enter a new run; see `Journal.create`."""
         self._check_open()
         if record.run in self._runs:
             raise JournalError(f"there is a run {record.run} already")
         self._runs[record.run] = _Run(record)
+        try:
+            await self.append(record.run, events)
+        except JournalError:
+            del self._runs[record.run]
+            raise
 
     async def claim(self, run: str) -> int:
         """Become the owner of a run; see `Journal.claim`."""

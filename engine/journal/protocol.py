@@ -19,8 +19,11 @@ __all__ = ["Journal"]
 class Journal(Protocol):
     """Runs and their events. Every method raises `JournalError` where storage fails."""
 
-    async def create(self, record: RunRecord) -> None:
-        """Enter a new run, owned by the caller. Durable on return.
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
+        """Enter a new run with its first events, owned by the caller; all or nothing.
+
+        Durable on return. A run without events cannot be resumed, so whoever means to drive it
+        gives some.
 
         Raises:
             JournalError: Also where a run of that id is there already.

@@ -32,7 +32,14 @@ from engine.journal.reader import (
 )
 from engine.journal.record import RunRecord, RunSummary
 from engine.journal.rows import encode_row, hash_of
-from engine.journal.writer import INSERT_BLOB, Owned, Writer
+from engine.journal.writer import (
+    INSERT_BLOB,
+    UPDATE_RUN,
+    Owned,
+    Writer,
+    has_start,
+    insert_rows,
+)
 
 __all__ = ["SqliteJournal", "journal_directory"]
 
@@ -74,8 +81,10 @@ class SqliteJournal:
 
     # ------------------------------------------------------------ writing
 
-    async def create(self, record: RunRecord) -> None:
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
         """Enter a new run; see `Journal.create`."""
+        rows = [encode_row(event) for event in events]
+        update = _update(events)
         writer = self._any_writer()
         hashes, blobs = _as_blobs(record.files)
         stored = StoredRecord(
@@ -112,10 +121,13 @@ class SqliteJournal:
             )
             number = cursor.lastrowid
             assert number is not None
-            writer.own(number, 1, 1)
+            insert_rows(connection, number, 1, rows)
+            if update is not None:
+                connection.execute(UPDATE_RUN, (*update, number))
+            writer.own(number, 1, len(rows) + 1)
             return number
 
-        number = await writer.do(enter)
+        number = await writer.do(enter, starts=has_start(rows))
         self._owned[record.run] = Owned(record.run, number, 1, writer)
 
     async def claim(self, run: str) -> int:
@@ -167,13 +179,8 @@ class SqliteJournal:
         owned = self._owned.get(run)
         if owned is None:
             raise JournalError(f"the run {run} is not in this process's hands")
-        update: tuple[Any, ...] | None = None
-        for event in events:
-            if isinstance(event, RunEnded):
-                update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
-            elif isinstance(event, (RunResumed, RunForked, RunRetried)):
-                update = ("running", None, "", None)
-        await owned.writer.append(owned, [encode_row(event) for event in events], update)
+        rows = [encode_row(event) for event in events]
+        await owned.writer.append(owned, rows, _update(events))
 
     def _any_writer(self) -> Writer:
         """A writer of this process; the first database that is free, if there is none yet.
@@ -279,6 +286,17 @@ class SqliteJournal:
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""
         return self._reader.find(prefix)
+
+
+def _update(events: Sequence[Event]) -> tuple[Any, ...] | None:
+    """The status, end, reason and bound of a run after events, or None if they change nothing."""
+    update: tuple[Any, ...] | None = None
+    for event in events:
+        if isinstance(event, RunEnded):
+            update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
+        elif isinstance(event, (RunResumed, RunForked, RunRetried)):
+            update = ("running", None, "", None)
+    return update
 
 
 def _as_blobs(files: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[bytes, bytes]]]:

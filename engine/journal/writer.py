@@ -28,14 +28,14 @@ from engine.journal.lock import FileLock
 from engine.journal.rows import START_TYPE, Row
 from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
 
-__all__ = ["INSERT_BLOB", "Owned", "Writer"]
+__all__ = ["INSERT_BLOB", "UPDATE_RUN", "Owned", "Writer", "has_start", "insert_rows"]
 
 _RESERVE_BYTES = 128 * 1024
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 INSERT_BLOB = "INSERT OR IGNORE INTO blobs VALUES (?, ?)"
-_UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WHERE number = ?"
+UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WHERE number = ?"
 
 
 class Owned:
@@ -53,7 +53,7 @@ class Owned:
 class _Job:
     """Something to be written, and who waits for it. Either rows of a run, or an action."""
 
-    __slots__ = ("action", "error", "future", "loop", "owned", "result", "rows", "update")
+    __slots__ = ("action", "error", "future", "loop", "owned", "result", "rows", "starts", "update")
 
     def __init__(self, future: asyncio.Future[Any]) -> None:
         self.future = future
@@ -62,6 +62,7 @@ class _Job:
         self.rows: Sequence[Row] = ()
         self.update: tuple[Any, ...] | None = None
         self.action: Callable[[sqlite3.Connection], Any] | None = None
+        self.starts = False
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -97,10 +98,15 @@ class Writer:
 
     # ------------------------------------------------------------ the callers' side
 
-    async def do(self, action: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Carry out `action` inside a transaction, and give what it gives when it is durable."""
+    async def do(self, action: Callable[[sqlite3.Connection], Any], *, starts: bool = False) -> Any:
+        """Carry out `action` inside a transaction, and give what it gives when it is durable.
+
+        Args:
+            starts: It writes intents to start something, and is refused when the disk is full.
+        """
         job = _Job(asyncio.get_running_loop().create_future())
         job.action = action
+        job.starts = starts
         self._put(job)
         return await job.future
 
@@ -172,7 +178,10 @@ class Writer:
         """Write one job, and find out whether it or the database is at fault."""
         for _ in range(2):
             refused = False
-            if self._low and any(row.type == START_TYPE for row in job.rows):
+            if self._low and job.starts:
+                job.error = full(self.path)
+                return
+            if self._low and has_start(job.rows):
                 refused = True
                 job.rows = [row for row in job.rows if row.type != START_TYPE]
             try:
@@ -221,7 +230,7 @@ class Writer:
                         blobs.append((row.blob, row.data))
                 following[number] = seq
                 if job.update is not None:
-                    connection.execute(_UPDATE_RUN, (*job.update, number))
+                    connection.execute(UPDATE_RUN, (*job.update, number))
             if blobs:
                 connection.executemany(INSERT_BLOB, blobs)
             connection.executemany(_INSERT_EVENT, events)
@@ -263,6 +272,21 @@ class Writer:
         """Take note of a run that was entered or claimed; called from inside an action."""
         self._epochs[number] = epoch
         self._next[number] = next_seq
+
+
+def has_start(rows: Sequence[Row]) -> bool:
+    """Whether there is an intent to start something among rows."""
+    return any(row.type == START_TYPE for row in rows)
+
+
+def insert_rows(connection: sqlite3.Connection, number: int, seq: int, rows: Sequence[Row]) -> None:
+    """Insert events of a run, the first of them under the number `seq`."""
+    blobs = [(row.blob, row.data) for row in rows if row.blob is not None]
+    connection.executemany(INSERT_BLOB, blobs)
+    connection.executemany(
+        _INSERT_EVENT,
+        [(number, at, row.type, row.end, row.blob, row.body) for at, row in enumerate(rows, seq)],
+    )
 
 
 def _report(jobs: list[_Job]) -> None:

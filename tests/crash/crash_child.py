@@ -22,12 +22,13 @@ from typing import Any
 from engine import launch
 from engine.cli.app import run as run_command_line
 from engine.events import Event
+from engine.history import again
 from engine.journal import Journal, RunRecord, SqliteJournal
 from engine.launch import Options
 from engine.replies import Reply
 from engine.sema.check import check_file
 
-__all__ = ["Kill", "approve", "begin", "command_line", "resume"]
+__all__ = ["Kill", "approve", "begin", "command_line", "fork", "resume"]
 
 PROGRAM = Path(__file__).parent / "parcels"
 
@@ -87,9 +88,9 @@ class _KillingJournal:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    async def create(self, record: RunRecord) -> None:
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
         self._before()
-        await self._inner.create(record)
+        await self._inner.create(record, events)
         self._after()
 
     async def claim(self, run: str) -> int:
@@ -153,6 +154,13 @@ def resume(folder: Path, out: str, kill: Kill) -> None:
     _enter(folder, out)
     journal: Any = _KillingJournal(SqliteJournal(".orch"), kill)
     _drive(launch.resume("last", journal), journal)
+
+
+def fork(folder: Path, out: str, kill: Kill) -> None:
+    """`orch resume last --from 3`, with a death: the first plan of two is over by then."""
+    _enter(folder, out)
+    journal: Any = _KillingJournal(SqliteJournal(".orch"), kill)
+    _drive(again.fork("last", 3, journal), journal)
 
 
 def approve(folder: Path, out: str, kill: Kill) -> None:

@@ -10,6 +10,7 @@ really happened is counted outside of the processes that die: by a log and by th
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections import Counter
@@ -19,6 +20,8 @@ import crash_child
 import pytest
 from crash_child import Kill
 from crash_world import OUTPUT, UNDISTURBED, Account, World
+
+from engine.journal import SqliteJournal
 
 CRASHES = int(os.environ.get("ORCH_CRASHES", "12"))
 #: Bytes between two deaths in the middle of a commit; a prime, to meet every part of a page.
@@ -71,6 +74,26 @@ def test_killed_at_each_write_of_an_answer(new_world, when):
         check(world, world.settle(), kill)
         write += 1
     assert write > 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_the_first_writes_of_a_fork(new_world, when):
+    for write in range(1, 4):
+        world = new_world()
+        world.run()
+        world.settle()
+        parent = world.events()
+        effects = {line for line, (effect, _) in UNDISTURBED.items() if effect == "once"}
+        done = {line: world.done()[line] for line in effects}
+        assert world.killed(crash_child.fork, kill := Kill(write, when))
+        runs = json.loads(world.orch("runs", "--format", "json")[1])
+        # It is there with all that it shares with its parent, or not at all.
+        assert len(runs) == (1 if (write, when) == (1, "before") else 2), kill
+        code, _, stderr = world.orch("resume", "last")
+        assert code == (0 if len(runs) == 1 else 5), (kill, stderr)
+        with SqliteJournal(world.journal) as journal:
+            assert journal.read(runs[-1]["run"]) == parent
+        assert {line: world.done()[line] for line in effects} == done, kill
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -288,6 +288,8 @@ def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk,
         assert not (folder / "journal.db.reserve").exists()
         with pytest.raises(JournalError, match="no space left"):
             asyncio.run(journal.append("s", [make.started(2)]))
+        with pytest.raises(JournalError, match="no space left"):
+            asyncio.run(journal.create(make.record("t"), [make.begun("t"), make.started(1)]))
         asyncio.run(journal.append("s", [make.finished(1, "x" * 900)]))
         assert journal.read("s") == [make.started(1), make.finished(1, "x" * 900)]
     (small_disk / "filler").unlink()

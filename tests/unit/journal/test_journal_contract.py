@@ -47,6 +47,26 @@ def test_every_kind_of_event_comes_back_as_it_was(journal, make):
     assert journal.salvage("r") == (events, None)
 
 
+def test_a_run_is_entered_with_its_first_events_or_not_at_all(journal, make):
+    large = "x" * 10_000
+    first = [make.begun(text=large), make.started(1), make.finished(1, large)]
+    over = RunEnded(at=3, status="exhausted", reason="r", bound="budget.cost")
+
+    async def go():
+        await journal.create(make.record("r"), first)
+        await journal.append("r", [make.started(2)])
+        await journal.create(make.record("o", started_ms=2), [make.begun(run="o"), over])
+        with pytest.raises(JournalError):
+            await journal.create(make.record("n"), [*first, make.finished(1)])
+        with pytest.raises(JournalError):
+            await journal.append("n", first)
+
+    asyncio.run(go())
+    assert journal.read("r") == [*first, make.started(2)]
+    found = [(summary.run, summary.status, summary.bound) for summary in journal.runs()]
+    assert found == [("o", "exhausted", "budget.cost"), ("r", "running", None)]
+
+
 def test_events_can_be_read_from_a_number_on(journal, make):
     events = [make.begun(), *(make.started(task) for task in range(1, 6))]
 
