@@ -20,7 +20,7 @@ PAGE = "docs/tutorial/first-workflow.md"
 
 def neutral(line: str) -> str:
     """A line without what differs from run to run."""
-    line = re.sub(r"\d{8}-\d{6}-[0-9a-f]{10}", "RUN", line.rstrip())
+    line = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6,10}", "RUN", line.rstrip())
     line = re.sub(r"\b[\d.]+ (ms|s)\b", "TIME", line)
     return re.sub(r" +", " ", line)
 
