@@ -35,8 +35,7 @@ def code_actions(
     if _wanted(lsp.CodeActionKind.QuickFix, only):
         for item in here:
             found += _fixes(project, analysis, item)
-        for item in here:
-            found += _allow(project, analysis, item)
+        found += _allow(project, analysis, here)
     if _wanted(FIX_ALL, only):
         found += _fix_all(project, analysis, own)
     return found
@@ -73,31 +72,43 @@ def _edit(project: Project, analysis: Analysis, edits: tuple[Edit, ...]) -> lsp.
     return lsp.WorkspaceEdit(changes=changes)
 
 
-def _allow(project: Project, analysis: Analysis, item: Diagnostic) -> list[lsp.CodeAction]:
-    """A comment on the line above that allows the finding, where it may be allowed."""
-    if item.code == "ORC901" or (item.severity == "error" and item.code not in ALLOWABLE):
-        return []
+def _allow(project: Project, analysis: Analysis, here: list[Diagnostic]) -> list[lsp.CodeAction]:
+    """Comments on the line above that allow findings, one for each line and code."""
     source = analysis.module.source
     places = analysis.places(source)
-    line = places.position(item.span.start).line
-    start = places.offset(lsp.Position(line, 0))
-    around = path_to(analysis.document, start)
-    if around and isinstance(around[-1], ast.String):
-        return []  # the line begins inside a text, where a comment would be part of it
-    text = places.line(line)
-    indent = text[: len(text) - len(text.lstrip())]
-    at = lsp.Range(lsp.Position(line, 0), lsp.Position(line, 0))
-    comment = f"{indent}// orch: allow[{item.code}]\n"
-    return [
-        lsp.CodeAction(
-            title=f"Allow {item.code} here",
-            kind=lsp.CodeActionKind.QuickFix,
-            diagnostics=[as_diagnostic(item, analysis, project)],
-            edit=lsp.WorkspaceEdit(
-                changes={project.documents.uri(source.path): [lsp.TextEdit(at, comment)]}
-            ),
+    groups: dict[tuple[int, str], list[lsp.Diagnostic]] = {}
+    for item in here:
+        line = places.position(item.span.start).line
+        if _may_be_allowed(analysis, item, line):
+            about = groups.setdefault((line, item.code), [])
+            about.append(as_diagnostic(item, analysis, project))
+    found = []
+    for (line, code), about in groups.items():
+        text = places.line(line)
+        indent = text[: len(text) - len(text.lstrip())]
+        at = lsp.Range(lsp.Position(line, 0), lsp.Position(line, 0))
+        edit = lsp.TextEdit(at, f"{indent}// orch: allow[{code}]\n")
+        found.append(
+            lsp.CodeAction(
+                title=f"Allow {code} here",
+                kind=lsp.CodeActionKind.QuickFix,
+                diagnostics=about,
+                edit=lsp.WorkspaceEdit(changes={project.documents.uri(source.path): [edit]}),
+            )
         )
-    ]
+    return found
+
+
+def _may_be_allowed(analysis: Analysis, item: Diagnostic, line: int) -> bool:
+    """Whether a comment on the line above would be one, and would be about the finding."""
+    if item.code == "ORC901" or (item.severity == "error" and item.code not in ALLOWABLE):
+        return False
+    places = analysis.places(analysis.module.source)
+    if places.line(line).lstrip().startswith("//"):
+        return False  # a comment is about the first line below it that is none
+    around = path_to(analysis.document, places.offset(lsp.Position(line, 0)))
+    # Where the line begins inside a text, the comment would be part of it.
+    return not (around and isinstance(around[-1], ast.String))
 
 
 def _fix_all(project: Project, analysis: Analysis, own: list[Diagnostic]) -> list[lsp.CodeAction]:

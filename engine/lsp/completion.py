@@ -77,6 +77,9 @@ _DECLARATIONS = {
     ),
 }
 
+#: What follows the string that such a declaration begins with.
+_SECOND_WORDS = {"import": "as", "from": "import", "test": "for"}
+
 _ENTITY_KINDS = {
     "schema": _KIND.Struct,
     "model": _KIND.Class,
@@ -157,13 +160,16 @@ class _Completion:
             return [self._item(word, _KIND.EnumMember) for word in words]
         if keyword == "test" and before == "for":
             return self._names(("orchestrator", "worker", "verifier"))
+        if len(context.head) == 2 and keyword in _SECOND_WORDS and not context.frames:
+            return [self._item(_SECOND_WORDS[keyword], _KIND.Keyword)]
         if keyword == "from" and "import" in context.head:
             return self._exports()
         wants_type = before in (":", "->", "|") or (keyword == "schema" and before == "=")
         if wants_type or (before == "." and self._after_type()):
             return self._types()
         if keyword in ("worker", "verifier", "server") and before not in ("->", keyword):
-            return [self._item("via", _KIND.Keyword), self._item("fails", _KIND.Keyword)]
+            words = ("via",) if keyword == "server" or "fails" in context.head else ("via", "fails")
+            return [self._item(word, _KIND.Keyword) for word in words]
         if keyword == "template" and before in ("=", "~"):
             return [*self._names(("template",)), *self._file_call()]
         if before in ("=", "|") or context.frame is None or context.frame.bracket != "(":

@@ -153,7 +153,7 @@ def _take(context: Context, text: str) -> None:
 
 def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
     """The kind of a body that begins here."""
-    if bracket != "{":
+    if bracket != "{" or header[-1:] == ["->"]:
         return None
     if not context.frames:
         word = header[0] if header else ""
@@ -199,4 +199,4 @@ def _is_complete(head: list[str]) -> bool:
         return "=" in head[:-1]
     if keyword == "schema":
         return len(head) >= 3 and head[-1] not in ("=", "|", "from")
-    return head[-1] == "{}"
+    return head[-1] == "{}" and head[-2:-1] != ["->"]

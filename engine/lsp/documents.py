@@ -96,8 +96,11 @@ class Documents:
     def close(self, uri: str) -> Document | None:
         """A document was closed; None if it was not open."""
         document = self._by_uri.pop(uri, None)
-        if document is not None:
-            self._by_path.pop(document.path, None)
+        if document is not None and self._by_path[document.path] is document:
+            del self._by_path[document.path]
+            for other in self._by_uri.values():
+                if other.path == document.path:  # the same file by another spelling of its URI
+                    self._by_path[other.path] = other
         return document
 
     def get(self, uri: str) -> Document | None:

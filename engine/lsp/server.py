@@ -64,7 +64,7 @@ _IDLE_S = 0.2
 _MAX_UNCOLLECTED = 20
 
 #: The files whose changes on disk can change what a check finds.
-_WATCHED = "**/*.{orch,j2,jinja,md,txt,json,py,toml}"
+_WATCHED = "**/*.{orch,j2,jinja,jinja2,md,txt,json,py,toml}"
 
 T = TypeVar("T")
 
@@ -92,6 +92,15 @@ class _Protocol(LanguageServerProtocol):
     def lsp_text_document__did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         """A document is not open any more."""
         _of(self).closed(params)
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """A message as its class; a request that is none is answered all the same."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as problem:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], error=problem.to_response_error())
+            raise
 
     @property
     def was_shut_down(self) -> bool:
@@ -237,8 +246,10 @@ class _Server(LanguageServer):
                 analysis = project.analysis(document.path)
                 if analysis is not None:
                     analyses.append(analysis)
-        found = by_document(project, analyses)
-        for uri in (*self._published, *self._due):
+        # Those to be cleared first: a client may take two spellings of a URI for one document.
+        cleared: dict[str, list[lsp.Diagnostic]] = {uri: [] for uri in self._published}
+        found = {**cleared, **by_document(project, analyses)}
+        for uri in self._due:
             found.setdefault(uri, [])
         return found
 

@@ -36,6 +36,11 @@ CASES = [
     ("import Finding\n", "import ^\n", ["Finding", "fast", "style"], ["search"]),
     ('" for explain', '" for ^', ["explain", "search", "has_text"], ["shared.fast"]),
     ("param words", "^\nparam words", ["worker", "schema", "test"], ["orch"]),
+    ('import "shared.orch" as shared', 'import "shared.orch" ^', ["as"], ["import"]),
+    ('"shared.orch" import Finding\n', '"shared.orch" ^\n', ["import"], ["as"]),
+    ('" for explain {', '" ^ {', ["for"], ["explain"]),
+    ("{ id: string } via llm", "{ id: string } ^ llm", ["via"], ["schema"]),
+    ("(topic: string) -> { text: string }", "(topic: string) -> { text: ^ }", ["int"], ["goal"]),
     # Literals.
     (
         'tone: "plain" | "formal" = "plain"',

@@ -76,6 +76,28 @@ def test_what_cannot_be_allowed_is_not_offered(work: Any) -> None:
     assert [a for a in actions(work, "max_round = 3") if "Allow" in a["title"]] == []
 
 
+def test_one_comment_allows_all_findings_of_a_rule_on_a_line(work: Any) -> None:
+    work.replace("{{ f.claim | upper }} ({{ f.level }})", "{{ nobody }} {{ nothing }}")
+    allow = [a for a in actions(work, "{% for f in") if a["title"] == "Allow ORC303 here"]
+    assert allow == []  # the line is one of a prompt
+    work.set(
+        'orch 1\n\nworker get(q: string) -> json via http {\n  url     = "https://a.example/"\n'
+        "  timeout = 1s\n  query   = { a: nobody, b: nothing }\n}\n"
+    )
+    [allow] = [
+        a for a in actions(work, "{ a: nobody, b: nothing }") if a["title"] == "Allow ORC303 here"
+    ]
+    assert len(allow["diagnostics"]) == 2
+    assert [i for i in work.set(applied(work, allow)) if i["code"] == "ORC303"] == []
+
+
+def test_a_finding_in_a_comment_is_not_allowed_from_above(work: Any) -> None:
+    """A comment is about the first line below it that is none."""
+    found = work.set(work.text + "/// Nothing follows.\n")
+    assert "ORC908" in [item["code"] for item in found]
+    assert [a for a in actions(work, "/// Nothing") if "Allow" in a["title"]] == []
+
+
 def test_no_actions_where_nothing_is_wrong(work: Any) -> None:
     assert actions(work, "param words") == []
 
@@ -96,6 +118,17 @@ def test_formatting(work: Any) -> None:
 def test_a_file_with_a_syntax_error_is_not_formatted(work: Any) -> None:
     work.set("orch 1\nmodel m {\n")
     assert work.ask_all("formatting", options={"tabSize": 2, "insertSpaces": True}) is None
+
+
+def test_formatting_a_large_file_of_like_lines(work: Any) -> None:
+    """Lines that stand everywhere, such as `}`, do not make it quadratic."""
+    part = "schema S{n} {{\n  a:   string\n  // why\n  b: int\n}}\n"
+    work.set("orch 1\n" + "".join(part.format(n=n) for n in range(2_000)))
+    edits = work.ask_all("formatting", options={"tabSize": 2, "insertSpaces": True})
+    text = spliced(work.text, edits)
+    assert text.startswith("orch 1\n\nschema S0 {\n  a: string\n  // why\n  b: int\n}\n")
+    work.set(text)
+    assert work.ask_all("formatting", options={"tabSize": 2, "insertSpaces": True}) == []
 
 
 # ---------------------------------------------------------------- outline and search

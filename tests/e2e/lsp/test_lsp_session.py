@@ -166,6 +166,44 @@ def test_requests_that_are_wrong_do_not_end_it(work: Any) -> None:
     assert work.ask_all("documentSymbol")
 
 
+def test_a_request_that_cannot_be_read_is_answered(tmp_path: Path) -> None:
+    client = Client(tmp_path)
+    for params in ({}, None, [1, 2], {"textDocument": {"uri": "file:///x"}, "position": "there"}):
+        with pytest.raises(RequestError, match="Invalid Params") as raised:
+            client.request("textDocument/hover", params)
+        assert raised.value.code == -32602
+    assert client.close() == 0
+    assert client.stderr == "orch lsp: Invalid Params\n" * 4
+
+
+def test_a_file_under_two_spellings_of_its_uri(work: Any) -> None:
+    other = work.main.replace("main", "%6dain")
+    assert work.client.open(other, work.text)
+    work.client.notify("textDocument/didClose", {"textDocument": {"uri": other}})
+    found = work.replace("max_rounds = 3", "max_round = 3")
+    assert "ORC103" in [item["code"] for item in found]
+
+
+def test_findings_of_another_spelling_are_cleared_before(work: Any) -> None:
+    """A client that takes both for one document shows what was published last."""
+    path = work.root / "prompts" / "file.j2"
+    path.write_text("File {{ tikcet.title }}.\n")
+    work.client.notify("textDocument/didSave", {"textDocument": {"uri": work.main}})
+    ours, client = path.as_uri(), path.as_uri().replace("file.j2", "%66ile.j2")
+    while not work.client.diagnostics(ours):
+        work.client.diagnostics(ours, work.client.published(ours))
+    assert work.client.open(client, path.read_text())
+    work.client.notify("textDocument/didClose", {"textDocument": {"uri": client}})
+    work.client.diagnostics(ours, 2)
+    published = [
+        (message["params"]["uri"], bool(message["params"]["diagnostics"]))
+        for message in work.client.notifications
+        if message["method"] == "textDocument/publishDiagnostics"
+        and message["params"]["uri"] in (ours, client)
+    ]
+    assert published[-4:] == [(ours, False), (client, True), (client, False), (ours, True)]
+
+
 def test_a_large_file(work: Any) -> None:
     schema = 'schema S{n} {{ a: string  b: "x" | "y"  c: int[] }}\n'
     text = "orch 1\n" + "".join(schema.format(n=n) for n in range(4_000))
