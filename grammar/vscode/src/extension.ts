@@ -23,10 +23,13 @@ async function start(): Promise<void> {
   const [command = "orch", ...args] = serverCommand(configured ?? ["orch", "lsp"], folder);
   const server: ServerOptions = { command, args, options: { cwd: folder } };
   client = new LanguageClient("orch", "orch", server, {
-    documentSelector: [{ language: "orch" }],
-    synchronize: {
-      fileEvents: vscode.workspace.createFileSystemWatcher("**/*.{orch,j2,jinja,jinja2,json,py,toml}"),
-    },
+    // Not the old versions that a diff shows (`git:`). Templates, so that what is typed into them
+    // counts before it is saved. Which files are watched on disk, the server says itself.
+    documentSelector: [
+      { scheme: "file", language: "orch" },
+      { scheme: "untitled", language: "orch" },
+      { scheme: "file", pattern: "**/*.{j2,jinja,jinja2}" },
+    ],
     middleware: { executeCommand: show },
   });
   try {
@@ -40,26 +43,35 @@ async function start(): Promise<void> {
   }
 }
 
-/** Runs a command on the server, and shows the text it gives back in a document beside. */
+/** A page with a drawing and nothing that could run; the drawing is made for a light ground. */
+export function graphPage(svg: string): string {
+  const policy = "default-src 'none'; style-src 'unsafe-inline'";
+  return `<!DOCTYPE html>
+<html><head><meta http-equiv="Content-Security-Policy" content="${policy}"></head>
+<body style="background: white">${svg}</body></html>`;
+}
+
+/** Runs a command on the server, and shows what it gives back: a graph beside, a test's output. */
 async function show(
   command: string,
   args: unknown[],
   next: (command: string, args: unknown[]) => vscode.ProviderResult<unknown>,
 ): Promise<unknown> {
   const result = await next(command, args);
-  if (command === "orch.showGraph" && isText(result)) {
-    const fence = "```mermaid\n" + result.text + "\n```\n";
-    const document = await vscode.workspace.openTextDocument({
-      language: "markdown",
-      content: fence,
-    });
-    await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside });
-    await vscode.commands.executeCommand("markdown.showPreview", document.uri);
+  if (command === "orch.showGraph" && isGraph(result)) {
+    const beside = vscode.ViewColumn.Beside;
+    const panel = vscode.window.createWebviewPanel("orch.graph", result.title, beside);
+    panel.webview.html = graphPage(result.svg);
   } else if (command === "orch.runTest" && isText(result)) {
     client?.outputChannel.appendLine(result.text);
     client?.outputChannel.show(true);
   }
   return result;
+}
+
+function isGraph(value: unknown): value is { title: string; svg: string } {
+  const graph = value as { title?: unknown; svg?: unknown } | null;
+  return typeof graph?.title === "string" && typeof graph.svg === "string";
 }
 
 function isText(value: unknown): value is { text: string } {
@@ -84,5 +96,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 export async function deactivate(): Promise<void> {
   const running = client;
   client = undefined;
-  await running?.dispose();
+  try {
+    await running?.dispose();
+  } catch {
+    // One that did not start cannot be stopped; another one can be started all the same.
+  }
 }
