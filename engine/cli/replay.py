@@ -139,11 +139,12 @@ def _tell(
     if result.divergence is not None:
         click.echo("with the file as it is:")
         _tell_divergence(result.divergence)
+    else:
+        affected = "" if result.touched else "; no event is affected"
+        click.echo(f"with the file as it is: no divergence{affected}")
     if result.touched is not None:
         seq, name = result.touched
         click.echo(f"it matters from event {seq} on: the first call of `{name}`; results are kept")
-    elif result.divergence is None:
-        click.echo("with the file as it is: no divergence; no event is affected")
 
 
 def _tell_change(change: Change) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.history.excerpts import excerpts
 from engine.sema.contract import Contract
 from engine.sema.model import Program
 from engine.sema.templates import Template, TemplateFunction
@@ -72,7 +73,8 @@ def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
             found = list(_settings("", _plain(old[name]), _plain(new[name])))
             names = {setting for setting, _, _ in found}
             # A duration stands there as it was read, and once more in milliseconds.
-            settings = tuple(one for one in found if f"{one[0]}_ms" not in names)
+            # An effect stands there in its settings, and once more as what it comes to.
+            settings = tuple(dict.fromkeys(one for one in found if f"{one[0]}_ms" not in names))
             if settings:
                 yield Change(kind, name, "changed", settings)
 
@@ -85,7 +87,8 @@ def _settings(path: str, old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
             inner = name if path in ("", "settings") else f"{path}.{name}".removesuffix(".text")
             yield from _settings(inner, old.get(name), new.get(name))
     else:
-        yield path or "value", _short(old), _short(new)
+        unit = path.rpartition("_")[2]
+        yield path or "value", *_short(_text(old, unit), _text(new, unit))
 
 
 def _plain(value: Any) -> Any:
@@ -111,9 +114,14 @@ def _plain(value: Any) -> Any:
     return text if isinstance(text, str) else repr(value)
 
 
-def _short(value: Any) -> str:
+def _text(value: Any, unit: str) -> str:
     if value is None:
         return "none"
+    if unit == "usd" and isinstance(value, int):
+        return "$" + f"{value / 1_000_000:.6f}".rstrip("0").rstrip(".")
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    text = " ".join(text.split())
-    return text if len(text) <= _ROOM else text[: _ROOM - 3] + "..."
+    return " ".join(text.split())
+
+
+def _short(old: str, new: str) -> tuple[str, str]:
+    return (old, new) if max(len(old), len(new)) <= _ROOM else excerpts(old, new, _ROOM)

@@ -38,6 +38,7 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
+from engine.history.excerpts import excerpts
 from engine.runtime.commands import SetTimer
 from engine.runtime.machine import known_models, step
 from engine.runtime.ports import ModelRequest, WorkerRequest
@@ -280,7 +281,7 @@ def _compare(
         if before is None or now is None or before.message == now.message:
             return None
         return Divergence(
-            seq, "request", event.key, _quoted(before.message), _quoted(now.message),
+            seq, "request", event.key, _json(before.message), _json(now.message),
             "the question differs",
         )  # fmt: skip
     first, second = old.calls.get(event.key), new.calls.get(event.key)
@@ -325,22 +326,9 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-def _excerpts(old: str, new: str, room: int = 60) -> tuple[str, str]:
-    """Two texts around the place where they begin to differ."""
-    at = next(
-        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b),
-        min(len(old), len(new)),
-    )
-    begin = max(0, at - room // 2)
-    lead = "..." if begin else ""
-    return tuple(  # type: ignore[return-value]
-        _quoted(lead + text[begin : begin + room] + ("..." if len(text) > begin + room else ""))
-        for text in (old, new)
-    )
-
-
-def _quoted(text: str) -> str:
-    return _json(text)
+def _excerpts(old: str, new: str) -> tuple[str, str]:
+    one, other = excerpts(old, new)
+    return _json(one), _json(other)
 
 
 def describe(event: Event) -> str:

@@ -99,6 +99,8 @@ def test_a_change_of_how_a_worker_is_carried_out_matters_but_is_no_divergence(de
     assert (done.returncode, report["file_divergence"]) == (0, None)
     start = seq_of(desk, run, type="call_started", key="round 2 / decision 1 / task p1")
     assert report["first_call"] == {"seq": start, "name": "put"}
+    said = desk.orch("replay", run).stdout
+    assert "with the file as it is: no divergence\nit matters from event " in said
 
 
 def test_a_comment_is_no_change_that_a_run_sees(desk):

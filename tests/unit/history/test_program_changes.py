@@ -70,6 +70,33 @@ def test_a_setting_that_changes_is_named_with_its_declaration(old, new, kind, na
     assert setting in found[0][3]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "setting"),
+    [
+        ("effect = read", "effect = write", ("effect", "read", "write")),
+        (
+            "policy { max_rounds = 3 }",
+            "policy { max_rounds = 3  budget { cost = $2.50 } }",
+            ("policy.budget.cost_usd", "none", "$2.5"),
+        ),
+    ],
+)
+def test_a_setting_is_told_once_and_in_its_unit(old, new, setting):
+    (change,) = changes(program(), program(TEXT.replace(old, new)))
+    assert change.settings == (setting,)
+
+
+def test_of_a_long_value_the_part_is_shown_that_changes():
+    many = ", ".join(f'"{word * 4}"' for word in "abcdefghijkl")
+    old = program(TEXT.replace('["look", q]', f'["look", {many}, q]'))
+    new = program(TEXT.replace('["look", q]', f'["look", {many}, "new", q]'))
+    (change,) = changes(old, new)
+    (_, before, now) = change.settings[0]
+    assert ("new" in now, "new" in before) == (True, False)
+    assert before.startswith("...")
+    assert max(len(before), len(now)) <= 66
+
+
 def test_declarations_come_and_go():
     extra = 'worker extra(q: string) -> string via command { run = ["x"]  effect = read }'
     more = program(f"{TEXT}{extra}\n")
