@@ -13,6 +13,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import blocks_of, setting_of
 from engine.linter.subject import Subject
 from engine.sema.contract import Contract
+from engine.sema.mocks import mocked_value
 from engine.sema.model import Mock, Orchestrator, Program, Test
 from engine.sema.params import ROOT
 from engine.sema.suggest import closest
@@ -37,18 +38,26 @@ def script_not_accepted(subject: Subject) -> Iterator[Diagnostic]:
         for mock in test.body.mocks:
             loop = _decides(program, test, mock)
             written = None if node is None else _written(node, mock)
-            entries = written.items if isinstance(written, ast.ListExpr) else ()
-            for entry, value in zip(entries, mock.script or (), strict=False):
-                if loop is not None:
-                    yield from _decision(program, loop, entry, value)
+            script = _script(mock)
+            if loop is None or written is None:
+                continue
+            for entry, value in _placed(written, script):
+                yield from _decision(program, loop, entry, value)
 
 
 def _decides(program: Program, test: Test, mock: Mock) -> Orchestrator | None:
     """The orchestrator whose decisions a mock writes down."""
-    if not isinstance(mock.script, list):
-        return None
     target = test.target if mock.target == "orchestrator" else mock.target
     return program.orchestrators.get(target or "")
+
+
+def _script(mock: Mock) -> list[Any]:
+    """The decisions of a mock; none where their file is missing or no JSON (reported)."""
+    try:
+        found = mocked_value(mock.script)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _written(node: ast.TestDecl, mock: Mock) -> ast.Expr | None:
@@ -66,9 +75,7 @@ def _decision(
     if not isinstance(value, dict):
         return
     tasks = value.get("tasks")
-    written = _at(entry, "tasks")
-    items = written.items if isinstance(written, ast.ListExpr) else ()
-    for item, task in zip(items, tasks if isinstance(tasks, list) else (), strict=False):
+    for item, task in _placed(_at(entry, "tasks"), tasks if isinstance(tasks, list) else []):
         if isinstance(task, dict):
             yield from _task(program, loop, item, task)
     if value.get("finish") is not None and not _refers(value["finish"]):
@@ -104,6 +111,13 @@ def _fits(contract: Contract, value: Any, what: str, at: Span) -> Iterator[Diagn
             f"this decision is not accepted: {what} does not fit: {wrong[0].removeprefix(ROOT)}",
             at,
         )
+
+
+def _placed(written: ast.Expr, values: list[Any]) -> Iterator[tuple[ast.Expr, Any]]:
+    """Each value with its place; what comes from a file has the one where the file is named."""
+    if isinstance(written, ast.ListExpr):
+        return zip(written.items, values, strict=False)
+    return ((written, value) for value in values)
 
 
 def _at(expr: ast.Expr, key: str) -> ast.Expr:

@@ -29,6 +29,7 @@ from engine.sema.suggest import closest, names_list
 from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
 from engine.sema.types import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
+from engine.sema.written_values import wrong_constants
 from engine.syntax import ast
 
 __all__ = ["CallableReader", "Signature"]
@@ -400,7 +401,12 @@ class CallableReader:
         names = {**signature.names, "run": RUN_ESCALATED}
         made, type_ = self._texts.typed_expression(expr, names)
         wanted = Contract(signature.output)
-        if not may_fit(Contract(type_).schema, wanted.schema):
+        wrong = list(wrong_constants(expr, wanted.schema))
+        for problem, span in wrong:
+            self._report(
+                diagnostic("ORC202", f"this does not fit the output of {owner}: {problem}", span)
+            )
+        if not wrong and not may_fit(Contract(type_).schema, wanted.schema):
             self._report(
                 diagnostic(
                     "ORC202",

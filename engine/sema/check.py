@@ -304,6 +304,7 @@ class _Assembler:
                     self._bodies[scope.module.path],
                     self._callables[scope.module.path],
                     signatures,
+                    self._declared.params,
                 )
             ]
             if test is not None and scope is self._scopes.entry

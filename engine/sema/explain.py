@@ -226,7 +226,11 @@ def _phrase_missing(error: ValidationError) -> str:
     names: Any = error.validator_value
     for name in names:
         if error.message == f"{name!r} is a required property":
-            return f"`{name}` is missing (required)"
+            schema: Any = error.schema
+            others = {key for key in error.instance if isinstance(key, str)}
+            written = closest(name, others - set(schema.get("properties", {})))
+            hint = f"; is `{written}` meant to be it?" if written is not None else ""
+            return f"`{name}` is missing{hint} (required)"
     return f"{error.message} (required)"
 
 

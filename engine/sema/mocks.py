@@ -16,13 +16,13 @@ from engine.sema.bodies import BodyReader, Settings
 from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import FileText, unwrapped
 from engine.sema.contract import VERDICT, Contract
-from engine.sema.model import Mock, Test, TestBody
-from engine.sema.params import ROOT
+from engine.sema.model import Mock, Param, Test, TestBody
+from engine.sema.params import ROOT, given_value, unknown_params
 from engine.sema.run_types import RUN_REPORTED
 from engine.sema.scope import Entity, Scope
 from engine.sema.settings import KINDS
 from engine.sema.suggest import names_list
-from engine.sema.types import ANY, Record
+from engine.sema.types import ANY, Record, Type
 from engine.syntax import ast
 
 __all__ = ["mocked_value", "mocked_verdict", "read_test"]
@@ -37,6 +37,7 @@ def read_test(
     bodies: BodyReader,
     callables: CallableReader,
     signatures: Mapping[Entity, Signature],
+    params: Mapping[str, Param],
 ) -> Test | None:
     """Read one test; None if what it is for is not known (reported)."""
     if scope.observer is not None:
@@ -51,7 +52,7 @@ def read_test(
     signature = signatures.get(target) if target is not None else None
     names = {
         "run": ANY if target is None or target.kind != "orchestrator" else RUN_REPORTED,
-        "output": signature.output if signature is not None else ANY,
+        "output": _output(target, signature),
         "input": ANY if signature is None else Record("input", signature.inputs),
     }
     assertions = callables.assertions(settings, names)
@@ -89,6 +90,8 @@ def read_test(
         return None
     if signature is not None and "input" in settings.values:
         _check_input(scope, settings, target, signature)
+    if "params" in settings.values:
+        _check_params(scope, settings, params)
     body = TestBody(
         unwrapped(settings.get("input", {})),
         unwrapped(settings.get("params", {})),
@@ -123,6 +126,28 @@ def _check_output(
                 mock.spans["returns"],
             )
         )
+
+
+def _output(target: Entity | None, signature: Signature | None) -> Type:
+    if target is None or signature is None:
+        return ANY
+    return VERDICT.type if target.kind == "verifier" else signature.output
+
+
+def _check_params(scope: Scope, settings: Settings, known: Mapping[str, Param]) -> None:
+    """ORC903 too: params that are not there, and values they cannot have."""
+    try:
+        given = mocked_value(unwrapped(settings.values["params"]))
+    except ValueError as error:
+        scope.diagnostics.append(diagnostic("ORC903", str(error), settings.spans["params"]))
+        return
+    if not isinstance(given, dict):
+        return
+    wrong = unknown_params({n: v for n, v in given.items() if not scope.excused(n)}, known)
+    for name in given.keys() & known.keys():
+        given_value(name, known[name].contract, given, {}, wrong)
+    for problem in sorted(wrong):
+        scope.diagnostics.append(diagnostic("ORC903", problem, settings.spans["params"]))
 
 
 def _check_input(scope: Scope, settings: Settings, target: Entity, signature: Signature) -> None:

@@ -358,13 +358,21 @@ def test_params_of_a_test_count_in_its_run_only(tmp_path):
         + f'test "ten" for main {{ input = {{ word: "x" }} params = {{ least: 4 }}\n{body}\n'
         "assert param.least == 4 }\n"
         + f'test "one" for main {{ input = {{ word: "x" }}\n{body}\nassert param.least == 1 }}\n'
-        + f'test "bad" for main {{ input = {{ word: "x" }} params = {{ leest: 4 }}\n{body} }}\n'
     )
     (tmp_path / "tools.py").write_text(TOOLS)
-    ten, one, bad = run_tests(tmp_path / "main.orch")
+    ten, one = run_tests(tmp_path / "main.orch")
     assert (ten.findings, one.findings) == ((), ())
-    assert bad.findings[0].kind == "setup"
-    assert "leest" in bad.findings[0].message
+
+
+def test_params_that_are_not_there_are_told_before_any_test(tmp_path):
+    body = script(finish("done")) + SOUND
+    (tmp_path / "main.orch").write_text(
+        PROGRAM
+        + f'test "bad" for main {{ input = {{ word: "x" }} params = {{ leest: 4 }}\n{body} }}'
+    )
+    (tmp_path / "tools.py").write_text(TOOLS)
+    with pytest.raises(engine.CompileError, match="no param `leest`; did you mean `least`"):
+        run_tests(tmp_path / "main.orch")
 
 
 def test_the_environment_counts_for_nothing(play, monkeypatch):
