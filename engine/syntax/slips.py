@@ -200,7 +200,8 @@ def _foreign_operator(problem: Problem) -> Iterator[Repair]:
         pair = first.text + second.text
         if pair in ("&&", "||") and ("AND" in problem.accepted or "SCHEMA" not in problem.accepted):
             word = "and" if pair == "&&" else "or"
-            in_type = problem.tokens[0].text == "schema" and "AND" not in problem.accepted
+            # After its first `|` a type goes on with a type, an expression with a filter.
+            in_type = "AND" not in problem.accepted and "STRING" in problem.accepted
             word = "|" if in_type else word
             repaired = text[: first.start] + ("| " if in_type else "or") + text[second.end :]
             message = f"there is no operator `{pair}`"
