@@ -16,7 +16,7 @@ from lsprotocol import types as lsp
 from pygls.uris import from_fs_path, to_fs_path
 
 from engine.lsp.places import Places
-from engine.sema.loader import DiskReader
+from engine.sema.loader import CannotRead, DiskReader
 
 __all__ = ["Document", "Documents"]
 
@@ -138,7 +138,12 @@ class Documents:
     def read(self, path: str) -> str:
         """See `engine.sema.loader.Reader.read`."""
         document = self._by_path.get(path)
-        return self._disk.read(path) if document is None else document.text
+        if document is not None:
+            return document.text
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            # Reading a pipe would wait for whoever writes into it, and the editor with it.
+            raise CannotRead("is no file")
+        return self._disk.read(path)
 
     def names(self, folder: str) -> list[str]:
         """See `engine.sema.loader.Reader.names`."""

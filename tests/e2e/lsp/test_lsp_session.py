@@ -158,6 +158,17 @@ def test_a_file_outside_of_the_workspace(work: Any, tmp_path: Path) -> None:
     assert [item["code"] for item in found] == ["ORC103"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_in_place_of_a_template_is_not_waited_for(work: Any) -> None:
+    path = work.root / "prompts" / "file.j2"
+    path.unlink()
+    os.mkfifo(path)
+    found = work.set(work.text + "\n")
+    assert [item["message"] for item in found if item["code"] == "ORC309"] == [
+        "cannot read `prompts/file.j2`: it is no file"
+    ]
+
+
 def test_requests_that_are_wrong_do_not_end_it(work: Any) -> None:
     with pytest.raises(RequestError):
         work.client.request("textDocument/nothing", {})
