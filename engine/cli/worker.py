@@ -13,6 +13,7 @@ from engine.cli.exits import Exit
 from engine.cli.interrupts import Loop
 from engine.cli.options import pairs
 from engine.cli.outcome import note
+from engine.cli.output import warn
 from engine.cli.wording import one_line
 from engine.workers.output import reserved_stdout
 
@@ -136,9 +137,11 @@ def command(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
 
-        def ready(served: list[str]) -> None:
+        def ready(served: list[str], lacking: list[str]) -> None:
             if not quiet:
                 note(f"serving {', '.join(served)} for {address}, queue `{queue}`")
+            for name in lacking:
+                warn(f"secret {name} is not set here: this host refuses calls that use it")
 
         await serve(place, serving, stop, ready)
         if not quiet:

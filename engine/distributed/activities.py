@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from engine.attempt import Attempts
 from engine.distributed.calls import CALL_MODEL, CALL_WORKER, HOST_STOPPED
-from engine.distributed.library import Library
+from engine.distributed.library import Library, secrets_of
 from engine.distributed.messages import Json, ModelOrder, Outcome, WorkerOrder
 from engine.distributed.receipts import Attempt, DoubledKey, Receipts
 from engine.driver import STOP_GRACE_S
@@ -136,6 +136,9 @@ class HostCalls:
                 return found
             program, declared = found
             assert isinstance(declared, (Worker, Verifier))
+            missing = [it for it in secrets_of(program, declared) if it not in self._secrets]
+            if missing:
+                return f"this host has no secret {' and no secret '.join(missing)}"
             request = WorkerRequest(
                 key=order.key,
                 task_key=order.task_key,

@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from engine.distributed.messages import Terms
 from engine.distributed.payloads import LIMIT_BYTES, data_converter
-from engine.distributed.queues import DEFAULT_QUEUE
+from engine.distributed.queues import DEFAULT_QUEUE, queue_problem
 from engine.errors import JournalError, UsageError
 from engine.sema.suggest import closest
 
@@ -87,11 +87,15 @@ def parse_address(text: str) -> Address:
             known = f"did you mean `{near}`?" if near else f"there are: {', '.join(_SETTINGS)}"
             raise UsageError(f"an address has no setting `{name}` ({known})")
         settings[name] = value
+    queue = settings.get("queue") or DEFAULT_QUEUE
+    problem = queue_problem(queue)
+    if problem is not None:
+        raise UsageError(problem)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Address(
         host=f"{host}:{port}",
         namespace=urllib.parse.unquote(parts.path.strip("/")) or "default",
-        queue=settings.get("queue") or DEFAULT_QUEUE,
+        queue=queue,
         blobs=os.path.abspath(settings["blobs"]) if settings.get("blobs") else None,
         heartbeat_ms=_duration_ms(settings, "heartbeat", 15_000, 1_000),
         patience_ms=_duration_ms(settings, "patience", 3_600_000, 1),

@@ -63,13 +63,14 @@ async def serve(
     address: Address,
     serving: Serving,
     stop: asyncio.Event,
-    ready: Callable[[list[str]], None],
+    ready: Callable[[list[str], list[str]], None],
 ) -> None:
     """Serve until told to stop.
 
     Args:
         stop: Set to make it stop.
-        ready: Told the names it serves, once it polls for work.
+        ready: Told the names it serves, and the secrets they use that are not set, once it polls
+            for work.
 
     Raises:
         CompileError, UnreadableFile: A file does not check, or cannot be read.
@@ -101,8 +102,9 @@ async def serve(
                 served.append(name)
     if not workers:
         raise UsageError("there is nothing to serve: no worker or model needs a host")
+    lacking = [name for name in library.secrets_for(served) if not os.environ.get(name)]
     try:
-        await _run(workers, stop, lambda: ready(served))
+        await _run(workers, stop, lambda: ready(served, lacking))
     finally:
         if calls is not None:
             await calls.close()

@@ -6,21 +6,25 @@ along. A call is matched by name and digest, with the program folded under the r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from engine.distributed.programs import digest_of
+from engine.distributed.programs import digest_of, plain_of
 from engine.errors import CompileError, InputError, UsageError
 from engine.sema.check import check_file
 from engine.sema.model import Model, Program, Verifier, Worker
 from engine.sema.suggest import closest
 
-__all__ = ["Declared", "Library"]
+__all__ = ["Declared", "Library", "secrets_of"]
 
 #: Kinds that the machine itself carries out, or asks a model for.
 _NOT_SERVED = frozenset({"human", "rules", "llm"})
+
+#: How an expression names a secret.
+_SECRET = re.compile(r"\bsecret\.(\w+)")
 
 Declared = Model | Worker | Verifier
 
@@ -68,6 +72,20 @@ class Library:
         """The names of the secrets that the programs declare."""
         return list(dict.fromkeys(name for it in self.programs for name in it.secrets))
 
+    def secrets_for(self, names: Iterable[str]) -> list[str]:
+        """The names of the secrets that these workers and verifiers use."""
+        wanted = set(names)
+        found: dict[str, None] = {}
+        for program in self.programs:
+            declared: list[Worker | Verifier] = [
+                *program.workers.values(),
+                *program.verifiers.values(),
+            ]
+            for one in declared:
+                if one.name in wanted and one.kind not in _NOT_SERVED:
+                    found.update(dict.fromkeys(secrets_of(program, one)))
+        return list(found)
+
     def find(
         self, name: str, digest: str, params: Mapping[str, Any], *, model: bool
     ) -> tuple[Program, Declared] | str:
@@ -102,6 +120,16 @@ class Library:
             ]
             self._folded[key] = found
         return found
+
+
+def secrets_of(program: Program, declared: Worker | Verifier) -> list[str]:
+    """The names of the secrets that stand in a declaration, or in that of its server."""
+    texts = [plain_of(declared.settings)]
+    server = program.servers.get(str(declared.settings.get("server")))
+    if server is not None:
+        texts.append(plain_of(server))
+    written = msgspec.json.encode(texts).decode()
+    return list(dict.fromkeys(name for name in _SECRET.findall(written) if name in program.secrets))
 
 
 def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

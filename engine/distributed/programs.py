@@ -23,7 +23,7 @@ from engine.sema.model import Model, Program, Verifier, Worker
 from engine.sema.templates import Expression, Template
 from engine.source import Span
 
-__all__ = ["digest_of", "program_of", "warm_program"]
+__all__ = ["digest_of", "plain_of", "program_of", "warm_program"]
 
 #: How many programs are kept; a cluster's runs come from a handful.
 _KEPT = 64
@@ -65,7 +65,7 @@ _ELSEWHERE = frozenset({"span", "base_dir", "doc", "retry", "fallback", "repair_
 def digest_of(declared: Model | Worker | Verifier) -> str:
     """A digest of what a declaration means to whoever carries it out (hex, 16 digits)."""
     plain = {
-        name: _plain(getattr(declared, name))
+        name: plain_of(getattr(declared, name))
         for name in declared.__struct_fields__
         if name not in _ELSEWHERE
     }
@@ -73,19 +73,20 @@ def digest_of(declared: Model | Worker | Verifier) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
+def plain_of(value: Any) -> Any:
+    """What a declaration, or a part of one, says, as plain JSON data; places in files left out."""
     if isinstance(value, Contract):
         return value.schema
     if isinstance(value, (Template, Expression)):
         return [type(value).__name__, value.text]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_of(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_of(item) for item in value]
     if isinstance(value, Span):
         return None
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain_of(getattr(value, name)) for name in value.__struct_fields__}
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return repr(value)

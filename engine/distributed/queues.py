@@ -15,6 +15,7 @@ __all__ = [
     "WORKFLOW_TYPE",
     "model_queue",
     "queue_of",
+    "queue_problem",
     "run_of",
     "served_name",
     "worker_queue",
@@ -25,6 +26,8 @@ DEFAULT_QUEUE = "orch"
 WORKFLOW_TYPE = "orch.run"
 
 _PREFIX = "orch-run-"
+#: Temporal takes names up to 1,000 bytes, and those of workers and models are put behind.
+_LONGEST_NAME = 400
 
 
 def workflow_id(run: str) -> str:
@@ -35,6 +38,20 @@ def workflow_id(run: str) -> str:
 def run_of(workflow: str) -> str:
     """The id of the run that a workflow is."""
     return workflow.removeprefix(_PREFIX)
+
+
+def queue_problem(queue: str) -> str | None:
+    """Why a queue cannot be called so, in words; None if it can."""
+    if len(queue.encode()) > _LONGEST_NAME:
+        return (
+            f"the name of a queue has at most {_LONGEST_NAME} bytes, this one {len(queue.encode())}"
+        )
+    if queue.startswith("/_sys/"):
+        return "queues whose names begin with `/_sys/` are the server's own"
+    # The server finds runs by a query in which quotes and backslashes have no sure meaning.
+    if not queue.isprintable() or set(queue) & set('"\\'):
+        return f'a queue cannot be called {queue!r}: leave out ", \\ and control characters'
+    return None
 
 
 def model_queue(queue: str, name: str) -> str:

@@ -120,15 +120,25 @@ async def list_runs(
     Raises:
         JournalError: The cluster does not say.
     """
-    found: list[RunSummary] = []
+    found: dict[str, RunSummary] = {}
+    since = None
     async for execution in _executions(client, address):
         summary = await _summary(execution)
         if status is None or summary.status == status:
-            found.append(summary)
+            found[summary.run] = summary
+            began = min(
+                execution.start_time, datetime.fromtimestamp(summary.started_ms / 1000, UTC)
+            )
+            since = began if since is None else min(since, began)
             if limit is not None and len(found) >= limit:
                 break
-    found.sort(key=lambda summary: -summary.started_ms)
-    return found
+    if limit is not None and since is not None:
+        # The cluster lists what is open first, however old: these began later than some of it.
+        async for execution in _executions(client, address, since):
+            summary = await _summary(execution)
+            if status is None or summary.status == status:
+                found[summary.run] = summary
+    return sorted(found.values(), key=lambda summary: -summary.started_ms)[:limit]
 
 
 async def find_runs(client: Client, address: Address, begin: str) -> list[str]:
@@ -147,12 +157,16 @@ async def find_runs(client: Client, address: Address, begin: str) -> list[str]:
     return sorted(run for run in runs if run.startswith(begin))
 
 
-async def _executions(client: Client, address: Address) -> AsyncIterator[WorkflowExecution]:
+async def _executions(
+    client: Client, address: Address, since: datetime | None = None
+) -> AsyncIterator[WorkflowExecution]:
     queue = address.queue.replace("'", "''")
     query = (
         f"WorkflowType = '{WORKFLOW_TYPE}' AND TaskQueue = '{queue}' "
         "AND ExecutionStatus != 'ContinuedAsNew'"
     )
+    if since is not None:
+        query += f" AND StartTime >= '{since.isoformat()}'"
     try:
         async for execution in client.list_workflows(query):
             yield execution
@@ -348,21 +362,27 @@ class RemoteRun:
             JournalError: The run is not there, or the cluster has been away for too long.
         """
         queue = self._address.queue
-        waited_s = 0.0
+        waited_s = away_s = 0.0
         while True:
             began = asyncio.get_running_loop().time()
+            away = False
+            missing = "its host to answer"
             try:
-                if await self._served(queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
-                    return await self.events(seen)
-                missing = f"a host that drives runs on queue `{queue}`"
+                # Asked in any case: who polls is a matter of clocks, and they may differ.
+                if not await self._served(queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
+                    missing = f"a host that drives runs on queue `{queue}`"
+                return await self.events(seen)
             except _NoAnswer as error:
-                missing = "its host to answer" if error.by_host else "the server to answer"
-                if not error.by_host and waited_s > _AWAY_S:
-                    raise
+                if not error.by_host:
+                    away, missing = True, "the server to answer"
+                    if away_s > _AWAY_S:
+                        raise
             if waited_s >= _QUIET_S:
                 _tell_once(f"waiting for {missing}", tell, told)
             await asyncio.sleep(_LONGEST_S)
-            waited_s += asyncio.get_running_loop().time() - began
+            took_s = asyncio.get_running_loop().time() - began
+            waited_s += took_s
+            away_s = away_s + took_s if away else 0.0
 
     async def _ending(self) -> Exception | None:
         """Wait for the workflow's end; what is to be raised if it is no end of the run."""

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -124,7 +125,7 @@ class Desk:
     @property
     def url(self) -> str:
         settings = "".join(f"&{name}={value}" for name, value in self.settings.items())
-        return f"temporal://{self.server.address}/default?queue={self.queue}{settings}"
+        return f"temporal://{self.server.address}/default?queue={quote(self.queue)}{settings}"
 
     @property
     def address(self) -> Address:

@@ -57,7 +57,7 @@ async def _most_in_flight(desk: Any, program: Any) -> int:
     files = (str(desk.folder / "main.orch"),)
     serving = Serving(files, None, True, True, {}, str(desk.folder / "receipts.db"), drain_s=1)
     stop, ready = asyncio.Event(), asyncio.Event()
-    host = asyncio.ensure_future(serve(desk.address, serving, stop, lambda served: ready.set()))
+    host = asyncio.ensure_future(serve(desk.address, serving, stop, lambda *_: ready.set()))
     await ready.wait()
     client = await connect(desk.address)
     chosen = launch.choose(program, None)
