@@ -227,7 +227,8 @@ def _phrase_missing(error: ValidationError) -> str:
     for name in names:
         if error.message == f"{name!r} is a required property":
             schema: Any = error.schema
-            others = {key for key in error.instance if isinstance(key, str)}
+            value: Any = error.instance
+            others = {key for key in value if isinstance(key, str)}
             written = closest(name, others - set(schema.get("properties", {})))
             hint = f"; is `{written}` meant to be it?" if written is not None else ""
             return f"`{name}` is missing{hint} (required)"

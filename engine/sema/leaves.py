@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import Any
+from typing import Any, Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema import setting_values as table
@@ -24,6 +24,8 @@ __all__ = ["LeafReader"]
 _LITERALS = (
     ast.Number, ast.Quantity, ast.String, ast.Boolean, ast.Null, ast.ListExpr, ast.MapExpr,
 )  # fmt: skip
+#: Settings by which an author answers for what a worker does.
+_PROMISES = ("effect", "trust")
 #: What a literal of each sort looks like: a string that does was quoted by habit.
 _NUMBER = r"\d+(\.\d+)?"
 _UNQUOTED: defaultdict[type, re.Pattern[str]] = defaultdict(
@@ -139,6 +141,11 @@ class LeafReader:
             return None
         near = closest(word, options)
         quoted = '"' if span.text.startswith('"') else ""
+        # `effect = none` does not mean `once`, however near it is: only a slip of the hand is safe.
+        slip = near is not None and (
+            sorted(word) == sorted(near) or abs(len(word) - len(near)) == 1
+        )
+        safety: Literal["safe", "unsafe"] = "safe" if slip or name not in _PROMISES else "unsafe"
         self._report(
             diagnostic(
                 "ORC202",
@@ -146,7 +153,7 @@ class LeafReader:
                 span,
                 help=(f"did you mean `{near}`? " if near else "")
                 + f"it is one of {names_list(options)}",
-                fix=Fix(f"write `{near}`", (Edit(span, f"{quoted}{near}{quoted}"),))
+                fix=Fix(f"write `{near}`", (Edit(span, f"{quoted}{near}{quoted}"),), safety)
                 if near
                 else None,
             )

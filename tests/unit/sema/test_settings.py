@@ -138,3 +138,17 @@ def test_a_setting_of_another_body_says_where_it_belongs() -> None:
         "  max_rounds = 3  policy { max_rounds = 3 } }\n"
     )
     assert item.help == "`max_rounds` belongs into `policy { ... }`"
+
+
+@pytest.mark.parametrize(
+    ("word", "near", "safety"),
+    [("none", "once", "unsafe"), ("wirte", "write", "safe"), ("writ", "write", "safe")],
+)
+def test_an_effect_is_only_guessed_safely_where_the_hand_slipped(
+    word: str, near: str, safety: str
+) -> None:
+    (found,) = errors(
+        f'orch 1\nworker w(q: string) -> string via python {{ call = "a:b"  effect = {word} }}\n'
+    )[:1]
+    assert found.fix is not None
+    assert (found.fix.edits[0].text, found.fix.safety) == (near, safety)
