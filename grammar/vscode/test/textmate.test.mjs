@@ -42,6 +42,15 @@ function pieces(text) {
 
 const scopeOf = (text) => Object.fromEntries(pieces(text).found);
 
+test("what is not closed ends with its line, or with its text", () => {
+  for (const open of ['"abc', '"{{ x', '"{% if x', '"{# x', '"""{{ x\n"""', '"""{# x\n"""']) {
+    const seen = scopeOf(`model m { id = ${open}\nmodel n {}\n`);
+    assert.equal(seen.n, "variable.other.constant.orch", open);
+  }
+  assert.equal(scopeOf('x = "{{ name | upper }}"').upper, "support.function.filter.orch");
+  assert.equal(scopeOf('x = "{% if name %}"').if, "keyword.control.template.orch");
+});
+
 test("declarations say what they declare", () => {
   const seen = scopeOf('orch 1\nschema Finding {}\nworker find(n: int) -> string via llm {}\n');
   assert.equal(seen.orch, "keyword.control.edition.orch");
