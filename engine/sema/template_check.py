@@ -22,7 +22,15 @@ from engine.sema.positions import Located, TemplateFault, parse_template
 from engine.sema.suggest import closest
 from engine.sema.template_types import Typer
 from engine.sema.types import ANY, STRING, Array, Field, Function, Type
-from engine.sema.typing_rules import Module, Tuple, is_structured, item_of, loop_type, open_up
+from engine.sema.typing_rules import (
+    Module,
+    Tuple,
+    attribute_of,
+    is_structured,
+    item_of,
+    loop_type,
+    open_up,
+)
 from engine.source import SourceFile
 from engine.syntax import ast
 
@@ -230,19 +238,30 @@ class _Checker:
             if end == -1:
                 return
             word = data[at + 1 : end].strip()
-            alone = data[at - 1 : at] not in ("{", "$", "\\") and data[end + 1 : end + 2] != "}"
-            if alone and word.isidentifier() and names.is_given(word):
-                start = node.lineno + at
-                if "\n" not in data[at:end]:
-                    self._placeholder(word, start, node.lineno + end + 1)
+            before = data[at - 1 : at] if at else ""
+            alone = before not in ("{", "\\") and data[end + 1 : end + 2] != "}"
+            if alone and "\n" not in data[at:end] and self._is_placeholder(word, before, names):
+                start = node.lineno + at - (before == "$")
+                self._placeholder(word, start, node.lineno + end + 1)
             at = data.find("{", at + 1)
+
+    def _is_placeholder(self, word: str, before: str, names: Names) -> bool:
+        """`{topic}`, `{finding.claim}`, and `${finding.claim}`; `${topic}` is a shell's."""
+        root, _, field = word.partition(".")
+        if not all(part.isidentifier() for part in word.split(".")):
+            return False
+        if not field:
+            return before != "$" and names.is_given(root)
+        found = names.peek(root)
+        options = () if found is None else open_up(found)
+        return any(attribute_of(option, field.partition(".")[0]) for option in options)
 
     def _placeholder(self, word: str, start: int, end: int) -> None:
         span = self.where.span(start, end)
         self.report(
             diagnostic(
                 "ORC310",
-                f"`{{{word}}}` is literal text",
+                f"`{span.text}` is literal text",
                 span,
                 help=f"did you mean `{{{{ {word} }}}}`?",
                 fix=Fix("Write a placeholder", (Edit(span, f"{{{{ {word} }}}}"),)),
