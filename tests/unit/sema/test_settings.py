@@ -147,8 +147,9 @@ def test_a_setting_of_another_body_says_where_it_belongs() -> None:
 def test_an_effect_is_only_guessed_safely_where_the_hand_slipped(
     word: str, near: str, safety: str
 ) -> None:
-    (found,) = errors(
-        f'orch 1\nworker w(q: string) -> string via python {{ call = "a:b"  effect = {word} }}\n'
-    )[:1]
+    text = (
+        f'orch 1\nworker w(q: string) -> string via http {{ url = "http://h"  effect = {word} }}\n'
+    )
+    found = next(item for item in errors(text) if item.code == "ORC202")
     assert found.fix is not None
     assert (found.fix.edits[0].text, found.fix.safety) == (near, safety)
