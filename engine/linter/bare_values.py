@@ -14,7 +14,8 @@ from jinja2 import nodes
 from engine.sema.jsonschema import schema_of
 from engine.sema.positions import Located, TemplateFault, parse_template
 from engine.sema.trust import carries, untrusted_inside
-from engine.sema.types import ANY, STRING, Array, Optional, Record, Type, strip
+from engine.sema.types import ANY, STRING, Optional, Record, Type, strip
+from engine.sema.typing_rules import attribute_of, item_of, open_up
 from engine.source import SourceFile, Span
 
 __all__ = ["Bare", "Value", "bare_values"]
@@ -169,7 +170,9 @@ def _part(value: Value | None, name: str) -> Value | None:
     type_ = _open(value.type)
     field = type_.field(name) if isinstance(type_, Record) else None
     if field is None:
-        return Value(ANY, True, value.name) if value.whole else None
+        options = [attribute_of(option, name) or ANY for option in open_up(type_)]
+        known = options[0] if len(options) == 1 else ANY
+        return Value(known, True, value.name) if value.whole else None
     whole = value.whole or field.untrusted
     return Value(field.type, whole, value.name) if whole or untrusted_inside(field.type) else None
 
@@ -178,8 +181,7 @@ def _item(value: Value | None) -> Value | None:
     """An item of a value that is a list."""
     if value is None:
         return None
-    type_ = _open(value.type)
-    return Value(type_.item if isinstance(type_, Array) else ANY, value.whole, value.name)
+    return Value(item_of(_open(value.type)) or ANY, value.whole, value.name)
 
 
 def _open(type_: Type) -> Type:
