@@ -44,6 +44,11 @@ HOST_STOPPED = "host_stopped"
 
 #: After how many lost hosts an attempt fails.
 _MAX_LOSSES = 3
+#: How often a call that a host refuses is offered again: hosts of other programs, or of another
+#: version, may share the queue with those that can make it, and the server does not know. The
+#: pauses double, up to a longest one, in seconds; all of them together are a quarter of a minute.
+_MAX_REFUSALS = 12
+_REFUSED_S, _REFUSED_MOST_S = 0.05, 2.0
 #: How long a call without a timeout of its own may run at most.
 _LONGEST = timedelta(days=30)
 #: What a call's own timeout leaves to its host: cleaning up, writing the receipt, reporting.
@@ -98,7 +103,6 @@ class Calls:
 
     async def _attempt(self, command: StartCall) -> Event:
         terms = self._order.terms
-        request = command.request
         try:
             arguments = self._arguments(command)
         except Failure as failure:  # A prompt that cannot be rendered, say.
@@ -109,6 +113,18 @@ class Calls:
             size = sum(len(msgspec.json.encode(argument)) for argument in arguments)
             if size > terms.limit_bytes:
                 return _failed(command, _not_begun(command), _too_large(size, terms.limit_bytes))
+        refusals = 0
+        while True:
+            outcome = await self._ask(command, arguments)
+            if not outcome.refused or refusals == _MAX_REFUSALS:
+                return outcome.event
+            await asyncio.sleep(min(_REFUSED_S * 2**refusals, _REFUSED_MOST_S))
+            refusals += 1
+
+    async def _ask(self, command: StartCall, arguments: list[Any]) -> Outcome:
+        """Have a host make an attempt, or refuse it."""
+        terms = self._order.terms
+        request = command.request
         outcome: Outcome = await workflow.execute_activity(
             CALL_MODEL if isinstance(request, ModelRequest) else CALL_WORKER,
             args=arguments,
@@ -123,7 +139,7 @@ class Calls:
             retry_policy=RetryPolicy(maximum_attempts=1),
             cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
         )
-        return outcome.event
+        return outcome
 
     def _unanswered(self, command: StartCall, error: ActivityError) -> Event:
         cause = error.cause

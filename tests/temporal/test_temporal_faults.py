@@ -288,3 +288,28 @@ def test_a_once_call_that_was_begun_is_not_begun_again(placed: Any) -> None:
     outcome = asyncio.run(cut_off_and_again())
     assert outcome.event.mode == "crashed"
     assert placed.log() == ["pay"]
+
+
+def test_hosts_of_two_programs_with_the_same_names_share_a_queue(desk: Any) -> None:
+    """The server hands calls to any host of a queue; those that are another's are refused."""
+    desk.settings["heartbeat"] = "60s"  # nothing dies here
+    tasks = [{"id": f"t{n}", "worker": "quick", "input": {"n": n}} for n in range(6)]
+    desk.write("script.json", json.dumps([{"assessment": "a", "tasks": tasks}, DONE]))
+    desk.write("tools.py", TOOLS)
+    desk.write("main.orch", PROGRAM)
+    desk.write("other.orch", PROGRAM.replace("tools:quick", "tools:fast"))
+    desk.write("tools.py", TOOLS + "\n\nfast = quick\n")
+    desk.host("main.orch")
+    other = desk.host("other.orch")
+    code, out, said = desk.orch("run", "main.orch", "--format", "json")
+    assert (code, json.loads(out)["failures"]) == (0, []), said
+    assert sorted(desk.log()) == [f"quick {n}" for n in range(6)]
+    # Where there is no other, the refusal is the failure, and says which version is where.
+    desk.hosts[0].kill()
+    desk.host("main.orch", "--only", "workflows")
+    desk.host("main.orch", "--serve", "planner")
+    code, out, said = desk.orch("run", "main.orch", "--format", "json")
+    assert code == 0, said
+    assert {failure["mode"] for failure in json.loads(out)["failures"]} == {"denied"}
+    assert "another version of `quick`" in json.loads(out)["failures"][0]["message"]
+    assert other.process.poll() is None
