@@ -305,12 +305,16 @@ def test_compressed_responses_are_unpacked(fetch, encoding, pack):
     assert fetch(page) == {"text": "abc" * 1000}
 
 
+#: The ids of tests are made of these: no time may be in them.
+TWICE = gzip.compress(gzip.compress(b"1", mtime=0), mtime=0)
+
+
 @pytest.mark.parametrize(
     ("data", "encoding", "words"),
     [
-        (gzip.compress(gzip.compress(b"1")), "gzip, gzip", "packed in a way that was not asked"),
+        (TWICE, "gzip, gzip", "packed in a way that was not asked"),
         (b"\x0b\x02", "br", "packed in a way that was not asked for (br)"),
-        (gzip.compress(b"123456")[:-6], "gzip", "ends too early"),
+        (gzip.compress(b"123456", mtime=0)[:-6], "gzip", "ends too early"),
         (b"not gzip", "gzip", "is no gzip data"),
         (b"\xff\xff\xff", "deflate", "is no deflate data"),
     ],
