@@ -159,7 +159,7 @@ def settings_of(node):
         'orch 1 model m { x = "a" if b else "c" if d else "e"  y = 2 }',
         'orch 1 verifier v(x: int) via rules { assert x if y else z else "m"  assert not x }',
         "orch 1 model m { a = b not in c  d = e is not none  f = g[1:2]  h = -1 ** -2 }",
-        'orch 1 schema S { if: int, in: string? @length(1, 2), n: int = 3 @min(1) }',
+        "orch 1 schema S { if: int, in: string? @length(1, 2), n: int = 3 @min(1) }",
         'orch 1 schema S { n: int = 3 @min(1) assert n else "" }',
         'orch 1 template t(a: string = "x") = """ a "b" ""c {{ d }} """ template u = ""',
         "orch 1 model naïve_日本 { x = é }",
