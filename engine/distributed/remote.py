@@ -297,6 +297,7 @@ class RemoteRun:
         await self._update("cancel", reason)
 
     async def _update(self, name: str, argument: Reply | str) -> None:
+        await self._settled()
         try:
             await self._handle.execute_update(name, argument)
         except WorkflowUpdateFailedError as error:
@@ -307,6 +308,25 @@ class RemoteRun:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise UsageError(f"run {self.run} has ended already") from None
             raise _said_by_the_server(error) from None
+
+    async def _settled(self) -> None:
+        """Wait until the step of the run that is due has been taken, if its host was lost.
+
+        A new host may have told of the gate already, from a step that is not taken yet. An update
+        which comes with that step is then accepted after it, but replayed before it: the SDK's
+        order differs (sdk-python issue 1591), and no host could take the run up any more.
+
+        Raises:
+            JournalError: There is no such run, or the cluster does not say.
+        """
+        seen = None
+        while True:
+            due = (await self._describe()).raw_description.pending_workflow_task
+            name = due.original_scheduled_time.ToNanoseconds()
+            if not name or (seen is not None and name != seen):
+                return  # Nothing is due, or another step is: this one has been taken.
+            seen = name
+            await asyncio.sleep(_SHORTEST_S)
 
     # ------------------------------------------------------------ following
 
