@@ -174,7 +174,8 @@ RELEASE = """while not (HERE / "release").exists():
 def test_a_late_completion_changes_nothing(placed: Any) -> None:
     placed.host("main.orch", "--only", "workflows")
     placed.write("tools.py", TOOLS.replace("await asyncio.Event().wait()", RELEASE))
-    frozen = placed.host("main.orch", "--only", "calls")
+    # One call at a time, or the frozen host goes on to be handed others, three of which are fatal.
+    frozen = placed.host("main.orch", "--only", "calls", "--max-concurrent", "1")
     follower = placed.begin("run", "main.orch", "--format", "json")
     wait_for(placed, 1)
     os.kill(frozen.process.pid, signal.SIGSTOP)
@@ -187,8 +188,7 @@ def test_a_late_completion_changes_nothing(placed: Any) -> None:
     frozen.stop()
     assert placed.orch("show", "last", "--format", "json")[1] == before
     # The cluster may have handed it to the frozen host again; its late word is not taken either.
-    calls = json.loads(before)["lost"]
-    assert 1 <= calls <= 3
+    assert json.loads(before)["lost"] >= 1
 
 
 def order_of(folder: Path, name: str, **changes: Any) -> WorkerOrder:
