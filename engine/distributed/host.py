@@ -75,7 +75,7 @@ async def serve(
     Raises:
         CompileError, UnreadableFile: A file does not check, or cannot be read.
         UsageError: A name is declared nowhere.
-        JournalError: The cluster cannot be reached, or receipts cannot be kept.
+        JournalError: The cluster cannot be reached, or receipts or large values cannot be kept.
     """
     library = Library(serving.files)
     if serving.names is not None:
@@ -83,6 +83,7 @@ async def serve(
     for name in serving.models:
         if name not in library.models():
             raise UsageError(f"there is no model `{name}` to replace")
+    _check_blobs(address.blobs)
     client = await connect(address, compiles=serving.workflows)
     workers: list[Worker] = []
     served: list[str] = []
@@ -110,6 +111,23 @@ async def serve(
             await calls.close()
         if receipts is not None:
             receipts.close()
+
+
+def _check_blobs(folder: str | None) -> None:
+    """Refuse a blob store that cannot be written, before a call has been made in vain.
+
+    Raises:
+        JournalError: It cannot.
+    """
+    if folder is None:
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        problem = None if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
+    except OSError as error:
+        problem = error.strerror
+    if problem is not None:
+        raise JournalError(f"large values cannot be kept in {folder}: {problem}")
 
 
 def _queues(

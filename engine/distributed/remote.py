@@ -360,7 +360,9 @@ class RemoteRun:
                     for observer in observers:
                         observer(event, state)
                 seen += len(news)
-                if state.ended or (state.status == "waiting" and not over):
+                if state.ended or (
+                    state.status == "waiting" and not over and await self._is_open()
+                ):
                     return state
                 if over and not news:
                     raise ended.result() or JournalError(f"run {self.run} ended without an end")
@@ -374,6 +376,10 @@ class RemoteRun:
                 pause_s = min(2 * pause_s, _LONGEST_S)
         finally:
             ended.cancel()
+
+    async def _is_open(self) -> bool:
+        """Whether its workflow is still there to be answered: it may have been terminated."""
+        return (await self._describe()).status is WorkflowExecutionStatus.RUNNING
 
     async def _news(self, seen: int, tell: Callable[[str], None], told: set[str]) -> list[Event]:
         """The events after those that were seen; waits for a host that can tell them.

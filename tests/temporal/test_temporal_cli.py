@@ -260,6 +260,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
     "a name": (("worker", "main.orch", "--serve", "ad"), 2, "did you mean `add`"),
     "a file": (("worker", "nothing.orch"), 3, "nothing.orch"),
+    "a host's blobs": (("worker", "main.orch", "--blobs", "main.orch/x"), 3, "cannot be kept in"),
     "a host's server": (("worker", "main.orch", "--address", "127.0.0.1:9"), 3, "reached"),
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import Any
 
 import pytest
 
-from engine.distributed.queues import queue_problem
+from engine.distributed.address import connect
+from engine.distributed.queues import queue_problem, workflow_id
 
 pytestmark = pytest.mark.temporal
 
@@ -118,6 +120,26 @@ def test_the_last_run_is_the_one_that_began_last(desk: Any) -> None:
     assert json.loads(desk.orch("show", "last", "--format", "json")[1])["status"] == "finished"
     waiting = desk.orch("runs", "--status", "waiting", "--limit", "1", "--format", "json")[1]
     assert [run["status"] for run in json.loads(waiting)] == ["waiting"]
+
+
+def test_a_run_that_was_terminated_there_waits_for_nobody(desk: Any) -> None:
+    place(desk).write("script.json", json.dumps([DONE]))
+    desk.host("main.orch")
+    code, _, said = desk.orch("run", "main.orch", "asked")
+    run = said.splitlines()[0].removeprefix("run ")
+    assert code == 5
+
+    async def terminate() -> None:
+        client = await connect(desk.address)
+        await client.get_workflow_handle(workflow_id(run)).terminate()
+
+    asyncio.run(terminate())
+    code, _, said = desk.orch("resume", run)
+    assert (code, "was stopped on the cluster" in said) == (3, True), said
+    code, _, said = desk.orch("approve", run)
+    assert (code, "has ended" in said) == (2, True), said
+    (listed,) = json.loads(desk.orch("runs", "--format", "json")[1])
+    assert "terminated" in listed["reason"]
 
 
 def test_a_host_without_a_secret_says_so_and_begins_nothing(desk: Any) -> None:
