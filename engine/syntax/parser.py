@@ -11,6 +11,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+import msgspec
 from lark.exceptions import UnexpectedInput
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic, sort_diagnostics
@@ -46,13 +47,21 @@ def parse(
         order of position. An empty list means the document is complete.
     """
     document, found, _ = _parse(source, cache)
-    return document, found
+    return document, [_visible(item) for item in found]
 
 
 def parse_tree(source: SourceFile) -> tuple[ast.Document, list[Diagnostic], ParseTree | None]:
     """What `parse` gives, and Lark's tree of the whole file; None if there is no such tree."""
     document, found, trees = _parse(source, None)
-    return document, found, trees[0][0] if trees else None
+    return document, [_visible(item) for item in found], trees[0][0] if trees else None
+
+
+def _visible(item: Diagnostic) -> Diagnostic:
+    """A finding about what is missing at the end of a file stands at its last character."""
+    size = len(item.span.source.text)
+    if item.span.start < size or not size:
+        return item
+    return msgspec.structs.replace(item, span=Span(item.span.source, size - 1, size))
 
 
 @contextlib.contextmanager
