@@ -12,12 +12,13 @@ PYTEST_FLAGS ?= -n auto
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SMOLLM2 := $(VENV)/smollm2
+TEMPORAL_FAULTS := $(patsubst %,tests/temporal/test_%.py,hosts temporal_faults temporal_kills)
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp \
   bench-scale fuzz \
-  test-crash test-llamacpp test-temporal test-tree-sitter test-vscode lock clean
+  test-crash test-llamacpp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -77,7 +78,11 @@ test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
 
 test-temporal: $(VENV)/.temporal  ## Test runs on a cluster with a real Temporal server (2 minutes)
-	$(BIN)/python -m pytest -rs -m temporal tests/temporal
+	$(BIN)/python -m pytest -rs -m temporal tests/temporal $(TEMPORAL_FAULTS:%=--ignore=%)
+
+# Hosts, drivers and servers are killed and cut off: minutes, and for a machine of one's own.
+test-temporal-faults: test-temporal  ## Kill and cut off hosts and servers under runs, after test-temporal
+	$(BIN)/python -m pytest -rs -m temporal $(TEMPORAL_FAULTS)
 
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
 	$(BIN)/python $(PIP_INSTALL) 'uv>=0.7'
