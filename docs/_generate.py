@@ -133,7 +133,7 @@ def _kind(kind: Kind) -> str:
 
 def _row(row: Row) -> str:
     name = f"**`{row.name}`**" if row.required else f"`{row.name}`"
-    default = "" if row.default is None else f"`{row.default}`"
+    default = "" if row.default_text is None else f"`{row.default_text}`"
     cells = [name, _value(row.value), default, row.doc]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

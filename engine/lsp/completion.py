@@ -266,8 +266,8 @@ class _Completion:
             case Computed():
                 return self._expression()
         items = list(self._names(("param",)))
-        if row.default is not None:
-            items.append(self._item(row.default, _KIND.Value, detail="the default"))
+        if row.default is not None and row.default_text is not None:
+            items.append(self._item(row.default_text, _KIND.Value, detail="the default"))
         return items
 
     def _file_call(self) -> Iterator[lsp.CompletionItem]:

@@ -175,8 +175,8 @@ def about_setting(kind: Kind, row: Row) -> str:
     lines = [f"`{shape}` in {kind.title}: {value_words(row)}", row.doc]
     if row.required:
         lines.append("Required.")
-    elif row.default is not None:
-        lines.append(f"Default: `{row.default}`")
+    elif row.default_text is not None:
+        lines.append(f"Default: `{row.default_text}`")
     return "\n\n".join(lines)
 
 

@@ -39,8 +39,8 @@ def runs_here(request: ModelRequest | WorkerRequest) -> bool:
         return split_id(request.info.id)[0] == "python"
     worker = request.worker
     if worker.kind == "python":
-        return not worker.settings.get("isolate")
-    return worker.kind == "command" and worker.settings.get("parse") not in _PARSERS
+        return not worker.settings["isolate"]
+    return worker.kind == "command" and worker.settings["parse"] not in _PARSERS
 
 
 def issue(state: RunState, call: Call) -> None:

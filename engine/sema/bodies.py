@@ -81,9 +81,22 @@ class Settings:
         found = self.blocks.get(name)
         return found[0].settings if found else None
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """A folded constant, or the default."""
-        return self.values.get(name, default)
+    def get(self, name: str) -> Any:
+        """A folded constant: as written, else the default of the table, else None.
+
+        Raises:
+            LookupError: Such a body has no setting of that name: the caller has misspelt it.
+        """
+        if name in self.values:
+            return self.values[name]
+        row = self.kind.row(name)
+        if row is None:
+            raise LookupError(f"{self.kind.title} have no setting `{name}`")
+        return row.default
+
+    def find(self, name: str) -> Any:
+        """As `get`, for a setting that not every kind of body has; None where this one has none."""
+        return None if self.kind.row(name) is None else self.get(name)
 
 
 class BodyReader:

@@ -24,7 +24,7 @@ from engine.sema.pythoncalls import check_call
 from engine.sema.run_types import RUN_ESCALATED
 from engine.sema.scope import Entity, Scope
 from engine.sema.setting_values import Computed, Text
-from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind
+from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind, default_of, defaults_of
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
@@ -122,7 +122,7 @@ class CallableReader:
             if not any(i.severity == "error" for i in self._scope.diagnostics[before:]):
                 self._check_repetition(settings, node)
         settings = settings or Settings(KINDS["llm worker"], node.name.span)
-        effect = settings.get("effect", "read")
+        effect: model.Effect = settings.get("effect") or "read"
         self._effects[entity.canonical] = effect
         retry = read_retry(settings)
         return model.Worker(
@@ -132,15 +132,15 @@ class CallableReader:
             output=Contract(signature.output),
             fails=fails,
             effect=effect,
-            trust=settings.get("trust") or _default(settings.kind, "trust"),
+            trust=settings.get("trust"),
             settings=values,
             base_dir=self._base_dir,
             span=node.name.span,
             doc=node.doc,
             timeout_ms=settings.get("timeout"),
             retry=retry,
-            repair_max=read_repair(settings, 0),
-            fallback=tuple(e.canonical for e in settings.get("fallback", ())),
+            repair_max=read_repair(settings),
+            fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
         )
 
     def _kind(self, declared: str, kind: ast.Name) -> Kind | None:
@@ -197,7 +197,7 @@ class CallableReader:
 
     def values(self, settings: Settings, signature: Signature) -> dict[str, Any]:
         """The settings as the model keeps them: plain values, names, templates, expressions."""
-        values: dict[str, Any] = {}
+        values = defaults_of(settings.kind.name)
         for row in settings.kind.rows:
             if row.name in settings.values:
                 values[row.name] = _plain(settings.values[row.name])
@@ -205,10 +205,8 @@ class CallableReader:
                 made = self._text(row.name, row.value, settings.exprs[row.name], signature)
                 if made is not None:
                     values[row.name] = made
-            elif row.name in ("on_status", "on_exit"):
-                block = settings.block(row.name)
-                if block is not None:
-                    values[row.name] = dict(block.numbered)
+            elif (block := settings.block(row.name)) is not None and block.kind.numbered:
+                values[row.name] = dict(block.numbered)
         return values
 
     def _text(
@@ -286,13 +284,13 @@ class CallableReader:
             self._report(item)
 
     def _check_parse(self, settings: Settings) -> None:
-        parse = settings.get("parse", "json")
+        parse = settings.get("parse")
         if ":" in parse:
             for item in check_call(parse, self._base_dir, settings.spans["parse"]):
                 self._report(item)
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:
-        effect = settings.get("effect", "read")
+        effect = settings.get("effect")
         if effect not in ("write", "once"):
             return
         retry = read_retry(settings)
@@ -359,10 +357,10 @@ class CallableReader:
             assertions=assertions,
             pass_when=pass_when if isinstance(pass_when, Expression) else None,
             skip_when=skip_when if isinstance(skip_when, Expression) else None,
-            timeout_ms=settings.get("timeout"),
-            on_timeout=settings.get("on_timeout", "abort"),
+            timeout_ms=settings.find("timeout"),
+            on_timeout=settings.find("on_timeout") or default_of("human verifier", "on_timeout"),
             retry=read_retry(settings),
-            repair_max=read_repair(settings, 0),
+            repair_max=read_repair(settings),
         )
 
     def _check_rules(self, node: ast.VerifierDecl, settings: Settings) -> None:
@@ -429,7 +427,7 @@ class CallableReader:
             node.body, KINDS["orchestrator"], owner, node.name.span, frozenset(fails)
         )
         values = self.values(settings, signature)
-        workers: tuple[Entity, ...] = settings.get("workers", ())
+        workers: tuple[Entity, ...] = settings.get("workers") or ()
         # With a name missing nobody can say what is not in the list.
         known = () if "workers" in settings.partial else workers
         goal = values.get("goal")
@@ -455,12 +453,6 @@ class CallableReader:
             hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
             on_escalate=output if isinstance(output, Expression) else None,
         )
-
-
-def _default(kind: Kind, setting: str) -> Any:
-    """What a setting is in a kind of body where nobody writes it."""
-    row = kind.row(setting)
-    return None if row is None else row.default
 
 
 def _plain(value: Any) -> Any:

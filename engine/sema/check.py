@@ -346,7 +346,7 @@ class _Assembler:
             node.body, KINDS["model"], f"model `{entity.name}`", node.name.span, modes
         )
         price = settings.block("price")
-        identifier = settings.get("id", "")
+        identifier = settings.get("id") or ""
         if identifier.startswith("python/"):
             for item in check_call(
                 identifier.removeprefix("python/"), scope.module.base_dir, settings.spans["id"]
@@ -364,22 +364,23 @@ class _Assembler:
             scope.diagnostics.append(
                 diagnostic("ORC202", "`extra` needs a map", settings.spans["extra"])
             )
-        default = Model(entity.canonical, identifier, scope.module.base_dir, node.name.span)
         return Model(
             name=entity.canonical,
             id=identifier,
             base_dir=scope.module.base_dir,
             span=node.name.span,
             doc=node.doc,
-            fallback=tuple(e.canonical for e in settings.get("fallback", ())),
+            fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
             retry=read_retry(settings),
-            timeout_ms=settings.get("timeout", default.timeout_ms),
-            max_tokens=settings.get("max_tokens", default.max_tokens),
+            timeout_ms=settings.get("timeout"),
+            max_tokens=settings.get("max_tokens"),
             max_concurrent=settings.get("max_concurrent"),
             rpm=settings.get("rpm"),
             tpm=settings.get("tpm"),
-            price=None if price is None else Price(price.get("input", 0), price.get("output", 0)),
-            structured=settings.get("structured", default.structured),
+            price=None
+            if price is None
+            else Price(price.get("input") or 0, price.get("output") or 0),
+            structured=settings.get("structured"),
             context=settings.get("context"),
             options=options,
         )

@@ -93,8 +93,8 @@ def read_test(
     if "params" in settings.values:
         _check_params(scope, settings, params)
     body = TestBody(
-        unwrapped(settings.get("input", {})),
-        unwrapped(settings.get("params", {})),
+        unwrapped(settings.values.get("input", {})),
+        unwrapped(settings.values.get("params", {})),
         tuple(mocks),
         assertions,
         scope.module.base_dir,

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from engine.sema.contract import Contract
+from engine.sema.settings import default_of
 from engine.sema.templates import Expression, Template
 from engine.sema.types import Type
 from engine.source import Span
@@ -61,7 +62,7 @@ class Retry(msgspec.Struct, frozen=True):
 
     max: int
     on: tuple[str, ...] = ()
-    backoff_ms: int = 500
+    backoff_ms: int = default_of("retry", "backoff")
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -99,13 +100,13 @@ class Model(msgspec.Struct, frozen=True):
     doc: str | None = None
     fallback: tuple[str, ...] = ()
     retry: Retry | None = None
-    timeout_ms: int = 120_000
-    max_tokens: int = 4_096
+    timeout_ms: int = default_of("model", "timeout")
+    max_tokens: int = default_of("model", "max_tokens")
     max_concurrent: int | None = None
     rpm: int | None = None
     tpm: int | None = None
     price: Price | None = None
-    structured: Literal["auto", "native", "prompt"] = "auto"
+    structured: Literal["auto", "native", "prompt"] = default_of("model", "structured")
     context: int | None = None
     options: Mapping[str, Any] = {}
 
@@ -196,7 +197,7 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] = "abort"
+    on_timeout: Literal["abort", "escalate"] = default_of("human verifier", "on_timeout")
     retry: Retry | None = None
     repair_max: int = 0
 
@@ -206,26 +207,26 @@ class Stall(msgspec.Struct, frozen=True):
 
     after: int
     action: Literal["replan", "escalate", "abort"]
-    max_replans: int = 1
+    max_replans: int = default_of("stall", "max_replans")
 
 
 class Context(msgspec.Struct, frozen=True):
     """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
 
-    keep_last: int = 3
-    preview_bytes: int = 2048
-    compact_at: float = 0.6
+    keep_last: int = default_of("context", "keep_last")
+    preview_bytes: int = default_of("context", "preview")
+    compact_at: float = default_of("context", "compact_at")
 
 
 class Policy(msgspec.Struct, frozen=True):
     """The limits of the loop. `repair_max` bounds how often one bad decision is asked again."""
 
     max_rounds: int
-    max_per_round: int = 8
-    max_parallel: int = 8
+    max_per_round: int = default_of("policy", "max_per_round")
+    max_parallel: int = default_of("policy", "max_parallel")
     max_dispatches: int | None = None
     max_depth: int | None = None
-    repair_max: int = 2
+    repair_max: int = default_of("policy", "repair")["max"]
     budget: Budget = Budget()
     stall: Stall | None = None
     context: Context = Context()
@@ -251,9 +252,9 @@ class Hook(msgspec.Struct, frozen=True):
     verifiers: tuple[str, ...]
     on_fail: OnFail
     span: Span
-    max_revisions: int = 0
-    then: OnFail = "abort"
-    every: int = 1
+    max_revisions: int = default_of("hook", "max_revisions")
+    then: OnFail = default_of("hook", "then")
+    every: int = default_of("round hook", "every")
     then_written: bool = False
 
 

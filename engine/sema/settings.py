@@ -7,6 +7,8 @@ that is not here is an error. Kinds of bodies are named as in messages: `model`,
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from engine.sema.setting_values import (
@@ -31,9 +33,10 @@ from engine.sema.setting_values import (
     Strings,
     Text,
     Value,
+    written,
 )
 
-__all__ = ["CALLABLE_KINDS", "KINDS", "Kind", "Row"]
+__all__ = ["CALLABLE_KINDS", "KINDS", "Kind", "Row", "default_of", "defaults_of"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -41,7 +44,9 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         doc: One line for the reference, the hover and the completion.
-        default: As a person would write it, or None where there is none.
+        default: What holds where it is not written, as the checker folds it (milliseconds, bytes,
+            micro-dollars, a tuple; a mapping for a block). None: nothing does.
+        otherwise: What holds where no value can say it: "the inputs".
         missing: The rule that reports a required setting that is missing.
     """
 
@@ -49,8 +54,14 @@ class Row(msgspec.Struct, frozen=True):
     value: Value
     doc: str
     required: bool = False
-    default: str | None = None
+    default: Any = None
+    otherwise: str | None = None
     missing: str = "ORC104"
+
+    @property
+    def default_text(self) -> str | None:
+        """What holds where it is not written, for people; None where nothing does."""
+        return self.otherwise if self.default is None else written(self.value, self.default)
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -78,14 +89,15 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _MAX_ROUNDS = 10_000
+_HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
 _REPAIR = Row("repair", BlockValue("repair"), "Ask again for an answer that breaks its contract.")
 
 
-def _timeout(default: str | None = None) -> Row:
-    return Row("timeout", Duration(), "How long one attempt may take.", default=default)
+def _timeout(default_ms: int | None = None) -> Row:
+    return Row("timeout", Duration(), "How long one attempt may take.", default=default_ms)
 
 
 _WORKER = (
@@ -131,7 +143,7 @@ _CHECKED = (
         "pass_when",
         Computed(scope="verdict"),
         "Whether the verdict passes, from `ok`, `score` and `feedback`.",
-        default="ok",
+        otherwise="ok",
     ),
     *_VERIFIER,
     _timeout(),
@@ -145,8 +157,8 @@ _LLM = (
 )
 _PYTHON = (
     Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
-    Row("args", Computed(shape="map"), "Its keyword arguments.", default="the inputs"),
-    Row("isolate", Bool(), "Run it in a process of its own.", default="false"),
+    Row("args", Computed(shape="map"), "Its keyword arguments.", otherwise="the inputs"),
+    Row("isolate", Bool(), "Run it in a process of its own.", default=False),
 )
 _COMMAND = (
     Row(
@@ -156,12 +168,17 @@ _COMMAND = (
         required=True,
     ),
     Row("stdin", Computed(), "What the program reads."),
-    Row("cwd", Computed(), "Its working folder, relative to the file.", default='"."'),
+    Row(
+        "cwd",
+        Computed(),
+        "Its working folder, relative to the file.",
+        otherwise=_HERE,
+    ),
     Row("env", Computed(secrets=True, shape="map"), "Further environment variables."),
-    Row("ok_exit", Ints(), "The exit codes that mean success.", default="[0]"),
+    Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
     Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
     Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
-    Row("max_bytes", Size(), "The most output that is read.", default="10MiB"),
+    Row("max_bytes", Size(), "The most output that is read.", default=10 * 1024**2),
 )
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
@@ -182,7 +199,7 @@ _TABLE = (
                 Choice(("none", "minimal", "low", "medium", "high")),
                 "How long a reasoning model thinks.",
             ),
-            Row("max_tokens", Int(), "The longest answer, in tokens.", default="4096"),
+            Row("max_tokens", Int(), "The longest answer, in tokens.", default=4_096),
             Row("context", Int(), "The size of its context window, in tokens."),
             Row(
                 "structured",
@@ -190,7 +207,7 @@ _TABLE = (
                 "Hand the schema to the provider, or write it into the prompt.",
                 default="auto",
             ),
-            _timeout("120s"),
+            _timeout(120_000),
             _RETRY,
             Row("fallback", Names(("model",)), "Models to ask when this one fails, in order."),
             Row("max_concurrent", Int(), "Calls at the same time."),
@@ -221,13 +238,12 @@ _TABLE = (
                 True,
                 missing="ORC403",
             ),
-            Row("on", Modes(), "The failure modes that are worth it.", default="retryable ones"),
+            Row("on", Modes(), "The failure modes that are worth it.", otherwise="retryable ones"),
             Row(
                 "backoff",
                 Duration(),
                 "The wait before the first, doubled each time.",
-                False,
-                "500ms",
+                default=500,
             ),
         ),
     ),
@@ -242,7 +258,12 @@ _TABLE = (
         (
             Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
             Row("env", Computed("none", True, "map"), "Further environment variables."),
-            Row("cwd", Str(), "Its working folder, relative to the file.", default='"."'),
+            Row(
+                "cwd",
+                Str(),
+                "Its working folder, relative to the file.",
+                otherwise=_HERE,
+            ),
             Row("url", Str(), "The address of a server over HTTP."),
             Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
             Row("allow", Strings(), "The tools that may be called."),
@@ -260,7 +281,7 @@ _TABLE = (
                 "method",
                 Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")),
                 "The HTTP method.",
-                default='"GET"',
+                default="GET",
             ),
             Row("url", Computed(secrets=True), "The address; its host stands in the file.", True),
             Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
@@ -272,11 +293,10 @@ _TABLE = (
                 "result",
                 Computed("response"),
                 "The output, from `response` (the body), `status` and `headers`.",
-                False,
-                "response",
+                otherwise="response",
             ),
             Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
-            Row("max_bytes", Size(), "The most of a response that is read.", default="10MiB"),
+            Row("max_bytes", Size(), "The most of a response that is read.", default=10 * 1024**2),
             _WORKER[0],
             _REMOTE_TRUST,
             *_WORKER[2:],
@@ -288,7 +308,7 @@ _TABLE = (
         (
             Row("server", Names(("server",), "one"), "The MCP server.", True),
             Row("tool", Str(), "The tool's name there.", True),
-            Row("args", Computed(shape="map"), "Its arguments.", default="the inputs"),
+            Row("args", Computed(shape="map"), "Its arguments.", otherwise="the inputs"),
             _EFFECT_SAID,
             _REMOTE_TRUST,
             *_WORKER[2:],
@@ -341,14 +361,16 @@ _TABLE = (
                 True,
                 missing="ORC401",
             ),
-            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default="8"),
-            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default="8"),
+            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default=8),
+            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default=8),
             Row("max_dispatches", Int(), "Tasks of the whole run."),
             Row("max_depth", Int(maximum=100), "How deep orchestrators may call themselves."),
             _BUDGET,
             Row("stall", BlockValue("stall"), "When nothing new comes, do something."),
             Row("context", BlockValue("context"), "What of the past stays in the prompt."),
-            Row("repair", BlockValue("repair"), "Ask again for a bad decision.", default="max = 2"),
+            Row(
+                "repair", BlockValue("repair"), "Ask again for a bad decision.", default={"max": 2}
+            ),
         ),
     ),
     Kind(
@@ -366,16 +388,16 @@ _TABLE = (
         (
             Row("after", Int(), "Rounds without anything new.", True),
             Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
-            Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default="1"),
+            Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
         ),
     ),
     Kind(
         "context",
         "`context` blocks",
         (
-            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default="3"),
-            Row("preview", Size(), "How much of an output the prompt shows.", default="2KiB"),
-            Row("compact_at", Share(), "Fill of the window that compacts.", default="60%"),
+            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default=3),
+            Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
+            Row("compact_at", Share(), "Fill of the window that compacts.", default=0.6),
         ),
     ),
     Kind(
@@ -409,7 +431,9 @@ _TABLE = (
                     "What happens when one does not pass.",
                     default="abort",
                 ),
-                Row("max_revisions", Int(minimum=0, maximum=100), "How often to revise."),
+                Row(
+                    "max_revisions", Int(minimum=0, maximum=100), "How often to revise.", default=0
+                ),
                 Row(
                     "then",
                     Choice(("abort", "escalate", "warn")),
@@ -421,7 +445,7 @@ _TABLE = (
         )
         for name, more in (
             ("hook", ()),
-            ("round hook", (Row("every", Int(), "Only each so many rounds.", default="1"),)),
+            ("round hook", (Row("every", Int(), "Only each so many rounds.", default=1),)),
         )
     ),
     Kind(
@@ -457,6 +481,31 @@ _TABLE = (
 
 #: Every kind of body by its name.
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
+
+
+def defaults_of(kind: str) -> dict[str, Any]:
+    """The defaults of a kind of body by setting; of blocks, only numbered ones: they are empty."""
+    found: dict[str, Any] = {}
+    for row in KINDS[kind].rows:
+        if not isinstance(row.value, BlockValue):
+            if row.default is not None:
+                found[row.name] = row.default
+        elif KINDS[row.value.kind].numbered is not None:
+            found[row.name] = {}
+    return found
+
+
+def default_of(kind: str, setting: str) -> Any:
+    """The default of a setting, as the checker folds it; None where it has none.
+
+    Raises:
+        LookupError: The table has no such setting: the caller has misspelt it.
+    """
+    row = KINDS[kind].row(setting)
+    if row is None:
+        raise LookupError(f"{KINDS[kind].title} have no setting `{setting}`")
+    return row.default
+
 
 #: What may stand after `via`, by declaration.
 CALLABLE_KINDS: dict[str, tuple[str, ...]] = {

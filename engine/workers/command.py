@@ -25,8 +25,6 @@ from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["CommandWorker"]
 
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
-
 
 class CommandWorker:
     """Carries out `run = [...]`.
@@ -48,7 +46,7 @@ class CommandWorker:
         """
         argv = _argv(request)
         cwd = _folder(request)
-        max_bytes = int(request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+        max_bytes = int(request.worker.settings["max_bytes"])
         try:
             finished = await run_process(
                 argv,
@@ -70,7 +68,7 @@ class CommandWorker:
         return WorkerReply(value)
 
     async def _parsed(self, output: bytes, request: WorkerRequest) -> Any:
-        how = str(request.worker.settings.get("parse") or "json")
+        how = str(request.worker.settings["parse"])
         if how == "json":
             return _json(output, request)
         text = output.decode(errors="replace")
@@ -155,10 +153,10 @@ def _not_started(program: str, error: OSError | ValueError, request: WorkerReque
 
 def _check_exit(finished: Finished, request: WorkerRequest) -> None:
     code = finished.returncode
-    on_exit: Mapping[Any, str] = request.worker.settings.get("on_exit") or {}
+    on_exit: Mapping[Any, str] = request.worker.settings["on_exit"]
     mode = on_exit.get(code) or on_exit.get(str(code))
     if mode is None:
-        if code in (request.worker.settings.get("ok_exit") or (0,)):
+        if code in request.worker.settings["ok_exit"]:
             return
         mode = "crashed"
     said = last_lines(finished.stderr)

@@ -33,7 +33,6 @@ from engine.workers.values import plain_json
 
 __all__ = ["HttpWorker"]
 
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 _MAX_REDIRECTS = 5
 _CONNECT_S = 10.0
 #: How long a server may be silent where the worker has no `timeout`.
@@ -70,7 +69,7 @@ class HttpWorker:
                 connection.
         """
         order = _Order.of(request)
-        allowed = _Hosts(request.worker.settings.get("hosts") or ())
+        allowed = _Hosts(request.worker.settings["hosts"])
         if order.url not in allowed:
             raise Failure("denied", order.said(f"{_place(order.url)} does not stand in the file"))
         for _ in range(_MAX_REDIRECTS + 1):
@@ -240,7 +239,7 @@ class _Order(msgspec.Struct, frozen=True):
             kind = "application/x-www-form-urlencoded"
         if kind and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = kind
-        return cls(request, str(settings.get("method") or "GET"), url, headers, content)
+        return cls(request, str(settings["method"]), url, headers, content)
 
     def said(self, words: str) -> str:
         """A message about it: fit to be shown, and without secrets."""
@@ -283,14 +282,15 @@ def _target(response: httpx.Response, order: _Order) -> httpx.URL | None:
 
 
 def _modes(request: WorkerRequest) -> Mapping[int, str]:
-    return request.worker.settings.get("on_status") or {}
+    modes: Mapping[int, str] = request.worker.settings["on_status"]
+    return modes
 
 
 async def _output(response: httpx.Response, order: _Order) -> Any:
     status = response.status_code
     if status in _modes(order.request) or not 200 <= status < 300:
         raise await _refusal(response, order)
-    max_bytes = int(order.request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+    max_bytes = int(order.request.worker.settings["max_bytes"])
     try:
         body = await _body(response, order, max_bytes)
     except BodyTooLarge:

@@ -51,7 +51,7 @@ class PythonWorker:
                 `invalid_output` for a result that is not JSON.
         """
         target = str(request.worker.settings["call"])
-        if request.isolated or request.worker.settings.get("isolate"):
+        if request.isolated or request.worker.settings["isolate"]:
             value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
         else:
             function = await self._function(target, request)
