@@ -17,14 +17,15 @@ from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.linter import lint
 from engine.sema import setting_values as values
-from engine.sema.settings import KINDS, Kind, Row
+from engine.sema.kinds import bodies
+from engine.sema.settings import Kind, Row
 
 __all__ = ["rule_pages", "settings_page"]
 
 FOLDER = Path(__file__).parent
 
 _HEAD = """\
-<!-- Made by docs/_generate.py from engine/sema/settings.py. Change it there. -->
+<!-- Made by docs/_generate.py from engine/sema/settings.py and engine/sema/kinds. -->
 # Settings
 
 Every body takes exactly the settings listed for it; any other is an error
@@ -111,10 +112,11 @@ _SCOPES = (
 
 def settings_page() -> str:
     """The text of `reference/settings.md`."""
+    known = bodies()
     parts = [_HEAD]
     for title, names in _CHAPTERS:
         parts.append(f"## {title}\n")
-        parts.extend(_kind(KINDS[name]) for name in names)
+        parts.extend(_kind(known[name]) for name in names)
     parts.append(_scopes())
     return "\n".join(parts)
 

@@ -19,8 +19,7 @@ from engine.cli.options import format_option, param_option
 from engine.cli.output import report, write_result
 from engine.errors import Failure
 from engine.sema.check import check_file
-from engine.sema.loader import CannotRead, DiskReader
-from engine.sema.mcp_snapshot import (
+from engine.sema.kinds.mcp_snapshot import (
     Servers,
     Tool,
     differences,
@@ -28,6 +27,7 @@ from engine.sema.mcp_snapshot import (
     snapshot_path,
     write_snapshot,
 )
+from engine.sema.loader import CannotRead, DiskReader
 from engine.sema.model import Server
 from engine.workers.mcp import offered_tools
 

@@ -6,8 +6,8 @@ Each is harmless alone; together a stranger's text can have private data sent aw
   of a tool of an MCP server that is given one (a mailbox, a database, a ticket system). An `http`
   worker with a key whose output is untrusted reads the public web through an account.
 - Untrusted text is what taint follows (`engine.linter.taint`).
-- A way out carries text to another place than the private data came from: `http` workers, tools of
-  MCP servers, and commands that are known to use the network.
+- A way out carries text to another place than the private data came from: a worker whose kind
+  sends out what it is given (`http`, `mcp`), or a command that is known to use the network.
 
 Writes are ORC801's business; a way out behind a firm `before_dispatch` hook is none.
 """
@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.commands import is_on_the_network
 from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
@@ -92,19 +91,15 @@ def _members(program: Program, orchestrator: Orchestrator) -> Iterator[tuple[Orc
 
 def _host(worker: Worker) -> str:
     """Whom a worker talks to."""
-    if worker.kind == "mcp":
-        return f"server {worker.settings.get('server')}"
-    if worker.kind == "http":
-        return " ".join(sorted(worker.settings.get("hosts", ())))
-    return worker.name
+    return worker.facts.talks_to or worker.name
 
 
 def _is_private(program: Program, worker: Worker) -> bool:
     schema = worker.output.schema
     if is_effect(worker) or not carries(schema, schema):
         return False
-    if worker.kind == "mcp":
-        server = program.servers.get(str(worker.settings.get("server")))
+    if worker.facts.server is not None:
+        server = program.servers.get(worker.facts.server)
         return server is not None and any(map(_uses_secret, server.settings.values()))
     return worker.trust == "trusted" and any(map(_uses_secret, worker.settings.values()))
 
@@ -119,6 +114,4 @@ def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):
         return False
-    if worker.kind == "command":
-        return is_on_the_network(worker)
-    return worker.kind in ("http", "mcp")
+    return worker.facts.sends_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.sema.kinds import body_of
 from engine.sema.setting_values import BlockValue
 from engine.sema.settings import KINDS, Kind, Row
 from engine.syntax import ast
@@ -20,7 +21,7 @@ def kind_of(node: ast.Node) -> Kind | None:
             return KINDS["test"]
         case ast.ServerDecl() | ast.WorkerDecl() | ast.VerifierDecl():
             word = type(node).__name__.removesuffix("Decl").lower()
-            return KINDS.get(f"{node.kind.text} {word}")
+            return body_of(node.kind.text, word)
     return None
 
 

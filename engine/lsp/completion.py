@@ -21,6 +21,7 @@ from engine.lsp.project import Analysis, Project
 from engine.lsp.wording import about_filter, about_setting, header, value_words
 from engine.sema.constraints import CONSTRAINTS
 from engine.sema.environment import REMOVED_FILTERS, shared_environment
+from engine.sema.kinds import kind_names, usable
 from engine.sema.setting_values import (
     BlockValue,
     Bool,
@@ -34,7 +35,7 @@ from engine.sema.setting_values import (
     Str,
     Text,
 )
-from engine.sema.settings import CALLABLE_KINDS, Kind, Row
+from engine.sema.settings import Kind, Row
 from engine.sema.types import SCALARS, Constant, Field, Function, Record, Type
 from engine.sema.typing_rules import attribute_of, field_names, is_null, open_up
 from engine.source import SourceFile
@@ -156,7 +157,7 @@ class _Completion:
         context = self.context
         keyword = context.keyword
         if before == "via":
-            words = CALLABLE_KINDS.get(keyword, ())
+            words = kind_names(keyword)
             return [self._item(word, _KIND.EnumMember) for word in words]
         if keyword == "test" and before == "for":
             return self._names(("orchestrator", "worker", "verifier"))
@@ -282,8 +283,11 @@ class _Completion:
             for name in declared:
                 if name.isidentifier():
                     yield self._item(name, _KIND.EnumMember, detail="declared here")
-        if "llm" in head or self.context.keyword == "model":
+        kind = usable(head[head.index("via") + 1]) if "via" in head[:-1] else None
+        if self.context.keyword == "model":
             modes |= MODEL_MODES
+        elif kind is not None:
+            modes |= kind.modes
         for name in sorted(modes):
             yield self._item(name, _KIND.EnumMember, detail="built-in failure mode")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from engine.lsp.bodies import inner_kind
+from engine.sema.kinds import body_of
 from engine.sema.setting_values import BlockValue
 from engine.sema.settings import KINDS, Kind
 from engine.syntax.problem import Lexeme, tokenize
@@ -160,7 +161,7 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
         if word in _BODIES:
             return KINDS[_BODIES[word]]
         if "via" in header[:-1]:
-            return KINDS.get(f"{header[header.index('via') + 1]} {word}")
+            return body_of(header[header.index("via") + 1], word)
         return None
     kind = context.frames[-1].kind
     if kind is None or (header and header[-1] in ("=", ":", ",")):

@@ -207,10 +207,10 @@ def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
         return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
-        kind = subject.acting.kind if isinstance(subject.acting, Worker) else ""
+        by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
     else:
-        contract, kind = VERDICT, subject.verifier.kind
-    if kind == "llm":
+        contract, by = VERDICT, subject.verifier.facts.done_by
+    if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:

@@ -196,7 +196,7 @@ def _start(state: RunState, task: Task) -> None:
     if task.call is not None:
         attempts.again(state, task.call, task.feedback)
         return
-    pure = worker.effect == "pure" and worker.kind != "llm"
+    pure = worker.effect == "pure" and worker.facts.done_by != "model"
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
@@ -207,7 +207,7 @@ def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
     call = Call(key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, task.worker.name)
     task.call = call
-    attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+    attempts.begin(state, call, worker.facts.model)
 
 
 def _fall_back(state: RunState, task: Task) -> bool:
@@ -302,7 +302,11 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
         end_task(state, task, failure=call.failure)
     else:
         worker = task.acting
-        if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
+        if (
+            isinstance(worker, Worker)
+            and worker.effect == "pure"
+            and worker.facts.done_by != "model"
+        ):
             state.pure[pure_key(task)] = call.value
         check_output(state, task, call.value)
     if loop.queue:

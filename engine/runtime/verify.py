@@ -75,16 +75,16 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
         if skip:
             run.waits -= 1
             return
-    if verifier.kind == "human":
+    if verifier.facts.done_by == "person":
         _ask_person(state, run, check, scope)
         return
-    if verifier.kind == "rules":
+    if verifier.facts.done_by == "machine":
         ok, feedback = rules_verdict(verifier, scope)
         _judge(state, run, check, {"ok": ok, "feedback": feedback})
         return
     call = Call(_key(run, verifier), run.loop, check)
     check.call = call
-    attempts.begin(state, call, verifier.settings["model"] if verifier.kind == "llm" else None)
+    attempts.begin(state, call, verifier.facts.model)
 
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:

@@ -25,8 +25,10 @@ from engine.sema.callables import CallableReader, Signature
 from engine.sema.constants import Folder, unwrapped
 from engine.sema.declare import Declarations
 from engine.sema.flow import check_flow
+from engine.sema.kinds import SERVER_KINDS
+from engine.sema.kinds.mcp_calls import Snapshots
+from engine.sema.kinds.python_calls import check_call
 from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
-from engine.sema.mcpcalls import Snapshots
 from engine.sema.misspelt import with_misspelt_declarations
 from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
@@ -34,9 +36,8 @@ from engine.sema.observer import Observer
 from engine.sema.params import unknown_params
 from engine.sema.policy import read_retry
 from engine.sema.prompt_size import check_prompt_sizes
-from engine.sema.pythoncalls import check_call
 from engine.sema.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
-from engine.sema.settings import CALLABLE_KINDS, KINDS
+from engine.sema.settings import KINDS
 from engine.sema.suggest import closest, names_list
 from engine.sema.suppression import Suppressions
 from engine.sema.types import ANY
@@ -389,8 +390,8 @@ class _Assembler:
         node = entity.declaration
         assert isinstance(node, ast.ServerDecl)
         values: dict[str, Any] = {}
-        if node.kind.text not in CALLABLE_KINDS["server"]:
-            near = closest(node.kind.text, CALLABLE_KINDS["server"])
+        if node.kind.text not in SERVER_KINDS:
+            near = closest(node.kind.text, SERVER_KINDS)
             scope.diagnostics.append(
                 diagnostic(
                     "ORC101",

@@ -27,6 +27,7 @@ __all__ = [
     "Budget",
     "Context",
     "Effect",
+    "Facts",
     "Hook",
     "HookPoint",
     "Mock",
@@ -116,8 +117,8 @@ class Server(msgspec.Struct, frozen=True):
 
     Attributes:
         settings: Its checked settings, as those of a worker.
-        tools: Its tools when they were last kept (`engine.sema.mcp_snapshot.Tool` by name), or
-            None where no snapshot lies beside the file.
+        tools: Its tools when they were last kept (`engine.sema.kinds.mcp_snapshot.Tool` by name),
+            or None where no snapshot lies beside the file.
     """
 
     name: str
@@ -149,6 +150,29 @@ class Assertion(msgspec.Struct, frozen=True):
         return str(self.message.evaluate(scope))
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine has to know of how a worker or verifier is carried out, whatever its kind.
+
+    Attributes:
+        done_by: A port, a model that the machine asks, a person at a gate, or the machine itself.
+        model: The declared model that is asked, where a model does it.
+        server: The declared server that it is reached through.
+        waits_outside: Whether it waits for something that this process does not control.
+        sends_out: Whether what it is given leaves this machine.
+        talks_to: To whom: the same words for the same receiver; "" for one of its own.
+        runs_user_code: Whether it runs code of the user's inside the engine's process, which that
+            code may take down.
+    """
+
+    done_by: Literal["port", "model", "person", "machine"] = "port"
+    model: str | None = None
+    server: str | None = None
+    waits_outside: bool = False
+    sends_out: bool = False
+    talks_to: str = ""
+    runs_user_code: bool = False
+
+
 class Worker(msgspec.Struct, frozen=True):
     """A contract and how it is carried out.
 
@@ -161,6 +185,7 @@ class Worker(msgspec.Struct, frozen=True):
             values, templates as `Template`, computed values as `Expression`; a reference to
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
+        facts: What follows from its kind and settings.
     """
 
     name: str
@@ -178,12 +203,14 @@ class Worker(msgspec.Struct, frozen=True):
     retry: Retry | None = None
     repair_max: int = 0
     fallback: tuple[str, ...] = ()
+    facts: Facts = Facts()
 
 
 class Verifier(msgspec.Struct, frozen=True):
     """A check; its output is always a verdict `{ok, feedback, score?}`.
 
-    `pass_when` is None for the default, `ok`. `assertions` are for kind `rules`.
+    `pass_when` is None for the default, `ok`. `assertions` are for kind `rules`, `on_timeout` is
+    for gates.
     """
 
     name: str
@@ -197,9 +224,10 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] = default_of("human verifier", "on_timeout")
+    on_timeout: Literal["abort", "escalate"] | None = None
     retry: Retry | None = None
     repair_max: int = 0
+    facts: Facts = Facts()
 
 
 class Stall(msgspec.Struct, frozen=True):

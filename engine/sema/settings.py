@@ -1,8 +1,9 @@
-"""The one table of settings: what may stand in which body, and what it means.
+"""The table of settings: what may be written in which body, and what it means.
 
 The checker, the completion of editors and the reference page are made from this table; a setting
-that is not here is an error. Kinds of bodies are named as in messages: `model`, `llm worker`,
-`policy`. Nothing here looks at a syntax tree; `engine.sema.bodies` reads bodies by this table.
+that is not in it is an error. Bodies are named as in messages: `model`, `policy`, `on_exit`. Those
+of workers and verifiers are with their kinds (`engine.sema.kinds`). Nothing here looks at a syntax
+tree; `engine.sema.bodies` reads bodies by this table.
 """
 
 from __future__ import annotations
@@ -13,20 +14,16 @@ import msgspec
 
 from engine.sema.setting_values import (
     BlockValue,
-    Bool,
-    CallPath,
     Choice,
     Computed,
     Constant,
     Duration,
     Int,
-    Ints,
     Mode,
     Modes,
     Money,
     Names,
     NumberValue,
-    Parse,
     Share,
     Size,
     Str,
@@ -36,7 +33,7 @@ from engine.sema.setting_values import (
     written,
 )
 
-__all__ = ["CALLABLE_KINDS", "KINDS", "Kind", "Row", "default_of", "defaults_of"]
+__all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -93,93 +90,6 @@ _HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
-_REPAIR = Row("repair", BlockValue("repair"), "Ask again for an answer that breaks its contract.")
-
-
-def _timeout(default_ms: int | None = None) -> Row:
-    return Row("timeout", Duration(), "How long one attempt may take.", default=default_ms)
-
-
-_WORKER = (
-    Row(
-        "effect",
-        Choice(("pure", "read", "write", "once")),
-        "What carrying it out does to the world outside.",
-        default="read",
-    ),
-    Row(
-        "trust",
-        Choice(("trusted", "untrusted")),
-        "Whether its output comes from outside and may hold instructions of strangers.",
-        default="trusted",
-    ),
-    _timeout(),
-    _RETRY,
-    Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
-)
-_EFFECT_SAID = Row(
-    "effect",
-    Choice(("pure", "read", "write", "once")),
-    "What carrying it out does to the world outside.",
-    required=True,
-)
-_ACTING = (_EFFECT_SAID, *_WORKER[1:])
-#: Of kinds whose output is what somebody else's server says.
-_REMOTE_TRUST = Row(
-    "trust",
-    Choice(("trusted", "untrusted")),
-    "Whether its output comes from outside and may hold instructions of strangers.",
-    default="untrusted",
-)
-_VERIFIER = (
-    Row(
-        "skip_when",
-        Computed(scope="inputs"),
-        "The hook counts as not run where this holds.",
-    ),
-)
-_CHECKED = (
-    Row(
-        "pass_when",
-        Computed(scope="verdict"),
-        "Whether the verdict passes, from `ok`, `score` and `feedback`.",
-        otherwise="ok",
-    ),
-    *_VERIFIER,
-    _timeout(),
-    _RETRY,
-)
-_LLM = (
-    Row("model", Names(("model",), "one"), "The model that does the work.", required=True),
-    Row("system", Text(), "The system prompt."),
-    Row("prompt", Text(), "The prompt.", required=True),
-    _REPAIR,
-)
-_PYTHON = (
-    Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
-    Row("args", Computed(shape="map"), "Its keyword arguments.", otherwise="the inputs"),
-    Row("isolate", Bool(), "Run it in a process of its own.", default=False),
-)
-_COMMAND = (
-    Row(
-        "run",
-        Computed(shape="list"),
-        "The program and its arguments, a list; never a shell.",
-        required=True,
-    ),
-    Row("stdin", Computed(), "What the program reads."),
-    Row(
-        "cwd",
-        Computed(),
-        "Its working folder, relative to the file.",
-        otherwise=_HERE,
-    ),
-    Row("env", Computed(secrets=True, shape="map"), "Further environment variables."),
-    Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
-    Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
-    Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
-    Row("max_bytes", Size(), "The most output that is read.", default=10 * 1024**2),
-)
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
 _TABLE = (
@@ -207,7 +117,7 @@ _TABLE = (
                 "Hand the schema to the provider, or write it into the prompt.",
                 default="auto",
             ),
-            _timeout(120_000),
+            Row("timeout", Duration(), "How long one attempt may take.", default=120_000),
             _RETRY,
             Row("fallback", Names(("model",)), "Models to ask when this one fails, in order."),
             Row("max_concurrent", Int(), "Calls at the same time."),
@@ -267,75 +177,11 @@ _TABLE = (
             Row("url", Str(), "The address of a server over HTTP."),
             Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
             Row("allow", Strings(), "The tools that may be called."),
-            _timeout(),
-        ),
-    ),
-    Kind("llm worker", "`llm` workers", (*_LLM, *_WORKER)),
-    Kind("python worker", "`python` workers", (*_PYTHON, *_WORKER)),
-    Kind("command worker", "`command` workers", (*_COMMAND, *_ACTING)),
-    Kind(
-        "http worker",
-        "`http` workers",
-        (
-            Row(
-                "method",
-                Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")),
-                "The HTTP method.",
-                default="GET",
-            ),
-            Row("url", Computed(secrets=True), "The address; its host stands in the file.", True),
-            Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
-            Row("query", Computed(secrets=True, shape="map"), "Parameters of the address."),
-            Row("headers", Computed(secrets=True, shape="map"), "Further HTTP headers."),
-            Row("json", Computed(secrets=True), "The body, sent as JSON."),
-            Row("form", Computed(secrets=True, shape="map"), "The body, sent as a form."),
-            Row(
-                "result",
-                Computed("response"),
-                "The output, from `response` (the body), `status` and `headers`.",
-                otherwise="response",
-            ),
-            Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
-            Row("max_bytes", Size(), "The most of a response that is read.", default=10 * 1024**2),
-            _WORKER[0],
-            _REMOTE_TRUST,
-            *_WORKER[2:],
-        ),
-    ),
-    Kind(
-        "mcp worker",
-        "`mcp` workers",
-        (
-            Row("server", Names(("server",), "one"), "The MCP server.", True),
-            Row("tool", Str(), "The tool's name there.", True),
-            Row("args", Computed(shape="map"), "Its arguments.", otherwise="the inputs"),
-            _EFFECT_SAID,
-            _REMOTE_TRUST,
-            *_WORKER[2:],
+            Row("timeout", Duration(), "How long one attempt may take."),
         ),
     ),
     Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
     Kind("on_exit", "`on_exit` blocks", (), numbered=Mode()),
-    Kind("llm verifier", "`llm` verifiers", (*_LLM, *_CHECKED)),
-    Kind("python verifier", "`python` verifiers", (*_PYTHON, *_CHECKED)),
-    Kind("command verifier", "`command` verifiers", (*_COMMAND, *_CHECKED)),
-    Kind("rules verifier", "`rules` verifiers", _VERIFIER, assertions=True),
-    Kind(
-        "human verifier",
-        "`human` verifiers",
-        (
-            Row("message", Text(), "What the person is asked.", True),
-            Row("options", Strings(), "The answers to choose from."),
-            Row("timeout", Duration(), "How long to wait for an answer."),
-            Row(
-                "on_timeout",
-                Choice(("abort", "escalate")),
-                "What happens when nobody answers in time.",
-                default="abort",
-            ),
-            *_VERIFIER,
-        ),
-    ),
     Kind(
         "orchestrator",
         "orchestrators",
@@ -483,10 +329,10 @@ _TABLE = (
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 
 
-def defaults_of(kind: str) -> dict[str, Any]:
+def defaults_of(kind: Kind) -> dict[str, Any]:
     """The defaults of a kind of body by setting; of blocks, only numbered ones: they are empty."""
     found: dict[str, Any] = {}
-    for row in KINDS[kind].rows:
+    for row in kind.rows:
         if not isinstance(row.value, BlockValue):
             if row.default is not None:
                 found[row.name] = row.default
@@ -505,11 +351,3 @@ def default_of(kind: str, setting: str) -> Any:
     if row is None:
         raise LookupError(f"{KINDS[kind].title} have no setting `{setting}`")
     return row.default
-
-
-#: What may stand after `via`, by declaration.
-CALLABLE_KINDS: dict[str, tuple[str, ...]] = {
-    "worker": ("llm", "python", "command", "http", "mcp"),
-    "verifier": ("llm", "python", "command", "rules", "human"),
-    "server": ("mcp",),
-}

@@ -165,7 +165,9 @@ async def _carry_out(program: Program, test: Test) -> _Outcome:
     verifier = program.verifiers.get(test.target)
     inputs = (verifier or program.workers[test.target]).inputs
     values = checked_input(inputs, given)
-    if verifier is not None and (verifier.kind == "rules" or _skipped(program, verifier, values)):
+    if verifier is not None and (
+        verifier.facts.done_by == "machine" or _skipped(program, verifier, values)
+    ):
         return _judged_at_once(program, verifier, values)
     whole, orchestrator, decisions = alone(program, test.target, values)
     mocks.decisions[ALONE] = stand_in_for(decisions, test.span)

@@ -16,14 +16,14 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.sema.model import Verifier
+from engine.sema.model import Program, Verifier
 from engine.workers.messages import clean, exit_words, last_lines, redacted, size_words
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
 from engine.workers.settings import evaluated
 from engine.workers.values import plain_json, verdict_of
 
-__all__ = ["CommandWorker"]
+__all__ = ["CommandWorker", "open_port"]
 
 
 class CommandWorker:
@@ -172,3 +172,8 @@ def _json(output: bytes, request: WorkerRequest) -> Any:
         what = f"it begins with {begin!r}" if output.strip() else "it is empty"
         message = clean(f"the output is not JSON ({error}); {what}", request.scope)
         raise Failure("invalid_output", message) from None
+
+
+def open_port(_: Program | None) -> CommandWorker:
+    """The port of `via command`."""
+    return CommandWorker(PythonWorker())

@@ -1,7 +1,7 @@
 """Workers `via http`: one request to a host that stands in the file.
 
 Every address, that of a redirect too, is compared with the hosts of the program before anything
-is sent there (`engine.sema.httpcalls` reads them from the file). Neither proxies of the
+is sent there (`engine.sema.kinds.http_calls` reads them from the file). Neither proxies of the
 environment nor cookies are used, and nothing of a request but its address goes along to another
 host. A response is read up to `max_bytes`. What a server says in a failure is cleaned of secrets.
 
@@ -24,14 +24,14 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
-from engine.sema.model import Worker
+from engine.sema.model import Program, Worker
 from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
 from engine.workers.messages import clean, redacted, size_words
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
-__all__ = ["HttpWorker"]
+__all__ = ["HttpWorker", "open_port"]
 
 _MAX_REDIRECTS = 5
 _CONNECT_S = 10.0
@@ -425,3 +425,9 @@ def _json(response: httpx.Response, body: bytes) -> Any:
 def _no_json(error: ValueError, body: bytes, order: _Order) -> str:
     begin = redacted(body[:2_000].decode(errors="replace"), order.request.scope)[:80]
     return order.said(f"the response is not JSON ({error}); it begins with {begin!r}")
+
+
+def open_port(program: Program | None) -> HttpWorker:
+    """The port of `via http`, which reaches the hosts that stand in the program."""
+    workers = program.workers.values() if program is not None else ()
+    return HttpWorker(host for it in workers for host in it.settings.get("hosts") or ())

@@ -1,10 +1,11 @@
 """Workers `via mcp`: a call of a tool that an MCP server offers.
 
-A server is started when it is first needed, once a run; its session serves any number of calls
-at once. One that has gone away is started again for the next call. A call is never repeated here:
+A server is started when it is first needed, once a run; its session serves any number of calls at
+once. One that has gone away is started again for the next call. A call is never repeated here:
 whether it may be is the machine's to decide. Only tools that `allow` names are called, and what a
-server offers is compared with the snapshot that lies beside the file (`engine.sema.mcp_snapshot`):
-a call that no longer fits is not made, any other difference becomes a warning of the run.
+server offers is compared with the snapshot that lies beside the file
+(`engine.sema.kinds.mcp_snapshot`): a call that no longer fits is not made, any other difference
+becomes a warning of the run.
 
 How a server is talked to is in `engine.workers.mcp_session`.
 """
@@ -25,8 +26,8 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.contract import Contract
-from engine.sema.mcp_snapshot import Tool, differences
-from engine.sema.model import Server, Worker
+from engine.sema.kinds.mcp_snapshot import Tool, differences
+from engine.sema.model import Program, Server, Worker
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -35,7 +36,7 @@ from engine.workers.values import plain_json
 if TYPE_CHECKING:
     from engine.workers.mcp_session import Answer, Place, Session
 
-__all__ = ["McpWorker", "offered_tools"]
+__all__ = ["McpWorker", "offered_tools", "open_port"]
 
 #: What the usual libraries for servers put before the words of a tool.
 _PREFIX = re.compile(r"^Error (?:executing|calling) tool \S+: ")
@@ -256,3 +257,8 @@ def _json_or_none(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+
+
+def open_port(program: Program | None) -> McpWorker:
+    """The port of `via mcp`, with the servers of the program."""
+    return McpWorker(program.servers if program is not None else {})

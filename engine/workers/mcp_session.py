@@ -34,7 +34,7 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from engine.errors import Failure
-from engine.sema.mcp_snapshot import Tool
+from engine.sema.kinds.mcp_snapshot import Tool
 from engine.version import __version__
 from engine.workers.messages import last_lines
 from engine.workers.process import Tail

@@ -23,14 +23,14 @@ import msgspec
 from engine.callables import CallableError, load_callable
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.sema.model import Verifier
+from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads
 from engine.workers.values import plain_json, verdict_of
 
-__all__ = ["PythonWorker", "load_failure"]
+__all__ = ["PythonWorker", "load_failure", "open_port"]
 
 # Of the process, not of a worker: what is idle after one run serves the next.
 _threads = DaemonThreads("orch-python")
@@ -157,3 +157,8 @@ async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any])
         raise crash_of(error, scope) from None  # raised by the function itself
     except BaseException as error:
         raise crash_of(error, scope) from None
+
+
+def open_port(_: Program | None) -> PythonWorker:
+    """The port of `via python`."""
+    return PythonWorker()
