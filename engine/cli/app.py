@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
     "doc": ("engine.cli.doc", "Write the reference page of a workflow."),
     "schema": ("engine.cli.schema", "Print the JSON Schema of inputs and outputs."),
+    "kinds": ("engine.cli.kinds", "List the kinds of workers: built in, and from packages."),
     "completion": ("engine.cli.completion", "Make a shell complete orch's command lines."),
     "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.mcp", "Keep what MCP servers offer, and see what has changed."),
