@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from _events import events_page
+
 from engine.diagnostics import RULES, Rule
 from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
@@ -279,6 +281,7 @@ def _fix_of(code: str) -> str:
 def main() -> None:
     """Write the pages."""
     (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

@@ -42,9 +42,10 @@ def command(style: str) -> int:
             )
         )
     else:
-        widths = [max(len(row[i]) for row in rows) + 2 for i in (0, 1)]
+        wide = max(len(name) for name, _, _ in rows) + 2
+        wider = max(len(source) for _, source, _ in rows) + 2
         for name, source, kind in rows:
-            click.echo(f"{name:{max(widths[0], 11)}}{source:{widths[1]}}{kind.summary}")
+            click.echo(f"{name:{wide}}{source:{wider}}{kind.summary}")
     found = list(problems())
     for problem in found:
         error(problem)

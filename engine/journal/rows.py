@@ -18,6 +18,7 @@ from engine.errors import JournalError
 from engine.events import (
     CallFailed,
     CallFinished,
+    CallLost,
     CallStarted,
     CancelRequested,
     Event,
@@ -40,6 +41,7 @@ __all__ = ["BLOB_BYTES", "END_TYPES", "START_TYPE", "Row", "decode_row", "encode
 #: Values whose JSON is longer than this are kept as blobs, in bytes.
 BLOB_BYTES = 4096
 
+#: A number for each type of event, for good: it stands in the rows of journals.
 _TYPES: dict[type, int] = {
     RunStarted: 0,
     CallStarted: 1,
@@ -55,6 +57,7 @@ _TYPES: dict[type, int] = {
     RunForked: 11,
     RunRetried: 12,
     RunInterrupted: 13,
+    CallLost: 14,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

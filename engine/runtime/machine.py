@@ -12,6 +12,7 @@ events up to there. Late, doubled and unknown completions change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -146,8 +147,10 @@ def _take(state: RunState, event: Event) -> None:
         state.commands.clear()
     elif isinstance(event, RunRetried):
         _retry(state, event)
-    elif isinstance(event, RunEnded) and event.status != "waiting":
-        state.ended = True
+    elif isinstance(event, RunEnded):
+        state.ended = state.ended or event.status != "waiting"
+    else:
+        assert_never(event)
 
 
 def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:

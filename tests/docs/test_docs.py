@@ -131,6 +131,12 @@ def test_the_settings_page_is_fresh():
     assert page == generator().settings_page()
 
 
+def test_the_events_page_is_fresh():
+    """After a change of `engine/events.py`: python docs/_generate.py."""
+    page = (REFERENCE / "events.md").read_text(encoding="utf-8")
+    assert page == generator().events_page()
+
+
 def test_the_pages_of_rules_are_fresh():
     """After a change of the catalogue or an example: python docs/_generate.py."""
     folder = REFERENCE / "rules"

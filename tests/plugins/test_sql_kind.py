@@ -162,7 +162,7 @@ def test_its_page_and_its_graph(orch: Orch) -> None:
     page = orch("doc", "shop.orch")
     assert "Via `sql`, effect `read`, its output is untrusted." in page.stdout
     assert "orders" in orch("graph", "shop.orch", "--format", "json").stdout
-    assert "sql        orch-sql 0.1.0" in orch("kinds").stdout
+    assert "sql      orch-sql 0.1.0" in orch("kinds").stdout
 
 
 def test_editors_know_it(shop: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
