@@ -3,7 +3,8 @@
 The program leads a session of its own. Its output comes through pipes that this module holds
 itself, so that the end of the program, and not the end of the pipe, ends the call: a grandchild
 that keeps the pipe open cannot hang it. Whatever way `run_process` is left (an exit, too much
-output, a cancel), the program has been waited for and nothing is left open.
+output, a cancel), the program has been waited for and nothing is left open. If the engine is killed
+first, its watcher ends the program (`engine.workers.children`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 import msgspec
+
+from engine.workers.children import Held
 
 __all__ = ["Finished", "OutputTooLarge", "Tail", "run_process"]
 
@@ -49,12 +52,14 @@ async def run_process(
     stdin: bytes | None,
     max_bytes: int,
     keep_stderr_bytes: int = 8_192,
+    mark: str = "",
 ) -> Finished:
     """Run a program and wait for its end.
 
     Args:
         stdin: What it reads; None for an empty standard input.
         max_bytes: How much it may write to its standard output.
+        mark: The attempt it is started for; see `engine.workers.marks`.
 
     Raises:
         OSError: It could not be started.
@@ -62,8 +67,15 @@ async def run_process(
         OutputTooLarge: It wrote more than `max_bytes`.
         asyncio.CancelledError: The caller was cancelled; the process group is dead.
     """
-    with _Output(max_bytes) as stdout, Tail(keep_stderr_bytes) as stderr, _input(stdin) as source:
+    with (
+        _Output(max_bytes) as stdout,
+        Tail(keep_stderr_bytes) as stderr,
+        _input(stdin) as source,
+        Held(mark) as held,
+    ):
+        env = {**env, **held.environment}
         process = await _start(argv, source, stdout, stderr, cwd, env)
+        held.runs(process.pid)
         exited = asyncio.ensure_future(process.wait())
         stdout.listen()
         stderr.listen()

@@ -52,7 +52,9 @@ class PythonWorker:
         """
         target = str(request.worker.settings["call"])
         if request.isolated or request.worker.settings.get("isolate"):
-            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
+            value = await call_apart(
+                target, request.base_dir, request.scope, _arguments(request), mark=request.mark
+            )
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)
@@ -63,7 +65,9 @@ class PythonWorker:
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
         if request.isolated:
-            return await call_apart(target, request.base_dir, request.scope, {}, [argument])
+            return await call_apart(
+                target, request.base_dir, request.scope, {}, [argument], mark=request.mark
+            )
         function = await self._function(target, request)
         return await self._invoke(function, request, argument, with_input=False)
 
