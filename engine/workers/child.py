@@ -1,8 +1,8 @@
 """One function of the user's, called in a process of its own: the parent's side.
 
 The child is `engine.workers.isolated`, which says what is sent and what comes back. It leads a
-process group that is killed at the call's timeout and does not outlive the engine, and its death harms nobody: it is a `Failure`
-that says so (`died`).
+process group that is killed at the call's timeout and does not outlive the engine. Its death harms
+nobody: it is a `Failure` that says so (`died`).
 """
 
 from __future__ import annotations

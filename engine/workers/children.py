@@ -114,7 +114,7 @@ class _Table:
         # An engine that is itself started by a command must not lose its watcher with the mark.
         environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
         try:
-            self._watcher = subprocess.Popen(
+            self._watcher = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, "-P", "-S", watcher.__file__, self.engine],
                 stdin=read_end,
                 stdout=self._descriptor,

@@ -7,8 +7,8 @@ it. A session that has been lost is never revived: whoever needs the server open
 
 A server on stdin and stdout leads a process group of its own, gets only a few variables of the
 environment besides those the file gives it, and writes its standard error to us alone. It does not
-outlive the engine (`engine.workers.children`). A server
-over HTTP is reached at its own address only: no proxy, no redirect to another host.
+outlive the engine (`engine.workers.children`). A server over HTTP is reached at its own address
+only: no proxy, no redirect to another host.
 """
 
 from __future__ import annotations

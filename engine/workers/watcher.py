@@ -91,7 +91,7 @@ def _marked_by_ps() -> Iterator[tuple[int, str]]:
 
     arguments = ["/bin/ps", "-A", "-E", "-ww", "-o", "pid=,command="]
     try:
-        listed = subprocess.run(
+        listed = subprocess.run(  # noqa: S603 - no input
             arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
     except OSError:
