@@ -16,6 +16,7 @@ import atexit
 import errno
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,10 @@ __all__ = ["Held"]
 
 #: How long the watcher may take to end what is left when the interpreter exits: it bounds itself.
 _EXIT_S = watcher.GRACE_S + watcher.PATIENCE_S + 1.0
+
+
+#: What ends a group of processes, or all of a service: the watcher has work to do then.
+_NOT_FOR_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Held:
@@ -113,6 +118,9 @@ class _Table:
         read_end, self._pipe = os.pipe()
         # An engine that is itself started by a command must not lose its watcher with the mark.
         environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
+        # What is blocked here is blocked there from its first moment on. In this thread a signal
+        # waits as long.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_IT)
         try:
             self._watcher = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, "-P", "-S", watcher.__file__, self.engine],
@@ -127,6 +135,7 @@ class _Table:
             why = f"the process that would end it with the engine cannot be started: {error}"
             raise OSError(errno.ECHILD, why) from None
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(read_end)
 
     def close(self) -> None:

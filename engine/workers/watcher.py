@@ -8,9 +8,9 @@ A process is found in two ways: by its process group, which the engine wrote int
 the mark in its environment. Only one that leaves both behind is not found.
 
 The script runs without the engine's package and without `site`, so that it starts within
-milliseconds: nothing but the smallest modules of the standard library may be imported here. It
-ignores the signals that end a group of processes, has a session of its own, and keeps nothing of
-the engine open but the two descriptors it is given.
+milliseconds: nothing but the smallest modules of the standard library may be imported here. It is
+started in a session of its own, with the signals blocked that end a group of processes, and has
+nothing of the engine open but the two descriptors it is given.
 """
 
 from __future__ import annotations
@@ -198,8 +198,6 @@ def _table(descriptor: int) -> list[tuple[int, int, int]]:
 
 def main() -> None:
     """Wait for the engine's end on standard input; its table is standard output."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
     engine = sys.argv[1]
     while os.read(0, 512):
         pass
