@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
 from engine.workers.child import ask_policy_apart
+from engine.workers.marks import call_mark
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -49,11 +51,12 @@ class Attempts:
         self._redactor = redactor
 
     async def make(
-        self, command: StartCall, on_task: OnTask | None = None
+        self, command: StartCall, run: str, on_task: OnTask | None = None
     ) -> CallFinished | CallFailed:
         """Make one attempt; whatever happens becomes an event, whose `at` is the caller's to set.
 
         Args:
+            run: Whose call it is.
             on_task: Given for a decision whose tasks are wanted while it still streams.
 
         Raises:
@@ -62,11 +65,15 @@ class Attempts:
         began = time.monotonic()
         request = command.request
         cut = _Cut()
-        if isinstance(request, ModelRequest):
+        mark = call_mark(run, command.key, command.attempt)
+        if isinstance(request, WorkerRequest):
+            request = msgspec.structs.replace(request, mark=mark)
+        else:
             if request.stream and on_task is not None:
                 request = self._listen(request, on_task, cut)
             if request.isolated:
-                request = msgspec.structs.replace(request, apart=ask_policy_apart)
+                apart = partial(ask_policy_apart, mark)
+                request = msgspec.structs.replace(request, apart=apart)
         try:
             reply = await self._reply(request)
             value = reply.value

@@ -207,7 +207,7 @@ class Driver:
 
     async def _call(self, command: StartCall) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        event = await self._attempts.make(command, self._on_task(command))
+        event = await self._attempts.make(command, self.state.run, self._on_task(command))
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]
         self._happened.append(msgspec.structs.replace(event, at=self._now()))

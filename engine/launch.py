@@ -44,6 +44,7 @@ from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.version import __version__
+from engine.workers.leftovers import end_left_over
 from engine.workers.registry import close_port, worker_port
 
 __all__ = [
@@ -265,7 +266,8 @@ async def resume(
         reply: The answer to an open gate.
 
     Raises:
-        JournalError: There is no such run, or another process drives it.
+        JournalError: There is no such run, another process drives it, or what a call has left
+            running cannot be ended.
         UsageError: There is no such gate, or the reply does not fit it.
     """
     options = options or Options()
@@ -306,6 +308,7 @@ async def take_up(
         UsageError: A model is to be replaced that the program does not have.
     """
     check_overrides(state.program, options.models)
+    await _end_left_over(state)
     models = {
         **(known or {}),
         **{
@@ -331,6 +334,16 @@ def in_flight(state: RunState) -> list[str]:
     ]
 
 
+async def _end_left_over(state: RunState) -> None:
+    """End what still runs of the calls in flight, before they are made again or asked about.
+
+    Raises:
+        JournalError: A process cannot be ended.
+    """
+    calls = [(key, state.calls[key].attempt) for key in in_flight(state)]
+    await end_left_over(state.run, calls, state.program.servers)
+
+
 async def cancel(
     run: str, journal: Journal, options: Options | None = None, reason: str = "cancelled"
 ) -> RunState:
@@ -349,6 +362,7 @@ async def cancel(
     _, state = load_run(journal, run)
     if state.ended:
         raise UsageError(f"run {run} has ended already ({state.status})")
+    await _end_left_over(state)
     asked = CancelRequested(at=state.now, reason=reason)
     # The other way round, taking the run over would start again what is to be called off.
     resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=int(time.time() * 1000))

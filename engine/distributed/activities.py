@@ -220,7 +220,7 @@ class HostCalls:
                     return _refusal(attempt, mode, given_up, refused=True)
                 await self._receipts.put(attempt, None)
             attempts, command = ready
-            outcome = self._fitting(Outcome(await attempts.make(command)))
+            outcome = self._fitting(Outcome(await attempts.make(command, attempt.run)))
             await self._receipts.put(attempt, outcome)
             return outcome
         except DoubledKey as error:

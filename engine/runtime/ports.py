@@ -170,6 +170,8 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
             `secret` is a mapping from names to values; failures are cleaned of the values.
         isolated: Run no code of the user's in this process for it, but in one of its own.
+        mark: Names run, call and attempt; set by a driver. A program that is started for the
+            request has it in its environment, so that it can be found when the engine is dead.
     """
 
     key: str
@@ -181,6 +183,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     timeout_ms: int | None = None
     attempt: int = 1
     isolated: bool = False
+    mark: str = ""
 
 
 class WorkerReply(msgspec.Struct, frozen=True):

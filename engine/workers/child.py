@@ -1,8 +1,8 @@
 """One function of the user's, called in a process of its own: the parent's side.
 
 The child is `engine.workers.isolated`, which says what is sent and what comes back. It leads a
-process group that is killed at the call's timeout, and its death harms nobody: it is a `Failure`
-that says so (`died`).
+process group that is killed at the call's timeout and does not outlive the engine. Its death harms
+nobody: it is a `Failure` that says so (`died`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ async def call_apart(
     input: Mapping[str, Any],
     args: Sequence[Any] = (),
     policy: PolicyState | None = None,
+    mark: str = "",
 ) -> Any:
     """Call `package.module:function` in a process of its own.
 
@@ -41,6 +42,7 @@ async def call_apart(
         input: The keyword arguments.
         args: The positional ones.
         policy: The one argument of a `python/` model, in the place of `args`.
+        mark: The attempt it is made for.
 
     Raises:
         Failure: As for a call in this process; `crashed` with `died` where the process died.
@@ -61,6 +63,7 @@ async def call_apart(
             stdin=msgspec.json.encode(order),
             max_bytes=_MAX_REPLY_BYTES,
             keep_stderr_bytes=_KEEP_STDERR_BYTES,
+            mark=mark,
         )
     except OutputTooLarge:
         size = _MAX_REPLY_BYTES // 1024**2
@@ -86,6 +89,6 @@ async def call_apart(
     raise Failure("crashed", clean(words, scope), died=True)
 
 
-async def ask_policy_apart(target: str, folder: str, state: PolicyState) -> Any:
+async def ask_policy_apart(mark: str, target: str, folder: str, state: PolicyState) -> Any:
     """Call the function of a `python/` model in a process of its own."""
-    return await call_apart(target, folder, {}, {}, policy=state)
+    return await call_apart(target, folder, {}, {}, policy=state, mark=mark)

@@ -54,6 +54,7 @@ class CommandWorker:
                 env=_environment(request),
                 stdin=_standard_input(request),
                 max_bytes=max_bytes,
+                mark=request.mark,
             )
         except OutputTooLarge:
             raise Failure(

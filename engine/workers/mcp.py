@@ -28,6 +28,7 @@ from engine.runtime.requests import is_text
 from engine.sema.contract import Contract
 from engine.sema.kinds.mcp_snapshot import Tool, differences
 from engine.sema.model import Program, Server, Worker
+from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -76,7 +77,7 @@ class McpWorker:
         arguments = evaluated(request, "args", request.input)
         arguments = plain_json({k: v for k, v in arguments.items() if v is not None})
         try:
-            session = await self._session(server, request.scope)
+            session = await self._session(server, request)
             self._compare(server, tool, arguments, session.tools)
             answer = await session.call(tool, arguments)
         except Failure as failure:
@@ -97,7 +98,7 @@ class McpWorker:
         if self._drift:
             raise Failure("crashed", "; ".join(self._drift.values()))
 
-    async def _session(self, server: Server, scope: Mapping[str, Any]) -> Session:
+    async def _session(self, server: Server, request: WorkerRequest) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""
         module = self._module
         if module is None:
@@ -106,7 +107,8 @@ class McpWorker:
         if session is None or session.lost:
             if session is not None:
                 self._left.append(session)
-            session = module.Session(_place(module, server, scope))
+            mark = server_mark(request.mark, server.name)
+            session = module.Session(_place(module, server, request.scope, mark))
             self._sessions[server.name] = session
         await session.ready()
         return session
@@ -155,7 +157,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
     """
     scope = {"secret": secrets}
     module = await _session_module()
-    session: Session = module.Session(_place(module, server, scope))
+    session: Session = module.Session(_place(module, server, scope, server_mark("", server.name)))
     try:
         await session.ready()
         return session.tools
@@ -174,7 +176,7 @@ async def _session_module() -> ModuleType:
         raise Failure("crashed", words) from None
 
 
-def _place(module: ModuleType, server: Server, scope: Mapping[str, Any]) -> Place:
+def _place(module: ModuleType, server: Server, scope: Mapping[str, Any], mark: str) -> Place:
     settings = server.settings
     place: Place = module.Place(
         name=server.name,
@@ -184,6 +186,7 @@ def _place(module: ModuleType, server: Server, scope: Mapping[str, Any]) -> Plac
         url=settings.get("url"),
         headers=_texts(settings, "headers", scope),
         timeout_ms=settings.get("timeout"),
+        mark=mark,
     )
     return place
 

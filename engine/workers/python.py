@@ -1,6 +1,7 @@
 """Workers and verifiers `via python`: a function of the user's, in this process or in a child.
 
-A synchronous function runs in a daemon thread, an asynchronous one on the event loop. What it
+A synchronous function runs in a daemon thread, an asynchronous one on the event loop. A thread
+cannot be killed, so `engine.workers.threads` bounds how many run on after their timeout. What it
 raises becomes a `Failure` here and nowhere else, without a stack trace, also `SystemExit` and
 `KeyboardInterrupt`: user code cannot end a run. The function gets a copy of the input and its
 result is rebuilt, so neither side can change a value the other holds.
@@ -27,7 +28,7 @@ from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
-from engine.workers.threads import DaemonThreads
+from engine.workers.threads import DaemonThreads, TooManyAbandoned
 from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["PythonWorker", "load_failure", "open_port"]
@@ -52,7 +53,9 @@ class PythonWorker:
         """
         target = str(request.worker.settings["call"])
         if request.isolated or request.worker.settings["isolate"]:
-            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
+            value = await call_apart(
+                target, request.base_dir, request.scope, _arguments(request), mark=request.mark
+            )
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)
@@ -63,7 +66,9 @@ class PythonWorker:
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
         if request.isolated:
-            return await call_apart(target, request.base_dir, request.scope, {}, [argument])
+            return await call_apart(
+                target, request.base_dir, request.scope, {}, [argument], mark=request.mark
+            )
         function = await self._function(target, request)
         return await self._invoke(function, request, argument, with_input=False)
 
@@ -77,7 +82,7 @@ class PythonWorker:
         loading = self._loading.get(key)
         if loading is None:
             load = partial(_loaded, target, request.base_dir, request.scope)
-            loading = asyncio.ensure_future(_threads.run(load))
+            loading = asyncio.ensure_future(_load(load, request))
             self._loading[key] = loading
             loading.add_done_callback(lambda _: self._loading.pop(key, None))
         loaded = await asyncio.shield(loading)
@@ -93,7 +98,10 @@ class PythonWorker:
         call = partial(loaded.function, *args, **inputs)
         if loaded.awaits:
             return await _awaited(call, request.scope)
-        value = await _threads.run(partial(_called, call, request.scope))
+        try:
+            value = await _threads.run(partial(_called, call, request.scope))
+        except TooManyAbandoned as error:
+            raise _not_begun(error, request) from None
         if inspect.isawaitable(value):  # a plain function that gave a coroutine
             return await _awaited(lambda: value, request.scope)
         return value
@@ -118,6 +126,20 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )
+
+
+async def _load(load: Callable[[], _Loaded | Failure], request: WorkerRequest) -> _Loaded | Failure:
+    try:
+        return await _threads.run(load)
+    except TooManyAbandoned as error:
+        return _not_begun(error, request)
+
+
+def _not_begun(error: TooManyAbandoned, request: WorkerRequest) -> Failure:
+    """The failure of a call that was not begun: after every other mode, a person would be asked
+    what became of a `once` task."""
+    once = getattr(request.worker, "effect", None) == "once"
+    return Failure("denied" if once else "crashed", str(error))
 
 
 def _loaded(target: str, base_dir: str, scope: Mapping[str, Any]) -> _Loaded | Failure:

@@ -111,6 +111,7 @@ class _KillingJournal:
 def _enter(folder: Path, out: str) -> None:
     """Be a process of its own there, whose output goes to files."""
     os.chdir(folder)
+    os.environ["CRASH_WORLD"] = str(folder)  # for the programs it starts
     Path("pid").write_text(str(os.getpid()))
     for number, name in ((1, f"{out}.out"), (2, f"{out}.err")):
         opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
