@@ -55,11 +55,11 @@ class _Joined:
         self.end: Future[CameTo] = Future()
 
     def settle(self, state: RunState | None) -> None:
-        if self.end.set_running_or_notify_cancel():
+        if not self.end.done() and self.end.set_running_or_notify_cancel():
             self.end.set_result(CameTo(state, self.taken))
 
-    def fail(self, error: Exception) -> None:
-        if self.end.set_running_or_notify_cancel():
+    def refuse(self, error: Exception) -> None:
+        if not self.end.done() and self.end.set_running_or_notify_cancel():
             self.end.set_exception(error)
 
 
@@ -198,7 +198,7 @@ class Drive:
                 raise UsageError(f"gate `{event.key}` has been answered")
             _check_json(event)
         except Exception as error:  # whose it is, is told; the drive goes on
-            one.fail(error)
+            one.refuse(error)
         else:
             driver.feed(event, taken)
 

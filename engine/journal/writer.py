@@ -99,6 +99,8 @@ class Writer:
         #: Held to put a job, so that none comes behind the end and waits for ever.
         self._closing = threading.Lock()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._put_so_far = 0
+        self._done_so_far = 0
         refuse_damaged_log(path)
         self._connection = open_writer(path, busy_ms)
         try:
@@ -164,7 +166,13 @@ class Writer:
         with self._closing:
             if self._closed:
                 raise JournalError("the journal is closed")
+            self._put_so_far += 1
             self._jobs.put(job)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was put is written, and whoever waits for it has been told."""
+        return self._put_so_far == self._done_so_far
 
     def close(self) -> None:
         """Write what waits, close the database and give the lock back."""
@@ -191,6 +199,7 @@ class Writer:
             if jobs:
                 self._drain(jobs)
                 _report(jobs)
+                self._done_so_far += len(jobs)
         try:
             self._connection.close()
         except sqlite3.Error:

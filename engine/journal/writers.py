@@ -15,7 +15,7 @@ from engine.journal.lock import FileLock
 from engine.journal.reader import lock_path
 from engine.journal.writer import Writer
 
-__all__ = ["give_back", "open_writer", "share_writer"]
+__all__ = ["give_back", "is_idle", "open_writer", "share_writer"]
 
 
 class _Open:
@@ -76,6 +76,12 @@ def share_writer(path: Path) -> Writer | None:
             return None
         found.users += 1
         return found.writer
+
+
+def is_idle() -> bool:
+    """Whether everything that this process was to write so far is written."""
+    with _here.lock:
+        return all(found.writer.is_idle for found in _here.open.values())
 
 
 def give_back(writer: Writer) -> None:
