@@ -130,7 +130,7 @@ class Drive:
             self._over = True
             if _drives.get((self.journal.place, self.run)) is self:
                 del _drives[self.journal.place, self.run]
-            self._task = None
+            self._task = self._driver = None  # they lead back here: nothing waits for a collection
             joined = list(self._joined)
         for one in joined:
             one.settle(self.state)

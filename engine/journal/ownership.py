@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,11 +29,15 @@ class SqliteOwnership:
     Args:
         owned: The run.
         writer: Who writes its database.
+        released: Told when it is given back.
     """
 
-    def __init__(self, owned: Owned, writer: Writer) -> None:
+    def __init__(
+        self, owned: Owned, writer: Writer, released: Callable[[SqliteOwnership], None]
+    ) -> None:
         self._owned = owned
         self._writer: Writer | None = writer
+        self._released = released
 
     @property
     def run(self) -> str:
@@ -78,6 +82,7 @@ class SqliteOwnership:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.release(self._owned)
+            self._released(self)
 
     def _use(self) -> Writer:
         if self._writer is None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -73,7 +72,7 @@ class SqliteJournal:
         self.inbox = Inbox(self.directory)
         self._reader = Reader(self.directory)
         self._writers: dict[Path, Writer] = {}
-        self._owned: weakref.WeakSet[SqliteOwnership] = weakref.WeakSet()
+        self._owned: set[SqliteOwnership] = set()
         self._lock = threading.Lock()
 
     def __enter__(self) -> SqliteJournal:
@@ -172,7 +171,7 @@ class SqliteJournal:
         except BaseException:
             writer.release(owned)
             raise
-        made = SqliteOwnership(owned, writer)
+        made = SqliteOwnership(owned, writer, self._owned.discard)
         self._owned.add(made)
         return made
 

@@ -188,23 +188,28 @@ class Writer:
     def _work(self) -> None:
         going = True
         while going:
-            batch = [self._jobs.get()]
-            try:
-                while True:
-                    batch.append(self._jobs.get_nowait())
-            except Empty:
-                pass
-            jobs = [job for job in batch if job is not None]
-            going = len(jobs) == len(batch)
+            jobs, going = self._batch()
             if jobs:
                 self._drain(jobs)
                 _report(jobs)
                 self._done_so_far += len(jobs)
+                jobs.clear()  # what they hold must not live until the next one comes
         try:
             self._connection.close()
         except sqlite3.Error:
             self._failure = self._failure or JournalError(f"{self.path} could not be closed")
         self._lock.release()
+
+    def _batch(self) -> tuple[list[_Job], bool]:
+        """All jobs that wait, at least one; and whether there will be more."""
+        batch = [self._jobs.get()]
+        try:
+            while True:
+                batch.append(self._jobs.get_nowait())
+        except Empty:
+            pass
+        jobs = [job for job in batch if job is not None]
+        return jobs, len(jobs) == len(batch)
 
     def _drain(self, jobs: list[_Job]) -> None:
         """Write all jobs in one transaction; if that fails, each in one of its own."""
@@ -255,7 +260,6 @@ class Writer:
     def _transaction(self, jobs: list[_Job]) -> None:
         connection = self._connection
         pending = _Pending()
-        self._before.clear()
         self._check_files()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -283,8 +287,10 @@ class Writer:
                 self._owners.pop(number, None)
                 if owner is not None:
                     self._owners[number] = owner
+            self._before.clear()
             pending.undo()
             raise
+        self._before.clear()
         self._check_files()
 
     def _check_files(self) -> None:
