@@ -44,9 +44,9 @@ Observer = Callable[[Event, RunState], None]
 
 
 class Appender(Protocol):
-    """What the driver needs of a journal: events of one run made durable, in order."""
+    """What the driver needs of a journal: events of its run made durable, in order."""
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         """Return when the events are durable.
 
         Raises:
@@ -106,6 +106,10 @@ class Driver:
         self._happened.append(msgspec.structs.replace(event, at=self._now()))
         self._notify()
 
+    def has_answer(self, key: str) -> bool:
+        """Whether an answer to a gate has been fed that the machine has not seen yet."""
+        return any(isinstance(event, GateAnswered) and event.key == key for event in self._happened)
+
     def cancel(self, reason: str = "cancelled") -> None:
         """Ask for the run to end as `cancelled`."""
         self.feed(CancelRequested(reason=reason))
@@ -155,7 +159,7 @@ class Driver:
         told, self._told = self._told, []
         turn = take_turn(state, happened, due, self._now, _wall_ms)
         if turn.events:
-            await self._journal.append(state.run, turn.events)
+            await self._journal.append(turn.events)
         for durable in told:
             durable()
         if self._observers:
@@ -244,7 +248,7 @@ class Driver:
             last.append(RunInterrupted(at=self._now()))
         if last and self.state.run:
             try:
-                await self._journal.append(self.state.run, last)
+                await self._journal.append(last)
             except JournalError:
                 return
 

@@ -12,19 +12,20 @@ import hashlib
 import os
 import secrets as random_names
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from engine.driver import Appender, Driver, Observer
+from engine.drives import Drive, Say, alone, enter
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
 from engine.events import (
     CancelRequested,
     Event,
+    GateAnswered,
     ModelInfo,
-    RunForked,
     RunResumed,
     RunStarted,
 )
@@ -150,7 +151,7 @@ def prepare(
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
     params = program.param_values()
-    wall_ms = int(time.time() * 1000)
+    wall_ms = _wall_ms()
     record = RunRecord(
         run=run,
         workflow=program.path,
@@ -192,27 +193,26 @@ async def start(
     secrets = {} if program.missing_params else _secrets(program, options)
     record, began = prepare(program, orchestrator, input, options, secrets)
     models = _open_models(program, began.models, options, resumed=False)
-    entering = _Entering(journal, record)
-    return await _drive(
-        RunState(program), [began], journal, models, secrets, options, appender=entering
-    )
+    with alone(journal, record.run) as drive:
+        entering = _Entering(drive, record)
+        return await _drive(RunState(program), [began], drive, models, secrets, options, entering)
 
 
 class _Entering:
     """Enters a run together with its first events: one that has none could not be resumed."""
 
-    def __init__(self, journal: Journal, record: RunRecord) -> None:
-        self._journal = journal
+    def __init__(self, drive: Drive, record: RunRecord) -> None:
+        self._drive = drive
         self._record = record
         self._is_entered = False
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         """See `Appender`."""
         if self._is_entered:
-            await self._journal.append(run, events)
+            await self._drive.append(events)
         else:
             self._is_entered = True
-            await self._journal.create(self._record, events)
+            self._drive.own(await self._drive.journal.create(self._record, events))
 
 
 #: What checking says of Python modules.
@@ -260,7 +260,8 @@ async def resume(
     """Take a run over where it stopped, and drive it on.
 
     A run that has ended is returned as it is. Calls that were in flight are made again, but for
-    `once`: for those a gate opens. A gate whose time is up is answered with that.
+    `once`: for those a gate opens. A gate whose time is up is answered with that. A run that this
+    process drives already is joined: the reply goes to that drive, and so do not the options.
 
     Args:
         reply: The answer to an open gate.
@@ -270,15 +271,53 @@ async def resume(
             running cannot be ended.
         UsageError: There is no such gate, or the reply does not fit it.
     """
-    options = options or Options()
-    run = journal.find(run)
-    await journal.claim(run)
-    record, state = load_run(journal, run)
+
+    def say(state: RunState) -> GateAnswered:
+        assert reply is not None
+        return answers(state, reply, _wall_ms())[-1]
+
+    async def work(drive: Drive, is_said: bool) -> RunState:
+        return await _take_over(drive, options or Options(), None if is_said else reply)
+
+    return await _reach(journal.find(run), journal, None if reply is None else say, work)
+
+
+async def _reach(
+    run: str,
+    journal: Journal,
+    say: Say | None,
+    work: Callable[[Drive, bool], Coroutine[Any, Any, RunState]],
+) -> RunState:
+    """Join the drive that a run has in this process, or be it.
+
+    Args:
+        say: What to say to the drive that there is.
+        work: Drives the run where there is none; told whether an earlier drive has taken in what
+            was to be said.
+    """
+    is_said = False
+    while True:
+        drive, is_new = enter(journal, run)
+        if is_new:
+            with drive:
+                drive.state = await work(drive, is_said)
+                return drive.state
+        came_to = await drive.join(None if is_said else say)
+        is_said = is_said or came_to.taken
+        if came_to.state is not None and (say is None or is_said):
+            return came_to.state
+        # It was interrupted, or ended before it could hear: the same as having come after it.
+
+
+async def _take_over(drive: Drive, options: Options, reply: Reply | None) -> RunState:
+    run = drive.run
+    drive.own(await drive.journal.claim(run))
+    record, state = load_run(drive.journal, run)
     if state.ended:
         if reply is not None:
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
         return state
-    wall_ms = int(time.time() * 1000)
+    wall_ms = _wall_ms()
     answered = answers(state, reply, wall_ms)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
@@ -286,20 +325,21 @@ async def resume(
         resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)
         return [resumed, *answered]
 
-    return await take_up(record, state, journal, options, first)
+    return await take_up(record, state, drive, options, first)
 
 
 async def take_up(
     record: RunRecord,
     state: RunState,
-    journal: Journal,
+    drive: Drive,
     options: Options,
     first: Callable[[dict[str, ModelInfo]], list[Event]],
     known: Mapping[str, ModelInfo] | None = None,
 ) -> RunState:
-    """Drive a run that this process owns on from its state.
+    """Drive a run on from its state.
 
     Args:
+        drive: Owns the run.
         first: Makes the first events, given the models that stand for others from here on.
         known: What is known of models that the run did not have before.
 
@@ -322,7 +362,7 @@ async def take_up(
     infos = {**state.models, **models}
     infos = {name: info for name, info in infos.items() if name in state.program.models}
     opened = _open_models(state.program, infos, options, resumed=True)
-    return await _drive(state, first(models), journal, opened, secrets, options)
+    return await _drive(state, first(models), drive, opened, secrets, options)
 
 
 def in_flight(state: RunState) -> list[str]:
@@ -347,26 +387,34 @@ async def _end_left_over(state: RunState) -> None:
 async def cancel(
     run: str, journal: Journal, options: Options | None = None, reason: str = "cancelled"
 ) -> RunState:
-    """End a run that no process drives. Nothing is called any more.
+    """End a run that no other process drives. Nothing is called any more.
+
+    A run that this process drives is cancelled by that drive.
 
     Returns:
         The run: cancelled, or still waiting where somebody must say first what became of a
-        `once` task.
+        `once` task. One that this process drives may also have ended in another way meanwhile.
 
     Raises:
         JournalError: There is no such run, or another process drives it.
         UsageError: It has ended already.
     """
-    run = journal.find(run)
-    await journal.claim(run)
-    _, state = load_run(journal, run)
-    if state.ended:
-        raise UsageError(f"run {run} has ended already ({state.status})")
-    await _end_left_over(state)
-    asked = CancelRequested(at=state.now, reason=reason)
-    # The other way round, taking the run over would start again what is to be called off.
-    resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=int(time.time() * 1000))
-    return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
+
+    def say(state: RunState) -> CancelRequested:
+        return CancelRequested(reason=reason)
+
+    async def work(drive: Drive, is_said: bool) -> RunState:
+        drive.own(await drive.journal.claim(drive.run))
+        _, state = load_run(drive.journal, drive.run)
+        if state.ended:
+            raise UsageError(f"run {drive.run} has ended already ({state.status})")
+        await _end_left_over(state)
+        asked = CancelRequested(at=state.now, reason=reason)
+        # The other way round, taking the run over would start again what is to be called off.
+        resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms())
+        return await _drive(state, [asked, resumed], drive, {}, {}, options or Options())
+
+    return await _reach(journal.find(run), journal, say, work)
 
 
 def _open_models(
@@ -389,7 +437,7 @@ def _open_models(
 async def _drive(
     state: RunState,
     first: list[Event],
-    journal: Journal,
+    drive: Drive,
     models: dict[str, ChatModel],
     secrets: dict[str, str],
     options: Options,
@@ -410,7 +458,7 @@ async def _drive(
 
     driver = Driver(
         state,
-        appender or journal,
+        appender or drive,
         models.__getitem__,
         worker_of,
         redactor=Redactor(secrets),
@@ -421,19 +469,14 @@ async def _drive(
     try:
         with (
             unhurried_collector(),
-            attending(journal, _run_of(state, first), driver, first) as (begin, durable),
+            attending(drive.journal, drive.run, driver, first) as (begin, durable),
         ):
-            return await driver.drive(begin, durable)
+            drive.listen(driver)
+            await driver.drive(begin, durable)
     finally:
         await _close(models, opened, state)
-
-
-def _run_of(state: RunState, first: list[Event]) -> str:
-    """The id of a run that may not have begun yet."""
-    for event in first:
-        if isinstance(event, RunStarted | RunForked):
-            return event.run
-    return state.run
+    drive.state = state
+    return state
 
 
 async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: RunState) -> None:
@@ -451,6 +494,10 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
                 state.warnings.append(result.message)
         elif isinstance(result, BaseException):
             raise result
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
 
 
 class WithSecrets:

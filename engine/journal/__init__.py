@@ -6,7 +6,7 @@ the life of an object.
 
 from engine.journal.inbox import HasInbox, Inbox, Letter
 from engine.journal.memory import MemoryJournal
-from engine.journal.protocol import Journal
+from engine.journal.protocol import Journal, Ownership
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 from engine.journal.sqlite import SqliteJournal, journal_directory
 
@@ -17,6 +17,7 @@ __all__ = [
     "Journal",
     "Letter",
     "MemoryJournal",
+    "Ownership",
     "RunRecord",
     "RunSummary",
     "SqliteJournal",

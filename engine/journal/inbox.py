@@ -128,8 +128,9 @@ class Inbox:
         watch.takers[run] = take
 
         def leave() -> None:
-            del watch.takers[run]
-            if not watch.takers:
+            if watch.takers.get(run) is take:
+                del watch.takers[run]
+            if not watch.takers and self._watches.get(loop) is watch:
                 watch.handle.cancel()
                 del self._watches[loop]
 

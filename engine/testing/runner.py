@@ -39,7 +39,7 @@ __all__ = ["arun_tests", "run_tests"]
 class _NoJournal:
     """A test's run lives no longer than the test."""
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         return
 
 
