@@ -280,6 +280,7 @@ class CallableReader:
             call,
             self._base_dir,
             settings.spans["call"],
+            project=self._texts.files.project,
             inputs=given,
             owner=owner,
         ):
@@ -288,7 +289,8 @@ class CallableReader:
     def _check_parse(self, settings: Settings) -> None:
         parse = settings.get("parse", "json")
         if ":" in parse:
-            for item in check_call(parse, self._base_dir, settings.spans["parse"]):
+            project = self._texts.files.project
+            for item in check_call(parse, self._base_dir, settings.spans["parse"], project=project):
                 self._report(item)
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:

@@ -46,6 +46,9 @@ def load_external(name: str, reference: ast.String, text: str, report: Report) -
     except RecursionError:
         _invalid(report, reference, f"{path}: the JSON is nested too deeply")
         return None
+    except ValueError as error:  # a number of more digits than Python converts
+        _invalid(report, reference, f"{path}: {error}")
+        return None
     problem = _schema_problem(document)
     if problem is not None:
         _invalid(report, reference, f"{path}: {problem}")
