@@ -184,7 +184,7 @@ class Files:
         """Refuse what lies outside the project, be it there or not."""
         if self.project is not None and not self.project.holds(path):
             raise CannotRead(
-                f"lies outside the project {self.project.root}",
+                f"is not part of the project {self.project.root}",
                 help=f"copy it into the project, or name a folder that holds both in {VARIABLE}",
                 outside=True,
             )

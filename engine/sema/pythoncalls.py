@@ -236,7 +236,8 @@ def _parsed(path: str, stamp: tuple[int, int, int]) -> _Module | _Unread:
             warnings.simplefilter("ignore")  # what Python thinks of its style is not our business
             tree = python.parse(data, filename=path)
     except (SyntaxError, ValueError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
+        lineno = getattr(error, "lineno", None)
+        line = f" (line {lineno})" if lineno else ""
         return _Unread(f"is no valid Python: {getattr(error, 'msg', error)}{line}")
     except (RecursionError, MemoryError):
         # Limits of the parser, and of making its tree; an import comes further.
