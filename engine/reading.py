@@ -15,7 +15,7 @@ import errno
 import os
 import stat
 
-__all__ = ["MAX_FILE_BYTES", "CannotRead", "open_plain", "read_regular"]
+__all__ = ["MAX_FILE_BYTES", "CannotRead", "open_plain", "read_plain", "read_regular"]
 
 #: No `.orch` file, template or JSON Schema is larger; what is was named by mistake.
 MAX_FILE_BYTES = 10_000_000
@@ -102,6 +102,19 @@ def open_plain(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> i
         os.close(descriptor)
         raise
     return descriptor
+
+
+def read_plain(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """The beginning of a regular file that is no link.
+
+    Raises:
+        OSError: As `open_plain`.
+    """
+    descriptor = open_plain(path, os.O_RDONLY)
+    try:
+        return _read(descriptor, max_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _check_plain(found: os.stat_result) -> None:

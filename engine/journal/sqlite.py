@@ -21,6 +21,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import Event, RunEnded, RunForked, RunResumed, RunRetried, RunStatus
+from engine.journal.entries import Entries
 from engine.journal.inbox import Inbox
 from engine.journal.lock import FileLock, lock_holder
 from engine.journal.reader import (
@@ -32,6 +33,7 @@ from engine.journal.reader import (
 )
 from engine.journal.record import RunRecord, RunSummary
 from engine.journal.rows import encode_row, hash_of
+from engine.journal.trust import Trust
 from engine.journal.writer import (
     INSERT_BLOB,
     UPDATE_RUN,
@@ -40,6 +42,7 @@ from engine.journal.writer import (
     has_start,
     insert_rows,
 )
+from engine.reading import open_plain
 
 __all__ = ["SqliteJournal", "journal_directory"]
 
@@ -55,17 +58,21 @@ class SqliteJournal:
     Args:
         directory: The folder.
         busy_ms: How long to wait for a program that has locked a database, in milliseconds.
+        trust: Whether to drive runs that this user has not made on this machine. What a journal
+            says is carried out, so a folder from somewhere else is refused without it.
 
     May be used from several threads and event loops; each run from one at a time.
     """
 
-    def __init__(self, directory: str | Path, *, busy_ms: int = 5_000) -> None:
+    def __init__(self, directory: str | Path, *, busy_ms: int = 5_000, trust: bool = False) -> None:
         self.directory = Path(directory)
         self._busy_ms = busy_ms
+        self._trust = Trust(self.directory, everything=trust)
         self.inbox = Inbox(self.directory)
-        self._reader = Reader(self.directory)
+        self._reader = Reader(self.directory, self._trust)
         self._writers: dict[Path, Writer] = {}
         self._owned: dict[str, Owned] = {}
+        self._entries: Entries | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> SqliteJournal:
@@ -96,12 +103,13 @@ class SqliteJournal:
             record.parent,
             record.parent_seq,
         )
-        body = msgspec.json.encode(stored)
 
         def enter(connection: sqlite3.Connection) -> int:
             taken = "SELECT 1 FROM runs WHERE run = ?"
             if connection.execute(taken, (record.run,)).fetchone() is not None:
                 raise JournalError(f"there is a run {record.run} already")
+            entered = self._numbers().next()
+            body = msgspec.json.encode(msgspec.structs.replace(stored, entered=entered))
             connection.executemany(INSERT_BLOB, blobs)
             cursor = connection.execute(
                 "INSERT INTO runs (run, workflow, orchestrator, started_ms, status, ended_ms,"
@@ -182,16 +190,33 @@ class SqliteJournal:
         rows = [encode_row(event) for event in events]
         await owned.writer.append(owned, rows, _update(events))
 
+    def _numbers(self) -> Entries:
+        if self._entries is None:
+            self._entries = Entries(self._trust.notes.counter(), self._reader.highest_entry)
+        return self._entries
+
     def _any_writer(self) -> Writer:
         """A writer of this process; the first database that is free, if there is none yet.
 
-        One in which a run waits for a person is left alone: whoever answers needs its lock.
+        One in which a run waits for a person is left alone: whoever answers needs its lock. So are
+        databases of somebody else's beside those of this user; where all are, it is refused.
         """
         with self._lock:
             for writer in self._writers.values():
                 return writer
+            self._trust.check_folder()
             self._make_directory()
+            strange: JournalError | None = None
+            is_mine = False
             for path in database_paths(self.directory):
+                is_there = os.path.lexists(path)
+                problem = self._trust.problem(path) if is_there else None
+                if problem is not None:
+                    strange = strange or problem
+                    continue
+                is_mine = is_mine or is_there
+                if strange is not None and not is_mine:
+                    raise strange
                 if self._reader.waits(path):
                     continue
                 writer_or_none = self._take(path)
@@ -206,7 +231,10 @@ class SqliteJournal:
 
     def _writer_of(self, path: Path) -> Writer:
         with self._lock:
-            writer = self._writers.get(path) or self._take(path)
+            writer = self._writers.get(path)
+            if writer is None:
+                self._trust.check(path)
+                writer = self._take(path)
             if writer is None:
                 pid = lock_holder(lock_path(path))
                 who = f"the process {pid}" if pid else "another process"
@@ -221,7 +249,7 @@ class SqliteJournal:
         if lock is None:
             return None
         try:
-            writer = Writer(path, lock, self._busy_ms)
+            writer = Writer(path, lock, self._busy_ms, self._trust)
         except BaseException:
             lock.release()
             raise
@@ -232,12 +260,15 @@ class SqliteJournal:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             ignore = self.directory / ".gitignore"
-            if not ignore.exists():
+            if not os.path.lexists(ignore):
+                descriptor = open_plain(ignore, os.O_WRONLY | os.O_CREAT)
                 try:
-                    ignore.write_text("*\n")
+                    os.write(descriptor, b"*\n")
                 except OSError:
                     ignore.unlink(missing_ok=True)  # the disk is full: the next run makes it
                     raise
+                finally:
+                    os.close(descriptor)
         except (FileExistsError, NotADirectoryError):
             raise JournalError(
                 f"the journal cannot be made: {self.directory} is not a folder",
@@ -282,6 +313,10 @@ class SqliteJournal:
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
         return self._reader.damaged_logs()
+
+    def strange(self) -> list[JournalError]:
+        """What is to be said of databases that this user has not made here: one error each."""
+        return self._reader.strange()
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""
