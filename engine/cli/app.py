@@ -64,6 +64,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gates": ("engine.cli.gates", "List what runs wait for."),
     "approve": ("engine.cli.approve", "Answer a gate with yes, and go on with the run."),
     "reject": ("engine.cli.reject", "Answer a gate with no, and go on with the run."),
+    "journal": ("engine.cli.journal", "Trust a journal that was not made here."),
     "worker": ("engine.cli.worker", "Serve runs on a Temporal cluster."),
 }
 

@@ -19,12 +19,14 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import Event, RunStatus
+from engine.journal.entries import Entries
 from engine.journal.inbox import Inbox
 from engine.journal.lock import lock_holder
 from engine.journal.ownership import SqliteOwnership, as_blobs, status_after
 from engine.journal.reader import Reader, StoredRecord, database_paths, lock_path
 from engine.journal.record import RunRecord, RunSummary
 from engine.journal.rows import encode_row
+from engine.journal.trust import Trust
 from engine.journal.writer import (
     INSERT_BLOB,
     UPDATE_RUN,
@@ -34,6 +36,7 @@ from engine.journal.writer import (
     insert_rows,
 )
 from engine.journal.writers import give_back, open_writer, share_writer
+from engine.reading import open_plain
 
 __all__ = ["SqliteJournal", "journal_directory"]
 
@@ -50,6 +53,8 @@ class SqliteJournal:
         directory: The folder. A relative one is looked up once, here: code that changes the
             working directory later moves nothing.
         busy_ms: How long to wait for a program that has locked a database, in milliseconds.
+        trust: Whether to drive runs that this user has not made on this machine. What a journal
+            says is carried out, so a folder from somewhere else is refused without it.
 
     Attributes:
         directory: The folder's absolute path.
@@ -59,7 +64,7 @@ class SqliteJournal:
     are one owner of its runs.
     """
 
-    def __init__(self, directory: str | Path, *, busy_ms: int = 5_000) -> None:
+    def __init__(self, directory: str | Path, *, busy_ms: int = 5_000, trust: bool = False) -> None:
         try:
             self.directory = Path(os.path.abspath(directory))
         except OSError:
@@ -69,10 +74,12 @@ class SqliteJournal:
             ) from None
         self.place = os.path.realpath(self.directory)
         self._busy_ms = busy_ms
+        self._trust = Trust(self.directory, everything=trust)
         self.inbox = Inbox(self.directory)
-        self._reader = Reader(self.directory)
+        self._reader = Reader(self.directory, self._trust)
         self._writers: dict[Path, Writer] = {}
         self._owned: set[SqliteOwnership] = set()
+        self._entries: Entries | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> SqliteJournal:
@@ -103,13 +110,14 @@ class SqliteJournal:
             record.parent,
             record.parent_seq,
         )
-        body = msgspec.json.encode(stored)
         owned = Owned(record.run)
 
         def enter(connection: sqlite3.Connection) -> None:
             taken = "SELECT 1 FROM runs WHERE run = ?"
             if connection.execute(taken, (record.run,)).fetchone() is not None:
                 raise JournalError(f"there is a run {record.run} already")
+            entered = self._numbers().next()
+            body = msgspec.json.encode(msgspec.structs.replace(stored, entered=entered))
             connection.executemany(INSERT_BLOB, blobs)
             cursor = connection.execute(
                 "INSERT INTO runs (run, workflow, orchestrator, started_ms, status, ended_ms,"
@@ -175,19 +183,36 @@ class SqliteJournal:
         self._owned.add(made)
         return made
 
+    def _numbers(self) -> Entries:
+        if self._entries is None:
+            self._entries = Entries(self._trust.notes.counter(), self._reader.highest_entry)
+        return self._entries
+
     def _any_writer(self) -> Writer:
         """A writer of this process; the first database that is free, if there is none yet.
 
-        One in which a run waits for a person is left alone: whoever answers needs its lock.
+        One in which a run waits for a person is left alone: whoever answers needs its lock. So are
+        databases of somebody else's beside those of this user; where all are, it is refused.
         """
         with self._lock:
             for writer in self._writers.values():
                 return writer
+            self._trust.check_folder()
             self._make_directory()
+            strange: JournalError | None = None
+            is_mine = False
             for path in database_paths(self.directory):
+                is_there = os.path.lexists(path)
+                problem = self._trust.problem(path) if is_there else None
+                if problem is not None:
+                    strange = strange or problem
+                    continue
+                is_mine = is_mine or is_there
+                if strange is not None and not is_mine:
+                    raise strange
                 if self._reader.waits(path):
                     continue
-                writer_or_none = open_writer(path, self._busy_ms)
+                writer_or_none = open_writer(path, self._busy_ms, self._trust)
                 if writer_or_none is None:
                     continue
                 if not self._reader.waits(path):
@@ -202,7 +227,8 @@ class SqliteJournal:
             writer = self._writers.get(path)
             if writer is not None:
                 return writer
-            writer = share_writer(path) or open_writer(path, self._busy_ms)
+            self._trust.check(path)
+            writer = share_writer(path) or open_writer(path, self._busy_ms, self._trust)
             if writer is None:
                 pid = lock_holder(lock_path(path))
                 who = f"the process {pid}" if pid else "another process"
@@ -217,12 +243,15 @@ class SqliteJournal:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             ignore = self.directory / ".gitignore"
-            if not ignore.exists():
+            if not os.path.lexists(ignore):
+                descriptor = open_plain(ignore, os.O_WRONLY | os.O_CREAT)
                 try:
-                    ignore.write_text("*\n")
+                    os.write(descriptor, b"*\n")
                 except OSError:
                     ignore.unlink(missing_ok=True)  # the disk is full: the next run makes it
                     raise
+                finally:
+                    os.close(descriptor)
         except (FileExistsError, NotADirectoryError):
             raise JournalError(
                 f"the journal cannot be made: {self.directory} is not a folder",
@@ -268,6 +297,10 @@ class SqliteJournal:
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
         return self._reader.damaged_logs()
+
+    def strange(self) -> list[JournalError]:
+        """What is to be said of databases that this user has not made here: one error each."""
+        return self._reader.strange()
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""

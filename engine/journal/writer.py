@@ -25,8 +25,11 @@ from typing import Any
 
 from engine.errors import InternalError, JournalError
 from engine.journal.lock import FileLock
+from engine.journal.plain import refuse_rollback
 from engine.journal.rows import START_TYPE, Row
 from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
+from engine.journal.trust import Trust
+from engine.reading import open_plain
 
 __all__ = ["INSERT_BLOB", "UPDATE_RUN", "Owned", "Writer", "has_start", "insert_rows"]
 
@@ -81,12 +84,13 @@ class Writer:
     """Writes one database whose lock is held; the lock is given back at the end.
 
     Raises:
-        JournalError: The database cannot be opened for writing.
+        JournalError: The database cannot be opened for writing, or is not to be trusted.
     """
 
-    def __init__(self, path: Path, lock: FileLock, busy_ms: int) -> None:
+    def __init__(self, path: Path, lock: FileLock, busy_ms: int, trust: Trust) -> None:
         self.path = path
         self._lock = lock
+        self._trust = trust
         self._reserve = path.with_name(path.name + ".reserve")
         self._failure: JournalError | None = None
         self._low = False
@@ -101,14 +105,20 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._put_so_far = 0
         self._done_so_far = 0
-        refuse_damaged_log(path)
-        self._connection = open_writer(path, busy_ms)
+        trust.admit(path)
         try:
-            _make_reserve(self._reserve, path)
-            self._files = _Files(path)
-            self._version = self._data_version()
+            refuse_rollback(path)
+            refuse_damaged_log(path)
+            self._connection = open_writer(path, busy_ms, trust.enter)
+            try:
+                _make_reserve(self._reserve, path)
+                self._files = _Files(path)
+                self._version = self._data_version()
+            except BaseException:
+                self._connection.close()
+                raise
         except BaseException:
-            self._connection.close()
+            trust.leave(path)
             raise
         self._thread = threading.Thread(target=self._work, name="orch-journal", daemon=True)
         self._thread.start()
@@ -198,6 +208,7 @@ class Writer:
             self._connection.close()
         except sqlite3.Error:
             self._failure = self._failure or JournalError(f"{self.path} could not be closed")
+        self._trust.leave(self.path)
         self._lock.release()
 
     def _batch(self) -> tuple[list[_Job], bool]:
@@ -432,14 +443,14 @@ class _Files:
     """
 
     def __init__(self, path: Path) -> None:
-        self._known = [(name, os.stat(name)) for name in (path, f"{path}-wal")]
+        self._known = [(name, os.lstat(name)) for name in (path, f"{path}-wal")]
 
     def are_whole(self) -> bool:
         """Whether both files are there still, with all that they had when it was last asked."""
         found = []
         for name, before in self._known:
             try:
-                now = os.stat(name)
+                now = os.lstat(name)
             except OSError:
                 return False
             if not os.path.samestat(now, before) or now.st_size < before.st_size:
@@ -452,9 +463,12 @@ class _Files:
 def _make_reserve(reserve: Path, path: Path) -> None:
     """Keep some room on the disk for the results that come in when it is full."""
     try:
-        if reserve.exists() and reserve.stat().st_size == _RESERVE_BYTES:
-            return
-        with reserve.open("wb") as file:
+        with contextlib.suppress(FileNotFoundError):
+            if reserve.lstat().st_size == _RESERVE_BYTES:
+                return
+            reserve.unlink()
+        descriptor = open_plain(reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with open(descriptor, "wb") as file:
             # Random, so that no file system can compress the room away.
             file.write(os.urandom(_RESERVE_BYTES))
             file.flush()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.journal.lock import FileLock
 from engine.journal.reader import lock_path
+from engine.journal.trust import Trust
 from engine.journal.writer import Writer
 
 __all__ = ["give_back", "is_idle", "open_writer", "share_writer"]
@@ -49,7 +50,7 @@ def _begin_anew_in_child() -> None:
 os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
-def open_writer(path: Path, busy_ms: int) -> Writer | None:
+def open_writer(path: Path, busy_ms: int, trust: Trust) -> Writer | None:
     """Open a database for writing; None if this process or another one has it open already.
 
     Raises:
@@ -60,7 +61,7 @@ def open_writer(path: Path, busy_ms: int) -> Writer | None:
         if lock is None:
             return None
         try:
-            writer = Writer(path, lock, busy_ms)
+            writer = Writer(path, lock, busy_ms, trust)
         except BaseException:
             lock.release()
             raise

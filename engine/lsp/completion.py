@@ -392,7 +392,7 @@ class _Completion:
         if context.body is not None and context.body.kind is not None and context.setting:
             row = context.body.kind.row(context.setting)
         if row is not None and isinstance(row.value, CallPath | Parse):
-            return self._paths(calls(base_dir, written), written)
+            return self._paths(calls(self.project, base_dir, written), written)
         if row is not None and row.name == "id":
             return self._paths(models(self.project, base_dir, written), written)
         is_text = row is not None and isinstance(row.value, Text)

@@ -21,11 +21,14 @@ import msgspec
 from engine.errors import Failure, UsageError
 from engine.events import ModelInfo, Usage
 from engine.models.scripted import play, read_entry
+from engine.reading import CannotRead, read_regular
 from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
 
 __all__ = ["RecordedModel", "RecordingModel", "recorded_info", "request_key"]
 
 _MODELS = "models.json"
+#: A request with its replies may be large.
+_MAX_BYTES = 100_000_000
 
 
 def _rendered(request: ModelRequest) -> dict[str, Any]:
@@ -53,12 +56,11 @@ def _read(path: str) -> Any:
         FileNotFoundError: There is none.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        return json.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+    except CannotRead as error:
+        if error.reason == "does not exist":
+            raise FileNotFoundError(path) from None
+        raise ValueError(f"{path} cannot be read: it {error.reason}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
 

@@ -256,6 +256,7 @@ class CallableReader:
             names={**self._texts.types, "task": _TASK, **signature.names},
             values=self._texts.values,
             base_dir=self._base_dir,
+            project=self._texts.files.project,
             read=frozenset(self._texts.used),
             is_certain=is_certain,
             is_whole=not self._scope.module.syntax_errors,

@@ -350,7 +350,10 @@ class _Assembler:
         identifier = settings.get("id") or ""
         if identifier.startswith("python/"):
             for item in check_call(
-                identifier.removeprefix("python/"), scope.module.base_dir, settings.spans["id"]
+                identifier.removeprefix("python/"),
+                scope.module.base_dir,
+                settings.spans["id"],
+                project=self._loaded.files.project,
             ):
                 scope.diagnostics.append(item)
         options = {

@@ -197,6 +197,8 @@ def _with_files(value: Any) -> Any:
             return json.loads(value.text)
         except ValueError as error:
             raise ValueError(f"`{value}` is not JSON: {error}") from None
+        except RecursionError:
+            raise ValueError(f"`{value}` is nested too deeply") from None
     if isinstance(value, list):
         return [_with_files(item) for item in value]
     if isinstance(value, dict):

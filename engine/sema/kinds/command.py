@@ -64,7 +64,8 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function that reads the output exists."""
     parse = it.settings.get("parse")
     if ":" in parse:
-        yield from check_call(parse, it.base_dir, it.settings.spans["parse"])
+        span = it.settings.spans["parse"]
+        yield from check_call(parse, it.base_dir, span, project=it.project)
 
 
 def _facts(settings: Mapping[str, Any]) -> Facts:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.diagnostics import Diagnostic
+from engine.project import Project
 from engine.sema.bodies import Settings
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.model import Facts
@@ -37,6 +38,7 @@ class Declared:
         names: The type of every name that its expressions may use.
         values: The values that every expression of the file sees: `param`.
         base_dir: The folder of the declaring file.
+        project: Where files may be read; None for anywhere.
         read: The inputs that its texts and expressions use.
         is_certain: Whether every text could be read; if not, an input may be used all the same.
         is_whole: Whether the file could be parsed; if not, something may be missing in the tree.
@@ -50,6 +52,7 @@ class Declared:
     names: Mapping[str, Type]
     values: Mapping[str, Any]
     base_dir: str
+    project: Project | None
     read: frozenset[str]
     is_certain: bool
     is_whole: bool

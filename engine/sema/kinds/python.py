@@ -32,9 +32,8 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
     args = it.settings.exprs.get("args")
     if isinstance(args, ast.MapExpr):
         given = [entry.key.text for entry in args.entries]
-    yield from check_call(
-        call, it.base_dir, it.settings.spans["call"], inputs=given, owner=it.owner
-    )
+    span = it.settings.spans["call"]
+    yield from check_call(call, it.base_dir, span, project=it.project, inputs=given, owner=it.owner)
 
 
 def _facts(settings: Mapping[str, Any]) -> Facts:
