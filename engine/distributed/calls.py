@@ -30,6 +30,7 @@ from engine.distributed.programs import digest_of
 from engine.distributed.queues import queue_of, served_name
 from engine.errors import Failure
 from engine.events import CallFailed, CallLost, Event
+from engine.intake import BoundedPrompt
 from engine.models.limiter import is_limited
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ModelRequest, WorkerRequest
@@ -185,6 +186,7 @@ class Calls:
                     params=params,
                     task=dict(request.scope["task"]),
                     timeout_ms=request.timeout_ms,
+                    input_bytes=request.input_bytes,
                 ),
                 Json(request.input),
             ]
@@ -203,11 +205,12 @@ class Calls:
             timeout_ms=request.timeout_ms,
             index=request.index,
             caller_index=request.caller_index,
+            max_bytes=request.max_bytes,
         )
         schema = Json(request.schema)
         if built_in(request.info.id) == "python":
             return [order, schema, request.state()]
-        return [order, schema, *request.messages]
+        return [order, schema, *BoundedPrompt(request)]
 
 
 def _attempt_name(command: StartCall) -> str:

@@ -223,7 +223,8 @@ class OrchRun:
         self._restart_clock()
         cancels = [CancelRequested(at=state.now, reason=why) for why in self._cancels]
         self._cancels.clear()
-        resumed = RunResumed(at=state.now, wall_ms=_wall_ms())
+        # What the run began with holds to its end: its history may be replayed by another engine.
+        resumed = RunResumed(at=state.now, wall_ms=_wall_ms(), bounds=state.bounds)
         said = self._heard() or answers(state, None, _wall_ms())
         self._happened = [*cancels, resumed, *said]
         self._summarize(state, "running")

@@ -33,6 +33,7 @@ from engine.runtime.forks import input_hash
 from engine.runtime.machine import fold, step
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Program, Worker
+from engine.sizes import BOUNDS
 from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
@@ -150,7 +151,12 @@ async def upgrade(
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
         resumed = RunResumed(
-            at=state.now, lost=lost, models=models, program=course.hash, wall_ms=wall_ms
+            at=state.now,
+            lost=lost,
+            models=models,
+            program=course.hash,
+            wall_ms=wall_ms,
+            bounds=BOUNDS,
         )
         return [resumed, *late]
 
@@ -183,7 +189,9 @@ async def retry_failed(
     history = events[:-1] if isinstance(events[-1], RunEnded) else events
     course = _course(record, history, move or Move())
     wall_ms = _wall_ms()
-    retried = RunRetried(models=dict(course.models), program=course.hash, wall_ms=wall_ms)
+    retried = RunRetried(
+        models=dict(course.models), program=course.hash, wall_ms=wall_ms, bounds=BOUNDS
+    )
     probe = fold(course.program, _knowing(events, course))
     step(probe, msgspec.structs.replace(retried, at=probe.now))
     late = any(timer.at <= probe.now for timer in probe.timers.values())
@@ -283,7 +291,7 @@ async def fork(
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
-        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)]
+        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms, bounds=BOUNDS)]
 
     return await launch.take_up(
         child, state, journal, options or Options(), first, known=course.models

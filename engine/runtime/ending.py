@@ -13,12 +13,14 @@ from engine.runtime import attempts, gates, views
 from engine.runtime.commands import EndRun
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
 from engine.sema.templates import EvaluationError
+from engine.sizes import size_words
 
 __all__ = [
     "end",
     "escalate",
     "finish",
     "finish_escalated",
+    "full",
     "partial",
     "settle",
     "subtree",
@@ -51,6 +53,13 @@ def end(
     attempts.cancel(state, below)
     gates.drop(state, below, keep_outcomes=True)
     settle(state, loop)
+
+
+def full(state: RunState, loop: Loop) -> None:
+    """End a loop that keeps more than it may."""
+    most = size_words(loop.orchestrator.policy.max_kept_bytes)
+    reason = f"max_kept_bytes = {most} is reached: what came back takes more in all"
+    end(state, loop, "exhausted", reason, "max_kept_bytes")
 
 
 def settle(state: RunState, loop: Loop) -> None:

@@ -30,6 +30,7 @@ from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
 from engine.sema.types import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
 from engine.sema.written_values import wrong_constants
+from engine.sizes import MAX_OUTPUT_BYTES
 from engine.syntax import ast
 
 __all__ = ["CallableReader", "Signature"]
@@ -454,6 +455,7 @@ class CallableReader:
             limits=read_limits(settings.blocks.get("limit", []), known, self._report),
             hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
             on_escalate=output if isinstance(output, Expression) else None,
+            max_bytes=values.get("max_bytes", MAX_OUTPUT_BYTES),
         )
 
 

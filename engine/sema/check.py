@@ -52,6 +52,7 @@ _OWN_MODEL_SETTINGS = frozenset(
         "max_tokens",
         "structured",
         "context",
+        "max_prompt_bytes",
         "fallback",
         "max_concurrent",
         "rpm",
@@ -381,6 +382,7 @@ class _Assembler:
             price=None if price is None else Price(price.get("input", 0), price.get("output", 0)),
             structured=settings.get("structured", default.structured),
             context=settings.get("context"),
+            max_prompt_bytes=settings.get("max_prompt_bytes", default.max_prompt_bytes),
             options=options,
         )
 

@@ -19,6 +19,13 @@ import msgspec
 from engine.sema.contract import Contract
 from engine.sema.templates import Expression, Template
 from engine.sema.types import Type
+from engine.sizes import (
+    MAX_DECISION_BYTES,
+    MAX_INPUT_BYTES,
+    MAX_KEPT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
+)
 from engine.source import Span
 
 __all__ = [
@@ -107,6 +114,7 @@ class Model(msgspec.Struct, frozen=True):
     price: Price | None = None
     structured: Literal["auto", "native", "prompt"] = "auto"
     context: int | None = None
+    max_prompt_bytes: int = MAX_PROMPT_BYTES
     options: Mapping[str, Any] = {}
 
 
@@ -178,6 +186,11 @@ class Worker(msgspec.Struct, frozen=True):
     repair_max: int = 0
     fallback: tuple[str, ...] = ()
 
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+
 
 class Verifier(msgspec.Struct, frozen=True):
     """A check; its output is always a verdict `{ok, feedback, score?}`.
@@ -200,6 +213,11 @@ class Verifier(msgspec.Struct, frozen=True):
     retry: Retry | None = None
     repair_max: int = 0
 
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+
 
 class Stall(msgspec.Struct, frozen=True):
     """`stall { after = 2 action = replan max_replans = 1 }`."""
@@ -218,7 +236,15 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The limits of the loop. `repair_max` bounds how often one bad decision is asked again."""
+    """The limits of the loop.
+
+    Attributes:
+        repair_max: How often one bad decision is asked for again.
+        max_input_bytes: What a task's input may take, with what it refers to; also the inputs of
+            the orchestrator itself where a run starts with it.
+        max_decision_bytes: What one decision may take.
+        max_kept_bytes: What everything may take that comes back while it runs, in it and below.
+    """
 
     max_rounds: int
     max_per_round: int = 8
@@ -229,6 +255,9 @@ class Policy(msgspec.Struct, frozen=True):
     budget: Budget = Budget()
     stall: Stall | None = None
     context: Context = Context()
+    max_input_bytes: int = MAX_INPUT_BYTES
+    max_decision_bytes: int = MAX_DECISION_BYTES
+    max_kept_bytes: int = MAX_KEPT_BYTES
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
@@ -262,6 +291,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
 
     `workers` may hold names of workers and of other orchestrators.
     `on_escalate` is the expression of `on_escalate { output = ... }`, or None.
+    `max_bytes` is what its result may take.
     """
 
     name: str
@@ -279,6 +309,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
     limits: Mapping[str, WorkerLimit] = {}
     hooks: tuple[Hook, ...] = ()
     on_escalate: Expression | None = None
+    max_bytes: int = MAX_OUTPUT_BYTES
 
 
 class Param(msgspec.Struct, frozen=True):

@@ -84,6 +84,9 @@ def read_policy(settings: Settings | None) -> Policy:
             context.get("preview", default.context.preview_bytes),
             context.get("compact_at", default.context.compact_at),
         ),
+        max_input_bytes=settings.get("max_input_bytes", default.max_input_bytes),
+        max_decision_bytes=settings.get("max_decision_bytes", default.max_decision_bytes),
+        max_kept_bytes=settings.get("max_kept_bytes", default.max_kept_bytes),
     )
 
 

@@ -32,6 +32,14 @@ from engine.sema.setting_values import (
     Text,
     Value,
 )
+from engine.sizes import (
+    MAX_DECISION_BYTES,
+    MAX_INPUT_BYTES,
+    MAX_KEPT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
+    size_words,
+)
 
 __all__ = ["CALLABLE_KINDS", "KINDS", "Kind", "Row"]
 
@@ -88,6 +96,13 @@ def _timeout(default: str | None = None) -> Row:
     return Row("timeout", Duration(), "How long one attempt may take.", default=default)
 
 
+def _size(name: str, doc: str, default_bytes: int) -> Row:
+    return Row(name, Size(), doc, default=size_words(default_bytes).replace(" ", ""))
+
+
+_MAX_BYTES = _size(
+    "max_bytes", "The most one answer may take; more is `invalid_output`.", MAX_OUTPUT_BYTES
+)
 _WORKER = (
     Row(
         "effect",
@@ -104,6 +119,7 @@ _WORKER = (
     _timeout(),
     _RETRY,
     Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
+    _MAX_BYTES,
 )
 _EFFECT_SAID = Row(
     "effect",
@@ -136,6 +152,7 @@ _CHECKED = (
     *_VERIFIER,
     _timeout(),
     _RETRY,
+    _MAX_BYTES,
 )
 _LLM = (
     Row("model", Names(("model",), "one"), "The model that does the work.", required=True),
@@ -161,7 +178,6 @@ _COMMAND = (
     Row("ok_exit", Ints(), "The exit codes that mean success.", default="[0]"),
     Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
     Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
-    Row("max_bytes", Size(), "The most output that is read.", default="10MiB"),
 )
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
@@ -184,6 +200,11 @@ _TABLE = (
             ),
             Row("max_tokens", Int(), "The longest answer, in tokens.", default="4096"),
             Row("context", Int(), "The size of its context window, in tokens."),
+            _size(
+                "max_prompt_bytes",
+                "The most one prompt may take; more is `context_overflow`.",
+                MAX_PROMPT_BYTES,
+            ),
             Row(
                 "structured",
                 Choice(("auto", "native", "prompt")),
@@ -276,7 +297,6 @@ _TABLE = (
                 "response",
             ),
             Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
-            Row("max_bytes", Size(), "The most of a response that is read.", default="10MiB"),
             _WORKER[0],
             _REMOTE_TRUST,
             *_WORKER[2:],
@@ -328,6 +348,7 @@ _TABLE = (
             Row("limit", BlockValue("limit", _CALLABLES, True), "Bounds of one worker."),
             Row("verify", BlockValue("verify"), "Which verifiers check what, and when."),
             Row("on_escalate", BlockValue("on_escalate"), "The output of an escalated run."),
+            _size("max_bytes", "The most its result may take.", MAX_OUTPUT_BYTES),
         ),
     ),
     Kind(
@@ -349,6 +370,21 @@ _TABLE = (
             Row("stall", BlockValue("stall"), "When nothing new comes, do something."),
             Row("context", BlockValue("context"), "What of the past stays in the prompt."),
             Row("repair", BlockValue("repair"), "Ask again for a bad decision.", default="max = 2"),
+            _size(
+                "max_input_bytes",
+                "The most an input may take; a task with more fails as `unmet_reference`.",
+                MAX_INPUT_BYTES,
+            ),
+            _size(
+                "max_decision_bytes",
+                "The most one decision may take; a larger one is asked for again.",
+                MAX_DECISION_BYTES,
+            ),
+            _size(
+                "max_kept_bytes",
+                "The most all answers together may take; then the run ends as `exhausted`.",
+                MAX_KEPT_BYTES,
+            ),
         ),
     ),
     Kind(

@@ -17,15 +17,14 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
-from engine.workers.messages import clean, exit_words, last_lines, redacted, size_words
+from engine.sizes import size_words
+from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
 from engine.workers.settings import evaluated
 from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["CommandWorker"]
-
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 
 
 class CommandWorker:
@@ -48,7 +47,7 @@ class CommandWorker:
         """
         argv = _argv(request)
         cwd = _folder(request)
-        max_bytes = int(request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+        max_bytes = request.worker.max_bytes
         try:
             finished = await run_process(
                 argv,

@@ -25,15 +25,15 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.model import Worker
+from engine.sizes import size_words
 from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
-from engine.workers.messages import clean, redacted, size_words
+from engine.workers.messages import clean, redacted
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
 __all__ = ["HttpWorker"]
 
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 _MAX_REDIRECTS = 5
 _CONNECT_S = 10.0
 #: How long a server may be silent where the worker has no `timeout`.
@@ -290,7 +290,7 @@ async def _output(response: httpx.Response, order: _Order) -> Any:
     status = response.status_code
     if status in _modes(order.request) or not 200 <= status < 300:
         raise await _refusal(response, order)
-    max_bytes = int(order.request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+    max_bytes = order.request.worker.max_bytes
     try:
         body = await _body(response, order, max_bytes)
     except BodyTooLarge:

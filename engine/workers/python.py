@@ -52,7 +52,13 @@ class PythonWorker:
         """
         target = str(request.worker.settings["call"])
         if request.isolated or request.worker.settings.get("isolate"):
-            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
+            value = await call_apart(
+                target,
+                request.base_dir,
+                request.scope,
+                _arguments(request),
+                max_bytes=request.worker.max_bytes,
+            )
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)
