@@ -20,6 +20,7 @@ from engine.sema.environment import EvaluationError
 from engine.sema.expressions import Expression
 from engine.sema.formats import FORMATS, size_in_bytes
 from engine.sema.jsonschema import follow, schema_of, schema_of_fields
+from engine.sema.sampling import Sample
 from engine.sema.templates import Template
 from engine.sema.types import (
     MISSING,
@@ -129,8 +130,10 @@ class Contract:
     def _problems_of_the_fast_path(self, value: Any, limit: int) -> list[str]:
         """What jsonschema-rs says, for the case that jsonschema sees nothing wrong."""
         try:
-            errors = list(self._validator.iter_errors(value))
-        except (ValueError, RecursionError) as error:
+            errors = list(self._validator.iter_errors(Sample(value).value))
+        except RecursionError as error:
+            return [f"(root): {error}"]
+        except ValueError as error:
             return [f"(root): this is not a JSON value: {error}"]
         return [
             f"{_pointer(error.instance_path)}: {error.message}" for error in errors[:limit]
