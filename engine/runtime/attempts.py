@@ -256,7 +256,8 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
+    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    failure = Failure("invalid_output", said)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":

@@ -112,7 +112,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", str(error))
+        return Failure("unmet_reference", sizes.cut(state, str(error)))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
     most = loop.orchestrator.policy.max_input_bytes
@@ -121,7 +121,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
         return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
         return None
-    problems = "; ".join(contract.problems(task.resolved))
+    problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
         "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
     )
@@ -340,11 +340,13 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     if event.answer == "approve" and output is None and forks.offers(gate):
         assert gate.held is not None
         output = gate.held.output
-    if event.answer == "approve" and not contract.is_valid(output):
-        problems = "; ".join(contract.problems(output))
-        state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
-        gates.ask(state, gate)
-        return
+    if event.answer == "approve":
+        assert isinstance(task.worker, Worker)
+        problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
+        if problem:
+            state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            gates.ask(state, gate)
+            return
     denied = Failure("denied", event.note or "a person ended it")
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.

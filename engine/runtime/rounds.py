@@ -349,9 +349,9 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
         return
     if event.output is not None:
-        if not ending.finish_escalated(state, loop, event.output, gate.message):
-            problems = "; ".join(loop.orchestrator.output.problems(event.output))
-            state.warnings.append(f"the output given does not fit: {problems}")
+        problem = ending.finish_escalated(state, loop, event.output, gate.message)
+        if problem:
+            state.warnings.append(f"the output given does not fit: {problem}")
             gates.ask(state, gate)
         return
     if event.note:

@@ -26,11 +26,11 @@ __all__ = [
     "MAX_SAID",
     "cut",
     "fingerprint",
-    "fits",
     "keep",
     "larger_than",
     "too_large",
     "too_large_to_start",
+    "unfit",
 ]
 
 #: The longest that a verifier's or a person's words are kept, in characters.
@@ -114,11 +114,11 @@ def larger_than(value: Any, most: int, contract: Contract) -> bool:
     return contract.multiplies and size_of(value, most) > most
 
 
-def fits(state: RunState, value: Any, contract: Contract, most: int) -> bool:
-    """Whether a value that a person gave keeps its contract and its bound."""
+def unfit(state: RunState, value: Any, contract: Contract, most: int) -> str:
+    """What is wrong with a value that no call gave: its size or its contract; "" if nothing is."""
     if state.bounds and size_of(value, most) > most:
-        return False
-    return contract.is_valid(value)
+        return f"it takes more than {size_words(most)}"
+    return "" if contract.is_valid(value) else "; ".join(contract.problems(value))
 
 
 def cut(state: RunState, text: str, most: int = MAX_SAID) -> str:

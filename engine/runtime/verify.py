@@ -156,7 +156,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         task = run.task
         if event.edit is not None and task is not None and task.status == "checking":
             edited = task.worker.inputs.with_defaults(event.edit)
-            if not sizes.fits(state, edited, task.worker.inputs, _most(run)):
+            if sizes.unfit(state, edited, task.worker.inputs, _most(run)):
                 state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
                 gates.ask(state, gate)
                 return

@@ -103,9 +103,11 @@ def explain_failure(
             return ["(root): the value does not fit, and is too large to say where"]
     errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
     sentences = [f"{_pointer(error.absolute_path)}: {_phrase(error)}" for error in errors]
-    return list(dict.fromkeys(sentences))[:limit]
+    return [it[:_LONGEST_SENTENCE] for it in dict.fromkeys(sentences)][:limit]
 
 
+#: How much of a sentence is told, in characters: keys of objects may be of any length.
+_LONGEST_SENTENCE = 4_000
 #: Keywords that look at everything in a value.
 _DEEP = frozenset({"const", "enum", "uniqueItems", "x-asserts", "x-max-bytes"})
 
