@@ -35,8 +35,9 @@ from engine.models.limiter import is_limited
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.schemes import built_in
+from engine.sizes import size_of
 
-__all__ = ["CALL_MODEL", "CALL_WORKER", "HOST_STOPPED", "Calls", "activity_id"]
+__all__ = ["CALL_MODEL", "CALL_WORKER", "HOST_STOPPED", "Calls", "activity_id", "size_of_call"]
 
 CALL_MODEL = "orch.call_model"
 CALL_WORKER = "orch.call_worker"
@@ -211,6 +212,16 @@ class Calls:
         if built_in(request.info.id) == "python":
             return [order, schema, request.state()]
         return [order, schema, *BoundedPrompt(request)]
+
+
+def size_of_call(command: StartCall) -> int:
+    """About how large what a call carries to its host is, in bytes."""
+    request = command.request
+    if isinstance(request, WorkerRequest):
+        return request.input_bytes or size_of(dict(request.input))
+    if built_in(request.info.id) == "python":
+        return 0  # it is made from the whole state, when it is sent
+    return sum(len(message.content) for message in request.messages)
 
 
 def _attempt_name(command: StartCall) -> str:
