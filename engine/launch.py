@@ -44,6 +44,7 @@ from engine.runtime.state import RunState
 from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
+from engine.sizes import BOUNDS, size_of, size_words
 from engine.version import __version__
 from engine.workers.leftovers import end_left_over
 from engine.workers.registry import close_port, worker_port
@@ -145,12 +146,19 @@ def prepare(
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
+    most = orchestrator.policy.max_input_bytes
+    if size_of(dict(input), most) > most:
+        said = f"the inputs take more than {size_words(most)}"
+        raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
     values = checked_input(orchestrator.inputs, input)
     if Redactor(secrets).value(values) != values:
         raise InputError(["an input holds the value of a secret, which may not be written down"])
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
     params = program.param_values()
+    if size_of(params, most) > most:
+        said = f"the params take more than {size_words(most)}"
+        raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
     wall_ms = _wall_ms()
     record = RunRecord(
         run=run,
@@ -171,6 +179,7 @@ def prepare(
         program=program_hash(program),
         params=params,
         wall_ms=wall_ms,
+        bounds=BOUNDS,
     )
     return record, began
 
@@ -322,7 +331,7 @@ async def _take_over(drive: Drive, options: Options, reply: Reply | None) -> Run
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = in_flight(state)
-        resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)
+        resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms, bounds=BOUNDS)
         return [resumed, *answered]
 
     return await take_up(record, state, drive, options, first)
@@ -411,7 +420,7 @@ async def cancel(
         await _end_left_over(state)
         asked = CancelRequested(at=state.now, reason=reason)
         # The other way round, taking the run over would start again what is to be called off.
-        resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms())
+        resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms(), bounds=BOUNDS)
         return await _drive(state, [asked, resumed], drive, {}, {}, options or Options())
 
     return await _reach(journal.find(run), journal, say, work)

@@ -185,7 +185,13 @@ def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
                 write_report({**run_report(state), **extra, "status": "running"}, stream)
             return stop.code
         tell_end(
-            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+            state,
+            stream,
+            style=manner.style,
+            quiet=manner.quiet,
+            color=manner.color,
+            full=manner.full,
+            extra=extra,
         )
         if state.status == "waiting" and not manner.quiet:
             tell_questions(state, manner.directory)

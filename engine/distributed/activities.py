@@ -28,6 +28,7 @@ from engine.distributed.receipts import Attempt, DoubledKey, Receipts
 from engine.driver import STOP_GRACE_S
 from engine.errors import Failure, UsageError
 from engine.events import CallFailed, ModelInfo
+from engine.intake import InFlight
 from engine.launch import WithSecrets
 from engine.models.registry import open_model
 from engine.redaction import Redactor
@@ -82,6 +83,7 @@ class HostCalls:
         self._models: dict[tuple[int, str, str], ChatModel] = {}
         self._ports: dict[tuple[int, str], WorkerPort] = {}
         self._works: dict[Attempt, _Work] = {}
+        self._in_flight = InFlight()
 
     @activity.defn(name=CALL_MODEL)
     async def call_model(self, order: ModelOrder, schema: Json, *said: Any) -> Outcome:
@@ -119,6 +121,7 @@ class HostCalls:
                 attempt=order.attempt,
                 index=order.index,
                 caller_index=order.caller_index,
+                max_bytes=order.max_bytes,
             )
             attempts = Attempts(lambda name: opened, _no_worker, self._redactor)
             return attempts, StartCall(order.key, order.attempt, request)
@@ -148,8 +151,14 @@ class HostCalls:
                 scope={"param": program.param_values(), "task": order.task},
                 timeout_ms=order.timeout_ms,
                 attempt=order.attempt,
+                input_bytes=order.input_bytes,
             )
-            attempts = Attempts(_no_model, lambda kind: self._port(program, kind), self._redactor)
+            attempts = Attempts(
+                _no_model,
+                lambda kind: self._port(program, kind),
+                self._redactor,
+                self._in_flight,
+            )
             return attempts, StartCall(order.key, order.attempt, request)
 
         # `denied` is what a `once` task may end with that nobody has begun.

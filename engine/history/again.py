@@ -34,6 +34,7 @@ from engine.runtime.forks import input_hash
 from engine.runtime.machine import fold, step
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Program, Worker
+from engine.sizes import BOUNDS
 from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
@@ -157,7 +158,12 @@ async def _upgrade(drive: Drive, options: Options, keep_results: bool) -> RunSta
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
         resumed = RunResumed(
-            at=state.now, lost=lost, models=models, program=course.hash, wall_ms=wall_ms
+            at=state.now,
+            lost=lost,
+            models=models,
+            program=course.hash,
+            wall_ms=wall_ms,
+            bounds=BOUNDS,
         )
         return [resumed, *late]
 
@@ -194,7 +200,9 @@ async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
     history = events[:-1] if isinstance(events[-1], RunEnded) else events
     course = _course(record, history, move)
     wall_ms = _wall_ms()
-    retried = RunRetried(models=dict(course.models), program=course.hash, wall_ms=wall_ms)
+    retried = RunRetried(
+        models=dict(course.models), program=course.hash, wall_ms=wall_ms, bounds=BOUNDS
+    )
     probe = fold(course.program, _knowing(events, course))
     step(probe, msgspec.structs.replace(retried, at=probe.now))
     late = any(timer.at <= probe.now for timer in probe.timers.values())
@@ -289,7 +297,7 @@ async def fork(
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
-        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)]
+        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms, bounds=BOUNDS)]
 
     with alone(journal, name) as drive:
         # In one piece: without its last event the fork would go by its parent's name.

@@ -167,8 +167,10 @@ def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:
 
 
 def _change(state: RunState, event: RunResumed | RunForked | RunRetried) -> None:
-    """From here on the run has other models, or another program."""
+    """From here on the run has other models, another program, or an engine with more bounds."""
     state.models.update(event.models)
+    if not isinstance(event, RunForked):
+        state.bounds = max(state.bounds, event.bounds)
     if event.program:
         state.program_hash = event.program
 
@@ -191,6 +193,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.models = dict(event.models)
     state.program_hash = event.program
     state.wall_ms = event.wall_ms
+    state.bounds = event.bounds
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
@@ -244,6 +247,8 @@ def _work_off(state: RunState) -> None:
             _hook_ended(state, subject)
         elif what is Todo.LOOP_ENDED:
             dispatch.child_ended(state, subject)
+        elif what is Todo.LOOP_FULL:
+            ending.full(state, subject)
 
 
 def _call_ended(state: RunState, call: Call) -> None:

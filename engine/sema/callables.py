@@ -427,6 +427,7 @@ class CallableReader:
             limits=read_limits(settings.blocks.get("limit", []), known, self._report),
             hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
             on_escalate=output if isinstance(output, Expression) else None,
+            max_bytes=settings.get("max_bytes"),
         )
 
 

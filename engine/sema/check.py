@@ -53,6 +53,7 @@ _OWN_MODEL_SETTINGS = frozenset(
         "max_tokens",
         "structured",
         "context",
+        "max_prompt_bytes",
         "fallback",
         "max_concurrent",
         "rpm",
@@ -386,6 +387,7 @@ class _Assembler:
             else Price(price.get("input") or 0, price.get("output") or 0),
             structured=settings.get("structured"),
             context=settings.get("context"),
+            max_prompt_bytes=settings.get("max_prompt_bytes"),
             options=options,
         )
 

@@ -20,6 +20,9 @@ from engine.sema.contract import Contract
 from engine.sema.settings import default_of
 from engine.sema.templates import Expression, Template
 from engine.sema.types import Type
+from engine.sizes import (
+    MAX_OUTPUT_BYTES,
+)
 from engine.source import Span
 
 __all__ = [
@@ -109,6 +112,7 @@ class Model(msgspec.Struct, frozen=True):
     price: Price | None = None
     structured: Literal["auto", "native", "prompt"] = default_of("model", "structured")
     context: int | None = None
+    max_prompt_bytes: int = default_of("model", "max_prompt_bytes")
     options: Mapping[str, Any] = {}
 
 
@@ -205,6 +209,11 @@ class Worker(msgspec.Struct, frozen=True):
     fallback: tuple[str, ...] = ()
     facts: Facts = Facts()
 
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+
 
 class Verifier(msgspec.Struct, frozen=True):
     """A check; its output is always a verdict `{ok, feedback, score?}`.
@@ -229,6 +238,11 @@ class Verifier(msgspec.Struct, frozen=True):
     repair_max: int = 0
     facts: Facts = Facts()
 
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+
 
 class Stall(msgspec.Struct, frozen=True):
     """`stall { after = 2 action = replan max_replans = 1 }`."""
@@ -247,7 +261,15 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The limits of the loop. `repair_max` bounds how often one bad decision is asked again."""
+    """The limits of the loop.
+
+    Attributes:
+        repair_max: How often one bad decision is asked for again.
+        max_input_bytes: What a task's input may take, with what it refers to; also the inputs of
+            the orchestrator itself where a run starts with it.
+        max_decision_bytes: What one decision may take.
+        max_kept_bytes: What everything may take that comes back while it runs, in it and below.
+    """
 
     max_rounds: int
     max_per_round: int = default_of("policy", "max_per_round")
@@ -258,6 +280,9 @@ class Policy(msgspec.Struct, frozen=True):
     budget: Budget = Budget()
     stall: Stall | None = None
     context: Context = Context()
+    max_input_bytes: int = default_of("policy", "max_input_bytes")
+    max_decision_bytes: int = default_of("policy", "max_decision_bytes")
+    max_kept_bytes: int = default_of("policy", "max_kept_bytes")
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
@@ -291,6 +316,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
 
     `workers` may hold names of workers and of other orchestrators.
     `on_escalate` is the expression of `on_escalate { output = ... }`, or None.
+    `max_bytes` is what its result may take.
     """
 
     name: str
@@ -308,6 +334,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
     limits: Mapping[str, WorkerLimit] = {}
     hooks: tuple[Hook, ...] = ()
     on_escalate: Expression | None = None
+    max_bytes: int = MAX_OUTPUT_BYTES
 
 
 class Param(msgspec.Struct, frozen=True):

@@ -80,6 +80,9 @@ def read_policy(settings: Settings | None) -> Policy:
         context=Context()
         if context is None
         else Context(context.get("keep_last"), context.get("preview"), context.get("compact_at")),
+        max_input_bytes=settings.get("max_input_bytes"),
+        max_decision_bytes=settings.get("max_decision_bytes"),
+        max_kept_bytes=settings.get("max_kept_bytes"),
     )
 
 

@@ -32,6 +32,13 @@ from engine.sema.setting_values import (
     Value,
     written,
 )
+from engine.sizes import (
+    MAX_DECISION_BYTES,
+    MAX_INPUT_BYTES,
+    MAX_KEPT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
+)
 
 __all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
 
@@ -90,6 +97,12 @@ _HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
+
+
+def _size(name: str, doc: str, default_bytes: int) -> Row:
+    return Row(name, Size(), doc, default=default_bytes)
+
+
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
 _TABLE = (
@@ -111,6 +124,11 @@ _TABLE = (
             ),
             Row("max_tokens", Int(), "The longest answer, in tokens.", default=4_096),
             Row("context", Int(), "The size of its context window, in tokens."),
+            _size(
+                "max_prompt_bytes",
+                "The most one prompt may take; more is `context_overflow`.",
+                MAX_PROMPT_BYTES,
+            ),
             Row(
                 "structured",
                 Choice(("auto", "native", "prompt")),
@@ -194,6 +212,7 @@ _TABLE = (
             Row("limit", BlockValue("limit", _CALLABLES, True), "Bounds of one worker."),
             Row("verify", BlockValue("verify"), "Which verifiers check what, and when."),
             Row("on_escalate", BlockValue("on_escalate"), "The output of an escalated run."),
+            _size("max_bytes", "The most its result may take.", MAX_OUTPUT_BYTES),
         ),
     ),
     Kind(
@@ -216,6 +235,21 @@ _TABLE = (
             Row("context", BlockValue("context"), "What of the past stays in the prompt."),
             Row(
                 "repair", BlockValue("repair"), "Ask again for a bad decision.", default={"max": 2}
+            ),
+            _size(
+                "max_input_bytes",
+                "The most an input may take; a task with more fails as `unmet_reference`.",
+                MAX_INPUT_BYTES,
+            ),
+            _size(
+                "max_decision_bytes",
+                "The most one decision may take; a larger one is asked for again.",
+                MAX_DECISION_BYTES,
+            ),
+            _size(
+                "max_kept_bytes",
+                "The most all answers together may take; then the run ends as `exhausted`.",
+                MAX_KEPT_BYTES,
             ),
         ),
     ),

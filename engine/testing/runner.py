@@ -27,6 +27,7 @@ from engine.sema.check import CheckResult, check_file
 from engine.sema.mocks import mocked_value
 from engine.sema.model import Orchestrator, Program, Test, Verifier
 from engine.sema.templates import EvaluationError
+from engine.sizes import BOUNDS
 from engine.testing.assertions import check
 from engine.testing.desk import Desk
 from engine.testing.result import Finding, TestResult
@@ -199,6 +200,7 @@ async def _drive(
         models=desk.infos(),
         program=program_hash(program),
         params=program.param_values(),
+        bounds=BOUNDS,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:

@@ -16,12 +16,16 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.ports import PolicyState
+from engine.sizes import size_words
 from engine.workers.messages import clean, crash_of, exit_words, last_lines
 from engine.workers.process import OutputTooLarge, run_process
 
 __all__ = ["ask_policy_apart", "call_apart"]
 
+#: What the result of a policy may take.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
+#: What a reply may take besides the result, or with a failure in the place of one.
+_MAX_FRAME_BYTES = 1024 * 1024
 _KEEP_STDERR_BYTES = 64 * 1024
 
 
@@ -33,6 +37,7 @@ async def call_apart(
     args: Sequence[Any] = (),
     policy: PolicyState | None = None,
     mark: str = "",
+    max_bytes: int = _MAX_REPLY_BYTES,
 ) -> Any:
     """Call `package.module:function` in a process of its own.
 
@@ -43,6 +48,7 @@ async def call_apart(
         args: The positional ones.
         policy: The one argument of a `python/` model, in the place of `args`.
         mark: The attempt it is made for.
+        max_bytes: What the result may take.
 
     Raises:
         Failure: As for a call in this process; `crashed` with `died` where the process died.
@@ -61,13 +67,13 @@ async def call_apart(
             cwd=os.getcwd(),
             env=os.environ,
             stdin=msgspec.json.encode(order),
-            max_bytes=_MAX_REPLY_BYTES,
+            max_bytes=max_bytes + _MAX_FRAME_BYTES,
             keep_stderr_bytes=_KEEP_STDERR_BYTES,
             mark=mark,
         )
     except OutputTooLarge:
-        size = _MAX_REPLY_BYTES // 1024**2
-        raise Failure("invalid_output", f"the output is larger than {size} MiB") from None
+        said = f"the output is larger than {size_words(max_bytes)}"
+        raise Failure("invalid_output", said) from None
     except OSError as error:
         raise Failure("crashed", clean(f"no process for {target}: {error}", scope)) from None
     if child.stderr:

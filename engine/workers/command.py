@@ -17,7 +17,8 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
-from engine.workers.messages import clean, exit_words, last_lines, redacted, size_words
+from engine.sizes import size_words
+from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
 from engine.workers.settings import evaluated
@@ -46,7 +47,7 @@ class CommandWorker:
         """
         argv = _argv(request)
         cwd = _folder(request)
-        max_bytes = int(request.worker.settings["max_bytes"])
+        max_bytes = request.worker.max_bytes
         try:
             finished = await run_process(
                 argv,

@@ -25,9 +25,10 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.model import Program, Worker
+from engine.sizes import size_words
 from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
-from engine.workers.messages import clean, redacted, size_words
+from engine.workers.messages import clean, redacted
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
@@ -290,7 +291,7 @@ async def _output(response: httpx.Response, order: _Order) -> Any:
     status = response.status_code
     if status in _modes(order.request) or not 200 <= status < 300:
         raise await _refusal(response, order)
-    max_bytes = int(order.request.worker.settings["max_bytes"])
+    max_bytes = order.request.worker.max_bytes
     try:
         body = await _body(response, order, max_bytes)
     except BodyTooLarge:

@@ -15,7 +15,7 @@ from typing import Any
 from engine.errors import Failure
 from engine.redaction import Redactor
 
-__all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted", "size_words"]
+__all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted"]
 
 _LIMIT = 500
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -76,11 +76,3 @@ def last_lines(stderr: bytes, count: int = 3) -> str:
     lines = stderr.decode(errors="replace").splitlines()
     words = [line.strip() for line in lines if line.strip()]
     return " / ".join(words[-count:])
-
-
-def size_words(size_bytes: int) -> str:
-    """A size as a person would write it: `10 MiB`."""
-    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
-        if size_bytes % factor == 0:
-            return f"{size_bytes // factor} {unit}"
-    return f"{size_bytes} bytes"

@@ -54,7 +54,12 @@ class PythonWorker:
         target = str(request.worker.settings["call"])
         if request.isolated or request.worker.settings["isolate"]:
             value = await call_apart(
-                target, request.base_dir, request.scope, _arguments(request), mark=request.mark
+                target,
+                request.base_dir,
+                request.scope,
+                _arguments(request),
+                max_bytes=request.worker.max_bytes,
+                mark=request.mark,
             )
         else:
             function = await self._function(target, request)

@@ -13,7 +13,7 @@ from engine.sema.kinds.common import CHECKED, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
-from engine.sema.setting_values import BlockValue, Computed, Ints, Parse, Size
+from engine.sema.setting_values import BlockValue, Computed, Ints, Parse
 from engine.sema.settings import Row
 from engine.syntax import ast
 
@@ -37,7 +37,6 @@ _ROWS = (
     Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
     Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
     Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
-    Row("max_bytes", Size(), "The most output that is read.", default=10 * 1024**2),
 )
 
 #: Programs that reach the network with what they are given.

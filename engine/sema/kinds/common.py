@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.sema.setting_values import BlockValue, Choice, Computed, Duration, Names
+from engine.sema.setting_values import BlockValue, Choice, Computed, Duration, Names, Size
 from engine.sema.settings import Row
+from engine.sizes import MAX_OUTPUT_BYTES
 
 __all__ = ["CHECKED", "REPAIR", "VERIFIER", "worker_settings"]
 
+_MAX_BYTES = Row(
+    "max_bytes",
+    Size(),
+    "The most one answer may take; more is `invalid_output`.",
+    default=MAX_OUTPUT_BYTES,
+)
 _TIMEOUT = Row("timeout", Duration(), "How long one attempt may take.")
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
 
@@ -35,6 +42,7 @@ CHECKED = (
     *VERIFIER,
     _TIMEOUT,
     _RETRY,
+    _MAX_BYTES,
 )
 
 
@@ -66,4 +74,5 @@ def worker_settings(
         _TIMEOUT,
         _RETRY,
         Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
+        _MAX_BYTES,
     )

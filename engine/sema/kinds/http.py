@@ -10,7 +10,7 @@ from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.http_calls import check_http, written_hosts
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.model import Facts
-from engine.sema.setting_values import BlockValue, Choice, Computed, Size, Strings
+from engine.sema.setting_values import BlockValue, Choice, Computed, Strings
 from engine.sema.settings import Row
 
 __all__ = ["HTTP"]
@@ -35,7 +35,6 @@ _ROWS = (
         otherwise="response",
     ),
     Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
-    Row("max_bytes", Size(), "The most of a response that is read.", default=10 * 1024**2),
 )
 
 

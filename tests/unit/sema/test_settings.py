@@ -201,6 +201,17 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         + _worker("mcp", 'server = s  tool = "t"  effect = read'),
         lambda it: it.workers["w"],
     ),
+    "llm verifier": (
+        'model m { id = "openai/x" }\n'
+        'verifier v(q: string) via llm { model = m  prompt = "{{ q }}" BODY }\n',
+        lambda it: it.verifiers["v"],
+    ),
+    "orchestrator": (
+        _LOOP.replace("HOOK", "").replace(
+            "policy { max_rounds = 3 BODY }", "policy { max_rounds = 3 } BODY"
+        ),
+        lambda it: it.orchestrators["o"],
+    ),
     "python verifier": (
         'verifier v(q: string) via python { call = "inspect:getdoc"  args = { object: q } BODY }\n',
         lambda it: it.verifiers["v"],
