@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from engine.errors import JournalError, UsageError
 from engine.events import Event, RunEnded, RunStatus
 from engine.journal.lock import lock_holder
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
-from engine.journal.rows import decode_row
+from engine.journal.rows import GATE_TYPES, decode_row
 from engine.journal.storage import open_reader, translated
 from engine.journal.wal import lost_commits
 
@@ -223,6 +223,22 @@ class Reader:
         merged = heapq.merge(*found, key=lambda summary: -summary.started_ms)
         return list(islice(merged, limit))
 
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        found: list[tuple[RunSummary, list[Event] | None]] = []
+        for path in self.databases():
+            holder = lock_holder(lock_path(path))
+            with _opened(path) as connection:
+                if connection is None:
+                    continue
+                bodies = _gate_bodies(connection)
+                rows = connection.execute(
+                    f"SELECT number, {_SUMMARY} FROM runs WHERE status = 'waiting'"  # noqa: S608
+                    " ORDER BY number DESC"
+                )
+                found += [(_summary(row, holder), _events(bodies.get(n))) for n, *row in rows]
+        return found
+
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
         found: list[Path] = []
@@ -288,7 +304,32 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
             connection.close()
 
 
-def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
+def _gate_bodies(connection: sqlite3.Connection) -> dict[int, list[bytes]]:
+    """The events about gates of each run that waits, as JSON; runs that lack an event left out."""
+    bodies: dict[int, list[bytes]] = {}
+    whole = (
+        "SELECT e.run FROM events e JOIN runs r ON r.number = e.run WHERE r.status = 'waiting'"
+        " GROUP BY e.run HAVING count(*) = max(e.seq)"
+    )
+    types = ", ".join(map(str, GATE_TYPES))
+    rows = connection.execute(
+        f"SELECT run, body FROM events WHERE run IN ({whole}) AND type IN ({types})"  # noqa: S608
+        " ORDER BY run, seq"
+    )
+    for run, body in rows:
+        bodies.setdefault(run, []).append(body)
+    return bodies
+
+
+def _events(bodies: list[bytes] | None) -> list[Event] | None:
+    """Events from their JSON; None where one cannot be read."""
+    try:
+        return None if bodies is None else [decode_row(body, None, None) for body in bodies]
+    except (ValueError, TypeError):
+        return None
+
+
+def _summary(row: Sequence[Any], holder: int | None) -> RunSummary:
     run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record = row
     try:
         origin = msgspec.json.decode(record, type=_Origin)
