@@ -1,11 +1,12 @@
 """The body of an HTTP response: read piece by piece, unpacked, and never larger than allowed.
 
 A compressed body is unpacked here and not by the HTTP library, which would unpack each piece as
-a whole: a few kilobytes can hold gigabytes. What is counted is what comes out. A body is given whole
-or not at all: a gzip body may have several members (RFC 1952), as what appends to logs writes them,
-and all of them count; what is cut short, has something behind its end, is compressed twice, or in a
-way that was not asked for, is refused. That a body has the length it was announced with is the HTTP
-library's to see.
+a whole: a few kilobytes can hold gigabytes. What is counted is what comes out.
+
+A body is given whole or not at all. A gzip body may have several members (RFC 1952), as programs
+write them that append to a log, and all of them count. What is cut short, has something behind its
+end, is compressed twice, or in a way that was not asked for, is refused. That a body has the length
+it was announced with is for the HTTP library to see.
 """
 
 from __future__ import annotations
