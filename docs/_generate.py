@@ -211,8 +211,11 @@ _RULES_HEAD = """\
 # Rules
 
 Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
-is told in [Linting](../linting.md). An error keeps a program from running; a warning is probably a
-mistake; an info is advice. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
+is told in [Linting](../linting.md). An error keeps a program from running, in any of its files; a
+warning is probably a mistake; an info is advice. "Stops a run": `orch run`, `orch test`,
+`engine.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
+[`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and then it stops
+nothing. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
 
 """
 
@@ -229,12 +232,14 @@ def rule_pages() -> dict[str, str]:
     parts = [_RULES_HEAD]
     for digit, area in AREAS.items():
         rules = [rule for rule in RULES.values() if rule.code[3] == digit]
-        parts += [f"## {area[:1].upper()}{area[1:]}\n", "| code | name | severity | fix | |"]
-        parts.append("| --- | --- | --- | --- | --- |")
+        parts.append(f"## {area[:1].upper()}{area[1:]}\n")
+        parts.append("| code | name | severity | stops a run | comment | fix | |")
+        parts.append("| --- | --- | --- | --- | --- | --- | --- |")
         for rule in rules:
             summary = rule.summary.replace("|", "\\|")
             parts.append(
                 f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} "
+                f"| {'yes' if rule.blocks else ''} | {'allows it' if rule.allowable else ''} "
                 f"| {_fix_of(rule.code)} | {summary} |"
             )
         parts.append("")
@@ -249,7 +254,7 @@ def _rule_page(rule: Rule) -> str:
     fix = _fix_of(rule.code)
     lines = [
         f"{_RULE_HEAD}# {rule.code} {rule.name}\n",
-        f"{rule.severity} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
+        f"{rule.weight} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
         "[all rules](index.md)\n",
         f"{rule.summary}\n",
         f"{example.why}\n",

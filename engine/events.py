@@ -192,11 +192,18 @@ class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
 
 
 class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
-    """The run asks a person. `wall_ms` (Unix milliseconds) is what a gate's timeout counts from:
-    time goes on while the run waits."""
+    """The run asks a person.
+
+    Attributes:
+        wall_ms: What the gate's timeout counts from, Unix milliseconds: time goes on while the run
+            waits.
+        shown: The question as `gate_report` gives it, so that listing what thousands of runs wait
+            for compiles no program; empty where it is long, or the gate was open before.
+    """
 
     key: str
     wall_ms: int = 0
+    shown: dict[str, Any] = {}
 
 
 class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
@@ -290,11 +297,16 @@ class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
-    """The run is over; repeats what the fold of the events before it says, for listings."""
+    """The run is over, or waits; repeats what the fold of the events before it says, for listings.
+
+    `gates` is how many gates are open where it waits: some may have been called off without an
+    event of their own.
+    """
 
     status: RunStatus
     reason: str = ""
     bound: str | None = None
+    gates: int = 0
 
 
 Event = (
@@ -314,6 +326,9 @@ Event = (
     | RunRetried
     | RunEnded
 )
+
+#: The events that tell which gates are open (`engine.runtime.waiting`).
+ABOUT_GATES = (GateOpened, GateAnswered, RunResumed, RunForked, RunRetried, RunEnded)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from engine.diagnostics import RULES, Diagnostic
 from engine.driver import Appender, Driver, Observer
 from engine.drives import Drive, Say, alone, enter
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
@@ -30,6 +31,7 @@ from engine.events import (
     RunStarted,
 )
 from engine.journal import Journal, RunRecord
+from engine.linter.admission import errors_in
 from engine.mail import attending
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
@@ -41,7 +43,7 @@ from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
 from engine.runtime.state import RunState
-from engine.sema.check import check_file
+from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
 from engine.sizes import BOUNDS, size_of, size_words
@@ -53,8 +55,10 @@ __all__ = [
     "Options",
     "WithSecrets",
     "cancel",
+    "check_record",
     "choose",
     "compile_record",
+    "errors_before",
     "in_flight",
     "load_run",
     "prepare",
@@ -228,29 +232,48 @@ class _Entering:
 _PYTHON = frozenset({"ORC505", "ORC506"})
 
 
-def compile_record(record: RunRecord) -> Program:
-    """The program a run began with, from the texts its journal keeps.
-
-    Python modules are not looked at: they are no part of the journal, may have changed, and need
-    not be on the machine that drives the run.
-
-    Raises:
-        CompileError: It does not check any more (an engine with stricter rules).
-    """
+def check_record(record: RunRecord) -> CheckResult:
+    """Check the program of a run, from the texts its journal keeps."""
     path = os.path.normpath(os.path.join(record.cwd, record.workflow))
     reader = MemoryReader(record.files, os.path.dirname(path))
-    result = check_file(path, params=record.params, reader=reader, env={})
-    wrong = [it for it in result.diagnostics if it.severity == "error" and it.code not in _PYTHON]
+    return check_file(path, params=record.params, reader=reader, env={})
+
+
+def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Program:
+    """The program a run began with, from the texts its journal keeps.
+
+    A run that began is not refused for an error that leaves a program sound, one that a comment
+    could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
+    must not strand it. Python modules are among those: they are no part of the journal, may have
+    changed, and need not be on the machine that drives the run.
+
+    Args:
+        checked: What `check_record` gave, where that is known already.
+
+    Raises:
+        CompileError: It does not check any more.
+    """
+    result = check_record(record) if checked is None else checked
+    errors = (item for item in result.diagnostics if item.severity == "error")
+    wrong = [item for item in errors if not RULES[item.code].allowable]
     if wrong:
         raise CompileError(wrong)
     return msgspec.structs.replace(result.partial, path=record.workflow)
 
 
-def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
+def errors_before(checked: CheckResult) -> list[Diagnostic]:
+    """What keeps the program of a record from beginning to run, where its files are not at hand."""
+    return [item for item in errors_in(checked) if item.code not in _PYTHON]
+
+
+def load_run(
+    journal: Journal, run: str, compiled: Callable[[RunRecord], Program] = compile_record
+) -> tuple[RunRecord, RunState]:
     """A run as its journal tells it.
 
     Args:
         run: The run's id, an unambiguous beginning of it, or `last`.
+        compiled: Gives the program of a record, for who loads many runs of one program.
 
     Raises:
         JournalError: There is no such run, or the journal cannot be read.
@@ -259,7 +282,7 @@ def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
     events = journal.read(record.run)
     if not events:
         raise JournalError(f"run {record.run} has no events: it ended before it began")
-    state = fold(compile_record(record), events)
+    state = fold(compiled(record), events)
     return record, state
 
 

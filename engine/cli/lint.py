@@ -33,8 +33,8 @@ from engine.cli.output import error, report
 from engine.config import FORMATS, Config, find_config
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.errors import UnreadableFile
-from engine.linter import lint_result
 from engine.linter.fixpoint import EditedReader, Fixpoint, Linted
+from engine.linter.rules import lint_result
 from engine.linter.selection import Named, Selection, UnknownRule, rules_named, selection_of
 from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import DiskReader, OverlayReader, Reader

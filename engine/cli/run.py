@@ -16,12 +16,12 @@ from engine.cli.exits import Exit
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
 from engine.cli.output import report
-from engine.errors import InputError
+from engine.errors import CompileError, InputError
 from engine.journal import MemoryJournal, SqliteJournal
 from engine.launch import Options
+from engine.linter.admission import admitted
 from engine.runtime.inputs import typed_inputs
 from engine.runtime.state import RunState
-from engine.sema.check import check_file
 from engine.sema.contract import Contract
 from engine.sema.params import environment_name
 from engine.sizes import size_words
@@ -97,18 +97,18 @@ def command(
     that do not fit; 3 the file cannot be read or does not check, or the journal cannot be used;
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
-    checked = check_file(file, params=params)
-    program = checked.program
-    if program is None:
-        report(checked.diagnostics, color)
+    try:
+        program = admitted(file, params=params)
+    except CompileError as refused:
+        report(refused.diagnostics, color)
         return Exit.UNREADABLE
     chosen = launch.choose(program, orchestrator)
-    if checked.missing_params:
+    if program.missing_params:
         raise InputError(
             [
                 f"param `{name}` has no value: give --param {name}=..., or set "
                 f"{environment_name(name)}"
-                for name in checked.missing_params
+                for name in program.missing_params
             ]
         )
     most = _RAW_TIMES * chosen.policy.max_input_bytes

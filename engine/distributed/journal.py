@@ -15,7 +15,7 @@ from temporalio.client import Client
 from engine.distributed.address import connect, parse_address
 from engine.distributed.remote import RemoteRun, find_runs, list_runs
 from engine.errors import JournalError, UsageError
-from engine.events import Event, RunStatus
+from engine.events import ABOUT_GATES, Event, RunStatus
 from engine.journal import Ownership, RunRecord, RunSummary
 
 __all__ = ["RemoteJournal"]
@@ -77,6 +77,16 @@ class RemoteJournal:
     def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
         """The runs, latest first; see `Journal.runs`."""
         return self._wait(list_runs(self._client, self.address, limit, status))
+
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        return [(summary, self._about_gates(summary.run)) for summary in self.runs(None, "waiting")]
+
+    def _about_gates(self, run: str) -> list[Event] | None:
+        try:
+            return [event for event in self.read(run) if isinstance(event, ABOUT_GATES)]
+        except JournalError:
+            return None
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.distributed.programs import digest_of, plain_of
 from engine.errors import CompileError, InputError, UsageError
-from engine.sema.check import check_file
+from engine.linter.admission import admitted
 from engine.sema.model import Model, Program, Verifier, Worker
 from engine.sema.suggest import closest
 
@@ -43,7 +43,7 @@ class Library:
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths = list(paths)
         self._folded: dict[bytes, list[Program]] = {}
-        self.programs = [_checked(path, {}) for path in self._paths]
+        self.programs = [admitted(path) for path in self._paths]
 
     def models(self) -> dict[str, Model]:
         """The models by name; of two with one name, the first."""
@@ -139,18 +139,11 @@ def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _checked(path: str, params: Mapping[str, Any]) -> Program:
-    result = check_file(path, params=params)
-    if result.program is None:
-        raise CompileError(result.diagnostics)
-    return result.program
-
-
 def _with_params(path: str, program: Program, params: Mapping[str, Any]) -> Program:
     own = {name: value for name, value in params.items() if name in program.params}
     if not own or own == program.param_values():
         return program
     try:
-        return _checked(path, own)
+        return admitted(path, params=own)
     except (CompileError, InputError):
         return program

@@ -23,7 +23,7 @@ from temporalio.exceptions import ApplicationError
 from engine.distributed.calls import Calls, size_of_call
 from engine.distributed.messages import Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
-from engine.distributed.programs import program_of
+from engine.distributed.programs import program_of, refuse
 from engine.distributed.queues import WORKFLOW_TYPE
 from engine.errors import CompileError, UsageError
 from engine.events import (
@@ -113,6 +113,9 @@ class OrchRun:
             ) from error
 
     async def _drive(self) -> Ending:
+        if not self._bodies and not workflow.unsafe.is_replaying():
+            # Only when the run begins: a host with other rules must not end one under way.
+            refuse(self._record)
         state = await self._folded()
         self._state = state
         self._restart_clock()

@@ -91,7 +91,7 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     if not move.upgrade:
         return _Course(launch.compile_record(record), changed=False)
     recorded = launch.compile_record(record)
-    program = current_program(record)
+    program = current_program(record, to_run=True)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
     infos = models_of(record, program)

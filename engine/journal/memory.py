@@ -13,6 +13,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import (
+    ABOUT_GATES,
     CallFailed,
     CallFinished,
     Event,
@@ -160,6 +161,13 @@ class MemoryJournal:
             if status is None or record.status == status
         ]
         return found[:limit]
+
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        return [
+            (summary, [event for event in self.read(summary.run) if isinstance(event, ABOUT_GATES)])
+            for summary in self.runs(None, "waiting")
+        ]
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""

@@ -106,6 +106,13 @@ class Journal(Protocol):
         """The runs, latest first."""
         ...
 
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, latest first, each with its events in `ABOUT_GATES`.
+
+        None where they cannot be told: then `read` says why.
+        """
+        ...
+
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; `last` is the latest.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from engine.events import Event, RunEnded, RunStatus
 from engine.journal.lock import lock_holder
 from engine.journal.plain import refuse_special
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
-from engine.journal.rows import decode_row
+from engine.journal.rows import GATE_TYPES, decode_row
 from engine.journal.storage import open_reader, translated
 from engine.journal.trust import Trust
 from engine.journal.wal import lost_commits
@@ -256,6 +256,25 @@ class Reader:
         problems = [self._trust.problem(path) for path in self.databases()]
         return [problem for problem in problems if problem is not None]
 
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        found: list[tuple[RunSummary, list[Event] | None]] = []
+        for path in self.databases():
+            holder = lock_holder(lock_path(path))
+            with _opened(path) as connection:
+                if connection is None:
+                    continue
+                bodies = _gate_bodies(connection)
+                is_mine = self._trust.is_mine(connection, path)
+                rows = connection.execute(
+                    f"SELECT number, {_SUMMARY} FROM runs WHERE status = 'waiting'"  # noqa: S608
+                    " ORDER BY number DESC"
+                )
+                found += [
+                    (_summary(row, holder, is_mine), _events(bodies.get(n))) for n, *row in rows
+                ]
+        return found
+
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
         found: list[Path] = []
@@ -322,6 +341,31 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
             connection.close()
 
 
+def _gate_bodies(connection: sqlite3.Connection) -> dict[int, list[bytes]]:
+    """The events about gates of each run that waits, as JSON; runs that lack an event left out."""
+    bodies: dict[int, list[bytes]] = {}
+    whole = (
+        "SELECT e.run FROM events e JOIN runs r ON r.number = e.run WHERE r.status = 'waiting'"
+        " GROUP BY e.run HAVING count(*) = max(e.seq)"
+    )
+    types = ", ".join(map(str, GATE_TYPES))
+    rows = connection.execute(
+        f"SELECT run, body FROM events WHERE run IN ({whole}) AND type IN ({types})"  # noqa: S608
+        " ORDER BY run, seq"
+    )
+    for run, body in rows:
+        bodies.setdefault(run, []).append(body)
+    return bodies
+
+
+def _events(bodies: list[bytes] | None) -> list[Event] | None:
+    """Events from their JSON; None where one cannot be read."""
+    try:
+        return None if bodies is None else [decode_row(body, None, None) for body in bodies]
+    except (ValueError, TypeError):
+        return None
+
+
 def _place(summary: RunSummary) -> tuple[bool, int, int]:
     """Where a run stands in a list, the latest first."""
     return not summary.trusted, -summary.entered, -summary.started_ms
@@ -334,7 +378,7 @@ def _origin(record: bytes) -> _Origin:
         return _Origin()  # whoever wants more of the record is told of the damage
 
 
-def _summary(row: tuple[Any, ...], holder: int | None, is_mine: bool) -> RunSummary:
+def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummary:
     run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record = row
     origin = _origin(record)
     return RunSummary(

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import (
+    ABOUT_GATES,
     CallFailed,
     CallFinished,
     CallLost,
@@ -36,7 +37,16 @@ from engine.events import (
     encode_event,
 )
 
-__all__ = ["BLOB_BYTES", "END_TYPES", "START_TYPE", "Row", "decode_row", "encode_row", "hash_of"]
+__all__ = [
+    "BLOB_BYTES",
+    "END_TYPES",
+    "GATE_TYPES",
+    "START_TYPE",
+    "Row",
+    "decode_row",
+    "encode_row",
+    "hash_of",
+]
 
 #: Values whose JSON is longer than this are kept as blobs, in bytes.
 BLOB_BYTES = 4096
@@ -62,6 +72,9 @@ _TYPES: dict[type, int] = {
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]
 END_TYPES = frozenset({_TYPES[CallFinished], _TYPES[CallFailed]})
+
+#: The type numbers of the events that tell which gates are open.
+GATE_TYPES = tuple(_TYPES[type_] for type_ in ABOUT_GATES)
 
 _encoder = msgspec.json.Encoder()
 

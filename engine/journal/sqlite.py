@@ -294,6 +294,10 @@ class SqliteJournal:
         """The runs, latest first; see `Journal.runs`."""
         return self._reader.runs(limit, status)
 
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        return self._reader.waiting()
+
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
         return self._reader.damaged_logs()

@@ -125,7 +125,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     """Open a database read-only; None where its writer has not yet made the tables.
 
     Raises:
-        JournalError: It cannot be read.
+        JournalError: It cannot be read, or not all of it: nothing is left out without a word.
     """
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
@@ -133,9 +133,17 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
             connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
             tables = _count_tables(connection)
         except sqlite3.OperationalError as error:
-            if not _is_at_rest(error, path):
+            if not _is_at_rest(error):
                 raise
             connection.close()
+            if _log_is_unread(path):
+                if is_full(error):
+                    raise
+                raise JournalError(
+                    "the journal's log cannot be read here, because its folder cannot be written: "
+                    f"{path}-wal",
+                    help="copy the whole folder to where it can be written, and read the copy",
+                ) from None
             connection = sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None)
             tables = _count_tables(connection)
     except sqlite3.Error as error:
@@ -152,15 +160,30 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     return connection
 
 
-def _is_at_rest(error: sqlite3.OperationalError, path: Path) -> bool:
-    """Whether nobody can be writing where opening failed so, and shared memory is not needed."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE:
-        # The disk has no room for the shared memory, which a writer would have made, and which
-        # only a log that holds something needs.
-        log = Path(f"{path}-wal")
-        return not log.exists() or log.stat().st_size == 0
-    # A folder that cannot be written.
-    return _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+def _is_at_rest(error: sqlite3.OperationalError) -> bool:
+    """Whether nobody can be writing where opening failed so: there is no shared memory.
+
+    The disk has no room for it, or the folder cannot be written. A writer would have made it.
+    """
+    return error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE or _code(error) in (
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    )
+
+
+def _log_is_unread(path: Path) -> bool:
+    """Whether a database that can be read has a log that holds something.
+
+    A copy that was made of a killed run may have the log and not the shared memory beside it,
+    which SQLite makes anew where it can write.
+    """
+    try:
+        holds = os.path.getsize(f"{path}-wal") > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise JournalError(f"the journal cannot be read: {error}") from None
+    return holds and os.access(path, os.R_OK)
 
 
 def _count_tables(connection: sqlite3.Connection) -> int:

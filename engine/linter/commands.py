@@ -51,7 +51,7 @@ _FETCHERS = frozenset(
 
 def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
     """ORC511: an input that becomes part of a program's text."""
-    for owner, run in _commands(subject):
+    for owner, run in (each for file in subject.files for each in _commands(file)):
         found = _text_argument(run)
         if found is None:
             continue
@@ -121,7 +121,7 @@ def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _commands(subject: Subject) -> Iterator[tuple[Worker | Verifier, ast.ListExpr]]:
-    """The commands that the entry file declares, with their argument lists."""
+    """The commands that the file declares, with their argument lists."""
     program = subject.program
     for name, entity in subject.declared.items():
         owner = program.workers.get(name) or program.verifiers.get(name)

@@ -74,7 +74,7 @@ def budget_below_minimum(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     if not subject.complete:
         return
-    for orchestrator in subject.orchestrators:
+    for orchestrator in (each for file in subject.files for each in file.orchestrators):
         decision = least_attempt(program.models[orchestrator.model])
         yield from _too_small(
             orchestrator.policy.budget, decision, f"one decision of `{orchestrator.name}`",

@@ -17,7 +17,7 @@ from engine.bounds import Bound, bounds_of
 from engine.config import find_config
 from engine.diagnostics import Diagnostic
 from engine.errors import ConfigError, InputError, UnreadableFile
-from engine.linter import lint_result
+from engine.linter.rules import lint_result
 from engine.linter.selection import Selection, selection_of
 from engine.lsp.documents import Documents
 from engine.lsp.names import Index, Recorder, Target, Use

@@ -11,12 +11,13 @@ from typing import Any
 from engine.runtime import forks
 from engine.runtime.budget import Ledger
 from engine.runtime.prompts import preview
-from engine.runtime.state import Loop, RunState, Task
+from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
 
 __all__ = [
     "SHOWN_BYTES",
     "failures",
+    "gate_report",
     "gate_reports",
     "partial_tasks",
     "run_report",
@@ -58,24 +59,26 @@ def failures(loop: Loop) -> list[dict[str, Any]]:
     return found
 
 
+def gate_report(gate: Gate) -> dict[str, Any]:
+    """A question that waits for a person."""
+    return {
+        "key": gate.key,
+        "kind": gate.kind,
+        "orchestrator": gate.loop.orchestrator.name,
+        "message": gate.message,
+        "options": list(gate.options),
+        "task": gate.task.id if gate.task is not None else None,
+        "worker": gate.task.worker.name if gate.task is not None else None,
+        "input": _shown_input(gate.task) if gate.task is not None else None,
+        "opened_ms": gate.opened_ms,
+        "timeout_ms": gate.timeout_ms,
+        "offers": forks.offers(gate),
+    }
+
+
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
-    return [
-        {
-            "key": gate.key,
-            "kind": gate.kind,
-            "orchestrator": gate.loop.orchestrator.name,
-            "message": gate.message,
-            "options": list(gate.options),
-            "task": gate.task.id if gate.task is not None else None,
-            "worker": gate.task.worker.name if gate.task is not None else None,
-            "input": _shown_input(gate.task) if gate.task is not None else None,
-            "opened_ms": gate.opened_ms,
-            "timeout_ms": gate.timeout_ms,
-            "offers": forks.offers(gate),
-        }
-        for gate in state.gates.values()
-    ]
+    return [gate_report(gate) for gate in state.gates.values()]
 
 
 def _shown_input(task: Task) -> Any:

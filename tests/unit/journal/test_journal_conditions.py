@@ -78,6 +78,39 @@ def test_a_folder_that_cannot_be_written_can_be_read(make):
         shutil.rmtree(place)
 
 
+@pytest.mark.parametrize("kept", ["-shm", ""])
+def test_a_log_that_cannot_be_read_is_told(make, kept):
+    """A copy of a killed run's folder: with the shared memory it is whole, without it refused."""
+    place = Path(tempfile.mkdtemp())
+    user = os.geteuid()
+    try:
+        journal = SqliteJournal(place / "live")
+        enter(journal, make)
+        asyncio.run(journal.append("r", [make.started(1)]))
+        copy = place / "copy"
+        shutil.copytree(place / "live", copy)
+        journal.close()
+        if not kept:
+            (copy / "journal.db-shm").unlink()
+        copy.chmod(0o555)
+        place.chmod(0o755)
+        if user == 0:
+            os.seteuid(65534)
+        reader = SqliteJournal(copy)
+        if kept:
+            assert reader.read("r") == [make.started(1)]
+        for read in (reader.runs, lambda: reader.find("last"), lambda: reader.record("r")):
+            if not kept:
+                with pytest.raises(JournalError, match="log cannot be read here") as caught:
+                    read()
+                assert "copy the whole folder" in caught.value.help
+    finally:
+        if user == 0:
+            os.seteuid(0)
+        (place / "copy").chmod(0o755)
+        shutil.rmtree(place)
+
+
 def test_a_file_that_is_no_database(folder, open_journal, make):
     folder.mkdir()
     (folder / "journal.db").write_bytes(b"no database at all, but long enough to look at" * 50)
