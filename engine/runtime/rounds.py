@@ -16,7 +16,7 @@ from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
-from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
+from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
 
@@ -51,7 +51,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
     if loop.round >= policy.max_rounds:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         if loop.feedback:
-            reason += f" ({loop.feedback[-1]})"
+            reason += f" ({loop.feedback[-1].text})"
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
@@ -67,6 +67,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         **loop.input,
         "param": state.params,
     }
+    loop.tainted = taint.loop_begins_tainted(state, loop)
     try:
         loop.goal = orchestrator.goal.render(scope).strip()
         if orchestrator.instructions is not None:
@@ -75,7 +76,6 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
         return False
     loop.started_at = state.now
-    loop.tainted = taint.loop_begins_tainted(loop)
     loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
@@ -202,9 +202,8 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
     if isinstance(error, OutOfDispatches):
         ending.end(state, loop, "exhausted", "; ".join(error.problems), "max_dispatches")
         return
-    loop.feedback.append(
-        f"round {loop.round} failed, no acceptable decision: {'; '.join(error.problems)}"
-    )
+    head = f"round {loop.round} failed, no acceptable decision"
+    loop.feedback.append(Remark(head, "; ".join(error.problems), loop.tainted))
     _close_when_idle(state, loop)
 
 
@@ -269,13 +268,18 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
-            loop.feedback.append(f"the result was not accepted: {outcome.feedback}")
+            loop.feedback.append(_remark(state, run, "the result was not accepted", outcome))
             _close_when_idle(state, loop)
         else:
-            loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
+            head = "the check of this round did not pass"
+            loop.feedback.append(_remark(state, run, head, outcome))
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
+
+
+def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
+    return Remark(head, outcome.feedback, taint.hears_strangers(state, run))
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
@@ -302,7 +306,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
             gates.ask(state, gate)
         return
     if event.note:
-        loop.feedback.append(f"a person says: {event.note}")
+        loop.feedback.append(Remark("a person says", event.note))
     if run is not None and run.rest:
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
@@ -365,7 +369,9 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     loop.replans += 1
     loop.stalled = 0
     loop.feedback.append(
-        f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
-        "plan, or finish with what you have"
+        Remark(
+            f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
+            "plan, or finish with what you have"
+        )
     )
     return True
