@@ -20,6 +20,7 @@ from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
+from engine.runtime.prompts import repair, revision
 from engine.runtime.requests import (
     caller_of,
     chain_of,
@@ -268,13 +269,9 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
-        listed = "\n".join(f"- {problem}" for problem in problems)
         call.extra = [
             Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
-            Message(
-                "user",
-                f"This answer cannot be used:\n{listed}\nGive the whole answer again, corrected.",
-            ),
+            Message("user", repair(problems)),
         ]
         _attempt(state, call)
         return
@@ -405,13 +402,16 @@ def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | N
     state.todo(Todo.CALL_ENDED, call)
 
 
-def again(state: RunState, call: Call, feedback: str) -> None:
-    """Make a call that had ended once more, with a verifier's feedback for its model."""
+def again(state: RunState, call: Call, feedback: str, *, untrusted: bool) -> None:
+    """Make a call that had ended once more, with a verifier's feedback for its model.
+
+    `untrusted` says whether the feedback may hold words of strangers.
+    """
     if call.chain:
         shown = call.raw if isinstance(call.raw, str) else str(call.raw)
         call.extra = [
             Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
-            Message("user", f"A check did not pass: {feedback}\nGive the whole answer again."),
+            Message("user", revision(feedback, untrusted=untrusted)),
         ]
     call.value = None
     call.failure = None

@@ -12,7 +12,7 @@ from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify,
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
-from engine.runtime.state import Call, Gate, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
 from engine.sizes import size_words
 
@@ -129,9 +129,10 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    if taint.needs_clearance(task):
+    if taint.needs_clearance(state, task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        end_task(state, task, failure=Failure("denied", message))
+        way = taint.where_from(state, task)
+        end_task(state, task, failure=Failure("denied", f"{message}: {way}"))
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
@@ -199,12 +200,13 @@ def _start(state: RunState, task: Task) -> None:
     assert isinstance(worker, Worker)
     task.status = "running"
     if task.call is not None:
-        attempts.again(state, task.call, task.feedback)
+        attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
     pure = worker.effect == "pure" and worker.facts.done_by != "model"
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
+    task.acting = worker
     _call(state, task, worker, task.path)
 
 
@@ -250,7 +252,8 @@ def _from_cache(state: RunState, task: Task) -> bool:
         return False
     task.loop.running -= 1
     task.cached = True
-    check_output(state, task, state.pure[key])
+    value, task.acting = state.pure[key]
+    check_output(state, task, value)
     return True
 
 
@@ -276,7 +279,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        task.child.feedback.append(f"your last result was not accepted: {task.feedback}")
+        said = Remark("your last result was not accepted", task.feedback, task.told)
+        task.child.feedback.append(said)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -312,7 +316,7 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
             and worker.effect == "pure"
             and worker.facts.done_by != "model"
         ):
-            state.pure[pure_key(task)] = call.value
+            state.pure[pure_key(task)] = (call.value, worker)
         check_output(state, task, call.value, call.bytes if call.value is call.raw else 0)
     if loop.queue:
         _pump(state, loop)
@@ -374,6 +378,7 @@ def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -
     task.rested = True
     task.status = "done" if failure is None else "failed"
     task.ended_at = state.now
+    taint.mark_output(state, task, verified=False)
     ending.settle(state, task.loop)
 
 
@@ -425,8 +430,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     if outcome.action in ("pass", "warn"):
         let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
+        task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
+            head = f"task `{task.id}` was not started"
+            loop.feedback.append(Remark(head, outcome.feedback, task.told))
             end_task(state, task, failure=Failure("denied", outcome.feedback))
         else:
             _revise(state, task, outcome.feedback)
@@ -474,7 +481,7 @@ def end_task(
     else:
         task.status = "done"
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
-    taint.mark_output(task, verified=verified)
+    taint.mark_output(state, task, verified=verified)
     for other in task.feeds:
         other.waits -= 1
         if other.waits == 0:

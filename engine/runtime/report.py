@@ -145,7 +145,7 @@ def history(loop: Loop) -> list[dict[str, Any]]:
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
             "rejected": list(r.rejected),
-            "feedback": r.feedback,
+            "feedback": [remark.text for remark in r.feedback],
             "tasks": [_task(task) for task in r.tasks],
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}

@@ -29,7 +29,7 @@ from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
-from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
+from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
 from engine.sizes import roughly, size_of, size_words
@@ -67,7 +67,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
     if loop.round >= policy.max_rounds:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         if loop.feedback:
-            reason += f" ({loop.feedback[-1]})"
+            reason += f" ({loop.feedback[-1].text})"
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
@@ -83,6 +83,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         **loop.input,
         "param": state.params,
     }
+    loop.tainted = taint.loop_begins_tainted(state, loop)
     try:
         loop.goal = orchestrator.goal.render(scope).strip()
         if orchestrator.instructions is not None:
@@ -94,7 +95,6 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         # It is in every prompt, and an input that it is made from may be large.
         sizes.keep(state, loop, size_of(loop.goal) + size_of(loop.instructions))
     loop.started_at = state.now
-    loop.tainted = taint.loop_begins_tainted(loop)
     loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
@@ -255,9 +255,8 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
     if isinstance(error, OutOfDispatches):
         ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
         return
-    loop.feedback.append(
-        f"round {loop.round} failed, no acceptable decision: {'; '.join(problems)}"
-    )
+    head = f"round {loop.round} failed, no acceptable decision"
+    loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
 
 
@@ -322,13 +321,18 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
-            loop.feedback.append(f"the result was not accepted: {outcome.feedback}")
+            loop.feedback.append(_remark(state, run, "the result was not accepted", outcome))
             _close_when_idle(state, loop)
         else:
-            loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
+            head = "the check of this round did not pass"
+            loop.feedback.append(_remark(state, run, head, outcome))
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
+
+
+def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
+    return Remark(head, outcome.feedback, taint.hears_strangers(state, run))
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
@@ -355,7 +359,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
             gates.ask(state, gate)
         return
     if event.note:
-        loop.feedback.append(f"a person says: {event.note}")
+        loop.feedback.append(Remark("a person says", event.note))
     if run is not None and run.rest:
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
@@ -418,7 +422,9 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     loop.replans += 1
     loop.stalled = 0
     loop.feedback.append(
-        f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
-        "plan, or finish with what you have"
+        Remark(
+            f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
+            "plan, or finish with what you have"
+        )
     )
     return True

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from engine.errors import Failure
 from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
@@ -24,6 +26,7 @@ from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
+from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
@@ -35,6 +38,7 @@ __all__ = [
     "Gate",
     "HookRun",
     "Loop",
+    "Remark",
     "Round",
     "RunState",
     "Suspects",
@@ -94,6 +98,25 @@ class Block:
     def message(self) -> Message:
         """The block as a message of a chat."""
         return Message(self.role, self.text)
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """What a check, a person or the engine says to a planner.
+
+    Attributes:
+        head: The engine's own words: what is said of what.
+        words: Theirs; "" where the engine says it all.
+        untrusted: Whoever said the words had seen untrusted text, and may have quoted it.
+    """
+
+    head: str
+    words: str = ""
+    untrusted: bool = False
+
+    @property
+    def text(self) -> str:
+        """Both on end, as people and policies read it."""
+        return f"{self.head}: {self.words}" if self.words else self.head
 
 
 class Call:
@@ -187,7 +210,8 @@ class Task:
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
         decided_tainted: The decision it stands in was made after reading untrusted text.
-        tainted: Its output is, or was made from, untrusted text.
+        tainted: What it gives back is, or was made from, untrusted text.
+        told: A check that had seen untrusted text has said what was wrong with it.
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
@@ -232,6 +256,7 @@ class Task:
         "started_at",
         "status",
         "tainted",
+        "told",
         "waits",
         "worker",
     )
@@ -274,6 +299,7 @@ class Task:
         self.attempts = 0
         self.decided_tainted = loop.tainted
         self.tainted = False
+        self.told = False
         self.cleared = False
         self.cached = False
         self.again = 0
@@ -448,7 +474,7 @@ class Round:
         self.decision: dict[str, Any] | None = None
         self.tasks: list[Task] = []
         self.open_tasks = 0
-        self.feedback: list[str] = []
+        self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
         self.rejected: list[str] = []
         self.closed = False
@@ -547,7 +573,7 @@ class Loop:
         self.blocks: list[Block] = []
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
-        self.feedback: list[str] = []
+        self.feedback: list[Remark] = []
         self.queue: deque[Task] = deque()
         self.running = 0
         # Tasks of the current round that started before its decision was accepted, and whether
@@ -647,6 +673,7 @@ class RunState:
         "commands",
         "decisions",
         "ended",
+        "facts",
         "gates",
         "held",
         "held_inputs",
@@ -709,7 +736,9 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
-        self.pure: dict[bytes, Any] = {}
+        #: By worker and input: what `pure` work gave, and who carried it out.
+        self.pure: dict[bytes, tuple[Any, Worker]] = {}
+        self.facts: dict[str, Facts] = {}
         self.warnings: list[str] = []
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []

@@ -57,7 +57,12 @@ def left(state: RunState, loop: Loop) -> dict[str, int | None]:
 
 
 def policy_state(state: RunState, loop: Loop) -> PolicyState:
-    """What a `python/` planner sees."""
+    """What a `python/` planner sees.
+
+    As a prompt does, it shows the rounds that are over: what tasks of this one have given is
+    nothing that the planner has read, however early they started, and taint goes by that.
+    """
+    known = [task for task in loop.tasks.values() if task.round < loop.round]
     workers = {}
     for name, worker in loop.decisions.workers.items():
         limit = loop.orchestrator.limits.get(name)
@@ -82,15 +87,26 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
                 "round": r.number,
                 "decision": r.decision,
                 "tasks": [t.id for t in r.tasks],
-                "feedback": list(r.feedback),
+                "feedback": [remark.text for remark in r.feedback],
             }
             for r in loop.rounds[:-1]
         ],
-        tasks={task.id: task_record(task) for task in loop.tasks.values()},
-        outputs={name: list(values) for name, values in loop.outputs.items()},
-        feedback=list(loop.feedback),
+        tasks={task.id: task_record(task) for task in known},
+        outputs=_outputs(loop, known),
+        feedback=[remark.text for remark in loop.feedback],
         left=left(state, loop),
     )
+
+
+def _outputs(loop: Loop, known: list[Task]) -> dict[str, list[Any]]:
+    """By worker: what its tasks have given, of those that are known."""
+    if len(known) == len(loop.tasks):
+        return {name: list(values) for name, values in loop.outputs.items()}
+    outputs: dict[str, list[Any]] = {}
+    for task in known:
+        if task.status == "done":
+            outputs.setdefault(task.worker.name, []).append(task.output)
+    return outputs
 
 
 def plan_of(decision: Mapping[str, Any] | None) -> dict[str, Any]:
