@@ -29,8 +29,8 @@ from engine.runtime.state import RunState
 
 __all__ = ["CameTo", "Drive", "Say", "alone", "enter"]
 
-#: Makes what is to be said to a drive, given the state of its run.
-Say = Callable[[RunState], GateAnswered | CancelRequested]
+#: Makes what is to be said to a drive, given the state of its run; None if that has been said.
+Say = Callable[[RunState], GateAnswered | CancelRequested | None]
 
 
 class CameTo(NamedTuple):
@@ -194,6 +194,8 @@ class Drive:
 
         try:
             event = one.say(driver.state)
+            if event is None:
+                return taken()
             if isinstance(event, GateAnswered) and driver.has_answer(event.key):
                 raise UsageError(f"gate `{event.key}` has been answered")
             _check_json(event)

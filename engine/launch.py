@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets as random_names
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from engine.events import (
     RunResumed,
     RunStarted,
 )
-from engine.journal import Journal, RunRecord
+from engine.journal import Journal, RunRecord, letter_name
 from engine.linter.admission import errors_in
 from engine.mail import attending
 from engine.models.info import resolve_info
@@ -164,15 +164,16 @@ def prepare(
         said = f"the params take more than {size_words(most)}"
         raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
     wall_ms = _wall_ms()
+    workflow, cwd = _whereabouts(program)
     record = RunRecord(
         run=run,
-        workflow=program.path,
+        workflow=workflow,
         orchestrator=orchestrator.name,
         started_ms=wall_ms,
         files=dict(program.files),
         params=params,
         models={k: v for k, v in options.models.items() if isinstance(v, str)},
-        cwd=os.getcwd(),
+        cwd=cwd,
         engine=__version__,
     )
     began = RunStarted(
@@ -186,6 +187,18 @@ def prepare(
         bounds=BOUNDS,
     )
     return record, began
+
+
+def _whereabouts(program: Program) -> tuple[str, str]:
+    """The path of a program's file, as it was named where that still leads to it, and the folder
+    it is relative to. A worker of an earlier run may have changed the working directory."""
+    absolute = os.path.join(program.base_dir, os.path.basename(program.path))
+    try:
+        cwd = os.getcwd()
+    except OSError:  # it was removed
+        return absolute, program.base_dir
+    leads_there = os.path.normpath(os.path.join(cwd, program.path)) == absolute
+    return program.path if leads_there else absolute, cwd
 
 
 async def start(
@@ -304,47 +317,69 @@ async def resume(
         UsageError: There is no such gate, or the reply does not fit it.
     """
 
-    def say(state: RunState) -> GateAnswered:
-        assert reply is not None
-        return answers(state, reply, _wall_ms())[-1]
+    run = journal.find(run)
+    answer = None if reply is None else _Answer(reply, journal, run)
 
-    async def work(drive: Drive, is_said: bool) -> RunState:
-        return await _take_over(drive, options or Options(), None if is_said else reply)
+    async def work(drive: Drive) -> RunState:
+        return await _take_over(drive, options or Options(), answer)
 
-    return await _reach(journal.find(run), journal, None if reply is None else say, work)
+    return await _reach(run, journal, answer, work)
+
+
+class _Answer:
+    """A reply on its way into the journal, by one drive or, if that is interrupted, by the next.
+
+    Called by a drive that it is said to; see `drives.Say`.
+    """
+
+    def __init__(self, reply: Reply, journal: Journal, run: str) -> None:
+        self.reply = reply
+        self._journal = journal
+        self._run = run
+        self._name = letter_name(run)
+        self._is_said = False
+
+    def __call__(self, state: RunState) -> GateAnswered | None:
+        if self.is_written():
+            return None
+        event = answers(state, self.reply, _wall_ms())[-1]
+        self._is_said = True
+        return msgspec.structs.replace(event, letter=self._name)
+
+    def is_written(self) -> bool:
+        """Whether an earlier drive has written it; to be asked by who owns the run."""
+        return self._is_said and any(
+            isinstance(event, GateAnswered) and event.letter == self._name
+            for event in self._journal.read(self._run)
+        )
 
 
 async def _reach(
-    run: str,
-    journal: Journal,
-    say: Say | None,
-    work: Callable[[Drive, bool], Coroutine[Any, Any, RunState]],
+    run: str, journal: Journal, say: Say | None, work: Callable[[Drive], Awaitable[RunState]]
 ) -> RunState:
     """Join the drive that a run has in this process, or be it.
 
     Args:
         say: What to say to the drive that there is.
-        work: Drives the run where there is none; told whether an earlier drive has taken in what
-            was to be said.
+        work: Drives the run where there is none.
     """
-    is_said = False
     while True:
         drive, is_new = enter(journal, run)
         if is_new:
             with drive:
-                drive.state = await work(drive, is_said)
+                drive.state = await work(drive)
                 return drive.state
-        came_to = await drive.join(None if is_said else say)
-        is_said = is_said or came_to.taken
-        if came_to.state is not None and (say is None or is_said):
+        came_to = await drive.join(say)
+        if came_to.state is not None and (say is None or came_to.taken):
             return came_to.state
         # It was interrupted, or ended before it could hear: the same as having come after it.
 
 
-async def _take_over(drive: Drive, options: Options, reply: Reply | None) -> RunState:
+async def _take_over(drive: Drive, options: Options, answer: _Answer | None) -> RunState:
     run = drive.run
     drive.own(await drive.journal.claim(run))
     record, state = load_run(drive.journal, run)
+    reply = None if answer is None or answer.is_written() else answer.reply
     if state.ended:
         if reply is not None:
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
@@ -435,7 +470,7 @@ async def cancel(
     def say(state: RunState) -> CancelRequested:
         return CancelRequested(reason=reason)
 
-    async def work(drive: Drive, is_said: bool) -> RunState:
+    async def work(drive: Drive) -> RunState:
         drive.own(await drive.journal.claim(drive.run))
         _, state = load_run(drive.journal, drive.run)
         if state.ended:

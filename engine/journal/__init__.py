@@ -4,7 +4,7 @@
 the life of an object.
 """
 
-from engine.journal.inbox import HasInbox, Inbox, Letter
+from engine.journal.inbox import HasInbox, Inbox, Letter, letter_name
 from engine.journal.memory import MemoryJournal
 from engine.journal.protocol import Journal, Ownership
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
@@ -22,4 +22,5 @@ __all__ = [
     "RunSummary",
     "SqliteJournal",
     "journal_directory",
+    "letter_name",
 ]

@@ -30,7 +30,7 @@ from engine.errors import JournalError
 from engine.events import CancelRequested, GateAnswered, decode_event, encode_event
 from engine.reading import open_plain, read_plain
 
-__all__ = ["HasInbox", "Inbox", "Letter"]
+__all__ = ["HasInbox", "Inbox", "Letter", "letter_name"]
 
 #: How often a process that drives runs looks into the inbox, in seconds: one listing of a folder
 #: that is mostly not there, however many runs it drives.
@@ -53,6 +53,11 @@ class Letter(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """Its name, which no other has; those of one run sort by time."""
         return self.event.letter
+
+
+def letter_name(run: str) -> str:
+    """A new letter's name. What is said within a process has one too, but no file."""
+    return f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
 
 
 @runtime_checkable
@@ -86,7 +91,7 @@ class Inbox:
         Raises:
             JournalError: It cannot be written.
         """
-        name = f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
+        name = letter_name(run)
         letter = Letter(run, msgspec.structs.replace(event, letter=name))
         draft = self._folder / f".{name}"
         try:

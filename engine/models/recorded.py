@@ -160,7 +160,7 @@ class RecordingModel:
 
     def __init__(self, inner: ChatModel, folder: str) -> None:
         self._inner = inner
-        self._folder = folder
+        self._folder = os.path.abspath(folder)  # a worker may change the working directory
         #: By request: its replies by the order in which they were asked for.
         self._replies: dict[str, dict[int, dict[str, Any]]] = {}
         self._asked: dict[str, int] = {}
