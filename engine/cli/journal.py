@@ -30,9 +30,9 @@ def trust(directory: str | None) -> int:
     Exit codes: 0 it is yours; 2 usage; 3 there is none, it cannot be written, or another process
     writes it.
     """
-    folder = journal_directory(directory)
-    if is_remote(str(folder)):
+    if directory is not None and is_remote(directory):
         raise UsageError("a cluster's journal is not a folder; there is nothing to trust")
+    folder = journal_directory(directory)
     databases = take_over(folder)
     click.echo(f"trusted: {folder} ({count(len(databases), 'database')})", err=True)
     return Exit.OK

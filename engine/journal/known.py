@@ -186,7 +186,7 @@ def _may_make(folder: Path) -> bool:
         if above == folder:
             return False
         folder = above
-    return _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK)
+    return folder.is_dir() and _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _is_ours(folder: Path) -> bool:

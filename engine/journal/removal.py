@@ -50,6 +50,7 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> int:
 
 
 def _remove(path: Path, runs: list[str], trust: Trust) -> int:
+    trust.check(path)
     lock = FileLock.take(lock_path(path))
     if lock is None:
         pid = lock_holder(lock_path(path))

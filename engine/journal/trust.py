@@ -101,7 +101,6 @@ class Trust:
         Raises:
             JournalError: It may not be written to.
         """
-        self.check_folder()
         token, problem = self._judged(path)
         if problem is not None:
             raise problem

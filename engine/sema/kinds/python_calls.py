@@ -79,7 +79,7 @@ def check_call(
     return _check_function(found, call, function, base_dir, span, inputs, owner)
 
 
-def locate(call: str, base_dir: str, project: Project | None) -> tuple[str, int] | None:
+def locate(call: str, base_dir: str, project: Project | None = None) -> tuple[str, int] | None:
     """The file that `module:function` leads to and the line (from 1) of the function there.
 
     None if there is no such module or its source cannot be read; line 1 if the function is not
@@ -124,7 +124,7 @@ def modules_beside(base_dir: str, parent: str) -> list[str]:
     return found
 
 
-def functions_of(module: str, base_dir: str, project: Project | None) -> list[str]:
+def functions_of(module: str, base_dir: str, project: Project | None = None) -> list[str]:
     """The names of the functions a module defines, for completion; [] where it is not found."""
     path = _find(module, base_dir)
     if path is None or not path.endswith(".py"):
