@@ -142,6 +142,7 @@ def _message_in(text: str) -> str:
 
 def _words(text: str, secrets: Collection[str]) -> str:
     # A broken stream is reported with the same words twice.
+    text = text.partition("Traceback (most recent call last)")[0]  # LiteLLM's own, at times
     text = " ".join(text.partition(" Original exception: ")[0].split())
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter
