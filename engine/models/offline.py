@@ -77,7 +77,8 @@ def after_import(litellm: Any) -> None:
         setattr(templates, name, _not_found)
         setattr(templates, f"a{name}", _not_found_either)
     # The size of a model at Hugging Face is looked up there, also where `api_base` is elsewhere.
-    importlib.import_module("litellm.utils")._get_max_position_embeddings = _no_size
+    utils: Any = importlib.import_module("litellm.utils")
+    utils._get_max_position_embeddings = _no_size
 
 
 def _not_found(hf_model_name: str) -> dict[str, str]:
