@@ -1,42 +1,51 @@
-"""What the value of a secret looks like when a tool gives it back.
+"""What the value of a secret looks like when a tool gives it back encoded as a whole.
 
-Tools echo what they were given in the encoding they happen to speak: a URL in an error message, a
-header in Base64, a quoted string of JSON. Each of these is a text of its own that can be looked
-for. Forms are made once, when the secrets of a run are known, and hold nothing shorter than what
-could not be found by chance.
+A header in Base64, bytes in hexadecimal, a line of a private key: each is a text of its own that
+can be looked for. Forms are made once, when the secrets of a run are known, and hold nothing
+shorter than what could not be found by chance. What changes single characters only is
+`engine.redaction.escapes`.
 """
 
 from __future__ import annotations
 
 import base64
-import html
-import json
 from collections.abc import Iterator
-from urllib.parse import quote, quote_plus
 
-__all__ = ["MIN_LENGTH", "forms"]
+__all__ = ["MIN_LENGTH", "forms", "readable"]
 
 #: A shorter value would be found by chance in ordinary text.
 MIN_LENGTH = 4
 #: The same for what an encoding makes of a value, and for one line of several.
 _MIN_ENCODED = 6
 _MIN_LINE = 12
-#: What careful encoders of JSON escape, though JSON does not ask for it.
-_ESCAPED = frozenset("+<>&'\"`")
+
+
+def readable(value: str) -> str:
+    """The value as it is read from a file or a pipe, without blanks around it.
+
+    What is no UTF-8 is a lone surrogate in a variable, and a replacement in what was read.
+    """
+    return _bytes(value).decode(errors="replace").strip()
 
 
 def forms(value: str) -> set[str]:
     """The texts that give a value away; empty for one that is too short."""
-    # What is no UTF-8 in a variable is a lone surrogate here, and a replacement in what was read.
-    readable = _bytes(value).decode(errors="replace")
     found: set[str] = set()
-    for plain in {value, readable, value.strip(), readable.strip()}:
+    for plain in {value, value.strip(), readable(value)}:
         if len(plain) < MIN_LENGTH:
             continue
         found.add(plain)
-        found.update(form for form in _encoded(plain) if len(form) >= MIN_LENGTH)
+        found.update(form for form in _encoded(_bytes(plain)) if len(form) >= _MIN_ENCODED)
         found.update(_lines(plain))
     return found
+
+
+def _bytes(text: str) -> bytes:
+    """What a variable of the environment holds."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that no byte gave rise to
+        return text.encode(errors="replace")
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -49,62 +58,14 @@ def _lines(text: str) -> Iterator[str]:
                 yield line
 
 
-def _encoded(text: str) -> Iterator[str]:
-    yield from _quoted_for_urls(text)
-    yield from _quoted_in_texts(text)
-    data = _bytes(text)
-    for form in (data.hex(), data.hex().upper(), *_in_base64(data)):
-        if len(form) >= _MIN_ENCODED:
-            yield form
-
-
-def _bytes(text: str) -> bytes:
-    """What a variable of the environment holds."""
-    try:
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:  # a surrogate that no byte gave rise to
-        return text.encode(errors="replace")
-
-
-def _quoted_for_urls(text: str) -> Iterator[str]:
-    data = _bytes(text)
-    for once in (quote(data, safe=""), quote(data), quote_plus(data)):
-        yield once
-        yield quote(once, safe="")  # an address in an address
-        if "%" in once:
-            yield _lower(once)
-
-
-def _lower(quoted: str) -> str:
-    """The same with the digits of escapes in lower case."""
-    first, *rest = quoted.split("%")
-    return first + "".join(f"%{part[:2].lower()}{part[2:]}" for part in rest)
-
-
-def _quoted_in_texts(text: str) -> Iterator[str]:
-    """JSON, Python, shells and markup."""
-    for escape_all in (False, True):
-        once = json.dumps(text, ensure_ascii=escape_all)[1:-1]
-        yield once
-        yield json.dumps(once)[1:-1]  # JSON in a string of JSON
-        yield once.replace("/", "\\/")
-    for pattern in ("\\u{:04x}", "\\u{:04X}"):
-        yield "".join(pattern.format(ord(c)) if c in _ESCAPED else c for c in text)
-    yield repr(text)[1:-1]
-    yield text.replace("'", "'\\''")
-    yield text.replace("'", "'\"'\"'")
-    marked = html.escape(text)
-    yield marked
-    yield marked.replace("&#x27;", "&#39;")
-    yield html.escape(text, quote=False)
-
-
-def _in_base64(data: bytes) -> Iterator[str]:
-    """The characters that depend on these bytes alone, wherever they begin in what is encoded.
+def _encoded(data: bytes) -> Iterator[str]:
+    """In hexadecimal, and in Base64 wherever it begins in what is encoded.
 
     `user:SECRET` in a header of HTTP is the usual case. Three bytes make four characters, so there
     are three ways to begin; the first and the last character may hold bits of the neighbours.
     """
+    yield data.hex()
+    yield data.hex().upper()
     for before in range(3):
         whole = base64.b64encode(bytes(before) + data).decode()
         own = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

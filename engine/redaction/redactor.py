@@ -6,15 +6,20 @@ them. The journal, the prompts and the terminal only ever see the rest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from engine.redaction.forms import MIN_LENGTH, forms
+from engine.redaction.escapes import Escaped
+from engine.redaction.forms import MIN_LENGTH, forms, readable
 from engine.redaction.numbers import Numbers
 
 __all__ = ["Redactor"]
+
+#: A value without a character that anybody escapes.
+_PLAIN = re.compile(r"[A-Za-z0-9]*")
 
 
 class Redactor:
@@ -33,6 +38,11 @@ class Redactor:
         for name, value in self._values.items():
             for form in forms(value):
                 pairs.setdefault(form, shown[name])
+        self._escaped = [
+            (Escaped(plain), shown[name])
+            for name, value in self._values.items()
+            if not _PLAIN.fullmatch(plain := readable(value)) and len(plain) >= MIN_LENGTH
+        ]
         # Longest first, so that a secret that contains another one goes as a whole.
         self._pairs = sorted(pairs.items(), key=lambda pair: (-len(pair[0]), pair[0]))
         self._numbers = Numbers((value, shown[name]) for name, value in self._values.items())
@@ -45,6 +55,8 @@ class Redactor:
         for form, shown in self._pairs:
             if form in text:
                 text = text.replace(form, shown)
+        for escaped, shown in self._escaped:
+            text = escaped.replaced(text, shown)
         if self._numbers:
             text = self._numbers.text(text)
         return text

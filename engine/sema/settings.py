@@ -146,8 +146,8 @@ _ENV = Row(
 _INHERIT = Row(
     "inherit",
     Strings(),
-    "Variables of the engine's environment that it gets, all others it does not: "
-    '`["LANG", "GIT_*", "OPENAI_API_KEY"]`.',
+    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
+    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
 )
 _SET = "Further variables; null takes one away."
 _LLM = (

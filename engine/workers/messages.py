@@ -29,6 +29,7 @@ def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
     """
     text = redacted(text, scope)  # before it is cut: half a secret is not recognised
     text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
+    text = redacted(text, scope)  # once more: colours in the middle of one hide it
     text = text.encode(errors="replace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
