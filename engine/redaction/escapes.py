@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from engine.redaction.forms import core_of
+
 __all__ = ["Escaped"]
 
 #: So many backslashes are four levels of quoting. The bound keeps a search from taking long.
@@ -31,7 +33,7 @@ class Escaped:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        self._core = max(re.split(r"[^A-Za-z0-9]+", value), key=len)
+        self._core = core_of(value)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -9,15 +9,17 @@ shorter than what could not be found by chance. What changes single characters o
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 
-__all__ = ["MIN_LENGTH", "forms", "readable"]
+__all__ = ["MIN_LENGTH", "core_of", "forms", "readable"]
 
 #: A shorter value would be found by chance in ordinary text.
 MIN_LENGTH = 4
 #: The same for what an encoding makes of a value, and for one line of several.
 _MIN_ENCODED = 6
 _MIN_LINE = 12
+_SPECIAL = re.compile(r"[^A-Za-z0-9]+")
 
 
 def readable(value: str) -> str:
@@ -26,6 +28,11 @@ def readable(value: str) -> str:
     What is no UTF-8 is a lone surrogate in a variable, and a replacement in what was read.
     """
     return _bytes(value).decode(errors="replace").strip()
+
+
+def core_of(form: str) -> str:
+    """The longest part of a text that is written the same in every notation."""
+    return max(_SPECIAL.split(form), key=len)
 
 
 def forms(value: str) -> set[str]:
