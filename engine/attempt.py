@@ -27,7 +27,7 @@ from engine.intake import (
     measured,
 )
 from engine.models.limiter import is_limited
-from engine.redaction import Redactor
+from engine.redaction import Redactor, bound
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
@@ -75,6 +75,12 @@ class Attempts:
         Raises:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
+        with bound(self._redactor):
+            return await self._with_room(command, run, on_task)
+
+    async def _with_room(
+        self, command: StartCall, run: str, on_task: OnTask | None
+    ) -> CallFinished | CallFailed:
         request = command.request
         if isinstance(request, WorkerRequest) and request.input_bytes >= COUNTED_BYTES:
             async with self._in_flight.room(request.input_bytes):
@@ -102,11 +108,7 @@ class Attempts:
                 request = msgspec.structs.replace(request, apart=apart)
         try:
             reply = await self._reply(request)
-            value = reply.value
-            if isinstance(request, ModelRequest):
-                # Workers see to it themselves; a model's word is journaled as it was said.
-                value = _text(value) if isinstance(value, str) else plain_json(value)
-            given = measured(request, self._redactor.value(value), reply.usage)
+            given = measured(request, self._cleaned(request, reply.value), reply.usage)
             return _finished(command, given, reply.usage, began)
         except Failure as failure:
             if cut.too_large is not None:
@@ -120,7 +122,7 @@ class Attempts:
         return CallFailed(
             key=command.key,
             attempt=command.attempt,
-            mode=caught.mode,
+            mode=self._redactor.text(caught.mode),
             message=cut_message(_text(self._redactor.text(caught.message))),
             retryable=caught.retryable,
             retry_after_ms=caught.retry_after_ms,
@@ -129,6 +131,15 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
         )
+
+    def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
+        """What came back, fit for a journal and without secrets."""
+        if isinstance(request, ModelRequest):
+            # Workers see to it themselves; a model's word is journaled as it was said.
+            if isinstance(value, str):
+                return self._redactor.said(_text(value))
+            value = plain_json(value)
+        return self._redactor.value(value)
 
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:
         timeout_ms = request.timeout_ms

@@ -30,6 +30,7 @@ from engine.events import (
     RunResumed,
     RunStarted,
 )
+from engine.guard import redactor_of, refuse_given, refuse_written
 from engine.journal import Journal, RunRecord, letter_name
 from engine.linter.admission import errors_in
 from engine.mail import attending
@@ -37,8 +38,8 @@ from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
 from engine.preflight import Overrides, check_overrides, preflight
-from engine.redaction import Redactor
-from engine.replies import Reply, answers
+from engine.redaction import Redactor, bound, current
+from engine.replies import Reply, answers, refuse_secrets
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
@@ -110,11 +111,24 @@ def choose(program: Program, name: str | None) -> Orchestrator:
 
 
 def _secrets(program: Program, options: Options) -> dict[str, str]:
-    environment = os.environ if options.environment is None else options.environment
+    environment = _environment(options)
     missing = [name for name in program.secrets if not environment.get(name)]
     if missing:
         raise InputError([f"secret {name} is not set in the environment" for name in missing])
     return {name: environment[name] for name in program.secrets}
+
+
+def _redactor(program: Program, options: Options, secrets: Mapping[str, str]) -> Redactor:
+    return redactor_of(program, _environment(options), options.models.values(), secrets)
+
+
+def _redactor_here(program: Program, options: Options) -> Redactor:
+    """The same where secrets that are not set need not be known."""
+    return redactor_of(program, _environment(options), options.models.values())
+
+
+def _environment(options: Options) -> Mapping[str, str]:
+    return os.environ if options.environment is None else options.environment
 
 
 def program_hash(program: Program) -> str:
@@ -139,7 +153,8 @@ def prepare(
     """Everything that is to be known of a run before it begins, wherever it is carried out.
 
     Args:
-        secrets: The values of secrets that are known here; no input may hold one.
+        secrets: The values of secrets that are known here. Nothing that is written down may
+            hold one: no input, no param, no file of the program.
 
     Returns:
         The run's record and its first event.
@@ -154,12 +169,12 @@ def prepare(
     if size_of(dict(input), most) > most:
         said = f"the inputs take more than {size_words(most)}"
         raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
+    redactor = _redactor(program, options, secrets)
+    params = program.param_values()
+    refuse_given(redactor, input, params)
     values = checked_input(orchestrator.inputs, input)
-    if Redactor(secrets).value(values) != values:
-        raise InputError(["an input holds the value of a secret, which may not be written down"])
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
-    params = program.param_values()
     if size_of(params, most) > most:
         said = f"the params take more than {size_words(most)}"
         raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
@@ -176,6 +191,7 @@ def prepare(
         cwd=cwd,
         engine=__version__,
     )
+    refuse_written(redactor, record)
     began = RunStarted(
         run=run,
         orchestrator=orchestrator.name,
@@ -318,10 +334,11 @@ async def resume(
     """
 
     run = journal.find(run)
-    answer = None if reply is None else _Answer(reply, journal, run)
+    chosen = options or Options()
+    answer = None if reply is None else _Answer(reply, journal, run, chosen)
 
     async def work(drive: Drive) -> RunState:
-        return await _take_over(drive, options or Options(), answer)
+        return await _take_over(drive, chosen, answer)
 
     return await _reach(run, journal, answer, work)
 
@@ -332,8 +349,9 @@ class _Answer:
     Called by a drive that it is said to; see `drives.Say`.
     """
 
-    def __init__(self, reply: Reply, journal: Journal, run: str) -> None:
+    def __init__(self, reply: Reply, journal: Journal, run: str, options: Options) -> None:
         self.reply = reply
+        self._options = options
         self._journal = journal
         self._run = run
         self._name = letter_name(run)
@@ -342,6 +360,7 @@ class _Answer:
     def __call__(self, state: RunState) -> GateAnswered | None:
         if self.is_written():
             return None
+        refuse_secrets(self.reply, _redactor_here(state.program, self._options))
         event = answers(state, self.reply, _wall_ms())[-1]
         self._is_said = True
         return msgspec.structs.replace(event, letter=self._name)
@@ -380,6 +399,8 @@ async def _take_over(drive: Drive, options: Options, answer: _Answer | None) -> 
     drive.own(await drive.journal.claim(run))
     record, state = load_run(drive.journal, run)
     reply = None if answer is None or answer.is_written() else answer.reply
+    if reply is not None:
+        refuse_secrets(reply, _redactor_here(state.program, options))
     if state.ended:
         if reply is not None:
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
@@ -466,8 +487,10 @@ async def cancel(
         JournalError: There is no such run, or another process drives it.
         UsageError: It has ended already.
     """
+    chosen = options or Options()
 
     def say(state: RunState) -> CancelRequested:
+        refuse_secrets(reason, _redactor_here(state.program, chosen))
         return CancelRequested(reason=reason)
 
     async def work(drive: Drive) -> RunState:
@@ -476,10 +499,11 @@ async def cancel(
         if state.ended:
             raise UsageError(f"run {drive.run} has ended already ({state.status})")
         await _end_left_over(state)
+        refuse_secrets(reason, _redactor_here(state.program, chosen))
         asked = CancelRequested(at=state.now, reason=reason)
         # The other way round, taking the run over would start again what is to be called off.
         resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms(), bounds=BOUNDS)
-        return await _drive(state, [asked, resumed], drive, {}, {}, options or Options())
+        return await _drive(state, [asked, resumed], drive, {}, {}, chosen)
 
     return await _reach(journal.find(run), journal, say, work)
 
@@ -487,6 +511,7 @@ async def cancel(
 def _open_models(
     program: Program, infos: Mapping[str, ModelInfo], options: Options, *, resumed: bool
 ) -> dict[str, ChatModel]:
+    redactor = _redactor_here(program, options)
     replaced = {name for name, value in options.models.items() if not isinstance(value, str)}
     warm(info.id for name, info in infos.items() if name not in replaced)
     return {
@@ -495,6 +520,7 @@ def _open_models(
             info,
             override=options.models.get(name),
             record_dir=options.record_dir,
+            redactor=redactor,
             resumed=resumed,
         )
         for name, info in infos.items()
@@ -510,6 +536,7 @@ async def _drive(
     options: Options,
     appender: Appender | None = None,
 ) -> RunState:
+    redactor = _redactor(state.program, options, secrets)
     ports: dict[str, WorkerPort] = {}
     opened: list[WorkerPort] = []
 
@@ -528,20 +555,22 @@ async def _drive(
         appender or drive,
         models.__getitem__,
         worker_of,
-        redactor=Redactor(secrets),
+        redactor=redactor,
         observers=options.observers,
     )
     if options.on_driver is not None:
         options.on_driver(driver)
     try:
         with (
+            bound(redactor),
             unhurried_collector(),
             attending(drive.journal, drive.run, driver, first) as (begin, durable),
         ):
             drive.listen(driver)
             await driver.drive(begin, durable)
     finally:
-        await _close(models, opened, state)
+        with bound(redactor):
+            await _close(models, opened, state)
     drive.state = state
     return state
 
@@ -557,8 +586,9 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
         if isinstance(result, Failure):
             # A run that did not get to its end could not play its scripts to theirs.
             if state.status == "finished":
-                state.unplayed.append(result.message)
-                state.warnings.append(result.message)
+                message = current().text(result.message)
+                state.unplayed.append(message)
+                state.warnings.append(message)
         elif isinstance(result, BaseException):
             raise result
 

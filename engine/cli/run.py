@@ -17,9 +17,11 @@ from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
 from engine.cli.output import report
 from engine.errors import CompileError, InputError
+from engine.guard import refuse_given
 from engine.journal import MemoryJournal, SqliteJournal
 from engine.launch import Options
 from engine.linter.admission import admitted
+from engine.redaction import current
 from engine.runtime.inputs import typed_inputs
 from engine.runtime.state import RunState
 from engine.sema.contract import Contract
@@ -111,6 +113,8 @@ def command(
                 for name in program.missing_params
             ]
         )
+    # Before a complaint about a value can quote it.
+    refuse_given(current(), dict(inputs), {})
     most = _RAW_TIMES * chosen.policy.max_input_bytes
     values = _values(chosen.inputs, inputs, source, most)
     kept = None if no_journal else directory

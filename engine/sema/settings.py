@@ -103,6 +103,13 @@ def _size(name: str, doc: str, default_bytes: int) -> Row:
     return Row(name, Size(), doc, default=default_bytes)
 
 
+_INHERIT = Row(
+    "inherit",
+    Strings(),
+    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
+    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
+)
+_SET = "Further variables; null takes one away."
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
 _TABLE = (
@@ -185,7 +192,12 @@ _TABLE = (
         "`mcp` servers",
         (
             Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
-            Row("env", Computed("none", True, "map"), "Further environment variables."),
+            Row(
+                "env",
+                Computed("none", True, "map", "server env"),
+                "Its environment: what is set, or a block that also says what is inherited.",
+                otherwise="a few variables",
+            ),
             Row(
                 "cwd",
                 Str(),
@@ -198,6 +210,8 @@ _TABLE = (
             Row("timeout", Duration(), "How long one attempt may take."),
         ),
     ),
+    Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
+    Kind("server env", "`env` blocks", (_INHERIT, Row("set", Computed("none", True, "map"), _SET))),
     Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
     Kind("on_exit", "`on_exit` blocks", (), numbered=Mode()),
     Kind(

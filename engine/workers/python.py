@@ -26,6 +26,7 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
+from engine.workers.environment import process_environment
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads, TooManyAbandoned
@@ -52,7 +53,8 @@ class PythonWorker:
                 `invalid_output` for a result that is not JSON.
         """
         target = str(request.worker.settings["call"])
-        if request.isolated or request.worker.settings["isolate"]:
+        chosen = request.worker.settings["isolate"]
+        if request.isolated or chosen:
             value = await call_apart(
                 target,
                 request.base_dir,
@@ -60,6 +62,8 @@ class PythonWorker:
                 _arguments(request),
                 max_bytes=request.worker.max_bytes,
                 mark=request.mark,
+                # A call that is apart for its own sake sees what it sees in this process.
+                env=process_environment(request) if chosen else None,
             )
         else:
             function = await self._function(target, request)

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic
 from engine.sema.expressions import Expression
-from engine.sema.kinds.common import CHECKED, worker_settings
+from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
@@ -33,7 +33,7 @@ _ROWS = (
         "Its working folder, relative to the file.",
         otherwise="the file's folder",
     ),
-    Row("env", Computed(secrets=True, shape="map"), "Further environment variables."),
+    ENV,
     Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
     Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
     Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),

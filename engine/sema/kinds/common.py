@@ -12,7 +12,7 @@ from engine.sema.setting_values import BlockValue, Choice, Computed, Duration, N
 from engine.sema.settings import Row
 from engine.sizes import MAX_OUTPUT_BYTES
 
-__all__ = ["CHECKED", "REPAIR", "VERIFIER", "worker_settings"]
+__all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]
 
 _MAX_BYTES = Row(
     "max_bytes",
@@ -22,6 +22,14 @@ _MAX_BYTES = Row(
 )
 _TIMEOUT = Row("timeout", Duration(), "How long one attempt may take.")
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
+
+#: Of kinds that start a process.
+ENV = Row(
+    "env",
+    Computed(secrets=True, shape="map", block="env"),
+    "Its environment: what is set, or a block that also says what is inherited.",
+    otherwise="the engine's without keys and secrets",
+)
 
 #: Of kinds that ask a model: an answer that breaks its contract is asked for again.
 REPAIR = Row("repair", BlockValue("repair"), "Ask again for an answer that breaks its contract.")

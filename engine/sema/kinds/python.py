@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.diagnostics import Diagnostic
-from engine.sema.kinds.common import CHECKED, worker_settings
+from engine.diagnostics import Diagnostic, diagnostic
+from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
@@ -20,11 +20,19 @@ _ROWS = (
     Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
     Row("args", Computed(shape="map"), "Its keyword arguments.", otherwise="the inputs"),
     Row("isolate", Bool(), "Run it in a process of its own.", default=False),
+    ENV,
 )
 
 
 def _check(it: Declared) -> Iterator[Diagnostic]:
-    """The function exists, and takes what it is given."""
+    """The function exists, takes what it is given, and has the environment that it is promised."""
+    if "env" in it.settings.written and not it.settings.get("isolate"):
+        yield diagnostic(
+            "ORC104",
+            f"{it.owner} has an `env` of its own, which needs `isolate = true`",
+            it.settings.spans.get("env", it.at),
+            help="without it the function runs in the engine's process, and sees what that sees",
+        )
     call = it.settings.get("call")
     if call is None:
         return
