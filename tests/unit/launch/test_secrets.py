@@ -18,7 +18,6 @@ import pytest
 
 import engine
 from engine import launch
-from engine.driver import Driver
 from engine.events import GateAnswered, encode_event
 from engine.launch import Options
 
@@ -157,15 +156,15 @@ def test_a_reason_with_a_secret_is_refused(load: Any) -> None:
 
 def test_who_drives_a_run_cleans_what_others_say(load: Any) -> None:
     """A process that knows no secrets can hand over an answer with one."""
-    drivers: list[Driver] = []
-    options = Options(models={"planner": plan("give")}, on_driver=drivers.append)
+    options = Options(models={"planner": plan("give")})
     workflow = load(f"{GIVE}\n{BOSS}", settings=GATE)
     journal = engine.MemoryJournal()
     chosen = launch.choose(workflow.program, None)
     state = asyncio.run(launch.start(workflow.program, chosen, {}, journal, options))
     (gate,) = state.gates
     said = GateAnswered(at=state.now, key=gate, answer="reject", note=f"not {TOKEN}", by=KEY)
-    asyncio.run(drivers[0].drive([said]))
+    options.on_driver = lambda driver: driver.feed(said)
+    asyncio.run(launch.resume(state.run, journal, options))
     told = "\n".join(encode_event(event).decode() for event in journal.read(state.run))
     assert "not [secret TOKEN]" in told
     assert TOKEN not in told
