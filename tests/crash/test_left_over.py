@@ -1,4 +1,4 @@
-"""What a killed engine and its watcher have left running is ended by whoever takes the run over.
+"""What a killed engine and its watcher have left running is ended when the run is taken over.
 
 The watcher is killed too here, so that only the mark in the environment leads to the programs. They
 hold a fifo open, whose end says that none is left.

@@ -1,8 +1,8 @@
 """Programs do not outlive the engine that started them, however it ends.
 
 The engine here is a process of its own, which is killed. A program holds a fifo open: its end is
-there when the last process that the call has led to is dead, so no test looks at process ids that
-may mean somebody else by then.
+there when the last process that the call has led to is dead, so no test looks at process ids, which
+are used again.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Fifo:
         return heard.decode().splitlines()
 
     def ends(self) -> bool:
-        """Wait until nobody is left who could say something."""
+        """Wait until no process is left that could say something."""
         return self._some() == b""
 
     def _some(self) -> bytes:
