@@ -221,3 +221,10 @@ def carry_out() -> Callable[..., Any]:
         return values[0] if len(values) == 1 else values
 
     return carry_out
+
+
+@pytest.fixture
+def watchers_of() -> Callable[[int], list[int]]:
+    """Finds the watchers among the children of a process."""
+    found: Callable[[int], list[int]] = _load_support("watchers").watchers_of
+    return found
