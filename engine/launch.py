@@ -214,10 +214,6 @@ class _Entering:
             await self._journal.create(self._record, events)
 
 
-#: What checking says of Python modules.
-_PYTHON = frozenset({"ORC505", "ORC506"})
-
-
 def compile_record(record: RunRecord) -> Program:
     """The program a run began with, from the texts its journal keeps.
 
@@ -228,9 +224,9 @@ def compile_record(record: RunRecord) -> Program:
         CompileError: It does not check any more (an engine with stricter rules).
     """
     path = os.path.normpath(os.path.join(record.cwd, record.workflow))
-    reader = MemoryReader(record.files, os.path.dirname(path))
+    reader = MemoryReader(record.files, os.path.dirname(path), with_python=False)
     result = check_file(path, params=record.params, reader=reader, env={})
-    wrong = [it for it in result.diagnostics if it.severity == "error" and it.code not in _PYTHON]
+    wrong = [item for item in result.diagnostics if item.severity == "error"]
     if wrong:
         raise CompileError(wrong)
     return msgspec.structs.replace(result.partial, path=record.workflow)

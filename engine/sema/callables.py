@@ -270,7 +270,7 @@ class CallableReader:
 
     def _check_python(self, settings: Settings, signature: Signature, owner: str) -> None:
         call = settings.get("call")
-        if call is None:
+        if call is None or not self._texts.files.with_python:
             return
         given = [field.name for field in signature.inputs]
         args = settings.exprs.get("args")
@@ -288,7 +288,7 @@ class CallableReader:
 
     def _check_parse(self, settings: Settings) -> None:
         parse = settings.get("parse", "json")
-        if ":" in parse:
+        if ":" in parse and self._texts.files.with_python:
             project = self._texts.files.project
             for item in check_call(parse, self._base_dir, settings.spans["parse"], project=project):
                 self._report(item)
