@@ -257,14 +257,10 @@ class _Entering:
             self._drive.own(await self._drive.journal.create(self._record, events))
 
 
-#: What checking says of Python modules.
-_PYTHON = frozenset({"ORC505", "ORC506"})
-
-
 def check_record(record: RunRecord) -> CheckResult:
     """Check the program of a run, from the texts its journal keeps."""
     path = os.path.normpath(os.path.join(record.cwd, record.workflow))
-    reader = MemoryReader(record.files, os.path.dirname(path))
+    reader = MemoryReader(record.files, os.path.dirname(path), with_python=False)
     return check_file(path, params=record.params, reader=reader, env={})
 
 
@@ -273,7 +269,7 @@ def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Pro
 
     A run that began is not refused for an error that leaves a program sound, one that a comment
     could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
-    must not strand it. Python modules are among those: they are no part of the journal, may have
+    must not strand it. Python modules are not looked at: they are not part of the journal, may have
     changed, and need not be on the machine that drives the run.
 
     Args:

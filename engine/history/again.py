@@ -247,9 +247,16 @@ async def fork(
     Raises:
         UsageError: There is no such event, or the run was over by then.
         Diverged: The events do not fit the program the fork is to have.
+        JournalError: The run cannot be read, or is not this user's.
     """
     run = journal.find(run)
     record = journal.record(run)
+    if not record.trusted:
+        # The fork would be the user's own, and what it does the stranger's.
+        raise JournalError(
+            f"run {run} is in a journal that is not known to be yours",
+            help="a journal can run programs: if you trust it, `orch journal trust`",
+        )
     events, damage = journal.salvage(run)
     if damage is not None and not allow_effects:
         raise JournalError(

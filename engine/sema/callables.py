@@ -279,6 +279,7 @@ class CallableReader:
             values=self._texts.values,
             base_dir=self._base_dir,
             project=self._texts.files.project,
+            with_python=self._texts.files.with_python,
             read=frozenset(self._texts.used),
             is_certain=is_certain,
             is_whole=not self._scope.module.syntax_errors,

@@ -351,7 +351,7 @@ class _Assembler:
         )
         price = settings.block("price")
         identifier = settings.get("id") or ""
-        if identifier.startswith("python/"):
+        if identifier.startswith("python/") and self._loaded.files.with_python:
             for item in check_call(
                 identifier.removeprefix("python/"),
                 scope.module.base_dir,

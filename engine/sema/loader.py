@@ -104,9 +104,11 @@ class MemoryReader:
     Args:
         files: The texts, by path relative to `base`, with `/` as separator.
         base: The absolute folder the paths are relative to; it need not exist.
+        with_python: Whether Python modules are looked up in that folder all the same.
     """
 
-    def __init__(self, files: Mapping[str, str], base: str) -> None:
+    def __init__(self, files: Mapping[str, str], base: str, *, with_python: bool = True) -> None:
+        self.with_python = with_python
         self._base = base
         self._files = {os.path.normpath(os.path.join(base, p)): t for p, t in files.items()}
 
@@ -152,6 +154,7 @@ class Files:
 
     Attributes:
         project: Where its files may lie; None where nothing is on a disk.
+        with_python: Whether Python modules are looked at.
 
     Args:
         reader: Where the texts come from.
@@ -163,6 +166,7 @@ class Files:
         self.reader = reader
         self.base_dir = base_dir
         self.project = reader.project(base_dir)
+        self.with_python = not isinstance(reader, MemoryReader) or reader.with_python
         self._shown_dir = shown_dir
         self._texts: dict[str, str | CannotRead] = {}
         self._sources: dict[str, SourceFile] = {}

@@ -68,8 +68,8 @@ def test_what_writes_or_drives_is_refused(command, desk, plant, orch):
     code, _, err = orch(*command)
 
     assert code == 3
-    assert "was not made by you on this machine" in err
-    assert "orch journal trust .orch" in err
+    assert "not known to be yours" in err
+    assert "orch journal trust" in err
     assert not (desk / "carried-out").exists()
     assert [n for n in sorted(os.listdir(desk / ".orch")) if "-" not in n] in (
         before,
@@ -154,6 +154,32 @@ def test_last_is_the_user_s_own_run(desk, plant, orch):
     code, _, err = orch("resume", RUN)
     assert code == 3
     assert ".orch/journal-2.db was not made by you" in err
+
+
+def test_it_is_not_forked_into_the_user_s_own(desk, plant, orch):
+    own_run(desk)
+    plant("journal-2.db")
+
+    code, _, err = orch("resume", RUN, "--from", "1")
+
+    assert code == 3
+    assert "not known to be yours" in err
+    assert not (desk / "carried-out").exists()
+
+
+def test_replaying_it_reads_no_file_that_it_names(desk, plant, orch):
+    plant()
+    (desk / "a.orch").write_text("hunter2SECRET")  # the stranger's run names this file
+
+    code, out, err = orch("replay", "last")
+    assert code == 0
+    assert "the file that the run names is left alone" in err
+    assert "hunter2" not in out + err
+
+    orch("journal", "trust")
+    code, out, err = orch("replay", "last")
+    assert code == 3
+    assert "hunter2" in out + err
 
 
 def test_new_runs_go_to_the_user_s_own_databases(desk, plant, orch):

@@ -62,7 +62,7 @@ def program_of(run: ast.ListExpr) -> str:
 def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function that reads the output exists."""
     parse = it.settings.get("parse")
-    if ":" in parse:
+    if ":" in parse and it.with_python:
         span = it.settings.spans["parse"]
         yield from check_call(parse, it.base_dir, span, project=it.project)
 

@@ -39,6 +39,7 @@ class Declared:
         values: The values that every expression of the file sees: `param`.
         base_dir: The folder of the declaring file.
         project: Where files may be read; None for anywhere.
+        with_python: Whether Python modules are looked at; not for a run that has begun.
         read: The inputs that its texts and expressions use.
         is_certain: Whether every text could be read; if not, an input may be used all the same.
         is_whole: Whether the file could be parsed; if not, something may be missing in the tree.
@@ -53,6 +54,7 @@ class Declared:
     values: Mapping[str, Any]
     base_dir: str
     project: Project | None
+    with_python: bool
     read: frozenset[str]
     is_certain: bool
     is_whole: bool

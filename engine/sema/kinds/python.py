@@ -34,7 +34,7 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
             help="without it the function runs in the engine's process, and sees what that sees",
         )
     call = it.settings.get("call")
-    if call is None:
+    if call is None or not it.with_python:
         return
     given = [field.name for field in it.inputs]
     args = it.settings.exprs.get("args")
