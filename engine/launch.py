@@ -288,7 +288,7 @@ def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Pro
 
 def errors_before(checked: CheckResult) -> list[Diagnostic]:
     """What keeps the program of a record from beginning to run, where its files are not at hand."""
-    return [item for item in errors_in(checked) if item.code not in _PYTHON]
+    return errors_in(checked)
 
 
 def load_run(
