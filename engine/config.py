@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import ConfigError
+from engine.plain_files import read_plain
 
 __all__ = ["FORMATS", "Config", "LintConfig", "find_config"]
 
@@ -24,6 +25,9 @@ __all__ = ["FORMATS", "Config", "LintConfig", "find_config"]
 FORMATS = ("text", "json", "github", "sarif")
 
 _FILES = ("orch.toml", "pyproject.toml")
+
+#: No configuration is larger.
+_MAX_BYTES = 1_000_000
 
 
 class LintConfig(msgspec.Struct, frozen=True):
@@ -102,13 +106,14 @@ def find_config(folder: str, known: dict[str, Config] | None = None) -> Config:
 def _read(path: str) -> Config | None:
     """What a file says; None if it is not there, or says nothing about orch."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_plain(path, _MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as problem:
         reason = (problem.strerror or str(problem)).lower()
         raise ConfigError(f"cannot read {_shown(path)}: {reason}") from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"{_shown(path)} is larger than {_MAX_BYTES // 1_000_000} MB")
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"orch" not in data:
         return None  # most of them, and not worth parsing

@@ -150,6 +150,8 @@ def prepare(
     values = checked_input(orchestrator.inputs, input)
     if Redactor(secrets).value(values) != values:
         raise InputError(["an input holds the value of a secret, which may not be written down"])
+    cwd = os.getcwd()
+    _check_names(program, cwd)
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
     params = program.param_values()
@@ -162,7 +164,7 @@ def prepare(
         files=dict(program.files),
         params=params,
         models={k: v for k, v in options.models.items() if isinstance(v, str)},
-        cwd=os.getcwd(),
+        cwd=cwd,
         engine=__version__,
     )
     began = RunStarted(
@@ -175,6 +177,21 @@ def prepare(
         wall_ms=wall_ms,
     )
     return record, began
+
+
+def _check_names(program: Program, cwd: str) -> None:
+    """Refuse a program whose files have names that a journal cannot keep.
+
+    Raises:
+        UsageError: One is not UTF-8.
+    """
+    for name in (cwd, program.path, *program.files):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"the name of {name} is not UTF-8, and a run keeps the names of its files"
+            ) from None
 
 
 async def start(

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from engine.cli.exits import CommandError, Exit
-from engine.cli.output import error, report
+from engine.cli.output import echo, error, report
 from engine.errors import (
     CompileError,
     ConfigError,
@@ -162,11 +162,11 @@ def _guarded(arguments: list[str]) -> int:
         error("interrupted")
         return Exit.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
-        click.echo(problem.ctx.get_help() if problem.ctx else "", err=True)
+        echo(problem.ctx.get_help() if problem.ctx else "", err=True)
         return Exit.USAGE
     except click.UsageError as problem:
         if problem.ctx is not None:
-            click.echo(problem.ctx.get_usage(), err=True)
+            echo(problem.ctx.get_usage(), err=True)
         error(problem.format_message())
         return Exit.USAGE
     except click.ClickException as problem:
@@ -212,7 +212,7 @@ def _crashed(problem: Exception) -> int:
     """Say that the engine has a bug, and where the traceback is."""
     text = "".join(traceback.format_exception(problem))
     if os.environ.get("ORCH_DEBUG"):
-        click.echo(text, err=True, nl=False)
+        echo(text, err=True, nl=False)
         help = None
     else:
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
+
+from engine.plain_files import read_plain
 
 __all__ = ["files", "orchestrators", "rules", "runs"]
 
@@ -57,8 +58,8 @@ def orchestrators(
 
     path = ctx.params.get("file")
     text = ""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = Path(path or os.devnull).read_text(encoding="utf-8")
+    with contextlib.suppress(OSError, ValueError):
+        text = read_plain(path, 1_000_000).decode() if path else ""
     document, _ = parse(SourceFile(path or "", text))
     return [
         CompletionItem(node.name.text)

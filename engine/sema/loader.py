@@ -20,6 +20,7 @@ from typing import Protocol
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.errors import UnreadableFile
+from engine.plain_files import NotPlain, read_plain
 from engine.sema.cache import CheckCache
 from engine.sema.suggest import closest
 from engine.source import SourceFile, Span
@@ -79,8 +80,10 @@ class DiskReader:
     def read(self, path: str) -> str:
         """See `Reader.read`."""
         try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            data = read_plain(path, MAX_FILE_BYTES + 1)
+        except NotPlain as error:
+            help = "write it into a file; `lint` and `fmt` read the standard input as -"
+            raise CannotRead(error.reason, help=help) from None
         except FileNotFoundError:
             raise CannotRead("does not exist") from None
         except IsADirectoryError:
