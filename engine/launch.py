@@ -180,6 +180,7 @@ def prepare(
         raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
     wall_ms = _wall_ms()
     workflow, cwd = _whereabouts(program)
+    _check_names(program, cwd)
     record = RunRecord(
         run=run,
         workflow=workflow,
@@ -215,6 +216,21 @@ def _whereabouts(program: Program) -> tuple[str, str]:
         return absolute, program.base_dir
     leads_there = os.path.normpath(os.path.join(cwd, program.path)) == absolute
     return program.path if leads_there else absolute, cwd
+
+
+def _check_names(program: Program, cwd: str) -> None:
+    """Refuse a program whose files have names that a journal cannot keep.
+
+    Raises:
+        UsageError: One is not UTF-8.
+    """
+    for name in (cwd, program.path, *program.files):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"the name of {name} is not UTF-8, and a run keeps the names of its files"
+            ) from None
 
 
 async def start(

@@ -21,6 +21,7 @@ from engine import launch
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import command_line, find_run, is_remote
+from engine.cli.options import utf8
 from engine.cli.outcome import note, write_report
 from engine.errors import InputError
 from engine.events import GateAnswered
@@ -43,8 +44,16 @@ def gate_options(function: _F) -> _F:
         (
             click.option("--gate", metavar="KEY", help="Which gate, as `orch gates` names it."),
             click.option("--task", metavar="ID", help="Which gate, by the task it is about."),
-            click.option("--note", default="", metavar="TEXT", help="Why; the planner reads it."),
-            click.option("--by", metavar="NAME", help="Who answers; you by default."),
+            click.option(
+                "--note",
+                default="",
+                metavar="TEXT",
+                callback=utf8,
+                help="Why; the planner reads it.",
+            ),
+            click.option(
+                "--by", metavar="NAME", callback=utf8, help="Who answers; you by default."
+            ),
         )
     ):
         function = option(function)
@@ -162,7 +171,7 @@ def who(by: str | None) -> str:
     if by is not None:
         return by
     try:
-        return getpass.getuser()
+        return getpass.getuser().encode(errors="replace").decode()
     except (KeyError, OSError):
         return ""
 

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from engine.cli.exits import CommandError, Exit
-from engine.cli.output import error, report
+from engine.cli.output import echo, error, report
 from engine.errors import (
     CompileError,
     ConfigError,
@@ -166,11 +166,11 @@ def _guarded(arguments: list[str]) -> int:
         error("interrupted")
         return Exit.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
-        click.echo(problem.ctx.get_help() if problem.ctx else "", err=True)
+        echo(problem.ctx.get_help() if problem.ctx else "", err=True)
         return Exit.USAGE
     except click.UsageError as problem:
         if problem.ctx is not None:
-            click.echo(problem.ctx.get_usage(), err=True)
+            echo(problem.ctx.get_usage(), err=True)
         error(problem.format_message())
         return Exit.USAGE
     except click.ClickException as problem:
@@ -217,7 +217,7 @@ def _crashed(problem: Exception) -> int:
     redactor = redactor_for(current().names)
     text = redactor.text("".join(traceback.format_exception(problem)))
     if os.environ.get("ORCH_DEBUG"):
-        click.echo(text, err=True, nl=False)
+        echo(text, err=True, nl=False)
         help = None
     else:
         try:

@@ -12,7 +12,7 @@ from engine.cli import complete
 from engine.cli.execute import Manner, carry_out
 from engine.cli.exits import CommandError, Exit
 from engine.cli.journals import find_run, is_remote, journal_option
-from engine.cli.options import color_option, format_option
+from engine.cli.options import color_option, format_option, utf8
 from engine.cli.outcome import EXITS, note, tell_end
 from engine.events import CancelRequested
 from engine.guard import redactor_of
@@ -28,7 +28,13 @@ __all__ = ["command"]
 
 @click.command("cancel")
 @click.argument("run", metavar="RUN", shell_complete=complete.runs)
-@click.option("--reason", default="cancelled", metavar="TEXT", help="Why, for the journal.")
+@click.option(
+    "--reason",
+    default="cancelled",
+    metavar="TEXT",
+    callback=utf8,
+    help="Why, for the journal.",
+)
 @format_option("How to give the best partial result.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the end, on standard error.")
 @color_option

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from engine.cli.exits import CommandError, Exit
+from engine.cli.output import echo
 
 __all__ = ["command"]
 
@@ -43,5 +44,5 @@ def command(ctx: click.Context, shell: str | None) -> int:
             )
     made = get_completion_class(shell)
     assert made is not None  # click has the three of them
-    click.echo(made(ctx.find_root().command, {}, "orch", "_ORCH_COMPLETE").source())
+    echo(made(ctx.find_root().command, {}, "orch", "_ORCH_COMPLETE").source())
     return Exit.OK

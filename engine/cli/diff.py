@@ -12,7 +12,7 @@ from engine.cli import complete
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, open_journal, shown_status
 from engine.cli.options import format_option
-from engine.cli.output import screen_width
+from engine.cli.output import echo, screen_width
 from engine.cli.wording import count, one_line
 from engine.history.changes import changed_files
 from engine.history.compare import Difference, differences, shared_events
@@ -50,24 +50,24 @@ def command(first: str, second: str, style: str, directory: str) -> int:
             "files": files,
             "differences": [msgspec.to_builtins(difference) for difference in found],
         }
-        click.echo(json.dumps(report, indent=2))
+        echo(json.dumps(report, indent=2))
     else:
         width = max(60, screen_width(sys.stdout))
-        click.echo(f"- {runs[0]}: {count(len(one), 'event')}, {shown_status(records[0])}")
-        click.echo(f"+ {runs[1]}: {count(len(other), 'event')}, {shown_status(records[1])}")
-        click.echo(f"the same up to event {shared}" if shared else "not one event is the same")
+        echo(f"- {runs[0]}: {count(len(one), 'event')}, {shown_status(records[0])}")
+        echo(f"+ {runs[1]}: {count(len(other), 'event')}, {shown_status(records[1])}")
+        echo(f"the same up to event {shared}" if shared else "not one event is the same")
         if files:
-            click.echo(f"the programs differ: {', '.join(files)}")
+            echo(f"the programs differ: {', '.join(files)}")
         for difference in found:
             _tell(difference, width)
         if not found:
-            click.echo("every call has come to the same")
+            echo("every call has come to the same")
     return Exit.FINDINGS if found else Exit.OK
 
 
 def _tell(difference: Difference, width: int) -> None:
-    click.echo(difference.key or "the end of the run")
+    echo(difference.key or "the end of the run")
     if difference.what != "second":
-        click.echo(f"  - {one_line(difference.first, width - 4)}")
+        echo(f"  - {one_line(difference.first, width - 4)}")
     if difference.what != "first":
-        click.echo(f"  + {one_line(difference.second, width - 4)}")
+        echo(f"  + {one_line(difference.second, width - 4)}")

@@ -11,6 +11,7 @@ import click
 from engine.cli import complete
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option
+from engine.cli.output import echo
 from engine.diagnostics import RULES, Rule
 from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES
@@ -61,28 +62,28 @@ def _fields(rule: Rule) -> dict[str, Any]:
 
 def _one(rule: Rule, style: str) -> None:
     if style == "json":
-        click.echo(json.dumps(_fields(rule), indent=2))
+        echo(json.dumps(_fields(rule), indent=2))
         return
-    click.echo(f"{rule.code} {rule.name} ({rule.weight})")
-    click.echo(f"area: {AREAS[rule.code[3]]}")
-    click.echo(f"\n{rule.summary}")
+    echo(f"{rule.code} {rule.name} ({rule.weight})")
+    echo(f"area: {AREAS[rule.code[3]]}")
+    echo(f"\n{rule.summary}")
     example = EXAMPLES.get(rule.code)
     if example is None:
         return
-    click.echo(f"Why: {example.why}")
+    echo(f"Why: {example.why}")
     for title, text in (("Reported", example.bad), ("Fine", example.good)):
         if text:
-            click.echo(f"\n{title}:\n\n{indent(text.strip(), '    ')}")
-    click.echo(f"\nPage: {rule.page}")
+            echo(f"\n{title}:\n\n{indent(text.strip(), '    ')}")
+    echo(f"\nPage: {rule.page}")
 
 
 def _list(style: str) -> None:
     if style == "json":
-        click.echo(json.dumps([_fields(rule) for rule in RULES.values()], indent=2))
+        echo(json.dumps([_fields(rule) for rule in RULES.values()], indent=2))
         return
     area = ""
     for rule in RULES.values():
         if rule.code[3] != area:
-            click.echo(("\n" if area else "") + AREAS[rule.code[3]])
+            echo(("\n" if area else "") + AREAS[rule.code[3]])
             area = rule.code[3]
-        click.echo(f"  {rule.code}  {rule.severity:<7}  {rule.name}")
+        echo(f"  {rule.code}  {rule.severity:<7}  {rule.name}")

@@ -8,9 +8,10 @@ import msgspec
 from engine.cli import complete
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, open_journal
-from engine.cli.output import warn
+from engine.cli.output import echo, warn
 from engine.errors import JournalError
 from engine.events import Event, encode_event
+from engine.printable import escaped
 
 __all__ = ["command", "event_line"]
 
@@ -33,7 +34,7 @@ def command(run: str, directory: str) -> int:
     if not events and damage is None:
         raise JournalError(f"run {found} has no events: it ended before it began")
     for seq, event in enumerate(events, 1):
-        click.echo(event_line(seq, event))
+        echo(event_line(seq, event))
     if damage is not None:
         warn(f"the journal of this run is damaged: {damage}", help="what comes before is written")
         return Exit.UNREADABLE
@@ -43,4 +44,4 @@ def command(run: str, directory: str) -> int:
 def event_line(seq: int, event: Event) -> str:
     """An event with its number as one line of JSON."""
     fields = msgspec.json.decode(encode_event(event))
-    return msgspec.json.encode({"seq": seq, **fields}).decode()
+    return escaped(msgspec.json.encode({"seq": seq, **fields}).decode())

@@ -17,7 +17,7 @@ from engine.cli.exits import CommandError, Exit
 from engine.cli.files import orch_files, rewrite, standard_input
 from engine.cli.lint_output import diff as unified_diff
 from engine.cli.options import color_option
-from engine.cli.output import error, report
+from engine.cli.output import echo, error, report
 from engine.diagnostics import Diagnostic
 from engine.errors import CompileError, InternalError, UnreadableFile
 from engine.formatter.formatting import format_text
@@ -80,9 +80,9 @@ def command(
             old = standard_input(name) if piped else _read(path)
             new = format_text(old, name)
             if new != old and diff:
-                click.echo(unified_diff(name, old, new), nl=False)
+                echo(unified_diff(name, old, new), nl=False)
             elif new != old and check:
-                click.echo(f"would reformat {name}")
+                echo(f"would reformat {name}")
             elif piped and not (check or diff):
                 # As bytes: the line ends are the text's own.
                 sys.stdout.buffer.write(new.encode())
@@ -115,7 +115,7 @@ def _end(outcome: _Outcome, color: str, *, would: bool, quiet: bool) -> int:
         report(outcome.faults, color)
     summary = outcome.summary(would=would)
     if summary and not quiet:
-        click.echo(summary, err=True)
+        echo(summary, err=True)
     if outcome.exit is Exit.OK and would and outcome.changed:
         return Exit.FINDINGS
     return outcome.exit

@@ -13,7 +13,7 @@ from engine.cli import complete
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
-from engine.cli.output import warn
+from engine.cli.output import echo, warn
 from engine.cli.questions import about, answers, left_ms
 from engine.cli.wording import age, one_line
 from engine.errors import CompileError, JournalError
@@ -46,15 +46,15 @@ def command(run: str | None, style: str, directory: str) -> int:
         journal.close()
     found.sort(key=lambda gate: gate["opened_ms"] or 0)
     if style == "json":
-        click.echo(json.dumps([_fields(gate) for gate in found], indent=2))
+        echo(json.dumps([_fields(gate) for gate in found], indent=2))
         return Exit.OK
     if not found:
-        click.echo(f"no open gates in {directory if run is None else run}", err=True)
+        echo(f"no open gates in {directory if run is None else run}", err=True)
     of_run: dict[str, list[dict[str, Any]]] = {}
     for gate in found:
         of_run.setdefault(gate["run"], []).append(gate)
     for gate in found:
-        click.echo("\n".join(_lines(gate, of_run[gate["run"]], directory)))
+        echo("\n".join(_lines(gate, of_run[gate["run"]], directory)))
     return Exit.OK
 
 

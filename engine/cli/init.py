@@ -8,6 +8,7 @@ import shlex
 import click
 
 from engine.cli.exits import CommandError, Exit
+from engine.cli.output import echo
 from engine.scaffold import name_for, starter_files, write_files
 
 __all__ = ["command"]
@@ -31,10 +32,8 @@ def command(folder: str, name: str | None) -> int:
         reason = (problem.strerror or str(problem)).lower()
         raise CommandError(f"cannot write into {folder}: {reason}", Exit.UNREADABLE) from None
     for path in files:
-        click.echo(f"wrote {os.path.normpath(os.path.join(folder, path))}", err=True)
+        echo(f"wrote {os.path.normpath(os.path.join(folder, path))}", err=True)
     if os.path.realpath(folder) != os.getcwd():
-        click.echo(f"\ncd {shlex.quote(folder)}", err=True)
-    click.echo(
-        f"orch lint {chosen}.orch\norch test {chosen}.orch\norch run {chosen}.orch", err=True
-    )
+        echo(f"\ncd {shlex.quote(folder)}", err=True)
+    echo(f"orch lint {chosen}.orch\norch test {chosen}.orch\norch run {chosen}.orch", err=True)
     return Exit.OK

@@ -29,7 +29,7 @@ from engine.cli import lint_output
 from engine.cli.exits import CommandError, Exit
 from engine.cli.files import Scope, orch_files, rewrite, standard_input
 from engine.cli.options import color_option, param_option
-from engine.cli.output import error, report
+from engine.cli.output import echo, error, report
 from engine.config import FORMATS, Config, find_config
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.errors import UnreadableFile
@@ -318,16 +318,16 @@ def _fix(request: Request, *, only_diff: bool, list_fixes: bool) -> int:
     if only_diff:
         for path, text in fixing.after.items():
             name = request.stdin_filename if piped else os.path.relpath(path)
-            click.echo(lint_output.diff(name, fixing.before[path], text), nl=False)
+            echo(lint_output.diff(name, fixing.before[path], text), nl=False)
         _tell(result)
         if not request.quiet:
-            click.echo(lint_output.fixed_summary(fixing.applied, would=True), err=True)
+            echo(lint_output.fixed_summary(fixing.applied, would=True), err=True)
         if result.unreadable:
             return Exit.UNREADABLE
         return Exit.FINDINGS if fixing.after else Exit.OK
     if piped:
         if result.linted:
-            click.echo(EditedReader(result.reader, fixing.after).read(entry), nl=False)
+            echo(EditedReader(result.reader, fixing.after).read(entry), nl=False)
     else:
         for path, text in fixing.after.items():
             try:
@@ -367,14 +367,14 @@ def _bounds(request: Request) -> int:
             }
             for path, bounds in bounded.items()
         ]
-        click.echo(json.dumps(data, indent=2))
+        echo(json.dumps(data, indent=2))
         return _code(request, result, found)
     for number, (path, bounds) in enumerate(bounded.items()):
         if len(bounded) > 1:
-            click.echo(("\n" if number else "") + path)
+            echo(("\n" if number else "") + path)
         if bounds:
-            click.echo(as_text([bound for bound, _ in bounds]))
-            click.echo("\n" + sizes_as_text([sizes for _, sizes in bounds]))
+            echo(as_text([bound for bound, _ in bounds]))
+            echo("\n" + sizes_as_text([sizes for _, sizes in bounds]))
         else:
-            click.echo("no orchestrator, so nothing to bound")
+            echo("no orchestrator, so nothing to bound")
     return _code(request, result, found)

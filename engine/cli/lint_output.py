@@ -13,9 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
 
-import click
-
-from engine.cli.output import screen_width, use_color
+from engine.cli.output import echo, screen_width, use_color
 from engine.diagnostics import RULES, Diagnostic, render_github, render_json, render_terminal
 from engine.linter.fixing import applicable
 
@@ -48,14 +46,14 @@ def show(
         fixed: What was fixed before, in half a sentence.
     """
     if style == "json":
-        click.echo(render_json.render(found), nl=False, err=aside)
+        echo(render_json.render(found), nl=False, err=aside)
     elif style == "github":
-        click.echo(render_github.render(found), nl=False, err=aside)
+        echo(render_github.render(found), nl=False, err=aside)
     elif style == "sarif":
         # 2 ms, and nobody needs it beside text.
         from engine.diagnostics import render_sarif
 
-        click.echo(render_sarif.render(found, os.getcwd()), nl=False, err=aside)
+        echo(render_sarif.render(found, os.getcwd()), nl=False, err=aside)
     else:
         stream = sys.stderr if aside else sys.stdout
         painted = use_color(stream, color)
@@ -66,11 +64,11 @@ def show(
                 width=screen_width(stream),
                 marked=lambda item: applicable(item, unsafe=unsafe),
             )
-            click.echo(text, color=painted, err=aside)
+            echo(text, painted=True, err=aside)
         if checked and not quiet:
             summarize(found, color, checked=checked, hidden=hidden, aside=aside, fixed=fixed)
             for line in _hints(found, unsafe):
-                click.echo(line, err=aside)
+                echo(line, err=aside)
 
 
 def summarize(
@@ -89,7 +87,7 @@ def summarize(
         line = f"{fixed}; {line}"
     if hidden:
         line += f"; {_count(hidden, 'error')} not shown, which `orch run` will not ignore"
-    click.echo(line, color=painted, err=aside)
+    echo(line, painted=True, err=aside)
 
 
 def _hints(found: Sequence[Diagnostic], unsafe: bool) -> list[str]:
@@ -114,7 +112,7 @@ def count_by_rule(found: Sequence[Diagnostic], unsafe: bool) -> None:
     fixable = Counter(item.code for item in found if applicable(item, unsafe=unsafe))
     for code, count in Counter(item.code for item in found).most_common():
         mark = "[*]" if fixable[code] == count else "   "
-        click.echo(f"{count:>6}  {code}  {mark}  {RULES[code].name}")
+        echo(f"{count:>6}  {code}  {mark}  {RULES[code].name}")
 
 
 def diff(name: str, before: str, after: str) -> str:
@@ -139,9 +137,9 @@ def show_fixes(applied: Sequence[Diagnostic], *, aside: bool) -> None:
     for item in applied:
         by_file.setdefault(item.span.source.path, Counter())[item.code] += 1
     for path, counts in sorted(by_file.items()):
-        click.echo(f"{path}:", err=aside)
+        echo(f"{path}:", err=aside)
         for code, count in counts.most_common():
-            click.echo(f"{count:>6} x {code} {RULES[code].name}", err=aside)
+            echo(f"{count:>6} x {code} {RULES[code].name}", err=aside)
 
 
 def _count(number: int, word: str) -> str:

@@ -11,13 +11,12 @@ import os
 import sys
 from collections.abc import Iterable
 
-import click
 from watchfiles._rust_notify import RustNotify
 
 from engine.cli.exits import Exit
 from engine.cli.files import subfolders
 from engine.cli.lint import Checked, Request, check_files, show
-from engine.cli.output import error
+from engine.cli.output import echo, error
 from engine.errors import ConfigError
 
 __all__ = ["watch_files"]
@@ -67,12 +66,12 @@ def _check(request: Request) -> tuple[Checked, ConfigError | None]:
 
 def _show(request: Request, result: Checked, problem: ConfigError | None) -> None:
     if sys.stdout.isatty():
-        click.echo(_CLEAR, nl=False)
+        echo(_CLEAR, nl=False, painted=True)
     if problem is not None:
         error(str(problem), help=problem.help)
     else:
         show(request, result)
-    click.echo("waiting for changes; Ctrl-C ends", err=True)
+    echo("waiting for changes; Ctrl-C ends", err=True)
     sys.stdout.flush()
 
 

@@ -18,7 +18,7 @@ from engine.cli import complete
 from engine.cli.checked import check_with_params
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option, param_option
-from engine.cli.output import report, write_result
+from engine.cli.output import echo, report, write_result
 from engine.errors import Failure
 from engine.redaction import current
 from engine.sema.kinds.mcp_snapshot import (
@@ -59,7 +59,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
     path = snapshot_path(file)
     write_result(write_snapshot(offered), path)
     for name, tools in offered.items():
-        click.echo(f"{path}: {name} ({len(tools)} {'tool' if len(tools) == 1 else 'tools'})")
+        echo(f"{path}: {name} ({len(tools)} {'tool' if len(tools) == 1 else 'tools'})")
     return Exit.OK
 
 
@@ -85,10 +85,10 @@ def check(file: str, style: str, params: dict[str, str]) -> int:
             changes = differences(kept[name], offered[name])
         found += [{"server": name, "change": change} for change in changes]
     if style == "json":
-        click.echo(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
     else:
         for item in found:
-            click.echo(f"server `{item['server']}`: {item['change']}")
+            echo(f"server `{item['server']}`: {item['change']}")
     return Exit.FINDINGS if found else Exit.OK
 
 

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Mapping
 from typing import IO, Any
 
-import click
-
 from engine.cli.exits import Exit
 from engine.cli.journals import command_line
-from engine.cli.output import error, use_color, warn
-from engine.cli.wording import one_line, pretty, printable, totals
+from engine.cli.output import echo, error, use_color, warn
+from engine.cli.wording import one_line, pretty, totals
 from engine.events import RunStatus
+from engine.printable import printable
 from engine.runtime.report import SHOWN_BYTES, partial_tasks, run_report
 from engine.runtime.state import RunState
 from engine.sizes import beginning, roughly, size_of, size_words
@@ -49,12 +48,11 @@ def write_report(report: Mapping[str, Any], stream: IO[str]) -> None:
 
 def note(line: str, *, tone: str = "", color: str | None = None) -> None:
     """Write a line about the run to standard error."""
+    line = printable(line)
     code = {"good": "\x1b[32m", "bad": "\x1b[31m"}.get(tone)
     if code is not None and use_color(sys.stderr, color):
         line = f"{code}{line}\x1b[0m"
-        click.echo(line, err=True, color=True)
-    else:
-        click.echo(line, err=True)
+    echo(line, err=True, painted=True)
 
 
 def tell_end(

@@ -14,7 +14,7 @@ from engine.cli import complete
 from engine.cli.exits import Exit
 from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
-from engine.cli.output import warn
+from engine.cli.output import echo, warn
 from engine.cli.wording import count, one_line
 from engine.errors import JournalError
 from engine.events import Event
@@ -58,7 +58,7 @@ def command(run: str, file: str | None, style: str, directory: str) -> int:
     path = os.path.relpath(file_of(record)) if file is None else file
     compared = _compared(record, events, file, path)
     if style == "json":
-        click.echo(json.dumps(_report(record, events, recorded, compared, path), indent=2))
+        echo(json.dumps(_report(record, events, recorded, compared, path), indent=2))
     else:
         _tell(record, events, recorded, compared, path)
     diverged = recorded.divergence or (compared and compared.replay.divergence)
@@ -129,46 +129,46 @@ def _tell(
     compared: Comparison | None,
     path: str,
 ) -> None:
-    click.echo(f"run {record.run}: {count(len(events), 'event')}, {record.status}")
+    echo(f"run {record.run}: {count(len(events), 'event')}, {record.status}")
     if recorded.divergence is None:
-        click.echo("with the program in the journal: no divergence")
+        echo("with the program in the journal: no divergence")
     else:
-        click.echo("with the program in the journal:")
+        echo("with the program in the journal:")
         _tell_divergence(recorded.divergence)
     if compared is None:
         return
-    click.echo(f"{path} has changed since:")
+    echo(f"{path} has changed since:")
     for change in compared.changes:
         _tell_change(change)
     if not compared.changes:
-        click.echo(f"  nothing that a run sees ({', '.join(compared.files)})")
+        echo(f"  nothing that a run sees ({', '.join(compared.files)})")
     result = compared.replay
     if result.divergence is not None:
-        click.echo("with the file as it is:")
+        echo("with the file as it is:")
         _tell_divergence(result.divergence)
     else:
         affected = "" if result.touched else "; no event is affected"
-        click.echo(f"with the file as it is: no divergence{affected}")
+        echo(f"with the file as it is: no divergence{affected}")
     if result.touched is not None:
         seq, name = result.touched
-        click.echo(f"it matters from event {seq} on: the first call of `{name}`; results are kept")
+        echo(f"it matters from event {seq} on: the first call of `{name}`; results are kept")
 
 
 def _tell_change(change: Change) -> None:
     if change.what != "changed":
-        click.echo(f"  {change.kind} {change.name}: {change.what}")
+        echo(f"  {change.kind} {change.name}: {change.what}")
         return
     for name, before, now in change.settings:
         line = f"  {change.kind} {change.name}: {name}: {before} -> {now}"
-        click.echo(one_line(line, 200))
+        echo(one_line(line, 200))
 
 
 def _tell_divergence(divergence: Divergence) -> None:
-    click.echo(f"  divergence at event {divergence.seq}: {divergence.why}")
+    echo(f"  divergence at event {divergence.seq}: {divergence.why}")
     if divergence.kind == "request":
-        click.echo(f"    at:        {divergence.key}")
-        click.echo(f"    asked:     {divergence.has}")
-        click.echo(f"    would ask: {divergence.expected}")
+        echo(f"    at:        {divergence.key}")
+        echo(f"    asked:     {divergence.has}")
+        echo(f"    would ask: {divergence.expected}")
     else:
-        click.echo(f"    journal:   {divergence.has}")
-        click.echo(f"    machine:   {divergence.expected}")
+        echo(f"    journal:   {divergence.has}")
+        echo(f"    machine:   {divergence.expected}")

@@ -21,7 +21,7 @@ from engine.cli.journals import (
     timestamp,
 )
 from engine.cli.options import format_option
-from engine.cli.output import screen_width, warn
+from engine.cli.output import echo, screen_width, warn
 from engine.cli.wording import age, count, one_line
 from engine.errors import JournalError, UsageError
 from engine.events import RunStatus
@@ -65,12 +65,12 @@ def command(
     finally:
         journal.close()
     if style == "json":
-        click.echo(json.dumps([_fields(summary) for summary in found], indent=2))
+        echo(json.dumps([_fields(summary) for summary in found], indent=2))
     elif found:
         _table(found)
     else:
         of = f"{status} " if status else ""
-        click.echo(f"no {of}runs in {directory}", err=True)
+        echo(f"no {of}runs in {directory}", err=True)
     for path in damaged:
         warn(
             f"the journal is damaged in its log, behind what can be read: {path}-wal",
@@ -128,7 +128,7 @@ def _table(found: list[RunSummary]) -> None:
     for row in (head, *rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         line = "  ".join([*cells, row[5]]).rstrip()
-        click.echo(line[: room - 1] if sys.stdout.isatty() else line)
+        echo(line[: room - 1] if sys.stdout.isatty() else line)
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -236,10 +236,10 @@ def prune(
         if age_s is None or now_ms - (summary.ended_ms or summary.started_ms) >= age_s * 1000
     ]
     for summary in chosen:
-        click.echo(f"{summary.run}  {shown_status(summary)}  {age(summary.started_ms)}")
+        echo(f"{summary.run}  {shown_status(summary)}  {age(summary.started_ms)}")
     if dry_run or not chosen:
         what = "would be removed" if dry_run and chosen else "to remove"
-        click.echo(f"{count(len(chosen), 'run') if chosen else 'nothing'} {what}", err=True)
+        echo(f"{count(len(chosen), 'run') if chosen else 'nothing'} {what}", err=True)
         return Exit.OK
     _remove(directory, [summary.run for summary in chosen])
     return Exit.OK
@@ -267,4 +267,4 @@ def _check_removable(record: RunSummary, force: bool) -> None:
 
 def _remove(directory: str, runs: list[str]) -> None:
     freed = remove_runs(Path(directory), runs)
-    click.echo(f"{count(len(runs), 'run')} removed, {freed / 1024:.0f} KiB freed", err=True)
+    echo(f"{count(len(runs), 'run')} removed, {freed / 1024:.0f} KiB freed", err=True)

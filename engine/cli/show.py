@@ -13,7 +13,7 @@ from engine.cli.export import event_line
 from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
 from engine.cli.options import format_option
 from engine.cli.outcome import write_report
-from engine.cli.output import screen_width, warn
+from engine.cli.output import echo, screen_width, warn
 from engine.cli.story import run_text, task_text
 from engine.cli.tail import event_text
 from engine.errors import JournalError
@@ -67,9 +67,9 @@ def command(
     if style == "json":
         write_report(report if one is None else one, sys.stdout)
     elif one is not None:
-        click.echo(task_text(one))
+        echo(task_text(one))
     else:
-        click.echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
+        echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
     return Exit.OK
 
 
@@ -77,7 +77,7 @@ def _list(journal: Journal, run: str, style: str) -> int:
     """The events with their numbers, which `orch resume --from` takes."""
     events, damage = journal.salvage(run)
     for seq, event in enumerate(events, 1):
-        click.echo(event_line(seq, event) if style == "json" else event_text(seq, event))
+        echo(event_line(seq, event) if style == "json" else event_text(seq, event))
     if damage is not None:
         warn(f"the journal of this run is damaged: {damage}", help="what comes before is listed")
     return Exit.OK

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from engine.cli.wording import age, compact, count, duration, one_line, pretty, printable, totals
+from engine.cli.wording import age, compact, count, duration, one_line, pretty, totals
+from engine.printable import printable
 
 __all__ = ["run_text", "task_text"]
 

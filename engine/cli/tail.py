@@ -12,6 +12,7 @@ from engine.cli.export import event_line
 from engine.cli.journals import find_run, journal_option, open_journal, shown_status
 from engine.cli.options import format_option
 from engine.cli.outcome import EXITS
+from engine.cli.output import echo
 from engine.cli.wording import duration, one_line
 from engine.events import Event, GateAnswered
 from engine.history.replay import describe
@@ -41,7 +42,7 @@ def command(run: str, style: str, directory: str) -> int:
             for event in journal.read(found, seen):
                 seen += 1
                 line = event_line(seen, event) if style == "json" else event_text(seen, event)
-                click.echo(line)
+                echo(line)
             status = shown_status(record)
             if status != "running":
                 break

@@ -16,6 +16,7 @@ from engine.cli.options import color_option, format_option, param_option
 from engine.cli.output import error, report, use_color, warn
 from engine.cli.wording import compact, duration, one_line
 from engine.errors import CompileError, UnreadableFile
+from engine.printable import printable
 from engine.testing import Finding, TestResult, junit_xml, run_tests
 from engine.workers.output import reserved_stdout
 
@@ -77,7 +78,8 @@ def command(
         elif style == "json":
             stream.write(json.dumps([result.as_dict() for result in results], indent=2) + "\n")
         else:
-            stream.write(junit_xml(results))
+            text = junit_xml(results)
+            stream.write(printable(text) if stream.isatty() else text)
         stream.flush()
     if not results and not unreadable:
         of = f" with '{select}' in their title or target" if select else ""
@@ -110,7 +112,7 @@ class _Painter:
             self._paint(".", "\x1b[32m") if result.passed else self._paint("F", "\x1b[31m")
             for result in results
         )
-        self._line(f"{path} {marks}")
+        self._line(f"{printable(path)} {marks}")
         self._stream.flush()
 
     def end(self, results: list[TestResult], ms: int) -> None:
@@ -136,9 +138,10 @@ class _Painter:
         self._line(f"{self._paint(', '.join(parts), tone)} in {duration(ms)}")
 
     def _finding(self, finding: Finding) -> None:
-        self._line(f"  {finding.span}: {one_line(finding.message, 600)}")
+        self._line(f"  {printable(str(finding.span))}: {one_line(finding.message, 600)}")
         width = max((len(text) for text, _ in finding.values), default=0)
         for text, value in finding.values:
+            text = one_line(text, 300)
             self._line(f"      {text.ljust(min(width, 60))} = {_shown(value)}")
 
     def _paint(self, text: str, tone: str) -> str:

@@ -1,16 +1,17 @@
 """Values of a run as people read them: one line, printable, with units.
 
-What a model or a worker wrote is shown only through `printable` or `one_line`: a terminal obeys
-escape sequences, and text from outside must not give it orders.
+What a model or a worker wrote is shown only through `engine.printable` or `one_line`: a terminal
+obeys escape sequences, and text from outside must not give it orders.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from engine.printable import printable
 
 __all__ = [
     "age",
@@ -20,20 +21,9 @@ __all__ = [
     "money",
     "one_line",
     "pretty",
-    "printable",
     "tokens",
     "totals",
 ]
-
-#: Control characters but tab and newline, and those that turn the direction of the text around.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-
-
-def printable(text: str) -> str:
-    """The text without escape sequences and control characters; lines stay lines."""
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str, width: int = 160) -> str:

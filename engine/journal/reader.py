@@ -317,7 +317,7 @@ def find_among(
         if not latest:
             raise UsageError(f"there is no run in {where} yet")
         return latest[0].run
-    found = beginning_with(prefix) if prefix else []
+    found = beginning_with(prefix) if prefix and prefix.isascii() else []  # ids are ASCII
     if prefix in found:
         return prefix
     if len(found) == 1:

@@ -127,7 +127,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     Raises:
         JournalError: It cannot be read, or not all of it: nothing is left out without a word.
     """
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    address = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
         try:
             connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
