@@ -69,6 +69,8 @@ __all__ = [
 MAX_BITS = 4096
 #: Steps of opening an included or imported file, and the longest name of one.
 _OPENING = 50
+#: What is said of a failure at most: the words may be those of a value.
+_MAX_MESSAGE = 500
 _MAX_NAME = 1_000
 
 
@@ -79,9 +81,11 @@ class _Undefined(jinja2.StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        name = self._undefined_name
         if self._undefined_hint:
             return self._undefined_hint
+        name: Any = self._undefined_name
+        if isinstance(name, str):
+            name = _short(name)
         if self._undefined_obj is jinja2.utils.missing:
             return f"`{name}` is not defined"
         if self._undefined_obj is None:
@@ -360,7 +364,7 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(__obj, jinja2.Undefined):
             str(__obj)  # raises with the reason
         if args or kwargs:
-            take(1 + len(args))
+            take(1 + len(args) + len(kwargs))
             current.meter.shares = True
         if not _may_be_called(__obj):
             raise SecurityError(f"{kind_of(__obj)} cannot be called")
@@ -474,8 +478,13 @@ def explain(error: BaseException, name: str | None = None) -> EvaluationError:
         message = "division by zero"
     else:
         message = str(error).rstrip(".") or type(error).__name__
+    message = _short(message, _MAX_MESSAGE)
     line = _template_line(error) if name is not None else None
     return EvaluationError(f"{line}: {message}" if line else message)
+
+
+def _short(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _template_line(error: BaseException) -> str | None:

@@ -471,6 +471,13 @@ def _selecting(keeps: bool, by_attribute: bool) -> Function:
     return select
 
 
+@pass_environment
+def _attr(environment: jinja2.Environment, obj: Any, name: Any) -> Any:
+    if not isinstance(name, str):
+        raise EvaluationError(f"{kind_of(name)} is no attribute's name")
+    return theirs.do_attr(environment, obj, name)
+
+
 def _items(value: Any) -> Iterable[tuple[Any, Any]]:
     return counted(theirs.do_items(value))
 
@@ -488,7 +495,7 @@ def _reverse(value: Any) -> Any:
 #: All filters, by name.
 FILTERS: dict[str, Function] = {
     "abs": _abs,
-    "attr": theirs.do_attr,
+    "attr": _attr,
     "batch": _batchable(theirs.do_batch),
     "capitalize": _capitalize,
     "center": _center,

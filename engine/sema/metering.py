@@ -31,6 +31,7 @@ __all__ = [
     "counted_list",
     "current",
     "is_under_way",
+    "key_characters",
     "metered",
     "out_of_steps",
     "paid",
@@ -186,7 +187,7 @@ def weight(value: Any, indent: int | None = None) -> int:
             items: Iterable[Any] = box
             if type(box) is dict:
                 items = box.values()
-                characters += _key_characters(box)
+                characters += key_characters(box)
             due += 1 + len(box) // 4
             characters += len(box) * margin
             for item in items:
@@ -207,7 +208,8 @@ def weight(value: Any, indent: int | None = None) -> int:
     return total + due + characters // CHARACTERS_PER_STEP
 
 
-def _key_characters(box: dict[Any, Any]) -> int:
+def key_characters(box: dict[Any, Any]) -> int:
+    """The length of a map's keys together."""
     try:
         return sum(map(len, box))
     except TypeError:
@@ -235,6 +237,7 @@ def paid(items: Iterable[Any], steps: int = 1) -> Iterable[Any]:
 def counted_list(items: Iterable[Any]) -> list[Any]:
     """A new list of the items, paid for."""
     if type(items) in CONTAINERS or isinstance(items, range | str):
-        take(1 + len(items) // 8)  # type: ignore[arg-type]
+        each = 4 if isinstance(items, str) else 8
+        take(1 + len(items) // each)  # type: ignore[arg-type]
         return list(items)
     return list(counted(items))

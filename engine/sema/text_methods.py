@@ -103,7 +103,7 @@ def joined(separator: str, items: Iterable[Any]) -> str:
     """`separator.join`, of anything that prints."""
     parts: list[str] = []
     size = 0
-    for item in counted(items):
+    for item in counted(items, 2):
         parts.append(text_of(item))
         size += len(parts[-1]) + len(separator)
         check_text(size)
