@@ -19,18 +19,18 @@ from engine.events import CallFailed, CallFinished, Usage
 from engine.intake import (
     COUNTED_BYTES,
     KEPT_OF_DECISION,
+    UNBOUNDED,
     BoundedPrompt,
     InFlight,
-    Measured,
-    beginning_of_decision,
     cut_message,
-    measured,
+    too_large,
 )
 from engine.models.limiter import is_limited
 from engine.redaction import Redactor, bound
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
+from engine.sizes import WIDE_BYTES, beginning, held_bytes, size_of
 from engine.workers.child import ask_policy_apart
 from engine.workers.marks import call_mark
 from engine.workers.values import plain_json
@@ -76,25 +76,13 @@ class Attempts:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
         with bound(self._redactor):
-            return await self._with_room(command, run, on_task)
+            return await self._make(command, run, on_task)
 
-    async def _with_room(
+    async def _make(
         self, command: StartCall, run: str, on_task: OnTask | None
     ) -> CallFinished | CallFailed:
-        request = command.request
-        if isinstance(request, WorkerRequest) and request.input_bytes >= COUNTED_BYTES:
-            async with self._in_flight.room(request.input_bytes):
-                return await self._made(command, run, request, None)
-        return await self._made(command, run, request, on_task)
-
-    async def _made(
-        self,
-        command: StartCall,
-        run: str,
-        request: ModelRequest | WorkerRequest,
-        on_task: OnTask | None,
-    ) -> CallFinished | CallFailed:
         began = time.monotonic()
+        request = command.request
         cut = _Cut()
         mark = call_mark(run, command.key, command.attempt)
         if isinstance(request, WorkerRequest):
@@ -108,11 +96,28 @@ class Attempts:
                 request = msgspec.structs.replace(request, apart=apart)
         try:
             reply = await self._reply(request)
-            given = measured(request, self._cleaned(request, reply.value), reply.usage)
-            return _finished(command, given, reply.usage, began)
+            value = self._cleaned(request, reply.value)
+            if isinstance(request, ModelRequest):
+                most = request.max_bytes or UNBOUNDED
+            else:
+                most = request.worker.max_bytes
+            size = size_of(value, most)
+            if size > most:
+                if isinstance(request, ModelRequest) and request.role == "decision":
+                    return _beginning(command, value, size, reply.usage, began)
+                raise too_large(most, reply.usage)
+            return CallFinished(
+                key=command.key,
+                attempt=command.attempt,
+                value=value,
+                usage=reply.usage,
+                ms=_since(began),
+                bytes=size if size < WIDE_BYTES else held_bytes(value, size),
+            )
         except Failure as failure:
-            if cut.too_large is not None:
-                return _finished(command, cut.too_large, None, began)
+            if cut.size:
+                head = _text(self._redactor.text(cut.head))
+                return _beginning(command, head, cut.size, None, began)
             caught = failure
         except TimeoutError:
             limit_s = (request.timeout_ms or 0) / 1000
@@ -144,6 +149,8 @@ class Attempts:
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:
         timeout_ms = request.timeout_ms
         if isinstance(request, WorkerRequest):
+            if request.input_bytes >= COUNTED_BYTES:
+                return await self._reply_in_turn(request)
             answer: Any = self._worker_of(request.worker.kind).call(request)
         else:
             model = self._model_of(request.model.name)
@@ -157,22 +164,29 @@ class Attempts:
         async with asyncio.timeout(timeout_ms / 1000):
             return await answer
 
+    async def _reply_in_turn(self, request: WorkerRequest) -> Any:
+        """Wait until there is room for a large input; the attempt's timeout begins then."""
+        await self._in_flight.take(request.input_bytes)
+        try:
+            return await self._reply(msgspec.structs.replace(request, input_bytes=0))
+        finally:
+            self._in_flight.give_back(request.input_bytes)
+
     def _listen(self, request: ModelRequest, on_task: OnTask, cut: _Cut) -> ModelRequest:
         """Ask for the answer in pieces, and tell of each task in it, until it is too large."""
         tasks = ClosedTasks()
-        most = request.max_bytes
+        most = request.max_bytes or UNBOUNDED
         size = 0
-        head = ""
 
         def on_text(piece: str) -> None:
-            nonlocal size, head
+            nonlocal size
             cut.seen = True
             size += len(piece)
-            if len(head) < KEPT_OF_DECISION:
-                head += piece
-            if most and size > most:
-                cut.too_large = beginning_of_decision(_text(self._redactor.text(head)), size)
-                raise Failure("invalid_output", "the answer is too large")
+            if len(cut.head) < KEPT_OF_DECISION:
+                cut.head += piece
+            if size > most:
+                cut.size = size
+                raise too_large(most, None)
             for task in tasks.feed(piece):
                 on_task(self._redactor.value(task))
 
@@ -184,27 +198,31 @@ class _Cut:
 
     Attributes:
         seen: Whether a part of it had.
-        too_large: The beginning of one that was broken off because it is too large.
+        head: Its beginning.
+        size: How much had come when it was broken off because it is too large; else 0.
     """
 
-    __slots__ = ("seen", "too_large")
+    __slots__ = ("head", "seen", "size")
 
     def __init__(self) -> None:
         self.seen = False
-        self.too_large: Measured | None = None
+        self.head = ""
+        self.size = 0
 
 
-def _finished(
-    command: StartCall, given: Measured, usage: Usage | None, began: float
+def _beginning(
+    command: StartCall, value: Any, size: int, usage: Usage | None, began: float
 ) -> CallFinished:
+    """What is kept of a decision that is too large: it is asked for again, not given up."""
+    text = beginning(value, KEPT_OF_DECISION)
     return CallFinished(
         key=command.key,
         attempt=command.attempt,
-        value=given.value,
+        value=text,
         usage=usage,
         ms=_since(began),
-        bytes=given.bytes,
-        whole=given.whole,
+        bytes=size_of(text),
+        whole=size,
     )
 
 

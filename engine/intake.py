@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, overload
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 from engine.errors import Failure
 from engine.events import Usage
-from engine.runtime.ports import Message, ModelRequest, WorkerRequest
-from engine.sizes import beginning, size_of, size_words
+from engine.runtime.ports import Message, ModelRequest
+from engine.sizes import size_words
 
 __all__ = [
     "COUNTED_BYTES",
     "KEPT_OF_DECISION",
+    "UNBOUNDED",
     "BoundedPrompt",
     "InFlight",
-    "Measured",
-    "beginning_of_decision",
     "cut_message",
-    "measured",
+    "too_large",
 ]
 
 #: How large the inputs may be of all calls together that run at once in one run, in bytes.
@@ -41,45 +37,18 @@ KEPT_OF_DECISION = 8_000
 #: The longest message of a failure, in characters.
 MAX_MESSAGE = 2_000
 
-_UNBOUNDED = 1 << 62
+#: Where nobody says what an answer may take.
+UNBOUNDED = 1 << 62
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """A value with its size; `whole` is the size of what it is only the beginning of, or 0."""
-
-    value: Any
-    bytes: int
-    whole: int = 0
-
-
-def measured(request: ModelRequest | WorkerRequest, value: Any, usage: Usage | None) -> Measured:
-    """An answer, if it is not too large; of a decision that is, the beginning.
+def too_large(most: int, usage: Usage | None) -> Failure:
+    """The failure of a call whose answer is too large.
 
     Args:
-        usage: What it has cost, too large or not.
-
-    Raises:
-        Failure: `invalid_output`; a worker's or verifier's answer is too large.
+        usage: What it has cost all the same.
     """
-    if isinstance(request, ModelRequest):
-        most = request.max_bytes or _UNBOUNDED
-    else:
-        most = request.worker.max_bytes
-    size = size_of(value, most)
-    if size <= most:
-        return Measured(value, size)
-    if isinstance(request, ModelRequest) and request.role == "decision":
-        return beginning_of_decision(value, size)
-    raise Failure(
-        "invalid_output", f"the output takes more than {size_words(most)} (`max_bytes`)",
-        usage=usage,
-    )  # fmt: skip
-
-
-def beginning_of_decision(value: Any, size: int) -> Measured:
-    """What is kept of a decision that is too large."""
-    text = beginning(value, KEPT_OF_DECISION)
-    return Measured(text, size_of(text), size)
+    said = f"the output takes more than {size_words(most)}, as JSON or in memory (`max_bytes`)"
+    return Failure("invalid_output", said, usage=usage)
 
 
 def cut_message(text: str) -> str:
@@ -145,17 +114,9 @@ class InFlight:
         self._left = most
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @asynccontextmanager
-    async def room(self, size: int) -> AsyncIterator[None]:
-        """Hold room for an input of this size, in bytes, while inside."""
+    async def take(self, size: int) -> None:
+        """Wait until there is room for an input of this size, in bytes."""
         size = min(size, self._most)
-        await self._take(size)
-        try:
-            yield
-        finally:
-            self._give_back(size)
-
-    async def _take(self, size: int) -> None:
         if not self._waiting and size <= self._left:
             self._left -= size
             return
@@ -166,13 +127,14 @@ class InFlight:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._waiting.remove((size, turn))
-                self._give_back(0)
+                self.give_back(0)
             else:
-                self._give_back(size)
+                self.give_back(size)
             raise
 
-    def _give_back(self, size: int) -> None:
-        self._left += size
+    def give_back(self, size: int) -> None:
+        """The call with an input of this size is over."""
+        self._left += min(size, self._most)
         while self._waiting and self._waiting[0][0] <= self._left:
             taken, turn = self._waiting.popleft()
             self._left -= taken

@@ -14,7 +14,7 @@ from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
-from engine.sizes import size_words
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "call_ended",
@@ -76,9 +76,9 @@ def ready(state: RunState, task: Task) -> None:
     loop = task.loop
     if loop.over:
         return
-    failure = _unmet(loop, task) or sizes.too_large(state, task)
+    failure = _unmet(loop, task)
     if failure is None and task.special:
-        failure = _resolve(state, loop, task)
+        failure = sizes.too_large(state, task) or _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
         return
@@ -116,7 +116,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
     most = loop.orchestrator.policy.max_input_bytes
-    if state.bounds and sizes.larger_than(task.resolved, most, contract):
+    if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
         said = f"with its defaults, its input takes more than {size_words(most)}"
         return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
@@ -150,10 +150,12 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if state.held and _hold(state, task):
             continue
-        failure = sizes.too_large_to_start(state, task)
-        if failure is not None:
-            end_task(state, task, failure=failure)
-            continue
+        if task.special and task.input_bytes is None:
+            # It became ready before there were bounds.
+            failure = sizes.too_large(state, task)
+            if failure is not None:
+                end_task(state, task, failure=failure)
+                continue
         loop.running += 1
         _start(state, task)
 
@@ -247,7 +249,8 @@ def _fallbacks(state: RunState, worker: Worker) -> list[str]:
 
 def _from_cache(state: RunState, task: Task) -> bool:
     """Whether the same `pure` work was done before in this run: then that is the output."""
-    key = pure_key(task)
+    # What a `pure` worker's output depends on: the worker and its input, nothing else.
+    key = task.pure_key = sizes.fingerprint([task.worker.name, task.resolved])
     if key not in state.pure:
         return False
     task.loop.running -= 1
@@ -255,11 +258,6 @@ def _from_cache(state: RunState, task: Task) -> bool:
     value, task.acting = state.pure[key]
     check_output(state, task, value)
     return True
-
-
-def pure_key(task: Task) -> bytes:
-    """What a `pure` worker's output depends on: the worker and its input, nothing else."""
-    return sizes.fingerprint([task.worker.name, task.resolved])
 
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
@@ -316,8 +314,10 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
             and worker.effect == "pure"
             and worker.facts.done_by != "model"
         ):
-            state.pure[pure_key(task)] = (call.value, worker)
-        check_output(state, task, call.value, call.bytes if call.value is call.raw else 0)
+            key = task.pure_key or sizes.fingerprint([task.worker.name, task.resolved])
+            state.pure[key] = (call.value, worker)
+            task.pure_key = None
+        check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
 
@@ -395,15 +395,10 @@ def child_ended(state: RunState, child: Loop) -> None:
     end_task(state, task, failure=Failure(child.status, child.reason))
 
 
-def check_output(state: RunState, task: Task, value: object, size_bytes: int = 0) -> None:
-    """A task has an output: ask its hooks, then it is over.
-
-    Args:
-        size_bytes: The size of the output, or 0 where it was not measured.
-    """
+def check_output(state: RunState, task: Task, value: object) -> None:
+    """A task has an output: ask its hooks, then it is over."""
     loop = task.loop
     task.output = value
-    task.output_bytes = size_bytes
     task.part_bytes = None
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []

@@ -65,14 +65,14 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
         )
         made[task_id] = task
         if not special:
-            problems += _input_problems(task, bounded)
+            problems += _resolve(task, bounded)
     wired = False
     for task in made.values():
         if task.id in early:
             continue
-        if len(problems) >= MAX_PROBLEMS:
-            break
         for reference in task.references:
+            if len(problems) >= MAX_PROBLEMS:
+                break
             problem = _wire(loop, made, task, reference)
             if problem is not None:
                 problems.append(f"task `{task.id}`: {problem}")
@@ -92,33 +92,23 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     return list(made.values())
 
 
-def _input_problems(task: Task, bounded: bool) -> list[str]:
-    """Resolve an input without references, and say what is wrong with it."""
+def _resolve(task: Task, bounded: bool) -> list[str]:
+    """Fill in the defaults of an input without references, and say what is wrong with it."""
     worker = task.worker
-    task.resolved = worker.inputs.with_defaults(task.input)
-    named = f"task `{task.id}` ({worker.name}): input"
-    if bounded and _is_too_large(task):
-        most = size_words(task.loop.orchestrator.policy.max_input_bytes)
-        return [
-            f"{named}: it takes more than {most} (`max_input_bytes`): refer to outputs instead of "
-            "writing them out"
-        ]
-    if worker.inputs.is_valid(task.resolved):
+    contract = worker.inputs
+    task.resolved = contract.with_defaults(task.input)
+    if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
+        most = task.loop.orchestrator.policy.max_input_bytes
+        if size_of(task.resolved, most) > most:
+            said = f"its input takes more than {size_words(most)} (`max_input_bytes`)"
+            remedy = "refer to outputs instead of writing them out"
+            return [f"task `{task.id}` ({worker.name}): {said}: {remedy}"]
+    if contract.is_valid(task.resolved):
         return []
-    problems = worker.inputs.problems(task.resolved)
-    return [f"{named}{'' if p.startswith('/') else ': '}{p}" for p in problems]
-
-
-def _is_too_large(task: Task) -> bool:
-    """Whether an input that a decision wrote out is too large for its orchestrator.
-
-    As a rule it cannot be: a decision takes less than an input may.
-    """
-    policy = task.loop.orchestrator.policy
-    most = policy.max_input_bytes
-    if policy.max_decision_bytes <= most and not task.worker.inputs.multiplies:
-        return False
-    return size_of(task.resolved, most) > most
+    return [
+        f"task `{task.id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
+        for p in contract.problems(task.resolved)
+    ]
 
 
 def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool) -> Task | None:
@@ -148,7 +138,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        return None if _input_problems(task, bounded) else task
+        return None if _resolve(task, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():

@@ -78,6 +78,8 @@ def begin_round(state: RunState, loop: Loop) -> None:
 
 def _open_loop(state: RunState, loop: Loop) -> bool:
     """Render the goal and the first block; it never changes afterwards."""
+    if sizes.is_full(state, loop):
+        return False  # its end is on the agenda
     orchestrator = loop.orchestrator
     scope = {
         **loop.input,
@@ -134,7 +136,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         decision = loop.decisions.read(_from_wire(loop, value, call.request))
         loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
         if "finish" in decision:
-            _check_result_size(state, loop, call, decision["finish"])
+            _check_result_size(state, loop, decision["finish"])
             _accept(loop, decision)
             check_result(state, loop, decision["finish"])
             return
@@ -163,16 +165,14 @@ def _check_whole(loop: Loop, call: Call) -> None:
         )
 
 
-def _check_result_size(state: RunState, loop: Loop, call: Call, result: Any) -> None:
+def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
     """Refuse a result that is larger than the orchestrator may give.
 
     Raises:
         DecisionError: It is.
     """
-    most, contract = loop.orchestrator.max_bytes, loop.orchestrator.output
-    if not state.bounds or (call.bytes <= most and not contract.multiplies):
-        return
-    if size_of(result, most) > most:
+    most = loop.orchestrator.max_bytes
+    if state.bounds and size_of(result, most) > most:
         raise DecisionError(
             [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
         )

@@ -212,7 +212,8 @@ class Worker(msgspec.Struct, frozen=True):
     @property
     def max_bytes(self) -> int:
         """What one answer of it may take."""
-        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Verifier(msgspec.Struct, frozen=True):
@@ -241,7 +242,8 @@ class Verifier(msgspec.Struct, frozen=True):
     @property
     def max_bytes(self) -> int:
         """What one answer of it may take."""
-        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -283,6 +285,11 @@ class Policy(msgspec.Struct, frozen=True):
     max_input_bytes: int = default_of("policy", "max_input_bytes")
     max_decision_bytes: int = default_of("policy", "max_decision_bytes")
     max_kept_bytes: int = default_of("policy", "max_kept_bytes")
+
+    @property
+    def writes_large(self) -> bool:
+        """Whether a decision may write out an input that is too large: not by the defaults."""
+        return self.max_decision_bytes > self.max_input_bytes
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
