@@ -3,7 +3,7 @@
 The driving process takes a letter in as an event like any other: journaled before it has an
 effect, and the letter thrown away only then. So a letter outlives the death of either side, and
 the next process that takes the run up finds it. Of two answers to one gate the first one in the
-journal counts; the journal is also where a sender sees whether it was the own one.
+journal counts; the journal is also where a sender sees whether its own answer won.
 
 Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
 """
@@ -136,10 +136,10 @@ def hand_over(
             return _fate(journal, program, run, letter) or "returned"
         if time.monotonic() > give_up and inbox.take_back(letter):
             raise JournalError(
-                f"the process that has run {run} in hand did not take the answer in within "
-                f"{PATIENCE_S:g} s; it was taken back",
-                help="see whether that process is stopped or hangs; it can be killed, and the "
-                "run resumed",
+                f"the process driving run {run} did not accept the answer within "
+                f"{PATIENCE_S:g} s; the answer was withdrawn",
+                help="check whether that process is suspended or stuck; if so, kill it and resume "
+                "the run",
             )
         time.sleep(_LOOK_S)
     return _fate(journal, program, run, letter) or "refused"

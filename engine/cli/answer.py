@@ -97,7 +97,7 @@ def answer_gate(
 
     Raises:
         CommandError, UsageError: There is no such gate, or the answer does not fit it.
-        JournalError: Another process has the run in hand, and does not take the answer.
+        JournalError: Another process drives the run and does not accept the answer.
     """
     if gate is not None and task is not None:
         raise click.UsageError("--gate and --task name the same thing: give one of them.")
@@ -145,7 +145,7 @@ def answer_gate(
 def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
     """Say that the process that drives the run goes on with it: its result is told there."""
     if not manner.quiet:
-        note(f"answered; the process that has run {run} in hand goes on with it")
+        note(f"answer accepted; the process driving run {run} continues")
     if manner.style == "json":
         _, state = launch.load_run(journal, run)
         write_report({**run_report(state), **extra}, sys.stdout)

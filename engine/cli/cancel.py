@@ -47,7 +47,7 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
     and is cancelled then.
 
     Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
-    3 another process has it in hand and does not answer.
+    3 another process is driving it and does not answer.
     """
     manner = Manner(style, quiet, color, directory=directory)
     if is_remote(directory):

@@ -32,7 +32,7 @@ def command(paths: tuple[str, ...], output: str | None, params: dict[str, str]) 
 
     Folders stand for all *.orch files in them.
 
-    Exit codes: 0 written; 2 usage; 3 something cannot be read, written, or does not check.
+    Exit codes: 0 written; 2 usage; 3 something cannot be read or written, or has errors.
     """
     files, unreadable = orch_files(paths)
     folder = output if output is not None and os.path.isdir(output) else None

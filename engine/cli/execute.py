@@ -74,7 +74,7 @@ def manner_options(function: _F) -> _F:
                 type=click.Choice(["text", "json"]),
                 default="text",
                 show_default=True,
-                help="How to give the result.",
+                help="Output format.",
             ),
             click.option(
                 "--full", is_flag=True, help="Print a partial result whole, however large."

@@ -1,4 +1,4 @@
-"""`orch fmt`: write files in the one layout.
+"""`orch fmt`: format files in the standard style.
 
 Which files, what is said about them and the exit code stand here; the layout itself, in
 `engine.formatter`. A file is replaced whole or not at all: one with a syntax error is left alone,

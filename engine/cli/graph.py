@@ -35,7 +35,7 @@ def command(
 ) -> int:
     """Draw the workflow in FILE: who dispatches whom, what checks whom, which model is used.
 
-    Exit codes: 0 drawn; 2 usage; 3 the file cannot be read or does not check.
+    Exit codes: 0 drawn; 2 usage; 3 the file cannot be read or has errors.
     """
     checked = check_with_params(file, params)
     program = checked.program

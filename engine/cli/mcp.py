@@ -52,7 +52,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
 
     `x.orch` has its snapshot in `x.mcp.json`: keep it in version control. `orch lint` reads it.
 
-    Exit codes: 0 written; 2 usage; 3 the file cannot be read or does not check, or a server
+    Exit codes: 0 written; 2 usage; 3 the file cannot be read or has errors, or a server
     cannot be reached.
     """
     offered = _offered(file, params)

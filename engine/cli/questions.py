@@ -91,4 +91,4 @@ def tell_questions(state: RunState, directory: str | None) -> None:
         for line, means in lines:
             note(f"  {line.ljust(width)}  # {means}")
     if directory is None:
-        note("the run was not journaled: nobody can answer it")
+        note("the run has no journal, so this gate cannot be answered")

@@ -36,8 +36,8 @@ def command(
 
     RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
     --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
-    (any more). Where another process has the run in hand it is given the answer, and 0 says that
-    it has taken it; 3 that it does not.
+    (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
+    accepted.
     """
     manner = Manner(style, quiet, color, models, record_dir, directory, full)
     return answer_gate(

@@ -155,7 +155,7 @@ def _tell_again(
 def _refuse_live(record: RunRecord) -> None:
     if shown_status(record) == "running":
         raise JournalError(
-            f"run {record.run} is under way: another process has it in hand",
+            f"run {record.run} is being driven by another process",
             help="wait for it to end, or stop that process and resume then",
         )
 

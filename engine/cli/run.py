@@ -67,7 +67,7 @@ def _inputs(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_inputs,
-    help="An input; text as it is where the type takes text, else JSON.",
+    help="Set an input. Strings are taken literally; other types are parsed as JSON.",
 )
 @click.option(
     "--input", "source", metavar="PATH", help="A JSON object with inputs; - is standard input."
@@ -96,7 +96,7 @@ def command(
     The result goes to standard output, alone; progress and everything else to standard error.
 
     Exit codes: 0 finished; 1 failed, or a script was not played to its end; 2 usage, or inputs
-    that do not fit; 3 the file cannot be read or does not check, or the journal cannot be used;
+    that do not fit; 3 the file cannot be read or has errors, or the journal cannot be used;
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
     try:

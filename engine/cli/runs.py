@@ -43,7 +43,7 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
     default=20,
     show_default=True,
     metavar="N",
-    help="At most so many.",
+    help="Show at most N.",
 )
 @format_option("How to show them.")
 @journal_option
@@ -73,7 +73,7 @@ def command(
         echo(f"no {of}runs in {directory}", err=True)
     for path in damaged:
         warn(
-            f"the journal is damaged in its log, behind what can be read: {path}-wal",
+            f"the write-ahead log is damaged after the last readable entry: {path}-wal",
             help="runs may be missing here",
         )
     return Exit.OK
@@ -185,7 +185,7 @@ def remove(names: tuple[str, ...], force: bool, directory: str) -> int:
     "age_s",
     metavar="AGE",
     callback=_seconds,
-    help="Only runs that ended so long ago: 30d, 12h, 90m.",
+    help="Only runs that ended at least this long ago: 30d, 12h, 90m.",
 )
 @click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N latest of them.")
 @click.option(
@@ -208,7 +208,7 @@ def prune(
 ) -> int:
     """Remove runs that are over: old ones, all but the latest, or those of some status.
 
-    What is given together must all hold. Runs that wait, were interrupted, or are under way stay,
+    A run must match all filters given. Runs that wait, were interrupted, or are under way stay,
     unless --force is given (those under way stay even then).
 
     Exit codes: 0 removed, or nothing to remove; 2 usage; 3 the journal cannot be written, or
@@ -255,7 +255,7 @@ def _check_removable(record: RunSummary, force: bool) -> None:
     status = shown_status(record)
     if status == "running":
         raise JournalError(
-            f"run {record.run} is under way: another process has it in hand",
+            f"run {record.run} is being driven by another process",
             help="wait for it to end, or stop it",
         )
     if status in ("waiting", "interrupted") and not force:

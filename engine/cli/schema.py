@@ -47,7 +47,7 @@ def command(
     Without NAME it is the orchestrator that no other uses. `--of both` prints an object with the
     fields `input` and `output`; a declared schema is printed as it is.
 
-    Exit codes: 0 printed; 2 usage; 3 the file cannot be read or does not check.
+    Exit codes: 0 printed; 2 usage; 3 the file cannot be read or has errors.
     """
     checked = check_with_params(file, params)
     if checked.program is None:

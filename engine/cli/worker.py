@@ -41,7 +41,7 @@ __all__ = ["command"]
     help="Its namespace.",
 )
 @click.option(
-    "--queue", metavar="NAME", default="orch", show_default=True, help="Whose runs are served."
+    "--queue", metavar="NAME", default="orch", show_default=True, help="The task queue to serve."
 )
 @click.option(
     "--serve",
@@ -76,7 +76,7 @@ __all__ = ["command"]
     default=32,
     show_default=True,
     metavar="N",
-    help="At most so many calls of one worker or model at once.",
+    help="Maximum concurrent calls per worker or model.",
 )
 @click.option(
     "--drain",
@@ -104,9 +104,10 @@ def command(
     """Serve runs on a Temporal cluster: drive them, and carry out what FILEs declare.
 
     Everything by default; with --serve only what is named. Runs come from `orch run --on`. On
-    SIGTERM or Ctrl-C no more work is taken, what runs may end, and the rest is left to others.
+    SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest to
+    other hosts.
 
-    Exit codes: 0 stopped; 2 a name that no file declares; 3 a file does not check, or the server
+    Exit codes: 0 stopped; 2 a name that no file declares; 3 a file has errors, or the server
     cannot be reached.
     """
     if names is not None and only == "workflows":

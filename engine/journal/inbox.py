@@ -1,4 +1,4 @@
-"""The inbox of a journal: letters to runs that another process has in hand.
+"""The inbox of a journal: letters to runs that another process drives.
 
 Only the process that drives a run may write its events. Whoever answers a gate of it, or cancels
 it, meanwhile leaves a letter: one file in the folder `inbox`, which holds the event. Its name goes

@@ -1,7 +1,7 @@
 """Take runs out of a journal, and give the room back to the disk.
 
 Only databases that are journals are opened, and only under the lock of whoever writes them: a
-database that another process has in hand is left alone. Values and program texts go with the last
+database that another process writes is left alone. Values and program texts go with the last
 run that uses them.
 """
 

@@ -233,7 +233,7 @@ class SqliteJournal:
                 pid = lock_holder(lock_path(path))
                 who = f"the process {pid}" if pid else "another process"
                 raise JournalError(
-                    f"{who} has the run in hand: it writes {path}",
+                    f"{who} is driving the run (it holds the lock on {path})",
                     help="wait for it to end, or stop it",
                 )
             self._writers[path] = writer

@@ -115,7 +115,7 @@ def refuse_damaged_log(path: Path) -> None:
         connection.close()
         if damaged:
             raise JournalError(
-                f"the journal is damaged in its log, behind what can be read: {path}-wal",
+                f"the write-ahead log is damaged after the last readable entry: {path}-wal",
                 help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
                 "elsewhere with --journal",
             )

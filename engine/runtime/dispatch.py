@@ -123,7 +123,8 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
         return None
     problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
-        "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
+        "unmet_reference",
+        f"the referenced value does not match the input of `{task.worker.name}`: {problems}",
     )
 
 

@@ -164,7 +164,7 @@ class BodyReader:
                         "ORC103",
                         f"{kind.title} take no `assert`",
                         member.span,
-                        help="assertions belong into `rules` verifiers, schemas and tests",
+                        help="assertions belong in `rules` verifiers, schemas and tests",
                     )
                 )
             else:
@@ -272,7 +272,7 @@ class BodyReader:
             if block is not None:
                 inner = KINDS[block]
                 if inner.row(name) is not None:
-                    return f"`{name}` belongs into `{row.name} {{ ... }}`"
+                    return f"`{name}` belongs in `{row.name} {{ ... }}`"
         outer = [
             other.name
             for other in KINDS.values()
@@ -354,7 +354,7 @@ class BodyReader:
                     "ORC103",
                     f"{result.kind.title} have no numbered settings",
                     node.span,
-                    help="`NUMBER = failure_mode` belongs into `on_status` and `on_exit`",
+                    help="`NUMBER = failure_mode` belongs in `on_status` and `on_exit`",
                 )
             )
             return

@@ -311,7 +311,7 @@ class Texts:
                     self._report(
                         diagnostic(
                             "ORC310",
-                            f"`{found[0]}` is literal text here: this string is no template",
+                            f"`{found[0]}` is literal text here: this string is not a template",
                             node.sub_span(*found.span()),
                             help=f"write `{inner}`"
                             if alone

@@ -50,7 +50,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
         if not _HOST.fullmatch(host):
             yield diagnostic(
                 "ORC202",
-                f'"{host}" is no host',
+                f'"{host}" is not a valid host',
                 settings.spans["hosts"],
                 help='write `"api.example.com"`, with `:port` where it is not the usual one',
             )

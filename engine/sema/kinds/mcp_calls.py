@@ -61,9 +61,9 @@ class Snapshots:
         self._report(
             diagnostic(
                 "ORC514",
-                f"cannot read the kept tools of server `{server.name}`: {problem}",
+                f"cannot read the tool snapshot of server `{server.name}`: {problem}",
                 server.name_span,
-                help=f"make {self._files.shown(path)} anew with `orch mcp snapshot`",
+                help=f"regenerate {self._files.shown(path)} with `orch mcp snapshot`",
             )
         )
         return {}

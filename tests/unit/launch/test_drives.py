@@ -379,7 +379,7 @@ FORKED = """
             try:
                 await own.claim("parent")
             except engine.JournalError as error:
-                assert "has the run in hand" in str(error), error
+                assert "is driving the run" in str(error), error
             else:
                 raise AssertionError("two processes own one run")
 

@@ -143,7 +143,7 @@ def test_a_setting_of_another_body_says_where_it_belongs() -> None:
         'orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]\n'
         "  max_rounds = 3  policy { max_rounds = 3 } }\n"
     )
-    assert item.help == "`max_rounds` belongs into `policy { ... }`"
+    assert item.help == "`max_rounds` belongs in `policy { ... }`"
 
 
 @pytest.mark.parametrize(
