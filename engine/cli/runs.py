@@ -266,5 +266,10 @@ def _check_removable(record: RunSummary, force: bool) -> None:
 
 
 def _remove(directory: str, runs: list[str]) -> None:
-    freed = remove_runs(Path(directory), runs)
-    echo(f"{count(len(runs), 'run')} removed, {freed / 1024:.0f} KiB freed", err=True)
+    removed = remove_runs(Path(directory), runs)
+    echo(f"{count(len(runs), 'run')} removed, {removed.freed / 1024:.0f} KiB freed", err=True)
+    if removed.unshrunk:
+        warn(
+            f"a database keeps its size, because it could not be rewritten: {removed.unshrunk}",
+            help="its room serves later runs; the next removal with enough room gives it back",
+        )
