@@ -78,6 +78,19 @@ def test_what_writes_or_drives_is_refused(command, desk, plant, orch):
     )
 
 
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_its_gates_are_not_answered(command, desk, waiting_journal, orch):
+    (desk / ".orch").mkdir()
+    shutil.copyfile(waiting_journal / "journal.db", desk / ".orch" / "journal.db")
+
+    assert "Sure?" in orch("gates")[1]
+    code, _, err = orch(command, "last")
+
+    assert code == 3
+    assert "was not made by you on this machine" in err
+    assert not (desk / "carried-out").exists()
+
+
 @pytest.mark.parametrize(
     "command", [("runs",), ("show",), ("export", "last"), ("gates",), ("replay", "last")]
 )
