@@ -27,6 +27,7 @@ from engine.intake import (
 )
 from engine.models.limiter import is_limited
 from engine.redaction import Redactor, bound
+from engine.redaction.logs import clean_log_records
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
@@ -62,6 +63,8 @@ class Attempts:
         self._worker_of = worker_of
         self._redactor = redactor
         self._in_flight = in_flight or InFlight()
+        if redactor:
+            clean_log_records()
 
     async def make(
         self, command: StartCall, run: str, on_task: OnTask | None = None

@@ -31,7 +31,7 @@ from engine.errors import (
     UnreadableFile,
 )
 from engine.guard import redactor_for
-from engine.redaction import current
+from engine.redaction import Redactor, bound, current
 from engine.sema.suggest import closest
 from engine.version import __version__
 
@@ -121,7 +121,8 @@ def run(arguments: list[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        code = _guarded(arguments)
+        with bound(Redactor({})):  # what one command knows is not the next one's
+            code = _guarded(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -18,6 +18,7 @@ import pytest
 
 import engine
 from engine import launch
+from engine.distributed.library import secrets_of
 from engine.events import GateAnswered, encode_event
 from engine.launch import Options
 
@@ -250,6 +251,16 @@ def test_a_streamed_answer_is_cleaned_though_it_comes_in_pieces(
         assert "83712345" not in told
         assert TOKEN not in told
         assert KEY not in told
+
+
+def test_a_secret_that_is_inherited_is_one_that_a_host_needs(load: Any) -> None:
+    commands = """worker give() -> json via command {
+  run = ["give"]  effect = read  timeout = 5s  env { inherit = ["PIN", "OPENAI_API_KEY"] }
+}
+worker none() -> json via command { run = ["none"]  effect = read  timeout = 5s }"""
+    program = load(commands).program
+    assert secrets_of(program, program.workers["give"]) == ["PIN"]
+    assert secrets_of(program, program.workers["none"]) == []
 
 
 def test_the_environment_of_the_process_stays_as_it_is(load: Any) -> None:
