@@ -16,7 +16,8 @@ import msgspec
 from engine.errors import Failure
 from engine.events import CallFailed, CallFinished
 from engine.models.limiter import is_limited
-from engine.redaction import Redactor
+from engine.redaction import Redactor, bound
+from engine.redaction.logs import clean_log_records
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
@@ -47,6 +48,8 @@ class Attempts:
         self._model_of = model_of
         self._worker_of = worker_of
         self._redactor = redactor
+        if redactor:
+            clean_log_records()
 
     async def make(
         self, command: StartCall, on_task: OnTask | None = None
@@ -59,6 +62,10 @@ class Attempts:
         Raises:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
+        with bound(self._redactor):
+            return await self._make(command, on_task)
+
+    async def _make(self, command: StartCall, on_task: OnTask | None) -> CallFinished | CallFailed:
         began = time.monotonic()
         request = command.request
         cut = _Cut()
@@ -69,14 +76,10 @@ class Attempts:
                 request = msgspec.structs.replace(request, apart=ask_policy_apart)
         try:
             reply = await self._reply(request)
-            value = reply.value
-            if isinstance(request, ModelRequest):
-                # Workers see to it themselves; a model's word is journaled as it was said.
-                value = _text(value) if isinstance(value, str) else plain_json(value)
             return CallFinished(
                 key=command.key,
                 attempt=command.attempt,
-                value=self._redactor.value(value),
+                value=self._cleaned(request, reply.value),
                 usage=reply.usage,
                 ms=_since(began),
             )
@@ -90,7 +93,7 @@ class Attempts:
         return CallFailed(
             key=command.key,
             attempt=command.attempt,
-            mode=caught.mode,
+            mode=self._redactor.text(caught.mode),
             message=_text(self._redactor.text(caught.message)),
             retryable=caught.retryable,
             retry_after_ms=caught.retry_after_ms,
@@ -99,6 +102,15 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
         )
+
+    def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
+        """What came back, fit for a journal and without secrets."""
+        if isinstance(request, ModelRequest):
+            # Workers see to it themselves; a model's word is journaled as it was said.
+            if isinstance(value, str):
+                return self._redactor.said(_text(value))
+            value = plain_json(value)
+        return self._redactor.value(value)
 
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:
         timeout_ms = request.timeout_ms

@@ -79,7 +79,8 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        self._attempts = Attempts(model_of, worker_of, redactor or Redactor({}))
+        self._redactor = redactor or Redactor({})
+        self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []
         self._happened: list[Event] = []
         self._told: list[Callable[[], None]] = []
@@ -103,8 +104,23 @@ class Driver:
         """
         if durable is not None:
             self._told.append(durable)
-        self._happened.append(msgspec.structs.replace(event, at=self._now()))
+        self._happened.append(msgspec.structs.replace(self._cleaned(event), at=self._now()))
         self._notify()
+
+    def _cleaned(self, event: Event) -> Event:
+        """What a person says, without secrets.
+
+        Who says it is told so and refused, where they are known there. Here they always are.
+        """
+        if isinstance(event, GateAnswered):
+            said: dict[str, Any] = {
+                "note": event.note, "by": event.by, "output": event.output, "edit": event.edit
+            }  # fmt: skip
+        elif isinstance(event, CancelRequested):
+            said = {"reason": event.reason}
+        else:
+            return event
+        return msgspec.structs.replace(event, **self._redactor.value(said))
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Ask for the run to end as `cancelled`."""
@@ -134,7 +150,7 @@ class Driver:
         """
         self._base_ms = self.state.now
         self._began = time.monotonic()
-        self._happened.extend(first)
+        self._happened.extend(map(self._cleaned, first))
         if durable is not None:
             self._told.append(durable)
         try:

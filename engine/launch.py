@@ -28,14 +28,15 @@ from engine.events import (
     RunResumed,
     RunStarted,
 )
+from engine.guard import redactor_of, refuse_given, refuse_written
 from engine.journal import Journal, RunRecord
 from engine.mail import attending
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
 from engine.preflight import Overrides, check_overrides, preflight
-from engine.redaction import Redactor
-from engine.replies import Reply, answers
+from engine.redaction import Redactor, bound, current
+from engine.replies import Reply, answers, refuse_secrets
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
@@ -103,11 +104,24 @@ def choose(program: Program, name: str | None) -> Orchestrator:
 
 
 def _secrets(program: Program, options: Options) -> dict[str, str]:
-    environment = os.environ if options.environment is None else options.environment
+    environment = _environment(options)
     missing = [name for name in program.secrets if not environment.get(name)]
     if missing:
         raise InputError([f"secret {name} is not set in the environment" for name in missing])
     return {name: environment[name] for name in program.secrets}
+
+
+def _redactor(program: Program, options: Options, secrets: Mapping[str, str]) -> Redactor:
+    return redactor_of(program, _environment(options), options.models.values(), secrets)
+
+
+def _redactor_here(program: Program, options: Options) -> Redactor:
+    """The same where secrets that are not set need not be known."""
+    return redactor_of(program, _environment(options), options.models.values())
+
+
+def _environment(options: Options) -> Mapping[str, str]:
+    return os.environ if options.environment is None else options.environment
 
 
 def program_hash(program: Program) -> str:
@@ -132,7 +146,8 @@ def prepare(
     """Everything that is to be known of a run before it begins, wherever it is carried out.
 
     Args:
-        secrets: The values of secrets that are known here; no input may hold one.
+        secrets: The values of secrets that are known here. Nothing that is written down may
+            hold one: no input, no param, no file of the program.
 
     Returns:
         The run's record and its first event.
@@ -143,12 +158,12 @@ def prepare(
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
+    redactor = _redactor(program, options, secrets)
+    params = program.param_values()
+    refuse_given(redactor, input, params)
     values = checked_input(orchestrator.inputs, input)
-    if Redactor(secrets).value(values) != values:
-        raise InputError(["an input holds the value of a secret, which may not be written down"])
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
-    params = program.param_values()
     wall_ms = int(time.time() * 1000)
     record = RunRecord(
         run=run,
@@ -161,6 +176,7 @@ def prepare(
         cwd=os.getcwd(),
         engine=__version__,
     )
+    refuse_written(redactor, record)
     began = RunStarted(
         run=run,
         orchestrator=orchestrator.name,
@@ -272,6 +288,8 @@ async def resume(
     run = journal.find(run)
     await journal.claim(run)
     record, state = load_run(journal, run)
+    if reply is not None:
+        refuse_secrets(reply, _redactor_here(state.program, options))
     if state.ended:
         if reply is not None:
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
@@ -349,15 +367,18 @@ async def cancel(
     _, state = load_run(journal, run)
     if state.ended:
         raise UsageError(f"run {run} has ended already ({state.status})")
+    options = options or Options()
+    refuse_secrets(reason, _redactor_here(state.program, options))
     asked = CancelRequested(at=state.now, reason=reason)
     # The other way round, taking the run over would start again what is to be called off.
     resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=int(time.time() * 1000))
-    return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
+    return await _drive(state, [asked, resumed], journal, {}, {}, options)
 
 
 def _open_models(
     program: Program, infos: Mapping[str, ModelInfo], options: Options, *, resumed: bool
 ) -> dict[str, ChatModel]:
+    redactor = _redactor_here(program, options)
     replaced = {name for name, value in options.models.items() if not isinstance(value, str)}
     warm(info.id for name, info in infos.items() if name not in replaced)
     return {
@@ -366,6 +387,7 @@ def _open_models(
             info,
             override=options.models.get(name),
             record_dir=options.record_dir,
+            redactor=redactor,
             resumed=resumed,
         )
         for name, info in infos.items()
@@ -381,6 +403,7 @@ async def _drive(
     options: Options,
     appender: Appender | None = None,
 ) -> RunState:
+    redactor = _redactor(state.program, options, secrets)
     ports: dict[str, WorkerPort] = {}
     opened: list[WorkerPort] = []
 
@@ -399,19 +422,21 @@ async def _drive(
         appender or journal,
         models.__getitem__,
         worker_of,
-        redactor=Redactor(secrets),
+        redactor=redactor,
         observers=options.observers,
     )
     if options.on_driver is not None:
         options.on_driver(driver)
     try:
         with (
+            bound(redactor),
             unhurried_collector(),
             attending(journal, _run_of(state, first), driver, first) as (begin, durable),
         ):
             return await driver.drive(begin, durable)
     finally:
-        await _close(models, opened, state)
+        with bound(redactor):
+            await _close(models, opened, state)
 
 
 def _run_of(state: RunState, first: list[Event]) -> str:
@@ -433,8 +458,9 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
         if isinstance(result, Failure):
             # A run that did not get to its end could not play its scripts to theirs.
             if state.status == "finished":
-                state.unplayed.append(result.message)
-                state.warnings.append(result.message)
+                message = current().text(result.message)
+                state.unplayed.append(message)
+                state.warnings.append(message)
         elif isinstance(result, BaseException):
             raise result
 

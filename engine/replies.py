@@ -11,11 +11,13 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
+from engine.guard import holds
+from engine.redaction import Redactor
 from engine.runtime import forks
 from engine.runtime.state import Gate, RunState
 from engine.sema.contract import Contract
 
-__all__ = ["Reply", "answers", "check_answer", "find_gate"]
+__all__ = ["Reply", "answers", "check_answer", "find_gate", "refuse_secrets"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -73,6 +75,29 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
         )
     )
     return events
+
+
+def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+    """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
+
+    Args:
+        said: An answer to a gate, or the reason for a cancel.
+
+    Raises:
+        UsageError: With the part that holds one.
+    """
+    parts: dict[str, Any] = {"the reason": said}
+    if isinstance(said, Reply):
+        parts = {
+            "the note": said.note,
+            "the name of who answers": said.by,
+            "the output": said.output,
+            "the edited input": said.edit,
+        }
+    for part, value in parts.items():
+        found = redactor.found(value)
+        if found is not None:
+            raise UsageError(f"{part} {holds(found)}")
 
 
 def find_gate(state: RunState, name: str | None) -> Gate:

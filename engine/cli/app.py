@@ -30,6 +30,8 @@ from engine.errors import (
     OrchError,
     UnreadableFile,
 )
+from engine.guard import redactor_for
+from engine.redaction import Redactor, bound, current
 from engine.sema.suggest import closest
 from engine.version import __version__
 
@@ -117,7 +119,8 @@ def run(arguments: list[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        code = _guarded(arguments)
+        with bound(Redactor({})):  # what one command knows is not the next one's
+            code = _guarded(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -210,7 +213,8 @@ def _unwritable(problem: OSError) -> int:
 
 def _crashed(problem: Exception) -> int:
     """Say that the engine has a bug, and where the traceback is."""
-    text = "".join(traceback.format_exception(problem))
+    redactor = redactor_for(current().names)
+    text = redactor.text("".join(traceback.format_exception(problem)))
     if os.environ.get("ORCH_DEBUG"):
         click.echo(text, err=True, nl=False)
         help = None
@@ -222,6 +226,6 @@ def _crashed(problem: Exception) -> int:
             help = f"please report this, with {path}"
         except OSError:
             help = "please report this; ORCH_DEBUG=1 shows the traceback"
-    summary = str(problem).splitlines()[0] if str(problem) else ""
+    summary = redactor.text(str(problem)).splitlines()[0] if str(problem) else ""
     error(f"internal error: {type(problem).__name__}: {summary}".rstrip(": "), help=help)
     return Exit.INTERNAL

@@ -11,17 +11,19 @@ import msgspec
 
 from engine import launch
 from engine.cli import complete
+from engine.cli.checked import check_with_params
 from engine.cli.execute import Manner, carry_out, manner_options
 from engine.cli.exits import Exit
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
 from engine.cli.output import report
 from engine.errors import InputError
+from engine.guard import refuse_given
 from engine.journal import MemoryJournal, SqliteJournal
 from engine.launch import Options
+from engine.redaction import current
 from engine.runtime.inputs import typed_inputs
 from engine.runtime.state import RunState
-from engine.sema.check import check_file
 from engine.sema.contract import Contract
 from engine.sema.params import environment_name
 
@@ -92,7 +94,7 @@ def command(
     that do not fit; 3 the file cannot be read or does not check, or the journal cannot be used;
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
-    checked = check_file(file, params=params)
+    checked = check_with_params(file, params)
     program = checked.program
     if program is None:
         report(checked.diagnostics, color)
@@ -106,6 +108,8 @@ def command(
                 for name in checked.missing_params
             ]
         )
+    # Before a complaint about a value can quote it.
+    refuse_given(current(), dict(inputs), {})
     values = _values(chosen.inputs, inputs, source)
     manner = Manner(style, quiet, color, models, record_dir, None if no_journal else directory)
     extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from engine.errors import Failure, UsageError
 from engine.events import CallFailed, ModelInfo
 from engine.launch import WithSecrets
 from engine.models.registry import open_model
+from engine.provider_keys import key_values
 from engine.redaction import Redactor
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import (
@@ -77,7 +79,8 @@ class HostCalls:
         self._receipts = receipts
         self._overrides = dict(models)
         self._secrets = dict(secrets)
-        self._redactor = Redactor(secrets)
+        ids = [*models.values(), *(it.id for it in library.models().values())]
+        self._redactor = Redactor({**key_values(os.environ, ids), **secrets})
         self._limit_bytes = limit_bytes
         self._models: dict[tuple[int, str, str], ChatModel] = {}
         self._ports: dict[tuple[int, str], WorkerPort] = {}

@@ -24,6 +24,7 @@ from engine.events import (
     RunResumed,
     RunRetried,
 )
+from engine.guard import redactor_of, refuse_written
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
 from engine.journal import Journal, RunRecord
@@ -85,6 +86,7 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     Raises:
         Diverged: It does not.
         UnreadableFile, CompileError, UsageError: There is no such program.
+        InputError: It holds a secret.
     """
     if not move.upgrade:
         return _Course(launch.compile_record(record), changed=False)
@@ -92,6 +94,8 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     program = current_program(record)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
+    changed_record = msgspec.structs.replace(record, files=dict(program.files))
+    refuse_written(redactor_of(program), changed_record)
     infos = models_of(record, program)
     if move.keep_results:
         found = replay(program, events, models=infos).divergence

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from engine.errors import Failure
+from engine.redaction import current
 
 __all__ = ["failure_of", "missing_key", "retry_after_ms", "struck_out"]
 
@@ -124,6 +125,7 @@ def missing_key(
 
 def struck_out(text: str, secrets: Collection[str]) -> str:
     """A text without the secrets, and without anything that looks like a key."""
+    text = current().text(text)
     for secret in secrets:
         text = text.replace(secret, "***")
     return _KEY.sub("***", text)

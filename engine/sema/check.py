@@ -116,7 +116,7 @@ def check_file(
     declared = Declarations(scopes, loaded.files, given, os.environ if env is None else env, found)
     problems = [*unknown_params(given, declared.params), *declared.input_problems]
     if problems:
-        raise InputError(problems)
+        raise InputError(problems, secrets=_secret_names(scopes))
     program = _Assembler(loaded, scopes, declared).program(path)
     for scope in scopes.all:
         scope.count_uses(declared.texts[scope.module.path].ever)
@@ -137,6 +137,10 @@ def check_file(
         suppressions,
         tuple(declared.missing_params),
     )
+
+
+def _secret_names(scopes: Scopes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for scope in scopes.all for name in scope.secrets))
 
 
 def _in_doubt(scopes: Scopes, found: list[Diagnostic]) -> set[str]:
@@ -323,9 +327,7 @@ class _Assembler:
             files=files.texts(),
             params=self._declared.params,
             schemas=self._declared.schemas,
-            secrets=tuple(
-                dict.fromkeys(name for scope in self._scopes.all for name in scope.secrets)
-            ),
+            secrets=_secret_names(self._scopes),
             models=models,
             servers=servers,
             workers=workers,

@@ -343,7 +343,10 @@ async def _beginning(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
         begin += piece
         if len(begin) >= _ERROR_BYTES:
             break
-    return begin[:_ERROR_BYTES]
+    if len(begin) > _ERROR_BYTES:
+        # It may end in the middle of a secret, which would not be recognised.
+        return b"".join(begin[:_ERROR_BYTES].rsplit(None, 1)[:1])
+    return begin
 
 
 def _retry_after_ms(headers: httpx.Headers) -> int | None:

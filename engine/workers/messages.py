@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
-from engine.redaction import Redactor
+from engine.redaction import Redactor, current
 
 __all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted", "size_words"]
 
@@ -29,14 +29,18 @@ def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
     """
     text = redacted(text, scope)  # before it is cut: half a secret is not recognised
     text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
+    text = redacted(text, scope)  # once more: colours in the middle of one hide it
     text = text.encode(errors="replace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def redacted(text: str, scope: Mapping[str, Any]) -> str:
-    """`text` without the secrets of `scope`."""
-    secrets = scope.get("secret")
-    return Redactor(secrets).text(text) if secrets else text
+    """`text` without the secrets of `scope`, and those that the run knows besides."""
+    known = current()
+    secrets = scope.get("secret") or {}
+    if not known.names.issuperset(secrets):
+        text = Redactor(secrets).text(text)
+    return known.text(text)
 
 
 def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT) -> Failure:

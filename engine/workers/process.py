@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import tempfile
 from collections import deque
@@ -24,6 +25,7 @@ __all__ = ["Finished", "OutputTooLarge", "Tail", "run_process"]
 #: How long a process group has, after SIGTERM, before SIGKILL.
 GRACE_S = 2.0
 
+_SPACE = re.compile(rb"\s")
 _CHUNK = 65_536
 # More than a pipe can hold, so that a grandchild who writes without end cannot hold up a drain.
 _MOST_CHUNKS = 64
@@ -226,6 +228,7 @@ class Tail(_Pipe):
     def __init__(self, keep_bytes: int) -> None:
         super().__init__()
         self._keep = keep_bytes
+        self._is_cut = False
         self._size = 0
         self._chunks: deque[bytes] = deque()
 
@@ -237,11 +240,18 @@ class Tail(_Pipe):
         self._size += len(data)
         while self._size - len(self._chunks[0]) >= self._keep:
             self._size -= len(self._chunks.popleft())
+            self._is_cut = True
         return True
 
     def value(self) -> bytes:
         """The last part, as far as it has been read."""
-        return b"".join(self._chunks)[-self._keep :]
+        whole = b"".join(self._chunks)
+        kept = whole[-self._keep :]
+        if not self._is_cut and len(kept) == len(whole):
+            return kept
+        # It may begin in the middle of a secret, which would not be recognised.
+        word = _SPACE.search(kept, 0, len(kept) // 2)
+        return kept[word.end() if word else len(kept) // 2 :]
 
 
 @contextlib.contextmanager
