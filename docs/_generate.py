@@ -40,7 +40,7 @@ there, with the names in the last table of this page.
 #: The kinds in reading order, under the headings of the page.
 _CHAPTERS = (
     ("Models", ("model", "price", "retry")),
-    ("Servers", ("mcp server",)),
+    ("Servers", ("mcp server", "server env")),
     (
         "Workers",
         (
@@ -49,6 +49,7 @@ _CHAPTERS = (
             "command worker",
             "http worker",
             "mcp worker",
+            "env",
             "repair",
             "on_status",
             "on_exit",
@@ -84,6 +85,8 @@ _CHAPTERS = (
 
 #: Titles of kinds that are no sentence by themselves.
 _TITLES = {
+    "env": "`env` blocks of workers and verifiers",
+    "server env": "`env` blocks of servers",
     "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
     "round hook": "Hooks: `after_round`",
 }
@@ -178,10 +181,11 @@ def _value(value: values.Value) -> str:
             return 'any constant, `file("x.json")`'
         case values.Text():
             return "template"
-        case values.Computed(scope=scope, secrets=secrets, shape=shape):
+        case values.Computed(scope=scope, secrets=secrets, shape=shape, block=block):
             what = "" if shape == "any" else f", a {shape}"
             sees = "; sees `secret`" if secrets else ""
-            return f"expression ({scope}){what}{sees}"
+            other = "" if block is None else "; or a block"
+            return f"expression ({scope}){what}{sees}{other}"
         case values.BlockValue(label=label, repeated=repeated):
             named = f", named by a {' or '.join(label)}" if label else ""
             return f"block{named}{', repeatable' if repeated else ''}"

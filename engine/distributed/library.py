@@ -125,11 +125,13 @@ class Library:
 def secrets_of(program: Program, declared: Worker | Verifier) -> list[str]:
     """The names of the secrets that stand in a declaration, or in that of its server."""
     texts = [plain_of(declared.settings)]
+    names = [*declared.settings.get("inherit", ())]
     server = program.servers.get(str(declared.settings.get("server")))
     if server is not None:
         texts.append(plain_of(server))
-    written = msgspec.json.encode(texts).decode()
-    return list(dict.fromkeys(name for name in _SECRET.findall(written) if name in program.secrets))
+        names += server.settings.get("inherit", ())
+    names += _SECRET.findall(msgspec.json.encode(texts).decode())
+    return list(dict.fromkeys(name for name in names if name in program.secrets))
 
 
 def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ Writes are ORC801's business; a way out behind a firm `before_dispatch` hook is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.linter.commands import is_on_the_network
@@ -105,12 +105,14 @@ def _is_private(program: Program, worker: Worker) -> bool:
         return False
     if worker.kind == "mcp":
         server = program.servers.get(str(worker.settings.get("server")))
-        return server is not None and any(map(_uses_secret, server.settings.values()))
-    return worker.trust == "trusted" and any(map(_uses_secret, worker.settings.values()))
+        return server is not None and _uses_secret(program, server.settings)
+    return worker.trust == "trusted" and _uses_secret(program, worker.settings)
 
 
-def _uses_secret(value: object) -> bool:
-    return isinstance(value, Expression) and "secret" in value.names
+def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
+    if not set(program.secrets).isdisjoint(settings.get("inherit", ())):
+        return True
+    return any(isinstance(it, Expression) and "secret" in it.names for it in settings.values())
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.sema.setting_values import BlockValue
+from engine.sema.setting_values import block_of
 from engine.sema.settings import KINDS, Kind, Row
 from engine.syntax import ast
 
@@ -27,9 +27,8 @@ def kind_of(node: ast.Node) -> Kind | None:
 def inner_kind(kind: Kind | None, name: str) -> Kind | None:
     """The kind of a block in a body."""
     row = None if kind is None else kind.row(name)
-    if row is None or not isinstance(row.value, BlockValue):
-        return None
-    return KINDS[row.value.kind]
+    block = None if row is None else block_of(row.value)
+    return None if block is None else KINDS[block]
 
 
 def member_at(path: list[ast.Node]) -> tuple[Kind, Row, ast.Setting | ast.Block] | None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from engine.lsp.bodies import inner_kind
-from engine.sema.setting_values import BlockValue
 from engine.sema.settings import KINDS, Kind
 from engine.syntax.problem import Lexeme, tokenize
 from engine.syntax.recovery import declaration_starts
@@ -168,7 +167,7 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
     for name in reversed(header):
         row = kind.row(name)
         if row is not None:
-            return inner_kind(kind, name) if isinstance(row.value, BlockValue) else None
+            return inner_kind(kind, name)
         if not name[:1].isidentifier() and name != ".":
             return None
     return None

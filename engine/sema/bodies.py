@@ -174,12 +174,15 @@ class BodyReader:
             return True
         if kind.row(member.name.text) is not None:
             same = earlier.span.text == member.span.text
+            both = "keep one of them"
+            if isinstance(earlier, ast.Setting) != isinstance(member, ast.Setting):
+                both = f"write one block: `{key[0]} {{ inherit = [...]  set = {{ ... }} }}`"
             self._report(
                 diagnostic(
                     "ORC105",
                     f"`{' '.join((member.name.text, *labels))}` is set twice",
                     member.name.span,
-                    help="keep one of them",
+                    help=both,
                     fix=Fix(
                         "remove the second one",
                         (removed(member.span),),
@@ -252,8 +255,9 @@ class BodyReader:
 
     def _elsewhere(self, name: str, kind: Kind) -> str:
         for row in kind.rows:
-            if isinstance(row.value, table.BlockValue):
-                inner = KINDS[row.value.kind]
+            block = table.block_of(row.value)
+            if block is not None:
+                inner = KINDS[block]
                 if inner.row(name) is not None:
                     return f"`{name}` belongs into `{row.name} {{ ... }}`"
         outer = [
@@ -270,6 +274,9 @@ class BodyReader:
     def _block(self, result: Settings, node: ast.Block, owner: str) -> None:
         row = self._row(node.name, result.kind, result)
         if row is None:
+            return
+        if isinstance(row.value, table.Computed) and row.value.block is not None:
+            self._computed_block(result, node, row.name, KINDS[row.value.block])
             return
         if not isinstance(row.value, table.BlockValue):
             wants_map = isinstance(row.value, table.Computed) and row.value.shape == "map"
@@ -294,17 +301,22 @@ class BodyReader:
         )
         result.spans.setdefault(row.name, node.name.span)
 
+    def _computed_block(self, result: Settings, node: ast.Block, name: str, kind: Kind) -> None:
+        """`env { inherit = [...]  set = { ... } }`: as `env = { ... }`, with more beside it."""
+        if node.labels:
+            self._report(_takes_no_name(name, node))
+            return
+        inner = self._body(node.body, kind, f"`{name}`", node.name.span)
+        result.spans[name] = node.name.span
+        if "set" in inner.exprs:
+            result.exprs[name] = inner.exprs["set"]
+        result.values.update(inner.values)
+        result.spans.update({n: span for n, span in inner.spans.items() if n != "set"})
+
     def _label(self, name: str, value: table.BlockValue, node: ast.Block) -> object:
         if not value.label:
             if node.labels:
-                self._report(
-                    diagnostic(
-                        "ORC202",
-                        f"`{name}` takes no name",
-                        node.labels[0].span,
-                        help=f"write `{name} {{ ... }}`",
-                    )
-                )
+                self._report(_takes_no_name(name, node))
             return None
         if len(node.labels) != 1:
             self._report(
@@ -513,6 +525,15 @@ _EXAMPLES = {
     ("", "workers"): "workers = [NAME]",
     ("", "id"): 'id = "provider/model"',
 }
+
+
+def _takes_no_name(name: str, node: ast.Block) -> Diagnostic:
+    return diagnostic(
+        "ORC202",
+        f"`{name}` takes no name",
+        node.labels[0].span,
+        help=f"write `{name} {{ ... }}`",
+    )
 
 
 def dotted_text(span: Span) -> str:

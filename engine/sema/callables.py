@@ -7,6 +7,7 @@ gives a record, as far as it goes, so that one fault does not hide or cause othe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ _TASK = Record("task", (Field("key", STRING),))
 _VERDICT: Mapping[str, Type] = {"ok": BOOL, "feedback": STRING, "score": FLOAT}
 #: Findings after which nobody knows whether a prompt uses an input.
 _NOT_ALL_READ = ("ORC301", "ORC303", "ORC309", "ORC310", "ORC313")
+#: What may be inherited: a variable, or all that begin so.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*")
 #: Settings that carry what a worker sends out, where `task.key` can be passed on.
 _SENT = ("url", "query", "headers", "json", "form", "args", "run", "stdin", "env")
 
@@ -209,7 +212,26 @@ class CallableReader:
                 block = settings.block(row.name)
                 if block is not None:
                     values[row.name] = dict(block.numbered)
+        if "inherit" in settings.values:
+            values["inherit"] = self._inherited(settings)
         return values
+
+    def _inherited(self, settings: Settings) -> tuple[str, ...]:
+        """Names of variables, of which a declared secret counts as used then."""
+        names: tuple[str, ...] = settings.values["inherit"]
+        for name in names:
+            if name in self._scope.secrets:
+                self._scope.secrets[name].uses += 1
+            elif not _VARIABLE.fullmatch(name):
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        f"`inherit` needs names of variables, got `{name}`",
+                        settings.spans["inherit"],
+                        help='`*` stands at the end of a name alone: `"GIT_*"`',
+                    )
+                )
+        return names
 
     def _text(
         self, name: str, value: object, expr: ast.Expr, signature: Signature
@@ -269,6 +291,16 @@ class CallableReader:
                 self._report(item)
 
     def _check_python(self, settings: Settings, signature: Signature, owner: str) -> None:
+        if "env" in settings.written and not settings.get("isolate"):
+            self._report(
+                diagnostic(
+                    "ORC104",
+                    f"{owner} has an `env` of its own, which needs `isolate = true`",
+                    settings.spans.get("env", settings.span),
+                    help="without it the function runs in the engine's process, and sees what "
+                    "that sees",
+                )
+            )
         call = settings.get("call")
         if call is None:
             return

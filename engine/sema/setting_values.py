@@ -33,6 +33,7 @@ __all__ = [
     "Strings",
     "Text",
     "Value",
+    "block_of",
 ]
 
 
@@ -131,11 +132,13 @@ class Computed(msgspec.Struct, frozen=True):
             `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
             nothing (`none`).
         shape: What must be written: a list, a map, or anything.
+        block: The kind of the block that may be written instead, whose `set` is the expression.
     """
 
     scope: Literal["call", "response", "verdict", "inputs", "escalate", "none"] = "call"
     secrets: bool = False
     shape: Literal["any", "list", "map"] = "any"
+    block: str | None = None
 
 
 class BlockValue(msgspec.Struct, frozen=True):
@@ -174,3 +177,13 @@ Value = (
     | Computed
     | BlockValue
 )
+
+
+def block_of(value: Value) -> str | None:
+    """The kind of the body that a setting may be written as, or None."""
+    match value:
+        case BlockValue(kind=kind):
+            return kind
+        case Computed(block=block):
+            return block
+    return None

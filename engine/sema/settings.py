@@ -137,6 +137,19 @@ _CHECKED = (
     _timeout(),
     _RETRY,
 )
+_ENV = Row(
+    "env",
+    Computed(secrets=True, shape="map", block="env"),
+    "Its environment: what is set, or a block that also says what is inherited.",
+    default="the engine's without keys and secrets",
+)
+_INHERIT = Row(
+    "inherit",
+    Strings(),
+    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
+    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
+)
+_SET = "Further variables; null takes one away."
 _LLM = (
     Row("model", Names(("model",), "one"), "The model that does the work.", required=True),
     Row("system", Text(), "The system prompt."),
@@ -147,6 +160,7 @@ _PYTHON = (
     Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
     Row("args", Computed(shape="map"), "Its keyword arguments.", default="the inputs"),
     Row("isolate", Bool(), "Run it in a process of its own.", default="false"),
+    _ENV,
 )
 _COMMAND = (
     Row(
@@ -157,7 +171,7 @@ _COMMAND = (
     ),
     Row("stdin", Computed(), "What the program reads."),
     Row("cwd", Computed(), "Its working folder, relative to the file.", default='"."'),
-    Row("env", Computed(secrets=True, shape="map"), "Further environment variables."),
+    _ENV,
     Row("ok_exit", Ints(), "The exit codes that mean success.", default="[0]"),
     Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
     Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
@@ -241,7 +255,12 @@ _TABLE = (
         "`mcp` servers",
         (
             Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
-            Row("env", Computed("none", True, "map"), "Further environment variables."),
+            Row(
+                "env",
+                Computed("none", True, "map", "server env"),
+                "Its environment: what is set, or a block that also says what is inherited.",
+                default="a few variables",
+            ),
             Row("cwd", Str(), "Its working folder, relative to the file.", default='"."'),
             Row("url", Str(), "The address of a server over HTTP."),
             Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
@@ -249,6 +268,8 @@ _TABLE = (
             _timeout(),
         ),
     ),
+    Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
+    Kind("server env", "`env` blocks", (_INHERIT, Row("set", Computed("none", True, "map"), _SET))),
     Kind("llm worker", "`llm` workers", (*_LLM, *_WORKER)),
     Kind("python worker", "`python` workers", (*_PYTHON, *_WORKER)),
     Kind("command worker", "`command` workers", (*_COMMAND, *_ACTING)),

@@ -16,7 +16,7 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.ports import PolicyState
-from engine.workers.messages import clean, crash_of, exit_words, last_lines
+from engine.workers.messages import clean, crash_of, exit_words, last_lines, redacted
 from engine.workers.process import OutputTooLarge, run_process
 
 __all__ = ["ask_policy_apart", "call_apart"]
@@ -32,6 +32,7 @@ async def call_apart(
     input: Mapping[str, Any],
     args: Sequence[Any] = (),
     policy: PolicyState | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Any:
     """Call `package.module:function` in a process of its own.
 
@@ -41,6 +42,7 @@ async def call_apart(
         input: The keyword arguments.
         args: The positional ones.
         policy: The one argument of a `python/` model, in the place of `args`.
+        env: Its environment; the engine's own if None.
 
     Raises:
         Failure: As for a call in this process; `crashed` with `died` where the process died.
@@ -57,7 +59,7 @@ async def call_apart(
         child = await run_process(
             [sys.executable, "-P", "-m", "engine.workers.isolated"],
             cwd=os.getcwd(),
-            env=os.environ,
+            env=os.environ if env is None else env,
             stdin=msgspec.json.encode(order),
             max_bytes=_MAX_REPLY_BYTES,
             keep_stderr_bytes=_KEEP_STDERR_BYTES,
@@ -69,7 +71,7 @@ async def call_apart(
         raise Failure("crashed", clean(f"no process for {target}: {error}", scope)) from None
     if child.stderr:
         # What the function printed; in this process it would have gone the same way.
-        sys.stderr.write(child.stderr.decode(errors="replace"))
+        sys.stderr.write(redacted(child.stderr.decode(errors="replace"), scope))
     if child.returncode == 0:
         try:
             reply = msgspec.json.decode(child.stdout, type=dict[str, Any])

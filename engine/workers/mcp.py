@@ -27,6 +27,7 @@ from engine.runtime.requests import is_text
 from engine.sema.contract import Contract
 from engine.sema.mcp_snapshot import Tool, differences
 from engine.sema.model import Server, Worker
+from engine.workers.environment import inherited
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -178,13 +179,22 @@ def _place(module: ModuleType, server: Server, scope: Mapping[str, Any]) -> Plac
     place: Place = module.Place(
         name=server.name,
         command=tuple(settings.get("command") or ()),
-        env=_texts(settings, "env", scope),
+        env=_environment(settings, scope),
         cwd=os.path.normpath(os.path.join(server.base_dir, settings.get("cwd") or ".")),
         url=settings.get("url"),
         headers=_texts(settings, "headers", scope),
         timeout_ms=settings.get("timeout"),
     )
     return place
+
+
+def _environment(settings: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, str]:
+    """What a server gets besides the few variables that every server gets."""
+    names = settings.get("inherit") or ()
+    environment = inherited(names, scope.get("secret") or {}) if names else {}
+    taken = evaluated_in(settings, "env", scope) or {}
+    environment = {k: v for k, v in environment.items() if taken.get(k, v) is not None}
+    return {**environment, **_texts(settings, "env", scope)}
 
 
 def _texts(settings: Mapping[str, Any], name: str, scope: Mapping[str, Any]) -> dict[str, str]:

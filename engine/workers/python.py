@@ -25,6 +25,7 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
 from engine.workers.child import call_apart
+from engine.workers.environment import process_environment
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads
@@ -51,8 +52,16 @@ class PythonWorker:
                 `invalid_output` for a result that is not JSON.
         """
         target = str(request.worker.settings["call"])
-        if request.isolated or request.worker.settings.get("isolate"):
-            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
+        chosen = request.worker.settings.get("isolate")
+        if request.isolated or chosen:
+            value = await call_apart(
+                target,
+                request.base_dir,
+                request.scope,
+                _arguments(request),
+                # A suspect that is apart for the engine's sake is still the same call.
+                env=process_environment(request) if chosen else None,
+            )
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)

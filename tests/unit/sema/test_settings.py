@@ -7,7 +7,7 @@ import pytest
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.check import check_file
 from engine.sema.loader import MemoryReader
-from engine.sema.setting_values import BlockValue, Choice, Names
+from engine.sema.setting_values import Choice, Names, block_of
 from engine.sema.settings import CALLABLE_KINDS, KINDS
 
 
@@ -23,10 +23,10 @@ def model(setting: str, before: str = "") -> list[Diagnostic]:
 
 def test_blocks_lead_to_kinds_that_exist() -> None:
     nested = {
-        row.value.kind
+        block_of(row.value)
         for kind in KINDS.values()
         for row in kind.rows
-        if isinstance(row.value, BlockValue)
+        if block_of(row.value) is not None
     }
     declared = {f"{kind} {what}" for what, kinds in CALLABLE_KINDS.items() for kind in kinds}
     assert nested | declared | {"model", "orchestrator", "test"} == set(KINDS)
