@@ -76,7 +76,7 @@ def tell_end(
         full: Give a partial result whole, however large.
         extra: What the JSON object says besides the run's report.
     """
-    report = run_report(state)
+    report = {**run_report(state), "partial_left_out": None}
     finished = state.status == "finished"
     result = report["output"] if finished else report["partial"]
     for warning in state.warnings:
