@@ -59,7 +59,9 @@ async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise CannotDo("save the file first: tests run what is on disk")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "engine.cli", "test", path, "-k", title, "--format", "json"),
+        # -P: modules beside the file are the workers' business, and not imported in place of ours.
+        *(sys.executable, "-P", "-m", "engine.cli"),
+        *("test", path, "-k", title, "--format", "json"),
         cwd=os.path.dirname(path),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
