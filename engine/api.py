@@ -15,16 +15,16 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine import launch
 from engine.diagnostics import Diagnostic
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.errors import UsageError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
-from engine.replies import Reply
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file

@@ -13,7 +13,7 @@ from typing import IO
 
 import click
 
-from engine.cli.exits import CommandError, Exit
+from engine.cli.exit_codes import CommandError, Exit
 from engine.diagnostics import Diagnostic, render_terminal
 from engine.printable import printable
 from engine.redaction import current

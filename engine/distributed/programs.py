@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.diagnostics import Diagnostic
+from engine.drive.launch import check_record, compile_record, errors_before
 from engine.errors import CompileError
 from engine.journal import RunRecord
-from engine.launch import check_record, compile_record, errors_before
-from engine.sema.contract import Contract
+from engine.sema.expressions.template import Expression, Template
 from engine.sema.model import Model, Program, Verifier, Worker
-from engine.sema.templates import Expression, Template
+from engine.sema.types.contract import Contract
 from engine.source import Span
 
 __all__ = ["digest_of", "plain_of", "program_of", "refuse", "warm_program"]

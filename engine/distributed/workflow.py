@@ -25,6 +25,7 @@ from engine.distributed.messages import Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
 from engine.distributed.programs import program_of, refuse
 from engine.distributed.queues import WORKFLOW_TYPE
+from engine.drive.answers import Reply, answers
 from engine.errors import CompileError, UsageError
 from engine.events import (
     CancelRequested,
@@ -36,7 +37,6 @@ from engine.events import (
     encode_event,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply, answers
 from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.state import RunState

@@ -15,7 +15,7 @@ from engine.doc.tables import code, fenced, fields_table, paragraph, prose, tabl
 from engine.graph.build import collect
 from engine.graph.text import to_mermaid
 from engine.sema.model import Budget, Hook, Orchestrator, Program, Verifier, Worker
-from engine.sema.types import Named, Record, Type
+from engine.sema.types.definitions import Named, Record, Type
 
 __all__ = ["page"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.sema.types import (
+from engine.sema.types.definitions import (
     MISSING,
     Array,
     Constrained,

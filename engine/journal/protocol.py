@@ -79,7 +79,7 @@ class Journal(Protocol):
         """Become the owner of a run that is there already.
 
         Who owned it in this process until now can write no more. Whether a run is being driven
-        here is `engine.drives`'s to know: it is asked first.
+        here is `engine.drive.active`'s to know: it is asked first.
 
         Raises:
             JournalError: Another process that is alive has it, or there is no such run.

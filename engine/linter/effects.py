@@ -10,7 +10,7 @@ from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.trust import clears
-from engine.sema.types import Field
+from engine.sema.types.definitions import Field
 from engine.source import Span
 from engine.syntax import ast
 

@@ -21,8 +21,8 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
+from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.templates import Expression
 from engine.sema.trust import carries, clears
 from engine.syntax import ast
 

@@ -30,8 +30,8 @@ from engine.runtime.requests import (
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Retry, Worker
+from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
 
 __all__ = [

@@ -12,7 +12,7 @@ from engine.events import RunStatus
 from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.commands import EndRun
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
 from engine.sizes import size_words
 
 __all__ = [

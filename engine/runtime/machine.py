@@ -35,7 +35,8 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, reopen, rounds, verify
+from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo

@@ -14,7 +14,7 @@ from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
-from engine.sema.jsonschema import may_fit, subschema_at
+from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]

@@ -31,7 +31,7 @@ from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
 from engine.sizes import roughly, size_of, size_words
 
 __all__ = [

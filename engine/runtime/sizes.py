@@ -1,8 +1,8 @@
 """The bounds on sizes, as far as the machine applies them: inputs, what a run keeps, what is said.
 
-What comes in is measured where it comes in (`engine.intake`), and its size is in the event: here
-these are only added up. The size of a task's input is that of what the decision wrote and of each
-output that it refers to, measured once, so it is known before anything of it is laid out.
+What comes in is measured where it comes in (`engine.drive.intake`), and its size is in the event:
+here these are only added up. The size of a task's input is that of what the decision wrote and of
+each output that it refers to, measured once, so it is known before anything of it is laid out.
 
 A run of an engine without bounds is folded without them (`RunState.bounds` is 0): a bound must not
 stop what the journal says has happened. They hold from the moment that this engine takes it over.
@@ -18,7 +18,7 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
-from engine.sema.contract import Contract
+from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
 __all__ = [

@@ -25,9 +25,9 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
-from engine.sema.contract import Contract
 from engine.sema.kinds.mcp_snapshot import Tool, differences
 from engine.sema.model import Program, Server, Worker
+from engine.sema.types.contract import Contract
 from engine.workers.environment import inherited
 from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of

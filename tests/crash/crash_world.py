@@ -27,7 +27,7 @@ import crash_child
 from crash_child import Kill
 from crash_shop import Hold, Shop
 
-from engine.cli.exits import Exit
+from engine.cli.exit_codes import Exit
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
 from engine.journal import SqliteJournal
 

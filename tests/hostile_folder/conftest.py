@@ -28,7 +28,7 @@ PLAN = '[{"tasks": [{"id": "a", "worker": "mark", "input": {}}]}, {"finish": "x"
 STRANGER = """
 import asyncio, pathlib, time
 import msgspec
-from engine import launch
+from engine.drive import launch
 from engine.journal import SqliteJournal
 from engine.sema.check import check_file
 

@@ -19,9 +19,9 @@ from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.runtime.stream import ClosedTasks
 from engine.sema.check import check_file
-from engine.sema.explain import make_validator
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
+from engine.sema.types.explain import make_validator
 
 SOURCE = """orch 1
 model m { id = "memory/m"  structured = %s }

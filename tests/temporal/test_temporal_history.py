@@ -18,14 +18,14 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from engine import launch
 from engine.distributed.address import connect
 from engine.distributed.journal import RemoteJournal
 from engine.distributed.payloads import data_converter
 from engine.distributed.queues import workflow_id
 from engine.distributed.workflow import OrchRun
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.journal import MemoryJournal
-from engine.launch import Options
 from engine.sema.check import check_file
 
 pytestmark = pytest.mark.temporal

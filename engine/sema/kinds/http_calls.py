@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.sema.bodies import Settings
-from engine.sema.environment import EvaluationError
-from engine.sema.expressions import Expression
+from engine.sema.expressions.compiler import Expression
+from engine.sema.expressions.environment import EvaluationError
+from engine.sema.settings.bodies import Settings
 from engine.source import Span
 from engine.syntax import ast
 

@@ -15,11 +15,11 @@ import msgspec
 
 from engine.diagnostics import Diagnostic
 from engine.project import Project
-from engine.sema.bodies import Settings
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.model import Facts
-from engine.sema.settings import Kind, Row
-from engine.sema.types import Field, Type
+from engine.sema.settings.bodies import Settings
+from engine.sema.settings.table import Kind, Row
+from engine.sema.types.definitions import Field, Type
 from engine.source import Span
 from engine.syntax import ast
 

@@ -10,8 +10,8 @@ from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
-from engine.sema.setting_values import Bool, CallPath, Computed
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Bool, CallPath, Computed
 from engine.syntax import ast
 
 __all__ = ["PYTHON"]

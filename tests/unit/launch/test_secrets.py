@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import engine
-from engine import launch
 from engine.distributed.library import secrets_of
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.events import GateAnswered, encode_event
-from engine.launch import Options
 
 TOKEN = "hunter2/hunter2=="
 KEY = "sk-0123456789abcdefghij"

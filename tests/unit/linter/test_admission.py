@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 import engine
-from engine import launch
 from engine.cli.app import run as orch
 from engine.diagnostics import RULES
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.distributed.library import Library
 from engine.distributed.programs import program_of, refuse
-from engine.history import again
+from engine.drive import launch
+from engine.drive.launch import Options
+from engine.history import fork_and_retry as again
 from engine.journal import MemoryJournal, RunRecord
-from engine.launch import Options
 from engine.linter import RULES as LINT_RULES
 from engine.linter import lint, lint_result
 from engine.linter.admission import BLOCKING, errors_in

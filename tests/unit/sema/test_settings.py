@@ -10,9 +10,9 @@ import pytest
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.check import check_file
 from engine.sema.kinds import bodies
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
-from engine.sema.setting_values import BlockValue, Choice, Names, block_of
+from engine.sema.names.loader import MemoryReader
+from engine.sema.settings.values import BlockValue, Choice, Names, block_of
 
 KINDS = bodies()
 
