@@ -86,7 +86,6 @@ _LINES = {
 #: Declarations of workers in the desk's program, and what to put in their place, by name: other
 #: kinds that do the same.
 KINDS = {
-    "send here": ('via python { call = "tools:send"', 'via python { call = "tools:send"'),
     "send apart": (
         'via python { call = "tools:send"',
         'via python { isolate = true  call = "tools:send"',
