@@ -287,6 +287,9 @@ class SqliteJournal:
                 writer.close()
             self._writers.clear()
             self._owned.clear()
+            if self._entries is not None:
+                self._entries.close()
+                self._entries = None
 
     # ------------------------------------------------------------ reading
 
