@@ -11,6 +11,7 @@ from engine.events import GateAnswered
 from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
+from engine.runtime.moves import move
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
@@ -84,7 +85,7 @@ def ready(state: RunState, task: Task) -> None:
         return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
-        task.status = "checking"
+        move(task, "checking")
         offers = views.hook_offers(loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
@@ -139,7 +140,7 @@ def queue(state: RunState, task: Task) -> None:
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
-    task.status = "queued"
+    move(task, "queued")
     task.loop.queue.append(task)
     _pump(state, task.loop)
 
@@ -170,7 +171,7 @@ def _hold(state: RunState, task: Task) -> bool:
     held = forks.held(state, task, _fallbacks(state, worker))
     if held is None:
         return False
-    task.status = "checking"
+    move(task, "checking")
     forks.ask(state, task, held)
     return True
 
@@ -201,7 +202,7 @@ def _ledger(loop: Loop, name: str) -> Ledger:
 def _start(state: RunState, task: Task) -> None:
     worker = task.worker
     assert isinstance(worker, Worker)
-    task.status = "running"
+    move(task, "running")
     if task.call is not None:
         attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
@@ -262,7 +263,7 @@ def _from_cache(state: RunState, task: Task) -> bool:
 
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
-    task.status = "running"
+    move(task, "running")
     task.attempts += 1
     if task.started_at is None:
         task.started_at = state.now
@@ -325,7 +326,7 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
 
 def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
     """A `once` task was started and may or may not have been done: only a person can tell."""
-    task.status = "unknown"
+    move(task, "unknown")
     assert call.failure is not None
     gates.ask(
         state,
@@ -377,7 +378,7 @@ def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -
     """A `once` task has come to rest in a loop that is ending: note it, and let the loop end."""
     task.output, task.failure = value, failure
     task.rested = True
-    task.status = "done" if failure is None else "failed"
+    move(task, "done" if failure is None else "failed")
     task.ended_at = state.now
     taint.mark_output(state, task, verified=False)
     ending.settle(state, task.loop)
@@ -406,7 +407,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
     if not hooks:
         end_task(state, task)
         return
-    task.status = "verifying"
+    move(task, "verifying")
     offers = views.hook_offers(loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
@@ -473,9 +474,9 @@ def end_task(
     if failure is not None:
         task.failure = failure
         task.output = None
-        task.status = "failed"
+        move(task, "failed")
     else:
-        task.status = "done"
+        move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
     for other in task.feeds:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from engine.runtime import dispatch, ending, prompts, rounds, sizes
 from engine.runtime.commands import SetTimer
+from engine.runtime.moves import enter_phase, move
 from engine.runtime.state import Block, Loop, RunState, Task, Todo
 from engine.sema.model import Orchestrator, Worker
 
@@ -57,7 +58,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         timer = SetTimer(ending.timer_name(loop), loop.started_at + time_ms)
         state.timers[timer.timer] = timer
         state.commands.append(timer)
-    loop.phase = "working"
+    enter_phase(loop, "working", retried=True)
     if not loop.rounds:
         state.todo(Todo.BEGIN_ROUND, loop)
         return
@@ -73,7 +74,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         loop.blocks.pop()
         current.closed = False
     if undecided:
-        loop.phase = "deciding"
+        enter_phase(loop, "deciding", retried=True)
     _take_up(state, loop, tasks)
     if undecided:
         if loop.blocks[-1].role == "assistant":
@@ -132,10 +133,10 @@ def _retry(state: RunState, task: Task) -> None:
         return
     task.output = None
     if task.child is not None and (status == "running" or failure is not None):
-        task.status = "running"
+        move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    task.status = "blocked"
+    move(task, "blocked", retried=True)
     if task.waits:
         return
     let_in = status in ("queued", "running") or (

@@ -26,6 +26,7 @@ from engine.runtime import (
 )
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
@@ -108,7 +109,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
 
 def ask(state: RunState, loop: Loop) -> None:
     """Ask the orchestrator's model for the decision of the round, or for another one."""
-    loop.phase = "deciding"
+    enter_phase(loop, "deciding")
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
     attempts.begin(state, call, loop.orchestrator.model)
@@ -145,7 +146,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         _bad_decision(state, loop, value, error)
         return
     _accept(loop, decision)
-    loop.phase = "working"
+    enter_phase(loop, "working")
     dispatch.enter(state, loop, tasks)
 
 
@@ -268,13 +269,13 @@ def _close_when_idle(state: RunState, loop: Loop) -> None:
     if current.open_tasks == 0:
         _close_round(state, loop)
     else:
-        loop.phase = "working"
+        enter_phase(loop, "working")
         loop.closing = True
 
 
 def check_result(state: RunState, loop: Loop, result: object) -> None:
     """The orchestrator wants to finish: ask the hooks whether its result will do."""
-    loop.phase = "finishing"
+    enter_phase(loop, "finishing")
     loop.best = loop.result = result
     hooks = loop.hooks("before_finish")
     if not hooks:
@@ -293,7 +294,7 @@ def round_worked(state: RunState, loop: Loop) -> None:
         loop.closing = False
         _close_round(state, loop)
         return
-    loop.phase = "verifying"
+    enter_phase(loop, "verifying")
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
         key = f"{_round_path(loop)} / after_round"
