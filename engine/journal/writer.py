@@ -64,9 +64,21 @@ class Owned:
 
 
 class _Job:
-    """Something to be written, and who waits for it. Either rows of a run, or an action."""
+    """Something to be written, and who waits for it: rows of a run, or an action, or a run that
+    is given back."""
 
-    __slots__ = ("action", "error", "future", "loop", "owned", "result", "rows", "starts", "update")
+    __slots__ = (
+        "action",
+        "error",
+        "future",
+        "given_back",
+        "loop",
+        "owned",
+        "result",
+        "rows",
+        "starts",
+        "update",
+    )
 
     def __init__(self, future: asyncio.Future[Any] | None) -> None:
         self.future = future
@@ -76,6 +88,7 @@ class _Job:
         self.update: tuple[Any, ...] | None = None
         self.action: Callable[[sqlite3.Connection], Any] | None = None
         self.starts = False
+        self.given_back: Owned | None = None
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -152,16 +165,8 @@ class Writer:
 
     def release(self, owned: Owned) -> None:
         """Give a run back. What was put before is still written; nothing waits for this."""
-
-        def forget(connection: sqlite3.Connection) -> None:
-            if self._owners.get(owned.number) is owned:
-                self._set_owner(owned.number, None)
-            if owned.runs and not self._low:
-                # Nobody drives it any more, though this process lives on and holds the lock.
-                connection.execute(_DISOWN, (owned.number, owned.epoch))
-
         job = _Job(None)
-        job.action = forget
+        job.given_back = owned
         with contextlib.suppress(JournalError):  # closed or failed: it is given back with the lock
             self._put(job)
 
@@ -224,6 +229,9 @@ class Writer:
 
     def _drain(self, jobs: list[_Job]) -> None:
         """Write all jobs in one transaction; if that fails, each in one of its own."""
+        if all(job.given_back is not None and not job.given_back.runs for job in jobs):
+            self._forget(jobs)
+            return
         if self._failure is None and not self._low and self._write(jobs):
             return
         for job in jobs:
@@ -256,6 +264,9 @@ class Writer:
             except sqlite3.IntegrityError as error:
                 job.error = _integrity(error, job)
             except sqlite3.Error as error:
+                if job.given_back is not None:
+                    self._forget([job])  # only who lists runs would have been told
+                    return
                 if is_full(error) and not self._low:
                     self._low = True
                     self._reserve.unlink(missing_ok=True)
@@ -276,19 +287,7 @@ class Writer:
         try:
             self._check_epochs()
             for job in jobs:
-                if job.action is not None:
-                    # It may ask what the run's last event is: those before it go first.
-                    pending.write(connection)
-                    job.result = job.action(connection)
-                    continue
-                owned = job.owned
-                assert owned is not None
-                if self._owners.get(owned.number) is not owned:
-                    raise _taken_over(owned.run)
-                pending.add(owned, job.rows)
-                if job.update is not None:
-                    connection.execute(UPDATE_RUN, (*job.update, owned.number))
-                    owned.runs = job.update[0] == "running"
+                self._carry_out(job, pending)
             pending.write(connection)
             connection.execute("COMMIT")
         except BaseException:
@@ -303,6 +302,28 @@ class Writer:
             raise
         self._before.clear()
         self._check_files()
+
+    def _carry_out(self, job: _Job, pending: _Pending) -> None:
+        """Do a job's part of a transaction."""
+        if job.action is not None:
+            # It may ask what the run's last event is: those before it go first.
+            pending.write(self._connection)
+            job.result = job.action(self._connection)
+        elif job.given_back is not None:
+            owned = job.given_back
+            if self._owners.get(owned.number) is owned:
+                self._set_owner(owned.number, None)
+            if owned.runs:
+                # Nobody drives it any more, though this process lives on and holds the lock.
+                self._connection.execute(_DISOWN, (owned.number, owned.epoch))
+        elif job.owned is not None:
+            owned = job.owned
+            if self._owners.get(owned.number) is not owned:
+                raise _taken_over(owned.run)
+            pending.add(owned, job.rows)
+            if job.update is not None:
+                self._connection.execute(UPDATE_RUN, (*job.update, owned.number))
+                owned.runs = job.update[0] == "running"
 
     def _check_files(self) -> None:
         """Before a write, which would hide that a file was cut short, and after it, for it may
@@ -339,6 +360,13 @@ class Writer:
         owned.epoch = epoch
         owned.next = next_seq
         self._set_owner(number, owned)
+
+    def _forget(self, jobs: list[_Job]) -> None:
+        """Take note of runs that were given back, outside of a transaction."""
+        for job in jobs:
+            owned = job.given_back
+            if owned is not None and self._owners.get(owned.number) is owned:
+                del self._owners[owned.number]
 
     def _set_owner(self, number: int, owned: Owned | None) -> None:
         self._before.append((number, self._owners.pop(number, None)))
