@@ -80,7 +80,8 @@ def size_of(value: Any, most: int = 1 << 62) -> int:
         else:
             if guess <= _SMALL:
                 return guess
-    least, guess = _counted(value, most)
+    # What takes that much memory is not small, whatever is still to be counted.
+    least, guess = _counted(value, max(most, _SMALL * (_VALUE_BYTES + _OBJECT_BYTES)))
     if guess <= _SMALL:
         return guess
     return least if least > most else max(len(_encode(value)), least)
