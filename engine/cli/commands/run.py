@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from engine.cli import complete
+from engine.cli.checked import check_with_params
 from engine.cli.drive_run import Manner, carry_out, manner_options
 from engine.cli.exit_codes import Exit
 from engine.cli.journals import is_remote, journal_option
@@ -20,7 +21,7 @@ from engine.drive.guard import refuse_given
 from engine.drive.launch import Options
 from engine.errors import CompileError, InputError
 from engine.journal import MemoryJournal, SqliteJournal
-from engine.linter.admission import admitted
+from engine.linter.admission import admit
 from engine.redaction import current
 from engine.runtime.inputs import typed_inputs
 from engine.runtime.state import RunState
@@ -100,7 +101,7 @@ def command(
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
     try:
-        program = admitted(file, params=params)
+        program = admit(check_with_params(file, params))
     except CompileError as refused:
         report(refused.diagnostics, color)
         return Exit.UNREADABLE
