@@ -199,17 +199,17 @@ class SqliteJournal:
                 return writer
             self._trust.check_folder()
             self._make_directory()
-            strange: JournalError | None = None
+            strange: Path | None = None
             is_mine = False
             for path in database_paths(self.directory):
                 is_there = os.path.lexists(path)
                 problem = self._trust.problem(path) if is_there else None
                 if problem is not None:
-                    strange = strange or problem
+                    strange = strange or path
                     continue
                 is_mine = is_mine or is_there
                 if strange is not None and not is_mine:
-                    raise strange
+                    self._trust.check(strange)
                 if self._reader.waits(path):
                     continue
                 writer_or_none = open_writer(path, self._busy_ms, self._trust)

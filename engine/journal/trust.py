@@ -20,8 +20,8 @@ from pathlib import Path
 
 from engine.errors import JournalError
 from engine.journal.known import Note, Notes, new_token, state_folder
-from engine.journal.plain import refuse_special
-from engine.journal.storage import open_reader
+from engine.journal.plain import is_open_elsewhere, refuse_special
+from engine.journal.storage import open_reader, refuse_damaged_log
 
 __all__ = ["VARIABLE", "Trust"]
 
@@ -97,6 +97,7 @@ class Trust:
         self.check_folder()
         problem = self.problem(path)
         if problem is not None:
+            refuse_damaged_log(path)  # that is to be known first: it is not to be trusted either
             raise problem
 
     def admit(self, path: Path) -> None:
@@ -199,9 +200,12 @@ class Trust:
         return None
 
     def _has_strange_log(self, token: str, path: Path) -> bool:
-        """Whether there is a log that no process has left which had the database open."""
+        """Whether there is a log that no process of ours has left, nor one that is still there."""
         # Twice, for another process may be opening it between the two looks.
-        return all(not self.notes.was_open(token) and _size(f"{path}-wal") for _ in range(2))
+        for _ in range(2):
+            if self.notes.was_open(token) or not _size(f"{path}-wal"):
+                return False
+        return not is_open_elsewhere(path)
 
     def _refusal(self, why: str) -> JournalError:
         """The error that says what to do."""
