@@ -112,6 +112,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     params: dict[str, Any] = {}
     wall_ms: int = 0
     """Wall-clock time of the start, Unix milliseconds; for people only."""
+    bounds: int = 0
+    """Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 for a run of an engine without any."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
@@ -137,6 +139,10 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
     usage: Usage | None = None
     ms: int = 0
     """How long the attempt took."""
+    bytes: int = 0
+    """What the value takes while it is kept (`engine.sizes`); 0 where it was not measured."""
+    whole: int = 0
+    """The size of a decision that was too large to be kept; `value` is its beginning, as text."""
 
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
@@ -240,6 +246,8 @@ class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
     program: str = ""
     """Hash of the program it goes on with, where that is another one than before."""
     wall_ms: int = 0
+    bounds: int = 0
+    """Which bounds on sizes hold from here on, if more than before; see `RunStarted`."""
 
 
 class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -285,6 +293,7 @@ class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
     models: dict[str, ModelInfo] = {}
     program: str = ""
     wall_ms: int = 0
+    bounds: int = 0
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):

@@ -12,8 +12,6 @@ import os
 import click
 from click.shell_completion import CompletionItem
 
-from engine.plain_files import read_plain
-
 __all__ = ["files", "orchestrators", "rules", "runs"]
 
 #: The newest runs are those that somebody asks for.
@@ -52,14 +50,15 @@ def orchestrators(
 ) -> list[CompletionItem]:
     """Names of the orchestrators of the file that was named."""
     # The parser is imported where a file is read: 60 ms.
+    from engine.sema.loader import CannotRead, DiskReader
     from engine.source import SourceFile
     from engine.syntax import ast
     from engine.syntax.parser import parse
 
     path = ctx.params.get("file")
     text = ""
-    with contextlib.suppress(OSError, ValueError):
-        text = read_plain(path, 1_000_000).decode() if path else ""
+    with contextlib.suppress(CannotRead):
+        text = DiskReader().read(path or os.devnull)
     document, _ = parse(SourceFile(path or "", text))
     return [
         CompletionItem(node.name.text)

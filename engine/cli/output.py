@@ -16,6 +16,7 @@ import click
 from engine.cli.exits import CommandError, Exit
 from engine.diagnostics import Diagnostic, render_terminal
 from engine.printable import printable
+from engine.redaction import current
 
 __all__ = ["echo", "error", "report", "screen_width", "use_color", "warn", "write_result"]
 
@@ -50,9 +51,10 @@ def warn(message: str, *, help: str | None = None) -> None:
 
 def _say(word: str, tone: str, message: str, help: str | None) -> None:
     shown = f"{tone}{word}\x1b[0m" if use_color(sys.stderr) else word
-    echo(f"{shown}: {printable(message)}", err=True, painted=True)
+    clean = current().text
+    echo(f"{shown}: {printable(clean(message))}", err=True, painted=True)
     if help:
-        echo(f"  help: {printable(help)}", err=True)
+        echo(f"  help: {printable(clean(help))}", err=True)
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True, painted: bool = False) -> None:

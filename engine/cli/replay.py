@@ -69,6 +69,13 @@ def _compared(
     record: RunRecord, events: list[Event], file: str | None, path: str
 ) -> Comparison | None:
     """The journal under the file as it is now; None where that is not another program."""
+    if file is None and not record.trusted:
+        # The journal names it, and so it could be any file, which findings would quote.
+        warn(
+            "the file that the run names is left alone: only what is in the journal is replayed",
+            help="name a file with --file, or trust the journal",
+        )
+        return None
     if file is None and not os.path.exists(file_of(record)):
         warn(f"{path} is not there any more: only the program in the journal is replayed")
         return None

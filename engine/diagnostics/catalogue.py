@@ -131,6 +131,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "warning",
         "An input has the name of something that expressions see here, and hides it.",
     ),
+    (
+        "ORC110",
+        "outside-project",
+        "error",
+        "A file is named, or a link leads there, that lies outside the project: it is not read.",
+    ),
     ("ORC201", "unknown-type", "error", "A type is named that is neither built in nor declared."),
     (
         "ORC202",
@@ -355,6 +361,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "mcp-snapshot-unreadable",
         "error",
         "The kept tools of a file's MCP servers cannot be read.",
+    ),
+    (
+        "ORC515",
+        "python-not-checked",
+        "warning",
+        "A Python file is too large, or nested too deeply, for its functions to be checked.",
     ),
     (
         "ORC601",

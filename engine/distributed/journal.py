@@ -7,7 +7,7 @@ the same code for both. Nothing can be appended: that is the workflow's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from typing import Any, TypeVar
 
 from temporalio.client import Client
@@ -16,7 +16,7 @@ from engine.distributed.address import connect, parse_address
 from engine.distributed.remote import RemoteRun, find_runs, list_runs
 from engine.errors import JournalError, UsageError
 from engine.events import ABOUT_GATES, Event, RunStatus
-from engine.journal import RunRecord, RunSummary
+from engine.journal import Ownership, RunRecord, RunSummary
 
 __all__ = ["RemoteJournal"]
 
@@ -49,21 +49,18 @@ class RemoteJournal:
     def _remote(self, run: str) -> RemoteRun:
         return RemoteRun(self._client, self.address, run)
 
-    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
+    @property
+    def place(self) -> Hashable:
+        """See `Journal.place`."""
+        return self.address
+
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> Ownership:
         """Refuse: runs are started on the cluster."""
         raise JournalError("a run on a cluster is entered by starting it there")
 
-    async def claim(self, run: str) -> int:
-        """Refuse: the workflow owns its run."""
+    async def claim(self, run: str) -> Ownership:
+        """Refuse: the workflow owns its run, writes its events and keeps its program."""
         raise JournalError(f"run {run} is driven on its cluster")
-
-    async def append(self, run: str, events: Sequence[Event]) -> None:
-        """Refuse: the workflow writes its own events."""
-        raise JournalError(f"run {run} is driven on its cluster")
-
-    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
-        """Refuse: a run on a cluster keeps the program it began with."""
-        raise JournalError(f"run {run} is driven on its cluster, with the program it began with")
 
     def read(self, run: str, after: int = 0) -> list[Event]:
         """The events of a run after a number; see `Journal.read`."""

@@ -21,7 +21,6 @@ from engine.sema.suggest import closest
 __all__ = ["Declared", "Library", "secrets_of"]
 
 #: Kinds that the machine itself carries out, or asks a model for.
-_NOT_SERVED = frozenset({"human", "rules", "llm"})
 
 #: How an expression names a secret.
 _SECRET = re.compile(r"\bsecret\.(\w+)")
@@ -53,7 +52,7 @@ class Library:
     def workers(self) -> dict[str, Worker | Verifier]:
         """The workers and verifiers that a host can serve, by name."""
         found = _merged({**program.workers, **program.verifiers} for program in self.programs)
-        return {name: one for name, one in found.items() if one.kind not in _NOT_SERVED}
+        return {name: one for name, one in found.items() if one.facts.done_by == "port"}
 
     def check_names(self, names: Iterable[str]) -> None:
         """Refuse names of what no file declares.
@@ -82,7 +81,7 @@ class Library:
                 *program.verifiers.values(),
             ]
             for one in declared:
-                if one.name in wanted and one.kind not in _NOT_SERVED:
+                if one.name in wanted and one.facts.done_by == "port":
                     found.update(dict.fromkeys(secrets_of(program, one)))
         return list(found)
 
@@ -125,11 +124,13 @@ class Library:
 def secrets_of(program: Program, declared: Worker | Verifier) -> list[str]:
     """The names of the secrets that stand in a declaration, or in that of its server."""
     texts = [plain_of(declared.settings)]
-    server = program.servers.get(str(declared.settings.get("server")))
+    names = [*declared.settings.get("inherit", ())]
+    server = program.servers.get(declared.facts.server or "")
     if server is not None:
         texts.append(plain_of(server))
-    written = msgspec.json.encode(texts).decode()
-    return list(dict.fromkeys(name for name in _SECRET.findall(written) if name in program.secrets))
+        names += server.settings.get("inherit", ())
+    names += _SECRET.findall(msgspec.json.encode(texts).decode())
+    return list(dict.fromkeys(name for name in names if name in program.secrets))
 
 
 def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

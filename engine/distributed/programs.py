@@ -82,7 +82,9 @@ def warm_program(record: RunRecord) -> None:
 
 
 #: What says where something is declared, or is no part of what a call does.
-_ELSEWHERE = frozenset({"span", "base_dir", "doc", "retry", "fallback", "repair_max"})
+_ELSEWHERE = frozenset(
+    {"span", "base_dir", "doc", "retry", "fallback", "repair_max", "max_prompt_bytes"}
+)
 
 
 def digest_of(declared: Model | Worker | Verifier) -> str:

@@ -15,8 +15,10 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.journal.lock import FileLock, lock_holder
+from engine.journal.plain import refuse_rollback
 from engine.journal.reader import Reader, StoredRecord, lock_path
 from engine.journal.storage import is_full, open_writer, refuse_damaged_log, translated
+from engine.journal.trust import Trust
 
 __all__ = ["Removed", "remove_runs"]
 
@@ -45,17 +47,19 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> Removed:
 
     Raises:
         JournalError: There is no such run, another process writes the database it lives in, what
-            is left of a damaged log would be written over, or the disk is full. Nothing of that
-            database is removed then; others may have been done before. The message says which.
+            is left of a damaged log would be written over, it is not this user's, or the disk is
+            full. Nothing of that database is removed then; others may have been done before. The
+            message says which.
     """
-    reader = Reader(directory)
+    trust = Trust(directory)
+    reader = Reader(directory, trust)
     by_database: dict[Path, list[str]] = {}
     for run in runs:
         by_database.setdefault(reader.home(run), []).append(run)
     result, done = Removed(), 0
     for path, names in by_database.items():
         try:
-            _remove(path, names, result)
+            _remove(path, names, trust, result)
         except JournalError as problem:
             said = f"{done} of {len(runs)} runs are removed" if done else "nothing is removed"
             raise JournalError(f"{problem}; {said}", help=problem.help) from None
@@ -63,7 +67,8 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> Removed:
     return result
 
 
-def _remove(path: Path, runs: list[str], result: Removed) -> None:
+def _remove(path: Path, runs: list[str], trust: Trust, result: Removed) -> None:
+    trust.check(path)
     lock = FileLock.take(lock_path(path))
     if lock is None:
         pid = lock_holder(lock_path(path))
@@ -74,6 +79,8 @@ def _remove(path: Path, runs: list[str], result: Removed) -> None:
             help="wait for it to end, or stop it",
         )
     try:
+        trust.admit(path)
+        refuse_rollback(path)
         refuse_damaged_log(path)
         before = _size(path)
         connection = open_writer(path, _BUSY_MS)
@@ -92,6 +99,7 @@ def _remove(path: Path, runs: list[str], result: Removed) -> None:
             connection.close()
         result.freed += max(0, before - _size(path))
     finally:
+        trust.leave(path)
         lock.release()
 
 

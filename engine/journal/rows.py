@@ -19,6 +19,7 @@ from engine.events import (
     ABOUT_GATES,
     CallFailed,
     CallFinished,
+    CallLost,
     CallStarted,
     CancelRequested,
     Event,
@@ -50,6 +51,7 @@ __all__ = [
 #: Values whose JSON is longer than this are kept as blobs, in bytes.
 BLOB_BYTES = 4096
 
+#: A number for each type of event, for good: it stands in the rows of journals.
 _TYPES: dict[type, int] = {
     RunStarted: 0,
     CallStarted: 1,
@@ -65,6 +67,7 @@ _TYPES: dict[type, int] = {
     RunForked: 11,
     RunRetried: 12,
     RunInterrupted: 13,
+    CallLost: 14,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,10 +50,17 @@ CREATE UNIQUE INDEX events_in_order ON events (run, seq);
 CREATE UNIQUE INDEX events_end_once ON events (run, end) WHERE end IS NOT NULL;
 CREATE TABLE blobs (hash BLOB PRIMARY KEY, data BLOB NOT NULL);
 """
+_NAMES = frozenset(("meta", "runs", "events", "blobs"))
 
 
-def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
+def open_writer(
+    path: Path, busy_ms: int, enter: Callable[[Path], str] | None = None
+) -> sqlite3.Connection:
     """Open a database for writing, and make its tables if it is new.
+
+    Args:
+        busy_ms: How long to wait for a program that has locked it, in milliseconds.
+        enter: Notes a new database, and gives the token by which it will be known.
 
     Raises:
         JournalError: It cannot be written, or is not a journal this version can write.
@@ -77,8 +85,10 @@ def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
-            versions = [("layout", LAYOUT), ("format", FORMAT)]
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", versions)
+            facts: list[tuple[str, int | str]] = [("layout", LAYOUT), ("format", FORMAT)]
+            if enter is not None:
+                facts.append(("token", enter(path)))  # noted before anybody can see it
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", facts)
             connection.execute("COMMIT")
         connection.execute("SELECT value FROM meta").fetchall()  # from here on there is a log
     except sqlite3.Error as error:
@@ -183,6 +193,7 @@ def _count_tables(connection: sqlite3.Connection) -> int:
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     try:
+        _check_tables(connection, path)
         versions = dict(connection.execute("SELECT key, value FROM meta"))
         known = {"layout": int(versions["layout"]), "format": int(versions["format"])}
     except sqlite3.OperationalError as error:
@@ -198,6 +209,21 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer version of orch",
             help="update orch, or choose another journal with --journal",
         )
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse tables that are other than ours: a view or a trigger in their place would compute
+    whatever its author likes, for as long as he likes, when we read."""
+    ours = {_words(statement) for statement in _TABLES.split(";")}
+    found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    for kind, name, statement in found:
+        is_ours = statement is None or _words(statement) in ours
+        if kind in ("view", "trigger") or (name in _NAMES and not is_ours):
+            raise _not_a_journal(path)
+
+
+def _words(statement: str) -> str:
+    return " ".join(statement.split())
 
 
 def _not_a_journal(path: Path) -> JournalError:

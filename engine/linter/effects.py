@@ -48,7 +48,9 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _said(source: Place) -> str:
-    return f"input `{source.name}`" if source.kind == "input" else f"`{source.name}`"
+    if source.kind in ("input", "param"):
+        return f"{source.kind} `{source.name}`"
+    return f"`{source.name}`"
 
 
 def _place(subject: Subject, way: list[Place]) -> Span | None:
@@ -71,7 +73,10 @@ def _place(subject: Subject, way: list[Place]) -> Span | None:
 def _source(subject: Subject, source: Place) -> Span:
     program = subject.program
     if source.kind == "task":
-        return program.workers[source.name].span
+        known = program.workers.get(source.name) or program.orchestrators[source.name]
+        return known.span
+    if source.kind == "param":
+        return program.params[source.name].span
     orchestrator = program.orchestrators[source.orchestrator]
     fields: tuple[Field, ...] = getattr(orchestrator.inputs.type, "fields", ())
     for field in fields:

@@ -49,7 +49,7 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
     teams = [team for team in teams if team[2]]
     for name in subject.declared:
         owner = program.workers.get(name) or program.verifiers.get(name)
-        if owner is None or owner.kind != "llm":
+        if owner is None or owner.facts.model is None:
             continue
         values = _marked(owner)
         for orchestrator, members, sources in teams:

@@ -84,8 +84,8 @@ def budget_below_minimum(subject: Subject) -> Iterator[Diagnostic]:
             child, worker = program.orchestrators.get(name), program.workers.get(name)
             if child is not None:
                 model, what = child.model, f"one decision of `{name}`"
-            elif worker is not None and worker.kind == "llm":
-                model, what = worker.settings["model"], f"one task of `{name}`"
+            elif worker is not None and worker.facts.model is not None:
+                model, what = worker.facts.model, f"one task of `{name}`"
             else:
                 continue
             one = least_attempt(program.models[model])

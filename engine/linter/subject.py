@@ -122,11 +122,11 @@ class Subject:
         models = [orchestrator.model]
         for name in orchestrator.workers:
             if name in program.workers:
-                models.append(program.workers[name].settings.get("model", ""))
+                models.append(program.workers[name].facts.model or "")
         for hook in orchestrator.hooks:
             for name in hook.verifiers:
                 if name in program.verifiers:
-                    models.append(program.verifiers[name].settings.get("model", ""))
+                    models.append(program.verifiers[name].facts.model or "")
         known = [program.models[name] for name in models if name in program.models]
         known += [program.models[n] for m in known for n in m.fallback if n in program.models]
         return any(not model.id.startswith(_FREE_SCHEMES) for model in known)

@@ -6,16 +6,15 @@ that fails takes only those down that refer to it, and they say so (`unmet_refer
 
 from __future__ import annotations
 
-import msgspec
-
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
-from engine.runtime.state import Call, Gate, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "call_ended",
@@ -33,8 +32,6 @@ __all__ = [
 ]
 
 _NO_BUDGET = Budget()
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
@@ -81,7 +78,7 @@ def ready(state: RunState, task: Task) -> None:
         return
     failure = _unmet(loop, task)
     if failure is None and task.special:
-        failure = _resolve(loop, task)
+        failure = sizes.too_large(state, task) or _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
         return
@@ -110,17 +107,21 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
     return None
 
 
-def _resolve(loop: Loop, task: Task) -> Failure | None:
+def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     tasks = loop.tasks
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", str(error))
+        return Failure("unmet_reference", sizes.cut(state, str(error)))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
+    most = loop.orchestrator.policy.max_input_bytes
+    if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
+        said = f"with its defaults, its input takes more than {size_words(most)}"
+        return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
         return None
-    problems = "; ".join(contract.problems(task.resolved))
+    problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
         "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
     )
@@ -128,9 +129,10 @@ def _resolve(loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    if taint.needs_clearance(task):
+    if taint.needs_clearance(state, task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        end_task(state, task, failure=Failure("denied", message))
+        way = taint.where_from(state, task)
+        end_task(state, task, failure=Failure("denied", f"{message}: {way}"))
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
@@ -148,6 +150,12 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if state.held and _hold(state, task):
             continue
+        if task.special and task.input_bytes is None:
+            # It became ready before there were bounds.
+            failure = sizes.too_large(state, task)
+            if failure is not None:
+                end_task(state, task, failure=failure)
+                continue
         loop.running += 1
         _start(state, task)
 
@@ -194,12 +202,13 @@ def _start(state: RunState, task: Task) -> None:
     assert isinstance(worker, Worker)
     task.status = "running"
     if task.call is not None:
-        attempts.again(state, task.call, task.feedback)
+        attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
-    pure = worker.effect == "pure" and worker.kind != "llm"
+    pure = worker.effect == "pure" and worker.facts.done_by != "model"
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
+    task.acting = worker
     _call(state, task, worker, task.path)
 
 
@@ -207,7 +216,7 @@ def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
     call = Call(key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, task.worker.name)
     task.call = call
-    attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+    attempts.begin(state, call, worker.facts.model)
 
 
 def _fall_back(state: RunState, task: Task) -> bool:
@@ -240,18 +249,15 @@ def _fallbacks(state: RunState, worker: Worker) -> list[str]:
 
 def _from_cache(state: RunState, task: Task) -> bool:
     """Whether the same `pure` work was done before in this run: then that is the output."""
-    key = pure_key(task)
+    # What a `pure` worker's output depends on: the worker and its input, nothing else.
+    key = task.pure_key = sizes.fingerprint([task.worker.name, task.resolved])
     if key not in state.pure:
         return False
     task.loop.running -= 1
     task.cached = True
-    check_output(state, task, state.pure[key])
+    value, task.acting = state.pure[key]
+    check_output(state, task, value)
     return True
-
-
-def pure_key(task: Task) -> bytes:
-    """What a `pure` worker's output depends on: the worker and its input, nothing else."""
-    return _canonical([task.worker.name, task.resolved])
 
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
@@ -271,7 +277,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        task.child.feedback.append(f"your last result was not accepted: {task.feedback}")
+        said = Remark("your last result was not accepted", task.feedback, task.told)
+        task.child.feedback.append(said)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -302,8 +309,14 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
         end_task(state, task, failure=call.failure)
     else:
         worker = task.acting
-        if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
-            state.pure[pure_key(task)] = call.value
+        if (
+            isinstance(worker, Worker)
+            and worker.effect == "pure"
+            and worker.facts.done_by != "model"
+        ):
+            key = task.pure_key or sizes.fingerprint([task.worker.name, task.resolved])
+            state.pure[key] = (call.value, worker)
+            task.pure_key = None
         check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
@@ -335,11 +348,13 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     if event.answer == "approve" and output is None and forks.offers(gate):
         assert gate.held is not None
         output = gate.held.output
-    if event.answer == "approve" and not contract.is_valid(output):
-        problems = "; ".join(contract.problems(output))
-        state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
-        gates.ask(state, gate)
-        return
+    if event.answer == "approve":
+        assert isinstance(task.worker, Worker)
+        problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
+        if problem:
+            state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            gates.ask(state, gate)
+            return
     denied = Failure("denied", event.note or "a person ended it")
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
@@ -363,6 +378,7 @@ def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -
     task.rested = True
     task.status = "done" if failure is None else "failed"
     task.ended_at = state.now
+    taint.mark_output(state, task, verified=False)
     ending.settle(state, task.loop)
 
 
@@ -383,6 +399,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
     """A task has an output: ask its hooks, then it is over."""
     loop = task.loop
     task.output = value
+    task.part_bytes = None
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:
@@ -408,8 +425,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     if outcome.action in ("pass", "warn"):
         let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
+        task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
+            head = f"task `{task.id}` was not started"
+            loop.feedback.append(Remark(head, outcome.feedback, task.told))
             end_task(state, task, failure=Failure("denied", outcome.feedback))
         else:
             _revise(state, task, outcome.feedback)
@@ -457,7 +476,7 @@ def end_task(
     else:
         task.status = "done"
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
-    taint.mark_output(task, verified=verified)
+    taint.mark_output(state, task, verified=verified)
     for other in task.feeds:
         other.waits -= 1
         if other.waits == 0:

@@ -91,11 +91,12 @@ def constrain(type_: Type, constraints: tuple[ast.Constraint, ...], report: Repo
         seen.add(name)
         keywords.update(_read(constraint, report))
     _check_possible(type_, keywords, constraints, report)
-    if not keywords:
+    untrusted = "untrusted" in seen
+    if not keywords and not untrusted:
         return type_
     if isinstance(type_, Optional):
-        return Optional(Constrained(type_.item, keywords))
-    return Constrained(type_, keywords)
+        return Optional(Constrained(type_.item, keywords, untrusted))
+    return Constrained(type_, keywords, untrusted)
 
 
 def _is_known(constraint: ast.Constraint, type_: Type, report: Report) -> bool:

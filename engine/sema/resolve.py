@@ -55,7 +55,7 @@ def resolve_type(
     """The type of one type expression with its constraints.
 
     An unknown name is reported here (ORC201); `names` are what it may have been meant to be,
-    besides the scalars. `@untrusted` says nothing about values: read it from `constraints`.
+    besides the scalars. `@untrusted` says nothing about values; it is kept in `Constrained`.
     """
     resolver = TypeResolver(resolve_name, report, names)
     type_ = resolver.type(expr, constraints)

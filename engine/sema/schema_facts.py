@@ -182,6 +182,8 @@ def _may_fit(p_root: Any, producer: Any, c_root: Any, consumer: Any, depth: int)
     if kinds == {"object"}:
         return _objects_fit(p_root, producer, c_root, consumer, depth)
     if kinds == {"array"}:
+        if "prefixItems" in producer or "prefixItems" in consumer:
+            return True  # `items` says nothing of the first ones
         needed = max(producer.get("minItems", 0), consumer.get("minItems", 0)) > 0
         return not needed or _may_fit(
             p_root, producer.get("items", True), c_root, consumer.get("items", True), depth + 1

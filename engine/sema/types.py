@@ -137,10 +137,14 @@ class Union(Type, frozen=True, eq=False):
 
 
 class Constrained(Type, frozen=True, eq=False):
-    """A type with constraints, as JSON Schema keywords (`x-max-bytes` is our own)."""
+    """A type with constraints, as JSON Schema keywords (`x-max-bytes` is our own).
+
+    `untrusted` says that it is marked `@untrusted`, which no keyword says.
+    """
 
     item: Type
     keywords: Mapping[str, Any]
+    untrusted: bool = False
 
     def __str__(self) -> str:
         return str(self.item)

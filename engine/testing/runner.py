@@ -27,6 +27,7 @@ from engine.runtime.views import task_record
 from engine.sema.mocks import mocked_value
 from engine.sema.model import Orchestrator, Program, Test, Verifier
 from engine.sema.templates import EvaluationError
+from engine.sizes import BOUNDS
 from engine.testing.assertions import check
 from engine.testing.desk import Desk
 from engine.testing.result import Finding, TestResult
@@ -39,7 +40,7 @@ __all__ = ["arun_tests", "run_tests"]
 class _NoJournal:
     """A test's run lives no longer than the test."""
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         return
 
 
@@ -156,7 +157,9 @@ async def _carry_out(program: Program, test: Test) -> _Outcome:
     verifier = program.verifiers.get(test.target)
     inputs = (verifier or program.workers[test.target]).inputs
     values = checked_input(inputs, given)
-    if verifier is not None and (verifier.kind == "rules" or _skipped(program, verifier, values)):
+    if verifier is not None and (
+        verifier.facts.done_by == "machine" or _skipped(program, verifier, values)
+    ):
         return _judged_at_once(program, verifier, values)
     whole, orchestrator, decisions = alone(program, test.target, values)
     mocks.decisions[ALONE] = stand_in_for(decisions, test.span)
@@ -188,6 +191,7 @@ async def _drive(
         models=desk.infos(),
         program=program_hash(program),
         params=program.param_values(),
+        bounds=BOUNDS,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
