@@ -55,7 +55,7 @@ class CompileError(OrchError):
     """The program does not check.
 
     Attributes:
-        diagnostics: Everything found, in order of position; at least one is an error.
+        diagnostics: What was found, in order of position; at least one is an error.
     """
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:

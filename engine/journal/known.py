@@ -12,6 +12,7 @@ notes last as long as the process. What follows from a missing note is `engine.j
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import tempfile
@@ -86,8 +87,9 @@ class Notes:
             return None
         try:
             data = read_plain(self._folder / token, _MAX_NOTE_BYTES)
-            return msgspec.json.decode(data, type=Note)
-        except (OSError, msgspec.MsgspecError):
+            # The standard library's JSON can say names that are not UTF-8.
+            return msgspec.convert(json.loads(data), Note)
+        except (OSError, ValueError, RecursionError):
             return None
 
     def write(self, token: str, note: Note) -> bool:
@@ -99,7 +101,7 @@ class Notes:
         try:
             number, draft = tempfile.mkstemp(dir=folder, prefix=".")
             with open(number, "wb") as file:
-                file.write(msgspec.json.encode(note))
+                file.write(json.dumps(msgspec.to_builtins(note)).encode())
                 file.flush()
                 os.fsync(number)
             os.replace(draft, folder / token)

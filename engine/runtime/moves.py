@@ -31,7 +31,8 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
 #: From each phase of a loop, those that may follow.
 LOOP_MOVES: Mapping[LoopPhase, frozenset[LoopPhase]] = {
     "deciding": frozenset({"working", "finishing", "ending", "over"}),
-    "working": frozenset({"deciding", "verifying", "ending", "over"}),
+    # A retried run that had decided to finish checks its result again.
+    "working": frozenset({"deciding", "verifying", "finishing", "ending", "over"}),
     "verifying": frozenset({"deciding", "working", "ending", "over"}),
     "finishing": frozenset({"deciding", "working", "ending", "over"}),
     "ending": frozenset({"over"}),
@@ -40,7 +41,7 @@ LOOP_MOVES: Mapping[LoopPhase, frozenset[LoopPhase]] = {
 
 #: What a retry may do besides: an ended run is taken up again.
 _RETRIED_TASK = frozenset({"blocked", "running", "verifying"})
-_RETRIED_LOOP = frozenset({"deciding", "working", "finishing"})
+_RETRIED_LOOP = frozenset({"deciding", "working"})
 
 
 def move(task: Task, to: TaskStatus, *, retried: bool = False) -> None:

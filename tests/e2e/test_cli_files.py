@@ -86,7 +86,7 @@ def test_a_configuration_that_is_a_pipe_is_told(orch, tmp_path):
     (tmp_path / "a.orch").write_text(PROGRAM)
     code, _, err = orch("lint", "a.orch")
     assert code == 2
-    assert "cannot read orch.toml: is not a regular file" in err
+    assert "cannot read orch.toml: it is not a regular file" in err
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])

@@ -7,6 +7,7 @@ import click
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import count
 from engine.cli.journals import is_remote
+from engine.cli.output import echo
 from engine.errors import UsageError
 from engine.journal import journal_directory
 from engine.journal.vouching import take_over
@@ -34,5 +35,5 @@ def trust(directory: str | None) -> int:
         raise UsageError("a cluster's journal is not a folder; there is nothing to trust")
     folder = journal_directory(directory)
     databases = take_over(folder)
-    click.echo(f"trusted: {folder} ({count(len(databases), 'database')})", err=True)
+    echo(f"trusted: {folder} ({count(len(databases), 'database')})", err=True)
     return Exit.OK

@@ -8,7 +8,7 @@ import click
 
 from engine.cli.exit_codes import Exit
 from engine.cli.options import format_option
-from engine.cli.output import error
+from engine.cli.output import echo, error
 from engine.sema.kinds.registry import BUILT_IN, installed, package_of, problems, usable
 
 __all__ = ["command"]
@@ -27,7 +27,7 @@ def command(style: str) -> int:
         if kind is not None:
             rows.append((name, package_of(entries[0]), kind))
     if style == "json":
-        click.echo(
+        echo(
             json.dumps(
                 [
                     {
@@ -45,7 +45,7 @@ def command(style: str) -> int:
         wide = max(len(name) for name, _, _ in rows) + 2
         wider = max(len(source) for _, source, _ in rows) + 2
         for name, source, kind in rows:
-            click.echo(f"{name:{wide}}{source:{wider}}{kind.summary}")
+            echo(f"{name:{wide}}{source:{wider}}{kind.summary}")
     found = list(problems())
     for problem in found:
         error(problem)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -16,6 +16,7 @@ from engine.doc.tables import code, fenced, paragraph, table
 from engine.sema.check import check_file
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.sampled_from("`~|\\<>&!-+*_#=1.) \nab"), max_size=20)
 
 
@@ -24,6 +25,7 @@ def tokens(text: str) -> list[Token]:
     return [inner for token in found for inner in (token, *(token.children or ()))]
 
 
+@STEADY
 @given(TEXTS)
 def test_inline_code_holds_any_text(text: str) -> None:
     shown = " ".join(text.split())
@@ -33,6 +35,7 @@ def test_inline_code_holds_any_text(text: str) -> None:
     assert not [t for t in found if t.type.startswith("html")]
 
 
+@STEADY
 @given(TEXTS)
 def test_a_block_of_code_holds_any_text(text: str) -> None:
     found = tokens("\n".join([*fenced("console", text), "", "after"]))
@@ -40,6 +43,7 @@ def test_a_block_of_code_holds_any_text(text: str) -> None:
     assert found[-2].content == "after"
 
 
+@STEADY
 @given(TEXTS)
 def test_a_doc_comment_is_one_paragraph(text: str) -> None:
     found = tokens(f"before\n\n{paragraph(text)}\n\nafter\n")

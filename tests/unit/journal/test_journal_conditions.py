@@ -87,7 +87,7 @@ def test_a_log_that_cannot_be_read_is_told(make, kept):
     place = Path(tempfile.mkdtemp())
     user = os.geteuid()
     try:
-        journal = SqliteJournal(place / "live")
+        journal = make.opened(place / "live")
         enter(journal, make)
         asyncio.run(journal.append("r", [make.started(1)]))
         copy = place / "copy"
@@ -294,7 +294,7 @@ def files_up_to(size):
 
 
 def test_a_removal_without_room_says_that_nothing_is_removed(folder, make):
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         for run in ("r", "s"):
             enter(journal, make, run)
             values = [make.finished(task, f"{task}" * 3000) for task in range(100)]

@@ -26,6 +26,8 @@ from engine.sema.check import check_file
 
 ERRORS = [code for code, rule in RULES.items() if rule.blocks and EXAMPLES[code].bad]
 ALLOWABLE = [code for code in ERRORS if RULES[code].allowable]
+#: Those that the linter alone finds.
+OF_THE_LINTER = {"ORC408", "ORC502", "ORC503", "ORC511", "ORC801", "ORC804", "ORC806"}
 CASES = Path(__file__).parents[2] / "cases"
 
 #: Clean but for what `goal` and `more` bring in.
@@ -131,16 +133,22 @@ def test_warnings_of_a_workflow_are_those_of_lint(tmp_path: Path) -> None:
     assert [item.code for item in engine.load(path).warnings] == [item.code for item in found]
 
 
-def test_an_error_in_an_imported_file_stops_the_program_and_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", sorted(OF_THE_LINTER))
+def test_an_error_in_an_imported_file_stops_the_program_and_is_told(
+    code: str, tmp_path: Path
+) -> None:
     (tmp_path / "parts").mkdir()
-    desk(tmp_path / "parts", goal=BARE)
+    example(code, tmp_path / "parts")
     main = tmp_path / "top.orch"
     main.write_text('orch 1\nimport "parts/main.orch" as parts\n')
     with pytest.raises(engine.CompileError) as refused:
         engine.load(main)
-    assert codes(refused) == ["ORC806"]
+    assert codes(refused) == [code]
     assert refused.value.diagnostics[0].span.source.path.endswith("parts/main.orch")
-    assert "ORC806" in [item.code for item in lint(str(main))]
+    assert [item.code for item in lint(str(main)) if item.severity == "error"] == [code]
+
+    example(code, tmp_path / "parts", f"// orch: allow[{code}] it is a test")
+    assert engine.load(main).program.orchestrators is not None
 
 
 def test_an_error_in_a_text_block_is_allowed_where_the_block_begins(tmp_path: Path) -> None:
