@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from canary_programs import program_of, text_of
+from canary_programs import program_of
 from canary_world import World, begins_strange, canaries, gives_marked, is_strange
 
 from engine.events import (
@@ -32,7 +32,6 @@ from engine.events import (
     TimerFired,
 )
 from engine.runtime.commands import CancelCalls, StartCall
-from engine.runtime.decision import DecisionContract
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest, WorkerRequest
@@ -62,11 +61,9 @@ class Canary:
         self.seed = seed
         self.clean = clean
         self.keep = keep
-        self.text = text_of(seed, clean=clean)
-        self.program = program_of(self.text)
+        self.text, self.program, self.decisions = program_of(seed, clean=clean)
         self.rng = rng = random.Random(seed)
         self.world = World(rng, clean=clean)
-        self.decisions: dict[str, DecisionContract] = {}
         self.journal: list[Event] = []
         self.open: dict[str, StartCall] = {}
         self.later: list[StartCall] = []
@@ -121,7 +118,7 @@ class Canary:
 
     def _fresh(self) -> RunState:
         state = RunState(self.program)
-        state.decisions = self.decisions  # compiled schemas: pure, and dear
+        state.decisions = self.decisions
         return state
 
     def _now(self) -> int:

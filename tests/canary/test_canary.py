@@ -34,7 +34,8 @@ def no_collections():
 
 def seeds_of(part: int, share: int = 1) -> range | list[int]:
     if ONLY is None:
-        return range(part, PROGRAMS // share, PARTS)
+        each = PROGRAMS // share // PARTS
+        return range(part * each, (part + 1) * each)
     if part > 0:
         pytest.skip("one seed is run")
     return [int(ONLY)]
