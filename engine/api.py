@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from engine import launch
 from engine.diagnostics import Diagnostic
-from engine.errors import CompileError, UsageError
+from engine.errors import UsageError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.launch import Options
-from engine.linter import lint as lint_file
+from engine.linter.admission import admit
+from engine.linter.rules import lint as lint_file
+from engine.linter.rules import lint_result
 from engine.replies import Reply
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
@@ -90,7 +92,7 @@ class Workflow:
 
     Attributes:
         program: The checked program.
-        warnings: What the checker found besides errors.
+        warnings: The warnings and infos that `lint` finds.
     """
 
     def __init__(self, program: Program, warnings: list[Diagnostic]) -> None:
@@ -229,14 +231,12 @@ def load(path: str | os.PathLike[str], *, params: Mapping[str, Any] | None = Non
         params: Values for its `param` declarations.
 
     Raises:
-        CompileError: It does not check; the diagnostics say why.
+        CompileError: It has errors, those that the linter alone finds included.
         InputError: A param does not fit.
         UnreadableFile: The file cannot be read.
     """
     result = check_file(os.fspath(path), params=params)
-    if result.program is None:
-        raise CompileError(result.diagnostics)
-    return Workflow(result.program, result.diagnostics)
+    return Workflow(admit(result), lint_result(result))
 
 
 def lint(path: str | os.PathLike[str]) -> list[Diagnostic]:

@@ -9,18 +9,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from engine.errors import Failure
-from engine.events import CallFailed, CallFinished
+from engine.events import CallFailed, CallFinished, Usage
+from engine.intake import (
+    COUNTED_BYTES,
+    KEPT_OF_DECISION,
+    BoundedPrompt,
+    InFlight,
+    Measured,
+    beginning_of_decision,
+    cut_message,
+    measured,
+)
 from engine.models.limiter import is_limited
-from engine.redaction import Redactor
+from engine.redaction import Redactor, bound
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
 from engine.workers.child import ask_policy_apart
+from engine.workers.marks import call_mark
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -36,6 +48,7 @@ class Attempts:
         model_of: The implementation of a declared model, by name.
         worker_of: The implementation of a kind of worker or verifier.
         redactor: Takes secrets out of what comes back.
+        in_flight: Room for the inputs of all that runs at once, where others share it.
     """
 
     def __init__(
@@ -43,44 +56,63 @@ class Attempts:
         model_of: Callable[[str], ChatModel],
         worker_of: Callable[[str], WorkerPort],
         redactor: Redactor,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._model_of = model_of
         self._worker_of = worker_of
         self._redactor = redactor
+        self._in_flight = in_flight or InFlight()
 
     async def make(
-        self, command: StartCall, on_task: OnTask | None = None
+        self, command: StartCall, run: str, on_task: OnTask | None = None
     ) -> CallFinished | CallFailed:
         """Make one attempt; whatever happens becomes an event, whose `at` is the caller's to set.
 
         Args:
+            run: Whose call it is.
             on_task: Given for a decision whose tasks are wanted while it still streams.
 
         Raises:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
-        began = time.monotonic()
+        with bound(self._redactor):
+            return await self._with_room(command, run, on_task)
+
+    async def _with_room(
+        self, command: StartCall, run: str, on_task: OnTask | None
+    ) -> CallFinished | CallFailed:
         request = command.request
+        if isinstance(request, WorkerRequest) and request.input_bytes >= COUNTED_BYTES:
+            async with self._in_flight.room(request.input_bytes):
+                return await self._made(command, run, request, None)
+        return await self._made(command, run, request, on_task)
+
+    async def _made(
+        self,
+        command: StartCall,
+        run: str,
+        request: ModelRequest | WorkerRequest,
+        on_task: OnTask | None,
+    ) -> CallFinished | CallFailed:
+        began = time.monotonic()
         cut = _Cut()
-        if isinstance(request, ModelRequest):
+        mark = call_mark(run, command.key, command.attempt)
+        if isinstance(request, WorkerRequest):
+            request = msgspec.structs.replace(request, mark=mark)
+        else:
+            request = msgspec.structs.replace(request, messages=BoundedPrompt(request))
             if request.stream and on_task is not None:
                 request = self._listen(request, on_task, cut)
             if request.isolated:
-                request = msgspec.structs.replace(request, apart=ask_policy_apart)
+                apart = partial(ask_policy_apart, mark)
+                request = msgspec.structs.replace(request, apart=apart)
         try:
             reply = await self._reply(request)
-            value = reply.value
-            if isinstance(request, ModelRequest):
-                # Workers see to it themselves; a model's word is journaled as it was said.
-                value = _text(value) if isinstance(value, str) else plain_json(value)
-            return CallFinished(
-                key=command.key,
-                attempt=command.attempt,
-                value=self._redactor.value(value),
-                usage=reply.usage,
-                ms=_since(began),
-            )
+            given = measured(request, self._cleaned(request, reply.value), reply.usage)
+            return _finished(command, given, reply.usage, began)
         except Failure as failure:
+            if cut.too_large is not None:
+                return _finished(command, cut.too_large, None, began)
             caught = failure
         except TimeoutError:
             limit_s = (request.timeout_ms or 0) / 1000
@@ -90,8 +122,8 @@ class Attempts:
         return CallFailed(
             key=command.key,
             attempt=command.attempt,
-            mode=caught.mode,
-            message=_text(self._redactor.text(caught.message)),
+            mode=self._redactor.text(caught.mode),
+            message=cut_message(_text(self._redactor.text(caught.message))),
             retryable=caught.retryable,
             retry_after_ms=caught.retry_after_ms,
             usage=caught.usage,
@@ -99,6 +131,15 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
         )
+
+    def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
+        """What came back, fit for a journal and without secrets."""
+        if isinstance(request, ModelRequest):
+            # Workers see to it themselves; a model's word is journaled as it was said.
+            if isinstance(value, str):
+                return self._redactor.said(_text(value))
+            value = plain_json(value)
+        return self._redactor.value(value)
 
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:
         timeout_ms = request.timeout_ms
@@ -117,11 +158,21 @@ class Attempts:
             return await answer
 
     def _listen(self, request: ModelRequest, on_task: OnTask, cut: _Cut) -> ModelRequest:
-        """Ask for the answer in pieces, and tell of each task in it."""
+        """Ask for the answer in pieces, and tell of each task in it, until it is too large."""
         tasks = ClosedTasks()
+        most = request.max_bytes
+        size = 0
+        head = ""
 
         def on_text(piece: str) -> None:
+            nonlocal size, head
             cut.seen = True
+            size += len(piece)
+            if len(head) < KEPT_OF_DECISION:
+                head += piece
+            if most and size > most:
+                cut.too_large = beginning_of_decision(_text(self._redactor.text(head)), size)
+                raise Failure("invalid_output", "the answer is too large")
             for task in tasks.feed(piece):
                 on_task(self._redactor.value(task))
 
@@ -129,12 +180,32 @@ class Attempts:
 
 
 class _Cut:
-    """Whether a part of the answer had come when the attempt ended."""
+    """What had come of the answer when the attempt ended.
 
-    __slots__ = ("seen",)
+    Attributes:
+        seen: Whether a part of it had.
+        too_large: The beginning of one that was broken off because it is too large.
+    """
+
+    __slots__ = ("seen", "too_large")
 
     def __init__(self) -> None:
         self.seen = False
+        self.too_large: Measured | None = None
+
+
+def _finished(
+    command: StartCall, given: Measured, usage: Usage | None, began: float
+) -> CallFinished:
+    return CallFinished(
+        key=command.key,
+        attempt=command.attempt,
+        value=given.value,
+        usage=usage,
+        ms=_since(began),
+        bytes=given.bytes,
+        whole=given.whole,
+    )
 
 
 def _since(began: float) -> int:

@@ -44,9 +44,9 @@ Observer = Callable[[Event, RunState], None]
 
 
 class Appender(Protocol):
-    """What the driver needs of a journal: events of one run made durable, in order."""
+    """What the driver needs of a journal: events of its run made durable, in order."""
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         """Return when the events are durable.
 
         Raises:
@@ -79,7 +79,8 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        self._attempts = Attempts(model_of, worker_of, redactor or Redactor({}))
+        self._redactor = redactor or Redactor({})
+        self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []
         self._happened: list[Event] = []
         self._told: list[Callable[[], None]] = []
@@ -103,8 +104,27 @@ class Driver:
         """
         if durable is not None:
             self._told.append(durable)
-        self._happened.append(msgspec.structs.replace(event, at=self._now()))
+        self._happened.append(msgspec.structs.replace(self._cleaned(event), at=self._now()))
         self._notify()
+
+    def has_answer(self, key: str) -> bool:
+        """Whether an answer to a gate has been fed that the machine has not seen yet."""
+        return any(isinstance(event, GateAnswered) and event.key == key for event in self._happened)
+
+    def _cleaned(self, event: Event) -> Event:
+        """What a person says, without secrets.
+
+        Who says it is told so and refused, where they are known there. Here they always are.
+        """
+        if isinstance(event, GateAnswered):
+            said: dict[str, Any] = {
+                "note": event.note, "by": event.by, "output": event.output, "edit": event.edit
+            }  # fmt: skip
+        elif isinstance(event, CancelRequested):
+            said = {"reason": event.reason}
+        else:
+            return event
+        return msgspec.structs.replace(event, **self._redactor.value(said))
 
     def cancel(self, reason: str = "cancelled") -> None:
         """Ask for the run to end as `cancelled`."""
@@ -134,7 +154,7 @@ class Driver:
         """
         self._base_ms = self.state.now
         self._began = time.monotonic()
-        self._happened.extend(first)
+        self._happened.extend(map(self._cleaned, first))
         if durable is not None:
             self._told.append(durable)
         try:
@@ -155,7 +175,7 @@ class Driver:
         told, self._told = self._told, []
         turn = take_turn(state, happened, due, self._now, _wall_ms)
         if turn.events:
-            await self._journal.append(state.run, turn.events)
+            await self._journal.append(turn.events)
         for durable in told:
             durable()
         if self._observers:
@@ -207,7 +227,7 @@ class Driver:
 
     async def _call(self, command: StartCall) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        event = await self._attempts.make(command, self._on_task(command))
+        event = await self._attempts.make(command, self.state.run, self._on_task(command))
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]
         self._happened.append(msgspec.structs.replace(event, at=self._now()))
@@ -244,7 +264,7 @@ class Driver:
             last.append(RunInterrupted(at=self._now()))
         if last and self.state.run:
             try:
-                await self._journal.append(self.state.run, last)
+                await self._journal.append(last)
             except JournalError:
                 return
 

@@ -71,10 +71,13 @@ class InputError(OrchError):
 
     Attributes:
         problems: One sentence each, with the path of the value it is about.
+        secrets: Names of the secrets that the program declares, where that is known: a problem
+            can quote a value, and whoever shows it should look for theirs.
     """
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], *, secrets: tuple[str, ...] = ()) -> None:
         self.problems = problems
+        self.secrets = secrets
         super().__init__("; ".join(problems))
 
 

@@ -12,46 +12,54 @@ import hashlib
 import os
 import secrets as random_names
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from engine.diagnostics import RULES, Diagnostic
 from engine.driver import Appender, Driver, Observer
+from engine.drives import Drive, Say, alone, enter
 from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
 from engine.events import (
     CancelRequested,
     Event,
+    GateAnswered,
     ModelInfo,
-    RunForked,
     RunResumed,
     RunStarted,
 )
-from engine.journal import Journal, RunRecord
+from engine.guard import redactor_of, refuse_given, refuse_written
+from engine.journal import Journal, RunRecord, letter_name
+from engine.linter.admission import errors_in
 from engine.mail import attending
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.pacing import unhurried_collector
 from engine.preflight import Overrides, check_overrides, preflight
-from engine.redaction import Redactor
-from engine.replies import Reply, answers
+from engine.redaction import Redactor, bound, current
+from engine.replies import Reply, answers, refuse_secrets
 from engine.runtime.inputs import checked_input
 from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
 from engine.runtime.state import RunState
-from engine.sema.check import check_file
+from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import MemoryReader
 from engine.sema.model import Orchestrator, Program
+from engine.sizes import BOUNDS, size_of, size_words
 from engine.version import __version__
+from engine.workers.leftovers import end_left_over
 from engine.workers.registry import close_port, worker_port
 
 __all__ = [
     "Options",
     "WithSecrets",
     "cancel",
+    "check_record",
     "choose",
     "compile_record",
+    "errors_before",
     "in_flight",
     "load_run",
     "prepare",
@@ -103,11 +111,24 @@ def choose(program: Program, name: str | None) -> Orchestrator:
 
 
 def _secrets(program: Program, options: Options) -> dict[str, str]:
-    environment = os.environ if options.environment is None else options.environment
+    environment = _environment(options)
     missing = [name for name in program.secrets if not environment.get(name)]
     if missing:
         raise InputError([f"secret {name} is not set in the environment" for name in missing])
     return {name: environment[name] for name in program.secrets}
+
+
+def _redactor(program: Program, options: Options, secrets: Mapping[str, str]) -> Redactor:
+    return redactor_of(program, _environment(options), options.models.values(), secrets)
+
+
+def _redactor_here(program: Program, options: Options) -> Redactor:
+    """The same where secrets that are not set need not be known."""
+    return redactor_of(program, _environment(options), options.models.values())
+
+
+def _environment(options: Options) -> Mapping[str, str]:
+    return os.environ if options.environment is None else options.environment
 
 
 def program_hash(program: Program) -> str:
@@ -132,7 +153,8 @@ def prepare(
     """Everything that is to be known of a run before it begins, wherever it is carried out.
 
     Args:
-        secrets: The values of secrets that are known here; no input may hold one.
+        secrets: The values of secrets that are known here. Nothing that is written down may
+            hold one: no input, no param, no file of the program.
 
     Returns:
         The run's record and its first event.
@@ -143,24 +165,33 @@ def prepare(
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
+    most = orchestrator.policy.max_input_bytes
+    if size_of(dict(input), most) > most:
+        said = f"the inputs take more than {size_words(most)}"
+        raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
+    redactor = _redactor(program, options, secrets)
+    params = program.param_values()
+    refuse_given(redactor, input, params)
     values = checked_input(orchestrator.inputs, input)
-    if Redactor(secrets).value(values) != values:
-        raise InputError(["an input holds the value of a secret, which may not be written down"])
     infos = preflight(program, orchestrator, options.models)
     run = new_run_id()
-    params = program.param_values()
-    wall_ms = int(time.time() * 1000)
+    if size_of(params, most) > most:
+        said = f"the params take more than {size_words(most)}"
+        raise InputError([f"{said} (`max_input_bytes` of `{orchestrator.name}`)"])
+    wall_ms = _wall_ms()
+    workflow, cwd = _whereabouts(program)
     record = RunRecord(
         run=run,
-        workflow=program.path,
+        workflow=workflow,
         orchestrator=orchestrator.name,
         started_ms=wall_ms,
         files=dict(program.files),
         params=params,
         models={k: v for k, v in options.models.items() if isinstance(v, str)},
-        cwd=os.getcwd(),
+        cwd=cwd,
         engine=__version__,
     )
+    refuse_written(redactor, record)
     began = RunStarted(
         run=run,
         orchestrator=orchestrator.name,
@@ -169,8 +200,21 @@ def prepare(
         program=program_hash(program),
         params=params,
         wall_ms=wall_ms,
+        bounds=BOUNDS,
     )
     return record, began
+
+
+def _whereabouts(program: Program) -> tuple[str, str]:
+    """The path of a program's file, as it was named where that still leads to it, and the folder
+    it is relative to. A worker of an earlier run may have changed the working directory."""
+    absolute = os.path.join(program.base_dir, os.path.basename(program.path))
+    try:
+        cwd = os.getcwd()
+    except OSError:  # it was removed
+        return absolute, program.base_dir
+    leads_there = os.path.normpath(os.path.join(cwd, program.path)) == absolute
+    return program.path if leads_there else absolute, cwd
 
 
 async def start(
@@ -191,56 +235,74 @@ async def start(
     secrets = {} if program.missing_params else _secrets(program, options)
     record, began = prepare(program, orchestrator, input, options, secrets)
     models = _open_models(program, began.models, options, resumed=False)
-    entering = _Entering(journal, record)
-    return await _drive(
-        RunState(program), [began], journal, models, secrets, options, appender=entering
-    )
+    with alone(journal, record.run) as drive:
+        entering = _Entering(drive, record)
+        return await _drive(RunState(program), [began], drive, models, secrets, options, entering)
 
 
 class _Entering:
     """Enters a run together with its first events: one that has none could not be resumed."""
 
-    def __init__(self, journal: Journal, record: RunRecord) -> None:
-        self._journal = journal
+    def __init__(self, drive: Drive, record: RunRecord) -> None:
+        self._drive = drive
         self._record = record
         self._is_entered = False
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         """See `Appender`."""
         if self._is_entered:
-            await self._journal.append(run, events)
+            await self._drive.append(events)
         else:
             self._is_entered = True
-            await self._journal.create(self._record, events)
+            self._drive.own(await self._drive.journal.create(self._record, events))
 
 
 #: What checking says of Python modules.
 _PYTHON = frozenset({"ORC505", "ORC506"})
 
 
-def compile_record(record: RunRecord) -> Program:
-    """The program a run began with, from the texts its journal keeps.
-
-    Python modules are not looked at: they are no part of the journal, may have changed, and need
-    not be on the machine that drives the run.
-
-    Raises:
-        CompileError: It does not check any more (an engine with stricter rules).
-    """
+def check_record(record: RunRecord) -> CheckResult:
+    """Check the program of a run, from the texts its journal keeps."""
     path = os.path.normpath(os.path.join(record.cwd, record.workflow))
     reader = MemoryReader(record.files, os.path.dirname(path))
-    result = check_file(path, params=record.params, reader=reader, env={})
-    wrong = [it for it in result.diagnostics if it.severity == "error" and it.code not in _PYTHON]
+    return check_file(path, params=record.params, reader=reader, env={})
+
+
+def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Program:
+    """The program a run began with, from the texts its journal keeps.
+
+    A run that began is not refused for an error that leaves a program sound, one that a comment
+    could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
+    must not strand it. Python modules are among those: they are no part of the journal, may have
+    changed, and need not be on the machine that drives the run.
+
+    Args:
+        checked: What `check_record` gave, where that is known already.
+
+    Raises:
+        CompileError: It does not check any more.
+    """
+    result = check_record(record) if checked is None else checked
+    errors = (item for item in result.diagnostics if item.severity == "error")
+    wrong = [item for item in errors if not RULES[item.code].allowable]
     if wrong:
         raise CompileError(wrong)
     return msgspec.structs.replace(result.partial, path=record.workflow)
 
 
-def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
+def errors_before(checked: CheckResult) -> list[Diagnostic]:
+    """What keeps the program of a record from beginning to run, where its files are not at hand."""
+    return [item for item in errors_in(checked) if item.code not in _PYTHON]
+
+
+def load_run(
+    journal: Journal, run: str, compiled: Callable[[RunRecord], Program] = compile_record
+) -> tuple[RunRecord, RunState]:
     """A run as its journal tells it.
 
     Args:
         run: The run's id, an unambiguous beginning of it, or `last`.
+        compiled: Gives the program of a record, for who loads many runs of one program.
 
     Raises:
         JournalError: There is no such run, or the journal cannot be read.
@@ -249,7 +311,7 @@ def load_run(journal: Journal, run: str) -> tuple[RunRecord, RunState]:
     events = journal.read(record.run)
     if not events:
         raise JournalError(f"run {record.run} has no events: it ended before it began")
-    state = fold(compile_record(record), events)
+    state = fold(compiled(record), events)
     return record, state
 
 
@@ -259,45 +321,113 @@ async def resume(
     """Take a run over where it stopped, and drive it on.
 
     A run that has ended is returned as it is. Calls that were in flight are made again, but for
-    `once`: for those a gate opens. A gate whose time is up is answered with that.
+    `once`: for those a gate opens. A gate whose time is up is answered with that. A run that this
+    process drives already is joined: the reply goes to that drive, and so do not the options.
 
     Args:
         reply: The answer to an open gate.
 
     Raises:
-        JournalError: There is no such run, or another process drives it.
+        JournalError: There is no such run, another process drives it, or what a call has left
+            running cannot be ended.
         UsageError: There is no such gate, or the reply does not fit it.
     """
-    options = options or Options()
+
     run = journal.find(run)
-    await journal.claim(run)
-    record, state = load_run(journal, run)
+    chosen = options or Options()
+    answer = None if reply is None else _Answer(reply, journal, run, chosen)
+
+    async def work(drive: Drive) -> RunState:
+        return await _take_over(drive, chosen, answer)
+
+    return await _reach(run, journal, answer, work)
+
+
+class _Answer:
+    """A reply on its way into the journal, by one drive or, if that is interrupted, by the next.
+
+    Called by a drive that it is said to; see `drives.Say`.
+    """
+
+    def __init__(self, reply: Reply, journal: Journal, run: str, options: Options) -> None:
+        self.reply = reply
+        self._options = options
+        self._journal = journal
+        self._run = run
+        self._name = letter_name(run)
+        self._is_said = False
+
+    def __call__(self, state: RunState) -> GateAnswered | None:
+        if self.is_written():
+            return None
+        refuse_secrets(self.reply, _redactor_here(state.program, self._options))
+        event = answers(state, self.reply, _wall_ms())[-1]
+        self._is_said = True
+        return msgspec.structs.replace(event, letter=self._name)
+
+    def is_written(self) -> bool:
+        """Whether an earlier drive has written it; to be asked by who owns the run."""
+        return self._is_said and any(
+            isinstance(event, GateAnswered) and event.letter == self._name
+            for event in self._journal.read(self._run)
+        )
+
+
+async def _reach(
+    run: str, journal: Journal, say: Say | None, work: Callable[[Drive], Awaitable[RunState]]
+) -> RunState:
+    """Join the drive that a run has in this process, or be it.
+
+    Args:
+        say: What to say to the drive that there is.
+        work: Drives the run where there is none.
+    """
+    while True:
+        drive, is_new = enter(journal, run)
+        if is_new:
+            with drive:
+                drive.state = await work(drive)
+                return drive.state
+        came_to = await drive.join(say)
+        if came_to.state is not None and (say is None or came_to.taken):
+            return came_to.state
+        # It was interrupted, or ended before it could hear: the same as having come after it.
+
+
+async def _take_over(drive: Drive, options: Options, answer: _Answer | None) -> RunState:
+    run = drive.run
+    drive.own(await drive.journal.claim(run))
+    record, state = load_run(drive.journal, run)
+    reply = None if answer is None or answer.is_written() else answer.reply
+    if reply is not None:
+        refuse_secrets(reply, _redactor_here(state.program, options))
     if state.ended:
         if reply is not None:
             raise UsageError(f"run {run} has ended ({state.status}): no gate is open")
         return state
-    wall_ms = int(time.time() * 1000)
+    wall_ms = _wall_ms()
     answered = answers(state, reply, wall_ms)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = in_flight(state)
-        resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)
+        resumed = RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms, bounds=BOUNDS)
         return [resumed, *answered]
 
-    return await take_up(record, state, journal, options, first)
+    return await take_up(record, state, drive, options, first)
 
 
 async def take_up(
     record: RunRecord,
     state: RunState,
-    journal: Journal,
+    drive: Drive,
     options: Options,
     first: Callable[[dict[str, ModelInfo]], list[Event]],
     known: Mapping[str, ModelInfo] | None = None,
 ) -> RunState:
-    """Drive a run that this process owns on from its state.
+    """Drive a run on from its state.
 
     Args:
+        drive: Owns the run.
         first: Makes the first events, given the models that stand for others from here on.
         known: What is known of models that the run did not have before.
 
@@ -306,6 +436,7 @@ async def take_up(
         UsageError: A model is to be replaced that the program does not have.
     """
     check_overrides(state.program, options.models)
+    await _end_left_over(state)
     models = {
         **(known or {}),
         **{
@@ -319,7 +450,7 @@ async def take_up(
     infos = {**state.models, **models}
     infos = {name: info for name, info in infos.items() if name in state.program.models}
     opened = _open_models(state.program, infos, options, resumed=True)
-    return await _drive(state, first(models), journal, opened, secrets, options)
+    return await _drive(state, first(models), drive, opened, secrets, options)
 
 
 def in_flight(state: RunState) -> list[str]:
@@ -331,33 +462,56 @@ def in_flight(state: RunState) -> list[str]:
     ]
 
 
+async def _end_left_over(state: RunState) -> None:
+    """End what still runs of the calls in flight, before they are made again or asked about.
+
+    Raises:
+        JournalError: A process cannot be ended.
+    """
+    calls = [(key, state.calls[key].attempt) for key in in_flight(state)]
+    await end_left_over(state.run, calls, state.program.servers)
+
+
 async def cancel(
     run: str, journal: Journal, options: Options | None = None, reason: str = "cancelled"
 ) -> RunState:
-    """End a run that no process drives. Nothing is called any more.
+    """End a run that no other process drives. Nothing is called any more.
+
+    A run that this process drives is cancelled by that drive.
 
     Returns:
         The run: cancelled, or still waiting where somebody must say first what became of a
-        `once` task.
+        `once` task. One that this process drives may also have ended in another way meanwhile.
 
     Raises:
         JournalError: There is no such run, or another process drives it.
         UsageError: It has ended already.
     """
-    run = journal.find(run)
-    await journal.claim(run)
-    _, state = load_run(journal, run)
-    if state.ended:
-        raise UsageError(f"run {run} has ended already ({state.status})")
-    asked = CancelRequested(at=state.now, reason=reason)
-    # The other way round, taking the run over would start again what is to be called off.
-    resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=int(time.time() * 1000))
-    return await _drive(state, [asked, resumed], journal, {}, {}, options or Options())
+    chosen = options or Options()
+
+    def say(state: RunState) -> CancelRequested:
+        refuse_secrets(reason, _redactor_here(state.program, chosen))
+        return CancelRequested(reason=reason)
+
+    async def work(drive: Drive) -> RunState:
+        drive.own(await drive.journal.claim(drive.run))
+        _, state = load_run(drive.journal, drive.run)
+        if state.ended:
+            raise UsageError(f"run {drive.run} has ended already ({state.status})")
+        await _end_left_over(state)
+        refuse_secrets(reason, _redactor_here(state.program, chosen))
+        asked = CancelRequested(at=state.now, reason=reason)
+        # The other way round, taking the run over would start again what is to be called off.
+        resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms(), bounds=BOUNDS)
+        return await _drive(state, [asked, resumed], drive, {}, {}, chosen)
+
+    return await _reach(journal.find(run), journal, say, work)
 
 
 def _open_models(
     program: Program, infos: Mapping[str, ModelInfo], options: Options, *, resumed: bool
 ) -> dict[str, ChatModel]:
+    redactor = _redactor_here(program, options)
     replaced = {name for name, value in options.models.items() if not isinstance(value, str)}
     warm(info.id for name, info in infos.items() if name not in replaced)
     return {
@@ -366,6 +520,7 @@ def _open_models(
             info,
             override=options.models.get(name),
             record_dir=options.record_dir,
+            redactor=redactor,
             resumed=resumed,
         )
         for name, info in infos.items()
@@ -375,12 +530,13 @@ def _open_models(
 async def _drive(
     state: RunState,
     first: list[Event],
-    journal: Journal,
+    drive: Drive,
     models: dict[str, ChatModel],
     secrets: dict[str, str],
     options: Options,
     appender: Appender | None = None,
 ) -> RunState:
+    redactor = _redactor(state.program, options, secrets)
     ports: dict[str, WorkerPort] = {}
     opened: list[WorkerPort] = []
 
@@ -396,30 +552,27 @@ async def _drive(
 
     driver = Driver(
         state,
-        appender or journal,
+        appender or drive,
         models.__getitem__,
         worker_of,
-        redactor=Redactor(secrets),
+        redactor=redactor,
         observers=options.observers,
     )
     if options.on_driver is not None:
         options.on_driver(driver)
     try:
         with (
+            bound(redactor),
             unhurried_collector(),
-            attending(journal, _run_of(state, first), driver, first) as (begin, durable),
+            attending(drive.journal, drive.run, driver, first) as (begin, durable),
         ):
-            return await driver.drive(begin, durable)
+            drive.listen(driver)
+            await driver.drive(begin, durable)
     finally:
-        await _close(models, opened, state)
-
-
-def _run_of(state: RunState, first: list[Event]) -> str:
-    """The id of a run that may not have begun yet."""
-    for event in first:
-        if isinstance(event, RunStarted | RunForked):
-            return event.run
-    return state.run
+        with bound(redactor):
+            await _close(models, opened, state)
+    drive.state = state
+    return state
 
 
 async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: RunState) -> None:
@@ -433,10 +586,15 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
         if isinstance(result, Failure):
             # A run that did not get to its end could not play its scripts to theirs.
             if state.status == "finished":
-                state.unplayed.append(result.message)
-                state.warnings.append(result.message)
+                message = current().text(result.message)
+                state.unplayed.append(message)
+                state.warnings.append(message)
         elif isinstance(result, BaseException):
             raise result
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
 
 
 class WithSecrets:

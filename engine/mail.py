@@ -57,6 +57,8 @@ def attending(
     def take(letter: Letter) -> None:
         try:
             _check(driver.state, letter.event)
+            if isinstance(letter.event, GateAnswered) and driver.has_answer(letter.event.key):
+                raise UsageError(f"gate `{letter.event.key}` has been answered")
         except UsageError:
             inbox.remove(letter)
         else:

@@ -13,7 +13,7 @@ from engine.errors import UsageError
 from engine.events import ModelInfo
 from engine.models.info import resolve_info
 from engine.sema.model import Orchestrator, Program
-from engine.workers.registry import missing_extra, unsupported_kinds
+from engine.workers.registry import missing_extra, port_problem
 
 __all__ = ["Overrides", "check_overrides", "preflight"]
 
@@ -48,8 +48,8 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
                 continue
             kinds[name] = callable_.kind
             names.extend(getattr(callable_, "fallback", ()))
-            if callable_.kind == "llm":
-                models.add(callable_.settings["model"])
+            if callable_.facts.model is not None:
+                models.add(callable_.facts.model)
     pending = list(models)
     while pending:
         for other in program.models[pending.pop()].fallback:
@@ -77,13 +77,12 @@ def preflight(
         extra = missing_extra(kind)
         if extra is not None:
             raise UsageError(
-                f"`{name}` is carried out `via {kind}`, which needs an extra: "
+                f"`{name}` uses `via {kind}`, which needs an extra: "
                 f"pip install 'orch-engine[{extra}]'"
             )
-    missing = unsupported_kinds(kinds.values())
-    if missing:
-        name, kind = next((n, k) for n, k in kinds.items() if k in missing)
-        raise UsageError(f"`{name}` is carried out `via {kind}`, which this version cannot run")
+        problem = port_problem(kind)
+        if problem is not None:
+            raise UsageError(f"`{name}` uses `via {kind}`, {problem}")
     infos = {
         name: resolve_info(program.models[name], overrides.get(name)) for name in sorted(models)
     }

@@ -11,11 +11,14 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
+from engine.guard import holds
+from engine.redaction import Redactor
 from engine.runtime import forks
 from engine.runtime.state import Gate, RunState
 from engine.sema.contract import Contract
+from engine.sizes import size_of, size_words
 
-__all__ = ["Reply", "answers", "check_answer", "find_gate"]
+__all__ = ["Reply", "answers", "check_answer", "find_gate", "refuse_secrets"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -75,6 +78,29 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     return events
 
 
+def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+    """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
+
+    Args:
+        said: An answer to a gate, or the reason for a cancel.
+
+    Raises:
+        UsageError: With the part that holds one.
+    """
+    parts: dict[str, Any] = {"the reason": said}
+    if isinstance(said, Reply):
+        parts = {
+            "the note": said.note,
+            "the name of who answers": said.by,
+            "the output": said.output,
+            "the edited input": said.edit,
+        }
+    for part, value in parts.items():
+        found = redactor.found(value)
+        if found is not None:
+            raise UsageError(f"{part} {holds(found)}")
+
+
 def find_gate(state: RunState, name: str | None) -> Gate:
     """The open gate of a name (its key or its task's id), or the only one.
 
@@ -125,19 +151,25 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
         if reply.output is None and forks.offers(gate):
             return
         assert gate.task is not None
-        _fits(gate.task.worker.output, reply.output, f"the output of `{gate.task.worker.name}`")
+        acting = gate.task.worker
+        _fits(acting.output, reply.output, f"the output of `{acting.name}`", acting.max_bytes)
     elif reply.output is not None:
         if gate.kind != "escalation":
             raise UsageError(f"gate `{gate.key}` takes no output")
-        _fits(gate.loop.orchestrator.output, reply.output, "the result")
+        orchestrator = gate.loop.orchestrator
+        _fits(orchestrator.output, reply.output, "the result", orchestrator.max_bytes)
     if reply.edit is not None:
         if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
             raise UsageError(f"gate `{gate.key}` has no input to edit")
         worker = gate.task.worker
-        _fits(worker.inputs, worker.inputs.with_defaults(reply.edit), f"`{worker.name}`'s input")
+        edited = worker.inputs.with_defaults(reply.edit)
+        most = gate.loop.orchestrator.policy.max_input_bytes
+        _fits(worker.inputs, edited, f"`{worker.name}`'s input", most)
 
 
-def _fits(contract: Contract, value: Any, what: str) -> None:
+def _fits(contract: Contract, value: Any, what: str, most: int) -> None:
+    if size_of(value, most) > most:
+        raise UsageError(f"{what} does not fit: it takes more than {size_words(most)}")
     problems = contract.problems(value)
     if problems:
         raise UsageError(f"{what} does not fit: {'; '.join(problems)}")

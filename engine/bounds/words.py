@@ -13,7 +13,7 @@ from typing import Any
 from engine.bounds.amounts import METRICS, Metric, Number, Spend
 from engine.bounds.loop import Bound, Step
 
-__all__ = ["amount", "as_data", "as_text", "dollars"]
+__all__ = ["amount", "as_data", "as_text", "dollars", "table"]
 
 _UNKNOWN = "unknown"
 _UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
@@ -51,20 +51,24 @@ def _shown(metric: Metric, number: Number) -> str:
 
 def as_text(bounds: Sequence[Bound]) -> str:
     """A table with a line an orchestrator, then the dearest way of each."""
-    rows = [_HEADS, *(_row(bound) for bound in bounds)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
-    lines = [
+    lines = table([_HEADS, *(_row(bound) for bound in bounds)])
+    if any(bound.caps(metric) for bound in bounds for metric in METRICS):
+        lines.append("* stopped there by its own budget")
+    for bound in bounds:
+        lines += ["", *_way(bound)]
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, the first column to the left, all others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
         "  ".join(
             cell.ljust(width) if i == 0 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
-    if any(bound.caps(metric) for bound in bounds for metric in METRICS):
-        lines.append("* stopped there by its own budget")
-    for bound in bounds:
-        lines += ["", *_way(bound)]
-    return "\n".join(lines)
 
 
 def _row(bound: Bound) -> tuple[str, ...]:

@@ -24,10 +24,11 @@ from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.outcome import note, write_report
 from engine.errors import InputError
 from engine.events import GateAnswered
+from engine.guard import redactor_of
 from engine.journal import SqliteJournal
 from engine.launch import Options
 from engine.mail import hand_over
-from engine.replies import Reply, answers, find_gate
+from engine.replies import Reply, answers, find_gate, refuse_secrets
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
 
@@ -109,6 +110,7 @@ def answer_gate(
         meant = find_gate(state, gate if gate is not None else task)
         reply = reply_to(meant)
         reply.gate = meant.key
+        refuse_secrets(reply, redactor_of(state.program))
         extra = {
             "workflow": record.workflow,
             "orchestrator": record.orchestrator,

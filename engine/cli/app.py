@@ -30,6 +30,8 @@ from engine.errors import (
     OrchError,
     UnreadableFile,
 )
+from engine.guard import redactor_for
+from engine.redaction import current
 from engine.sema.suggest import closest
 from engine.version import __version__
 
@@ -48,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
     "doc": ("engine.cli.doc", "Write the reference page of a workflow."),
     "schema": ("engine.cli.schema", "Print the JSON Schema of inputs and outputs."),
+    "kinds": ("engine.cli.kinds", "List the kinds of workers: built in, and from packages."),
     "completion": ("engine.cli.completion", "Make a shell complete orch's command lines."),
     "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.mcp", "Keep what MCP servers offer, and see what has changed."),
@@ -63,6 +66,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gates": ("engine.cli.gates", "List what runs wait for."),
     "approve": ("engine.cli.approve", "Answer a gate with yes, and go on with the run."),
     "reject": ("engine.cli.reject", "Answer a gate with no, and go on with the run."),
+    "journal": ("engine.cli.journal", "Trust a journal that was not made here."),
     "worker": ("engine.cli.worker", "Serve runs on a Temporal cluster."),
 }
 
@@ -210,7 +214,8 @@ def _unwritable(problem: OSError) -> int:
 
 def _crashed(problem: Exception) -> int:
     """Say that the engine has a bug, and where the traceback is."""
-    text = "".join(traceback.format_exception(problem))
+    redactor = redactor_for(current().names)
+    text = redactor.text("".join(traceback.format_exception(problem)))
     if os.environ.get("ORCH_DEBUG"):
         click.echo(text, err=True, nl=False)
         help = None
@@ -222,6 +227,6 @@ def _crashed(problem: Exception) -> int:
             help = f"please report this, with {path}"
         except OSError:
             help = "please report this; ORCH_DEBUG=1 shows the traceback"
-    summary = str(problem).splitlines()[0] if str(problem) else ""
+    summary = redactor.text(str(problem)).splitlines()[0] if str(problem) else ""
     error(f"internal error: {type(problem).__name__}: {summary}".rstrip(": "), help=help)
     return Exit.INTERNAL

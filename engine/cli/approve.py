@@ -49,6 +49,7 @@ def command(
     models: dict[str, str],
     record_dir: str | None,
     style: str,
+    full: bool,
     quiet: bool,
     color: str,
 ) -> int:
@@ -63,7 +64,7 @@ def command(
         raise InputError(["--edit: a JSON object with the task's inputs is expected"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
-    manner = Manner(style, quiet, color, models, record_dir, directory)
+    manner = Manner(style, quiet, color, models, record_dir, directory, full)
 
     def reply_to(found: Gate) -> Reply:
         if found.kind == "outcome" and not not_done and output is ... and not offers(found):

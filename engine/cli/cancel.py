@@ -15,9 +15,11 @@ from engine.cli.journals import find_run, is_remote, journal_option
 from engine.cli.options import color_option, format_option
 from engine.cli.outcome import EXITS, note, tell_end
 from engine.events import CancelRequested
+from engine.guard import redactor_of
 from engine.journal import SqliteJournal
 from engine.launch import Options
 from engine.mail import hand_over, wait_for_end
+from engine.replies import refuse_secrets
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
 
@@ -61,6 +63,7 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
 
         if record.live:
             _, state = launch.load_run(journal, found)
+            refuse_secrets(reason, redactor_of(state.program))
             asked = CancelRequested(reason=reason)
             if hand_over(journal, state.program, found, asked) == "taken":
                 return _tell_end(journal, found, manner, extra)

@@ -41,6 +41,7 @@ class Manner:
 
     Attributes:
         directory: The journal's folder, or None where the run is kept in memory only.
+        full: Print a partial result whole, however large.
     """
 
     style: str
@@ -49,6 +50,7 @@ class Manner:
     models: Mapping[str, str] = field(default_factory=dict)
     record_dir: str | None = None
     directory: str | None = None
+    full: bool = False
 
 
 def manner_options(function: _F) -> _F:
@@ -73,6 +75,9 @@ def manner_options(function: _F) -> _F:
                 default="text",
                 show_default=True,
                 help="How to give the result.",
+            ),
+            click.option(
+                "--full", is_flag=True, help="Print a partial result whole, however large."
             ),
             click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error."),
             color_option,
@@ -131,7 +136,13 @@ def carry_out(
                 raise
             return _cut_short(drivers[0].state, manner, stream, extra, problem)
         tell_end(
-            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+            state,
+            stream,
+            style=manner.style,
+            quiet=manner.quiet,
+            color=manner.color,
+            full=manner.full,
+            extra=extra,
         )
         if state.status == "waiting" and not manner.quiet:
             tell_questions(state, manner.directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from textwrap import indent
+from typing import Any
 
 import click
 
@@ -41,12 +42,14 @@ def _rule(code: str) -> Rule:
     return rule
 
 
-def _fields(rule: Rule) -> dict[str, str]:
+def _fields(rule: Rule) -> dict[str, Any]:
     example = EXAMPLES.get(rule.code)
     return {
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity,
+        "stops_a_run": rule.blocks,
+        "allowable": rule.allowable,
         "area": AREAS[rule.code[3]],
         "summary": rule.summary,
         "why": example.why if example else "",
@@ -60,7 +63,7 @@ def _one(rule: Rule, style: str) -> None:
     if style == "json":
         click.echo(json.dumps(_fields(rule), indent=2))
         return
-    click.echo(f"{rule.code} {rule.name} ({rule.severity})")
+    click.echo(f"{rule.code} {rule.name} ({rule.weight})")
     click.echo(f"area: {AREAS[rule.code[3]]}")
     click.echo(f"\n{rule.summary}")
     example = EXAMPLES.get(rule.code)

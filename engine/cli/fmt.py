@@ -7,6 +7,7 @@ and so is one whose new text would not say the same.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from engine.cli.output import error, report
 from engine.diagnostics import Diagnostic
 from engine.errors import CompileError, InternalError, UnreadableFile
 from engine.formatter.formatting import format_text
-from engine.sema.loader import CannotRead, DiskReader
+from engine.sema.loader import DiskReader, Files
 
 __all__ = ["command"]
 
@@ -121,10 +122,8 @@ def _end(outcome: _Outcome, color: str, *, would: bool, quiet: bool) -> int:
 
 
 def _read(path: str) -> str:
-    try:
-        return DiskReader().read(path)
-    except CannotRead as problem:
-        raise UnreadableFile(path, problem.reason, help=problem.help) from None
+    folder = os.path.dirname(path)
+    return Files(DiskReader(), os.path.abspath(folder), folder).entry(path)
 
 
 def _files(count: int) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+import msgspec
 
 from engine.cli import complete
 from engine.cli.exits import Exit
@@ -15,14 +17,13 @@ from engine.cli.output import warn
 from engine.cli.questions import about, answers, left_ms
 from engine.cli.wording import age, one_line
 from engine.errors import CompileError, JournalError
-from engine.events import RunStatus
-from engine.journal import Journal
-from engine.launch import load_run
+from engine.journal import Journal, RunRecord
+from engine.launch import compile_record, load_run
 from engine.runtime.report import gate_reports
+from engine.runtime.waiting import open_gates
+from engine.sema.model import Program
 
 __all__ = ["command"]
-
-_OPEN: tuple[RunStatus, ...] = ("waiting", "running")
 
 
 @click.command("gates")
@@ -36,8 +37,11 @@ def command(run: str | None, style: str, directory: str) -> int:
     """
     journal = open_journal(directory)
     try:
-        names = [find_run(journal, run)] if run is not None else _open(journal)
-        found = [gate for name in names for gate in _gates(journal, name, one=run is not None)]
+        if run is None:
+            found = _all(journal)
+        else:
+            run = find_run(journal, run)
+            found = _folded(journal, run, compile_record)
     finally:
         journal.close()
     found.sort(key=lambda gate: gate["opened_ms"] or 0)
@@ -45,26 +49,57 @@ def command(run: str | None, style: str, directory: str) -> int:
         click.echo(json.dumps([_fields(gate) for gate in found], indent=2))
         return Exit.OK
     if not found:
-        click.echo(f"no open gates in {directory if run is None else names[0]}", err=True)
+        click.echo(f"no open gates in {directory if run is None else run}", err=True)
+    of_run: dict[str, list[dict[str, Any]]] = {}
     for gate in found:
-        _show(gate, [other for other in found if other["run"] == gate["run"]], directory)
+        of_run.setdefault(gate["run"], []).append(gate)
+    for gate in found:
+        click.echo("\n".join(_lines(gate, of_run[gate["run"]], directory)))
     return Exit.OK
 
 
-def _open(journal: Journal) -> list[str]:
-    """The runs that have not ended: one that is under way may ask beside its other work."""
-    return [summary.run for status in _OPEN for summary in journal.runs(None, status)]
+def _all(journal: Journal) -> list[dict[str, Any]]:
+    """The open gates of all runs that have not ended. One that cannot be read hides no other."""
+    found: list[dict[str, Any]] = []
+    whole: list[str] = []
+    for summary, events in journal.waiting():
+        gates = None if events is None else open_gates(events)
+        if gates is None:
+            whole.append(summary.run)
+        else:
+            about_run = {"run": summary.run, "workflow": summary.workflow}
+            found += [{**about_run, **gate} for gate in gates]
+    # One that is under way may ask beside its other work.
+    whole += [summary.run for summary in journal.runs(None, "running")]
+    compiled = _Programs()
+    for run in whole:
+        try:
+            found += _folded(journal, run, compiled)
+        except (CompileError, JournalError) as problem:
+            warn(f"run {run} cannot be read: {one_line(str(problem), 300)}")
+    return found
 
 
-def _gates(journal: Journal, run: str, *, one: bool) -> list[dict[str, Any]]:
-    """The open gates of a run. Of several runs, one that cannot be read hides no other."""
-    try:
-        record, state = load_run(journal, run)
-    except (CompileError, JournalError) as problem:
-        if one:
-            raise
-        warn(f"run {run} cannot be read: {one_line(str(problem), 300)}")
-        return []
+class _Programs:
+    """Compiles the program of each record, those of one text once."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Program] = {}
+
+    def __call__(self, record: RunRecord) -> Program:
+        key = msgspec.json.encode(
+            [record.cwd, record.workflow, record.files, record.params], order="sorted"
+        )
+        if key not in self._known:
+            self._known[key] = compile_record(record)
+        return self._known[key]
+
+
+def _folded(
+    journal: Journal, run: str, compiled: Callable[[RunRecord], Program]
+) -> list[dict[str, Any]]:
+    """The open gates of a run, from all of its events."""
+    record, state = load_run(journal, run, compiled)
     if state.ended:
         return []
     about_run = {"run": run, "workflow": record.workflow}
@@ -80,15 +115,15 @@ def _fields(gate: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _show(gate: dict[str, Any], beside: list[dict[str, Any]], directory: str) -> None:
+def _lines(gate: dict[str, Any], beside: list[dict[str, Any]], directory: str) -> Iterator[str]:
     opened = "" if gate["opened_ms"] is None else f", {age(gate['opened_ms'])}"
-    click.echo(f"{gate['run']}  {one_line(gate['workflow'])} {gate['orchestrator']}{opened}")
-    click.echo(f"  {one_line(gate['message'], 400)}")
+    yield f"{gate['run']}  {one_line(gate['workflow'])} {gate['orchestrator']}{opened}"
+    yield f"  {one_line(gate['message'], 400)}"
     said = about(gate)
     if said:
-        click.echo(f"  {said}")
-    click.echo(f"  gate: {gate['key']}")
+        yield f"  {said}"
+    yield f"  gate: {gate['key']}"
     lines = list(answers(gate, beside, gate["run"], directory))
     width = max(len(line) for line, _ in lines)
     for line, means in lines:
-        click.echo(f"    {line.ljust(width)}  # {means}")
+        yield f"    {line.ljust(width)}  # {means}"

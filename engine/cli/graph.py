@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from engine.cli import complete
+from engine.cli.checked import check_with_params
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import param_option
 from engine.cli.output import report, write_result
 from engine.graph.build import collect
 from engine.graph.svg import to_svg
 from engine.graph.text import to_dot, to_json, to_mermaid
-from engine.sema.check import check_file
 from engine.sema.suggest import closest, names_list
 
 __all__ = ["command"]
@@ -37,7 +37,7 @@ def command(
 
     Exit codes: 0 drawn; 2 usage; 3 the file cannot be read or does not check.
     """
-    checked = check_file(file, params=params)
+    checked = check_with_params(file, params)
     program = checked.program
     if program is None:
         report(checked.diagnostics)

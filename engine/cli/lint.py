@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 
 import click
 
-from engine.bounds import Bound, as_data, as_text, bounds_of
+from engine.bounds import (
+    Bound,
+    Sizes,
+    as_data,
+    as_text,
+    bounds_of,
+    sizes_as_data,
+    sizes_as_text,
+    sizes_of,
+)
 from engine.cli import lint_output
 from engine.cli.exits import CommandError, Exit
 from engine.cli.files import Scope, orch_files, rewrite, standard_input
@@ -24,8 +33,8 @@ from engine.cli.output import error, report
 from engine.config import FORMATS, Config, find_config
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.errors import UnreadableFile
-from engine.linter import lint_result
 from engine.linter.fixpoint import EditedReader, Fixpoint, Linted
+from engine.linter.rules import lint_result
 from engine.linter.selection import Named, Selection, UnknownRule, rules_named, selection_of
 from engine.sema.check import CheckResult, check_file
 from engine.sema.loader import DiskReader, OverlayReader, Reader
@@ -337,11 +346,12 @@ def _fix(request: Request, *, only_diff: bool, list_fixes: bool) -> int:
 
 def _bounds(request: Request) -> int:
     """The bounds to stdout; errors, which keep them from being computed, to stderr."""
-    bounded: dict[str, list[Bound]] = {}
+    bounded: dict[str, list[tuple[Bound, Sizes]]] = {}
 
     def bound(path: str, result: CheckResult) -> None:
-        if result.program is not None:
-            bounded[path] = bounds_of(result.program)
+        program = result.program
+        if program is not None:
+            bounded[path] = list(zip(bounds_of(program), sizes_of(program), strict=True))
 
     result = check_files(request, bound)
     _tell(result)
@@ -351,7 +361,10 @@ def _bounds(request: Request) -> int:
         report(errors, request.color)
     if request.style == "json":
         data = [
-            {"file": path, "orchestrators": [as_data(bound) for bound in bounds]}
+            {
+                "file": path,
+                "orchestrators": [{**as_data(b), "sizes": sizes_as_data(s)} for b, s in bounds],
+            }
             for path, bounds in bounded.items()
         ]
         click.echo(json.dumps(data, indent=2))
@@ -359,5 +372,9 @@ def _bounds(request: Request) -> int:
     for number, (path, bounds) in enumerate(bounded.items()):
         if len(bounded) > 1:
             click.echo(("\n" if number else "") + path)
-        click.echo(as_text(bounds) if bounds else "no orchestrator, so nothing to bound")
+        if bounds:
+            click.echo(as_text([bound for bound, _ in bounds]))
+            click.echo("\n" + sizes_as_text([sizes for _, sizes in bounds]))
+        else:
+            click.echo("no orchestrator, so nothing to bound")
     return _code(request, result, found)

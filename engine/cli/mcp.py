@@ -12,15 +12,16 @@ import os
 from collections.abc import Mapping
 
 import click
+import msgspec
 
 from engine.cli import complete
+from engine.cli.checked import check_with_params
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import format_option, param_option
 from engine.cli.output import report, write_result
 from engine.errors import Failure
-from engine.sema.check import check_file
-from engine.sema.loader import CannotRead, DiskReader
-from engine.sema.mcp_snapshot import (
+from engine.redaction import current
+from engine.sema.kinds.mcp_snapshot import (
     Servers,
     Tool,
     differences,
@@ -28,6 +29,7 @@ from engine.sema.mcp_snapshot import (
     snapshot_path,
     write_snapshot,
 )
+from engine.sema.loader import CannotRead, DiskReader
 from engine.sema.model import Server
 from engine.workers.mcp import offered_tools
 
@@ -105,7 +107,7 @@ def _kept(file: str) -> Servers:
 
 def _offered(file: str, params: dict[str, str]) -> Servers:
     """The tools that the servers of a file offer, as far as the file allows them."""
-    checked = check_file(file, params=params)
+    checked = check_with_params(file, params)
     wrong = [
         item
         for item in checked.diagnostics
@@ -130,6 +132,9 @@ async def _ask(servers: list[Server], secrets: Mapping[str, str]) -> dict[str, d
     found: dict[str, dict[str, Tool]] = {}
     for server in servers:
         tools = await offered_tools(server, secrets)
+        # What a server says of itself is written into a file that goes into version control.
+        clean = current().value(msgspec.to_builtins(tools))
+        tools = msgspec.convert(clean, dict[str, Tool])
         allowed = server.settings.get("allow")
         found[server.name] = {
             name: tool for name, tool in tools.items() if allowed is None or name in allowed

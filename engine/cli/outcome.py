@@ -10,11 +10,13 @@ from typing import IO, Any
 import click
 
 from engine.cli.exits import Exit
+from engine.cli.journals import command_line
 from engine.cli.output import error, use_color, warn
 from engine.cli.wording import one_line, pretty, printable, totals
 from engine.events import RunStatus
-from engine.runtime.report import run_report
+from engine.runtime.report import SHOWN_BYTES, partial_tasks, run_report
 from engine.runtime.state import RunState
+from engine.sizes import beginning, roughly, size_of, size_words
 
 __all__ = ["EXITS", "note", "tell_end", "write_report", "write_value"]
 
@@ -40,7 +42,8 @@ def write_value(value: Any, stream: IO[str]) -> None:
 
 def write_report(report: Mapping[str, Any], stream: IO[str]) -> None:
     """Write one JSON object, in ASCII, so that no terminal and no encoding can change it."""
-    stream.write(json.dumps(report, indent=2) + "\n")
+    json.dump(report, stream, indent=2)  # piece by piece: its text may be larger than all it holds
+    stream.write("\n")
     stream.flush()
 
 
@@ -61,6 +64,7 @@ def tell_end(
     style: str,
     quiet: bool = False,
     color: str | None = None,
+    full: bool = False,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the result (or the best partial one) of a run that has ended, and say how it ended.
@@ -71,6 +75,7 @@ def tell_end(
         style: `text` or `json`.
         quiet: Say nothing of a run that has finished.
         color: What `--color` says.
+        full: Give a partial result whole, however large.
         extra: What the JSON object says besides the run's report.
     """
     report = run_report(state)
@@ -88,7 +93,33 @@ def tell_end(
         note(totals(report))
         if not finished and result is not None and style == "text":
             note("the best partial result:")
+    left_out = None
+    if not finished and not full and size_of(result, SHOWN_BYTES) > SHOWN_BYTES:
+        left_out = _left_out(state)
+        report.update(partial=None, partial_left_out=left_out)
     if style == "json":
         write_report({**report, **(extra or {})}, stream)
+    elif left_out is not None:
+        write_value(beginning(result, SHOWN_BYTES), stream)
     elif finished or result is not None:
         write_value(result, stream)
+    if left_out is not None:
+        note(_how_to_see(state.run, left_out, style, (extra or {}).get("journal")))
+
+
+def _left_out(state: RunState) -> dict[str, Any]:
+    """What is said of a partial result that is too large to be printed."""
+    loop = state.loop
+    return {"bytes": size_of(loop.best), "tasks": partial_tasks(loop)}
+
+
+def _how_to_see(run: str, left_out: Mapping[str, Any], style: str, directory: str | None) -> str:
+    size, tasks = roughly(left_out["bytes"]), left_out["tasks"]
+    what = "left out" if style == "json" else f"cut after {size_words(SHOWN_BYTES)}"
+    said = f"the partial result takes {size} and is {what}; "
+    if directory is None:
+        return said + "--full prints it whole"
+    if not tasks:
+        return said + f"the whole: {command_line('show', run, directory, '--full')}"
+    which = f" (also {', '.join(tasks[1:])})" if tasks[1:] else ""
+    return said + f"the whole: {command_line('show', run, directory, '--task', tasks[0])}{which}"

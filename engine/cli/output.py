@@ -15,6 +15,7 @@ import click
 
 from engine.cli.exits import CommandError, Exit
 from engine.diagnostics import Diagnostic, render_terminal
+from engine.redaction import current
 
 __all__ = ["error", "report", "screen_width", "use_color", "warn", "write_result"]
 
@@ -49,9 +50,10 @@ def warn(message: str, *, help: str | None = None) -> None:
 
 def _say(word: str, tone: str, message: str, help: str | None) -> None:
     shown = f"{tone}{word}\x1b[0m" if use_color(sys.stderr) else word
-    click.echo(f"{shown}: {message}", err=True)
+    clean = current().text
+    click.echo(f"{shown}: {clean(message)}", err=True)
     if help:
-        click.echo(f"  help: {help}", err=True)
+        click.echo(f"  help: {clean(help)}", err=True)
 
 
 def report(found: Sequence[Diagnostic], color: str | None = None) -> None:

@@ -28,6 +28,7 @@ def command(
     models: dict[str, str],
     record_dir: str | None,
     style: str,
+    full: bool,
     quiet: bool,
     color: str,
 ) -> int:
@@ -38,7 +39,7 @@ def command(
     (any more). Where another process has the run in hand it is given the answer, and 0 says that
     it has taken it; 3 that it does not.
     """
-    manner = Manner(style, quiet, color, models, record_dir, directory)
+    manner = Manner(style, quiet, color, models, record_dir, directory, full)
     return answer_gate(
         run, manner, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
     )

@@ -23,8 +23,9 @@ from engine.distributed.programs import program_of
 from engine.distributed.remote import RemoteRun, start_run
 from engine.driver import Observer
 from engine.errors import UsageError
+from engine.guard import redactor_of
 from engine.launch import Options
-from engine.replies import Reply, find_gate
+from engine.replies import Reply, find_gate, refuse_secrets
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
@@ -96,6 +97,7 @@ def answer_there(
     meant = find_gate(state, which)
     reply = reply_to(meant)
     reply.gate = meant.key
+    refuse_secrets(reply, redactor_of(state.program))
     reopened = _reopened(run, state, seen, manner)
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
@@ -114,6 +116,7 @@ def cancel_there(name: str, manner: Manner, reason: str) -> int:
         JournalError: The cluster cannot be reached, or nobody there can tell of the run.
     """
     run, state, seen, extra = _found(name, manner)
+    refuse_secrets(reason, redactor_of(state.program))
     reopened = _reopened(run, state, seen, manner)
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
@@ -185,7 +188,13 @@ def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
                 write_report({**run_report(state), **extra, "status": "running"}, stream)
             return stop.code
         tell_end(
-            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+            state,
+            stream,
+            style=manner.style,
+            quiet=manner.quiet,
+            color=manner.color,
+            full=manner.full,
+            extra=extra,
         )
         if state.status == "waiting" and not manner.quiet:
             tell_questions(state, manner.directory)

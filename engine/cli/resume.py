@@ -65,6 +65,7 @@ def command(
     models: dict[str, str],
     record_dir: str | None,
     style: str,
+    full: bool,
     quiet: bool,
     color: str,
 ) -> int:
@@ -75,7 +76,7 @@ def command(
     --upgrade is refused because the journal does not fit the changed program.
     """
     _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
-    manner = Manner(style, quiet, color, models, record_dir, directory)
+    manner = Manner(style, quiet, color, models, record_dir, directory, full)
     if is_remote(directory):
         if upgrade or retry_failed or seq is not None:
             raise click.UsageError("a run on a cluster goes on as it is: only follow it.")
@@ -95,7 +96,7 @@ def command(
         }
         if seq is None:
             if record.status not in ("running", "waiting") and not retry_failed and not upgrade:
-                return _tell_again(journal, record, style, quiet, color, extra)
+                return _tell_again(journal, record, manner, extra)
             _refuse_live(record)
 
         async def work(options: Options) -> RunState:
@@ -131,17 +132,23 @@ def _check_options(
 def _tell_again(
     journal: SqliteJournal,
     record: RunRecord,
-    style: str,
-    quiet: bool,
-    color: str,
+    manner: Manner,
     extra: dict[str, str],
 ) -> int:
     """Give the result of a run that has ended once more."""
-    if not quiet:
+    if not manner.quiet:
         note(f"run {record.run} has ended: {record.status}")
     _, state = launch.load_run(journal, record.run)
     with reserved_stdout() as stream:
-        tell_end(state, stream, style=style, quiet=quiet, color=color, extra=extra)
+        tell_end(
+            state,
+            stream,
+            style=manner.style,
+            quiet=manner.quiet,
+            color=manner.color,
+            full=manner.full,
+            extra=extra,
+        )
     return EXITS[state.status]
 
 

@@ -16,16 +16,22 @@ from engine.cli.exits import Exit
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
 from engine.cli.output import report
-from engine.errors import InputError
+from engine.errors import CompileError, InputError
+from engine.guard import refuse_given
 from engine.journal import MemoryJournal, SqliteJournal
 from engine.launch import Options
+from engine.linter.admission import admitted
+from engine.redaction import current
 from engine.runtime.inputs import typed_inputs
 from engine.runtime.state import RunState
-from engine.sema.check import check_file
 from engine.sema.contract import Contract
 from engine.sema.params import environment_name
+from engine.sizes import size_words
 
 __all__ = ["command"]
+
+#: How many times the size of the inputs a file may have, for indentation and the like.
+_RAW_TIMES = 4
 
 
 def _inputs(
@@ -81,6 +87,7 @@ def command(
     models: dict[str, str],
     record_dir: str | None,
     style: str,
+    full: bool,
     quiet: bool,
     color: str,
 ) -> int:
@@ -92,22 +99,26 @@ def command(
     that do not fit; 3 the file cannot be read or does not check, or the journal cannot be used;
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
-    checked = check_file(file, params=params)
-    program = checked.program
-    if program is None:
-        report(checked.diagnostics, color)
+    try:
+        program = admitted(file, params=params)
+    except CompileError as refused:
+        report(refused.diagnostics, color)
         return Exit.UNREADABLE
     chosen = launch.choose(program, orchestrator)
-    if checked.missing_params:
+    if program.missing_params:
         raise InputError(
             [
                 f"param `{name}` has no value: give --param {name}=..., or set "
                 f"{environment_name(name)}"
-                for name in checked.missing_params
+                for name in program.missing_params
             ]
         )
-    values = _values(chosen.inputs, inputs, source)
-    manner = Manner(style, quiet, color, models, record_dir, None if no_journal else directory)
+    # Before a complaint about a value can quote it.
+    refuse_given(current(), dict(inputs), {})
+    most = _RAW_TIMES * chosen.policy.max_input_bytes
+    values = _values(chosen.inputs, inputs, source, most)
+    kept = None if no_journal else directory
+    manner = Manner(style, quiet, color, models, record_dir, kept, full)
     extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}
     if is_remote(directory) and not no_journal:
         # temporalio costs 450 ms to import.
@@ -125,8 +136,13 @@ def command(
         journal.close()
 
 
-def _values(contract: Contract, typed: list[tuple[str, str]], source: str | None) -> dict[str, Any]:
+def _values(
+    contract: Contract, typed: list[tuple[str, str]], source: str | None, most: int
+) -> dict[str, Any]:
     """The inputs from both sources; what stands on the command line counts for more.
+
+    Args:
+        most: How much of the source is read, in bytes.
 
     Raises:
         InputError: A source cannot be read, or a text is no value of its input's type.
@@ -134,7 +150,7 @@ def _values(contract: Contract, typed: list[tuple[str, str]], source: str | None
     problems: list[str] = []
     values: dict[str, Any] = {}
     try:
-        values.update(_from_file(source))
+        values.update(_from_file(source, most))
     except InputError as error:
         problems += error.problems
     try:
@@ -146,19 +162,21 @@ def _values(contract: Contract, typed: list[tuple[str, str]], source: str | None
     return values
 
 
-def _from_file(source: str | None) -> dict[str, Any]:
+def _from_file(source: str | None, most: int) -> dict[str, Any]:
     if source is None:
         return {}
     name = "standard input" if source == "-" else source
     try:
         if source == "-":
-            data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+            data = sys.stdin.buffer.read(most + 1) if sys.stdin is not None else b""
         else:
             with open(source, "rb") as file:
-                data = file.read()
+                data = file.read(most + 1)
     except OSError as problem:
         reason = (problem.strerror or str(problem)).lower()
         raise InputError([f"--input: cannot read {name}: {reason}"]) from None
+    if len(data) > most:
+        raise InputError([f"--input: {name} is larger than {size_words(most)}"])
     try:
         value = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, ValueError, RecursionError) as problem:

@@ -224,7 +224,8 @@ def prune(
     over = [
         summary
         for summary in runs
-        if (not statuses or shown_status(summary) in statuses)
+        if summary.trusted
+        and (not statuses or shown_status(summary) in statuses)
         and (force or summary.status not in ("running", "waiting"))
         and not summary.live
     ]

@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from engine.cli import complete
+from engine.cli.checked import check_with_params
 from engine.cli.exits import CommandError, Exit
 from engine.cli.options import param_option
 from engine.cli.output import report, write_result
 from engine.launch import choose
-from engine.sema.check import check_file
 from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Program
 from engine.sema.suggest import closest, names_list
@@ -49,7 +49,7 @@ def command(
 
     Exit codes: 0 printed; 2 usage; 3 the file cannot be read or does not check.
     """
-    checked = check_file(file, params=params)
+    checked = check_with_params(file, params)
     if checked.program is None:
         report(checked.diagnostics)
         return Exit.UNREADABLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ from engine.cli.exits import CommandError, Exit
 from engine.cli.export import event_line
 from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
 from engine.cli.options import format_option
+from engine.cli.outcome import write_report
 from engine.cli.output import screen_width, warn
 from engine.cli.story import run_text, task_text
 from engine.cli.tail import event_text
@@ -63,14 +63,13 @@ def command(
         )
     if number is not None:
         _keep_round(report, number)
-    if task is not None:
-        one = _task(report, task)
-        text = json.dumps(one, indent=2) if style == "json" else task_text(one)
-    elif style == "json":
-        text = json.dumps(report, indent=2)
+    one = None if task is None else _task(report, task)
+    if style == "json":
+        write_report(report if one is None else one, sys.stdout)
+    elif one is not None:
+        click.echo(task_text(one))
     else:
-        text = run_text(report, full=full, width=screen_width(sys.stdout), only=number)
-    click.echo(text)
+        click.echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
     return Exit.OK
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,8 +29,10 @@ from engine.distributed.receipts import Attempt, DoubledKey, Receipts
 from engine.driver import STOP_GRACE_S
 from engine.errors import Failure, UsageError
 from engine.events import CallFailed, ModelInfo
+from engine.intake import InFlight
 from engine.launch import WithSecrets
 from engine.models.registry import open_model
+from engine.provider_keys import key_values
 from engine.redaction import Redactor
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import (
@@ -77,11 +80,13 @@ class HostCalls:
         self._receipts = receipts
         self._overrides = dict(models)
         self._secrets = dict(secrets)
-        self._redactor = Redactor(secrets)
+        ids = [*models.values(), *(it.id for it in library.models().values())]
+        self._redactor = Redactor({**key_values(os.environ, ids), **secrets})
         self._limit_bytes = limit_bytes
         self._models: dict[tuple[int, str, str], ChatModel] = {}
         self._ports: dict[tuple[int, str], WorkerPort] = {}
         self._works: dict[Attempt, _Work] = {}
+        self._in_flight = InFlight()
 
     @activity.defn(name=CALL_MODEL)
     async def call_model(self, order: ModelOrder, schema: Json, *said: Any) -> Outcome:
@@ -119,6 +124,7 @@ class HostCalls:
                 attempt=order.attempt,
                 index=order.index,
                 caller_index=order.caller_index,
+                max_bytes=order.max_bytes,
             )
             attempts = Attempts(lambda name: opened, _no_worker, self._redactor)
             return attempts, StartCall(order.key, order.attempt, request)
@@ -148,8 +154,14 @@ class HostCalls:
                 scope={"param": program.param_values(), "task": order.task},
                 timeout_ms=order.timeout_ms,
                 attempt=order.attempt,
+                input_bytes=order.input_bytes,
             )
-            attempts = Attempts(_no_model, lambda kind: self._port(program, kind), self._redactor)
+            attempts = Attempts(
+                _no_model,
+                lambda kind: self._port(program, kind),
+                self._redactor,
+                self._in_flight,
+            )
             return attempts, StartCall(order.key, order.attempt, request)
 
         # `denied` is what a `once` task may end with that nobody has begun.
@@ -220,7 +232,7 @@ class HostCalls:
                     return _refusal(attempt, mode, given_up, refused=True)
                 await self._receipts.put(attempt, None)
             attempts, command = ready
-            outcome = self._fitting(Outcome(await attempts.make(command)))
+            outcome = self._fitting(Outcome(await attempts.make(command, attempt.run)))
             await self._receipts.put(attempt, outcome)
             return outcome
         except DoubledKey as error:

@@ -12,23 +12,33 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.diagnostics import Diagnostic
+from engine.errors import CompileError
 from engine.journal import RunRecord
-from engine.launch import compile_record
+from engine.launch import check_record, compile_record, errors_before
 from engine.sema.contract import Contract
 from engine.sema.model import Model, Program, Verifier, Worker
 from engine.sema.templates import Expression, Template
 from engine.source import Span
 
-__all__ = ["digest_of", "plain_of", "program_of", "warm_program"]
+__all__ = ["digest_of", "plain_of", "program_of", "refuse", "warm_program"]
 
 #: How many programs are kept; a cluster's runs come from a handful.
 _KEPT = 64
 
-_programs: OrderedDict[bytes, Program] = OrderedDict()
+
+class _Compiled(NamedTuple):
+    """A program, and what keeps it from beginning to run."""
+
+    program: Program
+    errors: list[Diagnostic]
+
+
+_programs: OrderedDict[bytes, _Compiled] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -38,19 +48,35 @@ def program_of(record: RunRecord) -> Program:
     Raises:
         CompileError: It does not check with this version of the engine.
     """
+    return _compiled(record).program
+
+
+def refuse(record: RunRecord) -> None:
+    """Refuse a run that is about to begin and whose program has an error.
+
+    Raises:
+        CompileError: It has one.
+    """
+    errors = _compiled(record).errors
+    if errors:
+        raise CompileError(errors)
+
+
+def _compiled(record: RunRecord) -> _Compiled:
     parts = [record.files, record.params, record.cwd, record.workflow]
     key = hashlib.sha256(msgspec.json.encode(parts, order="sorted")).digest()
     with _lock:
-        program = _programs.get(key)
-        if program is not None:
+        found = _programs.get(key)
+        if found is not None:
             _programs.move_to_end(key)
-            return program
-    program = compile_record(record)
+            return found
+    checked = check_record(record)
+    found = _Compiled(compile_record(record, checked), errors_before(checked))
     with _lock:
-        _programs[key] = program
+        _programs[key] = found
         while len(_programs) > _KEPT:
             _programs.popitem(last=False)
-    return program
+    return found
 
 
 def warm_program(record: RunRecord) -> None:
@@ -59,7 +85,9 @@ def warm_program(record: RunRecord) -> None:
 
 
 #: What says where something is declared, or is no part of what a call does.
-_ELSEWHERE = frozenset({"span", "base_dir", "doc", "retry", "fallback", "repair_max"})
+_ELSEWHERE = frozenset(
+    {"span", "base_dir", "doc", "retry", "fallback", "repair_max", "max_prompt_bytes"}
+)
 
 
 def digest_of(declared: Model | Worker | Verifier) -> str:

@@ -20,10 +20,10 @@ import msgspec
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from engine.distributed.calls import Calls
+from engine.distributed.calls import Calls, size_of_call
 from engine.distributed.messages import Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
-from engine.distributed.programs import program_of
+from engine.distributed.programs import program_of, refuse
 from engine.distributed.queues import WORKFLOW_TYPE
 from engine.errors import CompileError, UsageError
 from engine.events import (
@@ -55,6 +55,8 @@ _HARD_BYTES = 20 * 1024 * 1024
 _MOST_IN_FLIGHT = 1_500
 #: How many calls are begun in one step: what a step asks for has to fit into four mebibytes.
 _BEGUN_AT_ONCE = 200
+#: How large that may be where large values go to a blob store: all of it is in memory at once.
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 #: Why a run ends that was cancelled with Temporal's own tools.
 _CANCELLED_THERE = "cancelled on the cluster"
 #: How much of a reason stands in listings, in characters.
@@ -111,6 +113,9 @@ class OrchRun:
             ) from error
 
     async def _drive(self) -> Ending:
+        if not self._bodies and not workflow.unsafe.is_replaying():
+            # Only when the run begins: a host with other rules must not end one under way.
+            refuse(self._record)
         state = await self._folded()
         self._state = state
         self._restart_clock()
@@ -223,7 +228,8 @@ class OrchRun:
         self._restart_clock()
         cancels = [CancelRequested(at=state.now, reason=why) for why in self._cancels]
         self._cancels.clear()
-        resumed = RunResumed(at=state.now, wall_ms=_wall_ms())
+        # What the run began with holds to its end: its history may be replayed by another engine.
+        resumed = RunResumed(at=state.now, wall_ms=_wall_ms(), bounds=state.bounds)
         said = self._heard() or answers(state, None, _wall_ms())
         self._happened = [*cancels, resumed, *said]
         self._summarize(state, "running")
@@ -333,9 +339,15 @@ class OrchRun:
         """Begin what is held back, as far as Temporal takes it now; the rest when calls end."""
         room = max(0, _MOST_IN_FLIGHT - len(self._calls.running))
         now, self._held = self._held[:room], self._held[room:]
-        for position, command in enumerate(now):
-            if position and position % _BEGUN_AT_ONCE == 0:
+        most = LIMIT_BYTES if self._order.terms.limit_bytes is not None else _BYTES_AT_ONCE
+        begun = size = 0
+        for command in now:
+            # Runs that began before there were bounds are replayed as they went.
+            carried = size_of_call(command) if state.bounds else 0
+            if begun == _BEGUN_AT_ONCE or (begun and size + carried > most):
                 await self._next_step()
+                begun = size = 0
+            begun, size = begun + 1, size + carried
             if is_wanted(state, command):
                 self._calls.start(command)
 

@@ -177,7 +177,7 @@ def _worker(item: Worker) -> list[str]:
 
 
 def _verifier(item: Verifier) -> list[str]:
-    kind = "A person answers it" if item.kind == "human" else f"Via {code(item.kind)}"
+    kind = "A person answers it" if item.facts.done_by == "person" else f"Via {code(item.kind)}"
     said = [kind]
     if item.timeout_ms is not None:
         said.append(f"timeout {_time(item.timeout_ms)}")

@@ -245,7 +245,7 @@ def _workers(program: Program) -> list[Node]:
 
 def _verifiers(program: Program) -> list[Node]:
     return [
-        _node(it, "gate" if it.kind == "human" else "verifier", via=it.kind)
+        _node(it, "gate" if it.facts.done_by == "person" else "verifier", via=it.kind)
         for it in program.verifiers.values()
     ]
 

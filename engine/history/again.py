@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine import launch
+from engine.drives import Drive, alone
 from engine.errors import JournalError, OrchError, UsageError
 from engine.events import (
     CallStarted,
@@ -24,15 +25,17 @@ from engine.events import (
     RunResumed,
     RunRetried,
 )
+from engine.guard import redactor_of, refuse_written
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
-from engine.journal import Journal, RunRecord
+from engine.journal import Journal, Ownership, RunRecord
 from engine.launch import Options
 from engine.replies import answers
 from engine.runtime.forks import input_hash
 from engine.runtime.machine import fold, step
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Program, Worker
+from engine.sizes import BOUNDS
 from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
@@ -85,13 +88,16 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     Raises:
         Diverged: It does not.
         UnreadableFile, CompileError, UsageError: There is no such program.
+        InputError: It holds a secret.
     """
     if not move.upgrade:
         return _Course(launch.compile_record(record), changed=False)
     recorded = launch.compile_record(record)
-    program = current_program(record)
+    program = current_program(record, to_run=True)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
+    changed_record = msgspec.structs.replace(record, files=dict(program.files))
+    refuse_written(redactor_of(program), changed_record)
     infos = models_of(record, program)
     if move.keep_results:
         found = replay(program, events, models=infos).divergence
@@ -133,10 +139,16 @@ async def upgrade(
     Raises:
         Diverged: The journal does not fit that program; nothing has been changed.
         UsageError: The run has ended.
+        JournalError: It is being driven.
     """
-    run = journal.find(run)
-    await journal.claim(run)
-    record, events = _read(journal, run)
+    with alone(journal, journal.find(run)) as drive:
+        return await _upgrade(drive, options or Options(), keep_results)
+
+
+async def _upgrade(drive: Drive, options: Options, keep_results: bool) -> RunState:
+    run = drive.run
+    owned = drive.own(await drive.journal.claim(run))
+    record, events = _read(drive.journal, run)
     course = _course(record, events, Move(True, keep_results))
     state = fold(course.program, _knowing(events, course))
     if state.ended:
@@ -145,18 +157,21 @@ async def upgrade(
         )
     wall_ms = _wall_ms()
     late = answers(state, None, wall_ms)
-    await _change_program(journal, run, course, wall_ms)
+    await _change_program(owned, course, wall_ms)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
         resumed = RunResumed(
-            at=state.now, lost=lost, models=models, program=course.hash, wall_ms=wall_ms
+            at=state.now,
+            lost=lost,
+            models=models,
+            program=course.hash,
+            wall_ms=wall_ms,
+            bounds=BOUNDS,
         )
         return [resumed, *late]
 
-    return await launch.take_up(
-        record, state, journal, options or Options(), first, known=course.models
-    )
+    return await launch.take_up(record, state, drive, options, first, known=course.models)
 
 
 async def retry_failed(
@@ -167,10 +182,16 @@ async def retry_failed(
     Raises:
         UsageError: It has not ended, it has finished, or it would end again at once.
         Diverged: The journal does not fit the program it is to be moved to.
+        JournalError: It is being driven.
     """
-    run = journal.find(run)
-    await journal.claim(run)
-    record, events = _read(journal, run)
+    with alone(journal, journal.find(run)) as drive:
+        return await _retry(drive, options or Options(), move or Move())
+
+
+async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
+    run = drive.run
+    owned = drive.own(await drive.journal.claim(run))
+    record, events = _read(drive.journal, run)
     if record.status not in _ENDED:
         raise UsageError(
             f"run {run} has not ended ({record.status}): `orch resume` goes on with it"
@@ -181,9 +202,11 @@ async def retry_failed(
         )
     # The end itself is what is to be undone, so a program under which it is none fits.
     history = events[:-1] if isinstance(events[-1], RunEnded) else events
-    course = _course(record, history, move or Move())
+    course = _course(record, history, move)
     wall_ms = _wall_ms()
-    retried = RunRetried(models=dict(course.models), program=course.hash, wall_ms=wall_ms)
+    retried = RunRetried(
+        models=dict(course.models), program=course.hash, wall_ms=wall_ms, bounds=BOUNDS
+    )
     probe = fold(course.program, _knowing(events, course))
     step(probe, msgspec.structs.replace(retried, at=probe.now))
     late = any(timer.at <= probe.now for timer in probe.timers.values())
@@ -194,14 +217,12 @@ async def retry_failed(
             "--upgrade, or begin a fork with --from SEQ"
         )
     state = fold(course.program, _knowing(events, course))
-    await _change_program(journal, run, course, wall_ms)
+    await _change_program(owned, course, wall_ms)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         return [msgspec.structs.replace(retried, at=state.now, models=models)]
 
-    return await launch.take_up(
-        record, state, journal, options or Options(), first, known=course.models
-    )
+    return await launch.take_up(record, state, drive, options, first, known=course.models)
 
 
 async def fork(
@@ -277,17 +298,18 @@ async def fork(
         earlier=(),
         engine=__version__,
     )
-    # In one piece: without its last event the fork would go by its parent's name.
-    await journal.create(child, [*shared, forked])
-    step(state, forked)
 
     def first(models: dict[str, ModelInfo]) -> list[Event]:
         lost = launch.in_flight(state)
-        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms)]
+        return [RunResumed(at=state.now, lost=lost, models=models, wall_ms=wall_ms, bounds=BOUNDS)]
 
-    return await launch.take_up(
-        child, state, journal, options or Options(), first, known=course.models
-    )
+    with alone(journal, name) as drive:
+        # In one piece: without its last event the fork would go by its parent's name.
+        drive.own(await journal.create(child, [*shared, forked]))
+        step(state, forked)
+        return await launch.take_up(
+            child, state, drive, options or Options(), first, known=course.models
+        )
 
 
 def held_tasks(program: Program, events: Sequence[Event], seq: int) -> list[HeldTask]:
@@ -336,9 +358,9 @@ def _knowing(events: Sequence[Event], course: _Course) -> list[Event]:
     return [msgspec.structs.replace(start, models=models), *events[1:]]
 
 
-async def _change_program(journal: Journal, run: str, course: _Course, wall_ms: int) -> None:
+async def _change_program(owned: Ownership, course: _Course, wall_ms: int) -> None:
     if course.changed:
-        await journal.change_program(run, course.program.files, wall_ms)
+        await owned.change_program(course.program.files, wall_ms)
 
 
 def _wall_ms() -> int:

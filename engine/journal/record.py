@@ -27,6 +27,9 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
             not live was interrupted and can be resumed.
         parent: The run it was forked from, or None; it may have been removed since.
         parent_seq: The number of the last event it shares with its parent.
+        entered: Its number among the runs of the folder as they were entered, from 1; 0 where that
+            is not known.
+        trusted: Whether this user made the database that holds it, or trusts it.
     """
 
     run: str
@@ -40,6 +43,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
     parent: str | None = None
     parent_seq: int | None = None
+    entered: int = 0
+    trusted: bool = True
 
 
 class EarlierProgram(msgspec.Struct, frozen=True):

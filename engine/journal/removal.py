@@ -15,8 +15,10 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.journal.lock import FileLock, lock_holder
+from engine.journal.plain import refuse_rollback
 from engine.journal.reader import Reader, StoredRecord, lock_path
 from engine.journal.storage import open_writer, refuse_damaged_log, translated
+from engine.journal.trust import Trust
 
 __all__ = ["remove_runs"]
 
@@ -36,17 +38,19 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> int:
 
     Raises:
         JournalError: There is no such run, another process writes the database it lives in, or
-            what is left of a damaged log would be written over.
+            what is left of a damaged log would be written over, or it is not this user's.
             Nothing of that database is removed then; others may have been done before.
     """
-    reader = Reader(directory)
+    trust = Trust(directory)
+    reader = Reader(directory, trust)
     by_database: dict[Path, list[str]] = {}
     for run in runs:
         by_database.setdefault(reader.home(run), []).append(run)
-    return sum(_remove(path, names) for path, names in by_database.items())
+    return sum(_remove(path, names, trust) for path, names in by_database.items())
 
 
-def _remove(path: Path, runs: list[str]) -> int:
+def _remove(path: Path, runs: list[str], trust: Trust) -> int:
+    trust.check(path)
     lock = FileLock.take(lock_path(path))
     if lock is None:
         pid = lock_holder(lock_path(path))
@@ -57,6 +61,8 @@ def _remove(path: Path, runs: list[str]) -> int:
             help="wait for it to end, or stop it",
         )
     try:
+        trust.admit(path)
+        refuse_rollback(path)
         refuse_damaged_log(path)
         before = _size(path)
         connection = open_writer(path, _BUSY_MS)
@@ -71,6 +77,7 @@ def _remove(path: Path, runs: list[str]) -> int:
             connection.close()
         return max(0, before - _size(path))
     finally:
+        trust.leave(path)
         lock.release()
 
 

@@ -7,8 +7,8 @@ files. What a macro or a template function does with its arguments is its own bu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+import msgspec
 from jinja2 import nodes
 
 from engine.sema.jsonschema import schema_of
@@ -25,8 +25,7 @@ _NUMBERS = frozenset(["abs", "count", "float", "int", "length", "round", "sum", 
 _MAX_DEPTH = 8
 
 
-@dataclass(frozen=True, eq=False)
-class Value:
+class Value(msgspec.Struct, frozen=True, eq=False):
     """A value in a template.
 
     Attributes:
@@ -39,8 +38,7 @@ class Value:
     name: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Bare:
+class Bare(msgspec.Struct, frozen=True, eq=False):
     """A printed value.
 
     Attributes:

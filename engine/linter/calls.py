@@ -10,18 +10,15 @@ from engine.linter.written import adding, body_of
 
 __all__ = ["call_without_timeout"]
 
-#: Kinds that wait for something this process does not control.
-_OUTSIDE = ("command", "http", "mcp")
-
 
 def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC504: a `command`, `http` or `mcp` worker without a timeout, its server's included."""
+    """ORC504: a worker that waits outside, without a timeout of its own or of its server."""
     for worker in subject.program.workers.values():
-        server = subject.program.servers.get(str(worker.settings.get("server")))
+        server = subject.program.servers.get(worker.facts.server or "")
         bounded = worker.timeout_ms is not None or (
             server is not None and server.settings.get("timeout") is not None
         )
-        if worker.kind in _OUTSIDE and not bounded and subject.here(worker.span):
+        if worker.facts.waits_outside and not bounded and subject.here(worker.span):
             yield diagnostic(
                 "ORC504",
                 f"`{worker.kind}` worker `{worker.name}` has no `timeout`",

@@ -66,7 +66,11 @@ def _checking(subject: Subject, orchestrator: Orchestrator) -> Fix | None:
 def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
     """ORC605: a human verifier without a timeout."""
     for verifier in subject.program.verifiers.values():
-        if verifier.kind == "human" and verifier.timeout_ms is None and subject.here(verifier.span):
+        if (
+            verifier.facts.done_by == "person"
+            and verifier.timeout_ms is None
+            and subject.here(verifier.span)
+        ):
             yield diagnostic(
                 "ORC605",
                 f"the gate `{verifier.name}` waits forever when nobody answers",
@@ -81,15 +85,15 @@ def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for orchestrator in subject.orchestrators:
         for hook in orchestrator.hooks:
-            maker = orchestrator.model
+            maker: str | None = orchestrator.model
             if hook.point == "after_dispatch" and hook.worker is not None:
                 worker = program.workers.get(hook.worker)
-                maker = "" if worker is None else worker.settings.get("model", "")
+                maker = None if worker is None else worker.facts.model
             for name in hook.verifiers:
                 verifier = program.verifiers.get(name)
-                if verifier is None or verifier.kind != "llm" or not maker:
+                if verifier is None or verifier.facts.model is None or not maker:
                     continue
-                if verifier.settings.get("model") == maker:
+                if verifier.facts.model == maker:
                     yield diagnostic(
                         "ORC602",
                         f"`{name}` judges with the model that made what it judges (`{maker}`)",

@@ -25,9 +25,9 @@ def schema_in_the_prompt(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for name in subject.declared:
         worker, loop = program.workers.get(name), program.orchestrators.get(name)
-        if worker is not None and worker.kind == "llm":
+        if worker is not None and worker.facts.model is not None:
             place = _loose(worker.output)
-            if place is not None and _takes_schemas(program.models.get(worker.settings["model"])):
+            if place is not None and _takes_schemas(program.models.get(worker.facts.model)):
                 yield _finding(
                     f"{_field(place, 'the output')} of `{name}` is open",
                     _output(subject, worker),

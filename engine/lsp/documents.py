@@ -16,7 +16,8 @@ from lsprotocol import types as lsp
 from pygls.uris import from_fs_path, to_fs_path
 
 from engine.lsp.places import Places
-from engine.sema.loader import CannotRead, DiskReader
+from engine.project import Project
+from engine.sema.loader import DiskReader
 
 __all__ = ["Document", "Documents"]
 
@@ -135,14 +136,15 @@ class Documents:
 
     # ------------------------------------------------------------ reading
 
+    def project(self, folder: str) -> Project | None:
+        """See `engine.sema.loader.Reader.project`."""
+        return self._disk.project(folder)
+
     def read(self, path: str) -> str:
         """See `engine.sema.loader.Reader.read`."""
         document = self._by_path.get(path)
         if document is not None:
             return document.text
-        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-            # Reading a pipe would wait for whoever writes into it, and the editor with it.
-            raise CannotRead("is no file")
         return self._disk.read(path)
 
     def names(self, folder: str) -> list[str]:

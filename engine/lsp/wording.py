@@ -163,8 +163,9 @@ def value_words(row: Row) -> str:
             return f"a list of {what} names" if many == "list" else f"the name of a {what}"
         case BlockValue():
             return "a block"
-        case Computed(shape=shape):
-            return {"list": "a list", "map": "a map"}.get(shape, "an expression")
+        case Computed(shape=shape, block=block):
+            words = {"list": "a list", "map": "a map"}.get(shape, "an expression")
+            return words if block is None else f"{words}, or a block"
     return _VALUES.get(type(value), "a constant")
 
 
@@ -175,8 +176,8 @@ def about_setting(kind: Kind, row: Row) -> str:
     lines = [f"`{shape}` in {kind.title}: {value_words(row)}", row.doc]
     if row.required:
         lines.append("Required.")
-    elif row.default is not None:
-        lines.append(f"Default: `{row.default}`")
+    elif row.default_text is not None:
+        lines.append(f"Default: `{row.default_text}`")
     return "\n\n".join(lines)
 
 

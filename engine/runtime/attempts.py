@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
-from engine.runtime import suspects
+from engine.runtime import sizes, suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
@@ -32,6 +32,7 @@ from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
 from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Retry, Worker
+from engine.sizes import size_words
 
 __all__ = [
     "again",
@@ -183,14 +184,17 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.bytes = event.bytes
+    call.whole = event.whole
     _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
-    accepted, value, problems = _accept(call, event.value)
+    accepted, value, problems = _accept(state, call, event.value)
     if accepted:
         _end(state, call, value=value)
     else:
         _bad_output(state, call, event.value, problems)
     _go_on(state)
+    sizes.keep(state, call.loop, event.bytes)
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
@@ -200,7 +204,7 @@ def _close_attempt(state: RunState, call: Call) -> None:
         suspects.close(state, call)
 
 
-def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
+def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[str]]:
     """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
     subject = call.subject
     if isinstance(subject, Loop):
@@ -208,19 +212,25 @@ def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
         return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
-        kind = subject.acting.kind if isinstance(subject.acting, Worker) else ""
+        by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
     else:
-        contract, kind = VERDICT, subject.verifier.kind
-    if kind == "llm":
+        contract, by = VERDICT, subject.verifier.facts.done_by
+    if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
             return False, value, error.problems
     elif not isinstance(subject, Task):
         value = _verdict(value)
-    if contract.is_valid(value):
-        return True, contract.with_defaults(value), []
-    return False, value, contract.problems(value)
+    if not contract.is_valid(value):
+        return False, value, contract.problems(value)
+    filled = contract.with_defaults(value)
+    if isinstance(subject, Task) and isinstance(subject.acting, Worker) and state.bounds:
+        most = subject.acting.max_bytes
+        if sizes.larger_than(filled, most, contract):
+            said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
+            return False, value, [said]
+    return True, filled, []
 
 
 def _model_value(value: Any, contract: Contract) -> Any:
@@ -247,7 +257,8 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
+    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    failure = Failure("invalid_output", said)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":

@@ -6,16 +6,15 @@ that fails takes only those down that refer to it, and they say so (`unmet_refer
 
 from __future__ import annotations
 
-import msgspec
-
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sizes import size_words
 
 __all__ = [
     "call_ended",
@@ -33,8 +32,6 @@ __all__ = [
 ]
 
 _NO_BUDGET = Budget()
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
@@ -79,9 +76,9 @@ def ready(state: RunState, task: Task) -> None:
     loop = task.loop
     if loop.over:
         return
-    failure = _unmet(loop, task)
+    failure = _unmet(loop, task) or sizes.too_large(state, task)
     if failure is None and task.special:
-        failure = _resolve(loop, task)
+        failure = _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
         return
@@ -110,17 +107,21 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
     return None
 
 
-def _resolve(loop: Loop, task: Task) -> Failure | None:
+def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     tasks = loop.tasks
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", str(error))
+        return Failure("unmet_reference", sizes.cut(state, str(error)))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
+    most = loop.orchestrator.policy.max_input_bytes
+    if state.bounds and sizes.larger_than(task.resolved, most, contract):
+        said = f"with its defaults, its input takes more than {size_words(most)}"
+        return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
         return None
-    problems = "; ".join(contract.problems(task.resolved))
+    problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
         "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
     )
@@ -148,6 +149,10 @@ def _pump(state: RunState, loop: Loop) -> None:
     while loop.queue and loop.running < slots and not loop.over:
         task = loop.queue.popleft()
         if state.held and _hold(state, task):
+            continue
+        failure = sizes.too_large_to_start(state, task)
+        if failure is not None:
+            end_task(state, task, failure=failure)
             continue
         loop.running += 1
         _start(state, task)
@@ -197,7 +202,7 @@ def _start(state: RunState, task: Task) -> None:
     if task.call is not None:
         attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
-    pure = worker.effect == "pure" and worker.kind != "llm"
+    pure = worker.effect == "pure" and worker.facts.done_by != "model"
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
@@ -209,7 +214,7 @@ def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
     call = Call(key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, task.worker.name)
     task.call = call
-    attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+    attempts.begin(state, call, worker.facts.model)
 
 
 def _fall_back(state: RunState, task: Task) -> bool:
@@ -254,7 +259,7 @@ def _from_cache(state: RunState, task: Task) -> bool:
 
 def pure_key(task: Task) -> bytes:
     """What a `pure` worker's output depends on: the worker and its input, nothing else."""
-    return _canonical([task.worker.name, task.resolved])
+    return sizes.fingerprint([task.worker.name, task.resolved])
 
 
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
@@ -306,9 +311,13 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
         end_task(state, task, failure=call.failure)
     else:
         worker = task.acting
-        if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
+        if (
+            isinstance(worker, Worker)
+            and worker.effect == "pure"
+            and worker.facts.done_by != "model"
+        ):
             state.pure[pure_key(task)] = (call.value, worker)
-        check_output(state, task, call.value)
+        check_output(state, task, call.value, call.bytes if call.value is call.raw else 0)
     if loop.queue:
         _pump(state, loop)
 
@@ -339,11 +348,13 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     if event.answer == "approve" and output is None and forks.offers(gate):
         assert gate.held is not None
         output = gate.held.output
-    if event.answer == "approve" and not contract.is_valid(output):
-        problems = "; ".join(contract.problems(output))
-        state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
-        gates.ask(state, gate)
-        return
+    if event.answer == "approve":
+        assert isinstance(task.worker, Worker)
+        problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
+        if problem:
+            state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            gates.ask(state, gate)
+            return
     denied = Failure("denied", event.note or "a person ended it")
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
@@ -384,10 +395,16 @@ def child_ended(state: RunState, child: Loop) -> None:
     end_task(state, task, failure=Failure(child.status, child.reason))
 
 
-def check_output(state: RunState, task: Task, value: object) -> None:
-    """A task has an output: ask its hooks, then it is over."""
+def check_output(state: RunState, task: Task, value: object, size_bytes: int = 0) -> None:
+    """A task has an output: ask its hooks, then it is over.
+
+    Args:
+        size_bytes: The size of the output, or 0 where it was not measured.
+    """
     loop = task.loop
     task.output = value
+    task.output_bytes = size_bytes
+    task.part_bytes = None
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:

@@ -15,6 +15,7 @@ from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
 from engine.sema.jsonschema import may_fit, subschema_at
+from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
 
@@ -23,11 +24,13 @@ class OutOfDispatches(DecisionError):
     """The decision wants more tasks than the run may still start."""
 
 
-def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
+def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool) -> list[Task]:
     """The tasks of a decision, wired to those they wait for.
 
     Args:
         key: The decision's structural path, such as `round 2 / decision 1`.
+        bounded: Whether inputs are bounded in size; those with references are measured when what
+            they refer to is there.
 
     Raises:
         DecisionError: The decision cannot be carried out; nothing has changed then.
@@ -45,6 +48,8 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
         )
     made: dict[str, Task] = {}
     for spec in specs:
+        if len(problems) >= MAX_PROBLEMS:
+            break  # no more are told, and looking for them may take long
         task_id = spec["id"]
         begun = early.get(task_id)
         if begun is not None and task_id not in made and _same(begun, spec):
@@ -60,16 +65,13 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
         )
         made[task_id] = task
         if not special:
-            task.resolved = worker.inputs.with_defaults(spec["input"])
-            if not worker.inputs.is_valid(task.resolved):
-                problems += [
-                    f"task `{task_id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
-                    for p in worker.inputs.problems(task.resolved)
-                ]
+            problems += _input_problems(task, bounded)
     wired = False
     for task in made.values():
         if task.id in early:
             continue
+        if len(problems) >= MAX_PROBLEMS:
+            break
         for reference in task.references:
             problem = _wire(loop, made, task, reference)
             if problem is not None:
@@ -90,7 +92,36 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     return list(made.values())
 
 
-def make_early_task(loop: Loop, spec: dict[str, Any], key: str) -> Task | None:
+def _input_problems(task: Task, bounded: bool) -> list[str]:
+    """Resolve an input without references, and say what is wrong with it."""
+    worker = task.worker
+    task.resolved = worker.inputs.with_defaults(task.input)
+    named = f"task `{task.id}` ({worker.name}): input"
+    if bounded and _is_too_large(task):
+        most = size_words(task.loop.orchestrator.policy.max_input_bytes)
+        return [
+            f"{named}: it takes more than {most} (`max_input_bytes`): refer to outputs instead of "
+            "writing them out"
+        ]
+    if worker.inputs.is_valid(task.resolved):
+        return []
+    problems = worker.inputs.problems(task.resolved)
+    return [f"{named}{'' if p.startswith('/') else ': '}{p}" for p in problems]
+
+
+def _is_too_large(task: Task) -> bool:
+    """Whether an input that a decision wrote out is too large for its orchestrator.
+
+    As a rule it cannot be: a decision takes less than an input may.
+    """
+    policy = task.loop.orchestrator.policy
+    most = policy.max_input_bytes
+    if policy.max_decision_bytes <= most and not task.worker.inputs.multiplies:
+        return False
+    return size_of(task.resolved, most) > most
+
+
+def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool) -> Task | None:
     """A task of a decision that still streams, or None if it has to wait for the whole.
 
     It must be beyond doubt: everything it needs is known, within every limit, and valid.
@@ -117,8 +148,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str) -> Task | None:
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        task.resolved = worker.inputs.with_defaults(spec["input"])
-        return task if worker.inputs.is_valid(task.resolved) else None
+        return None if _input_problems(task, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():

@@ -15,7 +15,7 @@ The keys of calls that are made again end in `again N`, N the number of the retr
 
 from __future__ import annotations
 
-from engine.runtime import dispatch, ending, prompts, rounds
+from engine.runtime import dispatch, ending, prompts, rounds, sizes
 from engine.runtime.commands import SetTimer
 from engine.runtime.state import Block, Loop, RunState, Task, Todo
 from engine.sema.model import Orchestrator, Worker
@@ -39,6 +39,7 @@ def reopen(state: RunState) -> bool:
     state.reason = ""
     state.bound = None
     _reopen(state, root)
+    sizes.keep(state, root, 0)  # a run that keeps too much ends again before it asks for more
     return True
 
 

@@ -6,11 +6,24 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from engine.errors import Failure
 from engine.events import GateAnswered, TaskClosed
-from engine.runtime import attempts, context, dispatch, ending, gates, prompts, taint, verify, views
+from engine.runtime import (
+    attempts,
+    context,
+    dispatch,
+    ending,
+    gates,
+    prompts,
+    sizes,
+    taint,
+    verify,
+    views,
+)
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
@@ -19,6 +32,7 @@ from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
 from engine.sema.templates import EvaluationError
+from engine.sizes import roughly, size_of, size_words
 
 __all__ = [
     "ask",
@@ -34,6 +48,8 @@ __all__ = [
 
 #: How much of a decision that could not be read stays in the prompt, in characters.
 SHOWN_DECISION = 8_000
+#: How much of what was wrong with it is told, in characters a problem.
+SHOWN_PROBLEM = 2_000
 
 #: Failures that can come in the middle of a streamed answer and say nothing against asking again.
 _BROKEN_OFF = frozenset({"unavailable", "timeout"})
@@ -76,6 +92,9 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
     except EvaluationError as error:
         ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
         return False
+    if state.bounds:
+        # It is in every prompt, and an input that it is made from may be large.
+        sizes.keep(state, loop, size_of(loop.goal) + size_of(loop.instructions))
     loop.started_at = state.now
     loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
@@ -112,19 +131,52 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     value = call.value
     key = _decision_key(loop)
     try:
+        _check_whole(loop, call)
         decision = loop.decisions.read(_from_wire(loop, value, call.request))
         loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
         if "finish" in decision:
+            _check_result_size(state, loop, call, decision["finish"])
             _accept(loop, decision)
             check_result(state, loop, decision["finish"])
             return
-        tasks = make_tasks(loop, decision, key)
+        tasks = make_tasks(loop, decision, key, bounded=bool(state.bounds))
     except DecisionError as error:
         _bad_decision(state, loop, value, error)
         return
     _accept(loop, decision)
     loop.phase = "working"
     dispatch.enter(state, loop, tasks)
+
+
+def _check_whole(loop: Loop, call: Call) -> None:
+    """Refuse a decision of which only the beginning is there.
+
+    Raises:
+        DecisionError: It was too large to be kept.
+    """
+    if call.whole:
+        most = size_words(loop.orchestrator.policy.max_decision_bytes)
+        raise DecisionError(
+            [
+                f"the decision takes {roughly(call.whole)}, and may take {most} "
+                "(`max_decision_bytes`): pass large values on by reference"
+            ]
+        )
+
+
+def _check_result_size(state: RunState, loop: Loop, call: Call, result: Any) -> None:
+    """Refuse a result that is larger than the orchestrator may give.
+
+    Raises:
+        DecisionError: It is.
+    """
+    most, contract = loop.orchestrator.max_bytes, loop.orchestrator.output
+    if not state.bounds or (call.bytes <= most and not contract.multiplies):
+        return
+    if size_of(result, most) > most:
+        raise DecisionError(
+            [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
+        )
 
 
 def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
@@ -167,7 +219,7 @@ def task_closed(state: RunState, event: TaskClosed) -> None:
     worker = loop.decisions.workers.get(str(spec.get("worker")))
     if worker is not None and "input" in spec and _under_wire(call.request):
         spec["input"] = from_wire(spec["input"], worker.inputs.schema)
-    task = make_early_task(loop, spec, event.key)
+    task = make_early_task(loop, spec, event.key, bounded=bool(state.bounds))
     if task is not None:
         dispatch.enter_early(state, loop, task)
 
@@ -192,19 +244,20 @@ def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> N
 
 def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
     """Ask again with the exact problems; after the last repair the round has failed."""
-    loop.current.rejected.append("; ".join(error.problems))
+    problems = [sizes.cut(state, problem, SHOWN_PROBLEM) for problem in error.problems]
+    loop.current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", prompts.rejection(error.problems, loop)))
+        loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
-        ending.end(state, loop, "exhausted", "; ".join(error.problems), "max_dispatches")
+        ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
         return
     head = f"round {loop.round} failed, no acceptable decision"
-    loop.feedback.append(Remark(head, "; ".join(error.problems), loop.tainted))
+    loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
 
 
@@ -301,9 +354,9 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
         return
     if event.output is not None:
-        if not ending.finish_escalated(state, loop, event.output, gate.message):
-            problems = "; ".join(loop.orchestrator.output.problems(event.output))
-            state.warnings.append(f"the output given does not fit: {problems}")
+        problem = ending.finish_escalated(state, loop, event.output, gate.message)
+        if problem:
+            state.warnings.append(f"the output given does not fit: {problem}")
             gates.ask(state, gate)
         return
     if event.note:

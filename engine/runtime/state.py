@@ -67,6 +67,7 @@ class Todo(Enum):
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
+    LOOP_FULL = "loop full"
 
 
 class Block:
@@ -134,6 +135,8 @@ class Call:
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
+        bytes: The size of what came back last, or 0 where it was not measured.
+        whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         unknown: It may happen only once, was started, and nobody knows whether it was done.
     """
@@ -142,6 +145,7 @@ class Call:
         "attempt",
         "begun",
         "bound",
+        "bytes",
         "chain",
         "chain_index",
         "command",
@@ -163,6 +167,7 @@ class Call:
         "suspect",
         "unknown",
         "value",
+        "whole",
     )
 
     def __init__(self, key: str, loop: Loop, subject: Loop | Task | Check) -> None:
@@ -188,6 +193,8 @@ class Call:
         self.ms = 0
         self.raw: Any = None
         self.value: Any = None
+        self.bytes = 0
+        self.whole = 0
         self.failure: Failure | None = None
         self.unknown = False
 
@@ -209,6 +216,10 @@ class Task:
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
         again: The number of the retry of the run that takes it up again, or 0.
+        input_bytes: The size of its input with what it refers to; None before it was measured, or
+            where it refers to nothing.
+        output_bytes: The size of its output; 0 before it was measured.
+        part_bytes: The sizes of parts of its output, by JSON Pointer, once somebody refers to one.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
@@ -229,10 +240,13 @@ class Task:
         "feeds",
         "id",
         "input",
+        "input_bytes",
         "key",
         "ledger",
         "loop",
         "output",
+        "output_bytes",
+        "part_bytes",
         "partial",
         "references",
         "resolved",
@@ -273,6 +287,9 @@ class Task:
         self.after: tuple[str, ...] = ()
         self.output: Any = None
         self.partial: Any = None
+        self.input_bytes: int | None = None
+        self.output_bytes = 0
+        self.part_bytes: dict[str, int] | None = None
         self.failure: Failure | None = None
         self.call: Call | None = None
         self.feedback = ""
@@ -356,14 +373,16 @@ class HookRun:
 
 
 class Check:
-    """One verifier's look at what a hook offers; `bound` is the verifier's input."""
+    """One verifier's look at what a hook offers; `bound` is the verifier's input, `bound_bytes` its
+    size, or 0 where it was not measured."""
 
-    __slots__ = ("bound", "call", "hook_run", "verifier")
+    __slots__ = ("bound", "bound_bytes", "call", "hook_run", "verifier")
 
     def __init__(self, verifier: Verifier, hook_run: HookRun, bound: dict[str, Any]) -> None:
         self.verifier = verifier
         self.hook_run = hook_run
         self.bound = bound
+        self.bound_bytes = 0
         self.call: Call | None = None
 
 
@@ -472,6 +491,7 @@ class Loop:
         blocks: Its prompt: append-only.
         taken: Task ids that cannot be given again.
         best: The last result that kept the output contract but was not let through.
+        kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
     """
 
@@ -491,6 +511,7 @@ class Loop:
         "held",
         "input",
         "instructions",
+        "kept_bytes",
         "ledger",
         "orchestrator",
         "output",
@@ -547,6 +568,7 @@ class Loop:
         self.output: Any = None
         self.best: Any = None
         self.result: Any = None
+        self.kept_bytes = 0
         self.rounds: list[Round] = []
         self.tasks: dict[str, Task] = {}
         self.taken: set[str] = set()
@@ -646,12 +668,14 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start all the same.
         retries: How often the run was taken up again after its end.
+        bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """
 
     __slots__ = (
         "agenda",
         "approved",
         "bound",
+        "bounds",
         "calls",
         "commands",
         "decisions",
@@ -713,6 +737,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
         self.suspects = Suspects()

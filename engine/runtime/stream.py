@@ -20,17 +20,20 @@ _IN_STRING = re.compile(r'["\\]')
 
 
 class ClosedTasks:
-    """Feed it the text as it comes; it gives each task object once it has closed."""
+    """Feed it the text as it comes; it gives each task object once it has closed.
+
+    What has been read is kept only while a task, or a string that may be a key, is open.
+    """
 
     def __init__(self) -> None:
-        self._text = ""
-        self._at = 0
         self._depth = 0
-        self._string_from: int | None = None
+        self._in_string = False
+        self._escaped = False
+        self._string: list[str] = []
         self._last_string = ""
         self._key = ""
         self._in_tasks = False
-        self._task_from = 0
+        self._task: list[str] | None = None
 
     def feed(self, piece: str) -> list[dict[str, Any]]:
         """Take the next piece of text.
@@ -39,37 +42,50 @@ class ClosedTasks:
             The tasks that this piece has closed, in order; what is no object or no JSON is
             passed over, for the whole decision will be judged anyway.
         """
-        self._text += piece
         closed: list[dict[str, Any]] = []
+        at = taken = 0
+        if self._escaped and piece:
+            self._escaped = False
+            at = 1
         while True:
-            pattern = _SPECIAL if self._string_from is None else _IN_STRING
-            found = pattern.search(self._text, self._at)
+            found = (_IN_STRING if self._in_string else _SPECIAL).search(piece, at)
             if found is None:
-                self._at = len(self._text)
-                return closed
-            at = found.start()
-            char = found.group()
-            if char == "\\" and self._string_from is not None:
-                if at + 1 >= len(self._text):
-                    self._at = at  # the escaped character comes with the next piece
-                    return closed
-                self._at = at + 2
+                break
+            place, char = found.start(), found.group()
+            at = place + 1
+            if char == "\\":
+                if self._in_string:
+                    at += 1  # what it escapes may come with the next piece
+                    self._escaped = at > len(piece)
                 continue
-            self._at = at + 1
+            opens_task = self._opens_task(char)
+            self._keep(piece[taken : place if opens_task else at])
+            taken = place if opens_task else at
             if char == '"':
-                self._quote(at)
-            elif self._string_from is None:
-                self._bracket(char, at, closed)
+                self._quote()
+            elif not self._in_string:
+                self._bracket(char, opens_task, closed)
+        self._keep(piece[taken:])
+        return closed
 
-    def _quote(self, at: int) -> None:
-        if self._string_from is None:
-            self._string_from = at + 1
-            return
-        if self._depth == 1:
-            self._last_string = self._text[self._string_from : at]
-        self._string_from = None
+    def _opens_task(self, char: str) -> bool:
+        return char == "{" and self._depth == 2 and self._in_tasks and not self._in_string
 
-    def _bracket(self, char: str, at: int, closed: list[dict[str, Any]]) -> None:
+    def _keep(self, text: str) -> None:
+        """Take note of text that may be wanted when what is open closes."""
+        if self._task is not None:
+            self._task.append(text)
+        elif self._in_string and self._depth == 1:
+            self._string.append(text)
+
+    def _quote(self) -> None:
+        self._in_string = not self._in_string
+        if self._in_string:
+            self._string = []
+        elif self._depth == 1:
+            self._last_string = "".join(self._string)[:-1]  # without its closing quote
+
+    def _bracket(self, char: str, opens_task: bool, closed: list[dict[str, Any]]) -> None:
         if char == ":":
             if self._depth == 1:
                 self._key = self._last_string
@@ -77,16 +93,22 @@ class ClosedTasks:
             self._depth += 1
             if self._depth == 2 and char == "[" and self._key == "tasks":
                 self._in_tasks = True
-            elif self._depth == 3 and char == "{" and self._in_tasks:
-                self._task_from = at
+            elif opens_task:
+                self._task = []
         elif char in "}]":
-            if self._depth == 3 and char == "}" and self._in_tasks:
-                try:
-                    task = msgspec.json.decode(self._text[self._task_from : at + 1])
-                except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-                    task = None
+            if self._depth == 3 and char == "}" and self._task is not None:
+                task = _read("".join(self._task))
                 if isinstance(task, dict):
                     closed.append(task)
             self._depth -= 1
+            if self._depth < 3:
+                self._task = None
             if self._depth == 1:
                 self._in_tasks = False
+
+
+def _read(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return None

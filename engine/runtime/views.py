@@ -15,11 +15,20 @@ from engine.runtime.state import Loop, Round, RunState, Task
 __all__ = ["hook_offers", "left", "plan_of", "policy_state", "task_record"]
 
 
+#: An input that takes more with what it refers to is shown as the decision wrote it, in bytes.
+SHOWN_INPUT = 64 * 1024
+
+
 def task_record(task: Task) -> dict[str, Any]:
-    """A task as data: worker, input, status and output or failure."""
+    """A task as data: worker, input, status and output or failure.
+
+    A large input that refers to outputs is shown with its references: what they lead to is in
+    the records of other tasks, and all of them together may take more than the run keeps.
+    """
+    large = (task.input_bytes or 0) > SHOWN_INPUT and not task.edits
     record: dict[str, Any] = {
         "worker": task.worker.name,
-        "input": task.resolved,
+        "input": task.input if large else task.resolved,
         "round": task.round,
         "status": task.status,
     }

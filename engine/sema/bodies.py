@@ -81,9 +81,22 @@ class Settings:
         found = self.blocks.get(name)
         return found[0].settings if found else None
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """A folded constant, or the default."""
-        return self.values.get(name, default)
+    def get(self, name: str) -> Any:
+        """A folded constant: as written, else the default of the table, else None.
+
+        Raises:
+            LookupError: Such a body has no setting of that name: the caller has misspelt it.
+        """
+        if name in self.values:
+            return self.values[name]
+        row = self.kind.row(name)
+        if row is None:
+            raise LookupError(f"{self.kind.title} have no setting `{name}`")
+        return row.default
+
+    def find(self, name: str) -> Any:
+        """As `get`, for a setting that not every kind of body has; None where this one has none."""
+        return None if self.kind.row(name) is None else self.get(name)
 
 
 class BodyReader:
@@ -174,12 +187,15 @@ class BodyReader:
             return True
         if kind.row(member.name.text) is not None:
             same = earlier.span.text == member.span.text
+            both = "keep one of them"
+            if isinstance(earlier, ast.Setting) != isinstance(member, ast.Setting):
+                both = f"write one block: `{key[0]} {{ inherit = [...]  set = {{ ... }} }}`"
             self._report(
                 diagnostic(
                     "ORC105",
                     f"`{' '.join((member.name.text, *labels))}` is set twice",
                     member.name.span,
-                    help="keep one of them",
+                    help=both,
                     fix=Fix(
                         "remove the second one",
                         (removed(member.span),),
@@ -252,8 +268,9 @@ class BodyReader:
 
     def _elsewhere(self, name: str, kind: Kind) -> str:
         for row in kind.rows:
-            if isinstance(row.value, table.BlockValue):
-                inner = KINDS[row.value.kind]
+            block = table.block_of(row.value)
+            if block is not None:
+                inner = KINDS[block]
                 if inner.row(name) is not None:
                     return f"`{name}` belongs into `{row.name} {{ ... }}`"
         outer = [
@@ -270,6 +287,9 @@ class BodyReader:
     def _block(self, result: Settings, node: ast.Block, owner: str) -> None:
         row = self._row(node.name, result.kind, result)
         if row is None:
+            return
+        if isinstance(row.value, table.Computed) and row.value.block is not None:
+            self._computed_block(result, node, row.name, KINDS[row.value.block])
             return
         if not isinstance(row.value, table.BlockValue):
             wants_map = isinstance(row.value, table.Computed) and row.value.shape == "map"
@@ -294,17 +314,22 @@ class BodyReader:
         )
         result.spans.setdefault(row.name, node.name.span)
 
+    def _computed_block(self, result: Settings, node: ast.Block, name: str, kind: Kind) -> None:
+        """`env { inherit = [...]  set = { ... } }`: as `env = { ... }`, with more beside it."""
+        if node.labels:
+            self._report(_takes_no_name(name, node))
+            return
+        inner = self._body(node.body, kind, f"`{name}`", node.name.span)
+        result.spans[name] = node.name.span
+        if "set" in inner.exprs:
+            result.exprs[name] = inner.exprs["set"]
+        result.values.update(inner.values)
+        result.spans.update({n: span for n, span in inner.spans.items() if n != "set"})
+
     def _label(self, name: str, value: table.BlockValue, node: ast.Block) -> object:
         if not value.label:
             if node.labels:
-                self._report(
-                    diagnostic(
-                        "ORC202",
-                        f"`{name}` takes no name",
-                        node.labels[0].span,
-                        help=f"write `{name} {{ ... }}`",
-                    )
-                )
+                self._report(_takes_no_name(name, node))
             return None
         if len(node.labels) != 1:
             self._report(
@@ -513,6 +538,15 @@ _EXAMPLES = {
     ("", "workers"): "workers = [NAME]",
     ("", "id"): 'id = "provider/model"',
 }
+
+
+def _takes_no_name(name: str, node: ast.Block) -> Diagnostic:
+    return diagnostic(
+        "ORC202",
+        f"`{name}` takes no name",
+        node.labels[0].span,
+        help=f"write `{name} {{ ... }}`",
+    )
 
 
 def dotted_text(span: Span) -> str:

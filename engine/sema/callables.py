@@ -7,24 +7,25 @@ gives a record, as far as it goes, so that one fault does not hide or cause othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.errors import BUILTIN_MODES, MODEL_MODES
+from engine.errors import BUILTIN_MODES
 from engine.sema import model
 from engine.sema.bodies import BodyReader, Settings
 from engine.sema.contract import Contract
-from engine.sema.httpcalls import check_http, written_hosts
 from engine.sema.jsonschema import may_fit
-from engine.sema.mcpcalls import Snapshots, check_tool
+from engine.sema.kinds import Declared, KindError, WorkerKind, asked, find_kind, kind_names
+from engine.sema.kinds.common import worker_settings
+from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.policy import read_hooks, read_limits, read_policy, read_repair, read_retry
-from engine.sema.pythoncalls import check_call
 from engine.sema.run_types import RUN_ESCALATED
 from engine.sema.scope import Entity, Scope
 from engine.sema.setting_values import Computed, Text
-from engine.sema.settings import CALLABLE_KINDS, KINDS, Kind
+from engine.sema.settings import KINDS, Kind, defaults_of
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates import Expression, Template
 from engine.sema.texts import Texts
@@ -42,8 +43,12 @@ _RESERVED = {
 }
 _TASK = Record("task", (Field("key", STRING),))
 _VERDICT: Mapping[str, Type] = {"ok": BOOL, "feedback": STRING, "score": FLOAT}
+#: The body of a declaration whose kind is not known: nothing of it can be read.
+_UNKNOWN = Kind("unknown", "bodies of an unknown kind", worker_settings())
 #: Findings after which nobody knows whether a prompt uses an input.
 _NOT_ALL_READ = ("ORC301", "ORC303", "ORC309", "ORC310", "ORC313")
+#: What may be inherited: a variable, or all that begin so.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*")
 #: Settings that carry what a worker sends out, where `task.key` can be passed on.
 _SENT = ("url", "query", "headers", "json", "form", "args", "run", "stdin", "env")
 
@@ -105,24 +110,25 @@ class CallableReader:
         kind = self._kind("worker", node.kind)
         fails = self._fails(node.fails)
         self._shadowed("worker", node.params)
-        settings: Settings | None = None
+        settings = Settings(_UNKNOWN, node.name.span)
         values: dict[str, Any] = {}
-        if kind is not None:
-            modes = frozenset(fails) | BUILTIN_MODES
-            if node.kind.text == "llm":
-                modes |= MODEL_MODES
-            settings = self._bodies.read(node.body, kind, owner, node.name.span, modes)
+        facts = model.Facts()
+        body = None if kind is None else kind.body("worker")
+        if kind is not None and body is not None:
+            modes = frozenset(fails) | BUILTIN_MODES | kind.modes
+            settings = self._bodies.read(node.body, body, owner, node.name.span, modes)
             self._texts.used.clear()
             values = self.values(settings, signature)
-            if node.kind.text == "llm" and "prompt" in values:
-                self._unused_inputs(node, before)
-            if node.kind.text == "http":
-                values["hosts"] = written_hosts(settings, self._texts.values)
-            self._check_worker(node, settings, signature, owner)
+            found = self._scope.diagnostics[before:]
+            # A misspelt name is not an unused one: ORC307 keeps quiet beside an ORC303.
+            is_certain = settings.exprs.keys() <= values.keys() and not any(
+                item.code in _NOT_ALL_READ for item in found
+            )
+            it = self._declared(node, owner, settings, signature, is_certain)
+            facts = self._by_kind(kind, it, values)
             if not any(i.severity == "error" for i in self._scope.diagnostics[before:]):
                 self._check_repetition(settings, node)
-        settings = settings or Settings(KINDS["llm worker"], node.name.span)
-        effect = settings.get("effect", "read")
+        effect: model.Effect = settings.get("effect") or "read"
         self._effects[entity.canonical] = effect
         retry = read_retry(settings)
         return model.Worker(
@@ -132,21 +138,28 @@ class CallableReader:
             output=Contract(signature.output),
             fails=fails,
             effect=effect,
-            trust=settings.get("trust") or _default(settings.kind, "trust"),
+            trust=settings.get("trust"),
             settings=values,
             base_dir=self._base_dir,
             span=node.name.span,
             doc=node.doc,
             timeout_ms=settings.get("timeout"),
             retry=retry,
-            repair_max=read_repair(settings, 0),
-            fallback=tuple(e.canonical for e in settings.get("fallback", ())),
+            repair_max=read_repair(settings),
+            fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
+            facts=facts,
         )
 
-    def _kind(self, declared: str, kind: ast.Name) -> Kind | None:
-        names = CALLABLE_KINDS[declared]
-        if kind.text in names:
-            return KINDS[f"{kind.text} {declared}"]
+    def _kind(self, declared: Literal["worker", "verifier"], kind: ast.Name) -> WorkerKind | None:
+        """The kind after `via`; reported where there is none that can be used."""
+        try:
+            known = find_kind(kind.text)
+        except KindError as error:
+            self._report(diagnostic("ORC101", str(error), kind.span, help=error.help))
+            return None
+        if known is not None and known.body(declared) is not None:
+            return known
+        names = kind_names(declared)
         near = closest(kind.text, names)
         self._report(
             diagnostic(
@@ -197,7 +210,7 @@ class CallableReader:
 
     def values(self, settings: Settings, signature: Signature) -> dict[str, Any]:
         """The settings as the model keeps them: plain values, names, templates, expressions."""
-        values: dict[str, Any] = {}
+        values = defaults_of(settings.kind)
         for row in settings.kind.rows:
             if row.name in settings.values:
                 values[row.name] = _plain(settings.values[row.name])
@@ -205,11 +218,28 @@ class CallableReader:
                 made = self._text(row.name, row.value, settings.exprs[row.name], signature)
                 if made is not None:
                     values[row.name] = made
-            elif row.name in ("on_status", "on_exit"):
-                block = settings.block(row.name)
-                if block is not None:
-                    values[row.name] = dict(block.numbered)
+            elif (block := settings.block(row.name)) is not None and block.kind.numbered:
+                values[row.name] = dict(block.numbered)
+        if "inherit" in settings.values:
+            values["inherit"] = self._inherited(settings)
         return values
+
+    def _inherited(self, settings: Settings) -> tuple[str, ...]:
+        """Names of variables, of which a declared secret counts as used then."""
+        names: tuple[str, ...] = settings.values["inherit"]
+        for name in names:
+            if name in self._scope.secrets:
+                self._scope.secrets[name].uses += 1
+            elif not _VARIABLE.fullmatch(name):
+                self._report(
+                    diagnostic(
+                        "ORC202",
+                        f"`inherit` needs names of variables, got `{name}`",
+                        settings.spans["inherit"],
+                        help='`*` stands at the end of a name alone: `"GIT_*"`',
+                    )
+                )
+        return names
 
     def _text(
         self, name: str, value: object, expr: ast.Expr, signature: Signature
@@ -230,69 +260,44 @@ class CallableReader:
             names["run"] = RUN_ESCALATED
         return self._texts.expression(expr, names, secrets=value.secrets)
 
-    # ------------------------------------------------------------ rules of the kinds
+    # ------------------------------------------------------------ what a kind adds
 
-    def _unused_inputs(self, node: ast.WorkerDecl, before: int) -> None:
-        """ORC307; a misspelt name is not an unused one, so it keeps quiet beside an ORC303.
-
-        Args:
-            before: How many findings there were before this worker was read.
-        """
-        found = self._scope.diagnostics[before:]
-        if any(item.code in _NOT_ALL_READ for item in found):
-            return
-        for param in node.params:
-            if param.name.text not in self._texts.used:
-                self._report(
-                    diagnostic(
-                        "ORC307",
-                        f"input `{param.name.text}` is never used in the prompt",
-                        param.name.span,
-                        help=f"write `{{{{ {param.name.text} }}}}` in the prompt, or remove it",
-                    )
-                )
-
-    def _check_worker(
-        self, node: ast.WorkerDecl, settings: Settings, signature: Signature, owner: str
-    ) -> None:
-        kind = node.kind.text
-        if kind == "python":
-            self._check_python(settings, signature, owner)
-        elif kind == "command":
-            self._check_parse(settings)
-        elif kind == "http":
-            for item in check_http(settings, node.name.span, owner):
-                self._report(item)
-        elif kind == "mcp":
-            names = {**self._texts.types, "task": _TASK, **signature.names}
-            for item in check_tool(node, settings, signature.inputs, names, self._snapshots):
-                self._report(item)
-
-    def _check_python(self, settings: Settings, signature: Signature, owner: str) -> None:
-        call = settings.get("call")
-        if call is None:
-            return
-        given = [field.name for field in signature.inputs]
-        args = settings.exprs.get("args")
-        if isinstance(args, ast.MapExpr):
-            given = [entry.key.text for entry in args.entries]
-        for item in check_call(
-            call,
-            self._base_dir,
-            settings.spans["call"],
-            inputs=given,
+    def _declared(
+        self,
+        node: ast.WorkerDecl | ast.VerifierDecl,
+        owner: str,
+        settings: Settings,
+        signature: Signature,
+        is_certain: bool,
+    ) -> Declared:
+        return Declared(
+            node=node,
             owner=owner,
-        ):
-            self._report(item)
+            settings=settings,
+            inputs=signature.inputs,
+            names={**self._texts.types, "task": _TASK, **signature.names},
+            values=self._texts.values,
+            base_dir=self._base_dir,
+            project=self._texts.files.project,
+            read=frozenset(self._texts.used),
+            is_certain=is_certain,
+            is_whole=not self._scope.module.syntax_errors,
+            snapshots=self._snapshots,
+        )
 
-    def _check_parse(self, settings: Settings) -> None:
-        parse = settings.get("parse", "json")
-        if ":" in parse:
-            for item in check_call(parse, self._base_dir, settings.spans["parse"]):
+    def _by_kind(self, kind: WorkerKind, it: Declared, values: dict[str, Any]) -> model.Facts:
+        """Let a kind check a declaration and add to its settings; what it knows of it."""
+        try:
+            values.update(asked(kind, "table of settings", kind.derived, it))
+            for item in asked(kind, "check", _all_of(kind), it):
                 self._report(item)
+            return asked(kind, "table of facts", kind.facts, values)
+        except KindError as error:
+            self._report(diagnostic("ORC101", str(error), it.node.kind.span, help=error.help))
+            return model.Facts()
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:
-        effect = settings.get("effect", "read")
+        effect = settings.get("effect")
         if effect not in ("write", "once"):
             return
         retry = read_retry(settings)
@@ -332,19 +337,19 @@ class CallableReader:
         self._enter(node)
         kind = self._kind("verifier", node.kind)
         self._shadowed("verifier", node.params)
-        settings = Settings(KINDS["rules verifier"], node.name.span)
+        settings = Settings(_UNKNOWN, node.name.span)
         values: dict[str, Any] = {}
+        facts = model.Facts()
         assertions: tuple[model.Assertion, ...] = ()
-        if kind is not None:
-            modes = BUILTIN_MODES | (MODEL_MODES if node.kind.text == "llm" else frozenset())
-            settings = self._bodies.read(node.body, kind, owner, node.name.span, modes)
+        body = None if kind is None else kind.body("verifier")
+        if kind is not None and body is not None:
+            modes = BUILTIN_MODES | kind.modes
+            settings = self._bodies.read(node.body, body, owner, node.name.span, modes)
+            self._texts.used.clear()
             values = self.values(settings, signature)
-            if node.kind.text == "python":
-                self._check_python(settings, signature, owner)
-            elif node.kind.text == "command":
-                self._check_parse(settings)
-            elif node.kind.text == "rules":
-                self._check_rules(node, settings)
+            facts = self._by_kind(
+                kind, self._declared(node, owner, settings, signature, False), values
+            )
             assertions = self.assertions(settings, signature.names)
         pass_when = values.pop("pass_when", None)
         skip_when = values.pop("skip_when", None)
@@ -359,22 +364,12 @@ class CallableReader:
             assertions=assertions,
             pass_when=pass_when if isinstance(pass_when, Expression) else None,
             skip_when=skip_when if isinstance(skip_when, Expression) else None,
-            timeout_ms=settings.get("timeout"),
-            on_timeout=settings.get("on_timeout", "abort"),
+            timeout_ms=settings.find("timeout"),
+            on_timeout=settings.find("on_timeout"),
             retry=read_retry(settings),
-            repair_max=read_repair(settings, 0),
+            repair_max=read_repair(settings),
+            facts=facts,
         )
-
-    def _check_rules(self, node: ast.VerifierDecl, settings: Settings) -> None:
-        if not settings.assertions and not self._scope.module.syntax_errors:
-            self._report(
-                diagnostic(
-                    "ORC104",
-                    f"verifier `{node.name.text}` needs at least one `assert`",
-                    node.name.span,
-                    help='write `assert EXPRESSION else "what is wrong"`',
-                )
-            )
 
     def assertions(
         self, settings: Settings, names: Mapping[str, Type]
@@ -429,7 +424,7 @@ class CallableReader:
             node.body, KINDS["orchestrator"], owner, node.name.span, frozenset(fails)
         )
         values = self.values(settings, signature)
-        workers: tuple[Entity, ...] = settings.get("workers", ())
+        workers: tuple[Entity, ...] = settings.get("workers") or ()
         # With a name missing nobody can say what is not in the list.
         known = () if "workers" in settings.partial else workers
         goal = values.get("goal")
@@ -454,13 +449,8 @@ class CallableReader:
             limits=read_limits(settings.blocks.get("limit", []), known, self._report),
             hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
             on_escalate=output if isinstance(output, Expression) else None,
+            max_bytes=settings.get("max_bytes"),
         )
-
-
-def _default(kind: Kind, setting: str) -> Any:
-    """What a setting is in a kind of body where nobody writes it."""
-    row = kind.row(setting)
-    return None if row is None else row.default
 
 
 def _plain(value: Any) -> Any:
@@ -486,3 +476,8 @@ def reads_task_key(expr: ast.Expr) -> bool:
         elif isinstance(node, ast.Node):
             todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
     return False
+
+
+def _all_of(kind: WorkerKind) -> Callable[[Declared], Iterable[Diagnostic]]:
+    """The check of a kind, carried out to its end: a generator raises while it is read."""
+    return lambda it: list(kind.check(it))

@@ -20,6 +20,7 @@ from engine.sema.environment import EvaluationError
 from engine.sema.expressions import Expression
 from engine.sema.formats import FORMATS, size_in_bytes
 from engine.sema.jsonschema import follow, schema_of, schema_of_fields
+from engine.sema.sampling import Sample
 from engine.sema.templates import Template
 from engine.sema.types import (
     MISSING,
@@ -129,8 +130,10 @@ class Contract:
     def _problems_of_the_fast_path(self, value: Any, limit: int) -> list[str]:
         """What jsonschema-rs says, for the case that jsonschema sees nothing wrong."""
         try:
-            errors = list(self._validator.iter_errors(value))
-        except (ValueError, RecursionError) as error:
+            errors = list(self._validator.iter_errors(Sample(value).value))
+        except RecursionError as error:
+            return [f"(root): {error}"]
+        except ValueError as error:
             return [f"(root): this is not a JSON value: {error}"]
         return [
             f"{_pointer(error.instance_path)}: {error.message}" for error in errors[:limit]
@@ -192,12 +195,19 @@ class Contract:
         """The value with declared defaults filled in where a property is missing, at any depth.
 
         Returns the very same object when there is nothing to fill; never changes its argument.
-        A schema from a file (`schema T from "t.json"`) declares no defaults: there `default` is
-        a note to the reader.
+        What is filled in in several places is one object. A schema from a file (`schema T from
+        "t.json"`) declares no defaults: there `default` is a note to the reader.
         """
         if not self._has_defaults:
             return value
-        return self._fill(self.schema, value)
+        return self._fill(self.schema, value, {})
+
+    @cached_property
+    def multiplies(self) -> bool:
+        """Whether a value may grow by more than the schema's own text when defaults are filled
+        in: there are some in the items of a list, or in a value that may contain others of its
+        kind."""
+        return self._has_defaults and _mentions_many(self.schema)
 
     @cached_property
     def _has_defaults(self) -> bool:
@@ -217,35 +227,40 @@ class Contract:
         except (ValueError, RecursionError):
             return False
 
-    def _fill(self, schema: Any, value: Any) -> Any:
+    def _fill(self, schema: Any, value: Any, copies: dict[int, Any]) -> Any:
         if not isinstance(schema, Mapping) or schema.get("x-external"):
             return value
         if not isinstance(value, dict | list):
             return value
         if "$ref" in schema:
-            return self._fill(follow(self.schema, schema["$ref"]), value)
+            return self._fill(follow(self.schema, schema["$ref"]), value, copies)
         for key in ("anyOf", "oneOf"):
             if key in schema:
                 for branch in schema[key]:
                     if self._fits(branch, value):
-                        return self._fill(branch, value)
+                        return self._fill(branch, value, copies)
                 return value
         if isinstance(value, list):
             items = schema.get("items")
-            filled = [self._fill(items, item) for item in value]
+            filled = [self._fill(items, item, copies) for item in value]
             unchanged = all(new is old for new, old in zip(filled, value, strict=True))
             return value if unchanged else filled
-        return self._fill_object(schema.get("properties", {}), value)
+        return self._fill_object(schema.get("properties", {}), value, copies)
 
-    def _fill_object(self, properties: Mapping[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    def _fill_object(
+        self, properties: Mapping[str, Any], value: dict[str, Any], copies: dict[int, Any]
+    ) -> dict[str, Any]:
         changes: dict[str, Any] = {}
         for name, schema in properties.items():
             if name in value:
-                filled = self._fill(schema, value[name])
+                filled = self._fill(schema, value[name], copies)
                 if filled is not value[name]:
                     changes[name] = filled
             elif isinstance(schema, Mapping) and "default" in schema:
-                changes[name] = self._fill(schema, copy.deepcopy(schema["default"]))
+                if id(schema) not in copies:
+                    default = copy.deepcopy(schema["default"])
+                    copies[id(schema)] = self._fill(schema, default, copies)
+                changes[name] = copies[id(schema)]
         return {**value, **changes} if changes else value
 
 
@@ -325,6 +340,15 @@ def _mentions_default(schema: Any) -> bool:
                 return True
         return any(_mentions_default(inner) for key, inner in schema.items() if key != "default")
     return isinstance(schema, list) and any(_mentions_default(inner) for inner in schema)
+
+
+def _mentions_many(schema: Any) -> bool:
+    """Whether a schema has lists, or definitions, which may contain themselves."""
+    if isinstance(schema, Mapping):
+        if schema.get("x-external"):
+            return False
+        return "items" in schema or "$ref" in schema or any(map(_mentions_many, schema.values()))
+    return isinstance(schema, list) and any(map(_mentions_many, schema))
 
 
 def _pointer(path: Iterable[Any]) -> str:

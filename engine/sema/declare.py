@@ -15,7 +15,7 @@ from engine.sema.callables import Signature
 from engine.sema.constants import UNSET
 from engine.sema.contract import Contract
 from engine.sema.external import load_external
-from engine.sema.loader import CannotRead, Files
+from engine.sema.loader import CannotRead, Files, outside_project
 from engine.sema.model import Param
 from engine.sema.observer import Observer
 from engine.sema.params import default_value, given_value
@@ -156,6 +156,9 @@ class Declarations:
         try:
             text = self._files.read(path)
         except CannotRead as error:
+            if error.outside:
+                self.report(outside_project(named, reference.span, error))
+                return
             folder, leaf = os.path.split(path)
             near = closest(leaf, self._files.reader.names(folder))
             missing = error.reason == "does not exist"

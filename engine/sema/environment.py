@@ -1,39 +1,63 @@
-"""The one Jinja2 environment: sandboxed, strict, repeatable, and bounded in what it may build.
+"""The one Jinja2 environment: sandboxed, strict, repeatable, and bounded in all it does.
 
 Every template and expression of a program is carried out here. What differs from plain Jinja2:
 undefined names are errors, `a.b` on a map reads the key before any attribute, values print as
-JSON (`null`, `true`, `[1,2]`), nothing random is on offer (a run must be repeatable), and no
-template can build a text, list or number without bound. Nothing is folded at compile time, so
-`{{ "a" * 10**10 }}` costs nothing until it is rendered, and then it is an error.
+JSON (`null`, `true`, `[1,2]`), nothing random is on offer (a run must be repeatable), and each
+evaluation has so many steps (`engine.sema.metering`) and no more. Nothing is folded at compile
+time, so `{{ "a" * 10**10 }}` costs nothing until it is rendered, and then it is an error.
 
-It holds no program's names: those come with each `Template` and `Expression`.
+What values offer is a closed list (`_attribute`, `TEXT_METHODS`), as are filters and tests
+(`engine.sema.filters`) and the functions below: nothing of Python is reached but what stands
+there, and each of them is bounded. It holds no program's names: those come with each `Template`
+and `Expression`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import GeneratorType
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import CodeType
 from typing import Any
 
 import jinja2
-import markupsafe
-from jinja2 import nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context
+from jinja2.runtime import (
+    BlockReference,
+    Context,
+    LoopContext,
+    Macro,
+    TemplateReference,
+    new_context,
+)
 from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment
+from jinja2.utils import Cycler, Joiner, Namespace
 
-from engine.errors import OrchError
+from engine.sema.filters import FILTERS, REMOVED_FILTERS, TESTS, add, holds, take_key
+from engine.sema.generator import Generator
+from engine.sema.metering import (
+    CONTAINERS,
+    MAX_TEXT,
+    EvaluationError,
+    Meter,
+    counted,
+    counted_list,
+    current,
+    take,
+    take_size,
+    take_text,
+)
+from engine.sema.printing import fence, json_text, kind_of, text_of
 from engine.sema.suggest import closest, names_list
+from engine.sema.text_formats import fill_braces, fill_percents
+from engine.sema.text_methods import TEXT_METHODS
 
 __all__ = [
     "MAX_TEXT",
     "REMOVED_FILTERS",
     "EvaluationError",
     "OrchEnvironment",
+    "OrchTemplate",
     "explain",
     "fence",
     "json_text",
@@ -41,28 +65,11 @@ __all__ = [
     "text_of",
 ]
 
-#: Characters a template, or any text inside an expression, may have at most.
-MAX_TEXT = 4 * 1024 * 1024
 #: Bits an integer may have at most.
 MAX_BITS = 4096
-#: The widest a text may be padded or indented to.
-MAX_WIDTH = 10_000
-
-#: Jinja2's filters that are not on offer, and why.
-REMOVED_FILTERS = {
-    "forceescape": "prompts are not HTML; nothing is escaped",
-    "pprint": "use `json(indent=2)`",
-    "random": "a run must be repeatable",
-    "safe": "prompts are not HTML; nothing is escaped",
-    "urlize": "prompts are not HTML",
-    "xmlattr": "prompts are not HTML",
-}
-_PADDING_METHODS = frozenset({"center", "expandtabs", "ljust", "rjust", "zfill"})
-_WIDTH = re.compile(r"\d{5,}|%[-+ #0]*\*|\.\*|\{[^{}]*\{")
-
-
-class EvaluationError(OrchError):
-    """A template or expression could not be evaluated; `str()` is one sentence."""
+#: Steps of opening an included or imported file, and the longest name of one.
+_OPENING = 50
+_MAX_NAME = 1_000
 
 
 class _Undefined(jinja2.StrictUndefined):
@@ -87,189 +94,163 @@ class _Undefined(jinja2.StrictUndefined):
             return f"there is no `{name}` here; there is {names_list(keys) or 'nothing'}"
         if isinstance(self._undefined_obj, list) and isinstance(name, int):
             return f"there is no item {name} in a list of {len(self._undefined_obj)}"
-        return f"{_kind(self._undefined_obj)} has no `{name}`"
+        return f"{kind_of(self._undefined_obj)} has no `{name}`"
 
 
-def _kind(value: Any) -> str:
-    """What a value is called in messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a bool"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list | tuple | GeneratorType | range):
-        return "a list"
-    return f"a {type(value).__name__}"
+# ---------------------------------------------------------------- what values offer
 
 
-def _plain(value: Any) -> Any:
-    """JSON's idea of what `json.dumps` does not know."""
-    if isinstance(value, jinja2.Undefined):
-        str(value)  # raises with the reason
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, GeneratorType | range | Iterator) or hasattr(value, "__iter__"):
-        return list(value)
-    raise EvaluationError(f"{_kind(value)} cannot be written as JSON")
+def _is_in(items: Any, *wanted: Any) -> Any:
+    """Pay for looking for something in a list."""
+    for item in wanted:
+        take_size(item)
+    take(len(items) * (1 + len(wanted)))
+    take_size(items)
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
-    """Compact JSON, non-ASCII kept. Raises EvaluationError for what JSON cannot say."""
-    if indent is not None and not 0 <= indent <= 32:
-        raise EvaluationError("`json` takes an indent of 0 to 32")
-    try:
-        return json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            indent=indent,
-            separators=(",", ":") if indent is None else (",", ": "),
-            default=_plain,
-        )
-    except (TypeError, ValueError, RecursionError) as error:
-        raise EvaluationError(f"this cannot be written as JSON: {error}") from None
+def _index(items: Any, *args: Any) -> Any:
+    _is_in(items, *args)
+    return items.index(*args)
 
 
-def text_of(value: Any) -> str:
-    """How a value prints: strings as they are, everything else as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, jinja2.Undefined):
-        return str(value)  # raises
-    if value is None or isinstance(value, bool | int | float):
-        return json.dumps(value)
-    if callable(value):
-        raise EvaluationError("a function cannot be printed; call it with `()`")
-    return json_text(value)
+def _count(items: Any, *args: Any) -> Any:
+    _is_in(items, *args)
+    return items.count(*args)
 
 
-def fence(content: Any) -> str:
-    """Put text from outside between tags it cannot close.
+def _get(map_: Mapping[Any, Any], key: Any, default: Any = None) -> Any:
+    take_key(key)
+    return map_.get(key, default)
 
-    The tag's id is derived from the content, and is not in it; the same content gives the same
-    fence, so prompts stay repeatable.
+
+def _changed(loop: LoopContext, *values: Any) -> bool:
+    take_size(values)
+    return loop.changed(*values)
+
+
+_MAP_METHODS: dict[str, Callable[..., Any]] = {
+    "get": _get,
+    "items": lambda map_: counted_list(map_.items()),
+    "keys": counted_list,
+    "values": lambda map_: counted_list(map_.values()),
+}
+_LIST_METHODS: dict[str, Callable[..., Any]] = {"count": _count, "index": _index}
+_LOOP_METHODS: dict[str, Callable[..., Any]] = {"changed": _changed}
+_LOOP = "cycle depth depth0 first index index0 last length nextitem previtem revindex revindex0"
+#: What may be read of the objects that templates themselves make.
+_READABLE: dict[type, frozenset[str]] = {
+    BlockReference: frozenset({"super"}),
+    Cycler: frozenset({"current", "next", "reset"}),
+    LoopContext: frozenset(_LOOP.split()),
+    Macro: frozenset({"arguments", "caller", "catch_kwargs", "catch_varargs", "name"}),
+}
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """What `value.name` is where it is no key of a map.
+
+    Raises:
+        AttributeError: There is no such thing.
     """
-    text = text_of(content)
-    salt = 0
-    while True:
-        mark = hashlib.sha256(f"{salt}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        if mark not in text:
-            return f'<untrusted id="{mark}">\n{text}\n</untrusted id="{mark}">'
-        salt += 1
+    kind = type(value)
+    if isinstance(value, str):
+        methods = TEXT_METHODS
+    elif isinstance(value, Mapping):
+        methods = _MAP_METHODS
+    elif isinstance(value, list | tuple):
+        methods = _LIST_METHODS
+        if name in getattr(kind, "_fields", ()):  # what `groupby` gives
+            return getattr(value, name)
+    else:
+        methods = _LOOP_METHODS if kind is LoopContext else {}
+    if name in methods:
+        return partial(methods[name], value)
+    is_open = kind is Namespace or kind is TemplateModule
+    if name in _READABLE.get(kind, ()) or (is_open and not name.startswith("_")):
+        return getattr(value, name)
+    raise AttributeError(name)
+
+
+# ---------------------------------------------------------------- functions
+
+
+def _range(*args: Any) -> range:
+    made = range(*args)
+    if len(made) > MAX_RANGE:
+        raise EvaluationError(f"a range would be longer than {MAX_RANGE}")
+    return made
+
+
+def _dict(*args: Any, **kwargs: Any) -> dict[Any, Any]:
+    """`dict`, of a map or of pairs."""
+    if len(args) > 1:
+        raise EvaluationError("`dict` takes one map, or pairs")
+    made: dict[Any, Any] = {}
+    for arg in args:
+        pairs = arg.items() if isinstance(arg, Mapping) else arg
+        for key, value in counted(pairs):
+            take_key(key)
+            made[key] = value
+    made.update(kwargs)
+    current.meter.shares = True
+    return made
+
+
+def _namespace(*args: Any, **kwargs: Any) -> Namespace:
+    return Namespace(_dict(*args, **kwargs))
+
+
+#: The functions that are always there.
+_GLOBALS: dict[str, Any] = {
+    "cycler": Cycler,
+    "dict": _dict,
+    "joiner": Joiner,
+    "namespace": _namespace,
+    "range": _range,
+}
+_CALLABLE = (BlockReference, Joiner, LoopContext, Macro)
+#: Told apart from maps at once, for they are read all the time.
+_NO_MAPS = frozenset({LoopContext, Macro, Namespace, list, str, tuple})
+
+
+# ---------------------------------------------------------------- the environment
 
 
 @jinja2.pass_context
 def _finalize(context: Context, value: Any) -> str:
     # It asks for the context only so that Jinja2 evaluates no constant at compile time.
-    return text_of(value)
+    return value if type(value) is str else text_of(value)
 
 
-def _check_size(characters: int) -> None:
-    if characters > MAX_TEXT:
-        raise EvaluationError(f"a text would be longer than {MAX_TEXT // 1024 // 1024} MiB")
+class OrchTemplate(jinja2.Template):
+    """A template whose module, where it is imported, belongs to one evaluation."""
 
+    @classmethod
+    def of(
+        cls, environment: OrchEnvironment, code: CodeType, variables: Mapping[str, Any]
+    ) -> OrchTemplate:
+        """The template that was compiled, with names that are always there."""
+        made = cls.from_code(environment, code, environment.make_globals(dict(variables)))
+        assert isinstance(made, cls)
+        return made
 
-def _limited(text: str) -> str:
-    _check_size(len(text))
-    return text
+    def in_scope(self, scope: Mapping[str, Any]) -> Context:
+        """The context of one evaluation."""
+        # Jinja2 makes a map of its own of it.
+        vars: Any = scope
+        return new_context(self.environment, self.name, self.blocks, vars, False, self.globals)
 
-
-def _check_width(*numbers: Any) -> None:
-    for number in numbers:
-        if isinstance(number, int) and number > MAX_WIDTH:
-            raise EvaluationError(f"a width of {number} is over the limit of {MAX_WIDTH}")
-
-
-def _check_format(text: str) -> None:
-    if _WIDTH.search(text):
-        raise EvaluationError("a format may not ask for a computed or very large width")
-
-
-def _escape(value: Any) -> str:
-    """`escape` as a plain string: markup that spreads its escaping helps no prompt."""
-    return str(markupsafe.escape(text_of(value)))
-
-
-def _center(value: Any, width: int = 80) -> str:
-    _check_width(width)
-    return text_of(value).center(width)
-
-
-def _indent(value: Any, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    columns = len(width) if isinstance(width, str) else width
-    _check_width(columns)
-    text = text_of(value)
-    _check_size(len(text) + (text.count("\n") + 1) * columns)
-    return jinja2.filters.do_indent(text, width, first, blank)
-
-
-def _format(value: Any, *args: Any, **kwargs: Any) -> str:
-    text = text_of(value)
-    _check_format(text)
-    return _limited(jinja2.filters.do_format(text, *args, **kwargs))
-
-
-def _joined(separator: str, items: Iterable[Any]) -> str:
-    parts: list[str] = []
-    size = 0
-    for item in items:
-        parts.append(text_of(item))
-        size += len(parts[-1]) + len(separator)
-        _check_size(size)
-    return separator.join(parts)
-
-
-@jinja2.pass_environment
-def _join(
-    env: OrchEnvironment, value: Iterable[Any], d: str = "", attribute: str | int | None = None
-) -> str:
-    if attribute is not None:
-        value = map(jinja2.filters.make_attrgetter(env, attribute), value)
-    return _joined(text_of(d), value)
-
-
-def _replace(value: Any, old: Any, new: Any, count: int | None = None) -> str:
-    text, old, new = text_of(value), text_of(old), text_of(new)
-    found = text.count(old) if count is None or count < 0 else min(count, text.count(old))
-    _check_size(len(text) + found * (len(new) - len(old)))
-    return text.replace(old, new, -1 if count is None else count)
-
-
-def _default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
-    """`default` for null too: a field that was left out is null."""
-    if value is None or isinstance(value, jinja2.Undefined) or (boolean and not value):
-        return default_value
-    return value
-
-
-def _batchable(function: Callable[..., Any]) -> Callable[..., Any]:
-    def limited(value: Any, count: int, fill_with: Any = None) -> Any:
-        _check_width(count)
-        return function(value, count, fill_with)
-
-    return limited
-
-
-class _Generator(CodeGenerator):
-    """Sends `~` to the environment, which bounds it and prints values as templates do."""
-
-    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
-        self.write("environment.concatenate((")
-        for part in node.nodes:
-            self.visit(part, frame)
-            self.write(", ")
-        self.write("))")
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        # Jinja2 keeps it: a namespace in it would be changed from one evaluation to the next.
+        keys = ctx.globals_keys - self.globals.keys() if ctx is not None else ()
+        return self.make_module({key: ctx.parent[key] for key in keys} if ctx is not None else None)
 
 
 class OrchEnvironment(ImmutableSandboxedEnvironment):
     """See the module's docstring. Make one with `shared_environment`."""
 
-    code_generator_class = _Generator
+    code_generator_class = Generator
+    template_class = OrchTemplate
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, loader: jinja2.BaseLoader | None = None) -> None:
@@ -283,78 +264,155 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
             cache_size=64,
             auto_reload=False,
         )
-        for name in REMOVED_FILTERS:
-            del self.filters[name]
-        del self.globals["lipsum"]
-        self.filters.update(
-            {
-                "json": json_text,
-                "tojson": json_text,
-                "untrusted": fence,
-                "escape": _escape,
-                "e": _escape,
-                "string": text_of,
-                "center": _center,
-                "d": _default,
-                "default": _default,
-                "indent": _indent,
-                "format": _format,
-                "join": _join,
-                "replace": _replace,
-                "batch": _batchable(jinja2.filters.do_batch),
-                "slice": _batchable(jinja2.filters.do_slice),
-            }
-        )
+        self.filters = dict(FILTERS)
+        self.tests = dict(TESTS)
+        self.globals = dict(_GLOBALS)
+        self.concat = _concat  # type: ignore[method-assign]
+
+    # ------------------------------------------------------------ fields, items, parts
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """`obj.attribute`: the key of a map first, then what the sandbox allows."""
-        if isinstance(obj, Mapping):
+        """`obj.attribute`: the key of a map first, then what its kind offers."""
+        kind = type(obj)
+        if kind is dict or (kind not in _NO_MAPS and isinstance(obj, Mapping)):
             try:
                 return obj[attribute]
             except KeyError:
                 pass
-        return super().getattr(obj, attribute)
+        elif isinstance(obj, jinja2.Undefined):
+            str(obj)  # raises with the reason
+        try:
+            if kind is TemplateReference:
+                return obj[attribute]
+            if attribute == "format" and isinstance(obj, str):
+                return partial(self._braces, obj)
+            return _attribute(obj, attribute)
+        except (AttributeError, KeyError):
+            return self.undefined(obj=obj, name=attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """`obj[argument]`."""
+        if type(argument) is tuple:
+            take_key(argument)
+        try:
+            return obj[argument]
+        except (TypeError, LookupError):
+            pass
+        if isinstance(argument, str):
+            return self.getattr(obj, argument)
+        take_key(argument)
+        return self.undefined(obj=obj, name=argument)
+
+    def _braces(self, text: str, /, *args: Any, **kwargs: Any) -> str:
+        return fill_braces(self, text, args, kwargs)
+
+    def part(self, obj: Any, start: Any, stop: Any, step: Any) -> Any:
+        """`obj[start:stop:step]`."""
+        if isinstance(obj, str):
+            take_text(len(obj))
+        elif type(obj) in CONTAINERS:
+            take(len(obj) // 8)
+        return obj[start:stop:step]
+
+    # ------------------------------------------------------------ what compiled code asks for
+
+    def meter(self) -> Meter:
+        """The meter of the evaluation that is under way."""
+        return current.meter
+
+    def take(self, steps: int) -> bool:
+        """Pay, as an expression."""
+        take(steps)
+        return True
+
+    def made(self, value: Any) -> Any:
+        """A list or map that was made in the template, and may hold something twice."""
+        current.meter.shares = True
+        return value
+
+    def key(self, value: Any) -> Any:
+        """A key of a map that is made."""
+        take_key(value)
+        return value
+
+    def weighed(self, value: Any) -> Any:
+        """A side of a comparison."""
+        if type(value) in CONTAINERS or isinstance(value, str):
+            take_size(value)
+        return value
+
+    def holds(self, value: Any, seq: Any) -> bool:
+        """`value in seq`."""
+        return holds(value, seq)
 
     def concatenate(self, parts: tuple[Any, ...]) -> str:
         """`a ~ b`."""
-        return _limited("".join([text_of(part) for part in parts]))
+        return _concat([text_of(part) for part in parts])
+
+    # ------------------------------------------------------------ calls and operators
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a function or method, unless it would build something huge."""
-        owner = getattr(__obj, "__self__", None)
-        name = getattr(__obj, "__name__", "")
-        if isinstance(owner, str):
-            if name in _PADDING_METHODS:
-                _check_width(*args, *kwargs.values())
-            elif name == "replace":
-                return _replace(owner, *args)
-            elif name == "join":
-                return _joined(owner, *args)
-            elif name in ("format", "format_map"):
-                _check_format(owner)
-        return super().call(__context, __obj, *args, **kwargs)
+        """Call what may be called: what is on offer here, and what the template or file made."""
+        if type(__obj) is partial:
+            kwargs.pop("_loop_vars", None)
+            kwargs.pop("_block_vars", None)
+            return __obj(*args, **kwargs)
+        if isinstance(__obj, jinja2.Undefined):
+            str(__obj)  # raises with the reason
+        if args or kwargs:
+            take(1 + len(args))
+            current.meter.shares = True
+        if not _may_be_called(__obj):
+            raise SecurityError(f"{kind_of(__obj)} cannot be called")
+        return __context.call(__obj, *args, **kwargs)
 
-    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """`str.format`, sandboxed as Jinja2 does and bounded as `format` is."""
-        wrapped = super().wrap_str_format(value)
-        if wrapped is not None:
-            _check_format(value.__self__)
-        return wrapped
+    def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A filter by its name, as `map` does."""
+        if not isinstance(name, str):
+            raise EvaluationError(f"{kind_of(name)} is no filter's name")
+        return super().call_filter(name, *args, **kwargs)
+
+    def call_test(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A test by its name, as `select` does."""
+        if not isinstance(name, str):
+            raise EvaluationError(f"{kind_of(name)} is no test's name")
+        return super().call_test(name, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """`+ * ** %`, bounded."""
+        if operator == "+":
+            return add(left, right)
+        if operator == "%" and isinstance(left, str):
+            return fill_percents(left, right)
         if operator == "*":
             _check_product(left, right)
         elif operator == "**":
             _check_power(left, right)
-        elif operator == "%" and isinstance(left, str):
-            _check_format(left)
-        result = super().call_binop(context, operator, left, right)
-        if isinstance(result, str):
-            _limited(result)
-        elif isinstance(result, list | tuple) and len(result) > MAX_RANGE * 10:
-            raise EvaluationError("a list would be too long")
-        return result
+        return self.binop_table[operator](left, right)
+
+    def _load_template(self, name: Any, globals: Any) -> jinja2.Template:
+        take(_OPENING)
+        if isinstance(name, str) and len(name) > _MAX_NAME:
+            raise EvaluationError("a template's name would be very long")
+        if not isinstance(name, str):
+            raise EvaluationError(f"{kind_of(name)} is no template's name")
+        return super()._load_template(name, globals)
+
+
+def _may_be_called(function: Any) -> bool:
+    kind = type(function)
+    if kind in _CALLABLE or getattr(kind, "is_template_function", False):
+        return True
+    if function in (Cycler, Joiner, _dict, _namespace, _range):
+        return True
+    return type(getattr(function, "__self__", None)) in _READABLE
+
+
+def _concat(parts: Iterable[str]) -> str:
+    """Pieces of a text put together, paid for."""
+    pieces = parts if isinstance(parts, list) else list(counted(parts))
+    take_text(sum(map(len, pieces)))
+    return "".join(pieces)
 
 
 def _check_product(left: Any, right: Any) -> None:
@@ -364,11 +422,11 @@ def _check_product(left: Any, right: Any) -> None:
         return
     for items, times in ((left, right), (right, left)):
         if isinstance(items, str | list | tuple) and isinstance(times, int):
-            limit = MAX_TEXT if isinstance(items, str) else MAX_RANGE
-            if len(items) * times > limit:
-                raise EvaluationError(
-                    f"`*` would make {_kind(items)} of {len(items) * times} items"
-                )
+            size = len(items) * max(0, times)
+            if size > (MAX_TEXT if isinstance(items, str) else MAX_RANGE):
+                raise EvaluationError(f"`*` would make {kind_of(items)} of {size} items")
+            take(1 + size // (64 if isinstance(items, str) else 8))
+            current.meter.shares = True
 
 
 def _check_power(base: Any, exponent: Any) -> None:

@@ -20,6 +20,7 @@ from referencing.exceptions import Unresolvable
 from engine.sema.environment import EvaluationError, json_text
 from engine.sema.formats import ASSERTED, WORDS, size_in_bytes
 from engine.sema.jsonschema import REFERENCE_POINTER
+from engine.sema.sampling import Sample
 from engine.sema.suggest import closest, names_list
 
 __all__ = ["explain_failure", "make_validator"]
@@ -85,16 +86,40 @@ def make_validator(schema: Mapping[str, Any], invariants: Invariants) -> Any:
 def explain_failure(
     schema: Mapping[str, Any], value: Any, invariants: Invariants, limit: int
 ) -> list[str]:
-    """At most `limit` sentences on a value that does not fit; [] if nothing is found."""
+    """At most `limit` sentences on a value that does not fit; [] if nothing is found.
+
+    Of a large value only the beginning is looked at, and there is always a sentence.
+    """
     try:
-        errors = list(make_validator(schema, invariants).iter_errors(value))
+        sample = Sample(value)
+        errors = list(make_validator(schema, invariants).iter_errors(sample.value))
         errors = [leaf for error in errors for leaf in _leaves(error)]
     # A value that is no JSON, or one nested too deeply, is told by the fast path's own words.
     except (RecursionError, TypeError, ValueError, Unresolvable):
         return []
+    if not sample.is_whole:
+        errors = [error for error in errors if _holds(error, sample)]
+        if not errors:
+            return ["(root): the value does not fit, and is too large to say where"]
     errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
     sentences = [f"{_pointer(error.absolute_path)}: {_phrase(error)}" for error in errors]
-    return list(dict.fromkeys(sentences))[:limit]
+    return [it[:_LONGEST_SENTENCE] for it in dict.fromkeys(sentences)][:limit]
+
+
+#: How much of a sentence is told, in characters: keys of objects may be of any length.
+_LONGEST_SENTENCE = 4_000
+#: Keywords that look at everything in a value.
+_DEEP = frozenset({"const", "enum", "uniqueItems", "x-asserts", "x-max-bytes"})
+
+
+def _holds(error: ValidationError, sample: Sample) -> bool:
+    """Whether an error in the beginning of a value is one of the value."""
+    part = error.instance
+    if sample.was_cut(part):
+        if error.validator == "maxItems":
+            error.instance = sample.whole_of(part)
+        return error.validator in ("maxItems", "type")
+    return error.validator not in _DEEP or not sample.lacks(part)
 
 
 def _leaves(error: ValidationError) -> list[ValidationError]:

@@ -15,7 +15,8 @@ import jinja2
 from jinja2 import nodes
 
 from engine.errors import OrchError
-from engine.sema.environment import EvaluationError, explain, shared_environment
+from engine.sema.environment import OrchTemplate, explain, shared_environment
+from engine.sema.metering import UNBOUNDED, EvaluationError, counted, current, take
 from engine.source import Span
 from engine.syntax import ast
 
@@ -42,6 +43,8 @@ _COMPARISON = {
     "in": "in",
     "not in": "notin",
 }
+#: What an evaluation costs that is part of another one, in steps.
+_PART = 15
 #: The name the value is kept under while an expression runs; no `.orch` name looks like it.
 _RESULT = "_orch_value"
 
@@ -233,26 +236,28 @@ class Expression:
         )
 
     @cached_property
-    def _compiled(self) -> jinja2.Template:
+    def _compiled(self) -> OrchTemplate:
         environment = shared_environment()
         body = nodes.Assign(nodes.Name(_RESULT, "store"), to_nodes(self.expr), lineno=1)
         tree = nodes.Template([body], lineno=1)
         tree.set_environment(environment)
-        return jinja2.Template.from_code(
-            environment,
-            environment.compile(tree, filename=None),
-            environment.make_globals(self._variables),
-        )
+        code = environment.compile(tree, filename=None)
+        return OrchTemplate.of(environment, code, self._variables)
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """The value in a scope.
 
         Raises:
-            EvaluationError: If a name or field is not there, or an operation is not possible.
+            EvaluationError: If a name or field is not there, an operation is not possible, or it
+                takes too many steps.
         """
+        meter = current.meter
+        begins = meter.begin()
         try:
+            if not begins:
+                take(_PART)
             template = self._compiled
-            context = template.new_context(dict(scope))
+            context = template.in_scope(scope)
             for _ in template.root_render_func(context):
                 pass
             value = context.vars[_RESULT]
@@ -262,6 +267,9 @@ class Expression:
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
             raise _in(self.text, explain(error)) from None
+        finally:
+            if begins:
+                meter.left = UNBOUNDED
 
 
 def _settle(value: Any) -> Any:
@@ -274,9 +282,13 @@ def _settle(value: Any) -> Any:
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises with the reason
     if isinstance(value, Mapping):
+        take(1 + len(value) // 2)
         return {key: _settle(item) for key, item in value.items()}
-    if isinstance(value, Iterable):
+    if isinstance(value, list | tuple):
+        take(1 + len(value) // 2)
         return [_settle(item) for item in value]
+    if isinstance(value, Iterable):
+        return [_settle(item) for item in counted(value)]
     raise EvaluationError("a function is no value; call it with `()`")
 
 

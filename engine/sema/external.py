@@ -22,6 +22,10 @@ __all__ = ["load_external"]
 
 Report = Callable[[Diagnostic], None]
 
+#: How deep schemas may be nested. Whoever walks them needs a few calls for each level, and Python
+#: allows a thousand.
+_MAX_DEPTH = 100
+
 _DROPPED = ("$schema", "$id", "$anchor", "$dynamicAnchor", "$comment", "$defs", "definitions")
 
 
@@ -46,6 +50,9 @@ def load_external(name: str, reference: ast.String, text: str, report: Report) -
     except RecursionError:
         _invalid(report, reference, f"{path}: the JSON is nested too deeply")
         return None
+    except ValueError as error:  # a number of more digits than Python converts
+        _invalid(report, reference, f"{path}: {error}")
+        return None
     problem = _schema_problem(document)
     if problem is not None:
         _invalid(report, reference, f"{path}: {problem}")
@@ -67,7 +74,11 @@ def load_external(name: str, reference: ast.String, text: str, report: Report) -
         _invalid(report, reference, f"{path}: `#{pointer}` is not a schema")
         return None
     cutter = _Cutter(name, document)
-    schema = cutter.cut(target)
+    try:
+        schema = cutter.whole(target)
+    except RecursionError:
+        _invalid(report, reference, f"{path}: schemas are nested more than {_MAX_DEPTH} deep")
+        return None
     if cutter.missing:
         for missing in cutter.missing:
             report(
@@ -153,17 +164,35 @@ class _Cutter:
         self.document = document
         self.definitions: dict[str, Any] = {}
         self.missing: list[str] = []
+        self._depth = 0
         self._names: dict[str, str] = {}
+        self._todo: list[tuple[str, Any]] = []
+
+    def whole(self, schema: Any) -> Any:
+        """The schema, cut, and `definitions` filled with all it refers to.
+
+        Raises:
+            RecursionError: One is nested deeper than `_MAX_DEPTH`.
+        """
+        result = self.cut(schema)
+        while self._todo:  # not by recursion: definitions may refer to one another in long rows
+            name, target = self._todo.pop(0)
+            self.definitions[name] = self.cut(target)
+        return result
 
     def cut(self, schema: Any) -> Any:
-        """The schema with its references renamed and their targets kept."""
+        """The schema with its references renamed, and their targets noted."""
         if not isinstance(schema, Mapping):
             return schema
+        if self._depth >= _MAX_DEPTH:
+            raise RecursionError
+        self._depth += 1
         bare = {key: value for key, value in schema.items() if key not in _DROPPED}
         result = map_subschemas(bare, self.cut)
         for key in ("$ref", "$dynamicRef"):
             if isinstance(result.get(key), str):
                 result["$ref"] = f"#/$defs/{self._target(result.pop(key))}"
+        self._depth -= 1
         return result
 
     def _target(self, reference: str) -> str:
@@ -179,8 +208,8 @@ class _Cutter:
         if target is None:
             self.missing.append(reference)
         else:
-            self.definitions[name] = True  # keeps its place while it is cut
-            self.definitions[name] = self.cut(target)
+            self.definitions[name] = True  # its place, until it is cut
+            self._todo.append((name, target))
         return name
 
     def _find(self, reference: str) -> Any:

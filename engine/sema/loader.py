@@ -20,6 +20,8 @@ from typing import Protocol
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.errors import UnreadableFile
+from engine.project import VARIABLE, Project
+from engine.reading import MAX_FILE_BYTES, CannotRead, read_regular
 from engine.sema.cache import CheckCache
 from engine.sema.suggest import closest
 from engine.source import SourceFile, Span
@@ -39,26 +41,22 @@ __all__ = [
     "OverlayReader",
     "Reader",
     "load_modules",
+    "outside_project",
 ]
 
-#: No `.orch` file, template or JSON Schema is larger; what is was named by mistake.
-MAX_FILE_BYTES = 10_000_000
+#: How the name of a workflow ends.
+SUFFIX = ".orch"
 
 #: How deep imports may nest; loading is recursive.
 MAX_IMPORT_DEPTH = 100
 
 
-class CannotRead(Exception):
-    """Why a reader gives no text. `reason` is half a sentence: `does not exist`."""
-
-    def __init__(self, reason: str, *, help: str | None = None) -> None:
-        self.reason = reason
-        self.help = help
-        super().__init__(reason)
-
-
 class Reader(Protocol):
     """Where texts come from. Paths are absolute and normalised."""
+
+    def project(self, folder: str) -> Project | None:
+        """Where the files of a program in a folder may lie; None where nothing is on a disk."""
+        ...
 
     def read(self, path: str) -> str:
         """The whole text of a file.
@@ -76,22 +74,13 @@ class Reader(Protocol):
 class DiskReader:
     """Reads UTF-8 files from the disk; a byte order mark at the beginning is dropped."""
 
+    def project(self, folder: str) -> Project | None:
+        """See `Reader.project`."""
+        return Project.of(folder)
+
     def read(self, path: str) -> str:
         """See `Reader.read`."""
-        try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError:
-            raise CannotRead("does not exist") from None
-        except IsADirectoryError:
-            raise CannotRead("is a folder", help="name a file in it") from None
-        except PermissionError:
-            raise CannotRead("may not be read (permission denied)") from None
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise CannotRead(f"cannot be opened ({reason})") from None
-        if len(data) > MAX_FILE_BYTES:
-            raise CannotRead(f"is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+        data = read_regular(path)
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -121,6 +110,10 @@ class MemoryReader:
         self._base = base
         self._files = {os.path.normpath(os.path.join(base, p)): t for p, t in files.items()}
 
+    def project(self, folder: str) -> Project | None:
+        """See `Reader.project`."""
+        return None
+
     def read(self, path: str) -> str:
         """See `Reader.read`."""
         try:
@@ -141,6 +134,10 @@ class OverlayReader:
         self._path = os.path.abspath(path)
         self._text = text
 
+    def project(self, folder: str) -> Project | None:
+        """See `Reader.project`."""
+        return self._below.project(folder)
+
     def read(self, path: str) -> str:
         """See `Reader.read`."""
         return self._text if path == self._path else self._below.read(path)
@@ -151,7 +148,10 @@ class OverlayReader:
 
 
 class Files:
-    """Reads each file once and remembers what was read.
+    """Reads each file once and remembers what was read; nothing outside the program's project.
+
+    Attributes:
+        project: Where its files may lie; None where nothing is on a disk.
 
     Args:
         reader: Where the texts come from.
@@ -162,6 +162,7 @@ class Files:
     def __init__(self, reader: Reader, base_dir: str, shown_dir: str) -> None:
         self.reader = reader
         self.base_dir = base_dir
+        self.project = reader.project(base_dir)
         self._shown_dir = shown_dir
         self._texts: dict[str, str | CannotRead] = {}
         self._sources: dict[str, SourceFile] = {}
@@ -170,6 +171,7 @@ class Files:
         """The text of an absolute, normalised path; raises `CannotRead`."""
         if path not in self._texts:
             try:
+                self._check_place(path)
                 self._texts[path] = self.reader.read(path)
             except CannotRead as error:
                 self._texts[path] = error
@@ -177,6 +179,29 @@ class Files:
         if isinstance(found, CannotRead):
             raise found
         return found
+
+    def _check_place(self, path: str) -> None:
+        """Refuse what lies outside the project, be it there or not."""
+        if self.project is not None and not self.project.holds(path):
+            raise CannotRead(
+                f"is not part of the project {self.project.root}",
+                help=f"copy it into the project, or name a folder that holds both in {VARIABLE}",
+                outside=True,
+            )
+
+    def entry(self, path: str) -> str:
+        """The text of the entry file, as the user named it.
+
+        Raises:
+            UnreadableFile: It gives none.
+        """
+        try:
+            return self.read(os.path.abspath(path))
+        except CannotRead as error:
+            help = error.help
+            if error.outside:
+                help = f"name the file that the link leads to: {os.path.realpath(path)}"
+            raise UnreadableFile(path, error.reason, help=help) from None
 
     def source(self, path: str) -> SourceFile:
         """The text with its path as a person should read it; raises `CannotRead`."""
@@ -277,10 +302,7 @@ def load_modules(
         cache.begin()
     absolute = os.path.abspath(path)
     files = Files(reader, os.path.dirname(absolute), os.path.dirname(path))
-    try:
-        text = files.read(absolute)
-    except CannotRead as error:
-        raise UnreadableFile(path, error.reason, help=error.help) from None
+    text = files.entry(path)
     diagnostics: list[Diagnostic] = []
     loaded: dict[str, Module] = {}
     order: list[Module] = []
@@ -352,12 +374,24 @@ def _import(
     except CannotRead as error:
         diagnostics.append(_unreadable_import(named, target, error, files))
         return None
+    if not target.endswith(SUFFIX):
+        # Findings quote what is parsed, and other files that lie about are not meant to be.
+        message = f"cannot import `{named.value}`: the name of a workflow ends with `{SUFFIX}`"
+        diagnostics.append(diagnostic("ORC106", message, named.span))
+        return None
     return visit(target, source)
+
+
+def outside_project(name: str, span: Span, error: CannotRead) -> Diagnostic:
+    """ORC110: what a file names lies outside its project, and is not read."""
+    return diagnostic("ORC110", f"`{name}` {error.reason}", span, help=error.help)
 
 
 def _unreadable_import(
     named: ast.String, target: str, error: CannotRead, files: Files
 ) -> Diagnostic:
+    if error.outside:
+        return outside_project(named.value, named.span, error)
     if error.reason != "does not exist":
         return diagnostic(
             "ORC106",
@@ -366,7 +400,7 @@ def _unreadable_import(
             help=error.help,
         )
     folder, missing = os.path.split(target)
-    names = [name for name in files.reader.names(folder) if name.endswith(".orch")]
+    names = [name for name in files.reader.names(folder) if name.endswith(SUFFIX)]
     near = closest(missing, names)
     fix = None
     help = f"looked for {target}"

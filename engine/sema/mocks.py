@@ -29,6 +29,8 @@ __all__ = ["mocked_value", "mocked_verdict", "read_test"]
 
 #: Stands for a value with a file in it that could not be read.
 _UNREADABLE = object()
+#: How deep the JSON of a file may be nested; what a worker gives back may not be deeper either.
+_MAX_DEPTH = 128
 
 
 def read_test(
@@ -93,8 +95,8 @@ def read_test(
     if "params" in settings.values:
         _check_params(scope, settings, params)
     body = TestBody(
-        unwrapped(settings.get("input", {})),
-        unwrapped(settings.get("params", {})),
+        unwrapped(settings.values.get("input", {})),
+        unwrapped(settings.values.get("params", {})),
         tuple(mocks),
         assertions,
         scope.module.base_dir,
@@ -194,7 +196,9 @@ def _with_files(value: Any) -> Any:
         if not value.endswith(".json"):
             return value.text
         try:
-            return json.loads(value.text)
+            return _within_depth(json.loads(value.text))
+        except RecursionError:
+            raise ValueError(f"`{value}` is nested more than {_MAX_DEPTH} deep") from None
         except ValueError as error:
             raise ValueError(f"`{value}` is not JSON: {error}") from None
     if isinstance(value, list):
@@ -202,6 +206,21 @@ def _with_files(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _with_files(item) for key, item in value.items()}
     return value
+
+
+def _within_depth(value: Any) -> Any:
+    """The value, if it is nested no deeper than a value of a run may be; else RecursionError."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise RecursionError
 
 
 def _lacks(value: Any) -> bool:

@@ -39,14 +39,15 @@ def read_retry(settings: Settings) -> Retry | None:
     block = settings.block("retry")
     if block is None:
         return None
-    default = Retry(0)
-    return Retry(block.get("max", 0), block.get("on", ()), block.get("backoff", default.backoff_ms))
+    return Retry(block.get("max") or 0, block.get("on") or (), block.get("backoff"))
 
 
-def read_repair(settings: Settings, default: int) -> int:
-    """`repair { max }`, or the default."""
+def read_repair(settings: Settings) -> int:
+    """`repair { max }`, else the default of the body it stands in, else 0."""
     block = settings.block("repair")
-    return default if block is None else int(block.get("max", default))
+    default = (settings.find("repair") or {}).get("max", 0)
+    written = None if block is None else block.get("max")
+    return int(default if written is None else written)
 
 
 def read_budget(settings: Settings) -> Budget:
@@ -61,29 +62,27 @@ def read_policy(settings: Settings | None) -> Policy:
     """`policy { ... }`; one round where `max_rounds` could not be read (that is reported)."""
     if settings is None:
         return Policy(max_rounds=1)
-    default = Policy(max_rounds=1)
     stall = settings.block("stall")
     context = settings.block("context")
     return Policy(
-        max_rounds=settings.get("max_rounds", 1),
-        max_per_round=settings.get("max_per_round", default.max_per_round),
-        max_parallel=settings.get("max_parallel", default.max_parallel),
+        max_rounds=settings.get("max_rounds") or 1,
+        max_per_round=settings.get("max_per_round"),
+        max_parallel=settings.get("max_parallel"),
         max_dispatches=settings.get("max_dispatches"),
         max_depth=settings.get("max_depth"),
-        repair_max=read_repair(settings, default.repair_max),
+        repair_max=read_repair(settings),
         budget=read_budget(settings),
         stall=None
         if stall is None
         else Stall(
-            stall.get("after", 1), stall.get("action", "abort"), stall.get("max_replans", 1)
+            stall.get("after") or 1, stall.get("action") or "abort", stall.get("max_replans")
         ),
-        context=default.context
+        context=Context()
         if context is None
-        else Context(
-            context.get("keep_last", default.context.keep_last),
-            context.get("preview", default.context.preview_bytes),
-            context.get("compact_at", default.context.compact_at),
-        ),
+        else Context(context.get("keep_last"), context.get("preview"), context.get("compact_at")),
+        max_input_bytes=settings.get("max_input_bytes"),
+        max_decision_bytes=settings.get("max_decision_bytes"),
+        max_kept_bytes=settings.get("max_kept_bytes"),
     )
 
 
@@ -98,7 +97,7 @@ def read_limits(
         if workers and block.label not in workers:
             report(_not_a_worker("limit", block.label, block.settings.span))
             continue
-        after = block.settings.get("after", ())
+        after = block.settings.get("after") or ()
         for entity, span in block.settings.items.get("after", ()):
             if workers and entity not in workers:
                 report(
@@ -172,7 +171,7 @@ def _hook(
     report: Callable[[Diagnostic], None],
 ) -> Hook:
     settings = block.settings
-    on_fail = settings.get("on_fail", "abort")
+    on_fail = settings.get("on_fail")
     if on_fail == "revise" and "max_revisions" not in settings.written:
         at = settings.spans["on_fail"]
         report(
@@ -190,11 +189,11 @@ def _hook(
     return Hook(
         point=point,
         worker=None if entity is None else entity.canonical,
-        verifiers=tuple(verifier.canonical for verifier in settings.get("with", ())),
+        verifiers=tuple(verifier.canonical for verifier in settings.get("with") or ()),
         on_fail=on_fail,
         span=settings.span,
-        max_revisions=settings.get("max_revisions", 0),
-        then=settings.get("then", "abort"),
-        every=settings.get("every", 1),
+        max_revisions=settings.get("max_revisions"),
+        then=settings.get("then"),
+        every=settings.find("every") or 1,
         then_written="then" in settings.written,
     )

@@ -128,6 +128,8 @@ def _parse(text: str) -> nodes.Template:
         raise _fault(error, parser, normalized) from None
     except RecursionError:
         raise TemplateFault("the template is nested too deeply", 0, min(1, len(text))) from None
+    except ValueError:  # Python converts no number of more than 4300 digits
+        raise TemplateFault("a number has too many digits", 0, min(1, len(text))) from None
     if "\r" in text:
         _restore_offsets(tree, text)
     return tree

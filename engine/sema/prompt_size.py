@@ -100,10 +100,10 @@ def _prompt_of(program: Program, name: str) -> tuple[Model, Type, list[Template]
         model, inputs = loop.model, loop.inputs.type
     else:
         owner = program.workers.get(name) or program.verifiers[name]
-        if owner.kind != "llm":
+        if owner.facts.model is None:
             return None
         parts = [owner.settings.get("system"), owner.settings.get("prompt")]
-        model, inputs = owner.settings["model"], owner.inputs.type
+        model, inputs = owner.facts.model, owner.inputs.type
     texts = [part for part in parts if isinstance(part, Template)]
     return program.models[model], inputs, texts
 

@@ -7,7 +7,7 @@ body. Which setting has which is in `engine.sema.settings`; `engine.sema.leaves`
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,6 +33,8 @@ __all__ = [
     "Strings",
     "Text",
     "Value",
+    "block_of",
+    "written",
 ]
 
 
@@ -131,11 +133,13 @@ class Computed(msgspec.Struct, frozen=True):
             `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
             nothing (`none`).
         shape: What must be written: a list, a map, or anything.
+        block: The kind of the block that may be written instead, whose `set` is the expression.
     """
 
     scope: Literal["call", "response", "verdict", "inputs", "escalate", "none"] = "call"
     secrets: bool = False
     shape: Literal["any", "list", "map"] = "any"
+    block: str | None = None
 
 
 class BlockValue(msgspec.Struct, frozen=True):
@@ -174,3 +178,43 @@ Value = (
     | Computed
     | BlockValue
 )
+
+
+def written(sort: Value, value: Any) -> str:
+    """A folded value as a person would write it in a file: `120s`, `10MiB`, `60%`."""
+    match sort:
+        case Duration():
+            return _in_units(value, (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)))
+        case Size():
+            return _in_units(value, (("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
+        case Share():
+            return f"{value:.0%}"
+        case Money():
+            return f"${value / 1_000_000:.2f}"
+        case Bool():
+            return "true" if value else "false"
+        case Ints() | Strings() | Modes():
+            return f"[{', '.join(map(str, value))}]"
+        case BlockValue():
+            return "  ".join(f"{name} = {inner}" for name, inner in value.items())
+        case Choice() if value != value.lower():
+            return f'"{value}"'
+    return str(value)
+
+
+def _in_units(value: int, units: tuple[tuple[str, int], ...]) -> str:
+    """A whole number in the largest unit that leaves it whole; seconds stay up to two minutes."""
+    for unit, size in units:
+        if value % size == 0 and (unit != "m" or value > 120_000):
+            return f"{value // size}{unit}"
+    return str(value)
+
+
+def block_of(value: Value) -> str | None:
+    """The kind of the body that a setting may be written as, or None."""
+    match value:
+        case BlockValue(kind=kind):
+            return kind
+        case Computed(block=block):
+            return block
+    return None

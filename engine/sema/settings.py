@@ -1,39 +1,46 @@
-"""The one table of settings: what may stand in which body, and what it means.
+"""The table of settings: what may be written in which body, and what it means.
 
 The checker, the completion of editors and the reference page are made from this table; a setting
-that is not here is an error. Kinds of bodies are named as in messages: `model`, `llm worker`,
-`policy`. Nothing here looks at a syntax tree; `engine.sema.bodies` reads bodies by this table.
+that is not in it is an error. Bodies are named as in messages: `model`, `policy`, `on_exit`. Those
+of workers and verifiers are with their kinds (`engine.sema.kinds`). Nothing here looks at a syntax
+tree; `engine.sema.bodies` reads bodies by this table.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
 from engine.sema.setting_values import (
     BlockValue,
-    Bool,
-    CallPath,
     Choice,
     Computed,
     Constant,
     Duration,
     Int,
-    Ints,
     Mode,
     Modes,
     Money,
     Names,
     NumberValue,
-    Parse,
     Share,
     Size,
     Str,
     Strings,
     Text,
     Value,
+    written,
+)
+from engine.sizes import (
+    MAX_DECISION_BYTES,
+    MAX_INPUT_BYTES,
+    MAX_KEPT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
 )
 
-__all__ = ["CALLABLE_KINDS", "KINDS", "Kind", "Row"]
+__all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -41,7 +48,9 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         doc: One line for the reference, the hover and the completion.
-        default: As a person would write it, or None where there is none.
+        default: What holds where it is not written, as the checker folds it (milliseconds, bytes,
+            micro-dollars, a tuple; a mapping for a block). None: nothing does.
+        otherwise: What holds where no value can say it: "the inputs".
         missing: The rule that reports a required setting that is missing.
     """
 
@@ -49,8 +58,14 @@ class Row(msgspec.Struct, frozen=True):
     value: Value
     doc: str
     required: bool = False
-    default: str | None = None
+    default: Any = None
+    otherwise: str | None = None
     missing: str = "ORC104"
+
+    @property
+    def default_text(self) -> str | None:
+        """What holds where it is not written, for people; None where nothing does."""
+        return self.otherwise if self.default is None else written(self.value, self.default)
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -78,91 +93,23 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 _MAX_ROUNDS = 10_000
+_HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
 _RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
-_REPAIR = Row("repair", BlockValue("repair"), "Ask again for an answer that breaks its contract.")
 
 
-def _timeout(default: str | None = None) -> Row:
-    return Row("timeout", Duration(), "How long one attempt may take.", default=default)
+def _size(name: str, doc: str, default_bytes: int) -> Row:
+    return Row(name, Size(), doc, default=default_bytes)
 
 
-_WORKER = (
-    Row(
-        "effect",
-        Choice(("pure", "read", "write", "once")),
-        "What carrying it out does to the world outside.",
-        default="read",
-    ),
-    Row(
-        "trust",
-        Choice(("trusted", "untrusted")),
-        "Whether its output comes from outside and may hold instructions of strangers.",
-        default="trusted",
-    ),
-    _timeout(),
-    _RETRY,
-    Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
+_INHERIT = Row(
+    "inherit",
+    Strings(),
+    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
+    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
 )
-_EFFECT_SAID = Row(
-    "effect",
-    Choice(("pure", "read", "write", "once")),
-    "What carrying it out does to the world outside.",
-    required=True,
-)
-_ACTING = (_EFFECT_SAID, *_WORKER[1:])
-#: Of kinds whose output is what somebody else's server says.
-_REMOTE_TRUST = Row(
-    "trust",
-    Choice(("trusted", "untrusted")),
-    "Whether its output comes from outside and may hold instructions of strangers.",
-    default="untrusted",
-)
-_VERIFIER = (
-    Row(
-        "skip_when",
-        Computed(scope="inputs"),
-        "The hook counts as not run where this holds.",
-    ),
-)
-_CHECKED = (
-    Row(
-        "pass_when",
-        Computed(scope="verdict"),
-        "Whether the verdict passes, from `ok`, `score` and `feedback`.",
-        default="ok",
-    ),
-    *_VERIFIER,
-    _timeout(),
-    _RETRY,
-)
-_LLM = (
-    Row("model", Names(("model",), "one"), "The model that does the work.", required=True),
-    Row("system", Text(), "The system prompt."),
-    Row("prompt", Text(), "The prompt.", required=True),
-    _REPAIR,
-)
-_PYTHON = (
-    Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
-    Row("args", Computed(shape="map"), "Its keyword arguments.", default="the inputs"),
-    Row("isolate", Bool(), "Run it in a process of its own.", default="false"),
-)
-_COMMAND = (
-    Row(
-        "run",
-        Computed(shape="list"),
-        "The program and its arguments, a list; never a shell.",
-        required=True,
-    ),
-    Row("stdin", Computed(), "What the program reads."),
-    Row("cwd", Computed(), "Its working folder, relative to the file.", default='"."'),
-    Row("env", Computed(secrets=True, shape="map"), "Further environment variables."),
-    Row("ok_exit", Ints(), "The exit codes that mean success.", default="[0]"),
-    Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
-    Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
-    Row("max_bytes", Size(), "The most output that is read.", default="10MiB"),
-)
+_SET = "Further variables; null takes one away."
 _BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
 
 _TABLE = (
@@ -182,15 +129,20 @@ _TABLE = (
                 Choice(("none", "minimal", "low", "medium", "high")),
                 "How long a reasoning model thinks.",
             ),
-            Row("max_tokens", Int(), "The longest answer, in tokens.", default="4096"),
+            Row("max_tokens", Int(), "The longest answer, in tokens.", default=4_096),
             Row("context", Int(), "The size of its context window, in tokens."),
+            _size(
+                "max_prompt_bytes",
+                "The most one prompt may take; more is `context_overflow`.",
+                MAX_PROMPT_BYTES,
+            ),
             Row(
                 "structured",
                 Choice(("auto", "native", "prompt")),
                 "Hand the schema to the provider, or write it into the prompt.",
                 default="auto",
             ),
-            _timeout("120s"),
+            Row("timeout", Duration(), "How long one attempt may take.", default=120_000),
             _RETRY,
             Row("fallback", Names(("model",)), "Models to ask when this one fails, in order."),
             Row("max_concurrent", Int(), "Calls at the same time."),
@@ -221,13 +173,12 @@ _TABLE = (
                 True,
                 missing="ORC403",
             ),
-            Row("on", Modes(), "The failure modes that are worth it.", default="retryable ones"),
+            Row("on", Modes(), "The failure modes that are worth it.", otherwise="retryable ones"),
             Row(
                 "backoff",
                 Duration(),
                 "The wait before the first, doubled each time.",
-                False,
-                "500ms",
+                default=500,
             ),
         ),
     ),
@@ -241,81 +192,28 @@ _TABLE = (
         "`mcp` servers",
         (
             Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
-            Row("env", Computed("none", True, "map"), "Further environment variables."),
-            Row("cwd", Str(), "Its working folder, relative to the file.", default='"."'),
+            Row(
+                "env",
+                Computed("none", True, "map", "server env"),
+                "Its environment: what is set, or a block that also says what is inherited.",
+                otherwise="a few variables",
+            ),
+            Row(
+                "cwd",
+                Str(),
+                "Its working folder, relative to the file.",
+                otherwise=_HERE,
+            ),
             Row("url", Str(), "The address of a server over HTTP."),
             Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
             Row("allow", Strings(), "The tools that may be called."),
-            _timeout(),
+            Row("timeout", Duration(), "How long one attempt may take."),
         ),
     ),
-    Kind("llm worker", "`llm` workers", (*_LLM, *_WORKER)),
-    Kind("python worker", "`python` workers", (*_PYTHON, *_WORKER)),
-    Kind("command worker", "`command` workers", (*_COMMAND, *_ACTING)),
-    Kind(
-        "http worker",
-        "`http` workers",
-        (
-            Row(
-                "method",
-                Choice(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")),
-                "The HTTP method.",
-                default='"GET"',
-            ),
-            Row("url", Computed(secrets=True), "The address; its host stands in the file.", True),
-            Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
-            Row("query", Computed(secrets=True, shape="map"), "Parameters of the address."),
-            Row("headers", Computed(secrets=True, shape="map"), "Further HTTP headers."),
-            Row("json", Computed(secrets=True), "The body, sent as JSON."),
-            Row("form", Computed(secrets=True, shape="map"), "The body, sent as a form."),
-            Row(
-                "result",
-                Computed("response"),
-                "The output, from `response` (the body), `status` and `headers`.",
-                False,
-                "response",
-            ),
-            Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
-            Row("max_bytes", Size(), "The most of a response that is read.", default="10MiB"),
-            _WORKER[0],
-            _REMOTE_TRUST,
-            *_WORKER[2:],
-        ),
-    ),
-    Kind(
-        "mcp worker",
-        "`mcp` workers",
-        (
-            Row("server", Names(("server",), "one"), "The MCP server.", True),
-            Row("tool", Str(), "The tool's name there.", True),
-            Row("args", Computed(shape="map"), "Its arguments.", default="the inputs"),
-            _EFFECT_SAID,
-            _REMOTE_TRUST,
-            *_WORKER[2:],
-        ),
-    ),
+    Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
+    Kind("server env", "`env` blocks", (_INHERIT, Row("set", Computed("none", True, "map"), _SET))),
     Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
     Kind("on_exit", "`on_exit` blocks", (), numbered=Mode()),
-    Kind("llm verifier", "`llm` verifiers", (*_LLM, *_CHECKED)),
-    Kind("python verifier", "`python` verifiers", (*_PYTHON, *_CHECKED)),
-    Kind("command verifier", "`command` verifiers", (*_COMMAND, *_CHECKED)),
-    Kind("rules verifier", "`rules` verifiers", _VERIFIER, assertions=True),
-    Kind(
-        "human verifier",
-        "`human` verifiers",
-        (
-            Row("message", Text(), "What the person is asked.", True),
-            Row("options", Strings(), "The answers to choose from."),
-            Row("timeout", Duration(), "How long to wait for an answer."),
-            Row(
-                "on_timeout",
-                Choice(("abort", "escalate")),
-                "What happens when nobody answers in time.",
-                default="abort",
-            ),
-            *_VERIFIER,
-        ),
-    ),
     Kind(
         "orchestrator",
         "orchestrators",
@@ -328,6 +226,7 @@ _TABLE = (
             Row("limit", BlockValue("limit", _CALLABLES, True), "Bounds of one worker."),
             Row("verify", BlockValue("verify"), "Which verifiers check what, and when."),
             Row("on_escalate", BlockValue("on_escalate"), "The output of an escalated run."),
+            _size("max_bytes", "The most its result may take.", MAX_OUTPUT_BYTES),
         ),
     ),
     Kind(
@@ -341,14 +240,31 @@ _TABLE = (
                 True,
                 missing="ORC401",
             ),
-            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default="8"),
-            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default="8"),
+            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default=8),
+            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default=8),
             Row("max_dispatches", Int(), "Tasks of the whole run."),
             Row("max_depth", Int(maximum=100), "How deep orchestrators may call themselves."),
             _BUDGET,
             Row("stall", BlockValue("stall"), "When nothing new comes, do something."),
             Row("context", BlockValue("context"), "What of the past stays in the prompt."),
-            Row("repair", BlockValue("repair"), "Ask again for a bad decision.", default="max = 2"),
+            Row(
+                "repair", BlockValue("repair"), "Ask again for a bad decision.", default={"max": 2}
+            ),
+            _size(
+                "max_input_bytes",
+                "The most an input may take; a task with more fails as `unmet_reference`.",
+                MAX_INPUT_BYTES,
+            ),
+            _size(
+                "max_decision_bytes",
+                "The most one decision may take; a larger one is asked for again.",
+                MAX_DECISION_BYTES,
+            ),
+            _size(
+                "max_kept_bytes",
+                "The most all answers together may take; then the run ends as `exhausted`.",
+                MAX_KEPT_BYTES,
+            ),
         ),
     ),
     Kind(
@@ -366,16 +282,16 @@ _TABLE = (
         (
             Row("after", Int(), "Rounds without anything new.", True),
             Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
-            Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default="1"),
+            Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
         ),
     ),
     Kind(
         "context",
         "`context` blocks",
         (
-            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default="3"),
-            Row("preview", Size(), "How much of an output the prompt shows.", default="2KiB"),
-            Row("compact_at", Share(), "Fill of the window that compacts.", default="60%"),
+            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default=3),
+            Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
+            Row("compact_at", Share(), "Fill of the window that compacts.", default=0.6),
         ),
     ),
     Kind(
@@ -409,7 +325,9 @@ _TABLE = (
                     "What happens when one does not pass.",
                     default="abort",
                 ),
-                Row("max_revisions", Int(minimum=0, maximum=100), "How often to revise."),
+                Row(
+                    "max_revisions", Int(minimum=0, maximum=100), "How often to revise.", default=0
+                ),
                 Row(
                     "then",
                     Choice(("abort", "escalate", "warn")),
@@ -421,7 +339,7 @@ _TABLE = (
         )
         for name, more in (
             ("hook", ()),
-            ("round hook", (Row("every", Int(), "Only each so many rounds.", default="1"),)),
+            ("round hook", (Row("every", Int(), "Only each so many rounds.", default=1),)),
         )
     ),
     Kind(
@@ -458,9 +376,26 @@ _TABLE = (
 #: Every kind of body by its name.
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 
-#: What may stand after `via`, by declaration.
-CALLABLE_KINDS: dict[str, tuple[str, ...]] = {
-    "worker": ("llm", "python", "command", "http", "mcp"),
-    "verifier": ("llm", "python", "command", "rules", "human"),
-    "server": ("mcp",),
-}
+
+def defaults_of(kind: Kind) -> dict[str, Any]:
+    """The defaults of a kind of body by setting; of blocks, only numbered ones: they are empty."""
+    found: dict[str, Any] = {}
+    for row in kind.rows:
+        if not isinstance(row.value, BlockValue):
+            if row.default is not None:
+                found[row.name] = row.default
+        elif KINDS[row.value.kind].numbered is not None:
+            found[row.name] = {}
+    return found
+
+
+def default_of(kind: str, setting: str) -> Any:
+    """The default of a setting, as the checker folds it; None where it has none.
+
+    Raises:
+        LookupError: The table has no such setting: the caller has misspelt it.
+    """
+    row = KINDS[kind].row(setting)
+    if row is None:
+        raise LookupError(f"{KINDS[kind].title} have no setting `{setting}`")
+    return row.default

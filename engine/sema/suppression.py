@@ -1,46 +1,32 @@
 """`// orch: allow[ORC302] reason`: findings the author has decided to live with.
 
 A suppression names rules by code or by name, and stands at the end of the line it is about, or
-alone on the line above. It covers
-warnings, infos, and those errors that leave a program sound (`ALLOWABLE`): a program whose names
-or types do not resolve cannot be run, whatever its author allows.
+alone on the line above. What is found inside a text block is allowed where the block begins, and
+what is found in a file that takes no such comments, where a module names that file. Which rules can
+be allowed stands in the catalogue: a program whose names or types do not resolve cannot be run,
+whatever its author allows.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.loader import Module
 from engine.source import SourceFile, Span
+from engine.syntax import ast
 
-__all__ = ["ALLOWABLE", "Suppression", "Suppressions"]
-
-#: Errors that may be allowed: what they find may still be right when the program runs.
-ALLOWABLE = frozenset(
-    {
-        "ORC302",
-        "ORC303",
-        "ORC304",
-        "ORC306",
-        "ORC311",
-        "ORC502",
-        "ORC503",
-        "ORC505",
-        "ORC506",
-        "ORC507",
-        "ORC511",
-        "ORC512",
-        "ORC513",
-        "ORC801",
-        "ORC804",
-        "ORC806",
-    }
-)
+__all__ = ["Suppression", "Suppressions"]
 
 _PATTERN = re.compile(r"//+\s*orch:\s*allow\[([^\]]*)\](.*)", re.S)
+
+#: A string in a line: what may name a file.
+_STRING = re.compile(r'"([^"]+)"')
 
 _CODES = {rule.name: code for code, rule in RULES.items()}
 
@@ -77,6 +63,7 @@ class Suppressions:
     """The suppressions of some modules."""
 
     def __init__(self, modules: list[Module]) -> None:
+        self._modules = {module.source: module for module in modules}
         self.all: list[Suppression] = []
         self._by_line: dict[tuple[str, int], list[Suppression]] = {}
         for module in modules:
@@ -112,16 +99,52 @@ class Suppressions:
         """Whether a finding is allowed; notes that the suppression is of use."""
         if not self.all:
             return False
-        position = item.span.begin_position
         allowed = False
-        for suppression in self._by_line.get((item.span.source.path, position.line), ()):
-            if item.code in suppression.codes:
-                if item.severity != "error" or item.code in ALLOWABLE:
-                    suppression.used.add(item.code)
-                    allowed = True
-                else:
-                    suppression.refused.add(item.code)
+        for place in self._places(item.span):
+            for suppression in self._by_line.get(place, ()):
+                if item.code in suppression.codes:
+                    if RULES[item.code].allowable:
+                        suppression.used.add(item.code)
+                        allowed = True
+                    else:
+                        suppression.refused.add(item.code)
         return allowed
+
+    def _places(self, span: Span) -> Iterator[tuple[str, int]]:
+        """The file and line of a finding, and where a comment about it can stand instead."""
+        line = span.begin_position.line
+        yield span.source.path, line
+        module = self._modules.get(span.source)
+        if module is None:
+            yield from self._naming(span.source.path)
+            return
+        text = _text_around(module, span.start)
+        if text is not None and text.begin_position.line < line:
+            yield span.source.path, text.begin_position.line
+
+    def _naming(self, path: str) -> Iterator[tuple[str, int]]:
+        """The lines of modules on which a string names a file."""
+        for module in self._modules.values():
+            folder = os.path.dirname(module.source.path)
+            for number in range(1, module.source.line_count + 1):
+                for named in _STRING.finditer(module.source.line(number)):
+                    name = named[1].partition("#")[0]
+                    if os.path.normpath(os.path.join(folder, name)) == path:
+                        yield module.source.path, number
+
+
+def _text_around(module: Module, offset: int) -> Span | None:
+    """The string of a module that an offset is in; None if it is in none."""
+    todo: list[Any] = [module.document.declarations]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, tuple):
+            todo.extend(node)
+        elif isinstance(node, ast.Node) and node.span.start <= offset < node.span.end:
+            if isinstance(node, ast.String):
+                return node.span
+            todo.extend(getattr(node, name) for name in node.__struct_fields__)
+    return None
 
 
 def _line_below(source: SourceFile, line: int, below: dict[int, int]) -> int:

@@ -15,14 +15,9 @@ from typing import Any
 import jinja2
 from jinja2 import meta
 
-from engine.sema.environment import (
-    MAX_TEXT,
-    EvaluationError,
-    OrchEnvironment,
-    explain,
-    shared_environment,
-)
+from engine.sema.environment import OrchEnvironment, OrchTemplate, explain, shared_environment
 from engine.sema.expressions import Expression
+from engine.sema.metering import UNBOUNDED, EvaluationError, check_text, current, take_text
 from engine.sema.positions import TemplateFault, parse_template
 
 __all__ = ["EvaluationError", "Expression", "Template", "TemplateFunction"]
@@ -86,42 +81,39 @@ class Template:
         return _names(self.text)
 
     @cached_property
-    def _compiled(self) -> jinja2.Template:
+    def _compiled(self) -> OrchTemplate:
         environment = shared_environment()
         if self._load is not None and "{%" in self.text:
             environment = OrchEnvironment(jinja2.FunctionLoader(self._load))
             # An imported file sees no scope, but the program's own names all the same.
             environment.globals.update(self._variables)
-        return jinja2.Template.from_code(
-            environment,
-            _compile(self.text, self.name),
-            environment.make_globals(self._variables),
-        )
+        return OrchTemplate.of(environment, _compile(self.text, self.name), self._variables)
 
     def render(self, scope: Mapping[str, Any]) -> str:
         """The text in a scope.
 
         Raises:
-            EvaluationError: If a name or field is not there, an operation is not possible, or
-                the text would be longer than 4 MiB.
+            EvaluationError: If a name or field is not there, an operation is not possible, the
+                text would be longer than 4 MiB, or it takes too many steps.
         """
         if "{" not in self.text:
             return self.text
+        meter = current.meter
+        begins = meter.begin()
         try:
             template = self._compiled
-            parts: list[str] = []
-            size = 0
-            for part in template.root_render_func(template.new_context(dict(scope))):
-                parts.append(part)
-                size += len(part)
-                if size > MAX_TEXT:
-                    raise EvaluationError(
-                        f"the text would be longer than {MAX_TEXT // 1024 // 1024} MiB"
-                    )
+            parts = list(template.root_render_func(template.in_scope(scope)))
+            size = sum(map(len, parts))
+            check_text(size)
+            if not begins:
+                take_text(size)
             return "".join(parts)
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
             raise explain(error, self.name) from None
+        finally:
+            if begins:
+                meter.left = UNBOUNDED
 
 
 class TemplateFunction:
@@ -133,6 +125,9 @@ class TemplateFunction:
         defaults: The values of those that may be left out.
         template: What it renders.
     """
+
+    #: What the environment lets be called.
+    is_template_function = True
 
     def __init__(
         self, name: str, params: tuple[str, ...], defaults: Mapping[str, Any], template: Template

@@ -20,7 +20,7 @@ from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.constants import UNSET, describe
 from engine.sema.environment import EvaluationError
 from engine.sema.expressions import free_names
-from engine.sema.loader import CannotRead, Files, Module
+from engine.sema.loader import CannotRead, Files, Module, outside_project
 from engine.sema.scope import Scope, dotted
 from engine.sema.suggest import closest
 from engine.sema.template_check import check_expression, check_template, check_template_file
@@ -108,6 +108,9 @@ class Texts:
         try:
             return self.files.source(path)
         except CannotRead as error:
+            if error.outside:
+                self._report(outside_project(named.value, named.span, error))
+                return None
             folder, leaf = os.path.split(path)
             near = closest(leaf, self.files.reader.names(folder))
             if error.reason == "does not exist":

@@ -16,6 +16,7 @@ import msgspec
 from engine.models.scripted import Entry
 from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import (
+    Facts,
     Model,
     Orchestrator,
     Policy,
@@ -31,6 +32,7 @@ __all__ = ["ALONE", "MOCK", "alone", "rigged"]
 
 #: The kind of a callable that a mock stands for.
 MOCK = "mock"
+_AS_MOCK: Mapping[str, Any] = {"kind": MOCK, "facts": Facts()}
 #: The name of the orchestrator and of its model around a worker or verifier under test; no name
 #: in a file looks like it.
 ALONE = "(test)"
@@ -63,7 +65,7 @@ def rigged(program: Program, mocks: StandIns) -> Program:
     verifiers = {
         name: msgspec.structs.replace(
             verifier,
-            kind=MOCK if name in mocks.callables and verifier.kind != "human" else verifier.kind,
+            **(_AS_MOCK if _is_mocked(verifier, mocks) else {}),
             retry=_hurried(verifier.retry),
         )
         for name, verifier in program.verifiers.items()
@@ -79,10 +81,14 @@ def rigged(program: Program, mocks: StandIns) -> Program:
 
 def _mocked(program: Program, worker: Worker) -> Worker:
     retry = worker.retry
-    if retry is None and worker.kind == "llm":
+    if retry is None and worker.facts.model is not None:
         # Its calls are made again as its model says.
-        retry = program.models[worker.settings["model"]].retry
-    return msgspec.structs.replace(worker, kind=MOCK, retry=_hurried(retry))
+        retry = program.models[worker.facts.model].retry
+    return msgspec.structs.replace(worker, **_AS_MOCK, retry=_hurried(retry))
+
+
+def _is_mocked(verifier: Verifier, mocks: StandIns) -> bool:
+    return verifier.name in mocks.callables and verifier.facts.done_by != "person"
 
 
 def _hurried(retry: Retry | None) -> Retry | None:
@@ -143,4 +149,5 @@ def _as_worker(verifier: Verifier) -> Worker:
         timeout_ms=verifier.timeout_ms,
         retry=verifier.retry,
         repair_max=verifier.repair_max,
+        facts=verifier.facts,
     )

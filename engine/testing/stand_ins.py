@@ -152,7 +152,7 @@ def _read(program: Program, test: Test, mock: Mock, found: StandIns) -> None:
         worker = program.workers[target]
         _add_callable(found, target, mock, worker.output, worker.fails)
     else:
-        human = program.verifiers[target].kind == "human"
+        human = program.verifiers[target].facts.done_by == "person"
         _add_callable(found, target, mock, VERDICT, (), only_timeout=human)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,9 @@ def new_world(shop: Shop, tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Makes worlds, each in a folder of its own: the desk, or another program of this folder."""
     made: list[World] = []
 
-    def new(program: str = "parcels") -> World:
+    def new(program: str = "parcels", kinds: Sequence[str] = ()) -> World:
         folder = tmp_path / f"world-{len(made)}"
-        made.append(World(folder, shop, Path(__file__).parent / program))
+        made.append(World(folder, shop, Path(__file__).parent / program, kinds))
         return made[-1]
 
     yield new

@@ -552,7 +552,7 @@ def test_an_owner_that_slept_through_a_takeover_does_no_more(new_world):
     sleeper.kill(signal.SIGCONT)
     code, stdout, stderr = sleeper.wait()
     assert (code, stdout) == (1, "")
-    assert "another process has taken over the run" in stderr
+    assert "another drive has taken over the run" in stderr
     assert stderr.endswith("\ninterrupted\n")
     assert world.done() == done
     check(world, report)

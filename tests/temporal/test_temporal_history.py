@@ -34,18 +34,20 @@ HISTORIES = Path(__file__).parent / "histories"
 PROGRAM = """orch 1
 model planner { id = "scripted/script.json" }
 secret TOKEN
+param who: string = "me"
 worker add(n: int) -> int via python { call = "tools:add"  effect = pure }
 worker flaky(n: int) -> int via python {
   call = "tools:flaky"  effect = read  retry { max = 1  on = [crashed]  backoff = 5ms }
 }
 worker large(n: int) -> string via python { call = "tools:large"  effect = read }
 worker whisper() -> string via command {
-  run = ["sh", "-c", "echo it is $TOKEN"]  env = { TOKEN: secret.TOKEN }
+  run = ["sh", "-c", "echo it is $TOKEN, $OPENAI_API_KEY"]
+  env { inherit = ["OPENAI_API_KEY"]  set = { TOKEN: secret.TOKEN } }
   parse = text  effect = read  timeout = 1m
 }
 verifier person() via human { message = "Sure?" }
 orchestrator main() -> { n: int } {
-  model = planner  goal = "g"  workers = [add, flaky, large, whisper]
+  model = planner  goal = "g {{ param.who }}"  workers = [add, flaky, large, whisper]
   policy { max_rounds = 40  budget { time = 1h } }
 }
 orchestrator asked() -> { n: int } {
@@ -160,14 +162,24 @@ def test_recorded_histories_replay(desk: Any, name: str) -> None:
 
 def test_secrets_stay_on_their_hosts(desk: Any) -> None:
     place(desk, [plan(("w", "whisper", {})), DONE])
+    desk.env["OPENAI_API_KEY"] = "sk-0123456789"
     desk.host("main.orch")
-    del desk.env["TOKEN"]  # who starts the run need not know it
+    # What is known where a run is started may not travel either.
+    for name in ("TOKEN", "OPENAI_API_KEY"):
+        given = f"who=it is {desk.env[name]}"
+        code, _, said = desk.orch("run", "main.orch", "main", "--param", given)
+        assert (code, f"param `who` holds the value of the secret {name}" in said) == (2, True)
+        assert desk.env[name] not in said
+    del desk.env["TOKEN"], desk.env["OPENAI_API_KEY"]  # who starts the run need not know them
     code, out, said = desk.orch("run", "main.orch", "main", "--format", "json")
     assert code == 0, said
     run = json.loads(out)["run"]
     shown = desk.orch("show", run, "--task", "w", "--format", "json")[1]
-    assert json.loads(shown)["output"].strip() == "it is [secret TOKEN]"
-    assert "sesame" not in history_of(desk, run).to_json()
+    said = "it is [secret TOKEN], [secret OPENAI_API_KEY]"
+    assert json.loads(shown)["output"].strip() == said
+    history = history_of(desk, run).to_json()
+    assert "sesame" not in history
+    assert "sk-0123456789" not in history
 
 
 def test_large_values_travel_by_reference_or_fail_clearly(desk: Any) -> None:

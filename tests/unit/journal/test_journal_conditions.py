@@ -37,7 +37,7 @@ def test_a_file_where_the_folder_should_be(folder, open_journal, make):
 def test_a_file_above_the_folder(tmp_path, make):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="not a folder"):
-        enter(SqliteJournal(tmp_path / "file" / "journal"), make)
+        enter(make.opened(tmp_path / "file" / "journal"), make)
 
 
 def test_a_folder_that_cannot_be_written(make):
@@ -50,7 +50,7 @@ def test_a_folder_that_cannot_be_written(make):
             os.seteuid(65534)
         for folder in (place, place / "new"):
             with pytest.raises(JournalError, match="Permission denied"):
-                enter(SqliteJournal(folder), make)
+                enter(make.opened(folder), make)
     finally:
         if user == 0:
             os.seteuid(0)
@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(make):
     place = Path(tempfile.mkdtemp())
     user = os.geteuid()
     try:
-        with SqliteJournal(place) as journal:
+        with make.opened(place) as journal:
             enter(journal, make)
             asyncio.run(journal.append("r", [make.started(1)]))
         place.chmod(0o555)
@@ -75,6 +75,39 @@ def test_a_folder_that_cannot_be_written_can_be_read(make):
         if user == 0:
             os.seteuid(0)
         place.chmod(0o755)
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("kept", ["-shm", ""])
+def test_a_log_that_cannot_be_read_is_told(make, kept):
+    """A copy of a killed run's folder: with the shared memory it is whole, without it refused."""
+    place = Path(tempfile.mkdtemp())
+    user = os.geteuid()
+    try:
+        journal = SqliteJournal(place / "live")
+        enter(journal, make)
+        asyncio.run(journal.append("r", [make.started(1)]))
+        copy = place / "copy"
+        shutil.copytree(place / "live", copy)
+        journal.close()
+        if not kept:
+            (copy / "journal.db-shm").unlink()
+        copy.chmod(0o555)
+        place.chmod(0o755)
+        if user == 0:
+            os.seteuid(65534)
+        reader = SqliteJournal(copy)
+        if kept:
+            assert reader.read("r") == [make.started(1)]
+        for read in (reader.runs, lambda: reader.find("last"), lambda: reader.record("r")):
+            if not kept:
+                with pytest.raises(JournalError, match="log cannot be read here") as caught:
+                    read()
+                assert "copy the whole folder" in caught.value.help
+    finally:
+        if user == 0:
+            os.seteuid(0)
+        (place / "copy").chmod(0o755)
         shutil.rmtree(place)
 
 
@@ -98,7 +131,7 @@ def test_a_database_of_something_else(folder, open_journal, make):
 
 @pytest.mark.parametrize("key", ["layout", "format"])
 def test_a_journal_of_a_newer_version(folder, open_journal, make, key):
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make)
     with sqlite3.connect(folder / "journal.db") as other:
         other.execute("UPDATE meta SET value = 99 WHERE key = ?", (key,))
@@ -149,7 +182,7 @@ def test_a_database_that_vanishes_under_us(folder, open_journal, make, how):
 
 
 def filled(folder, make, count=200):
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make)
         events = [make.finished(task, "x" * 500) for task in range(count)]
         asyncio.run(journal.append("r", events))
@@ -164,7 +197,7 @@ def test_a_torn_file_gives_what_is_good(folder, make):
     at = whole.rfind(b"task a150")
     page = at - at % 8192
     path.write_bytes(whole[:page] + b"\0" * 8192 + whole[page + 8192 :])
-    journal = SqliteJournal(folder)
+    journal = make.opened(folder)
     good, damage = journal.salvage("r")
     assert good == events[: len(good)]
     assert 100 < len(good) < 200
@@ -194,7 +227,7 @@ def test_a_file_cut_short_is_told(folder, make):
 )
 def test_rows_that_were_changed_are_noticed(folder, make, change, message):
     filled(folder, make, 10)
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         asyncio.run(journal.claim("r"))
         asyncio.run(journal.append("r", [make.finished(77, "v" * 9000)]))
     with sqlite3.connect(folder / "journal.db") as other:
@@ -259,7 +292,7 @@ def small_disk(tmp_path):
 
 def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk, make):
     folder = small_disk / "journal"
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make, "r")
         enter(journal, make, "s")
         asyncio.run(journal.append("s", [make.started(1)]))
@@ -293,7 +326,7 @@ def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk,
         asyncio.run(journal.append("s", [make.finished(1, "x" * 900)]))
         assert journal.read("s") == [make.started(1), make.finished(1, "x" * 900)]
     (small_disk / "filler").unlink()
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         asyncio.run(journal.claim("r"))
         asyncio.run(journal.append("r", [make.started(kept + 1)]))
         assert journal.read("r") == [*events, make.started(kept + 1)]
@@ -306,7 +339,7 @@ def test_a_disk_that_is_full_from_the_beginning(small_disk, make):
                 pass
         except OSError:
             pass
-    with SqliteJournal(small_disk / "journal") as journal, pytest.raises(JournalError):
+    with make.opened(small_disk / "journal") as journal, pytest.raises(JournalError):
         enter(journal, make)
 
 
@@ -319,12 +352,13 @@ def test_a_limit_on_the_size_of_files_is_told(folder):
 
         async def main():
             journal = SqliteJournal(sys.argv[1])
-            await journal.create(RunRecord(run="r", workflow="x", orchestrator="o", started_ms=1))
+            record = RunRecord(run="r", workflow="x", orchestrator="o", started_ms=1)
+            owned = await journal.create(record)
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
             written = 0
             try:
                 for task in range(10_000):
-                    await journal.append("r", [CallFinished(key=f"k{task}", value="x" * 900)])
+                    await owned.append([CallFinished(key=f"k{task}", value="x" * 900)])
                     written += 1
             except JournalError as error:
                 print(written, len(journal.read("r")), bool(error.help))

@@ -345,7 +345,7 @@ class Hanging:
 class Unkept:
     """A journal for a run that nobody takes over."""
 
-    async def append(self, run: str, events: list[engine.events.Event]) -> None:
+    async def append(self, events: list[engine.events.Event]) -> None:
         return
 
 

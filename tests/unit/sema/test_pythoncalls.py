@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.diagnostics import Diagnostic
-from engine.sema.pythoncalls import check_call
+from engine.sema.kinds.python_calls import check_call
 from engine.source import SourceFile, Span
 
 MODULE = """

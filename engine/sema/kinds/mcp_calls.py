@@ -1,8 +1,8 @@
 """Rules of `mcp` workers: the tool is allowed, the server has it, and the arguments fit it.
 
 What a server offers is read from the snapshot beside the file that declares it
-(`engine.sema.mcp_snapshot`); without one only `allow` can be checked. What may or may not fit at
-run time is not reported here, only what never can.
+(`engine.sema.kinds.mcp_snapshot`); without one only `allow` can be checked. What may or may not fit
+at run time is not reported here, only what never can.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.bodies import Settings
 from engine.sema.contract import Contract
 from engine.sema.jsonschema import may_fit
-from engine.sema.loader import CannotRead, Files
-from engine.sema.mcp_snapshot import Servers, Tool, read_snapshot, snapshot_path
+from engine.sema.kinds.mcp_snapshot import Servers, Tool, read_snapshot, snapshot_path
+from engine.sema.loader import CannotRead, Files, outside_project
 from engine.sema.scope import Entity
 from engine.sema.suggest import closest, names_list
 from engine.sema.template_check import check_expression
@@ -50,6 +50,10 @@ class Snapshots:
             return read_snapshot(self._files.read(path))
         except CannotRead as error:
             if error.reason == "does not exist":
+                return {}
+            if error.outside:
+                name = self._files.shown(path)
+                self._report(outside_project(name, server.name_span, error))
                 return {}
             problem = f"it {error.reason}"
         except ValueError as error:

@@ -3,7 +3,8 @@
 `"tools.web:readable_text"` is looked up beside the `.orch` file first, then where Python would
 look. The module's source is parsed with `ast`; its parameters are compared with the contract. A
 module that cannot be read as source (an extension, something generated) is trusted to be right.
-No code of the user runs here, not even a package's `__init__`.
+No code of the user runs here, not even a package's `__init__`; and whatever a file holds, all that
+comes of it is findings.
 """
 
 from __future__ import annotations
@@ -11,14 +12,40 @@ from __future__ import annotations
 import ast as python
 import importlib.util
 import os
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+import msgspec
+
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.project import Project
+from engine.reading import CannotRead, read_regular
 from engine.sema.suggest import closest, names_list
 from engine.source import SourceFile, Span
 
 __all__ = ["check_call", "functions_of", "locate", "modules_beside"]
+
+#: A larger module is not looked into: a tree takes a hundred times its text, and 1.5 s here.
+_MAX_BYTES = 1_000_000
+
+
+class _Module(msgspec.Struct, frozen=True, eq=False):
+    """A Python file and its tree, from one reading."""
+
+    source: SourceFile
+    tree: python.Module
+
+
+class _Unread(msgspec.Struct, frozen=True):
+    """Why there is no tree of a Python file: half a sentence.
+
+    Attributes:
+        code: The rule that says so. A file that is too much for a check may well be imported.
+    """
+
+    reason: str
+    code: str = "ORC506"
 
 
 def check_call(
@@ -26,8 +53,8 @@ def check_call(
     base_dir: str,
     span: Span,
     *,
+    project: Project | None = None,
     inputs: Iterable[str] | None = None,
-    required: Iterable[str] = (),
     owner: str = "",
 ) -> list[Diagnostic]:
     """What is wrong with `module:function`, and with its parameters.
@@ -35,8 +62,8 @@ def check_call(
     Args:
         base_dir: The folder of the declaring file.
         span: Of the string in the `.orch` file, quotes included.
+        project: Where a module beside the file may lie; None for anywhere.
         inputs: The names the function is called with, or None if only its existence counts.
-        required: Unused by callers that have no contract.
         owner: Whose inputs they are, for messages: "worker `search`".
     """
     module, _, function = call.partition(":")
@@ -45,17 +72,14 @@ def check_call(
         return [_not_found(call, module, base_dir, span)]
     if not path.endswith(".py"):
         return []
-    tree = _parsed(path, os.path.getmtime(path))
-    if isinstance(tree, str):
-        return [
-            diagnostic(
-                "ORC506", f"`{os.path.relpath(path, base_dir)}` is no valid Python: {tree}", span
-            )
-        ]
-    return _check_function(tree, call, function, path, base_dir, span, inputs, owner)
+    found = _module(path, module, base_dir, project)
+    if isinstance(found, _Unread):
+        shown = os.path.relpath(path, base_dir)
+        return [diagnostic(found.code, f"`{shown}` {found.reason}", span)]
+    return _check_function(found, call, function, base_dir, span, inputs, owner)
 
 
-def locate(call: str, base_dir: str) -> tuple[str, int] | None:
+def locate(call: str, base_dir: str, project: Project | None = None) -> tuple[str, int] | None:
     """The file that `module:function` leads to and the line (from 1) of the function there.
 
     None if there is no such module or its source cannot be read; line 1 if the function is not
@@ -65,10 +89,10 @@ def locate(call: str, base_dir: str) -> tuple[str, int] | None:
     path = _find(module, base_dir)
     if path is None or not path.endswith(".py"):
         return None
-    tree = _parsed(path, os.path.getmtime(path))
-    if isinstance(tree, str):
+    parsed = _module(path, module, base_dir, project)
+    if isinstance(parsed, _Unread):
         return path, 1
-    body: list[python.stmt] = tree.body
+    body: list[python.stmt] = parsed.tree.body
     line = 1
     for name in function.split("."):
         kinds = (python.FunctionDef, python.AsyncFunctionDef, python.ClassDef)
@@ -92,23 +116,24 @@ def modules_beside(base_dir: str, parent: str) -> list[str]:
         return []
     found = []
     for entry in entries:
-        name = entry.name.removesuffix(".py") if entry.is_file() else entry.name
-        is_module = entry.name.endswith(".py") if entry.is_file() else _holds_python(entry.path)
+        is_file = os.path.isfile(entry.path)
+        name = entry.name.removesuffix(".py") if is_file else entry.name
+        is_module = entry.name.endswith(".py") if is_file else _holds_python(entry.path)
         if is_module and name.isidentifier() and name != "__init__":
             found.append(name)
     return found
 
 
-def functions_of(module: str, base_dir: str) -> list[str]:
+def functions_of(module: str, base_dir: str, project: Project | None = None) -> list[str]:
     """The names of the functions a module defines, for completion; [] where it is not found."""
     path = _find(module, base_dir)
     if path is None or not path.endswith(".py"):
         return []
-    tree = _parsed(path, os.path.getmtime(path))
-    if isinstance(tree, str):
+    parsed = _module(path, module, base_dir, project)
+    if isinstance(parsed, _Unread):
         return []
     kinds = (python.FunctionDef, python.AsyncFunctionDef)
-    return [node.name for node in _top_level(tree.body) if isinstance(node, kinds)]
+    return [node.name for node in _top_level(parsed.tree.body) if isinstance(node, kinds)]
 
 
 def _holds_python(folder: str) -> bool:
@@ -164,12 +189,17 @@ def _find(module: str, base_dir: str) -> str | None:
     return None
 
 
-def _below(folder: str, parts: list[str]) -> str | None:
+def _files_beside(folder: str, parts: list[str]) -> tuple[str, str]:
+    """Where the source of a module is looked for in a folder."""
     path = os.path.join(folder, *parts)
-    for candidate in (path + ".py", os.path.join(path, "__init__.py")):
+    return path + ".py", os.path.join(path, "__init__.py")
+
+
+def _below(folder: str, parts: list[str]) -> str | None:
+    for candidate in _files_beside(folder, parts):
         if os.path.isfile(candidate):
             return candidate
-    parent, leaf = os.path.split(path)
+    parent, leaf = os.path.split(os.path.join(folder, *parts))
     try:
         names = os.listdir(parent)
     except OSError:
@@ -179,25 +209,47 @@ def _below(folder: str, parts: list[str]) -> str | None:
     return os.path.join(parent, found[0]) if found else None
 
 
-@lru_cache(maxsize=64)
-def _parsed(path: str, modified: float) -> python.Module | str:
-    """The tree of a file as it is at a time, or why there is none."""
-    del modified  # part of the key only
+def _module(path: str, name: str, base_dir: str, project: Project | None) -> _Module | _Unread:
+    """The file of a module as it is now, or why there is no tree of it."""
+    # What Python's path leads to is installed, and may lie anywhere.
+    is_beside = path in _files_beside(base_dir, name.split("."))
+    if project is not None and is_beside and not project.holds(path):
+        return _Unread(f"is a link that leads outside the project {project.root}", "ORC110")
     try:
-        with open(path, "rb") as file:
-            return python.parse(file.read(), filename=path)
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return _Unread("cannot be read")  # it went away since it was found
+    return _parsed(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: str, stamp: tuple[int, int, int]) -> _Module | _Unread:
+    """A file as it is at a time, with its text: a span must fit the tree, whatever came since."""
+    del stamp  # part of the key only
+    try:
+        data = read_regular(path, _MAX_BYTES)
+    except CannotRead as error:
+        code = "ORC515" if "larger" in error.reason else "ORC506"
+        return _Unread(f"cannot be checked: it {error.reason}", code)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of its style is not our business
+            tree = python.parse(data, filename=path)
     except (SyntaxError, ValueError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
-        return f"{getattr(error, 'msg', error)}{line}"
-    except OSError as error:
-        return error.strerror or "cannot be read"
+        lineno = getattr(error, "lineno", None)
+        line = f" (line {lineno})" if lineno else ""
+        return _Unread(f"is no valid Python: {getattr(error, 'msg', error)}{line}")
+    except (RecursionError, MemoryError):
+        # Limits of the parser, and of making its tree; an import comes further.
+        return _Unread("cannot be checked: it is nested too deeply", "ORC515")
+    text = data.decode("utf-8-sig", errors="replace")
+    return _Module(SourceFile(path, text), tree)
 
 
 def _check_function(
-    tree: python.Module,
+    module: _Module,
     call: str,
     function: str,
-    path: str,
     base_dir: str,
     span: Span,
     inputs: Iterable[str] | None,
@@ -205,6 +257,7 @@ def _check_function(
 ) -> list[Diagnostic]:
     defined: dict[str, python.AST] = {}
     anything = False
+    tree, path = module.tree, module.source.path
     for node in python.walk(tree) if "." not in function else ():
         if isinstance(node, python.ImportFrom) and any(a.name == "*" for a in node.names):
             anything = True
@@ -254,26 +307,28 @@ def _check_function(
         return []
     if found.decorator_list:
         return []  # A decorator may change the signature.
-    return _compare(found, call, tuple(inputs), path, span, owner)
+    return _compare(found, call, tuple(inputs), module.source, span, owner)
 
 
-def _top_level(body: list[python.stmt]) -> Iterable[python.stmt]:
-    """Statements of a module, also inside `if` and `try`."""
-    for node in body:
+def _top_level(body: list[python.stmt]) -> Iterator[python.stmt]:
+    """Statements of a module, also inside `if` and `try`, in the order they stand there."""
+    # By a list and not by recursion: a thousand `elif` are a thousand levels.
+    todo = list(reversed(body))
+    while todo:
+        node = todo.pop()
         yield node
-        for inner in ("body", "orelse", "finalbody"):
-            if isinstance(node, (python.If, python.Try, python.With)):
-                yield from _top_level(getattr(node, inner, []))
-        if isinstance(node, python.Try):
-            for handler in node.handlers:
-                yield from _top_level(handler.body)
+        if isinstance(node, (python.If, python.Try, python.With)):
+            inner = [*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())]
+            for handler in getattr(node, "handlers", ()):
+                inner += handler.body
+            todo += reversed(inner)
 
 
 def _compare(
     found: python.FunctionDef | python.AsyncFunctionDef,
     call: str,
     inputs: tuple[str, ...],
-    path: str,
+    source: SourceFile,
     span: Span,
     owner: str,
 ) -> list[Diagnostic]:
@@ -285,7 +340,7 @@ def _compare(
         a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None
     ]
     known = {a.arg for a in [*arguments.args, *arguments.kwonlyargs]}
-    related = (Related("the function", _span(path, found)),)
+    related = (Related("the function", _span(source, found)),)
     problems: list[Diagnostic] = []
     for argument in arguments.posonlyargs:
         if argument.arg in needed:
@@ -329,8 +384,8 @@ def _compare(
     return problems
 
 
-def _span(path: str, node: python.FunctionDef | python.AsyncFunctionDef) -> Span:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        source = SourceFile(path, file.read())
-    start = source.offset(node.lineno, node.col_offset + 1)
-    return Span(source, start, start + len(source.line(node.lineno).strip()))
+def _span(source: SourceFile, node: python.FunctionDef | python.AsyncFunctionDef) -> Span:
+    """The line a function begins in. Python knows more line ends than we do."""
+    line = min(node.lineno, source.line_count)
+    start = source.offset(line, node.col_offset + 1)
+    return Span(source, start, start + len(source.line(line).strip()))

@@ -32,7 +32,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
         name: Where its name stands.
         owner: What messages call it.
     """
-    method = settings.get("method", "GET")
+    method = settings.get("method")
     if method not in _SAFE_METHODS and "effect" not in settings.written:
         yield diagnostic(
             "ORC104",
@@ -46,7 +46,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
             "a request has one body: `json` or `form`, not both",
             settings.spans["form"],
         )
-    for host in settings.get("hosts", ()):
+    for host in settings.get("hosts") or ():
         if not _HOST.fullmatch(host):
             yield diagnostic(
                 "ORC202",
@@ -71,7 +71,7 @@ def written_hosts(settings: Settings, values: Mapping[str, Any]) -> tuple[str, .
     Args:
         values: The values every expression of the file sees: `param`.
     """
-    found = list(settings.get("hosts", ()))
+    found = list(settings.get("hosts") or ())
     url = settings.exprs.get("url")
     for begin in (_beginnings(url) or ()) if url is not None else ():
         try:

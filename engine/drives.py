@@ -1,0 +1,268 @@
+"""The drives of this process: which runs are being driven here, and how others reach a drive.
+
+A run has one drive at a time. Whoever wants to resume, answer or cancel a run that is driven here
+already joins that drive: it is told what is wanted, and what it comes to is everybody's answer.
+So nothing is claimed, folded or called a second time. Between processes the journal's lock sees to
+the same; `engine.mail` carries what is wanted then.
+
+Keeps a run only while it is driven. Decides nothing: what may be said to a drive is `replies`'s,
+what follows from it is the machine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import NamedTuple
+
+from engine.driver import Driver
+from engine.errors import JournalError, UsageError
+from engine.events import CancelRequested, Event, GateAnswered, encode_event
+from engine.journal import Journal, Ownership
+from engine.runtime.state import RunState
+
+__all__ = ["CameTo", "Drive", "Say", "alone", "enter"]
+
+#: Makes what is to be said to a drive, given the state of its run; None if that has been said.
+Say = Callable[[RunState], GateAnswered | CancelRequested | None]
+
+
+class CameTo(NamedTuple):
+    """What a drive came to, for whoever joined it.
+
+    Attributes:
+        state: The run: ended, or waiting for a person. None if the drive was interrupted, or never
+            began; the run is then nobody's.
+        taken: Whether what was said to it is in the journal.
+    """
+
+    state: RunState | None
+    taken: bool
+
+
+class _Joined:
+    """One who has joined a drive, and waits on an event loop of its own."""
+
+    def __init__(self, say: Say | None) -> None:
+        self.say = say
+        self.taken = False
+        self.end: Future[CameTo] = Future()
+
+    def settle(self, state: RunState | None) -> None:
+        if not self.end.done() and self.end.set_running_or_notify_cancel():
+            self.end.set_result(CameTo(state, self.taken))
+
+    def refuse(self, error: Exception) -> None:
+        if not self.end.done() and self.end.set_running_or_notify_cancel():
+            self.end.set_exception(error)
+
+
+class Drive:
+    """One drive of one run, from before the run is claimed until all its calls are over.
+
+    Used in a `with`, on one event loop. Made by `enter` and `alone`.
+
+    Attributes:
+        run: The run's id.
+        journal: The journal it is in.
+        state: What the drive came to; None until it has, and where it was interrupted.
+    """
+
+    def __init__(self, journal: Journal, run: str) -> None:
+        self.run = run
+        self.journal = journal
+        self.state: RunState | None = None
+        self._owned: Ownership | None = None
+        self._driver: Driver | None = None
+        self._loop = asyncio.get_running_loop()
+        # An event loop does not keep its tasks alive, and others count on this one.
+        self._task = asyncio.current_task()
+        self._joined: set[_Joined] = set()
+        self._over = False
+        self._outer: tuple[Drive, ...] = ()
+
+    # ------------------------------------------------------------ who drives
+
+    def __enter__(self) -> Drive:
+        self._outer = _inside.get()
+        _inside.set((*self._outer, self))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _inside.set(self._outer)
+        if self._owned is not None:
+            self._owned.release()
+        self._end()
+
+    def own(self, owned: Ownership) -> Ownership:
+        """Take note of what the run was claimed or entered as; it is given back at the end."""
+        self._owned = owned
+        return owned
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Write events of the run; see `Ownership.append`."""
+        if self._owned is None:
+            raise JournalError(f"the run {self.run} is not in the journal yet")
+        await self._owned.append(events)
+
+    def listen(self, driver: Driver) -> None:
+        """Let this driver be told what others say, from its first turn on."""
+        with _lock:
+            self._driver = driver
+            waiting = list(self._joined)
+        for one in waiting:
+            self._loop.call_soon(self._hear, one)
+
+    def _end(self) -> None:
+        """Be over: the run can be driven by others, and who has joined is told."""
+        with _lock:
+            self._over = True
+            if _drives.get((self.journal.place, self.run)) is self:
+                del _drives[self.journal.place, self.run]
+            self._task = self._driver = None  # they lead back here: nothing waits for a collection
+            joined = list(self._joined)
+        for one in joined:
+            one.settle(self.state)
+
+    # ------------------------------------------------------------ who joins
+
+    async def join(self, say: Say | None) -> CameTo:
+        """Say something to the drive, and wait until it is over.
+
+        Args:
+            say: Raises `UsageError` where it does not fit; the drive goes on without it.
+
+        Raises:
+            UsageError: What was to be said does not fit; nothing has come of it.
+            JournalError: The event loop that drives the run has stopped.
+        """
+        if self in _inside.get():
+            raise UsageError(f"a worker of run {self.run} cannot wait for the run it belongs to")
+        if self._loop is not asyncio.get_running_loop() and not self._loop.is_running():
+            raise JournalError(
+                f"run {self.run} is being driven by an event loop of this process that has stopped",
+                help="let that loop run on, or close it and resume the run",
+            )
+        one = _Joined(say)
+        with _lock:
+            if self._over:
+                return CameTo(self.state, False)
+            self._joined.add(one)
+            hears = self._driver is not None
+        try:
+            if hears:
+                self._loop.call_soon_threadsafe(self._hear, one)
+            return await self._end_of(one)
+        except RuntimeError:
+            if not self.is_lost:
+                raise
+            return CameTo(None, one.taken)
+        finally:
+            self._joined.discard(one)
+
+    async def _end_of(self, one: _Joined) -> CameTo:
+        end = asyncio.wrap_future(one.end)
+        try:
+            while self._loop is not asyncio.get_running_loop() and not end.done():
+                # Another thread's loop may be closed without a word.
+                await asyncio.wait([end], timeout=_LOOK_S)
+                if self.is_lost and not end.done():
+                    return CameTo(None, one.taken)
+            return await end
+        finally:
+            end.cancel()
+
+    def _hear(self, one: _Joined) -> None:
+        """Hand the driver what somebody says; on the event loop that drives."""
+        driver = self._driver
+        if one.say is None or driver is None or self._over:
+            return
+
+        def taken() -> None:
+            one.taken = True
+
+        try:
+            event = one.say(driver.state)
+            if event is None:
+                return taken()
+            if isinstance(event, GateAnswered) and driver.has_answer(event.key):
+                raise UsageError(f"gate `{event.key}` has been answered")
+            _check_json(event)
+        except Exception as error:  # whose it is, is told; the drive goes on
+            one.refuse(error)
+        else:
+            driver.feed(event, taken)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its event loop was closed under it: it can write and call nothing any more."""
+        return self._loop.is_closed()
+
+
+def _check_json(event: Event) -> None:
+    """Refuse what the journal could not write: there it would end the drive."""
+    try:
+        encode_event(event)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"the answer cannot be written as JSON: {error}") from None
+
+
+#: How often one who waits on another event loop looks whether the drive's is still there, seconds.
+_LOOK_S = 1.0
+
+_lock = threading.RLock()
+#: The drives of this process, by the place of the journal and the run.
+_drives: dict[tuple[Hashable, str], Drive] = {}
+#: The drives that what runs here is a part of.
+_inside: ContextVar[tuple[Drive, ...]] = ContextVar("orch_drives", default=())
+
+
+def _begin_anew_in_child() -> None:
+    """A process that is forked off drives nothing: the loops are its parent's."""
+    global _lock
+    _lock = threading.RLock()
+    _drives.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_child)
+
+
+def enter(journal: Journal, run: str) -> tuple[Drive, bool]:
+    """The drive of a run, and whether it is a new one, which the caller has to carry out."""
+    key = (journal.place, run)
+    with _lock:
+        found = _drives.get(key)
+        if found is not None and not found.is_lost:
+            return found, False
+        made = _drives[key] = Drive(journal, run)
+    if found is not None:
+        found._end()
+    return made, True
+
+
+@contextmanager
+def alone(journal: Journal, run: str) -> Iterator[Drive]:
+    """Drive a run that nobody drives here.
+
+    Raises:
+        JournalError: It is being driven by this process.
+    """
+    drive, is_new = enter(journal, run)
+    if not is_new:
+        raise JournalError(
+            f"run {run} is being driven by this process",
+            help="wait for it to end, or cancel it",
+        )
+    with drive:
+        yield drive
