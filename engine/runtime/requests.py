@@ -293,23 +293,23 @@ def _verifier_model_request(
     )
 
 
-def task_key(state: RunState, key: str) -> str:
+def task_key(state: RunState, loop: Loop, key: str) -> str:
     """The idempotency key of a task or a check: the same for each of its attempts, unlike any
     other's. What a fork's parent had started keeps the parent's."""
-    return f"{state.owners.get(key, state.run)}/{key.replace(' ', '')}"
+    return f"{state.owners.get(key, state.run)}/{loop.shown(key).replace(' ', '')}"
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
     """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
     subject = call.subject
-    key = task_key(state, call.key)
+    key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier
     input_bytes = 0
     if isinstance(subject, Task):
         assert isinstance(subject.acting, Worker)
         worker, inputs = subject.acting, subject.resolved
         # A fallback does the same work over, so it goes by the same key.
-        key = task_key(state, subject.key)
+        key = task_key(state, call.loop, subject.key)
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
         input_bytes = subject.input_bytes or 0
     else:

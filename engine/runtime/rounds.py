@@ -87,6 +87,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         "param": state.params,
     }
     loop.tainted = taint.loop_begins_tainted(state, loop)
+    loop.shown_path = taint.shown_path(loop)
     try:
         loop.goal = orchestrator.goal.render(scope).strip()
         if orchestrator.instructions is not None:

@@ -484,6 +484,7 @@ class Loop:
 
     Attributes:
         path: Prefix of the keys of its calls; "" for the root.
+        shown_path: The same as workers and checks see it, once it has begun.
         task: The parent's task it carries out, or None for the root.
         blocks: Its prompt: append-only.
         taken: Task ids that cannot be given again.
@@ -524,6 +525,7 @@ class Loop:
         "running",
         "seen",
         "settled_input",
+        "shown_path",
         "stalled",
         "started_at",
         "status",
@@ -549,6 +551,7 @@ class Loop:
         self.ledger = ledger
         self.task = task
         self.path = "" if task is None else _path_under(task)
+        self.shown_path = self.path
         self.depth: int = 1 if task is None else task.loop.depth + 1
         self.goal = ""
         self.instructions = ""
@@ -602,6 +605,10 @@ class Loop:
     def over(self) -> bool:
         """Whether this orchestrator has ended, or only waits for `once` tasks to come to rest."""
         return self.phase in ("over", "ending")
+
+    def shown(self, key: str) -> str:
+        """A key under this loop as workers and checks see it."""
+        return self.shown_path + key[len(self.path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""

@@ -16,6 +16,8 @@ Everything here is a function of the folded state, so it is the same after a res
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from engine.runtime.state import HookRun, Loop, RunState, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.trust import (
@@ -33,6 +35,7 @@ __all__ = [
     "mark_output",
     "needs_clearance",
     "reads_taint",
+    "shown_path",
     "where_from",
 ]
 
@@ -48,6 +51,20 @@ def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
     if task is not None and (task.told or reads_taint(state, task)):
         return True
     return _tainted_input(loop) is not None or _tainted_param(state) is not None
+
+
+def shown_path(loop: Loop) -> str:
+    """A loop's path as workers and checks see it, in `task.key`.
+
+    Ids of tasks are words of planners. An orchestrator that is given no words by one that has read
+    strangers must not find them in the keys of its own tasks either.
+    """
+    task = loop.task
+    if task is None:
+        return ""
+    if task.decided_tainted and not loop.tainted:
+        return f"{blake2b(loop.path.encode(), digest_size=10).hexdigest()} / "
+    return task.loop.shown(loop.path)
 
 
 def reads_taint(state: RunState, task: Task) -> bool:
@@ -92,12 +109,15 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
 
 def _is_source(state: RunState, task: Task) -> bool:
     """Whether a task's words are a stranger's: its output, or why it failed."""
-    worker = task.worker
-    if task.told or _facts(state, worker).source:
+    if task.told:
         return True
-    acting = task.acting
-    if acting is not worker and _facts(state, acting).source:
-        return True
+    # One that was never started has said nothing: its failure is in the engine's words.
+    if task.failure is None or task.attempts:
+        worker, acting = task.worker, task.acting
+        if _facts(state, worker).source:
+            return True
+        if acting is not worker and _facts(state, acting).source:
+            return True
     if task.child is not None:
         return _gives_back_taint(state, task.child)
     return reads_taint(state, task)

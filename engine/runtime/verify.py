@@ -140,11 +140,14 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
 def _approval(run: HookRun, check: Check) -> bytes:
     """What an approval is good for: this worker with this input, whatever the plan around it.
 
-    After a new plan a person is asked again only for what was not approved before.
+    After a new plan a person is asked again only for what was not approved before. What came back
+    is part of it: another page at the same address is another page.
     """
-    worker = run.task.worker.name if run.task is not None else ""
-    resolved = run.task.resolved if run.task is not None else None
-    return sizes.fingerprint([check.verifier.name, worker, check.bound, resolved])
+    task = run.task
+    worker = task.worker.name if task is not None else ""
+    resolved = task.resolved if task is not None else None
+    output = task.output if task is not None and task.status == "verifying" else None
+    return sizes.fingerprint([check.verifier.name, worker, check.bound, resolved, output])
 
 
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:

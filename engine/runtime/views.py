@@ -127,7 +127,7 @@ def _round_view(r: Round) -> dict[str, Any]:
 def _log(loop: Loop) -> list[dict[str, Any]]:
     return [
         {
-            "key": task.key,
+            "key": loop.shown(task.key),
             "task": task.id,
             "worker": task.worker.name,
             "attempts": task.attempts,
@@ -155,7 +155,7 @@ def hook_offers(
         offers["task"] = lambda: {
             "id": task.id,
             "worker": task.worker.name,
-            "key": task.key,
+            "key": loop.shown(task.key),
             "round": task.round,
         }
         if task.status == "verifying":

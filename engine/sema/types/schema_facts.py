@@ -135,7 +135,8 @@ def _step_object(place: Mapping[str, Any], token: str) -> Iterator[Any]:
     if place.get("patternProperties"):
         yield "unknown"
         return
-    rest = place.get("additionalProperties", place.get("unevaluatedProperties", True))
+    # What `unevaluatedProperties` is about depends on keywords that are not followed here.
+    rest = place.get("additionalProperties", True)
     if rest is not False:
         yield "unknown" if rest is True or rest == {} else rest
 
