@@ -18,7 +18,7 @@ __all__ = ["LOOP_MOVES", "TASK_MOVES", "enter_phase", "move"]
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     "blocked": frozenset({"checking", "queued", "running", "failed"}),
     # A person may say at a fork's gate that what the parent's task gave is to be taken.
-    "checking": frozenset({"queued", "running", "done", "failed"}),
+    "checking": frozenset({"queued", "running", "verifying", "done", "failed"}),
     "queued": frozenset({"checking", "running", "failed"}),
     # A fork asks a person before it starts again what its parent had started.
     "running": frozenset({"checking", "verifying", "unknown", "done", "failed"}),

@@ -110,7 +110,10 @@ KINDS: dict[str, Kind] = {
     "told": Kind("string @untrusted", lambda w: w),
 }
 #: Those of a stranger's, the plain ones most often; and those of one that is trusted.
-_STRANGE = (*("text", "rec", "json") * 5, *(kind for kind in KINDS if kind not in ("note", "said", "told")))
+_STRANGE = (
+    *("text", "rec", "json") * 5,
+    *(kind for kind in KINDS if kind not in ("note", "said", "told")),
+)
 _PLAIN = [kind for kind in KINDS if kind not in ("note", "said", "told")]
 #: Kinds of sub-orchestrators' results.
 RESULTS: dict[str, Kind] = {
@@ -123,11 +126,11 @@ RESULTS: dict[str, Kind] = {
     "both": Kind("{ n: int, note: string? }", lambda w: {"n": 1, "note": w}, ("", "/note")),
 }
 
-_HEAD = f"""orch 1
-model planner {{ id = "memory/planner"  fallback = [policy] }}
-model policy {{ id = "memory/policy" }}
-model small {{ id = "memory/small" }}
-schema Note {{ id: int, text: string @untrusted }}
+_HEAD = """orch 1
+model planner { id = "memory/planner"  fallback = [policy] }
+model policy { id = "memory/policy" }
+model small { id = "memory/small" }
+schema Note { id: int, text: string @untrusted }
 schema Said = string @untrusted
 """
 _PARAM = f'param hint: string @untrusted = "{PARAM}"\n'

@@ -111,10 +111,10 @@ def test_a_link_put_there_while_the_journal_is_open_is_noticed(folder, desk):
     async def main() -> None:
         with SqliteJournal(folder) as journal:
             record = RunRecord(run="r", workflow="a.orch", orchestrator="o", started_ms=1)
-            await journal.create(record, [BEGAN])
+            owned = await journal.create(record, [BEGAN])
             (folder / "journal.db").rename(desk / "kept.db")
             (folder / "journal.db").symlink_to(desk / "kept.db")
-            await journal.append("r", [CancelRequested()])
+            await owned.append([CancelRequested()])
 
     with pytest.raises(JournalError, match="deleted, replaced or cut short"):
         asyncio.run(main())
