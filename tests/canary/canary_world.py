@@ -109,7 +109,9 @@ class World:
         """All the text that a planner has before it."""
         if request.model.name == "policy":
             seen = request.state()
-            return str((seen.goal, seen.input, seen.tasks, seen.outputs, seen.rounds, seen.feedback))
+            return str(
+                (seen.goal, seen.input, seen.tasks, seen.outputs, seen.rounds, seen.feedback)
+            )
         return "\n".join([message.content for message in request.messages])
 
     def decision(self, request: ModelRequest, loop: Loop, begun: list[dict[str, Any]]) -> Any:
@@ -134,7 +136,7 @@ class World:
         return decision if request.model.name == "policy" else json.dumps(decision)
 
     def result(self, loop: Loop, shown: str) -> Any:
-        """What an orchestrator finishes with. Where the file says that it is a stranger's, it is."""
+        """What an orchestrator finishes with: a stranger's words, where the file says so."""
         kind = kind_of(loop.orchestrator)
         if gives_marked(loop):
             self.busy = True
@@ -171,9 +173,7 @@ class World:
                 given[name] = self.copied(shown)
         return {"id": task_id, "worker": worker.name, "input": given}
 
-    def chosen(
-        self, loop: Loop, shown: str, beside: list[dict[str, Any]]
-    ) -> Worker | Orchestrator:
+    def chosen(self, loop: Loop, shown: str, beside: list[dict[str, Any]]) -> Worker | Orchestrator:
         """The worker of the next task: by chance, or what a text may get through next."""
         rng = self.rng
         workers = list(loop.decisions.workers.values())
