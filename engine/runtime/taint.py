@@ -129,11 +129,15 @@ def _gives_back_taint(state: RunState, loop: Loop) -> bool:
         return True
     if loop.status == "finished" and not loop.escalated:
         return False
-    return any(
-        # What a hook is looking at is not marked yet, and its verifiers may have quoted it.
-        task.tainted or (task.status == "verifying" and _is_source(state, task))
-        for task in loop.tasks.values()
-    )
+    return any(_has_said(state, task) for task in loop.tasks.values())
+
+
+def _has_said(state: RunState, task: Task) -> bool:
+    """Whether a stranger's words have come back from a task.
+
+    What a hook is looking at is not marked yet, and its verifiers may have quoted it.
+    """
+    return task.tainted or (task.status == "verifying" and _is_source(state, task))
 
 
 def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
@@ -217,6 +221,6 @@ def _before_task(state: RunState, task: Task) -> Task | Loop | None:
     if _facts(state, task.worker).source or _facts(state, task.acting).source:
         return None
     if task.child is not None:
-        read = (other for other in task.child.tasks.values() if other.tainted)
+        read = (other for other in task.child.tasks.values() if _has_said(state, other))
         return next(read, task.child)
     return _tainted_producer(task) or task.loop

@@ -2,9 +2,9 @@
 pass through, and effects that it must not reach.
 
 Each is a text, read by the real checker: what a leak is found in can be run as a file. Workers are
-picked from `KINDS`: for each kind of output one that gives a stranger's words (`u_...`), and one that
-is trusted (`t_...`) and says again whatever it was told. Parts that many programs share are parsed
-once; everything else of a check is done for each program.
+picked from `KINDS`: for each kind of output one that gives a stranger's words (`u_...`), and one
+that is trusted (`t_...`) and says again whatever it was told. Parts that many programs share are
+parsed once; everything else of a check is done for each program.
 """
 
 from __future__ import annotations
@@ -109,12 +109,9 @@ KINDS: dict[str, Kind] = {
     "said": Kind("Said", lambda w: w),
     "told": Kind("string @untrusted", lambda w: w),
 }
-#: Those of a stranger's, the plain ones most often; and those of one that is trusted.
-_STRANGE = (
-    *("text", "rec", "json") * 5,
-    *(kind for kind in KINDS if kind not in ("note", "said", "told")),
-)
-_PLAIN = [kind for kind in KINDS if kind not in ("note", "said", "told")]
+#: Those that a file does not mark; and those of strangers, the plain ones most often.
+_PLAIN = tuple(kind for kind in KINDS if kind not in ("note", "said", "told"))
+_STRANGE = (*("text", "rec", "json") * 5, *_PLAIN)
 #: Kinds of sub-orchestrators' results.
 RESULTS: dict[str, Kind] = {
     "text": KINDS["text"],
@@ -144,7 +141,9 @@ _TRUSTED = {
   model = small  prompt = "Say {{ n }}."
 }
 """,
-    "hinted": """worker hinted(n: int) -> string via llm { model = small  prompt = "{{ param.hint }}" }
+    "hinted": """worker hinted(n: int) -> string via llm {
+  model = small  prompt = "{{ param.hint }}"
+}
 """,
     "spare": """worker spare(q: string) -> string fails gone via python {
   call = "builtins:dict"  effect = pure  fallback = [u_pure]
@@ -179,7 +178,9 @@ EFFECTS = {
   run = ["file", task.key]  effect = write
 }
 """,
-    "ring": """worker ring(n: int) -> int fails gone via command { run = ["ring", task.key]  effect = write }
+    "ring": """worker ring(n: int) -> int fails gone via command {
+  run = ["ring", task.key]  effect = write
+}
 """,
 }
 _VERIFIERS = {

@@ -136,7 +136,7 @@ class World:
         return decision if request.model.name == "policy" else json.dumps(decision)
 
     def result(self, loop: Loop, shown: str) -> Any:
-        """What an orchestrator finishes with. Where the file says that it is a stranger's, it is."""
+        """What an orchestrator finishes with: a stranger's words, where the file says so."""
         kind = kind_of(loop.orchestrator)
         if gives_marked(loop):
             self.busy = True
