@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.runtime.stream import ClosedTasks
-from engine.sema.contract import Contract
-from engine.sema.sampling import MOST_VALUES, Sample
+from engine.sema.types.contract import Contract
+from engine.sema.types.sampling import MOST_VALUES, Sample
 from engine.sizes import beginning, held_bytes, roughly, size_of, size_words
 
 LEAVES = st.one_of(

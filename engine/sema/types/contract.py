@@ -1,10 +1,11 @@
 """A contract: the JSON Schema of a value, its invariants, and the check both sides go through.
 
-The hot path is jsonschema-rs (compiled once, at the first check); a failure is explained by
-jsonschema in words that name the place (`engine.sema.types.explain`). The meaning is JSON Schema's
+What fits is decided by jsonschema-rs (compiled once, at the first check), and what does not is
+explained in words that name the place (`engine.sema.types.explain`). The meaning is JSON Schema's
 (Draft 2020-12, the formats of `engine.sema.expressions.formats` asserted), plus two things it
-cannot say, as
-keywords of our own: `x-max-bytes`, and `x-asserts`, the invariants of records.
+cannot say, as keywords of our own: `x-max-bytes`, and `x-asserts`, the invariants of records.
+Patterns that look around (`engine.sema.types.patterns`) and expressions
+(`engine.sema.expressions.metering`) have so many steps a value.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 from engine.sema.expressions.compiler import Expression
 from engine.sema.expressions.environment import EvaluationError
 from engine.sema.expressions.formats import FORMATS, size_in_bytes
+from engine.sema.expressions.metering import MAX_STEPS, metered
 from engine.sema.expressions.template import Template
 from engine.sema.types.definitions import (
     MISSING,
@@ -35,7 +37,6 @@ from engine.sema.types.definitions import (
     Union,
 )
 from engine.sema.types.json_schema import follow, schema_of, schema_of_fields
-from engine.sema.types.sampling import Sample
 from engine.syntax import ast
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["VERDICT", "Contract"]
 
 
+#: Steps of all expressions of one validation together.
+_STEPS = 2 * MAX_STEPS
 #: A larger schema is compiled for each contract that has it.
 _MAX_KEPT = 20_000
 
@@ -52,9 +55,14 @@ def _compile(schema: Mapping[str, Any], asserts: Any) -> jsonschema_rs.Draft2020
     # 30 ms to import, and lint of a file without defaults never needs it.
     import jsonschema_rs
 
+    from engine.sema.types.patterns import CountedPattern, looks_around, with_short_keys
+
     keywords: dict[str, Any] = {"x-max-bytes": _MaxBytes}
     if asserts is not None:
         keywords["x-asserts"] = asserts
+    if looks_around(schema):
+        keywords["pattern"] = CountedPattern
+        schema = with_short_keys(schema)
     return jsonschema_rs.Draft202012Validator(
         dict(schema),
         formats=FORMATS,
@@ -109,10 +117,26 @@ class Contract:
         What JSON cannot say never fits; a float that is no number counts as null, which is
         what it is written as.
         """
+        return self._decide(self._validator, value)
+
+    def _decide(self, validator: jsonschema_rs.Draft202012Validator, value: Any) -> bool:
         try:
-            return self._validator.is_valid(value)
+            if not self._counts:
+                return validator.is_valid(value)
+            # What evaluates expressions, or looks around in texts, has so many steps for the whole
+            # value, however many items that has.
+            from engine.sema.types.patterns import one_validation
+
+            with metered(_STEPS), one_validation():
+                return validator.is_valid(value)
         except (ValueError, RecursionError):
             return False
+
+    @cached_property
+    def _counts(self) -> bool:
+        from engine.sema.types.patterns import looks_around
+
+        return bool(self._invariants) or looks_around(self.schema)
 
     def problems(self, value: Any, limit: int = 5) -> list[str]:
         """Why a value does not fit, at most `limit` sentences; [] if it does.
@@ -122,23 +146,23 @@ class Contract:
         """
         if self.is_valid(value):
             return []
-        # jsonschema costs 70 ms to import, and only a failure needs it.
+        # 10 ms to import, and only a failure needs it.
         from engine.sema.types.explain import explain_failure
+        from engine.sema.types.patterns import one_validation
 
-        found = explain_failure(self.schema, value, self.failed_invariants, limit)
-        return found or self._problems_of_the_fast_path(value, limit)
+        with metered(_STEPS), one_validation():
+            found = explain_failure(
+                self.schema, value, self._compile, self.failed_invariants, limit
+            )
+        return found or [self._other_problem(value)]
 
-    def _problems_of_the_fast_path(self, value: Any, limit: int) -> list[str]:
-        """What jsonschema-rs says, for the case that jsonschema sees nothing wrong."""
+    def _other_problem(self, value: Any) -> str:
+        """What is said where no keyword can be named."""
         try:
-            errors = list(self._validator.iter_errors(Sample(value).value))
-        except RecursionError as error:
-            return [f"(root): {error}"]
-        except ValueError as error:
-            return [f"(root): this is not a JSON value: {error}"]
-        return [
-            f"{_pointer(error.instance_path)}: {error.message}" for error in errors[:limit]
-        ] or ["(root): the value does not fit its schema"]
+            self._validator.is_valid(value)
+        except (ValueError, RecursionError) as error:
+            return f"(root): this is not a JSON value: {error}"
+        return "(root): the value does not fit its schema"
 
     def parse_problem(self, text: str) -> str | None:
         """Why a text is no JSON, as one sentence with line and column; None if it is JSON."""
@@ -223,10 +247,7 @@ class Contract:
         if validator is None:
             document = {**branch, "$defs": self.schema.get("$defs", {})}
             validator = self._branches[id(branch)] = self._compile(document)
-        try:
-            return validator.is_valid(value)
-        except (ValueError, RecursionError):
-            return False
+        return self._decide(validator, value)
 
     def _fill(self, schema: Any, value: Any, copies: dict[int, Any]) -> Any:
         if not isinstance(schema, Mapping) or schema.get("x-external"):
@@ -350,11 +371,6 @@ def _mentions_many(schema: Any) -> bool:
             return False
         return "items" in schema or "$ref" in schema or any(map(_mentions_many, schema.values()))
     return isinstance(schema, list) and any(map(_mentions_many, schema))
-
-
-def _pointer(path: Iterable[Any]) -> str:
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path]
-    return "".join(f"/{part}" for part in parts) or "(root)"
 
 
 #: What every verifier gives back.

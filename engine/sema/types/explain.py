@@ -1,33 +1,51 @@
 """Why a value does not fit its schema, in words that name the place.
 
 Only failures come here: validity itself is decided by jsonschema-rs in
-`engine.sema.types.contract`. jsonschema finds the errors, this module chooses those nearest to what
-was meant (of a union, the branch that fits best) and phrases them. Nothing here may call a valid
-value invalid.
+`engine.sema.types.contract`, and so is every question asked on the way. This module walks down to
+where a value fails, keyword by keyword, chooses what is nearest to what was meant (of a union, the
+branch that fits best) and phrases it. Nothing here may call a valid value invalid.
+
+A walk takes so many steps and no more, and says nothing longer than a line: schemas that refer to
+themselves and values of many thousand items are told as well as that allows. No pattern of a
+schema is ever matched by Python's `re`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
-from referencing.exceptions import Unresolvable
+import msgspec
 
-from engine.sema.expressions.environment import EvaluationError, json_text
-from engine.sema.expressions.formats import ASSERTED, WORDS, size_in_bytes
+from engine.sema.expressions.formats import WORDS, size_in_bytes
+from engine.sema.expressions.metering import EvaluationError
+from engine.sema.expressions.printing import json_text
 from engine.sema.suggest import closest, names_list
-from engine.sema.types.json_schema import REFERENCE_POINTER
-from engine.sema.types.sampling import Sample
+from engine.sema.types.json_schema import REFERENCE_POINTER, follow
+from engine.sema.types.patterns import MAX_KEY, is_linear
 
-__all__ = ["explain_failure", "make_validator"]
+if TYPE_CHECKING:
+    import jsonschema_rs
 
+__all__ = ["Compile", "Invariants", "explain_failure"]
+
+#: Makes the validator of a schema that stands alone.
+Compile = Callable[[Mapping[str, Any]], "jsonschema_rs.Validator"]
 #: Which messages of invariants do not hold, by their keys: `Contract.failed_invariants`.
 Invariants = Callable[[Mapping[str, str], Any], list[str]]
+
+#: The steps of one explanation: each keyword of each place looked at is one.
+_STEPS = 3_000
+#: What making a validator costs, by itself and for so many bytes of its schema.
+_COMPILING = 10
+_BYTES_PER_STEP = 500
+#: Errors of one branch of a union that are weighed against those of another.
+_WEIGHED = 16
+#: Items of a list that are checked at once to find those that fail.
+_PIECE = 256
+#: Unknown fields that are named.
+_NAMED = 5
 
 _NOUNS = {
     "array": "a list",
@@ -38,249 +56,578 @@ _NOUNS = {
     "object": "an object",
     "string": "a string",
 }
+_encode = msgspec.json.Encoder().encode
 
 
-def _format_checker() -> FormatChecker:
-    checker = FormatChecker(formats=())
-    for name, function in ASSERTED.items():
-        checker.checkers = {**checker.checkers, name: (_for_strings(function), ())}
-    return checker
+class _EnoughError(Exception):
+    """The steps are used up."""
 
 
-def _for_strings(function: Callable[[str], bool]) -> Callable[[object], bool]:
-    return lambda value: not isinstance(value, str) or function(value)
+class _Finding:
+    """A keyword that a value does not keep.
+
+    Attributes:
+        limit: What the keyword says.
+        path: Where the value stands.
+        name: The key or message it is about, for the keywords that have one.
+    """
+
+    __slots__ = ("base", "keyword", "limit", "name", "path", "schema", "value")
+
+    def __init__(
+        self, keyword: str, place: _Place, value: Any, path: tuple[Any, ...], name: str = ""
+    ) -> None:
+        self.keyword = keyword
+        self.schema = place.schema
+        self.base = place.base
+        self.limit: Any = place.schema.get(keyword)
+        self.value = value
+        self.path = path
+        self.name = name
 
 
-@lru_cache(maxsize=256)
-def _pattern_validator(pattern: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator({"pattern": pattern})
+class _Place:
+    """A schema, and the document its references are about."""
+
+    __slots__ = ("base", "schema")
+
+    def __init__(self, schema: Any, base: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self.base = schema if isinstance(schema, Mapping) and "$id" in schema else base
+
+    def inner(self, schema: Any) -> _Place:
+        return _Place(schema, self.base)
+
+    def alone(self) -> Mapping[str, Any]:
+        """The schema with the definitions it needs."""
+        if self.schema is True or self.schema is False:
+            return {} if self.schema else {"not": {}}
+        schema = {key: value for key, value in self.schema.items() if key != "$id"}
+        definitions = self.base.get("$defs")
+        if not isinstance(definitions, Mapping):
+            return schema
+        needed: dict[str, Any] = {}
+        todo: list[Any] = [schema]
+        while todo:
+            for reference in _references(todo.pop()):
+                name = reference.removeprefix("#/$defs/").partition("/")[0]
+                name = name.replace("~1", "/").replace("~0", "~")
+                if name in definitions and name not in needed:
+                    needed[name] = definitions[name]
+                    todo.append(definitions[name])
+        return {**schema, "$defs": needed} if needed else schema
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    # Python's `$` also matches before a last line end; the fast path's dialect is what counts.
-    if isinstance(instance, str) and not _pattern_validator(pattern).is_valid(instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+def _references(schema: Any) -> Iterator[str]:
+    """The references in a schema, those of other documents inside it left out."""
+    todo = [schema]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, Mapping):
+            reference = current.get("$ref")
+            if isinstance(reference, str):
+                yield reference
+            todo.extend(value for key, value in current.items() if key != "$defs")
+        elif isinstance(current, list):
+            todo.extend(current)
 
 
-def _max_bytes(validator: Any, limit: int, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    size = size_in_bytes(instance)
-    if size > limit:
-        yield ValidationError(f"has {size} bytes, at most {limit} are allowed")
+class _Search:
+    """One explanation."""
+
+    def __init__(
+        self, document: Mapping[str, Any], compile: Compile, invariants: Invariants | None
+    ) -> None:
+        self.root = _Place(document, document)
+        self._compile = compile
+        self._invariants = invariants
+        self._left = _STEPS
+        self._made: dict[int, tuple[Any, Any]] = {}
+        self._made_small: dict[bytes, Any] = {}
+
+    # ------------------------------------------------------------ questions to the validator
+
+    def _take(self, steps: int = 1) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise _EnoughError
+
+    def _fits(self, place: _Place, value: Any) -> bool:
+        self._take()
+        made = self._made.get(id(place.schema))
+        if made is None:
+            made = (place.schema, self._validator(place.alone()))
+            self._made[id(place.schema)] = made
+        return _is_valid(made[1], value)
+
+    def _keeps(self, keyword: str, wanted: Any, value: Any) -> bool:
+        """Whether a value keeps one keyword that needs no other."""
+        self._take()
+        text = _encode({keyword: wanted})
+        made = self._made_small.get(text)
+        if made is None:
+            made = self._made_small[text] = self._validator({keyword: wanted})
+        return _is_valid(made, value)
+
+    def _validator(self, schema: Mapping[str, Any]) -> Any:
+        self._take(_COMPILING + len(_encode(schema)) // _BYTES_PER_STEP)
+        return self._compile(schema)
+
+    # ------------------------------------------------------------ walking down
+
+    def findings(self, place: _Place, value: Any, path: tuple[Any, ...]) -> Iterator[_Finding]:
+        """What is wrong with a value, from the outside in."""
+        schema = place.schema
+        if schema is False:
+            yield _Finding("false", _Place({}, place.base), value, path)
+        if not isinstance(schema, Mapping):
+            return
+        for keyword, wanted in schema.items():
+            walk = _WALKS.get(keyword)
+            if walk is not None:
+                self._take()
+                yield from walk(self, place, wanted, value, path)
+            elif keyword in _SIMPLE and not self._keeps(keyword, wanted, value):
+                yield _Finding(keyword, place, value, path)
+
+    def _below(
+        self, place: _Place, schema: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        inner = place.inner(schema)
+        if not self._fits(inner, value):
+            yield from self.findings(inner, value, path)
+
+    def _reference(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        target = follow(place.base, wanted) if isinstance(wanted, str) else None
+        if target is not None:
+            yield from self._below(place, target, value, path)
+
+    def _all(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        for branch in wanted:
+            yield from self._below(place, branch, value, path)
+
+    def _union(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        fitting = sum(self._fits(place.inner(branch), value) for branch in wanted)
+        if fitting == 0:
+            yield _Finding(
+                "anyOf" if wanted is place.schema.get("anyOf") else "oneOf", place, value, path
+            )
+        elif fitting > 1 and wanted is place.schema.get("oneOf"):
+            yield _Finding("oneOf", place, value, path, "several")
+
+    def _not(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if self._fits(place.inner(wanted), value):
+            yield _Finding("not", place, value, path)
+
+    def _if(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        then = "then" if self._fits(place.inner(wanted), value) else "else"
+        if then in place.schema:
+            yield from self._below(place, place.schema[then], value, path)
+
+    # ------------------------------------------------------------ objects
+
+    def _properties(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if isinstance(value, dict):
+            for name, schema in wanted.items():
+                if name in value:
+                    yield from self._below(place, schema, value[name], (*path, name))
+
+    def _patterned(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        whole = place.inner({"patternProperties": wanted})
+        if not isinstance(value, dict) or self._fits(whole, value):
+            return
+        for pattern, schema in wanted.items():
+            for key in value:
+                if len(key) > MAX_KEY and not is_linear(pattern):
+                    yield _Finding("patternProperties", place, value, path, key)
+                elif self._keeps("pattern", pattern, key):
+                    yield from self._below(place, schema, value[key], (*path, key))
+
+    def _additional(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if not isinstance(value, dict):
+            return
+        known = place.schema.get("properties", {})
+        patterns = place.schema.get("patternProperties", {})
+        others = [key for key in value if key not in known]
+        whole = place.inner({"additionalProperties": wanted, "patternProperties": patterns})
+        for start in range(0, len(others), _PIECE):
+            keys = others[start : start + _PIECE]
+            if self._fits(whole, {key: value[key] for key in keys}):
+                continue
+            if wanted is False:
+                yield _Finding("additionalProperties", place, value, path)
+                return
+            for key in keys:
+                if not any(self._keeps("pattern", pattern, key) for pattern in patterns):
+                    yield from self._below(place, wanted, value[key], (*path, key))
+
+    def _names(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        for key in value if isinstance(value, dict) else ():
+            if not self._fits(place.inner(wanted), key):
+                yield _Finding("propertyNames", place, value, path, key)
+
+    def _required(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        for name in wanted if isinstance(value, dict) else ():
+            if name not in value:
+                yield _Finding("required", place, value, path, name)
+
+    def _dependent(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        for name, schema in wanted.items() if isinstance(value, dict) else ():
+            if name in value:
+                yield from self._below(place, schema, value, path)
+
+    # ------------------------------------------------------------ lists
+
+    def _items(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if not isinstance(value, list):
+            return
+        first = len(place.schema.get("prefixItems", ()))
+        whole = place.inner({"items": wanted})
+        for start in range(first, len(value), _PIECE):
+            piece = value[start : start + _PIECE]
+            if len(value) > _PIECE and self._fits(whole, piece):
+                continue
+            for index, item in enumerate(piece, start):
+                yield from self._below(place, wanted, item, (*path, index))
+
+    def _prefix(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if isinstance(value, list):
+            for index, (schema, item) in enumerate(zip(wanted, value, strict=False)):
+                yield from self._below(place, schema, item, (*path, index))
+
+    def _contains(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        keys = ("contains", "minContains", "maxContains")
+        schema = {key: place.schema[key] for key in keys if key in place.schema}
+        if not self._fits(place.inner(schema), value):
+            yield _Finding("contains", place, value, path)
+
+    def _unevaluated(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        # It is about what the keywords beside it have not looked at: it fails if they do not.
+        names = ("unevaluatedItems", "unevaluatedProperties")
+        rest = {key: inner for key, inner in place.schema.items() if key not in names}
+        if self._fits(place.inner(rest), value) and not self._fits(place, value):
+            kind = "unevaluatedItems" if isinstance(value, list) else "unevaluatedProperties"
+            yield _Finding(kind, place, value, path)
+
+    # ------------------------------------------------------------ keywords of our own
+
+    def _asserts(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        if self._invariants is not None:
+            for message in self._invariants(wanted, value):
+                yield _Finding("x-asserts", place, value, path, message)
+
+    def _max_bytes(
+        self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
+    ) -> Iterator[_Finding]:
+        size = size_in_bytes(value)
+        if size > wanted:
+            yield _Finding("x-max-bytes", place, value, path, str(size))
+
+    # ------------------------------------------------------------ unions
+
+    def leaves(self, found: _Finding) -> Iterator[_Finding]:
+        """What is worth telling: of a union, what the branch most likely meant says."""
+        if found.keyword not in ("anyOf", "oneOf") or found.name:
+            yield found
+            return
+        branch = self._meant(found)
+        if branch is None:
+            yield found
+            return
+        for inner in self.findings(branch, found.value, found.path):
+            yield from self.leaves(inner)
+
+    def _meant(self, found: _Finding) -> _Place | None:
+        """The branch of a union that a value was meant for, None where that cannot be told."""
+        branches = [_Place(branch, found.base) for branch in found.limit]
+        for branch in branches:
+            if (
+                isinstance(branch.schema, Mapping)
+                and branch.schema.get("$ref") == REFERENCE_POINTER
+            ):
+                # Where a reference may stand: either it is one, or it is judged as the plain value.
+                is_one = isinstance(found.value, dict) and {"$from", "$literal"} & set(found.value)
+                return branch if is_one else next(b for b in branches if b is not branch)
+        ranked = []
+        for index, branch in enumerate(branches):
+            inner = list(islice(self.findings(branch, found.value, found.path), _WEIGHED))
+            ranked.append((_distance(inner, len(found.path)), index, inner))
+        ranked.sort(key=lambda entry: entry[:2])
+        best = ranked[0]
+        if len(ranked) > 1 and best[0] == ranked[1][0]:
+            return None
+        if any(
+            inner.keyword in ("type", "const", "enum") and len(inner.path) == len(found.path)
+            for inner in best[2]
+        ):
+            return None
+        return branches[best[1]]
 
 
-def make_validator(schema: Mapping[str, Any], invariants: Invariants) -> Any:
-    """The jsonschema validator that agrees with `Contract.is_valid`."""
-
-    def asserts(
-        validator: Any, keys: Mapping[str, str], instance: Any, schema: Any
-    ) -> Iterator[ValidationError]:
-        for message in invariants(keys, instance):
-            yield ValidationError(message)
-
-    cls: Any = extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator,
-        {"pattern": _pattern, "x-max-bytes": _max_bytes, "x-asserts": asserts},
-    )
-    return cls(schema, format_checker=_format_checker())
+_Walk = Callable[[_Search, _Place, Any, Any, tuple[Any, ...]], Iterator[_Finding]]
+_WALKS: dict[str, _Walk] = {
+    "$ref": _Search._reference,
+    "additionalProperties": _Search._additional,
+    "allOf": _Search._all,
+    "anyOf": _Search._union,
+    "contains": _Search._contains,
+    "dependentSchemas": _Search._dependent,
+    "if": _Search._if,
+    "items": _Search._items,
+    "not": _Search._not,
+    "oneOf": _Search._union,
+    "patternProperties": _Search._patterned,
+    "prefixItems": _Search._prefix,
+    "properties": _Search._properties,
+    "propertyNames": _Search._names,
+    "required": _Search._required,
+    "unevaluatedItems": _Search._unevaluated,
+    "unevaluatedProperties": _Search._unevaluated,
+    "x-asserts": _Search._asserts,
+    "x-max-bytes": _Search._max_bytes,
+}
+_SIMPLE_KEYWORDS = (
+    "const dependentRequired enum exclusiveMaximum exclusiveMinimum format maxItems maxLength "
+    "maxProperties maximum minItems minLength minProperties minimum multipleOf pattern type "
+    "uniqueItems"
+)
+#: Keywords that the validator is asked for by themselves.
+_SIMPLE = frozenset(_SIMPLE_KEYWORDS.split())
 
 
 def explain_failure(
-    schema: Mapping[str, Any], value: Any, invariants: Invariants, limit: int
+    document: Mapping[str, Any],
+    value: Any,
+    compile: Compile,
+    invariants: Invariants | None,
+    limit: int,
 ) -> list[str]:
     """At most `limit` sentences on a value that does not fit; [] if nothing is found.
 
-    Of a large value only the beginning is looked at, and there is always a sentence.
+    Args:
+        document: The schema; it stands alone.
+        compile: Makes validators that decide as the document's own does.
     """
+    search = _Search(document, compile, invariants)
+    told: dict[str, _Finding] = {}
     try:
-        sample = Sample(value)
-        errors = list(make_validator(schema, invariants).iter_errors(sample.value))
-        errors = [leaf for error in errors for leaf in _leaves(error)]
-    # A value that is no JSON, or one nested too deeply, is told by the fast path's own words.
-    except (RecursionError, TypeError, ValueError, Unresolvable):
-        return []
-    if not sample.is_whole:
-        errors = [error for error in errors if _holds(error, sample)]
-        if not errors:
-            return ["(root): the value does not fit, and is too large to say where"]
-    errors.sort(key=lambda error: [str(part) for part in error.absolute_path])
-    sentences = [f"{_pointer(error.absolute_path)}: {_phrase(error)}" for error in errors]
-    return [it[:_LONGEST_SENTENCE] for it in dict.fromkeys(sentences)][:limit]
+        for found in search.findings(search.root, value, ()):
+            for leaf in search.leaves(found):
+                told.setdefault(f"{_pointer(leaf.path)}: {_phrase(leaf)}", leaf)
+                if len(told) >= limit:
+                    raise _EnoughError
+    # A value that is no JSON, or one nested too deeply, is told by what was found before.
+    except (_EnoughError, RecursionError, TypeError, ValueError):
+        pass
+    return sorted(told, key=lambda sentence: [str(part) for part in told[sentence].path])
 
 
-#: How much of a sentence is told, in characters: keys of objects may be of any length.
-_LONGEST_SENTENCE = 4_000
-#: Keywords that look at everything in a value.
-_DEEP = frozenset({"const", "enum", "uniqueItems", "x-asserts", "x-max-bytes"})
+def _is_valid(validator: Any, value: Any) -> bool:
+    try:
+        return bool(validator.is_valid(value))
+    except (ValueError, RecursionError):
+        return False
 
 
-def _holds(error: ValidationError, sample: Sample) -> bool:
-    """Whether an error in the beginning of a value is one of the value."""
-    part = error.instance
-    if sample.was_cut(part):
-        if error.validator == "maxItems":
-            error.instance = sample.whole_of(part)
-        return error.validator in ("maxItems", "type")
-    return error.validator not in _DEEP or not sample.lacks(part)
-
-
-def _leaves(error: ValidationError) -> list[ValidationError]:
-    """The errors worth telling: of a union, those of the branch that was most likely meant."""
-    if error.validator not in ("anyOf", "oneOf") or not error.context:
-        return [error]
-    branches: dict[Any, list[ValidationError]] = {}
-    for inner in error.context:
-        branches.setdefault(inner.schema_path[0], []).append(inner)
-    chosen = _reference_branch(error)
-    if chosen is not None:
-        # Where a reference may stand: either it is one, or it is judged as the plain value.
-        is_reference = isinstance(error.instance, dict) and bool(
-            {"$from", "$literal"} & set(error.instance)
-        )
-        kept = [errors for index, errors in branches.items() if (index == chosen) == is_reference]
-        return [leaf for errors in kept for inner in errors for leaf in _leaves(inner)]
-    ranked = sorted(branches.values(), key=_distance)
-    if len(ranked) > 1 and _distance(ranked[0]) == _distance(ranked[1]):
-        return [error]
-    if _is_other_type(ranked[0], error.instance):
-        return [error]
-    return [leaf for inner in ranked[0] for leaf in _leaves(inner)]
-
-
-def _reference_branch(error: ValidationError) -> int | None:
-    """The place of the branch that allows a reference instead of the value, if there is one."""
-    alternatives: Any = error.validator_value
-    for index, branch in enumerate(alternatives):
-        if isinstance(branch, Mapping) and branch.get("$ref") == REFERENCE_POINTER:
-            return index
-    return None
-
-
-def _is_other_type(errors: list[ValidationError], value: Any) -> bool:
-    """Whether a branch fails at its root already, by type or constant."""
-    return any(
-        error.validator in ("type", "const", "enum") and error.instance is value for error in errors
-    )
-
-
-def _distance(errors: list[ValidationError]) -> tuple[int, int]:
+def _distance(errors: list[_Finding], depth: int) -> tuple[int, int]:
     """How far a value is from a branch: a wrong tag or type at the root is farthest."""
     worst = 0
     for error in errors:
-        depth = len(error.relative_path)
-        if error.validator == "type" and depth == 0:
+        at_root = len(error.path) == depth
+        if error.keyword == "type" and at_root:
             worst = max(worst, 4)
-        elif error.validator in ("const", "enum"):
+        elif error.keyword in ("const", "enum"):
             worst = max(worst, 3)
-        elif error.validator in ("required", "additionalProperties") and depth == 0:
+        elif error.keyword in ("required", "additionalProperties") and at_root:
             worst = max(worst, 2)
         else:
             worst = max(worst, 1)
     return worst, len(errors)
 
 
+# ---------------------------------------------------------------- words
+
+
 def _pointer(path: Iterable[Any]) -> str:
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path]
+    parts = [_clip(str(part)).replace("~", "~0").replace("/", "~1") for part in path]
     return "".join(f"/{part}" for part in parts) or "(root)"
 
 
+def _clip(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def _short(value: Any) -> str:
+    """A value as JSON on one line; of a large one only the beginning is ever written."""
     try:
-        text = json_text(value)
+        text = json_text(_beginning(value, _SHOWN + 2))
     except EvaluationError:
-        text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        text = "null" if isinstance(value, float) else repr(value)
+    return _clip(text)
+
+
+#: How much of a value is shown, in characters.
+_SHOWN = 60
+
+
+def _beginning(value: Any, room: int) -> Any:
+    """As much of a value as fits into so many characters, and a little more."""
+    if isinstance(value, str):
+        return value[:room]
+    if room <= 0 or not isinstance(value, list | dict):
+        return value if not isinstance(value, list | dict) else None
+    if isinstance(value, list):
+        return [_beginning(item, room - 1 - 2 * index) for index, item in _first(value, room)]
+    return {
+        key[:room] if isinstance(key, str) else key: _beginning(item, room - 5 - 5 * index)
+        for index, (key, item) in _first(value.items(), room)
+    }
+
+
+def _first(items: Iterable[Any], room: int) -> Iterator[tuple[int, Any]]:
+    return enumerate(islice(items, 1 + room // 2))
 
 
 def _count(number: Any, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _phrase(error: ValidationError) -> str:
-    limit: Any = error.validator_value
-    value: Any = error.instance
-    match error.validator:
+def _phrase(found: _Finding) -> str:
+    limit, value, keyword = found.limit, found.value, found.keyword
+    match keyword:
         case "type":
             wanted = [limit] if isinstance(limit, str) else limit
-            return f"{_short(value)} is not {' or '.join(_NOUNS[w] for w in wanted)} (type)"
+            nouns = " or ".join(_NOUNS.get(name, str(name)) for name in wanted)
+            words = f"{_short(value)} is not {nouns}"
         case "minLength":
-            return f"{_short(value)} is shorter than {_count(limit, 'character')} (minLength)"
+            words = f"{_short(value)} is shorter than {_count(limit, 'character')}"
         case "maxLength":
-            return f"{_short(value)} is longer than {_count(limit, 'character')} (maxLength)"
-        case "minimum":
-            return f"{_short(value)} is less than {limit} (minimum)"
-        case "maximum":
-            return f"{_short(value)} is more than {limit} (maximum)"
+            words = f"{_short(value)} is longer than {_count(limit, 'character')}"
         case "minItems":
-            return f"a list of {len(value)} has fewer than {_count(limit, 'item')} (minItems)"
+            words = f"a list of {len(value)} has fewer than {_count(limit, 'item')}"
         case "maxItems":
-            return f"a list of {len(value)} has more than {_count(limit, 'item')} (maxItems)"
-        case "uniqueItems":
-            return "an item stands in the list twice (uniqueItems)"
+            words = f"a list of {len(value)} has more than {_count(limit, 'item')}"
+        case "minProperties":
+            words = f"an object of {len(value)} has fewer than {_count(limit, 'field')}"
+        case "maxProperties":
+            words = f"an object of {len(value)} has more than {_count(limit, 'field')}"
         case "const":
-            return f"{_short(value)} is not {_short(limit)} (const)"
+            words = f"{_short(value)} is not {_short(limit)}"
         case "enum":
-            return _phrase_choice(value, limit)
+            words = _phrase_choice(value, limit)
         case "format":
-            return f"{_short(value)} is not {WORDS.get(limit, limit)} (format)"
+            words = f"{_short(value)} is not {WORDS.get(limit, limit)}"
         case "pattern" if limit == "^https?://":
-            return f"{_short(value)} does not begin with http:// or https:// (pattern)"
-        case "pattern":
-            return f"{_short(value)} does not match {_short(limit)} (pattern)"
+            words = f"{_short(value)} does not begin with http:// or https://"
         case "required":
-            return _phrase_missing(error)
+            words = _phrase_missing(found)
         case "additionalProperties" | "unevaluatedProperties":
-            return _phrase_unknown(error)
+            words = _phrase_unknown(found)
         case "anyOf" | "oneOf":
-            return _phrase_union(error)
-        case "x-max-bytes" | "x-asserts":
-            return f"{error.message} ({error.validator.removeprefix('x-')})"
-    message = error.message
-    return f"{message if len(message) <= 160 else message[:157] + '...'} ({error.validator})"
+            words = _phrase_union(found)
+        case "x-max-bytes":
+            return f"has {found.name} bytes, at most {limit} are allowed (max-bytes)"
+        case "x-asserts":
+            return f"{found.name} (asserts)"
+        case _ if keyword in _BETWEEN:
+            words = f"{_short(value)} {_BETWEEN[keyword]} {_short(limit)}"
+        case _:
+            words = _OTHERS.get(keyword, "the value does not fit").replace(
+                "NAME", _clip(found.name)
+            )
+    return f"{words} ({keyword})"
+
+
+#: What stands between the value and the limit.
+_BETWEEN = {
+    "exclusiveMaximum": "is not less than",
+    "exclusiveMinimum": "is not more than",
+    "maximum": "is more than",
+    "minimum": "is less than",
+    "multipleOf": "is not a multiple of",
+    "pattern": "does not match",
+}
+_OTHERS = {
+    "contains": "no item, or not the right number of them, is as asked for",
+    "dependentRequired": "a field is missing that another one asks for",
+    "false": "nothing may stand here",
+    "not": "the value is one of those that are excluded",
+    "patternProperties": "the field `NAME` is too long to be matched with a pattern",
+    "propertyNames": "`NAME` is not a valid name of a field",
+    "unevaluatedItems": "the list has an item that nothing allows",
+    "uniqueItems": "an item stands in the list twice",
+}
 
 
 def _phrase_choice(value: Any, choices: list[Any]) -> str:
-    texts = [_short(choice) for choice in choices]
+    texts = [_short(choice) for choice in choices[:12]]
     near = None
     if isinstance(value, str):
         near = closest(value, [choice for choice in choices if isinstance(choice, str)])
     hint = f"; did you mean {_short(near)}?" if near is not None else ""
-    return f"{_short(value)} is not one of {', '.join(texts[:12])}{hint} (enum)"
+    return f"{_short(value)} is not one of {', '.join(texts)}{hint}"
 
 
-def _phrase_missing(error: ValidationError) -> str:
-    # jsonschema gives one error for each missing key; the key stands only in its message.
-    names: Any = error.validator_value
-    for name in names:
-        if error.message == f"{name!r} is a required property":
-            schema: Any = error.schema
-            value: Any = error.instance
-            others = {key for key in value if isinstance(key, str)}
-            written = closest(name, others - set(schema.get("properties", {})))
-            hint = f"; is `{written}` meant to be it?" if written is not None else ""
-            return f"`{name}` is missing{hint} (required)"
-    return f"{error.message} (required)"
+def _phrase_missing(found: _Finding) -> str:
+    others = (key for key in found.value if isinstance(key, str))
+    known = found.schema.get("properties", {})
+    written = closest(found.name, (key for key in others if key not in known))
+    hint = f"; is `{written}` meant to be it?" if written is not None else ""
+    return f"`{_clip(found.name)}` is missing{hint}"
 
 
-def _phrase_unknown(error: ValidationError) -> str:
-    schema: Any = error.schema
-    value: Any = error.instance
-    known = list(schema.get("properties", {}))
-    unknown = [key for key in value if key not in known]
-    if not unknown:
-        return f"{error.message} ({error.validator})"
+def _phrase_unknown(found: _Finding) -> str:
+    known = list(found.schema.get("properties", {}))
+    declared = set(known)
+    unknown = [key for key in found.value if key not in declared]
     hints = []
-    for key in unknown:
-        near = closest(str(key), [name for name in known if name not in value])
-        hints.append(f"`{key}`" + (f" (did you mean `{near}`?)" if near else ""))
+    for key in unknown[:_NAMED]:
+        near = closest(str(key), (name for name in known if name not in found.value))
+        hints.append(f"`{_clip(str(key))}`" + (f" (did you mean `{near}`?)" if near else ""))
+    if len(unknown) > _NAMED:
+        hints.append(f"{len(unknown) - _NAMED} more")
     verb = "is not a field" if len(hints) == 1 else "are not fields"
     listed = f"; the fields are {names_list(known)}" if known else ""
-    return f"{', '.join(hints)} {verb} here{listed} ({error.validator})"
+    return f"{', '.join(hints)} {verb} here{listed}"
 
 
-def _phrase_union(error: ValidationError) -> str:
-    branches: Any = error.validator_value
-    listed = " or ".join(dict.fromkeys(_branch_words(branch) for branch in branches))
-    return f"{_short(error.instance)} is not {listed} ({error.validator})"
+def _phrase_union(found: _Finding) -> str:
+    if found.name:
+        return f"{_short(found.value)} fits more than one of what only one may fit"
+    listed = " or ".join(dict.fromkeys(_branch_words(branch) for branch in found.limit))
+    return f"{_short(found.value)} is not {listed}"
 
 
 def _branch_words(branch: Any) -> str:

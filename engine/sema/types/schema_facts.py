@@ -65,6 +65,8 @@ def follow(root: Any, reference: str) -> Any:
 # ---------------------------------------------------------------- following a pointer
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
+#: No value is nested so deeply.
+_MAX_TOKENS = 256
 
 
 def subschema_at(schema: Mapping[str, Any], pointer: str) -> Schema | Literal["unknown"] | None:
@@ -77,17 +79,20 @@ def subschema_at(schema: Mapping[str, Any], pointer: str) -> Schema | Literal["u
     tokens = pointer_tokens(pointer)
     if tokens is None:
         return None
+    if len(tokens) > _MAX_TOKENS:
+        return "unknown"
     places: list[Any] = [schema]
     for token in tokens:
-        found: list[Any] = []
+        # Several branches of a union may lead to one schema: it is followed once.
+        found: dict[int, Any] = {}
         for place in places:
             for inner in _step(schema, place, token, 0):
                 if inner == "unknown":
                     return "unknown"
-                found.append(inner)
+                found[id(inner)] = inner
         if not found:
             return None
-        places = found
+        places = list(found.values())
     if any(place is True or place == {} for place in places):
         return "unknown"
     result: Schema = dict(places[0]) if len(places) == 1 else {"anyOf": places}
@@ -118,7 +123,7 @@ def _step(root: Any, place: Any, token: str, depth: int) -> Iterator[Any]:
     if "allOf" in place or "$dynamicRef" in place:
         yield "unknown"
         return
-    kinds = _types(root, place, 0)
+    kinds = _types(root, place)
     if "object" in kinds:
         yield from _step_object(place, token)
     if "array" in kinds and _INDEX.fullmatch(token):
@@ -157,55 +162,71 @@ _ALL = frozenset({"null", "boolean", "integer", "number", "string", "array", "ob
 
 def may_fit(producer: Mapping[str, Any] | bool, consumer: Mapping[str, Any] | bool) -> bool:
     """False only if no value of `producer` can ever be a value of `consumer`."""
-    return _may_fit(producer, producer, consumer, consumer, 0)
+    return _Fitting(producer, consumer).may(producer, consumer, 0)
 
 
-def _may_fit(p_root: Any, producer: Any, c_root: Any, consumer: Any, depth: int) -> bool:
-    if producer is False or consumer is False:
-        return False
-    if not isinstance(producer, Mapping) or not isinstance(consumer, Mapping) or depth > 24:
+class _Fitting:
+    """One comparison of two schemas; each pair of places in them is compared once."""
+
+    def __init__(self, producer: Any, consumer: Any) -> None:
+        self._p_root = producer
+        self._c_root = consumer
+        self._known: dict[tuple[int, int], bool] = {}
+
+    def may(self, producer: Any, consumer: Any, depth: int) -> bool:
+        if producer is False or consumer is False:
+            return False
+        if not isinstance(producer, Mapping) or not isinstance(consumer, Mapping) or depth > 24:
+            return True
+        pair = (id(producer), id(consumer))
+        if pair not in self._known:
+            self._known[pair] = True  # until the contrary is found: a schema may hold itself
+            self._known[pair] = self._compared(producer, consumer, depth + 1)
+        return self._known[pair]
+
+    def _compared(
+        self, producer: Mapping[str, Any], consumer: Mapping[str, Any], depth: int
+    ) -> bool:
+        if "$ref" in producer:
+            return self.may(follow(self._p_root, producer["$ref"]), consumer, depth)
+        if "$ref" in consumer:
+            return self.may(producer, follow(self._c_root, consumer["$ref"]), depth)
+        for key in ("anyOf", "oneOf"):
+            if key in producer:
+                return any(self.may(branch, consumer, depth) for branch in producer[key])
+        for key in ("anyOf", "oneOf"):
+            if key in consumer:
+                return any(self.may(producer, branch, depth) for branch in consumer[key])
+        kinds = _types(self._p_root, producer) & _types(self._c_root, consumer)
+        if not kinds:
+            return False
+        if not _values_meet(producer, consumer):
+            return False
+        if kinds == {"object"}:
+            return self._objects(producer, consumer, depth)
+        if kinds == {"array"}:
+            if "prefixItems" in producer or "prefixItems" in consumer:
+                return True  # `items` says nothing of the first ones
+            needed = max(producer.get("minItems", 0), consumer.get("minItems", 0)) > 0
+            items = producer.get("items", True), consumer.get("items", True)
+            return not needed or self.may(*items, depth)
         return True
-    if "$ref" in producer:
-        return _may_fit(p_root, follow(p_root, producer["$ref"]), c_root, consumer, depth + 1)
-    if "$ref" in consumer:
-        return _may_fit(p_root, producer, c_root, follow(c_root, consumer["$ref"]), depth + 1)
-    for key in ("anyOf", "oneOf"):
-        if key in producer:
-            return any(_may_fit(p_root, b, c_root, consumer, depth + 1) for b in producer[key])
-    for key in ("anyOf", "oneOf"):
-        if key in consumer:
-            return any(_may_fit(p_root, producer, c_root, b, depth + 1) for b in consumer[key])
-    kinds = _types(p_root, producer, 0) & _types(c_root, consumer, 0)
-    if not kinds:
-        return False
-    if not _values_meet(producer, consumer):
-        return False
-    if kinds == {"object"}:
-        return _objects_fit(p_root, producer, c_root, consumer, depth)
-    if kinds == {"array"}:
-        if "prefixItems" in producer or "prefixItems" in consumer:
-            return True  # `items` says nothing of the first ones
-        needed = max(producer.get("minItems", 0), consumer.get("minItems", 0)) > 0
-        return not needed or _may_fit(
-            p_root, producer.get("items", True), c_root, consumer.get("items", True), depth + 1
+
+    def _objects(
+        self, producer: Mapping[str, Any], consumer: Mapping[str, Any], depth: int
+    ) -> bool:
+        p_properties, c_properties = producer.get("properties", {}), consumer.get("properties", {})
+        p_required = set(producer.get("required", ()))
+        c_required = set(consumer.get("required", ()))
+        if _is_closed(producer) and not c_required <= set(p_properties):
+            return False
+        if _is_closed(consumer) and not p_required <= set(c_properties):
+            return False
+        return all(
+            self.may(p_properties[name], c_properties[name], depth)
+            for name in p_required | c_required
+            if name in p_properties and name in c_properties
         )
-    return True
-
-
-def _objects_fit(
-    p_root: Any, producer: Mapping[str, Any], c_root: Any, consumer: Mapping[str, Any], depth: int
-) -> bool:
-    p_properties, c_properties = producer.get("properties", {}), consumer.get("properties", {})
-    p_required, c_required = set(producer.get("required", ())), set(consumer.get("required", ()))
-    if _is_closed(producer) and not c_required <= set(p_properties):
-        return False
-    if _is_closed(consumer) and not p_required <= set(c_properties):
-        return False
-    return all(
-        _may_fit(p_root, p_properties[name], c_root, c_properties[name], depth + 1)
-        for name in p_required | c_required
-        if name in p_properties and name in c_properties
-    )
 
 
 def _is_closed(schema: Mapping[str, Any]) -> bool:
@@ -233,15 +254,31 @@ def _same(left: Any, right: Any) -> bool:
 
 def json_types(root: Any, schema: Any) -> frozenset[str]:
     """The JSON types the values of a schema can have; `integer` and `number` come together."""
-    return _types(root, schema, 0)
+    return _types(root, schema)
 
 
-def _types(root: Any, schema: Any, depth: int) -> frozenset[str]:
-    """The JSON types a schema's values can have; `number` stands for `integer` too."""
+def _types(
+    root: Any, schema: Any, known: dict[int, frozenset[str]] | None = None
+) -> frozenset[str]:
+    """The JSON types a schema's values can have; `number` stands for `integer` too.
+
+    Args:
+        known: What is known already of the schemas on the way, each looked at once.
+    """
     if schema is False:
         return frozenset()
-    if not isinstance(schema, Mapping) or depth > 24:
+    if not isinstance(schema, Mapping):
         return _ALL
+    known = {} if known is None else known
+    if id(schema) not in known:
+        known[id(schema)] = _ALL  # until more is known: a schema may hold itself
+        known[id(schema)] = _types_inside(root, schema, known)
+    return known[id(schema)]
+
+
+def _types_inside(
+    root: Any, schema: Mapping[str, Any], known: dict[int, frozenset[str]]
+) -> frozenset[str]:
     found = _ALL
     declared = schema.get("type")
     if isinstance(declared, str):
@@ -252,12 +289,12 @@ def _types(root: Any, schema: Any, depth: int) -> frozenset[str]:
     if constants is not None:
         found &= _widened([type_name(value) for value in constants])
     if "$ref" in schema:
-        found &= _types(root, follow(root, schema["$ref"]), depth + 1)
+        found &= _types(root, follow(root, schema["$ref"]), known)
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list):
-            found &= frozenset().union(*(_types(root, b, depth + 1) for b in schema[key]))
+            found &= frozenset().union(*(_types(root, b, known) for b in schema[key]))
     for branch in schema.get("allOf", ()):
-        found &= _types(root, branch, depth + 1)
+        found &= _types(root, branch, known)
     return found
 
 

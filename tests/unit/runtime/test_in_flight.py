@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.intake import InFlight
+from engine.drive.intake import InFlight
 
 
 async def turns(count: int = 5) -> None:

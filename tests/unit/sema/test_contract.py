@@ -314,4 +314,4 @@ def test_why_a_text_is_no_json(text, problem):
 def test_a_float_that_is_no_number_counts_as_null():
     assert Contract(Json()).is_valid(math.nan)
     assert not Contract(Scalar("float")).is_valid(math.nan)
-    assert Contract(Scalar("float")).problems(math.inf) == ['(root): null is not of type "number"']
+    assert Contract(Scalar("float")).problems(math.inf) == ["(root): null is not a number (type)"]
