@@ -257,10 +257,14 @@ async def aresume(
 ) -> Run:
     """Take a run over where it stopped, and drive it on.
 
+    Where this process drives the run already, nothing starts: the reply goes to that drive, and
+    the call waits for its result.
+
     Args:
         run: Its id, an unambiguous beginning of it, or `last`.
         journal: The journal it stands in, or that journal's folder.
-        models: What stands in for declared models; those of the first start are kept.
+        models: What stands in for declared models; those of the first start are kept. Not used
+            where the run is driven already.
         reply: The answer to an open gate, for a run that waits for a person.
 
     Raises:

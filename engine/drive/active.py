@@ -1,12 +1,12 @@
 """The drives of this process: which runs are being driven here, and how others reach a drive.
 
-A run has one drive at a time. Whoever wants to resume, answer or cancel a run that is driven here
-already joins that drive: it is told what is wanted, and what it comes to is everybody's answer.
-So nothing is claimed, folded or called a second time. Between processes the journal's lock sees to
-the same; `engine.drive.inbox` carries what is wanted then.
+A run has one drive at a time. A caller who wants to resume, answer or cancel a run that is driven
+here joins that drive: it is told what is wanted, and all callers get its result. So nothing is
+claimed, folded or called a second time. Between processes the journal's lock does the same, and
+`engine.drive.inbox` carries what is wanted.
 
-Keeps a run only while it is driven. Decides nothing: what may be said to a drive is `replies`'s,
-what follows from it is the machine's.
+Keeps a run only while it is driven. Decides nothing: `engine.drive.answers` says what fits a gate, and
+the machine what follows from it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ Say = Callable[[RunState], GateAnswered | CancelRequested | None]
 
 
 class CameTo(NamedTuple):
-    """What a drive came to, for whoever joined it.
+    """What a drive came to, for a caller who joined it.
 
     Attributes:
-        state: The run: ended, or waiting for a person. None if the drive was interrupted, or never
-            began; the run is then nobody's.
-        taken: Whether what was said to it is in the journal.
+        state: The run: ended, or waiting for a person. None if the drive was interrupted or never
+            began; the run can then be claimed.
+        taken: Whether the drive has journaled what was said to it. Of an interrupted drive it may
+            be False though the journal has it.
     """
 
     state: RunState | None
@@ -47,7 +48,7 @@ class CameTo(NamedTuple):
 
 
 class _Joined:
-    """One who has joined a drive, and waits on an event loop of its own."""
+    """A caller who has joined a drive, and waits on its own event loop."""
 
     def __init__(self, say: Say | None) -> None:
         self.say = say
@@ -66,7 +67,7 @@ class _Joined:
 class Drive:
     """One drive of one run, from before the run is claimed until all its calls are over.
 
-    Used in a `with`, on one event loop. Made by `enter` and `alone`.
+    Used in a `with`, on the event loop that drives. Made by `enter` and `alone`.
 
     Attributes:
         run: The run's id.
@@ -81,13 +82,13 @@ class Drive:
         self._owned: Ownership | None = None
         self._driver: Driver | None = None
         self._loop = asyncio.get_running_loop()
-        # An event loop does not keep its tasks alive, and others count on this one.
+        # An event loop does not keep its tasks alive, and other callers wait for this one.
         self._task = asyncio.current_task()
         self._joined: set[_Joined] = set()
         self._over = False
         self._outer: tuple[Drive, ...] = ()
 
-    # ------------------------------------------------------------ who drives
+    # ------------------------------------------------------------ the driving caller's side
 
     def __enter__(self) -> Drive:
         self._outer = _inside.get()
@@ -106,7 +107,7 @@ class Drive:
         self._end()
 
     def own(self, owned: Ownership) -> Ownership:
-        """Take note of what the run was claimed or entered as; it is given back at the end."""
+        """Keep the claim on the run; it is released at the end."""
         self._owned = owned
         return owned
 
@@ -117,7 +118,7 @@ class Drive:
         await self._owned.append(events)
 
     def listen(self, driver: Driver) -> None:
-        """Let this driver be told what others say, from its first turn on."""
+        """Let this driver hear what others say, from its first turn on."""
         with _lock:
             self._driver = driver
             waiting = list(self._joined)
@@ -125,7 +126,7 @@ class Drive:
             self._loop.call_soon(self._hear, one)
 
     def _end(self) -> None:
-        """Be over: the run can be driven by others, and who has joined is told."""
+        """Let others drive the run, and tell those who have joined."""
         with _lock:
             self._over = True
             if _drives.get((self.journal.place, self.run)) is self:
@@ -135,16 +136,17 @@ class Drive:
         for one in joined:
             one.settle(self.state)
 
-    # ------------------------------------------------------------ who joins
+    # ------------------------------------------------------------ the joining callers' side
 
     async def join(self, say: Say | None) -> CameTo:
         """Say something to the drive, and wait until it is over.
 
         Args:
-            say: Raises `UsageError` where it does not fit; the drive goes on without it.
+            say: Makes what is to be said, on the event loop that drives. What it raises is raised
+                here, and the drive continues without it.
 
         Raises:
-            UsageError: What was to be said does not fit; nothing has come of it.
+            UsageError: What was to be said does not fit, or the caller is a part of the run.
             JournalError: The event loop that drives the run has stopped.
         """
         if self in _inside.get():
@@ -175,7 +177,7 @@ class Drive:
         end = asyncio.wrap_future(one.end)
         try:
             while self._loop is not asyncio.get_running_loop() and not end.done():
-                # Another thread's loop may be closed without a word.
+                # The loop of another thread may be closed without ending its tasks.
                 await asyncio.wait([end], timeout=_LOOK_S)
                 if self.is_lost and not end.done():
                     return CameTo(None, one.taken)
@@ -184,7 +186,7 @@ class Drive:
             end.cancel()
 
     def _hear(self, one: _Joined) -> None:
-        """Hand the driver what somebody says; on the event loop that drives."""
+        """Hand the driver what a caller says; on the event loop that drives."""
         driver = self._driver
         if one.say is None or driver is None or self._over:
             return
@@ -199,37 +201,37 @@ class Drive:
             if isinstance(event, GateAnswered) and driver.has_answer(event.key):
                 raise UsageError(f"gate `{event.key}` has been answered")
             _check_json(event)
-        except Exception as error:  # whose it is, is told; the drive goes on
+        except Exception as error:  # its caller is told, and the drive continues
             one.refuse(error)
         else:
             driver.feed(event, taken)
 
     @property
     def is_lost(self) -> bool:
-        """Whether its event loop was closed under it: it can write and call nothing any more."""
+        """Whether its event loop was closed under it, so that it can do nothing any more."""
         return self._loop.is_closed()
 
 
 def _check_json(event: Event) -> None:
-    """Refuse what the journal could not write: there it would end the drive."""
+    """Refuse what the journal cannot write: at the next commit it would end the drive."""
     try:
         encode_event(event)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"the answer cannot be written as JSON: {error}") from None
 
 
-#: How often one who waits on another event loop looks whether the drive's is still there, seconds.
+#: How often a caller on another event loop checks that the driving one is open, in seconds.
 _LOOK_S = 1.0
 
 _lock = threading.RLock()
 #: The drives of this process, by the place of the journal and the run.
 _drives: dict[tuple[Hashable, str], Drive] = {}
-#: The drives that what runs here is a part of.
+#: The drives that the current task is a part of.
 _inside: ContextVar[tuple[Drive, ...]] = ContextVar("orch_drives", default=())
 
 
 def _begin_anew_in_child() -> None:
-    """A process that is forked off drives nothing: the loops are its parent's."""
+    """A forked process drives nothing: the event loops are its parent's."""
     global _lock
     _lock = threading.RLock()
     _drives.clear()
@@ -253,10 +255,10 @@ def enter(journal: Journal, run: str) -> tuple[Drive, bool]:
 
 @contextmanager
 def alone(journal: Journal, run: str) -> Iterator[Drive]:
-    """Drive a run that nobody drives here.
+    """Drive a run that has no drive in this process.
 
     Raises:
-        JournalError: It is being driven by this process.
+        JournalError: It has one.
     """
     drive, is_new = enter(journal, run)
     if not is_new:

@@ -326,8 +326,10 @@ async def resume(
     """Take a run over where it stopped, and drive it on.
 
     A run that has ended is returned as it is. Calls that were in flight are made again, but for
-    `once`: for those a gate opens. A gate whose time is up is answered with that. A run that this
-    process drives already is joined: the reply goes to that drive, and so do not the options.
+    `once`: for those a gate opens. A gate whose time is up is answered with that.
+
+    Where this process drives the run already, the call joins that drive: it hands over the reply,
+    waits, and gives its result. The options are not used then.
 
     Args:
         reply: The answer to an open gate.
@@ -349,9 +351,9 @@ async def resume(
 
 
 class _Answer:
-    """A reply on its way into the journal, by one drive or, if that is interrupted, by the next.
+    """A reply on its way into the journal: by this drive or, if it is interrupted, by the next.
 
-    Called by a drive that it is said to; see `drives.Say`.
+    It has a name in the journal, so that it is written once. A `drives.Say`.
     """
 
     def __init__(self, reply: Reply, journal: Journal, run: str, options: Options) -> None:
@@ -371,7 +373,7 @@ class _Answer:
         return msgspec.structs.replace(event, letter=self._name)
 
     def is_written(self) -> bool:
-        """Whether an earlier drive has written it; to be asked by who owns the run."""
+        """Whether an earlier drive has written it. Certain only for the owner of the run."""
         return self._is_said and any(
             isinstance(event, GateAnswered) and event.letter == self._name
             for event in self._journal.read(self._run)
@@ -381,7 +383,7 @@ class _Answer:
 async def _reach(
     run: str, journal: Journal, say: Say | None, work: Callable[[Drive], Awaitable[RunState]]
 ) -> RunState:
-    """Join the drive that a run has in this process, or be it.
+    """Join the drive that a run has in this process, or drive it here.
 
     Args:
         say: What to say to the drive that there is.
@@ -396,7 +398,7 @@ async def _reach(
         came_to = await drive.join(say)
         if came_to.state is not None and (say is None or came_to.taken):
             return came_to.state
-        # It was interrupted, or ended before it could hear: the same as having come after it.
+        # It was interrupted, or ended before it could hear: as if the call had come after it.
 
 
 async def _take_over(drive: Drive, options: Options, answer: _Answer | None) -> RunState:
@@ -482,11 +484,11 @@ async def cancel(
 ) -> RunState:
     """End a run that no other process drives. Nothing is called any more.
 
-    A run that this process drives is cancelled by that drive.
+    Where this process drives the run, that drive cancels it.
 
     Returns:
-        The run: cancelled, or still waiting where somebody must say first what became of a
-        `once` task. One that this process drives may also have ended in another way meanwhile.
+        The run: cancelled, or still waiting where a person must say first what became of a
+        `once` task.
 
     Raises:
         JournalError: There is no such run, or another process drives it.

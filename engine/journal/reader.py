@@ -390,7 +390,7 @@ def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummar
         ended_ms=ended_ms,
         reason=reason,
         bound=bound,
-        # Without a pid nobody drives it, though its database is in use.
+        # Without a pid its drive was interrupted, though the database is in use.
         live=status == "running" and holder is not None and pid != 0 and holder in (pid, 0),
         parent=origin.parent,
         parent_seq=origin.parent_seq,

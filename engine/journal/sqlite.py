@@ -60,8 +60,8 @@ class SqliteJournal:
         directory: The folder's absolute path.
         place: The same without symbolic links: equal for journals on one folder.
 
-    May be used from several threads and event loops. Several of them on one folder in one process
-    are one owner of its runs.
+    May be used from several threads and event loops. All journals that a process opens on one
+    folder count as one owner.
     """
 
     def __init__(self, directory: str | Path, *, busy_ms: int = 5_000, trust: bool = False) -> None:
@@ -173,7 +173,7 @@ class SqliteJournal:
         *,
         starts: bool = False,
     ) -> SqliteOwnership:
-        """Carry out what makes a run owned; it is not if nobody waits for that any more."""
+        """Carry out a claim; it is released if its caller was cancelled meanwhile."""
         try:
             await writer.do(action, starts=starts)
         except BaseException:

@@ -43,12 +43,12 @@ UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WH
 
 
 class Owned:
-    """A run that one drive owns: where it is in the database, and the epoch of its claim.
+    """A run that one drive owns: its number in the database, and the epoch of the claim.
 
     Attributes:
         run: The run's id.
         number: Its number in the database; 0 before it is entered or claimed.
-        epoch: The epoch of this claim; who has a lower one than the run can write no more.
+        epoch: The epoch of this claim; a claim with a lower one can write no more.
         next: The number of the event that is written next.
         runs: Whether the run neither waits nor has ended, by the last status that was written.
     """
@@ -164,10 +164,10 @@ class Writer:
         await future
 
     def release(self, owned: Owned) -> None:
-        """Give a run back. What was put before is still written; nothing waits for this."""
+        """Give a run back, after what was put before is written. Does not wait."""
         job = _Job(None)
         job.given_back = owned
-        with contextlib.suppress(JournalError):  # closed or failed: it is given back with the lock
+        with contextlib.suppress(JournalError):  # closed or failed: the lock is given back soon
             self._put(job)
 
     def _put(self, job: _Job) -> None:
@@ -265,14 +265,14 @@ class Writer:
                 job.error = _integrity(error, job)
             except sqlite3.Error as error:
                 if job.given_back is not None:
-                    self._forget([job])  # only who lists runs would have been told
+                    self._forget([job])  # the list of runs may be wrong, no more
                     return
                 if is_full(error) and not self._low:
                     self._low = True
                     self._reserve.unlink(missing_ok=True)
                     continue
                 self._failure = job.error = translated(error, self.path)
-            except Exception as error:  # the thread must live: others wait for it
+            except Exception as error:  # the thread must live, for other callers wait for it
                 said = f"{type(error).__name__}: {error}"
                 job.error = InternalError(f"the journal {self.path} could not be written: {said}")
             else:
@@ -314,7 +314,7 @@ class Writer:
             if self._owners.get(owned.number) is owned:
                 self._set_owner(owned.number, None)
             if owned.runs:
-                # Nobody drives it any more, though this process lives on and holds the lock.
+                # Interrupted: without this it would count as driven while this process lives.
                 self._connection.execute(_DISOWN, (owned.number, owned.epoch))
         elif job.owned is not None:
             owned = job.owned

@@ -72,7 +72,9 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
             refuse_secrets(reason, redactor_of(state.program))
             asked = CancelRequested(reason=reason)
             if hand_over(journal, state.program, found, asked) == "taken":
-                return _tell_end(journal, found, manner, extra)
+                code = _tell_end(journal, found, manner, extra)
+                if code is not None:
+                    return code
 
         async def work(options: Options) -> RunState:
             return await launch.cancel(found, journal, options, reason)
@@ -82,12 +84,20 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
         journal.close()
 
 
-def _tell_end(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
-    """Tell how a run has ended that another process was asked to cancel."""
+def _tell_end(
+    journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]
+) -> int | None:
+    """Tell how a run has ended that another process was asked to cancel.
+
+    Returns:
+        The exit code; None if that process stopped before the run had ended.
+    """
     if not wait_for_end(journal, run):
         note(f"run {run} will be cancelled: something that may happen only once is under way")
         return Exit.OK
     _, state = launch.load_run(journal, run)
+    if state.status not in EXITS:
+        return None
     with reserved_stdout() as stream:
         tell_end(
             state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
