@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from engine.diagnostics import RULES, Diagnostic
+from engine.diagnostics import RULES
 from engine.drive.active import Drive, Say, alone, enter
 from engine.drive.answers import Reply, answers, refuse_secrets
 from engine.drive.driver import Appender, Driver, Observer
@@ -36,7 +36,6 @@ from engine.events import (
     RunStarted,
 )
 from engine.journal import Journal, RunRecord, letter_name
-from engine.linter.admission import errors_in
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.redaction import Redactor, bound, current
@@ -59,7 +58,6 @@ __all__ = [
     "check_record",
     "choose",
     "compile_record",
-    "errors_before",
     "in_flight",
     "load_run",
     "prepare",
@@ -300,11 +298,6 @@ def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Pro
     if wrong:
         raise CompileError(wrong)
     return msgspec.structs.replace(result.partial, path=record.workflow)
-
-
-def errors_before(checked: CheckResult) -> list[Diagnostic]:
-    """What keeps the program of a record from beginning to run, where its files are not at hand."""
-    return errors_in(checked)
 
 
 def load_run(

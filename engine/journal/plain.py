@@ -16,10 +16,11 @@ from pathlib import Path
 from engine.errors import JournalError
 from engine.reading import open_plain
 
-__all__ = ["refuse_rollback", "refuse_special"]
+__all__ = ["refuse_rollback", "refuse_special", "refuse_unless_plain"]
 
-#: What SQLite and we put beside a database; the database itself is "".
-_ENDINGS = ("", "-wal", "-shm", "-journal", ".lock", ".reserve")
+#: What SQLite puts beside a database; the database itself is "". Whatever is ours alone is opened
+#: with `open_plain`.
+_ENDINGS = ("", "-wal", "-shm", "-journal")
 #: Where a database's page size stands in it: two bytes, of which 1 means 65536.
 _PAGE_SIZE_AT = 16
 
@@ -31,20 +32,27 @@ def refuse_special(path: Path) -> None:
         JournalError: One is, or the folder cannot be looked into.
     """
     for ending in _ENDINGS:
-        name = f"{path}{ending}"
-        try:
-            mode = os.lstat(name).st_mode
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise JournalError(f"the journal cannot be opened: {name}: {error.strerror}") from None
-        if not stat.S_ISREG(mode):
-            what = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
-            raise JournalError(
-                f"the journal cannot be used: {name} is {what}",
-                help="orch makes no such file: move it away, or choose another folder with "
-                "--journal",
-            )
+        refuse_unless_plain(f"{path}{ending}")
+
+
+def refuse_unless_plain(name: str | Path) -> None:
+    """Refuse a file that is a link, or no regular file; one that is not there is fine.
+
+    Raises:
+        JournalError: It is, or the folder cannot be looked into.
+    """
+    try:
+        mode = os.lstat(name).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise JournalError(f"the journal cannot be opened: {name}: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        what = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
+        raise JournalError(
+            f"the journal cannot be used: {name} is {what}",
+            help="orch makes no such file: move it away, or choose another folder with --journal",
+        )
 
 
 def refuse_rollback(path: Path) -> None:

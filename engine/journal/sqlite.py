@@ -271,6 +271,9 @@ class SqliteJournal:
             for writer in self._writers.values():
                 give_back(writer)
             self._writers.clear()
+            if self._entries is not None:
+                self._entries.close()
+                self._entries = None
 
     # ------------------------------------------------------------ reading
 

@@ -10,7 +10,6 @@ with `orch journal trust`. The notes that tell databases apart are `engine.journ
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shlex
@@ -47,12 +46,19 @@ class Trust:
         self.notes = Notes(state_folder(env))
         #: The tokens of what is open for writing, by database.
         self._open: dict[Path, str] = {}
+        #: What was found to be this user's, for reading: a look at each run of thousands adds up.
+        self._seen: set[tuple[Path, str | None]] = set()
 
     # ------------------------------------------------------------ reading
 
     def is_mine(self, connection: sqlite3.Connection, path: Path) -> bool:
         """Whether a database that is open for reading may be driven by this user."""
-        return self._has_vouched() or self._why_not(_token_in(connection), path) is None
+        token = _token_in(connection)
+        if (path, token) not in self._seen:
+            if not self._has_vouched() and self._why_not(token, path) is not None:
+                return False
+            self._seen.add((path, token))
+        return True
 
     def problem(self, path: Path) -> JournalError | None:
         """Why a database may not be written to; None where it may, or holds nothing yet.
@@ -125,10 +131,8 @@ class Trust:
         token = self._open.pop(path, None)
         if token is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(f"{path}-wal").st_size:
-                return
-        self.notes.close(token)
+        if not _size(f"{path}-wal"):
+            self.notes.close(token)
 
     # ------------------------------------------------------------ vouching
 
@@ -190,15 +194,21 @@ class Trust:
             return "belongs to another user than before"
         if now.path != noted.path and now.inode != noted.inode:
             return f"is a copy of {noted.path}"
-        if not self.notes.was_open(token) and _size(f"{path}-wal"):
+        if self._has_strange_log(token, path):
             return "has a log (-wal) beside it that no run of yours has left"
         return None
 
+    def _has_strange_log(self, token: str, path: Path) -> bool:
+        """Whether there is a log that no process has left which had the database open."""
+        # Twice, for another process may be opening it between the two looks.
+        return all(not self.notes.was_open(token) and _size(f"{path}-wal") for _ in range(2))
+
     def _refusal(self, why: str) -> JournalError:
         """The error that says what to do."""
-        remedy = f"orch journal trust {shlex.quote(str(self._directory))}"
-        if not self.notes.is_usable:
-            remedy = self._by_variable()
+        remedy = self._by_variable()
+        if self.notes.is_usable:
+            command = f"orch journal trust {shlex.quote(str(self._directory))}"
+            remedy = f"{command} (where the home folder does not last, {remedy})"
         return JournalError(
             f"the journal is not known to be yours: {why}",
             help="a journal can run programs: look at it with `orch runs`; if you trust it: "

@@ -25,7 +25,7 @@ from typing import Any
 
 from engine.errors import InternalError, JournalError
 from engine.journal.lock import FileLock
-from engine.journal.plain import refuse_rollback
+from engine.journal.plain import refuse_rollback, refuse_unless_plain
 from engine.journal.rows import START_TYPE, Row
 from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
 from engine.journal.trust import Trust
@@ -462,6 +462,7 @@ class _Files:
 
 def _make_reserve(reserve: Path, path: Path) -> None:
     """Keep some room on the disk for the results that come in when it is full."""
+    refuse_unless_plain(reserve)
     try:
         with contextlib.suppress(FileNotFoundError):
             if reserve.lstat().st_size == _RESERVE_BYTES:

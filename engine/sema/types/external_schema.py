@@ -112,6 +112,7 @@ def _schema_problem(document: Any) -> str | None:
 
     if not isinstance(document, Mapping | bool):
         return "this is not a JSON Schema: it must be an object"
+    dialect = _dialect(document)
     if isinstance(document, Mapping):
         document = {key: value for key, value in document.items() if key != "$schema"}
     # jsonschema takes a second and more for a document of 300 KB, and each of its schemas that
@@ -128,10 +129,21 @@ def _schema_problem(document: Any) -> str | None:
     except SchemaError as error:
         place = "".join(f"/{part}" for part in error.absolute_path)
         message = error.message if len(error.message) < 200 else error.message[:197] + "..."
-        return f"`#{place}`: {message}"
+        return f"{dialect}`#{place}`: {message}"
     except RecursionError:
         return "the schema is nested too deeply"
     return None
+
+
+def _dialect(document: Any) -> str:
+    """What a message begins with where a document declares another dialect than ours."""
+    declared = document.get("$schema") if isinstance(document, Mapping) else None
+    if not isinstance(declared, str) or "draft/2020-12/" in declared:
+        return ""
+    known = re.search(r"json-schema\.org/draft(?:/|-)([0-9]{2,4}(?:-[0-9]{2})?)/", declared)
+    name = declared[:80] if known is None else known[1]
+    said = f"draft-{name}" if len(name) == 2 else name
+    return f"it declares {said} and is read as 2020-12: "
 
 
 def _compile_problem(document: Any) -> str | None:
