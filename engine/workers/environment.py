@@ -1,8 +1,8 @@
 """The environment of the processes that a run starts.
 
 By default it is the engine's own environment without credentials: keys of model providers and the
-secrets of the run are withheld. `inherit` names the variables to pass instead, keys and secrets too,
-but those only by their full names. A few that most programs need to start are always passed.
+secrets of the run are withheld. `inherit` names the variables to pass instead, keys and secrets
+too, but those only by their full names. A few that most programs need to start are always passed.
 """
 
 from __future__ import annotations
