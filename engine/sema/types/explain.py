@@ -13,7 +13,7 @@ schema is ever matched by Python's `re`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,7 +36,7 @@ Compile = Callable[[Mapping[str, Any]], "jsonschema_rs.Validator"]
 Invariants = Callable[[Mapping[str, str], Any], list[str]]
 
 #: The steps of one explanation: each keyword of each place looked at is one.
-_STEPS = 3_000
+_STEPS = 10_000
 #: What making a validator costs, by itself and for so many bytes of its schema.
 _COMPILING = 10
 _BYTES_PER_STEP = 500
@@ -69,13 +69,13 @@ class _Finding:
     Attributes:
         limit: What the keyword says.
         path: Where the value stands.
-        name: The key or message it is about, for the keywords that have one.
+        name: The key, keys or message it is about, for the keywords that have one.
     """
 
     __slots__ = ("base", "keyword", "limit", "name", "path", "schema", "value")
 
     def __init__(
-        self, keyword: str, place: _Place, value: Any, path: tuple[Any, ...], name: str = ""
+        self, keyword: str, place: _Place, value: Any, path: tuple[Any, ...], name: Any = ""
     ) -> None:
         self.keyword = keyword
         self.schema = place.schema
@@ -247,11 +247,13 @@ class _Search:
     def _patterned(
         self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
     ) -> Iterator[_Finding]:
-        whole = place.inner({"patternProperties": wanted})
-        if not isinstance(value, dict) or self._fits(whole, value):
+        if not isinstance(value, dict):
             return
-        for pattern, schema in wanted.items():
-            for key in value:
+        whole = place.inner({"patternProperties": wanted})
+        for keys in _pieces(list(value)):
+            if self._fits(whole, {key: value[key] for key in keys}):
+                continue
+            for key, (pattern, schema) in product(keys, wanted.items()):
                 if len(key) > MAX_KEY and not is_linear(pattern):
                     yield _Finding("patternProperties", place, value, path, key)
                 elif self._keeps("pattern", pattern, key):
@@ -265,17 +267,21 @@ class _Search:
         known = place.schema.get("properties", {})
         patterns = place.schema.get("patternProperties", {})
         others = [key for key in value if key not in known]
-        whole = place.inner({"additionalProperties": wanted, "patternProperties": patterns})
-        for start in range(0, len(others), _PIECE):
-            keys = others[start : start + _PIECE]
+        every = dict.fromkeys(patterns, True)
+        whole = place.inner({"additionalProperties": wanted, "patternProperties": every})
+        for keys in _pieces(others):
             if self._fits(whole, {key: value[key] for key in keys}):
                 continue
+            unknown = [key for key in keys if not self._matches(patterns, key)]
             if wanted is False:
-                yield _Finding("additionalProperties", place, value, path)
+                name = unknown if patterns else others
+                yield _Finding("additionalProperties", place, value, path, name)
                 return
-            for key in keys:
-                if not any(self._keeps("pattern", pattern, key) for pattern in patterns):
-                    yield from self._below(place, wanted, value[key], (*path, key))
+            for key in unknown:
+                yield from self._below(place, wanted, value[key], (*path, key))
+
+    def _matches(self, patterns: Iterable[str], key: str) -> bool:
+        return any(self._keeps("pattern", pattern, key) for pattern in patterns)
 
     def _names(
         self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
@@ -305,14 +311,16 @@ class _Search:
     ) -> Iterator[_Finding]:
         if not isinstance(value, list):
             return
-        first = len(place.schema.get("prefixItems", ()))
+        if isinstance(wanted, list):  # as older drafts write `prefixItems`
+            yield from self._prefix(place, wanted, value, path)
+            return
+        index = len(place.schema.get("prefixItems", ()))
         whole = place.inner({"items": wanted})
-        for start in range(first, len(value), _PIECE):
-            piece = value[start : start + _PIECE]
-            if len(value) > _PIECE and self._fits(whole, piece):
-                continue
-            for index, item in enumerate(piece, start):
-                yield from self._below(place, wanted, item, (*path, index))
+        for piece in _pieces(value[index:]):
+            if len(value) <= _PIECE or not self._fits(whole, piece):
+                for place_in_list, item in enumerate(piece, index):
+                    yield from self._below(place, wanted, item, (*path, place_in_list))
+            index += len(piece)
 
     def _prefix(
         self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
@@ -449,9 +457,15 @@ def explain_failure(
                 if len(told) >= limit:
                     raise _EnoughError
     # A value that is no JSON, or one nested too deeply, is told by what was found before.
-    except (_EnoughError, RecursionError, TypeError, ValueError):
+    except (_EnoughError, AttributeError, RecursionError, TypeError, ValueError):
         pass
     return sorted(told, key=lambda sentence: [str(part) for part in told[sentence].path])
+
+
+def _pieces(items: list[Any]) -> Iterator[list[Any]]:
+    """So many items at a time, to be checked together: most of a large value fits."""
+    for start in range(0, len(items), _PIECE):
+        yield items[start : start + _PIECE]
 
 
 def _is_valid(validator: Any, value: Any) -> bool:
@@ -491,33 +505,41 @@ def _clip(text: str, limit: int = 60) -> str:
 
 def _short(value: Any) -> str:
     """A value as JSON on one line; of a large one only the beginning is ever written."""
+    beginning, left = _beginning(value, _SHOWN)
     try:
-        text = json_text(_beginning(value, _SHOWN + 2))
+        text = json_text(beginning)
     except EvaluationError:
         text = "null" if isinstance(value, float) else repr(value)
-    return _clip(text)
+    return _clip(text) if left >= 0 else text[: _SHOWN - 3] + "..."
 
 
 #: How much of a value is shown, in characters.
 _SHOWN = 60
 
 
-def _beginning(value: Any, room: int) -> Any:
-    """As much of a value as fits into so many characters, and a little more."""
+def _beginning(value: Any, room: int) -> tuple[Any, int]:
+    """As much of a value as takes so many characters or a little more, and the room that is left:
+    less than none where something was left out."""
     if isinstance(value, str):
-        return value[:room]
-    if room <= 0 or not isinstance(value, list | dict):
-        return value if not isinstance(value, list | dict) else None
+        return value[: max(0, room)], room - len(value) - 2
+    left = room - 2
     if isinstance(value, list):
-        return [_beginning(item, room - 1 - 2 * index) for index, item in _first(value, room)]
-    return {
-        key[:room] if isinstance(key, str) else key: _beginning(item, room - 5 - 5 * index)
-        for index, (key, item) in _first(value.items(), room)
-    }
-
-
-def _first(items: Iterable[Any], room: int) -> Iterator[tuple[int, Any]]:
-    return enumerate(islice(items, 1 + room // 2))
+        items: list[Any] = []
+        for item in value:
+            if left <= 0:
+                return items, -1
+            piece, left = _beginning(item, left - 1)
+            items.append(piece)
+        return items, left
+    if isinstance(value, dict):
+        fields: dict[Any, Any] = {}
+        for key, item in value.items():
+            if left <= 0:
+                return fields, -1
+            name = key[:room] if isinstance(key, str) else key
+            fields[name], left = _beginning(item, left - len(str(name)) - 4)
+        return fields, left
+    return value, left
 
 
 def _count(number: Any, noun: str) -> str:
@@ -611,13 +633,15 @@ def _phrase_missing(found: _Finding) -> str:
 def _phrase_unknown(found: _Finding) -> str:
     known = list(found.schema.get("properties", {}))
     declared = set(known)
-    unknown = [key for key in found.value if key not in declared]
+    unknown = found.name or [key for key in found.value if key not in declared]
     hints = []
     for key in unknown[:_NAMED]:
         near = closest(str(key), (name for name in known if name not in found.value))
         hints.append(f"`{_clip(str(key))}`" + (f" (did you mean `{near}`?)" if near else ""))
     if len(unknown) > _NAMED:
-        hints.append(f"{len(unknown) - _NAMED} more")
+        # With patterns, not all are known.
+        exact = "patternProperties" not in found.schema
+        hints.append(f"{len(unknown) - _NAMED} more" if exact else "others")
     verb = "is not a field" if len(hints) == 1 else "are not fields"
     listed = f"; the fields are {names_list(known)}" if known else ""
     return f"{', '.join(hints)} {verb} here{listed}"

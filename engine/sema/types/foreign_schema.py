@@ -51,7 +51,13 @@ class ForeignSchema:
         self._schema = layout.laid_out()
         self._parts = layout.parts
         self._patterns = layout.patterns
-        self._compiled = _compile(self._schema)
+        try:
+            self._compiled = _compile(self._schema)
+        except ValueError:
+            # A dialect that is not known is read as the newest one.
+            if self._schema.pop("$schema", None) is None:
+                raise
+            self._compiled = _compile(self._schema)
 
     def problems(self, value: Any, limit: int = 3) -> list[str]:
         """Why a JSON value does not fit, at most `limit` sentences; [] if it does, or if it is
