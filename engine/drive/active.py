@@ -5,8 +5,8 @@ here joins that drive: it is told what is wanted, and all callers get its result
 claimed, folded or called a second time. Between processes the journal's lock does the same, and
 `engine.drive.inbox` carries what is wanted.
 
-Keeps a run only while it is driven. Decides nothing: `engine.drive.answers` says what fits a gate, and
-the machine what follows from it.
+Keeps a run only while it is driven. Decides nothing: `engine.drive.answers` says what fits a gate,
+and the machine what follows from it.
 """
 
 from __future__ import annotations

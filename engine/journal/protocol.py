@@ -78,8 +78,8 @@ class Journal(Protocol):
     async def claim(self, run: str) -> Ownership:
         """Become the owner of a run that is there already.
 
-        An earlier claim of this process can write no more. So ask `engine.drive.active` first whether
-        the run is being driven here.
+        An earlier claim of this process can write no more. So ask `engine.drive.active` first
+        whether the run is being driven here.
 
         Raises:
             JournalError: Another living process owns it, or there is no such run.
