@@ -41,7 +41,7 @@ class Note(msgspec.Struct, frozen=True):
     """A file or folder as it was when it was noted.
 
     Attributes:
-        path: Its path, links resolved.
+        path: Its path, links resolved; bytes that are not UTF-8 are escaped.
         inode: Its number in its file system; it keeps that when it is moved.
         uid: Whose it was.
     """
@@ -54,7 +54,8 @@ class Note(msgspec.Struct, frozen=True):
     def of(cls, path: Path) -> Note:
         """The note of a file as it is now; raises OSError."""
         found = os.lstat(path)
-        return cls(os.path.realpath(path), found.st_ino, found.st_uid)
+        name = os.fsencode(os.path.realpath(path)).decode(errors="backslashreplace")
+        return cls(name, found.st_ino, found.st_uid)
 
 
 def state_folder(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -63,7 +64,8 @@ def state_folder(env: Mapping[str, str] = os.environ) -> Path | None:
     if os.path.isabs(chosen):  # a relative one counts for nothing, says the specification
         return Path(chosen, "orch")
     home = os.path.expanduser("~")
-    return Path(home, ".local", "state", "orch") if os.path.isabs(home) else None
+    is_there = os.path.isabs(home) and os.path.isdir(home)
+    return Path(home, ".local", "state", "orch") if is_there else None
 
 
 class Notes:

@@ -369,6 +369,23 @@ def test_trusting_needs_a_place_for_notes(desk, orch, monkeypatch):
     assert "ORCH_TRUST_JOURNAL=" in err
 
 
+def test_a_home_folder_that_is_not_there_is_not_made(desk, monkeypatch):
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(desk / "home"))
+
+    own_run(desk)
+
+    assert not (desk / "home").exists()
+
+
+def test_a_path_may_be_of_any_bytes(desk, orch):
+    folder = os.fsdecode(b"\xff")
+    assert orch("run", "a.orch", "-q", "--journal", folder)[0] == 0
+    assert orch("run", "a.orch", "-q", "--journal", folder)[0] == 0
+    shutil.copytree(folder, "copy")
+    assert orch("run", "a.orch", "-q", "--journal", "copy")[0] == 3
+
+
 def test_trusting_needs_a_journal(desk, orch):
     assert orch("journal", "trust")[0] == 3
     assert orch("journal", "trust", "temporal://x:1/default")[0] == 2
