@@ -17,6 +17,7 @@ from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.options import param_option
 from engine.cli.output import report, write_result
 from engine.drive.launch import choose
+from engine.printable import escaped
 from engine.sema.model import Program
 from engine.sema.suggest import closest, names_list
 from engine.sema.types.contract import VERDICT, Contract
@@ -54,7 +55,8 @@ def command(
         report(checked.diagnostics)
         return Exit.UNREADABLE
     document = _document(checked.program, name, side)
-    write_result(json.dumps(document, indent=2, ensure_ascii=False) + "\n", output)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    write_result(escaped(text) + "\n", output)
     return Exit.OK
 
 
