@@ -2,8 +2,8 @@
 
 Clocks are set back, and a run can claim any date; a counter knows which run came last. It is a file
 in the state folder of twenty digits, under a lock that is held for as long as it takes to read and
-write them. Where it cannot be kept, one goes on from the highest number in the databases, which
-does as long as one process at a time enters runs.
+write them. Where it cannot be kept, numbers continue from the highest in the databases, which is
+right as long as one process at a time enters runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What this user has made, or trusts, on this machine: a note for each in the state folder.
 
 A database holds a random token, and the state folder a note under that token: where the database
-lay, which file it was, whose. Nobody can make a database that has a note but who could write the
-notes, so a journal that came with somebody else's repository has none. A second file beside the
+lay, which file it was, whose. Only who can write the notes can make a database that has one, so a
+journal that came with another person's repository has none. A second file beside the
 note says that a process has the database open, and may leave a log behind.
 
 The state folder is `$XDG_STATE_HOME/orch`, else `~/.local/state/orch`. Where it cannot be written,
@@ -174,7 +174,7 @@ class Notes:
 
 
 def new_token() -> str:
-    """A token nobody else has."""
+    """A token that no other database has."""
     return secrets.token_hex(16)
 
 
@@ -184,7 +184,7 @@ def _is_token(text: str) -> bool:
 
 
 def _may_make(folder: Path) -> bool:
-    """Whether a folder can be written, or made, without leaving it in somebody else's."""
+    """Whether a folder can be written, or made, and is not in another user's."""
     while not folder.exists():
         above = folder.parent
         if above == folder:

@@ -1,7 +1,7 @@
 """Whose a journal is: databases that this user has not made on this machine are not driven.
 
 A journal is code: it holds the texts of programs, the folder they are to run in and what they have
-decided, and `orch resume` goes on from there. So whoever writes to a database, or drives a run of
+decided, and `orch resume` continues from there. So whoever writes to a database, or drives a run of
 it, has it admitted here first. Reading asks nothing, but knows whose each database is.
 
 A person vouches for a folder in `ORCH_TRUST_JOURNAL`, by the argument `trust`, or once and for all
@@ -71,10 +71,10 @@ class Trust:
     # ------------------------------------------------------------ writing
 
     def check_folder(self) -> None:
-        """Refuse a folder that somebody else has made, or made a link to another place.
+        """Refuse a folder that another user has made, or that leads to a folder of other files.
 
         Raises:
-            JournalError: It is such a folder, and nobody has vouched for it.
+            JournalError: It is such a folder, and the user does not vouch for it.
         """
         folder = self._directory
         if not os.path.lexists(folder) or self._has_vouched():
@@ -155,7 +155,7 @@ class Trust:
         """Whether a person vouches for the folder, in this process.
 
         Raises:
-            JournalError: The variable names a folder that depends on where one stands.
+            JournalError: The variable names a folder by a relative path.
         """
         if self._everything:
             return True
@@ -182,7 +182,7 @@ class Trust:
     def _why_not(self, token: str | None, path: Path) -> str | None:
         """What speaks against a database, after its path; None for nothing."""
         if token is None:
-            return "was made by an earlier version of orch, or by somebody else"
+            return "was made by an earlier version of orch, or by another user"
         noted = self.notes.read(token)
         if noted is None:
             is_ours = self.notes.is_made_here(token)

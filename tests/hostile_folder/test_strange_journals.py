@@ -92,7 +92,17 @@ def test_its_gates_are_not_answered(command, desk, waiting_journal, orch):
 
 
 @pytest.mark.parametrize(
-    "command", [("runs",), ("show",), ("export", "last"), ("gates",), ("replay", "last")]
+    "command",
+    [
+        ("runs",),
+        ("show",),
+        ("show", "--events"),
+        ("export", "last"),
+        ("gates",),
+        ("replay", "last"),
+        ("tail", "last"),
+        ("diff", "last", "last"),
+    ],
 )
 def test_reading_it_warns_and_runs_nothing(command, desk, plant, orch):
     plant()
@@ -314,7 +324,7 @@ def test_a_journal_of_an_earlier_version_is_asked_about_once(desk, orch):
 
     code, out, err = orch("runs")
     assert (code, "mine" in out) == (0, True)
-    assert "was made by an earlier version of orch, or by somebody else" in err
+    assert "was made by an earlier version of orch, or by another user" in err
     assert orch("run", "a.orch", "-q")[0] == 3
 
     assert orch("journal", "trust")[0] == 0
