@@ -52,10 +52,10 @@ class PolicyState(msgspec.Struct, frozen=True):
             "doc": str | None, "left": int | None}`.
         rounds: What happened: one entry for each round that is over,
             `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
-        tasks: By id: `{"worker", "input", "status", "output" | "failure": {"mode", "message"},
-            "round"}`; status is `done` or `failed`. An input of more than 64 KiB has references
+        tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
+            "output" | "failure": {"mode", "message"}, "round"}`; status is `done` or `failed`. An input of more than 64 KiB has references
             in the place of what they lead to.
-        outputs: By worker: the outputs of its tasks that are done, in order of dispatch.
+        outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
         left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
             (None where unbounded).
