@@ -34,7 +34,10 @@ PROGRAM = Path(__file__).parent / "parcels"
 
 # The server of forks imports this module: what is paid for here is paid once.
 for late in (
-    *(f"engine.cli.{name}" for name in ("approve", "gates", "resume", "run", "runs", "show")),
+    *(
+        f"engine.cli.commands.{name}"
+        for name in ("approve", "gates", "resume", "run", "runs", "show")
+    ),
     *(f"engine.workers.{name}" for name in ("command", "http", "python")),
     "anyio._backends._asyncio",
     "engine.models.registry",

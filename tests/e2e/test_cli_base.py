@@ -57,7 +57,7 @@ def test_help_imports_no_command():
     assert "lint" in done.stdout
     assert "Check files without running anything." in done.stdout
     commands = {name for name in modules if name.startswith("engine.cli.")}
-    assert commands == {f"engine.cli.{name}" for name in ("app", "exits", "output")}
+    assert commands == {f"engine.cli.{name}" for name in ("app", "exit_codes", "output")}
 
 
 @pytest.mark.parametrize(
