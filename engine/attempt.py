@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from engine.runtime.commands import StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
 from engine.workers.child import ask_policy_apart
+from engine.workers.large import off_the_loop, size_of
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -69,14 +71,13 @@ class Attempts:
                 request = msgspec.structs.replace(request, apart=ask_policy_apart)
         try:
             reply = await self._reply(request)
-            value = reply.value
-            if isinstance(request, ModelRequest):
-                # Workers see to it themselves; a model's word is journaled as it was said.
-                value = _text(value) if isinstance(value, str) else plain_json(value)
+            # Workers see to it themselves; a model's word is journaled as it was said.
+            clean = self._of_model if isinstance(request, ModelRequest) else self._redactor.value
+            value = await off_the_loop(partial(clean, reply.value), size_of(reply.value))
             return CallFinished(
                 key=command.key,
                 attempt=command.attempt,
-                value=self._redactor.value(value),
+                value=value,
                 usage=reply.usage,
                 ms=_since(began),
             )
@@ -99,6 +100,10 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
         )
+
+    def _of_model(self, value: Any) -> Any:
+        plain = _text(value) if isinstance(value, str) else plain_json(value)
+        return self._redactor.value(plain)
 
     async def _reply(self, request: ModelRequest | WorkerRequest) -> Any:
         timeout_ms = request.timeout_ms

@@ -23,14 +23,17 @@ class ClosedTasks:
     """Feed it the text as it comes; it gives each task object once it has closed."""
 
     def __init__(self) -> None:
-        self._text = ""
-        self._at = 0
+        #: What came of the string or task that is being kept; None where nothing is.
+        self._kept: list[str] | None = None
+        #: Where that goes on in the piece at hand.
+        self._from = 0
         self._depth = 0
-        self._string_from: int | None = None
+        self._in_string = False
+        #: Whether the piece before ended in a backslash.
+        self._escaped = False
         self._last_string = ""
         self._key = ""
         self._in_tasks = False
-        self._task_from = 0
 
     def feed(self, piece: str) -> list[dict[str, Any]]:
         """Take the next piece of text.
@@ -39,37 +42,50 @@ class ClosedTasks:
             The tasks that this piece has closed, in order; what is no object or no JSON is
             passed over, for the whole decision will be judged anyway.
         """
-        self._text += piece
         closed: list[dict[str, Any]] = []
+        self._from = 0
+        at = 0
+        if self._escaped and piece:
+            self._escaped = False
+            at = 1
         while True:
-            pattern = _SPECIAL if self._string_from is None else _IN_STRING
-            found = pattern.search(self._text, self._at)
+            pattern = _IN_STRING if self._in_string else _SPECIAL
+            found = pattern.search(piece, at)
             if found is None:
-                self._at = len(self._text)
-                return closed
-            at = found.start()
+                break
             char = found.group()
-            if char == "\\" and self._string_from is not None:
-                if at + 1 >= len(self._text):
-                    self._at = at  # the escaped character comes with the next piece
-                    return closed
-                self._at = at + 2
-                continue
-            self._at = at + 1
-            if char == '"':
-                self._quote(at)
-            elif self._string_from is None:
-                self._bracket(char, at, closed)
+            at = found.end()
+            if char == "\\":
+                if self._in_string:
+                    # The escaped character may come with the next piece.
+                    self._escaped = at == len(piece)
+                    at += 1
+            elif char == '"':
+                self._quote(piece, at)
+            elif not self._in_string:
+                self._bracket(char, piece, at, closed)
+        if self._kept is not None:
+            self._kept.append(piece[self._from :])
+        return closed
 
-    def _quote(self, at: int) -> None:
-        if self._string_from is None:
-            self._string_from = at + 1
-            return
+    def _keep(self, begin: int) -> None:
+        self._kept = []
+        self._from = begin
+
+    def _taken(self, piece: str, end: int) -> str:
+        text = "".join([*(self._kept or ()), piece[self._from : end]])
+        self._kept = None
+        return text
+
+    def _quote(self, piece: str, at: int) -> None:
+        self._in_string = not self._in_string
         if self._depth == 1:
-            self._last_string = self._text[self._string_from : at]
-        self._string_from = None
+            if self._in_string:
+                self._keep(at)
+            else:
+                self._last_string = self._taken(piece, at - 1)
 
-    def _bracket(self, char: str, at: int, closed: list[dict[str, Any]]) -> None:
+    def _bracket(self, char: str, piece: str, at: int, closed: list[dict[str, Any]]) -> None:
         if char == ":":
             if self._depth == 1:
                 self._key = self._last_string
@@ -78,11 +94,11 @@ class ClosedTasks:
             if self._depth == 2 and char == "[" and self._key == "tasks":
                 self._in_tasks = True
             elif self._depth == 3 and char == "{" and self._in_tasks:
-                self._task_from = at
+                self._keep(at - 1)
         elif char in "}]":
             if self._depth == 3 and char == "}" and self._in_tasks:
                 try:
-                    task = msgspec.json.decode(self._text[self._task_from : at + 1])
+                    task = msgspec.json.decode(self._taken(piece, at))
                 except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
                     task = None
                 if isinstance(task, dict):

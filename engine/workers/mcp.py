@@ -27,6 +27,7 @@ from engine.runtime.requests import is_text
 from engine.sema.contract import Contract
 from engine.sema.mcp_snapshot import Tool, differences
 from engine.sema.model import Server, Worker
+from engine.workers.large import off_the_loop, size_of
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -82,7 +83,8 @@ class McpWorker:
             raise crash_of(failure, request.scope) from None
         if answer.is_error:
             raise _refusal(answer, request)
-        return WorkerReply(plain_json(_value(answer, request)))
+        size = size_of(answer.structured) + sum(map(len, answer.texts))
+        return WorkerReply(await off_the_loop(lambda: plain_json(_value(answer, request)), size))
 
     async def close(self) -> None:
         """End every session.

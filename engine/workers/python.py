@@ -25,6 +25,7 @@ from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Verifier
 from engine.workers.child import call_apart
+from engine.workers.large import off_the_loop, size_of
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads
@@ -147,7 +148,8 @@ def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
 
 async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
     try:
-        return plain_json(await call())
+        value = await call()
+        return await off_the_loop(partial(plain_json, value), size_of(value))
     except GeneratorExit:
         raise
     except asyncio.CancelledError as error:
