@@ -2,29 +2,33 @@
 
     python docs/_generate.py
 
-`tests/docs` compares what this gives with what stands in the repository, so a page can never be
-out of date. Words that belong to one setting are in the table (`engine.sema.settings`), those about
-a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about sorts of
-values, and which bodies stand where.
+`tests/docs` compares what this gives with what stands in the repository, so a page can never be out
+of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
+about a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about
+sorts of values, and which bodies stand where.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from _events import events_page
+from _floors import with_floors
+
 from engine.diagnostics import RULES, Rule
 from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.linter import lint
-from engine.sema import setting_values as values
-from engine.sema.settings import KINDS, Kind, Row
+from engine.sema.kinds import bodies
+from engine.sema.settings import values
+from engine.sema.settings.table import Kind, Row
 
 __all__ = ["rule_pages", "settings_page"]
 
 FOLDER = Path(__file__).parent
 
 _HEAD = """\
-<!-- Made by docs/_generate.py from engine/sema/settings.py. Change it there. -->
+<!-- Made by docs/_generate.py from engine/sema/settings/table.py and engine/sema/kinds. -->
 # Settings
 
 Every body takes exactly the settings listed for it; any other is an error
@@ -40,7 +44,7 @@ there, with the names in the last table of this page.
 #: The kinds in reading order, under the headings of the page.
 _CHAPTERS = (
     ("Models", ("model", "price", "retry")),
-    ("Servers", ("mcp server",)),
+    ("Servers", ("mcp server", "server env")),
     (
         "Workers",
         (
@@ -49,6 +53,7 @@ _CHAPTERS = (
             "command worker",
             "http worker",
             "mcp worker",
+            "env",
             "repair",
             "on_status",
             "on_exit",
@@ -84,6 +89,8 @@ _CHAPTERS = (
 
 #: Titles of kinds that are no sentence by themselves.
 _TITLES = {
+    "env": "`env` blocks of workers and verifiers",
+    "server env": "`env` blocks of servers",
     "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
     "round hook": "Hooks: `after_round`",
 }
@@ -111,10 +118,11 @@ _SCOPES = (
 
 def settings_page() -> str:
     """The text of `reference/settings.md`."""
+    known = bodies()
     parts = [_HEAD]
     for title, names in _CHAPTERS:
         parts.append(f"## {title}\n")
-        parts.extend(_kind(KINDS[name]) for name in names)
+        parts.extend(_kind(known[name]) for name in names)
     parts.append(_scopes())
     return "\n".join(parts)
 
@@ -133,7 +141,7 @@ def _kind(kind: Kind) -> str:
 
 def _row(row: Row) -> str:
     name = f"**`{row.name}`**" if row.required else f"`{row.name}`"
-    default = "" if row.default is None else f"`{row.default}`"
+    default = "" if row.default_text is None else f"`{row.default_text}`"
     cells = [name, _value(row.value), default, row.doc]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -178,10 +186,11 @@ def _value(value: values.Value) -> str:
             return 'any constant, `file("x.json")`'
         case values.Text():
             return "template"
-        case values.Computed(scope=scope, secrets=secrets, shape=shape):
+        case values.Computed(scope=scope, secrets=secrets, shape=shape, block=block):
             what = "" if shape == "any" else f", a {shape}"
             sees = "; sees `secret`" if secrets else ""
-            return f"expression ({scope}){what}{sees}"
+            other = "" if block is None else "; or a block"
+            return f"expression ({scope}){what}{sees}{other}"
         case values.BlockValue(label=label, repeated=repeated):
             named = f", named by a {' or '.join(label)}" if label else ""
             return f"block{named}{', repeatable' if repeated else ''}"
@@ -207,8 +216,11 @@ _RULES_HEAD = """\
 # Rules
 
 Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
-is told in [Linting](../linting.md). An error keeps a program from running; a warning is probably a
-mistake; an info is advice. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
+is told in [Linting](../linting.md). An error keeps a program from running, in any of its files; a
+warning is probably a mistake; an info is advice. "Stops a run": `orch run`, `orch test`,
+`engine.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
+[`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and then it stops
+nothing. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
 
 """
 
@@ -225,12 +237,14 @@ def rule_pages() -> dict[str, str]:
     parts = [_RULES_HEAD]
     for digit, area in AREAS.items():
         rules = [rule for rule in RULES.values() if rule.code[3] == digit]
-        parts += [f"## {area[:1].upper()}{area[1:]}\n", "| code | name | severity | fix | |"]
-        parts.append("| --- | --- | --- | --- | --- |")
+        parts.append(f"## {area[:1].upper()}{area[1:]}\n")
+        parts.append("| code | name | severity | stops a run | comment | fix | |")
+        parts.append("| --- | --- | --- | --- | --- | --- | --- |")
         for rule in rules:
             summary = rule.summary.replace("|", "\\|")
             parts.append(
                 f"| [{rule.code}]({rule.code}.md) | {rule.name} | {rule.severity} "
+                f"| {'yes' if rule.blocks else ''} | {'allows it' if rule.allowable else ''} "
                 f"| {_fix_of(rule.code)} | {summary} |"
             )
         parts.append("")
@@ -245,7 +259,7 @@ def _rule_page(rule: Rule) -> str:
     fix = _fix_of(rule.code)
     lines = [
         f"{_RULE_HEAD}# {rule.code} {rule.name}\n",
-        f"{rule.severity} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
+        f"{rule.weight} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
         "[all rules](index.md)\n",
         f"{rule.summary}\n",
         f"{example.why}\n",
@@ -277,6 +291,10 @@ def _fix_of(code: str) -> str:
 def main() -> None:
     """Write the pages."""
     (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
+    architecture = FOLDER / "explanation" / "architecture.md"
+    page = architecture.read_text(encoding="utf-8")
+    architecture.write_text(with_floors(page), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

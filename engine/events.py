@@ -112,6 +112,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     params: dict[str, Any] = {}
     wall_ms: int = 0
     """Wall-clock time of the start, Unix milliseconds; for people only."""
+    bounds: int = 0
+    """Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 for a run of an engine without any."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
@@ -137,6 +139,10 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
     usage: Usage | None = None
     ms: int = 0
     """How long the attempt took."""
+    bytes: int = 0
+    """What the value takes while it is kept (`engine.sizes`); 0 where it was not measured."""
+    whole: int = 0
+    """The size of a decision that was too large to be kept; `value` is its beginning, as text."""
 
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
@@ -186,11 +192,18 @@ class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
 
 
 class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
-    """The run asks a person. `wall_ms` (Unix milliseconds) is what a gate's timeout counts from:
-    time goes on while the run waits."""
+    """The run asks a person.
+
+    Attributes:
+        wall_ms: What the gate's timeout counts from, Unix milliseconds: time goes on while the run
+            waits.
+        shown: The question as `gate_report` gives it, so that listing what thousands of runs wait
+            for compiles no program; empty where it is long, or the gate was open before.
+    """
 
     key: str
     wall_ms: int = 0
+    shown: dict[str, Any] = {}
 
 
 class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
@@ -233,6 +246,8 @@ class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
     program: str = ""
     """Hash of the program it goes on with, where that is another one than before."""
     wall_ms: int = 0
+    bounds: int = 0
+    """Which bounds on sizes hold from here on, if more than before; see `RunStarted`."""
 
 
 class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -278,14 +293,20 @@ class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
     models: dict[str, ModelInfo] = {}
     program: str = ""
     wall_ms: int = 0
+    bounds: int = 0
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
-    """The run is over; repeats what the fold of the events before it says, for listings."""
+    """The run is over, or waits; repeats what the fold of the events before it says, for listings.
+
+    `gates` is how many gates are open where it waits: some may have been called off without an
+    event of their own.
+    """
 
     status: RunStatus
     reason: str = ""
     bound: str | None = None
+    gates: int = 0
 
 
 Event = (
@@ -305,6 +326,9 @@ Event = (
     | RunRetried
     | RunEnded
 )
+
+#: The events that tell which gates are open (`engine.runtime.waiting`).
+ABOUT_GATES = (GateOpened, GateAnswered, RunResumed, RunForked, RunRetried, RunEnded)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

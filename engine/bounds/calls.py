@@ -126,9 +126,9 @@ class Calls:
 
     def check(self, verifier: Verifier) -> Spend:
         """One look of a verifier."""
-        if verifier.kind != "llm":
+        if verifier.facts.model is None:
             return NOTHING
-        return self._call(verifier.settings["model"], verifier.retry, verifier.repair_max)
+        return self._call(verifier.facts.model, verifier.retry, verifier.repair_max)
 
     def work(self, worker: Worker, revisions: int) -> Spend:
         """One task of a worker and of those that stand in for it, with so many revisions."""
@@ -141,9 +141,9 @@ class Calls:
                 pending += [self._program.workers[name] for name in other.fallback]
         total = again = NOTHING
         for other in found:
-            if other.kind != "llm":
+            model = other.facts.model
+            if model is None:
                 continue
-            model = other.settings["model"]
             if other.effect == "once":
                 # Started once: no retry, repair, fallback or revision applies.
                 total += self.attempt(model)

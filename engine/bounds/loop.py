@@ -30,7 +30,7 @@ from engine.bounds.amounts import (
     dearer,
 )
 from engine.bounds.calls import Calls, Rate
-from engine.bounds.fill import Option, fill
+from engine.bounds.greedy import Option, fill
 from engine.sema.model import Budget, Hook, HookPoint, Orchestrator, Program
 
 __all__ = ["Bound", "Step", "bound_of", "bounds_of"]
@@ -273,9 +273,9 @@ class _Bounder:
         for at in (name, *sorted(self._reachable(name) - {name})):
             loop = program.orchestrators[at]
             named.append(loop.model)
-            named += [program.workers[w].settings.get("model", "") for w in loop.workers
+            named += [program.workers[w].facts.model or "" for w in loop.workers
                       if w in program.workers]  # fmt: skip
-            named += [program.verifiers[v].settings.get("model", "") for hook in loop.hooks
+            named += [program.verifiers[v].facts.model or "" for hook in loop.hooks
                       for v in hook.verifiers]  # fmt: skip
         return list(dict.fromkeys(m for n in named if n for m in self._calls.chain(n)))
 

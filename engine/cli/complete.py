@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -51,14 +50,15 @@ def orchestrators(
 ) -> list[CompletionItem]:
     """Names of the orchestrators of the file that was named."""
     # The parser is imported where a file is read: 60 ms.
+    from engine.sema.names.loader import CannotRead, DiskReader
     from engine.source import SourceFile
     from engine.syntax import ast
     from engine.syntax.parser import parse
 
     path = ctx.params.get("file")
     text = ""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = Path(path or os.devnull).read_text(encoding="utf-8")
+    with contextlib.suppress(CannotRead):
+        text = DiskReader().read(path or os.devnull)
     document, _ = parse(SourceFile(path or "", text))
     return [
         CompletionItem(node.name.text)

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.cli.exits import CommandError, Exit
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.output import warn
 from engine.errors import UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal
 from engine.sema.suggest import closest
@@ -45,7 +46,7 @@ def is_remote(directory: str) -> bool:
 
 
 def open_journal(directory: str) -> Journal:
-    """The journal in a folder, or on a cluster.
+    """The journal in a folder, or on a cluster, to be looked at; says whose it is not.
 
     Raises:
         UsageError: It is no address of a cluster.
@@ -56,7 +57,10 @@ def open_journal(directory: str) -> Journal:
         from engine.distributed.journal import RemoteJournal
 
         return RemoteJournal(directory)
-    return SqliteJournal(directory)
+    journal = SqliteJournal(directory)
+    for problem in journal.strange():
+        warn(str(problem), help=problem.help)
+    return journal
 
 
 def journal_option(function: _F) -> _F:

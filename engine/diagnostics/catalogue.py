@@ -4,6 +4,9 @@ Codes never change their meaning and are never used again. The hundreds are area
 1 names and imports, 2 types and schemas, 3 prompts, 4 termination and budget, 5 workers and
 models, 6 verifiers and gates, 7 the graph, 8 security, 9 tests, style and the linter itself.
 A rule stands here once it is built: `orch lint` can report every code in this table.
+
+The table also says which findings stop a run (every error) and which a comment may allow; the
+linter, the commands that run programs and the documentation all read it here.
 """
 
 from __future__ import annotations
@@ -18,12 +21,31 @@ Severity = Literal["error", "warning", "info"]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One row of the catalogue. `summary` is a sentence on what the rule finds."""
+    """One row of the catalogue.
+
+    Attributes:
+        summary: A sentence on what the rule finds.
+        allowable: Whether an `orch: allow[...]` comment may allow what it finds.
+    """
 
     code: str
     name: str
     severity: Severity
     summary: str
+    allowable: bool
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a program with such a finding is refused before it runs."""
+        return self.severity == "error"
+
+    @property
+    def weight(self) -> str:
+        """The severity, and what it means for a run and for a comment, in words."""
+        if self.blocks:
+            unless = "unless a comment allows it" if self.allowable else "whatever a comment says"
+            return f"{self.severity}, stops a run {unless}"
+        return self.severity if self.allowable else f"{self.severity}, no comment allows it"
 
     @property
     def page(self) -> str:
@@ -108,6 +130,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "shadowed-name",
         "warning",
         "An input has the name of something that expressions see here, and hides it.",
+    ),
+    (
+        "ORC110",
+        "outside-project",
+        "error",
+        "A file is named, or a link leads there, that lies outside the project: it is not read.",
     ),
     ("ORC201", "unknown-type", "error", "A type is named that is neither built in nor declared."),
     (
@@ -335,6 +363,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "The kept tools of a file's MCP servers cannot be read.",
     ),
     (
+        "ORC515",
+        "python-not-checked",
+        "warning",
+        "A Python file is too large, or nested too deeply, for its functions to be checked.",
+    ),
+    (
         "ORC601",
         "no-finish-verifier",
         "warning",
@@ -474,5 +508,22 @@ AREAS = {
 #: Rules that count only where they are named, and not as a part of `ALL`.
 OPTIONAL = frozenset({"ORC905"})
 
+#: Errors that a comment may allow: the program is sound all the same, and what they find may be
+#: right when it runs. A run that began under such an error can be resumed.
+_SOUND = frozenset(
+    (
+        "ORC302", "ORC303", "ORC304", "ORC306", "ORC311", "ORC408", "ORC502", "ORC503", "ORC505",
+        "ORC506", "ORC507", "ORC511", "ORC512", "ORC513", "ORC801", "ORC804", "ORC806",
+    )
+)  # fmt: skip
+
+#: Rules about the comments themselves: no comment allows what they find.
+_OF_COMMENTS = frozenset({"ORC901", "ORC910"})
+
+
+def _is_allowable(code: str, severity: Severity) -> bool:
+    return code in _SOUND if severity == "error" else code not in _OF_COMMENTS
+
+
 #: Every rule by its code.
-RULES: dict[str, Rule] = {row[0]: Rule(*row) for row in _ROWS}
+RULES: dict[str, Rule] = {row[0]: Rule(*row, _is_allowable(row[0], row[2])) for row in _ROWS}

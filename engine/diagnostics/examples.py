@@ -192,6 +192,12 @@ EXAMPLES: dict[str, Example] = {
         _llm("{{ param }}", "param: string"),
         _llm("{{ params }}", "params: string"),
     ),
+    "ORC110": Example(
+        "A finding quotes what it is about. If a file could name any other, checking a stranger's "
+        "file would print parts of your own. The project is the repository that holds the file, "
+        "else the folder of the nearest `orch.toml` or `pyproject.toml`, else the file's own "
+        "folder; `ORCH_PROJECT` names a larger one."
+    ),
     "ORC201": Example(
         "A type is built in or declared with `schema`.",
         "schema A { x: strng }",
@@ -441,6 +447,10 @@ EXAMPLES: dict[str, Example] = {
     "ORC512": Example("The tools of a server are kept in a file beside the program, and compared."),
     "ORC513": Example("The tool's own schema, as it was kept, says what it takes."),
     "ORC514": Example("The file of kept tools is written by the engine; make it again."),
+    "ORC515": Example(
+        "The run imports the module all the same; whether the function is there, and takes the "
+        "inputs, is found out then."
+    ),
     "ORC601": Example(
         "The planner would be the only judge of its own work.",
         _orchestrator(""),

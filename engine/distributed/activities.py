@@ -1,6 +1,7 @@
 """What a host does for a run: one attempt of a call to a model, or of a worker's task.
 
-An attempt is carried out by the same code as on one machine (`engine.attempt`). Around it stand
+An attempt is carried out by the same code as on one machine (`engine.drive.attempt`). Around it
+stand
 the checks that many hosts need: is it this host's version of the declaration; was it done here
 before (receipts); is it under way here already. Secrets are read here and taken out here.
 Whatever becomes of an attempt is data; only a host that stops raises.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,16 +22,18 @@ from temporalio.client import AsyncActivityCancelledError, Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from engine.attempt import Attempts
 from engine.distributed.calls import CALL_MODEL, CALL_WORKER, HOST_STOPPED
 from engine.distributed.library import Library, secrets_of
 from engine.distributed.messages import Json, ModelOrder, Outcome, WorkerOrder
 from engine.distributed.receipts import Attempt, DoubledKey, Receipts
-from engine.driver import STOP_GRACE_S
+from engine.drive.attempt import Attempts
+from engine.drive.driver import STOP_GRACE_S
+from engine.drive.intake import InFlight
+from engine.drive.launch import WithSecrets
 from engine.errors import Failure, UsageError
 from engine.events import CallFailed, ModelInfo
-from engine.launch import WithSecrets
 from engine.models.registry import open_model
+from engine.provider_keys import key_values
 from engine.redaction import Redactor
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import (
@@ -77,11 +81,13 @@ class HostCalls:
         self._receipts = receipts
         self._overrides = dict(models)
         self._secrets = dict(secrets)
-        self._redactor = Redactor(secrets)
+        ids = [*models.values(), *(it.id for it in library.models().values())]
+        self._redactor = Redactor({**key_values(os.environ, ids), **secrets})
         self._limit_bytes = limit_bytes
         self._models: dict[tuple[int, str, str], ChatModel] = {}
         self._ports: dict[tuple[int, str], WorkerPort] = {}
         self._works: dict[Attempt, _Work] = {}
+        self._in_flight = InFlight()
 
     @activity.defn(name=CALL_MODEL)
     async def call_model(self, order: ModelOrder, schema: Json, *said: Any) -> Outcome:
@@ -119,6 +125,7 @@ class HostCalls:
                 attempt=order.attempt,
                 index=order.index,
                 caller_index=order.caller_index,
+                max_bytes=order.max_bytes,
             )
             attempts = Attempts(lambda name: opened, _no_worker, self._redactor)
             return attempts, StartCall(order.key, order.attempt, request)
@@ -148,8 +155,14 @@ class HostCalls:
                 scope={"param": program.param_values(), "task": order.task},
                 timeout_ms=order.timeout_ms,
                 attempt=order.attempt,
+                input_bytes=order.input_bytes,
             )
-            attempts = Attempts(_no_model, lambda kind: self._port(program, kind), self._redactor)
+            attempts = Attempts(
+                _no_model,
+                lambda kind: self._port(program, kind),
+                self._redactor,
+                self._in_flight,
+            )
             return attempts, StartCall(order.key, order.attempt, request)
 
         # `denied` is what a `once` task may end with that nobody has begun.
@@ -220,7 +233,7 @@ class HostCalls:
                     return _refusal(attempt, mode, given_up, refused=True)
                 await self._receipts.put(attempt, None)
             attempts, command = ready
-            outcome = self._fitting(Outcome(await attempts.make(command)))
+            outcome = self._fitting(Outcome(await attempts.make(command, attempt.run)))
             await self._receipts.put(attempt, outcome)
             return outcome
         except DoubledKey as error:

@@ -28,14 +28,16 @@ from temporalio.exceptions import (
 from engine.distributed.messages import Json, ModelOrder, Outcome, RunOrder, WorkerOrder
 from engine.distributed.programs import digest_of
 from engine.distributed.queues import queue_of, served_name
+from engine.drive.intake import BoundedPrompt
 from engine.errors import Failure
 from engine.events import CallFailed, CallLost, Event
 from engine.models.limiter import is_limited
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.schemes import built_in
+from engine.sizes import size_of
 
-__all__ = ["CALL_MODEL", "CALL_WORKER", "HOST_STOPPED", "Calls", "activity_id"]
+__all__ = ["CALL_MODEL", "CALL_WORKER", "HOST_STOPPED", "Calls", "activity_id", "size_of_call"]
 
 CALL_MODEL = "orch.call_model"
 CALL_WORKER = "orch.call_worker"
@@ -185,6 +187,7 @@ class Calls:
                     params=params,
                     task=dict(request.scope["task"]),
                     timeout_ms=request.timeout_ms,
+                    input_bytes=request.input_bytes,
                 ),
                 Json(request.input),
             ]
@@ -203,11 +206,22 @@ class Calls:
             timeout_ms=request.timeout_ms,
             index=request.index,
             caller_index=request.caller_index,
+            max_bytes=request.max_bytes,
         )
         schema = Json(request.schema)
         if built_in(request.info.id) == "python":
             return [order, schema, request.state()]
-        return [order, schema, *request.messages]
+        return [order, schema, *BoundedPrompt(request)]
+
+
+def size_of_call(command: StartCall) -> int:
+    """About how large what a call carries to its host is, in bytes."""
+    request = command.request
+    if isinstance(request, WorkerRequest):
+        return request.input_bytes or size_of(dict(request.input))
+    if built_in(request.info.id) == "python":
+        return 0  # it is made from the whole state, when it is sent
+    return sum(len(message.content) for message in request.messages)
 
 
 def _attempt_name(command: StartCall) -> str:

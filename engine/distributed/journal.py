@@ -7,7 +7,7 @@ the same code for both. Nothing can be appended: that is the workflow's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from typing import Any, TypeVar
 
 from temporalio.client import Client
@@ -15,8 +15,8 @@ from temporalio.client import Client
 from engine.distributed.address import connect, parse_address
 from engine.distributed.remote import RemoteRun, find_runs, list_runs
 from engine.errors import JournalError, UsageError
-from engine.events import Event, RunStatus
-from engine.journal import RunRecord, RunSummary
+from engine.events import ABOUT_GATES, Event, RunStatus
+from engine.journal import Ownership, RunRecord, RunSummary
 
 __all__ = ["RemoteJournal"]
 
@@ -49,21 +49,18 @@ class RemoteJournal:
     def _remote(self, run: str) -> RemoteRun:
         return RemoteRun(self._client, self.address, run)
 
-    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
+    @property
+    def place(self) -> Hashable:
+        """See `Journal.place`."""
+        return self.address
+
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> Ownership:
         """Refuse: runs are started on the cluster."""
         raise JournalError("a run on a cluster is entered by starting it there")
 
-    async def claim(self, run: str) -> int:
-        """Refuse: the workflow owns its run."""
+    async def claim(self, run: str) -> Ownership:
+        """Refuse: the workflow owns its run, writes its events and keeps its program."""
         raise JournalError(f"run {run} is driven on its cluster")
-
-    async def append(self, run: str, events: Sequence[Event]) -> None:
-        """Refuse: the workflow writes its own events."""
-        raise JournalError(f"run {run} is driven on its cluster")
-
-    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
-        """Refuse: a run on a cluster keeps the program it began with."""
-        raise JournalError(f"run {run} is driven on its cluster, with the program it began with")
 
     def read(self, run: str, after: int = 0) -> list[Event]:
         """The events of a run after a number; see `Journal.read`."""
@@ -81,6 +78,16 @@ class RemoteJournal:
         """The runs, latest first; see `Journal.runs`."""
         return self._wait(list_runs(self._client, self.address, limit, status))
 
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        return [(summary, self._about_gates(summary.run)) for summary in self.runs(None, "waiting")]
+
+    def _about_gates(self, run: str) -> list[Event] | None:
+        try:
+            return [event for event in self.read(run) if isinstance(event, ABOUT_GATES)]
+        except JournalError:
+            return None
+
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""
         if prefix == "last":
@@ -88,7 +95,9 @@ class RemoteJournal:
             if not latest:
                 raise UsageError(f"there are no runs on queue `{self.address.queue}`")
             return latest[0].run
-        found = self._wait(find_runs(self._client, self.address, prefix))
+        found: list[str] = []
+        if prefix.isascii():  # ids are
+            found = self._wait(find_runs(self._client, self.address, prefix))
         if len(found) == 1:
             return found[0]
         if not found:

@@ -14,14 +14,13 @@ import msgspec
 
 from engine.distributed.programs import digest_of, plain_of
 from engine.errors import CompileError, InputError, UsageError
-from engine.sema.check import check_file
+from engine.linter.admission import admitted
 from engine.sema.model import Model, Program, Verifier, Worker
 from engine.sema.suggest import closest
 
 __all__ = ["Declared", "Library", "secrets_of"]
 
 #: Kinds that the machine itself carries out, or asks a model for.
-_NOT_SERVED = frozenset({"human", "rules", "llm"})
 
 #: How an expression names a secret.
 _SECRET = re.compile(r"\bsecret\.(\w+)")
@@ -44,7 +43,7 @@ class Library:
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths = list(paths)
         self._folded: dict[bytes, list[Program]] = {}
-        self.programs = [_checked(path, {}) for path in self._paths]
+        self.programs = [admitted(path) for path in self._paths]
 
     def models(self) -> dict[str, Model]:
         """The models by name; of two with one name, the first."""
@@ -53,7 +52,7 @@ class Library:
     def workers(self) -> dict[str, Worker | Verifier]:
         """The workers and verifiers that a host can serve, by name."""
         found = _merged({**program.workers, **program.verifiers} for program in self.programs)
-        return {name: one for name, one in found.items() if one.kind not in _NOT_SERVED}
+        return {name: one for name, one in found.items() if one.facts.done_by == "port"}
 
     def check_names(self, names: Iterable[str]) -> None:
         """Refuse names of what no file declares.
@@ -82,7 +81,7 @@ class Library:
                 *program.verifiers.values(),
             ]
             for one in declared:
-                if one.name in wanted and one.kind not in _NOT_SERVED:
+                if one.name in wanted and one.facts.done_by == "port":
                     found.update(dict.fromkeys(secrets_of(program, one)))
         return list(found)
 
@@ -125,11 +124,13 @@ class Library:
 def secrets_of(program: Program, declared: Worker | Verifier) -> list[str]:
     """The names of the secrets that stand in a declaration, or in that of its server."""
     texts = [plain_of(declared.settings)]
-    server = program.servers.get(str(declared.settings.get("server")))
+    names = [*declared.settings.get("inherit", ())]
+    server = program.servers.get(declared.facts.server or "")
     if server is not None:
         texts.append(plain_of(server))
-    written = msgspec.json.encode(texts).decode()
-    return list(dict.fromkeys(name for name in _SECRET.findall(written) if name in program.secrets))
+        names += server.settings.get("inherit", ())
+    names += _SECRET.findall(msgspec.json.encode(texts).decode())
+    return list(dict.fromkeys(name for name in names if name in program.secrets))
 
 
 def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -140,18 +141,11 @@ def _merged(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _checked(path: str, params: Mapping[str, Any]) -> Program:
-    result = check_file(path, params=params)
-    if result.program is None:
-        raise CompileError(result.diagnostics)
-    return result.program
-
-
 def _with_params(path: str, program: Program, params: Mapping[str, Any]) -> Program:
     own = {name: value for name, value in params.items() if name in program.params}
     if not own or own == program.param_values():
         return program
     try:
-        return _checked(path, own)
+        return admitted(path, params=own)
     except (CompileError, InputError):
         return program

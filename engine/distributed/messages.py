@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.drive.answers import Reply
 from engine.events import (
     CallFailed,
     CallFinished,
@@ -20,7 +21,6 @@ from engine.events import (
     Usage,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply
 from engine.runtime.ports import Message, PolicyState
 
 __all__ = [
@@ -105,6 +105,7 @@ class ModelOrder(msgspec.Struct, frozen=True):
         name: The declared model; `digest` says what its declaration was.
         params: What the program was folded with, for the host's own reading of it.
         caller: Whose call it is: an orchestrator, worker or verifier.
+        max_bytes: What the answer may take; 0 where nobody says.
     """
 
     run: str
@@ -121,6 +122,7 @@ class ModelOrder(msgspec.Struct, frozen=True):
     timeout_ms: int
     index: int | None = None
     caller_index: int | None = None
+    max_bytes: int = 0
 
 
 class WorkerOrder(msgspec.Struct, frozen=True):
@@ -128,6 +130,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
 
     Attributes:
         task: What the worker's expressions see as `task`.
+        input_bytes: The size of the input, where that may be large; else 0.
     """
 
     run: str
@@ -139,6 +142,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     params: dict[str, Any]
     task: dict[str, Any]
     timeout_ms: int | None = None
+    input_bytes: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):

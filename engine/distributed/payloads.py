@@ -15,7 +15,7 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,6 +52,8 @@ _TYPE = "orch-type"
 _DEFLATE = b"binary/deflate"
 #: What is shorter is not worth compressing, in bytes.
 _WORTH_BYTES = 256
+#: What is larger takes tens of milliseconds to compress, in bytes.
+_SLOW_BYTES = 512 * 1024
 
 
 class _RecordConverter(EncodingPayloadConverter):
@@ -90,15 +92,23 @@ class _Codec(PayloadCodec):
         self._compiles = compiles
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [_deflated(payload) for payload in payloads]
+        return [await _aside(_deflated, payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        found = [_inflated(payload) for payload in payloads]
+        found = [await _aside(_inflated, payload) for payload in payloads]
         if self._compiles:
             for payload in found:
                 if payload.metadata.get(_TYPE) == RunRecord.__name__.encode():
                     await asyncio.to_thread(_warm, payload.data)
         return found
+
+
+async def _aside(function: Callable[[Payload], Payload], payload: Payload) -> Payload:
+    """Call a function on a payload; in a thread where that takes long, for calls send signs of
+    life from the same loop."""
+    if len(payload.data) < _SLOW_BYTES:
+        return function(payload)
+    return await asyncio.to_thread(function, payload)
 
 
 def _deflated(payload: Payload) -> Payload:

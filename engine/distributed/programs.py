@@ -12,23 +12,33 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.diagnostics import Diagnostic
+from engine.drive.launch import check_record, compile_record
 from engine.journal import RunRecord
-from engine.launch import compile_record
-from engine.sema.contract import Contract
+from engine.linter.admission import errors_in
+from engine.sema.expressions.template import Expression, Template
 from engine.sema.model import Model, Program, Verifier, Worker
-from engine.sema.templates import Expression, Template
+from engine.sema.types.contract import Contract
 from engine.source import Span
 
-__all__ = ["digest_of", "plain_of", "program_of", "warm_program"]
+__all__ = ["digest_of", "errors_of", "plain_of", "program_of", "warm_program"]
 
 #: How many programs are kept; a cluster's runs come from a handful.
 _KEPT = 64
 
-_programs: OrderedDict[bytes, Program] = OrderedDict()
+
+class _Compiled(NamedTuple):
+    """A program, and what keeps it from beginning to run."""
+
+    program: Program
+    errors: list[Diagnostic]
+
+
+_programs: OrderedDict[bytes, _Compiled] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -38,19 +48,33 @@ def program_of(record: RunRecord) -> Program:
     Raises:
         CompileError: It does not check with this version of the engine.
     """
+    return _compiled(record).program
+
+
+def errors_of(record: RunRecord) -> list[Diagnostic]:
+    """What keeps a run from beginning with its program.
+
+    Raises:
+        CompileError: It could not even go on with it.
+    """
+    return _compiled(record).errors
+
+
+def _compiled(record: RunRecord) -> _Compiled:
     parts = [record.files, record.params, record.cwd, record.workflow]
     key = hashlib.sha256(msgspec.json.encode(parts, order="sorted")).digest()
     with _lock:
-        program = _programs.get(key)
-        if program is not None:
+        found = _programs.get(key)
+        if found is not None:
             _programs.move_to_end(key)
-            return program
-    program = compile_record(record)
+            return found
+    checked = check_record(record)
+    found = _Compiled(compile_record(record, checked), errors_in(checked))
     with _lock:
-        _programs[key] = program
+        _programs[key] = found
         while len(_programs) > _KEPT:
             _programs.popitem(last=False)
-    return program
+    return found
 
 
 def warm_program(record: RunRecord) -> None:
@@ -59,7 +83,9 @@ def warm_program(record: RunRecord) -> None:
 
 
 #: What says where something is declared, or is no part of what a call does.
-_ELSEWHERE = frozenset({"span", "base_dir", "doc", "retry", "fallback", "repair_max"})
+_ELSEWHERE = frozenset(
+    {"span", "base_dir", "doc", "retry", "fallback", "repair_max", "max_prompt_bytes"}
+)
 
 
 def digest_of(declared: Model | Worker | Verifier) -> str:

@@ -20,11 +20,12 @@ import msgspec
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from engine.distributed.calls import Calls
+from engine.distributed.calls import Calls, size_of_call
 from engine.distributed.messages import Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
-from engine.distributed.programs import program_of
+from engine.distributed.programs import errors_of, program_of
 from engine.distributed.queues import WORKFLOW_TYPE
+from engine.drive.answers import Reply, answers
 from engine.errors import CompileError, UsageError
 from engine.events import (
     CancelRequested,
@@ -36,7 +37,6 @@ from engine.events import (
     encode_event,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply, answers
 from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
@@ -55,8 +55,13 @@ _HARD_BYTES = 20 * 1024 * 1024
 _MOST_IN_FLIGHT = 1_500
 #: How many calls are begun in one step: what a step asks for has to fit into four mebibytes.
 _BEGUN_AT_ONCE = 200
+#: How large that may be where large values go to a blob store: all of it is in memory at once.
+_BYTES_AT_ONCE = 8 * 1024 * 1024
 #: Why a run ends that was cancelled with Temporal's own tools.
 _CANCELLED_THERE = "cancelled on the cluster"
+#: The marker of a run that was refused when it began.
+_REFUSED = "refused"
+
 #: How much of a reason stands in listings, in characters.
 _SHOWN_REASON = 500
 
@@ -111,6 +116,8 @@ class OrchRun:
             ) from error
 
     async def _drive(self) -> Ending:
+        if not self._bodies:
+            self._refuse_errors()
         state = await self._folded()
         self._state = state
         self._restart_clock()
@@ -136,6 +143,22 @@ class OrchRun:
             if not self._winding_down():
                 await self._begin_calls(state)
             await self._sleep()
+
+    def _refuse_errors(self) -> None:
+        """Refuse a program with errors when its run begins.
+
+        Whether it was is in the history as a marker: a host with other rules must neither end a
+        run under way nor go on with one that was refused.
+
+        Raises:
+            CompileError, UsageError: It is refused.
+        """
+        replaying = workflow.unsafe.is_replaying()
+        errors = errors_of(self._record)
+        if (replaying or errors) and workflow.patched(_REFUSED):
+            if errors:
+                raise CompileError(errors)
+            raise UsageError("the program had errors when its run began")
 
     async def _folded(self) -> RunState:
         state = RunState(program_of(self._record))
@@ -223,7 +246,8 @@ class OrchRun:
         self._restart_clock()
         cancels = [CancelRequested(at=state.now, reason=why) for why in self._cancels]
         self._cancels.clear()
-        resumed = RunResumed(at=state.now, wall_ms=_wall_ms())
+        # What the run began with holds to its end: its history may be replayed by another engine.
+        resumed = RunResumed(at=state.now, wall_ms=_wall_ms(), bounds=state.bounds)
         said = self._heard() or answers(state, None, _wall_ms())
         self._happened = [*cancels, resumed, *said]
         self._summarize(state, "running")
@@ -333,9 +357,15 @@ class OrchRun:
         """Begin what is held back, as far as Temporal takes it now; the rest when calls end."""
         room = max(0, _MOST_IN_FLIGHT - len(self._calls.running))
         now, self._held = self._held[:room], self._held[room:]
-        for position, command in enumerate(now):
-            if position and position % _BEGUN_AT_ONCE == 0:
+        most = LIMIT_BYTES if self._order.terms.limit_bytes is not None else _BYTES_AT_ONCE
+        begun = size = 0
+        for command in now:
+            # Runs that began before there were bounds are replayed as they went.
+            carried = size_of_call(command) if state.bounds else 0
+            if begun == _BEGUN_AT_ONCE or (begun and size + carried > most):
                 await self._next_step()
+                begun = size = 0
+            begun, size = begun + 1, size + carried
             if is_wanted(state, command):
                 self._calls.start(command)
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine import launch
+from engine.drive import launch
+from engine.drive.preflight import preflight
 from engine.errors import CompileError, InputError, UnreadableFile, UsageError
 from engine.events import Event, ModelInfo, RunStarted
 from engine.history.changes import Change, changed_files, changes
 from engine.history.replay import Replay, replay
 from engine.journal import RunRecord
-from engine.preflight import preflight
+from engine.linter.admission import admit
 from engine.sema.check import check_file
 from engine.sema.model import Program
 
@@ -47,8 +48,12 @@ def file_of(record: RunRecord) -> str:
     return os.path.normpath(os.path.join(record.cwd, record.workflow))
 
 
-def current_program(record: RunRecord, file: str | None = None) -> Program:
+def current_program(record: RunRecord, file: str | None = None, *, to_run: bool = False) -> Program:
     """The program in the file of a run (or in another one), with the params of the run.
+
+    Args:
+        to_run: Whether the run is to go on with it, so that the linter's errors count too. A
+            replay calls nothing, and shows also what such a program would have done.
 
     Raises:
         UnreadableFile: There is no such file any more, or it is no text.
@@ -63,12 +68,13 @@ def current_program(record: RunRecord, file: str | None = None) -> Program:
     except InputError as error:
         said = "; ".join(error.problems)
         raise UsageError(f"the params of run {record.run} do not fit {path}: {said}") from None
-    if checked.program is None:
+    program = admit(checked) if to_run else checked.program
+    if program is None:
         raise CompileError(checked.diagnostics)
-    if checked.missing_params:
-        names = ", ".join(f"`{name}`" for name in checked.missing_params)
+    if program.missing_params:
+        names = ", ".join(f"`{name}`" for name in program.missing_params)
         raise UsageError(f"run {record.run} has no value for the param {names} of {path}")
-    return msgspec.structs.replace(checked.program, path=record.workflow)
+    return msgspec.structs.replace(program, path=record.workflow)
 
 
 def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:

@@ -15,7 +15,7 @@ carried out) is not: results stand whoever gave them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import msgspec
 
@@ -368,4 +368,6 @@ def describe(event: Event) -> str:
             parts = ["" if waits else event.status, event.bound or "", event.reason]
             verb = "waits for a person" if waits else "ended"
             said = f"the run {verb}: " + ": ".join(part for part in parts if part)
+        case _:
+            assert_never(event)
     return said

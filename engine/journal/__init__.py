@@ -4,9 +4,9 @@
 the life of an object.
 """
 
-from engine.journal.inbox import HasInbox, Inbox, Letter
+from engine.journal.inbox import HasInbox, Inbox, Letter, letter_name
 from engine.journal.memory import MemoryJournal
-from engine.journal.protocol import Journal
+from engine.journal.protocol import Journal, Ownership
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
 from engine.journal.sqlite import SqliteJournal, journal_directory
 
@@ -17,8 +17,10 @@ __all__ = [
     "Journal",
     "Letter",
     "MemoryJournal",
+    "Ownership",
     "RunRecord",
     "RunSummary",
     "SqliteJournal",
     "journal_directory",
+    "letter_name",
 ]

@@ -1,4 +1,4 @@
-"""The inbox of a journal: letters to runs that another process has in hand.
+"""The inbox of a journal: letters to runs that another process drives.
 
 Only the process that drives a run may write its events. Whoever answers a gate of it, or cancels
 it, meanwhile leaves a letter: one file in the folder `inbox`, which holds the event. Its name goes
@@ -8,15 +8,18 @@ through three states, each reached by one atomic step, so no letter is lost and 
     RUN.STAMP.taken    the driving process has it, and is about to journal its event
     (gone)             its event is in the journal, or it was refused
 
-Knows nothing of gates; `engine.mail` says what is refused, and tells the sender what became of it.
+Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender what became
+of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,12 +29,16 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import CancelRequested, GateAnswered, decode_event, encode_event
+from engine.reading import open_plain, read_plain
 
-__all__ = ["HasInbox", "Inbox", "Letter"]
+__all__ = ["HasInbox", "Inbox", "Letter", "letter_name"]
 
 #: How often a process that drives runs looks into the inbox, in seconds: one listing of a folder
 #: that is mostly not there, however many runs it drives.
 LOOK_S = 0.25
+
+#: Of a longer letter only so much is read, which is then none.
+_MAX_LETTER_BYTES = 64 * 1024 * 1024
 
 _POSTED = ".json"
 _TAKEN = ".taken"
@@ -47,6 +54,11 @@ class Letter(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """Its name, which no other has; those of one run sort by time."""
         return self.event.letter
+
+
+def letter_name(run: str) -> str:
+    """A new letter's name. What is said within a process has one too, but no file."""
+    return f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
 
 
 @runtime_checkable
@@ -80,15 +92,17 @@ class Inbox:
         Raises:
             JournalError: It cannot be written.
         """
-        name = f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
+        name = letter_name(run)
         letter = Letter(run, msgspec.structs.replace(event, letter=name))
         draft = self._folder / f".{name}"
         try:
             mode = os.stat(self._directory).st_mode & 0o7777
-            if not self._folder.is_dir():
-                self._folder.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir()
                 self._folder.chmod(mode)  # who may write the journal may write letters
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o666)
+            if not self._is_folder():
+                raise NotADirectoryError(errno.ENOTDIR, "it is not a folder, or a link to one")
+            descriptor = open_plain(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o666)
             with open(descriptor, "wb") as file:
                 file.write(encode_event(letter.event))
                 file.flush()
@@ -128,8 +142,9 @@ class Inbox:
         watch.takers[run] = take
 
         def leave() -> None:
-            del watch.takers[run]
-            if not watch.takers:
+            if watch.takers.get(run) is take:
+                del watch.takers[run]
+            if not watch.takers and self._watches.get(loop) is watch:
                 watch.handle.cancel()
                 del self._watches[loop]
 
@@ -152,7 +167,16 @@ class Inbox:
         """The names of the files of letters that nobody has taken, the oldest of a run first."""
         return [name for name in self._names() if name.endswith(_POSTED)]
 
+    def _is_folder(self) -> bool:
+        """Whether the inbox is there, and no link: letters would be written elsewhere."""
+        try:
+            return stat.S_ISDIR(os.lstat(self._folder).st_mode)
+        except OSError:
+            return False
+
     def _names(self) -> list[str]:
+        if not self._is_folder():
+            return []
         try:
             return sorted(
                 name for name in os.listdir(self._folder) if name.endswith((_POSTED, _TAKEN))
@@ -162,7 +186,7 @@ class Inbox:
 
     def _read(self, name: str) -> Letter | None:
         try:
-            event = decode_event((self._folder / name).read_bytes())
+            event = decode_event(read_plain(self._folder / name, _MAX_LETTER_BYTES))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError):

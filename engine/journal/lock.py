@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from engine.errors import JournalError
+from engine.reading import open_plain
 
 __all__ = ["FileLock", "lock_holder"]
 
@@ -55,7 +56,7 @@ class FileLock:
             JournalError: The file system cannot lock, or the file cannot be opened.
         """
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise JournalError(
                 f"the journal cannot be locked: {path}: {error.strerror}",
@@ -89,7 +90,7 @@ class FileLock:
 def lock_holder(path: Path) -> int | None:
     """The process id of who holds the lock (0 if it is not known), or None if nobody does."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_plain(path, os.O_RDONLY)
     except OSError:
         return None
     try:

@@ -13,6 +13,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import (
+    ABOUT_GATES,
     CallFailed,
     CallFinished,
     Event,
@@ -31,47 +32,33 @@ __all__ = ["MemoryJournal"]
 
 
 class _Run:
-    """One run: its record, its events as JSON, the attempts that have ended."""
+    """One run: its record, its events as JSON, the attempts that have ended, and its owner."""
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
         self.bodies: list[bytes] = []
         self.ends: set[tuple[str, int]] = set()
-        self.epoch = 1
+        self.epoch = 0
+        self.owner: _Owned | None = None
+
+    def own(self, journal: MemoryJournal) -> _Owned:
+        self.epoch += 1
+        self.owner = _Owned(journal, self, self.epoch)
+        return self.owner
 
 
-class MemoryJournal:
-    """A `Journal` in memory."""
+class _Owned:
+    """See `engine.journal.protocol.Ownership`."""
 
-    def __init__(self) -> None:
-        self._runs: dict[str, _Run] = {}
-        self._closed = False
+    def __init__(self, journal: MemoryJournal, run: _Run, epoch: int) -> None:
+        self._journal = journal
+        self._run = run
+        self.run = run.record.run
+        self.epoch = epoch
 
-    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
-        """Enter a new run; see `Journal.create`."""
-        self._check_open()
-        if record.run in self._runs:
-            raise JournalError(f"there is a run {record.run} already")
-        self._runs[record.run] = _Run(record)
-        try:
-            await self.append(record.run, events)
-        except JournalError:
-            del self._runs[record.run]
-            raise
-
-    async def claim(self, run: str) -> int:
-        """Become the owner of a run; see `Journal.claim`."""
-        self._check_open()
-        found = self._run(run)
-        found.epoch += 1
-        return found.epoch
-
-    async def append(self, run: str, events: Sequence[Event]) -> None:
-        """Write events at the end of a run; see `Journal.append`."""
-        self._check_open()
-        found = self._runs.get(run)
-        if found is None:
-            raise JournalError(f"the run {run} is not in this process's hands")
+    async def append(self, events: Sequence[Event]) -> None:
+        """See `Ownership.append`."""
+        found = self._checked()
         try:
             bodies = [encode_event(event) for event in events]
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -82,7 +69,7 @@ class MemoryJournal:
             if isinstance(event, (CallFinished, CallFailed))
         ]
         if len(set(ends)) < len(ends) or not found.ends.isdisjoint(ends):
-            raise JournalError(f"a call of the run {run} would end a second time")
+            raise JournalError(f"a call of the run {self.run} would end a second time")
         found.bodies.extend(bodies)
         found.ends.update(ends)
         for event in events:
@@ -99,14 +86,55 @@ class MemoryJournal:
                     found.record, status="running", ended_ms=None, reason="", bound=None
                 )
 
-    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
-        """Give a run another program; see `Journal.change_program`."""
-        self._check_open()
-        found = self._run(run)
+    async def change_program(self, files: Mapping[str, str], until_ms: int) -> None:
+        """See `Ownership.change_program`."""
+        found = self._checked()
         before = EarlierProgram(until_ms, found.record.files)
         found.record = msgspec.structs.replace(
             found.record, files=dict(files), earlier=(*found.record.earlier, before)
         )
+
+    def release(self) -> None:
+        """See `Ownership.release`."""
+        if self._run.owner is self:
+            self._run.owner = None
+
+    def _checked(self) -> _Run:
+        self._journal._check_open()
+        if self._run.owner is None:
+            raise JournalError(f"the run {self.run} has been given back")
+        if self._run.owner is not self:
+            raise JournalError(f"another drive has taken over the run {self.run}", resumable=False)
+        return self._run
+
+
+class MemoryJournal:
+    """A `Journal` in memory."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._closed = False
+
+    @property
+    def place(self) -> MemoryJournal:
+        """See `Journal.place`."""
+        return self
+
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> _Owned:
+        """Enter a new run; see `Journal.create`."""
+        self._check_open()
+        if record.run in self._runs:
+            raise JournalError(f"there is a run {record.run} already")
+        entered = _Run(record)
+        owned = entered.own(self)
+        await owned.append(events)
+        self._runs[record.run] = entered
+        return owned
+
+    async def claim(self, run: str) -> _Owned:
+        """Become the owner of a run; see `Journal.claim`."""
+        self._check_open()
+        return self._run(run).own(self)
 
     def read(self, run: str, after: int = 0) -> list[Event]:
         """Every event of a run; see `Journal.read`."""
@@ -118,8 +146,9 @@ class MemoryJournal:
 
     def record(self, run: str) -> RunRecord:
         """What was entered for a run; see `Journal.record`."""
-        record = self._run(run).record
-        live = record.status == "running" and not self._closed
+        found = self._run(run)
+        record = found.record
+        live = record.status == "running" and found.owner is not None and not self._closed
         return msgspec.structs.replace(record, live=live)
 
     def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
@@ -132,6 +161,13 @@ class MemoryJournal:
             if status is None or record.status == status
         ]
         return found[:limit]
+
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        return [
+            (summary, [event for event in self.read(summary.run) if isinstance(event, ABOUT_GATES)])
+            for summary in self.runs(None, "waiting")
+        ]
 
     def find(self, prefix: str) -> str:
         """The id of the one run that begins with `prefix`; see `Journal.find`."""

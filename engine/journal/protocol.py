@@ -2,24 +2,69 @@
 
 The one promise everything else stands on: when `append` returns, the events are durable, whole
 and in order; when it raises, the run must go no further, because none of what it said may have
-an effect.
+an effect. A run is written only by its owner, and has one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol
 
 from engine.events import Event, RunStatus
 from engine.journal.record import RunRecord, RunSummary
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Ownership"]
+
+
+class Ownership(Protocol):
+    """One claim on a run. Only the last claim on a run can write it.
+
+    Attributes:
+        run: The run's id.
+        epoch: The number of this claim of the run, from 1; one higher with every claim.
+    """
+
+    @property
+    def run(self) -> str: ...  # noqa: D102 - see above
+
+    @property
+    def epoch(self) -> int: ...  # noqa: D102 - see above
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Write events at the end of the run, all or none; durable on return.
+
+        Raises:
+            JournalError: They are not written; also where an attempt of a call would end twice,
+                where the run has been claimed again since, and after any earlier failure of
+                storage.
+        """
+        ...
+
+    async def change_program(self, files: Mapping[str, str], until_ms: int) -> None:
+        """Give the run another program; the one before stays in the record.
+
+        Args:
+            files: The new program's files by path, with their texts.
+            until_ms: Wall-clock time of the change, Unix milliseconds.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give the run back. What was put before is still written. May be repeated."""
+        ...
 
 
 class Journal(Protocol):
-    """Runs and their events. Every method raises `JournalError` where storage fails."""
+    """Runs and their events. Every method raises `JournalError` where storage fails.
 
-    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
+    Attributes:
+        place: Equal for journals of this process that hold the same runs.
+    """
+
+    @property
+    def place(self) -> Hashable: ...  # noqa: D102 - see above
+
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> Ownership:
         """Enter a new run with its first events, owned by the caller; all or nothing.
 
         Durable on return. A run without events cannot be resumed, so whoever means to drive it
@@ -30,32 +75,14 @@ class Journal(Protocol):
         """
         ...
 
-    async def claim(self, run: str) -> int:
-        """Become the owner of a run that is there already; only an owner may append.
+    async def claim(self, run: str) -> Ownership:
+        """Become the owner of a run that is there already.
 
-        Returns:
-            The run's epoch, one higher with every claim. An append under an older epoch fails.
-
-        Raises:
-            JournalError: A process that is alive has it, or there is no such run.
-        """
-        ...
-
-    async def append(self, run: str, events: Sequence[Event]) -> None:
-        """Write events at the end of a run, all or none; durable on return.
+        An earlier claim of this process can write no more. So ask `engine.drive.active` first
+        whether the run is being driven here.
 
         Raises:
-            JournalError: They are not written; also where an attempt of a call would end twice,
-                where the run is not the caller's, and after any earlier failure of storage.
-        """
-        ...
-
-    async def change_program(self, run: str, files: Mapping[str, str], until_ms: int) -> None:
-        """Give a run that the caller owns another program; the one before stays in the record.
-
-        Args:
-            files: The new program's files by path, with their texts.
-            until_ms: Wall-clock time of the change, Unix milliseconds.
+            JournalError: Another living process owns it, or there is no such run.
         """
         ...
 
@@ -77,6 +104,13 @@ class Journal(Protocol):
 
     def runs(self, limit: int | None = None, status: RunStatus | None = None) -> list[RunSummary]:
         """The runs, latest first."""
+        ...
+
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, latest first, each with its events in `ABOUT_GATES`.
+
+        None where they cannot be told: then `read` says why.
+        """
         ...
 
     def find(self, prefix: str) -> str:

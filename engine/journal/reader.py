@@ -6,8 +6,9 @@ Nothing here locks, writes or waits for a writer. A run is found in whichever da
 from __future__ import annotations
 
 import heapq
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -18,9 +19,11 @@ import msgspec
 from engine.errors import JournalError, UsageError
 from engine.events import Event, RunEnded, RunStatus
 from engine.journal.lock import lock_holder
+from engine.journal.plain import refuse_special
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
-from engine.journal.rows import decode_row
+from engine.journal.rows import GATE_TYPES, decode_row
 from engine.journal.storage import open_reader, translated
+from engine.journal.trust import Trust
 from engine.journal.wal import lost_commits
 
 __all__ = [
@@ -53,6 +56,7 @@ class StoredRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
     parent_seq: int | None = None
     earlier: list[StoredProgram] = []
+    entered: int = 0
 
     def hashes(self) -> set[bytes]:
         """The addresses of all texts it refers to."""
@@ -65,6 +69,7 @@ class _Origin(msgspec.Struct, frozen=True):
 
     parent: str | None = None
     parent_seq: int | None = None
+    entered: int = 0
 
 
 def lock_path(database: Path) -> Path:
@@ -82,10 +87,16 @@ def database_paths(directory: Path) -> Iterator[Path]:
 
 
 class Reader:
-    """Reads the journal in a folder, which need not be there."""
+    """Reads the journal in a folder, which need not be there.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: The folder.
+        trust: Knows whose its databases are.
+    """
+
+    def __init__(self, directory: Path, trust: Trust) -> None:
         self._directory = directory
+        self._trust = trust
 
     def databases(self) -> list[Path]:
         """The databases that are there.
@@ -101,7 +112,7 @@ class Reader:
                     help="choose another with --journal",
                 )
             for path in database_paths(self._directory):
-                if not path.exists():
+                if not os.path.lexists(path):
                     return found
                 found.append(path)
         except OSError as error:
@@ -119,7 +130,7 @@ class Reader:
 
     def waits(self, path: Path) -> bool:
         """Whether a run in this database waits for a person."""
-        if not path.exists():
+        if not os.path.lexists(path):
             return False
         with _opened(path) as connection:
             if connection is None:
@@ -196,7 +207,9 @@ class Reader:
                 )
             except (ValueError, TypeError) as error:
                 raise JournalError(f"the record of the run {run} is damaged: {error}") from None
-            summary = _summary(row, lock_holder(lock_path(path)))
+            summary = _summary(
+                row, lock_holder(lock_path(path)), self._trust.is_mine(connection, path)
+            )
             return RunRecord(
                 **msgspec.structs.asdict(summary),
                 files=files,
@@ -208,7 +221,10 @@ class Reader:
             )
 
     def runs(self, limit: int | None, status: RunStatus | None) -> list[RunSummary]:
-        """The runs, latest first; in a database as they were entered, whatever the clock said."""
+        """The runs, latest first, as they were entered, whatever the clock said.
+
+        Those of databases that are not this user's come last.
+        """
         found: list[list[RunSummary]] = []
         for path in self.databases():
             holder = lock_holder(lock_path(path))
@@ -219,9 +235,45 @@ class Reader:
                         " ORDER BY number DESC LIMIT ?2",
                         (status, -1 if limit is None else limit),
                     )
-                    found.append([_summary(row, holder) for row in rows])
-        merged = heapq.merge(*found, key=lambda summary: -summary.started_ms)
-        return list(islice(merged, limit))
+                    is_mine = self._trust.is_mine(connection, path)
+                    found.append([_summary(row, holder, is_mine) for row in rows])
+        return list(islice(heapq.merge(*found, key=_place), limit))
+
+    def highest_entry(self) -> int:
+        """The highest number under which this user has entered a run; 0 if none is known."""
+        highest = 0
+        for path in self.databases():
+            with _opened(path) as connection:
+                if connection is not None and self._trust.is_mine(connection, path):
+                    rows = connection.execute(
+                        "SELECT record FROM runs ORDER BY number DESC LIMIT 1"
+                    )
+                    highest = max([highest, *(_origin(record).entered for (record,) in rows)])
+        return highest
+
+    def strange(self) -> list[JournalError]:
+        """What is to be said of databases that are not this user's: one error each."""
+        problems = [self._trust.problem(path) for path in self.databases()]
+        return [problem for problem in problems if problem is not None]
+
+    def waiting(self) -> list[tuple[RunSummary, list[Event] | None]]:
+        """The runs that wait, with their events about gates; see `Journal.waiting`."""
+        found: list[tuple[RunSummary, list[Event] | None]] = []
+        for path in self.databases():
+            holder = lock_holder(lock_path(path))
+            with _opened(path) as connection:
+                if connection is None:
+                    continue
+                bodies = _gate_bodies(connection)
+                is_mine = self._trust.is_mine(connection, path)
+                rows = connection.execute(
+                    f"SELECT number, {_SUMMARY} FROM runs WHERE status = 'waiting'"  # noqa: S608
+                    " ORDER BY number DESC"
+                )
+                found += [
+                    (_summary(row, holder, is_mine), _events(bodies.get(n))) for n, *row in rows
+                ]
+        return found
 
     def damaged_logs(self) -> list[Path]:
         """The databases whose log holds runs or events that cannot be read any more."""
@@ -265,7 +317,7 @@ def find_among(
         if not latest:
             raise UsageError(f"there is no run in {where} yet")
         return latest[0].run
-    found = beginning_with(prefix) if prefix else []
+    found = beginning_with(prefix) if prefix and prefix.isascii() else []  # ids are ASCII
     if prefix in found:
         return prefix
     if len(found) == 1:
@@ -278,6 +330,7 @@ def find_among(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    refuse_special(path)
     connection = open_reader(path)
     try:
         yield connection
@@ -288,12 +341,46 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
             connection.close()
 
 
-def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
-    run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record = row
+def _gate_bodies(connection: sqlite3.Connection) -> dict[int, list[bytes]]:
+    """The events about gates of each run that waits, as JSON; runs that lack an event left out."""
+    bodies: dict[int, list[bytes]] = {}
+    whole = (
+        "SELECT e.run FROM events e JOIN runs r ON r.number = e.run WHERE r.status = 'waiting'"
+        " GROUP BY e.run HAVING count(*) = max(e.seq)"
+    )
+    types = ", ".join(map(str, GATE_TYPES))
+    rows = connection.execute(
+        f"SELECT run, body FROM events WHERE run IN ({whole}) AND type IN ({types})"  # noqa: S608
+        " ORDER BY run, seq"
+    )
+    for run, body in rows:
+        bodies.setdefault(run, []).append(body)
+    return bodies
+
+
+def _events(bodies: list[bytes] | None) -> list[Event] | None:
+    """Events from their JSON; None where one cannot be read."""
     try:
-        origin = msgspec.json.decode(record, type=_Origin)
+        return None if bodies is None else [decode_row(body, None, None) for body in bodies]
     except (ValueError, TypeError):
-        origin = _Origin()  # whoever wants more of the record is told of the damage
+        return None
+
+
+def _place(summary: RunSummary) -> tuple[bool, int, int]:
+    """Where a run stands in a list, the latest first."""
+    return not summary.trusted, -summary.entered, -summary.started_ms
+
+
+def _origin(record: bytes) -> _Origin:
+    try:
+        return msgspec.json.decode(record, type=_Origin)
+    except (ValueError, TypeError):
+        return _Origin()  # whoever wants more of the record is told of the damage
+
+
+def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummary:
+    run, workflow, orchestrator, started_ms, status, ended_ms, reason, bound, pid, record = row
+    origin = _origin(record)
     return RunSummary(
         run=run,
         workflow=workflow,
@@ -303,9 +390,12 @@ def _summary(row: tuple[Any, ...], holder: int | None) -> RunSummary:
         ended_ms=ended_ms,
         reason=reason,
         bound=bound,
-        live=status == "running" and holder is not None and holder in (pid, 0),
+        # Without a pid its drive was interrupted, though the database is in use.
+        live=status == "running" and holder is not None and pid != 0 and holder in (pid, 0),
         parent=origin.parent,
         parent_seq=origin.parent_seq,
+        entered=origin.entered,
+        trusted=is_mine,
     )
 
 

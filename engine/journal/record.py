@@ -23,10 +23,13 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         status: As of the last event; a run whose process died is still `running`.
         ended_ms: Wall-clock time of the end, or None.
         reason: Why it ended, as in `RunEnded`; `bound` likewise.
-        live: Whether a process that is alive has the run in hand. A run that is `running` and
+        live: Whether a process that is alive drives the run. A run that is `running` and
             not live was interrupted and can be resumed.
         parent: The run it was forked from, or None; it may have been removed since.
         parent_seq: The number of the last event it shares with its parent.
+        entered: Its number among the runs of the folder as they were entered, from 1; 0 where that
+            is not known.
+        trusted: Whether this user made the database that holds it, or trusts it.
     """
 
     run: str
@@ -40,6 +43,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
     parent: str | None = None
     parent_seq: int | None = None
+    entered: int = 0
+    trusted: bool = True
 
 
 class EarlierProgram(msgspec.Struct, frozen=True):

@@ -16,8 +16,10 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.events import (
+    ABOUT_GATES,
     CallFailed,
     CallFinished,
+    CallLost,
     CallStarted,
     CancelRequested,
     Event,
@@ -35,11 +37,21 @@ from engine.events import (
     encode_event,
 )
 
-__all__ = ["BLOB_BYTES", "END_TYPES", "START_TYPE", "Row", "decode_row", "encode_row", "hash_of"]
+__all__ = [
+    "BLOB_BYTES",
+    "END_TYPES",
+    "GATE_TYPES",
+    "START_TYPE",
+    "Row",
+    "decode_row",
+    "encode_row",
+    "hash_of",
+]
 
 #: Values whose JSON is longer than this are kept as blobs, in bytes.
 BLOB_BYTES = 4096
 
+#: A number for each type of event, for good: it stands in the rows of journals.
 _TYPES: dict[type, int] = {
     RunStarted: 0,
     CallStarted: 1,
@@ -55,10 +67,14 @@ _TYPES: dict[type, int] = {
     RunForked: 11,
     RunRetried: 12,
     RunInterrupted: 13,
+    CallLost: 14,
 }
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]
 END_TYPES = frozenset({_TYPES[CallFinished], _TYPES[CallFailed]})
+
+#: The type numbers of the events that tell which gates are open.
+GATE_TYPES = tuple(_TYPES[type_] for type_ in ABOUT_GATES)
 
 _encoder = msgspec.json.Encoder()
 

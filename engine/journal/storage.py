@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,10 +50,18 @@ CREATE UNIQUE INDEX events_in_order ON events (run, seq);
 CREATE UNIQUE INDEX events_end_once ON events (run, end) WHERE end IS NOT NULL;
 CREATE TABLE blobs (hash BLOB PRIMARY KEY, data BLOB NOT NULL);
 """
+_NAMES = frozenset(("meta", "runs", "events", "blobs"))
+_STATEMENTS = frozenset(" ".join(statement.split()) for statement in _TABLES.split(";"))
 
 
-def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
+def open_writer(
+    path: Path, busy_ms: int, enter: Callable[[Path], str] | None = None
+) -> sqlite3.Connection:
     """Open a database for writing, and make its tables if it is new.
+
+    Args:
+        busy_ms: How long to wait for a program that has locked it, in milliseconds.
+        enter: Notes a new database, and gives the token by which it will be known.
 
     Raises:
         JournalError: It cannot be written, or is not a journal this version can write.
@@ -77,8 +86,10 @@ def open_writer(path: Path, busy_ms: int) -> sqlite3.Connection:
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
-            versions = [("layout", LAYOUT), ("format", FORMAT)]
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", versions)
+            facts: list[tuple[str, int | str]] = [("layout", LAYOUT), ("format", FORMAT)]
+            if enter is not None:
+                facts.append(("token", enter(path)))  # noted before anybody can see it
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", facts)
             connection.execute("COMMIT")
         connection.execute("SELECT value FROM meta").fetchall()  # from here on there is a log
     except sqlite3.Error as error:
@@ -105,7 +116,7 @@ def refuse_damaged_log(path: Path) -> None:
         connection.close()
         if damaged:
             raise JournalError(
-                f"the journal is damaged in its log, behind what can be read: {path}-wal",
+                f"the write-ahead log is damaged after the last readable entry: {path}-wal",
                 help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
                 "elsewhere with --journal",
             )
@@ -115,17 +126,25 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     """Open a database read-only; None where its writer has not yet made the tables.
 
     Raises:
-        JournalError: It cannot be read.
+        JournalError: It cannot be read, or not all of it: nothing is left out without a word.
     """
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    address = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
         try:
             connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
             tables = _count_tables(connection)
         except sqlite3.OperationalError as error:
-            if not _is_at_rest(error, path):
+            if not _is_at_rest(error):
                 raise
             connection.close()
+            if _log_is_unread(path):
+                if is_full(error):
+                    raise
+                raise JournalError(
+                    "the journal's log cannot be read here, because its folder cannot be written: "
+                    f"{path}-wal",
+                    help="copy the whole folder to where it can be written, and read the copy",
+                ) from None
             connection = sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None)
             tables = _count_tables(connection)
     except sqlite3.Error as error:
@@ -142,15 +161,30 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     return connection
 
 
-def _is_at_rest(error: sqlite3.OperationalError, path: Path) -> bool:
-    """Whether nobody can be writing where opening failed so, and shared memory is not needed."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE:
-        # The disk has no room for the shared memory, which a writer would have made, and which
-        # only a log that holds something needs.
-        log = Path(f"{path}-wal")
-        return not log.exists() or log.stat().st_size == 0
-    # A folder that cannot be written.
-    return _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+def _is_at_rest(error: sqlite3.OperationalError) -> bool:
+    """Whether nobody can be writing where opening failed so: there is no shared memory.
+
+    The disk has no room for it, or the folder cannot be written. A writer would have made it.
+    """
+    return error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE or _code(error) in (
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    )
+
+
+def _log_is_unread(path: Path) -> bool:
+    """Whether a database that can be read has a log that holds something.
+
+    A copy that was made of a killed run may have the log and not the shared memory beside it,
+    which SQLite makes anew where it can write.
+    """
+    try:
+        holds = os.path.getsize(f"{path}-wal") > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise JournalError(f"the journal cannot be read: {error}") from None
+    return holds and os.access(path, os.R_OK)
 
 
 def _count_tables(connection: sqlite3.Connection) -> int:
@@ -160,6 +194,7 @@ def _count_tables(connection: sqlite3.Connection) -> int:
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     try:
+        _check_tables(connection, path)
         versions = dict(connection.execute("SELECT key, value FROM meta"))
         known = {"layout": int(versions["layout"]), "format": int(versions["format"])}
     except sqlite3.OperationalError as error:
@@ -175,6 +210,16 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer version of orch",
             help="update orch, or choose another journal with --journal",
         )
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse tables that are other than ours: a view or a trigger in their place would compute
+    whatever its author likes, for as long as he likes, when we read."""
+    found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    for kind, name, statement in found:
+        is_ours = statement is None or " ".join(statement.split()) in _STATEMENTS
+        if kind in ("view", "trigger") or (name in _NAMES and not is_ours):
+            raise _not_a_journal(path)
 
 
 def _not_a_journal(path: Path) -> JournalError:

@@ -7,15 +7,15 @@ files. What a macro or a template function does with its arguments is its own bu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+import msgspec
 from jinja2 import nodes
 
-from engine.sema.jsonschema import schema_of
-from engine.sema.positions import Located, TemplateFault, parse_template
+from engine.sema.expressions.positions import Located, TemplateFault, parse_template
+from engine.sema.templates.typing_rules import attribute_of, item_of, open_up
 from engine.sema.trust import carries, untrusted_inside
-from engine.sema.types import ANY, STRING, Optional, Record, Type, strip
-from engine.sema.typing_rules import attribute_of, item_of, open_up
+from engine.sema.types.definitions import ANY, STRING, Optional, Record, Type, strip
+from engine.sema.types.json_schema import schema_of
 from engine.source import SourceFile, Span
 
 __all__ = ["Bare", "Value", "bare_values"]
@@ -25,8 +25,7 @@ _NUMBERS = frozenset(["abs", "count", "float", "int", "length", "round", "sum", 
 _MAX_DEPTH = 8
 
 
-@dataclass(frozen=True, eq=False)
-class Value:
+class Value(msgspec.Struct, frozen=True, eq=False):
     """A value in a template.
 
     Attributes:
@@ -39,8 +38,7 @@ class Value:
     name: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Bare:
+class Bare(msgspec.Struct, frozen=True, eq=False):
     """A printed value.
 
     Attributes:

@@ -17,14 +17,13 @@ from engine.linter.places import nodes_in, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.linter.written import adding
+from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker
-from engine.sema.templates import Expression
 from engine.sema.trust import carries
 from engine.syntax import ast
 
 __all__ = [
     "command_on_the_network",
-    "is_on_the_network",
     "shell_interpolation",
     "undeclared_source",
 ]
@@ -44,14 +43,7 @@ _INTERPRETERS = {
     "ruby": r"-[a-z]*e",
     "php": r"-r",
 }
-#: Programs that reach the network with what they are given.
-_NETWORK = frozenset(
-    (
-        "aria2c", "curl", "ftp", "gh", "glab", "http", "https", "lynx", "nc", "ncat", "netcat",
-        "rsync", "scp", "sftp", "socat", "ssh", "telnet", "w3m", "wget", "xh",
-    )
-)  # fmt: skip
-#: Those of them whose output is what somebody else's server says.
+#: Programs of the network whose output is what somebody else's server says.
 _FETCHERS = frozenset(
     ("aria2c", "curl", "gh", "glab", "http", "https", "lynx", "w3m", "wget", "xh")
 )  # fmt: skip
@@ -59,7 +51,7 @@ _FETCHERS = frozenset(
 
 def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
     """ORC511: an input that becomes part of a program's text."""
-    for owner, run in _commands(subject):
+    for owner, run in (each for file in subject.files for each in _commands(file)):
         found = _text_argument(run)
         if found is None:
             continue
@@ -84,7 +76,7 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     """ORC807: a program that can send anything anywhere, steered by untrusted text."""
     for owner, run in _commands(subject):
         name = program_of(run)
-        if name not in _NETWORK or not isinstance(owner, Worker) or is_effect(owner):
+        if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
             continue
         used = [node for node in nodes_in(run) if _is_text_input(owner, node)]
         way = next(
@@ -128,28 +120,13 @@ def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
-def is_on_the_network(worker: Worker) -> bool:
-    """Whether a `command` worker runs a program that is known to use the network."""
-    run = worker.settings.get("run")
-    expr = run.expr if isinstance(run, Expression) else None
-    return isinstance(expr, ast.ListExpr) and program_of(expr) in _NETWORK
-
-
-def program_of(run: ast.ListExpr) -> str:
-    """The name of the program that an argument list runs; "" where it is computed."""
-    first = run.items[0] if run.items else None
-    if not isinstance(first, ast.String):
-        return ""
-    return re.sub(r"\.exe$", "", os.path.basename(first.value))
-
-
 def _commands(subject: Subject) -> Iterator[tuple[Worker | Verifier, ast.ListExpr]]:
-    """The commands that the entry file declares, with their argument lists."""
+    """The commands that the file declares, with their argument lists."""
     program = subject.program
     for name, entity in subject.declared.items():
         owner = program.workers.get(name) or program.verifiers.get(name)
         node = entity.declaration
-        if owner is None or owner.kind != "command":
+        if owner is None or owner.kind != COMMAND.name:
             continue
         assert isinstance(node, ast.WorkerDecl | ast.VerifierDecl)
         run = setting_of(node.body, "run")

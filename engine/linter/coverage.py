@@ -65,7 +65,7 @@ def _live(program: Program, test: Test) -> Iterator[tuple[str, str]]:
     loop = program.orchestrators.get(test.target)
     if loop is None:
         owner = program.workers.get(test.target) or program.verifiers.get(test.target)
-        if owner is not None and owner.kind == "llm":
+        if owner is not None and owner.facts.model is not None:
             yield from _unanswered(program, owner, mocked)
         return
     offline = _is_offline(program, loop.model)
@@ -78,7 +78,11 @@ def _live(program: Program, test: Test) -> Iterator[tuple[str, str]]:
     hooks = [hook for hook in loop.hooks if hook.point == "before_finish"]
     for name in hooks[0].verifiers if hooks and ends else ():
         verifier = program.verifiers[name]
-        if name not in mocked and verifier.kind != "rules" and verifier.skip_when is None:
+        if (
+            name not in mocked
+            and verifier.facts.done_by != "machine"
+            and verifier.skip_when is None
+        ):
             yield from _unanswered(program, verifier, mocked)
 
 
@@ -118,10 +122,10 @@ def _unanswered(
 ) -> Iterator[tuple[str, str]]:
     """A worker or verifier without a mock, unless its model answers for it."""
     what = "worker" if isinstance(owner, Worker) else "verifier"
-    if owner.kind != "llm":
+    if owner.facts.model is None:
         yield f"{what} `{owner.name}` is not", owner.name
         return
-    model = str(owner.settings.get("model"))
+    model = owner.facts.model
     if model not in mocked and not _is_offline(program, model):
         yield f"neither {what} `{owner.name}` nor its model is", owner.name
 

@@ -1,9 +1,9 @@
 """ORC804: keys and passwords written into a file.
 
-Two signs: the shape of a known provider's keys, anywhere in the entry file or in a text it reads,
-and a random-looking string under a name such as `api_key`. A hash, a UUID or an example is neither:
-shapes begin with a provider's mark, and what repeats itself, counts up or says that it is an
-example is left alone. Messages show the first characters of a key only.
+Two signs: the shape of a known provider's keys, anywhere in a file of the program or in a text it
+reads, and a random-looking string under a name such as `api_key`. A hash, a UUID or an example is
+neither: shapes begin with a provider's mark, and what repeats itself, counts up or says that it is
+an example is left alone. Messages show the first characters of a key only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import nodes_in
 from engine.linter.subject import Subject
+from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
@@ -49,18 +50,20 @@ _SHAPES = (
     ("eyJ", "a signed token", r"eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20,}"),
     ("PRIVATE KEY-", "a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
 )
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@\"'{}$<>]+:([^\s/:@\"'{}$<>]{6,})@[\w.-]+")
+# The patterns are texts, compiled when they are first used: all of them would cost every run 2 ms,
+# and a file without anything that looks like a key needs one.
+_URL = r"[a-z][a-z0-9+.-]*://[^\s/:@\"'{}$<>]+:([^\s/:@\"'{}$<>]{6,})@[\w.-]+"
 #: Names under which a constant is a secret.
-_NAMED = re.compile(
+_NAMED = (
     r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|access[_-]?key|auth(?:orization)?|token|secret"
     r"|password|passwd|private[_-]?key)$"
 )
 #: A long value without spaces, and the name before it: only what has one is walked.
-_CONSTANT = re.compile(r'[:=]\s*"(?:\w+ )?[^"\s]{16,200}"')
-_NAME = re.compile(r"([\w-]+)\"?(?:\s*:\s*[^={}\n]*)?\s*$")
-_SCHEME = re.compile(r"(?i)^(?:bearer|basic|token|apikey|api-key)\s+")
-_UUID = re.compile(r"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-_EXAMPLE = re.compile(
+_CONSTANT = r'[:=]\s*"(?:\w+ )?[^"\s]{16,200}"'
+_NAME = r"([\w-]+)\"?(?:\s*:\s*[^={}\n]*)?\s*$"
+_SCHEME = r"(?i)^(?:bearer|basic|token|apikey|api-key)\s+"
+_UUID = r"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_EXAMPLE = (
     r"(?i)example|sample|dummy|fake|placeholder|redacted|changeme|your|xxx|\.\.\.|test|abcdef|"
     r"123456|password|secret"
 )
@@ -69,19 +72,24 @@ _RANDOM = 3.3
 
 
 def hardcoded_credential(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC804: each key in the entry file and the templates and data beside it."""
+    """ORC804: each key in the files of the program and the templates and data beside them."""
     seen: set[tuple[str, int]] = set()
     for source in _sources(subject):
         for span, whose in _shaped(source):
             seen.add((source.path, span.start))
             yield _finding(span, f"this looks like {whose}")
-    module = subject.result.scopes.entry.module
+    for module in subject.result.modules:
+        yield from _under_names(module, seen)
+
+
+def _under_names(module: Module, seen: set[tuple[str, int]]) -> Iterator[Diagnostic]:
+    """The random texts under a name such as `api_key` whose shape has not told already."""
     at = list(_suspects(module.source.text))
     for declaration in module.document.declarations if at else ():
         if not any(declaration.span.start <= start < declaration.span.end for start in at):
             continue
         for name, value in _named(declaration):
-            inner = _SCHEME.match(value.value)
+            inner = re.match(_SCHEME, value.value)
             start = inner.end() if inner else 0
             known = any(
                 path == module.source.path and value.span.start <= at < value.span.end
@@ -104,9 +112,10 @@ def _finding(span: Span, what: str) -> Diagnostic:
 
 
 def _sources(subject: Subject) -> Iterator[SourceFile]:
-    """The entry file and what it reads besides modules, which are linted by themselves."""
+    """The files of the program and what they read."""
     entry = subject.result.scopes.entry.module.source
-    yield entry
+    for module in subject.result.modules:
+        yield module.source
     for name, text in subject.program.files.items():
         if not name.endswith(".orch"):
             yield SourceFile(
@@ -126,8 +135,8 @@ def _shaped(source: SourceFile) -> Iterator[tuple[Span, str]]:
             taken.add(found.start())
             yield Span(source, *found.span()), whose
     if "@" in text and "://" in text:
-        for found in _URL.finditer(text):
-            if not _EXAMPLE.search(found[1]) and "example" not in found[0]:
+        for found in re.finditer(_URL, text):
+            if not re.search(_EXAMPLE, found[1]) and "example" not in found[0]:
                 yield Span(source, *found.span(1)), "a password in an address"
 
 
@@ -136,15 +145,15 @@ def _is_example(key: str) -> bool:
     if "PRIVATE KEY" in key:
         return False
     body = re.sub(r"(?i)^[a-z]+[-_](?:[a-z]+\d*[-_])?", "", key)
-    return _EXAMPLE.search(body) is not None or _bits(body) < _RANDOM - 0.3
+    return re.search(_EXAMPLE, body) is not None or _bits(body) < _RANDOM - 0.3
 
 
 def _suspects(text: str) -> Iterator[int]:
     """Where a long constant follows a name such as `api_key`; cheap, and not exact."""
-    for found in _CONSTANT.finditer(text):
+    for found in re.finditer(_CONSTANT, text):
         line = text.rfind("\n", 0, found.start()) + 1
-        name = _NAME.search(text[line : found.start()])
-        if name is not None and _NAMED.search(name[1]):
+        name = re.search(_NAME, text[line : found.start()])
+        if name is not None and re.search(_NAMED, name[1]):
             yield found.start()
 
 
@@ -158,16 +167,20 @@ def _named(declaration: ast.Declaration) -> Iterator[tuple[str, ast.String]]:
             found = node.key, node.value
         elif isinstance(node, ast.ParamDecl):
             found = node.name, node.default
-        if found is not None and isinstance(found[1], ast.String) and _NAMED.search(found[0].text):
+        if (
+            found is not None
+            and isinstance(found[1], ast.String)
+            and re.search(_NAMED, found[0].text)
+        ):
             yield found[0].text, found[1]
 
 
 def _is_secret(value: str) -> bool:
     """Whether a string is random enough to open something."""
-    if not 16 <= len(value) <= 200 or re.search(r"\s", value) or _UUID.match(value):
+    if not 16 <= len(value) <= 200 or re.search(r"\s", value) or re.match(_UUID, value):
         return False
     mixed = re.search(r"\d", value) and re.search(r"[A-Za-z]", value)
-    return bool(mixed) and not _EXAMPLE.search(value) and _bits(value) >= _RANDOM
+    return bool(mixed) and not re.search(_EXAMPLE, value) and _bits(value) >= _RANDOM
 
 
 def _bits(text: str) -> float:

@@ -18,11 +18,11 @@ from engine.linter.bare_values import Value, bare_values
 from engine.linter.places import setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import is_source
+from engine.sema.declarations.prompts import file_argument
+from engine.sema.expressions.positions import Located
 from engine.sema.model import Orchestrator, Verifier, Worker
-from engine.sema.positions import Located
-from engine.sema.texts import file_argument
 from engine.sema.trust import untrusted_inside
-from engine.sema.types import (
+from engine.sema.types.definitions import (
     Array,
     Constrained,
     Field,
@@ -49,7 +49,7 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
     teams = [team for team in teams if team[2]]
     for name in subject.declared:
         owner = program.workers.get(name) or program.verifiers.get(name)
-        if owner is None or owner.kind != "llm":
+        if owner is None or owner.facts.model is None:
             continue
         values = _marked(owner)
         for orchestrator, members, sources in teams:
@@ -66,11 +66,12 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
 
 def untrusted_in_goal(subject: Subject) -> Iterator[Diagnostic]:
     """ORC806: the same in a goal, which stands in every prompt of the run."""
-    for orchestrator in subject.orchestrators:
-        values = _marked(orchestrator)
-        if values:
-            settings: tuple[str, ...] = ("goal", "instructions")
-            yield from _found(subject, orchestrator.name, settings, "ORC806", values)
+    for file in subject.files:
+        for orchestrator in file.orchestrators:
+            values = _marked(orchestrator)
+            if values:
+                settings: tuple[str, ...] = ("goal", "instructions")
+                yield from _found(file, orchestrator.name, settings, "ORC806", values)
 
 
 _Values = dict[str, tuple[Value, Span | None]]
@@ -174,15 +175,17 @@ def _found(
 
 
 def _loader(subject: Subject) -> Callable[[str], SourceFile | None]:
-    """Reads a file beside the entry file from what checking has read already."""
-    folder = os.path.dirname(subject.result.scopes.entry.module.source.path)
+    """Reads a file beside the subject's from what checking has read already."""
+    entry = subject.result.scopes.entry.module
+    own = os.path.relpath(subject.scope.module.base_dir, entry.base_dir)
+    shown = os.path.dirname(entry.source.path)
     sources: dict[str, SourceFile] = {}
 
     def load(name: str) -> SourceFile | None:
-        key = os.path.normpath(name).replace(os.sep, "/")
+        key = os.path.normpath(os.path.join(own, name)).replace(os.sep, "/")
         text = subject.program.files.get(key)
         if text is not None and key not in sources:
-            sources[key] = SourceFile(os.path.normpath(os.path.join(folder, key)), text)
+            sources[key] = SourceFile(os.path.normpath(os.path.join(shown, key)), text)
         return sources.get(key)
 
     return load

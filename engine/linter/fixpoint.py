@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from engine.diagnostics import Diagnostic
 from engine.errors import InputError
 from engine.linter.fixing import applicable, apply_fixes, splice
+from engine.project import Project
 from engine.sema.check import CheckResult
-from engine.sema.loader import SYNTAX_FAULTS, Reader
+from engine.sema.names.loader import SYNTAX_FAULTS, Reader
 
 __all__ = ["MAX_ROUNDS", "EditedReader", "Fixpoint", "Linted"]
 
@@ -35,6 +36,10 @@ class EditedReader:
     def __init__(self, below: Reader, texts: Mapping[str, str]) -> None:
         self._below = below
         self._texts = texts
+
+    def project(self, folder: str) -> Project | None:
+        """See `Reader.project`."""
+        return self._below.project(folder)
 
     def read(self, path: str) -> str:
         """See `Reader.read`."""

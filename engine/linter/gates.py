@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.linter.subject import Subject
 from engine.linter.written import adding, block_of, body_of
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import may_fit
 from engine.sema.model import Orchestrator
-from engine.sema.types import Record
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Record
+from engine.sema.types.json_schema import may_fit
 
 __all__ = [
     "constant_pass",
@@ -66,7 +66,11 @@ def _checking(subject: Subject, orchestrator: Orchestrator) -> Fix | None:
 def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
     """ORC605: a human verifier without a timeout."""
     for verifier in subject.program.verifiers.values():
-        if verifier.kind == "human" and verifier.timeout_ms is None and subject.here(verifier.span):
+        if (
+            verifier.facts.done_by == "person"
+            and verifier.timeout_ms is None
+            and subject.here(verifier.span)
+        ):
             yield diagnostic(
                 "ORC605",
                 f"the gate `{verifier.name}` waits forever when nobody answers",
@@ -81,15 +85,15 @@ def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for orchestrator in subject.orchestrators:
         for hook in orchestrator.hooks:
-            maker = orchestrator.model
+            maker: str | None = orchestrator.model
             if hook.point == "after_dispatch" and hook.worker is not None:
                 worker = program.workers.get(hook.worker)
-                maker = "" if worker is None else worker.settings.get("model", "")
+                maker = None if worker is None else worker.facts.model
             for name in hook.verifiers:
                 verifier = program.verifiers.get(name)
-                if verifier is None or verifier.kind != "llm" or not maker:
+                if verifier is None or verifier.facts.model is None or not maker:
                     continue
-                if verifier.settings.get("model") == maker:
+                if verifier.facts.model == maker:
                     yield diagnostic(
                         "ORC602",
                         f"`{name}` judges with the model that made what it judges (`{maker}`)",

@@ -57,6 +57,11 @@ def unknown_model(subject: Subject) -> Iterator[Diagnostic]:
 
 def model_cannot_do(subject: Subject) -> Iterator[Diagnostic]:
     """ORC502: a model that is asked for what it does not do."""
+    for file in subject.files:
+        yield from _misused(file)
+
+
+def _misused(subject: Subject) -> Iterator[Diagnostic]:
     for model, at in _written(subject):
         listed = _listed(model)
         if listed is None:
@@ -106,7 +111,7 @@ def fallback_weaker(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _written(subject: Subject) -> Iterator[tuple[Model, Span]]:
-    """The models whose id the entry file writes as a string, and where."""
+    """The models whose id the file writes as a string, and where."""
     for name, model in subject.program.models.items():
         entity = subject.declared.get(name)
         if entity is None or not isinstance(entity.declaration, ast.ModelDecl):

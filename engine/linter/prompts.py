@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import setting_of, strings_in
 from engine.linter.subject import Subject
-from engine.sema.types import Array, Optional, Record, Type, strip
+from engine.sema.types.definitions import Array, Optional, Record, Type, strip
 from engine.syntax import ast
 
 __all__ = ["schema_restated"]
@@ -22,7 +22,7 @@ def schema_restated(subject: Subject) -> Iterator[Diagnostic]:
     """ORC312: a prompt that writes the output's fields down as JSON."""
     for name, entity in subject.declared.items():
         worker, node = subject.program.workers.get(name), entity.declaration
-        if worker is None or worker.kind != "llm" or not isinstance(node, ast.WorkerDecl):
+        if worker is None or worker.facts.model is None or not isinstance(node, ast.WorkerDecl):
             continue
         record = _record(worker.output.type)
         fields = {field.name for field in record.fields} if record is not None else set()

@@ -18,7 +18,7 @@ def revision_of_effects(subject: Subject) -> Iterator[Diagnostic]:
     The machine denies such a revision; that of a worker is told when the file is checked.
     """
     program = subject.program
-    for orchestrator in subject.orchestrators:
+    for orchestrator in (each for file in subject.files for each in file.orchestrators):
         for hook in orchestrator.hooks:
             if hook.point != "after_dispatch" or hook.on_fail != "revise":
                 continue

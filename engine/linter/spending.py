@@ -74,7 +74,7 @@ def budget_below_minimum(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     if not subject.complete:
         return
-    for orchestrator in subject.orchestrators:
+    for orchestrator in (each for file in subject.files for each in file.orchestrators):
         decision = least_attempt(program.models[orchestrator.model])
         yield from _too_small(
             orchestrator.policy.budget, decision, f"one decision of `{orchestrator.name}`",
@@ -84,8 +84,8 @@ def budget_below_minimum(subject: Subject) -> Iterator[Diagnostic]:
             child, worker = program.orchestrators.get(name), program.workers.get(name)
             if child is not None:
                 model, what = child.model, f"one decision of `{name}`"
-            elif worker is not None and worker.kind == "llm":
-                model, what = worker.settings["model"], f"one task of `{name}`"
+            elif worker is not None and worker.facts.model is not None:
+                model, what = worker.facts.model, f"one task of `{name}`"
             else:
                 continue
             one = least_attempt(program.models[model])

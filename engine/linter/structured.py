@@ -9,9 +9,9 @@ from engine.linter.places import setting_of
 from engine.linter.subject import Subject
 from engine.prices import look_up
 from engine.schemes import built_in
-from engine.sema.contract import Contract
 from engine.sema.model import Model, Orchestrator, Worker
-from engine.sema.strict_schema import Inexpressible, strict_schema
+from engine.sema.types.contract import Contract
+from engine.sema.types.strict_schema import Inexpressible, strict_schema
 from engine.source import Span
 from engine.syntax import ast
 
@@ -25,9 +25,9 @@ def schema_in_the_prompt(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for name in subject.declared:
         worker, loop = program.workers.get(name), program.orchestrators.get(name)
-        if worker is not None and worker.kind == "llm":
+        if worker is not None and worker.facts.model is not None:
             place = _loose(worker.output)
-            if place is not None and _takes_schemas(program.models.get(worker.settings["model"])):
+            if place is not None and _takes_schemas(program.models.get(worker.facts.model)):
                 yield _finding(
                     f"{_field(place, 'the output')} of `{name}` is open",
                     _output(subject, worker),

@@ -1,4 +1,4 @@
-"""What a rule looks at: a checked file, with the questions rules share.
+"""What a rule looks at: a file of a checked program, with the questions rules share.
 
 A program with errors is only partly there. Rules that argue from absence ("nothing uses it") must
 keep quiet then, for the use may be what could not be read: they ask `complete`.
@@ -14,7 +14,7 @@ from engine.diagnostics import Diagnostic
 from engine.linter.taint import Flow, flow_of
 from engine.sema.check import CheckResult
 from engine.sema.model import Orchestrator, Program
-from engine.sema.scope import Entity
+from engine.sema.names.scope import Entity, Scope
 from engine.source import Span
 
 __all__ = ["LintRule", "Subject"]
@@ -24,11 +24,24 @@ _FREE_SCHEMES = ("scripted/", "recorded/", "python/", "local/")
 
 
 class Subject:
-    """One checked file."""
+    """One file of a checked program: the entry, unless another is given.
 
-    def __init__(self, result: CheckResult) -> None:
+    Attributes:
+        result: What checking gave.
+        scope: The file's names.
+        program: The whole program, as far as it could be read.
+    """
+
+    def __init__(self, result: CheckResult, scope: Scope | None = None) -> None:
         self.result = result
+        self.scope = result.scopes.entry if scope is None else scope
         self.program: Program = result.partial
+
+    @cached_property
+    def files(self) -> tuple[Subject, ...]:
+        """Every file of the program, the entry first. Errors are told of all of them."""
+        others = [scope for scope in self.result.scopes.all if scope is not self.scope]
+        return (self, *(Subject(self.result, scope) for scope in others))
 
     @property
     def complete(self) -> bool:
@@ -36,22 +49,21 @@ class Subject:
         return self.result.program is not None
 
     def here(self, span: Span) -> bool:
-        """Whether a place is in the entry file."""
-        return span.source is self.result.scopes.entry.module.source
+        """Whether a place is in this file."""
+        return span.source is self.scope.module.source
 
     @cached_property
     def _faulty(self) -> list[Span]:
-        """The declarations of the entry file with an error inside."""
-        module = self.result.scopes.entry.module
-        errors = [
-            item.span.start
-            for item in self.result.diagnostics
-            if item.severity == "error" and item.span.source is module.source
-        ]
+        """The declarations of the program's files with an error inside."""
+        errors = [item.span for item in self.result.diagnostics if item.severity == "error"]
         return [
             node.span
+            for module in (self.result.modules if errors else ())
             for node in module.document.declarations
-            if any(node.span.start <= at <= node.span.end for at in errors)
+            if any(
+                node.span.source is at.source and node.span.start <= at.start <= node.span.end
+                for at in errors
+            )
         ]
 
     def in_doubt(self, span: Span) -> bool:
@@ -60,7 +72,7 @@ class Subject:
 
     @cached_property
     def orchestrators(self) -> list[Orchestrator]:
-        """The orchestrators declared in the entry file."""
+        """The orchestrators declared in this file."""
         return [o for o in self.program.orchestrators.values() if self.here(o.span)]
 
     @cached_property
@@ -87,8 +99,8 @@ class Subject:
 
     @cached_property
     def declared(self) -> dict[str, Entity]:
-        """What the entry file itself declares, by canonical name; params and secrets left out."""
-        scope = self.result.scopes.entry
+        """What this file itself declares, by canonical name; params and secrets left out."""
+        scope = self.scope
         return {
             entity.canonical: entity
             for entity in scope.names.values()
@@ -96,8 +108,8 @@ class Subject:
         }
 
     def local_names(self, canonical: str) -> list[str]:
-        """How the entry file may write the name of something: its own, or an import's."""
-        scope = self.result.scopes.entry
+        """How this file may write the name of something: its own, or an import's."""
+        scope = self.scope
         names = [local for local, it in scope.names.items() if it.canonical == canonical]
         for alias, inner in scope.aliases.items():
             found = inner.names.items() if inner is not None else ()
@@ -110,11 +122,11 @@ class Subject:
         models = [orchestrator.model]
         for name in orchestrator.workers:
             if name in program.workers:
-                models.append(program.workers[name].settings.get("model", ""))
+                models.append(program.workers[name].facts.model or "")
         for hook in orchestrator.hooks:
             for name in hook.verifiers:
                 if name in program.verifiers:
-                    models.append(program.verifiers[name].settings.get("model", ""))
+                    models.append(program.verifiers[name].facts.model or "")
         known = [program.models[name] for name in models if name in program.models]
         known += [program.models[n] for m in known for n in m.fallback if n in program.models]
         return any(not model.id.startswith(_FREE_SCHEMES) for model in known)

@@ -19,7 +19,15 @@ from typing import Literal, NamedTuple
 
 from engine.graph import collect
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.trust import carries, clears, may_hand_over, untrusted_fields, untrusted_inside
+from engine.sema.trust import (
+    carries,
+    clears,
+    facts_of,
+    may_hand_over,
+    untrusted_fields,
+    untrusted_inside,
+    untrusted_params,
+)
 
 __all__ = ["Flow", "Place", "flow_of", "is_effect", "is_source"]
 
@@ -30,19 +38,20 @@ class Place(NamedTuple):
     """Where text may be.
 
     Attributes:
-        kind: `input` is an `@untrusted` input, `task` a task of `name` and its output, `loop` what
-            the orchestrator decides, `effect` a start of the worker `name` that nothing checks.
-        name: A worker or an input; empty for `loop`.
+        kind: `input` is an `@untrusted` input, `param` such a param, `task` a task of `name` and
+            what it gives back, `loop` what the orchestrator decides, `effect` a start of the
+            worker `name` that nothing checks.
+        name: A worker, an orchestrator, an input or a param; empty for `loop`.
     """
 
-    kind: Literal["input", "task", "loop", "effect"]
+    kind: Literal["input", "param", "task", "loop", "effect"]
     orchestrator: str
     name: str = ""
 
     def __str__(self) -> str:
         if self.kind == "loop":
             return f"orchestrator {self.orchestrator}"
-        return f"input {self.name}" if self.kind == "input" else self.name
+        return f"{self.kind} {self.name}" if self.kind in ("input", "param") else self.name
 
 
 class Flow:
@@ -97,8 +106,14 @@ def flow_of(program: Program) -> Flow:
     return Flow(sources, {start: tuple(dict.fromkeys(ends)) for start, ends in edges.items()})
 
 
-def is_source(program: Program, worker: Worker) -> bool:
-    """Whether a worker, or one that stands in for it, gives text from outside."""
+def is_source(program: Program, worker: Worker | Orchestrator) -> bool:
+    """Whether a worker, or one that stands in for it, gives text from outside.
+
+    A sub-orchestrator does so by itself where its output is marked `@untrusted`; what it reads is
+    followed by the relations.
+    """
+    if isinstance(worker, Orchestrator):
+        return untrusted_inside(worker.output.type)
     return any(
         other.trust == "untrusted" or untrusted_inside(other.output.type)
         for other in _acting(program, worker)
@@ -123,21 +138,35 @@ def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
 
 
 def _sources(program: Program) -> Iterator[Place]:
-    given = {name for name, worker in program.workers.items() if is_source(program, worker)}
+    params = tuple(untrusted_params(program))
     for orchestrator in program.orchestrators.values():
-        schema = orchestrator.inputs.schema
-        for field in untrusted_fields(getattr(orchestrator.inputs.type, "fields", ())):
-            if carries(schema.get("properties", {}).get(field.name), schema):
-                yield Place("input", orchestrator.name, field.name)
+        yield from (Place("input", orchestrator.name, name) for name in _marked(orchestrator))
+        yield from (Place("param", orchestrator.name, name) for name in params)
         for name in orchestrator.workers:
-            if name in given:
+            member = program.workers.get(name) or program.orchestrators.get(name)
+            if member is not None and is_source(program, member):
                 yield Place("task", orchestrator.name, name)
 
 
+def _marked(orchestrator: Orchestrator) -> Iterator[str]:
+    """The inputs of an orchestrator that are a stranger's words."""
+    schema = orchestrator.inputs.schema
+    for field in untrusted_fields(getattr(orchestrator.inputs.type, "fields", ())):
+        if carries(schema.get("properties", {}).get(field.name), schema):
+            yield field.name
+
+
 def _edges(program: Program) -> Iterator[tuple[Place, Place]]:
+    params = tuple(untrusted_params(program))
     for orchestrator in program.orchestrators.values():
-        for field in untrusted_fields(getattr(orchestrator.inputs.type, "fields", ())):
-            yield Place("input", orchestrator.name, field.name), Place("loop", orchestrator.name)
+        own = orchestrator.name
+        for name in _marked(orchestrator):
+            yield Place("input", own, name), Place("loop", own)
+        for name in params:
+            # Whoever prints a param prints it, whatever else it is given.
+            yield Place("param", own, name), Place("loop", own)
+            for member in orchestrator.workers:
+                yield Place("param", own, name), Place("task", own, member)
     for edge in collect(program).edges:
         if edge.orchestrator is None:
             continue
@@ -160,14 +189,17 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
         # What a child has read is in what it gives back.
         yield Place("loop", name), Place("task", own, name)
     inputs = target.inputs.schema
-    fields = inputs.get("properties", {})
-    if any(carries(field, inputs) for field in fields.values()):
+    if facts_of(program, target).hears:
         yield Place("loop", own), begun
-    elif fields:
+    elif inputs.get("properties"):
         for other in orchestrator.workers:
             producer = program.workers.get(other) or program.orchestrators.get(other)
             if producer is not None and may_hand_over(producer.output.schema, inputs):
                 yield Place("task", own, other), begun
+    for hook in orchestrator.hooks:
+        if hook.worker == name and hook.on_fail == "revise":
+            # It is told what was wrong, by verifiers that have seen what others gave.
+            yield Place("loop", own), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
         if not checked:

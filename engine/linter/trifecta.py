@@ -6,24 +6,23 @@ Each is harmless alone; together a stranger's text can have private data sent aw
   of a tool of an MCP server that is given one (a mailbox, a database, a ticket system). An `http`
   worker with a key whose output is untrusted reads the public web through an account.
 - Untrusted text is what taint follows (`engine.linter.taint`).
-- A way out carries text to another place than the private data came from: `http` workers, tools of
-  MCP servers, and commands that are known to use the network.
+- A way out carries text to another place than the private data came from: a worker whose kind
+  sends out what it is given (`http`, `mcp`), or a command that is known to use the network.
 
-Writes are ORC801's business; a way out behind a firm `before_dispatch` hook is none.
+Writes are ORC801's business; a `before_dispatch` hook that can block closes the way out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.commands import is_on_the_network
 from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
+from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.templates import Expression
 from engine.sema.trust import carries, clears
 from engine.syntax import ast
 
@@ -92,25 +91,23 @@ def _members(program: Program, orchestrator: Orchestrator) -> Iterator[tuple[Orc
 
 def _host(worker: Worker) -> str:
     """Whom a worker talks to."""
-    if worker.kind == "mcp":
-        return f"server {worker.settings.get('server')}"
-    if worker.kind == "http":
-        return " ".join(sorted(worker.settings.get("hosts", ())))
-    return worker.name
+    return worker.facts.talks_to or worker.name
 
 
 def _is_private(program: Program, worker: Worker) -> bool:
     schema = worker.output.schema
     if is_effect(worker) or not carries(schema, schema):
         return False
-    if worker.kind == "mcp":
-        server = program.servers.get(str(worker.settings.get("server")))
-        return server is not None and any(map(_uses_secret, server.settings.values()))
-    return worker.trust == "trusted" and any(map(_uses_secret, worker.settings.values()))
+    if worker.facts.server is not None:
+        server = program.servers.get(worker.facts.server)
+        return server is not None and _uses_secret(program, server.settings)
+    return worker.trust == "trusted" and _uses_secret(program, worker.settings)
 
 
-def _uses_secret(value: object) -> bool:
-    return isinstance(value, Expression) and "secret" in value.names
+def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
+    if not set(program.secrets).isdisjoint(settings.get("inherit", ())):
+        return True
+    return any(isinstance(it, Expression) and "secret" in it.names for it in settings.values())
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
@@ -119,6 +116,4 @@ def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):
         return False
-    if worker.kind == "command":
-        return is_on_the_network(worker)
-    return worker.kind in ("http", "mcp")
+    return worker.facts.sends_out

@@ -1,4 +1,4 @@
-"""Where in the entry file something is written: the bodies that fixes add settings to.
+"""Where in a file something is written: the bodies that fixes add settings to.
 
 A model of a program knows values, not places; the tree knows places. What stands in another file
 has no place here.
@@ -16,8 +16,8 @@ __all__ = ["adding", "block_at", "block_of", "body_of", "varies"]
 
 
 def body_of(subject: Subject, name: str) -> ast.Body | None:
-    """The body of a worker, verifier or orchestrator of the entry file."""
-    entity = subject.result.scopes.entry.names.get(name)
+    """The body of a worker, verifier or orchestrator of the file."""
+    entity = subject.scope.names.get(name)
     node = None if entity is None else entity.declaration
     if isinstance(node, ast.WorkerDecl | ast.VerifierDecl | ast.OrchestratorDecl):
         return node.body if subject.here(node.span) else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
-from engine.diagnostics import Diagnostic, Edit
+from engine.diagnostics import RULES, Diagnostic, Edit
 from engine.linter.fixing import apply_fixes
 from engine.lsp.diagnostics import as_diagnostic
 from engine.lsp.project import Analysis, Project
 from engine.lsp.tree import path_to
-from engine.sema.suppression import ALLOWABLE
 from engine.syntax import ast
 
 __all__ = ["FIX_ALL", "code_actions"]
@@ -78,8 +77,8 @@ def _allow(project: Project, analysis: Analysis, here: list[Diagnostic]) -> list
     places = analysis.places(source)
     groups: dict[tuple[int, str], list[lsp.Diagnostic]] = {}
     for item in here:
-        line = places.position(item.span.start).line
-        if _may_be_allowed(analysis, item, line):
+        line = _comment_line(analysis, item)
+        if line is not None:
             about = groups.setdefault((line, item.code), [])
             about.append(as_diagnostic(item, analysis, project))
     found = []
@@ -99,16 +98,19 @@ def _allow(project: Project, analysis: Analysis, here: list[Diagnostic]) -> list
     return found
 
 
-def _may_be_allowed(analysis: Analysis, item: Diagnostic, line: int) -> bool:
-    """Whether a comment on the line above would be one, and would be about the finding."""
-    if item.code == "ORC901" or (item.severity == "error" and item.code not in ALLOWABLE):
-        return False
+def _comment_line(analysis: Analysis, item: Diagnostic) -> int | None:
+    """The line above which a comment would allow a finding; None if none can."""
+    if not RULES[item.code].allowable:
+        return None
     places = analysis.places(analysis.module.source)
+    line = places.position(item.span.start).line
     if places.line(line).lstrip().startswith("//"):
-        return False  # a comment is about the first line below it that is none
+        return None  # a comment is about the first line below it that is none
     around = path_to(analysis.document, places.offset(lsp.Position(line, 0)))
-    # Where the line begins inside a text, the comment would be part of it.
-    return not (around and isinstance(around[-1], ast.String))
+    if around and isinstance(around[-1], ast.String):
+        # Inside a text the comment would be part of it: it stands where the text begins.
+        return places.position(around[-1].span.start).line
+    return line
 
 
 def _fix_all(project: Project, analysis: Analysis, own: list[Diagnostic]) -> list[lsp.CodeAction]:

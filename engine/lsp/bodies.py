@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engine.sema.setting_values import BlockValue
-from engine.sema.settings import KINDS, Kind, Row
+from engine.sema.kinds import body_of
+from engine.sema.settings.table import KINDS, Kind, Row
+from engine.sema.settings.values import block_of
 from engine.syntax import ast
 
 __all__ = ["inner_kind", "kind_of", "member_at"]
@@ -20,16 +21,15 @@ def kind_of(node: ast.Node) -> Kind | None:
             return KINDS["test"]
         case ast.ServerDecl() | ast.WorkerDecl() | ast.VerifierDecl():
             word = type(node).__name__.removesuffix("Decl").lower()
-            return KINDS.get(f"{node.kind.text} {word}")
+            return body_of(node.kind.text, word)
     return None
 
 
 def inner_kind(kind: Kind | None, name: str) -> Kind | None:
     """The kind of a block in a body."""
     row = None if kind is None else kind.row(name)
-    if row is None or not isinstance(row.value, BlockValue):
-        return None
-    return KINDS[row.value.kind]
+    block = None if row is None else block_of(row.value)
+    return None if block is None else KINDS[block]
 
 
 def member_at(path: list[ast.Node]) -> tuple[Kind, Row, ast.Setting | ast.Block] | None:

@@ -1,7 +1,7 @@
 """Completion: what may be written at the cursor.
 
 `engine.lsp.context` says where the cursor is; what can stand there comes from the table of
-settings, the names of the module, the types an expression sees (`engine.lsp.marking`) and the
+settings, the names of the module, the types an expression sees (`engine.lsp.cursor_probe`) and the
 files beside this one.
 """
 
@@ -15,13 +15,14 @@ from lsprotocol import types as lsp
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.lsp.context import context_at
-from engine.lsp.marking import MARK, Seen, close_template, inside_tag, look
+from engine.lsp.cursor_probe import MARK, Seen, close_template, inside_tag, look
+from engine.lsp.markdown import about_filter, about_setting, header, value_words
 from engine.lsp.paths import beside, calls, models, pointers
 from engine.lsp.project import Analysis, Project
-from engine.lsp.wording import about_filter, about_setting, header, value_words
-from engine.sema.constraints import CONSTRAINTS
-from engine.sema.environment import REMOVED_FILTERS, shared_environment
-from engine.sema.setting_values import (
+from engine.sema.expressions.environment import REMOVED_FILTERS, shared_environment
+from engine.sema.kinds import kind_names, usable
+from engine.sema.settings.table import Kind, Row
+from engine.sema.settings.values import (
     BlockValue,
     Bool,
     CallPath,
@@ -34,9 +35,9 @@ from engine.sema.setting_values import (
     Str,
     Text,
 )
-from engine.sema.settings import CALLABLE_KINDS, Kind, Row
-from engine.sema.types import SCALARS, Constant, Field, Function, Record, Type
-from engine.sema.typing_rules import attribute_of, field_names, is_null, open_up
+from engine.sema.templates.typing_rules import attribute_of, field_names, is_null, open_up
+from engine.sema.types.constraints import CONSTRAINTS
+from engine.sema.types.definitions import SCALARS, Constant, Field, Function, Record, Type
 from engine.source import SourceFile
 from engine.syntax import ast
 
@@ -156,7 +157,7 @@ class _Completion:
         context = self.context
         keyword = context.keyword
         if before == "via":
-            words = CALLABLE_KINDS.get(keyword, ())
+            words = kind_names(keyword)
             return [self._item(word, _KIND.EnumMember) for word in words]
         if keyword == "test" and before == "for":
             return self._names(("orchestrator", "worker", "verifier"))
@@ -266,8 +267,8 @@ class _Completion:
             case Computed():
                 return self._expression()
         items = list(self._names(("param",)))
-        if row.default is not None:
-            items.append(self._item(row.default, _KIND.Value, detail="the default"))
+        if row.default is not None and row.default_text is not None:
+            items.append(self._item(row.default_text, _KIND.Value, detail="the default"))
         return items
 
     def _file_call(self) -> Iterator[lsp.CompletionItem]:
@@ -282,8 +283,11 @@ class _Completion:
             for name in declared:
                 if name.isidentifier():
                     yield self._item(name, _KIND.EnumMember, detail="declared here")
-        if "llm" in head or self.context.keyword == "model":
+        kind = usable(head[head.index("via") + 1]) if "via" in head[:-1] else None
+        if self.context.keyword == "model":
             modes |= MODEL_MODES
+        elif kind is not None:
+            modes |= kind.modes
         for name in sorted(modes):
             yield self._item(name, _KIND.EnumMember, detail="built-in failure mode")
 
@@ -388,7 +392,7 @@ class _Completion:
         if context.body is not None and context.body.kind is not None and context.setting:
             row = context.body.kind.row(context.setting)
         if row is not None and isinstance(row.value, CallPath | Parse):
-            return self._paths(calls(base_dir, written), written)
+            return self._paths(calls(self.project, base_dir, written), written)
         if row is not None and row.name == "id":
             return self._paths(models(self.project, base_dir, written), written)
         is_text = row is not None and isinstance(row.value, Text)

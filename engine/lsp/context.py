@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from engine.lsp.bodies import inner_kind
-from engine.sema.setting_values import BlockValue
-from engine.sema.settings import KINDS, Kind
+from engine.sema.kinds import body_of
+from engine.sema.settings.table import KINDS, Kind
 from engine.syntax.problem import Lexeme, tokenize
 from engine.syntax.recovery import declaration_starts
 
@@ -160,7 +160,7 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
         if word in _BODIES:
             return KINDS[_BODIES[word]]
         if "via" in header[:-1]:
-            return KINDS.get(f"{header[header.index('via') + 1]} {word}")
+            return body_of(header[header.index("via") + 1], word)
         return None
     kind = context.frames[-1].kind
     if kind is None or (header and header[-1] in ("=", ":", ",")):
@@ -168,7 +168,7 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
     for name in reversed(header):
         row = kind.row(name)
         if row is not None:
-            return inner_kind(kind, name) if isinstance(row.value, BlockValue) else None
+            return inner_kind(kind, name)
         if not name[:1].isidentifier() and name != ".":
             return None
     return None

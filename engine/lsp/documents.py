@@ -15,8 +15,9 @@ from urllib.parse import quote, urlsplit
 from lsprotocol import types as lsp
 from pygls.uris import from_fs_path, to_fs_path
 
-from engine.lsp.places import Places
-from engine.sema.loader import CannotRead, DiskReader
+from engine.lsp.positions import Places
+from engine.project import Project
+from engine.sema.names.loader import DiskReader
 
 __all__ = ["Document", "Documents"]
 
@@ -135,16 +136,17 @@ class Documents:
 
     # ------------------------------------------------------------ reading
 
+    def project(self, folder: str) -> Project | None:
+        """See `engine.sema.names.loader.Reader.project`."""
+        return self._disk.project(folder)
+
     def read(self, path: str) -> str:
-        """See `engine.sema.loader.Reader.read`."""
+        """See `engine.sema.names.loader.Reader.read`."""
         document = self._by_path.get(path)
         if document is not None:
             return document.text
-        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-            # Reading a pipe would wait for whoever writes into it, and the editor with it.
-            raise CannotRead("is no file")
         return self._disk.read(path)
 
     def names(self, folder: str) -> list[str]:
-        """See `engine.sema.loader.Reader.names`."""
+        """See `engine.sema.names.loader.Reader.names`."""
         return self._disk.names(folder)

@@ -7,33 +7,23 @@ import re
 from lsprotocol import types as lsp
 
 from engine.lsp.bodies import member_at
-from engine.lsp.project import Analysis
-from engine.lsp.tree import path_to
-from engine.lsp.wording import (
+from engine.lsp.markdown import (
     about_filter,
     about_rule,
     about_setting,
     about_target,
     code,
 )
-from engine.sema.types import SCALARS, Constrained
+from engine.lsp.project import Analysis
+from engine.lsp.tree import path_to
+from engine.sema.kinds import usable
+from engine.sema.types.definitions import SCALARS, Constrained
 from engine.source import SourceFile
 from engine.syntax import ast
 
 __all__ = ["hover"]
 
 _FILTER = re.compile(r"\|\s*([^\W\d]\w*)")
-
-#: What stands after `via`, in a line.
-_CARRIED_OUT = {
-    "llm": "carried out by a model, from a prompt",
-    "python": "carried out by a Python function",
-    "command": "carried out by a program: an argument list, never a shell",
-    "http": "carried out by an HTTP request",
-    "mcp": "carried out by a tool of an MCP server",
-    "rules": "checks its assertions; needs no model",
-    "human": "a gate: the run waits until a person answers",
-}
 
 
 def hover(analysis: Analysis, source: SourceFile, offset: int) -> lsp.Hover | None:
@@ -87,7 +77,8 @@ def _setting(analysis: Analysis, source: SourceFile, offset: int) -> tuple[str, 
         return None
     kind = getattr(path[0], "kind", None)
     if isinstance(kind, ast.Name) and kind.span.start <= offset <= kind.span.end:
-        words = _CARRIED_OUT.get(kind.text)
+        known = usable(kind.text)
+        words = None if known is None else known.summary
         return (
             None if words is None else (f"`{kind.text}`: {words}", kind.span.start, kind.span.end)
         )

@@ -59,7 +59,8 @@ async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise CannotDo("save the file first: tests run what is on disk")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "engine.cli", "test", path, "-k", title, "--format", "json"),
+        # -P: a module beside the file must not be imported in the place of one of ours.
+        *(sys.executable, "-P", "-m", "engine.cli", "test", path, "-k", title, "--format", "json"),
         cwd=os.path.dirname(path),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -11,10 +11,10 @@ from engine.lsp.bodies import member_at
 from engine.lsp.jsontext import offset_of_pointer
 from engine.lsp.project import Analysis, Project
 from engine.lsp.tree import path_to
-from engine.sema.loader import CannotRead
-from engine.sema.pythoncalls import locate
-from engine.sema.setting_values import CallPath, Parse, Str
-from engine.sema.texts import file_argument
+from engine.sema.declarations.prompts import file_argument
+from engine.sema.kinds.python_calls import locate
+from engine.sema.names.loader import CannotRead
+from engine.sema.settings.values import CallPath, Parse, Str
 from engine.source import SourceFile
 from engine.syntax import ast
 
@@ -68,10 +68,11 @@ def link_at(project: Project, analysis: Analysis, source: SourceFile, offset: in
         return None
     _, row, _ = member
     if isinstance(row.value, CallPath | Parse):
-        return _python(start, end, string.value, base_dir)
+        return _python(project, start, end, string.value, base_dir)
     if isinstance(row.value, Str) and row.name == "id":
         if string.value.startswith("python/"):
-            return _python(start, end, string.value.removeprefix("python/"), base_dir)
+            call = string.value.removeprefix("python/")
+            return _python(project, start, end, call, base_dir)
         for scheme in _FILE_SCHEMES:
             if string.value.startswith(scheme):
                 return _file(project, start, end, base_dir, string.value.removeprefix(scheme))
@@ -80,6 +81,8 @@ def link_at(project: Project, analysis: Analysis, source: SourceFile, offset: in
 
 def _file(project: Project, start: int, end: int, base_dir: str, name: str) -> Link | None:
     path = os.path.normpath(os.path.join(base_dir, name))
+    if not project.may_read(path, base_dir):
+        return None
     if project.documents.at(path) is None and not os.path.exists(path):
         return None
     return Link(start, end, path)
@@ -88,6 +91,8 @@ def _file(project: Project, start: int, end: int, base_dir: str, name: str) -> L
 def _schema(project: Project, string: ast.String, base_dir: str) -> Link | None:
     name, _, pointer = string.value.partition("#")
     path = os.path.normpath(os.path.join(base_dir, name))
+    if not project.may_read(path, base_dir):
+        return None
     try:
         text = project.documents.read(path)
     except CannotRead:
@@ -95,6 +100,6 @@ def _schema(project: Project, string: ast.String, base_dir: str) -> Link | None:
     return Link(string.span.start, string.span.end, path, offset_of_pointer(text, pointer) or 0)
 
 
-def _python(start: int, end: int, call: str, base_dir: str) -> Link | None:
-    found = locate(call, base_dir)
+def _python(project: Project, start: int, end: int, call: str, base_dir: str) -> Link | None:
+    found = locate(call, base_dir, project.documents.project(base_dir))
     return None if found is None else Link(start, end, found[0], 0, found[1])

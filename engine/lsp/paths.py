@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from engine.lsp.project import Project
 from engine.prices import models_of, providers
-from engine.sema.loader import CannotRead
-from engine.sema.pythoncalls import functions_of, modules_beside
+from engine.sema.kinds.python_calls import functions_of, modules_beside
+from engine.sema.names.loader import CannotRead
 
 __all__ = ["beside", "calls", "models", "pointers"]
 
@@ -27,6 +27,8 @@ def beside(
     """
     prefix = written[: written.rfind("/") + 1]
     folder = os.path.normpath(os.path.join(base_dir, prefix))
+    if not project.may_read(folder, base_dir):
+        return
     for name in project.documents.names(folder):
         if name.startswith("."):
             continue
@@ -40,8 +42,11 @@ def beside(
 def pointers(project: Project, base_dir: str, written: str) -> Iterator[str]:
     """The named definitions of a JSON Schema file."""
     name = written.partition("#")[0]
+    path = os.path.normpath(os.path.join(base_dir, name))
+    if not project.may_read(path, base_dir):
+        return
     try:
-        text = project.documents.read(os.path.normpath(os.path.join(base_dir, name)))
+        text = project.documents.read(path)
         document = json.loads(text)
     except (CannotRead, ValueError, RecursionError):
         return
@@ -51,11 +56,11 @@ def pointers(project: Project, base_dir: str, written: str) -> Iterator[str]:
             yield f"{name}#/{key}/{each}"
 
 
-def calls(base_dir: str, written: str) -> Iterator[str]:
+def calls(project: Project, base_dir: str, written: str) -> Iterator[str]:
     """The modules, or the functions of a module, beside a file."""
     module, colon, _ = written.partition(":")
     if colon:
-        for function in functions_of(module, base_dir):
+        for function in functions_of(module, base_dir, project.documents.project(base_dir)):
             if not function.startswith("_"):
                 yield f"{module}:{function}"
         return
@@ -72,7 +77,7 @@ def models(project: Project, base_dir: str, written: str) -> Iterator[str]:
         for name in sorted(providers()):
             yield f"{name}/"
     elif f"{provider}/" == "python/":
-        for call in calls(base_dir, rest):
+        for call in calls(project, base_dir, rest):
             yield f"python/{call}"
     elif f"{provider}/" in _SCHEMES:
         for path in beside(project, base_dir, rest, ()):

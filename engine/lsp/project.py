@@ -17,15 +17,16 @@ from engine.bounds import Bound, bounds_of
 from engine.config import find_config
 from engine.diagnostics import Diagnostic
 from engine.errors import ConfigError, InputError, UnreadableFile
-from engine.linter import lint_result
+from engine.linter.rules import lint_result
 from engine.linter.selection import Selection, selection_of
 from engine.lsp.documents import Documents
 from engine.lsp.names import Index, Recorder, Target, Use
-from engine.lsp.places import Places
-from engine.sema.cache import CheckCache
+from engine.lsp.positions import Places
+from engine.project import Project as Boundary
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import CannotRead, Module
-from engine.sema.scope import Scope
+from engine.sema.names.cache import CheckCache
+from engine.sema.names.loader import CannotRead, Module
+from engine.sema.names.scope import Scope
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
@@ -49,6 +50,9 @@ class _Reading:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self.paths: set[str] = set()
+
+    def project(self, folder: str) -> Boundary | None:
+        return self._documents.project(folder)
 
     def read(self, path: str) -> str:
         self.paths.add(path)
@@ -268,7 +272,14 @@ class Project:
                 found.setdefault(path, {})[(use.start, use.end)] = use
         return {path: [uses[key] for key in sorted(uses)] for path, uses in sorted(found.items())}
 
+    def may_read(self, path: str, base_dir: str) -> bool:
+        """Whether a file, or folder, lies in the project of a program in a folder."""
+        boundary = self.documents.project(base_dir)
+        return boundary is None or boundary.holds(path)
+
     def _text(self, path: str) -> str:
+        if not self.may_read(path, os.path.dirname(path)):
+            return ""
         try:
             return self.documents.read(path)
         except CannotRead:

@@ -20,6 +20,7 @@ from engine.lsp.definition import places_of
 from engine.lsp.names import Index, Recorder, Target, Use
 from engine.lsp.project import Analysis, Project
 from engine.sema.check import CheckResult, check_file
+from engine.sema.kinds import usable
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
@@ -55,8 +56,9 @@ def prepare(analysis: Analysis, source: SourceFile, offset: int) -> Use:
     if target.kind == "input" and isinstance(owner, ast.VerifierDecl):
         raise CannotRename("hooks bind the inputs of a verifier by name")
     if target.kind == "input" and isinstance(owner, ast.WorkerDecl):
-        python = owner.kind.text == "python"
-        if python and not any(
+        kind = usable(owner.kind.text)
+        by_name = kind is not None and kind.inputs_are_arguments
+        if by_name and not any(
             isinstance(m, ast.Setting) and m.name.text == "args" for m in owner.body.members
         ):
             raise CannotRename("the Python function has a parameter of this name")

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from engine.errors import Failure
+from engine.redaction import current
 
 __all__ = ["failure_of", "missing_key", "retry_after_ms", "struck_out"]
 
@@ -124,6 +125,7 @@ def missing_key(
 
 def struck_out(text: str, secrets: Collection[str]) -> str:
     """A text without the secrets, and without anything that looks like a key."""
+    text = current().text(text)
     for secret in secrets:
         text = text.replace(secret, "***")
     return _KEY.sub("***", text)
@@ -142,6 +144,7 @@ def _message_in(text: str) -> str:
 
 def _words(text: str, secrets: Collection[str]) -> str:
     # A broken stream is reported with the same words twice.
+    text = text.partition("Traceback (most recent call last)")[0]  # LiteLLM's own, at times
     text = " ".join(text.partition(" Original exception: ")[0].split())
     while (shorter := _PREFIX.sub("", text, count=1)) != text:
         text = shorter

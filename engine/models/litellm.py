@@ -21,6 +21,7 @@ from typing import Any
 
 from engine.errors import Failure
 from engine.events import ModelInfo, Usage
+from engine.models import offline
 from engine.models.faults import failure_of, missing_key, struck_out
 from engine.models.strict import is_strict
 from engine.runtime.budget import price_of
@@ -38,20 +39,20 @@ _open: dict[int, int] = {}
 
 
 def _litellm() -> Any:
-    """LiteLLM, silenced, with its table of prices from its own files.
+    """LiteLLM, silenced, and with all that it needs from its own files (`engine.models.offline`).
 
     The import costs 2 to 3 s of CPU and 155 MB (measured with 1.106), hence here and not above.
     """
     global _loaded
     with _lock:
         if _loaded is None:
-            # Before the import: without it the table is fetched from the network.
-            os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+            offline.before_import(os.environ)
             # Pydantic warns about the shapes of LiteLLM's own classes; a user can do nothing
             # about it.
             warnings.filterwarnings("ignore", module=r"(pydantic|litellm)(\.|$)")
             import litellm
 
+            offline.after_import(litellm)
             litellm.suppress_debug_info = True
             litellm.telemetry = False
             litellm.set_verbose = False
@@ -165,6 +166,9 @@ class LiteLLMModel:
         """A missing key comes back from providers in many disguises; so it is looked for first."""
         if "api_key" in options:
             return
+        words = offline.lacking(_provider(litellm, self._id), options, os.environ)
+        if words is not None:
+            raise Failure("unavailable", f"{self._name} {words}")
         found = litellm.validate_environment(model=self._id)
         if found["keys_in_environment"]:
             return
@@ -235,6 +239,14 @@ class LiteLLMModel:
             await _close_clients(loop_id)
 
 
+def _provider(litellm: Any, model_id: str) -> str:
+    """LiteLLM's name for who serves a model, also where the id does not begin with it."""
+    try:
+        return str(litellm.get_llm_provider(model=model_id)[1])
+    except Exception:  # it names none, which the call itself says
+        return model_id.partition("/")[0]
+
+
 def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
     """A model's options with those of its `extra` map beside them."""
     extra = options.get("extra")
@@ -295,8 +307,9 @@ async def _streamed(
     finally:
         await stream.aclose()
     # LiteLLM closes a stream that just stops with a finish reason, and usage, of its own making;
-    # what the provider sent is in these two.
-    finish_reason = stream.received_finish_reason
+    # what the provider sent is in these: Gemini's in the second alone, for its last word on the
+    # usage may come later.
+    finish_reason = stream.received_finish_reason or stream.intermittent_finish_reason
     if finish_reason is None:
         if not stream.chunks:
             raise _NoStreamError

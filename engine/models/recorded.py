@@ -21,11 +21,15 @@ import msgspec
 from engine.errors import Failure, UsageError
 from engine.events import ModelInfo, Usage
 from engine.models.scripted import play, read_entry
+from engine.reading import CannotRead, read_regular
+from engine.redaction import Redactor
 from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
 
 __all__ = ["RecordedModel", "RecordingModel", "recorded_info", "request_key"]
 
 _MODELS = "models.json"
+#: A request with its replies may be large.
+_MAX_BYTES = 100_000_000
 
 
 def _rendered(request: ModelRequest) -> dict[str, Any]:
@@ -53,12 +57,11 @@ def _read(path: str) -> Any:
         FileNotFoundError: There is none.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        return json.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+    except CannotRead as error:
+        if error.reason == "does not exist":
+            raise FileNotFoundError(path) from None
+        raise ValueError(f"{path} cannot be read: it {error.reason}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
 
@@ -151,14 +154,16 @@ class RecordingModel:
     Args:
         inner: The model that answers.
         folder: The directory of the recording, made if it is not there.
+        redactor: Takes secrets out of what is written; what is passed on is as it was.
 
     Raises:
         UsageError: The directory cannot be made.
     """
 
-    def __init__(self, inner: ChatModel, folder: str) -> None:
+    def __init__(self, inner: ChatModel, folder: str, redactor: Redactor | None = None) -> None:
         self._inner = inner
-        self._folder = folder
+        self._folder = os.path.abspath(folder)  # a worker may change the working directory
+        self._redactor = redactor or Redactor({})
         #: By request: its replies by the order in which they were asked for.
         self._replies: dict[str, dict[int, dict[str, Any]]] = {}
         self._asked: dict[str, int] = {}
@@ -186,7 +191,7 @@ class RecordingModel:
         except Failure as failure:
             entry: dict[str, Any] = {
                 "$fail": failure.mode,
-                "message": failure.message,
+                "message": self._redactor.text(failure.message),
                 "retryable": failure.retryable,
             }
             if failure.retry_after_ms is not None:
@@ -196,7 +201,8 @@ class RecordingModel:
             self._record(request, key, position, entry)
             raise
         usage = None if reply.usage is None else _usage_entry(reply.usage)
-        self._record(request, key, position, {"$reply": reply.value, "usage": usage})
+        clean = self._redactor.said if isinstance(reply.value, str) else self._redactor.value
+        self._record(request, key, position, {"$reply": clean(reply.value), "usage": usage})
         return reply
 
     def _record(
@@ -206,7 +212,7 @@ class RecordingModel:
         replies[position] = entry
         # A call that was cancelled leaves a gap, which a replay must not stumble over.
         content = {
-            "request": _rendered(request),
+            "request": self._redactor.value(_rendered(request)),
             "replies": [replies[number] for number in sorted(replies)],
         }
         try:

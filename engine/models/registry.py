@@ -24,6 +24,7 @@ from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.scripted import Scripted, ScriptedModel, read_script
 from engine.prices import look_up
+from engine.redaction import Redactor
 from engine.runtime.ports import ChatModel
 from engine.schemes import plugin, split_id
 from engine.sema.model import Model
@@ -38,6 +39,7 @@ def open_model(
     base_dir: str | None = None,
     override: object = None,
     record_dir: str | None = None,
+    redactor: Redactor | None = None,
     resumed: bool = False,
 ) -> ChatModel:
     """Open a model for one run.
@@ -49,6 +51,7 @@ def open_model(
         override: A `Scripted`, a policy function or a `ChatModel` to use instead of the id; a
             string is taken for an id already in `info`.
         record_dir: Where to record what it answers, or None.
+        redactor: Takes secrets out of what is recorded.
         resumed: Whether the run began in another process.
 
     Raises:
@@ -66,7 +69,7 @@ def open_model(
             calls=None if model.rpm is None else Window(model.rpm),
             tokens=None if model.tpm is None else Window(model.tpm),
         )
-    return opened if record_dir is None else RecordingModel(opened, record_dir)
+    return opened if record_dir is None else RecordingModel(opened, record_dir, redactor)
 
 
 def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatModel:

@@ -30,10 +30,14 @@ import msgspec
 
 from engine.errors import MODEL_MODES, Failure, UsageError
 from engine.events import ModelInfo, Usage
+from engine.reading import CannotRead, read_regular
 from engine.runtime.budget import price_of
 from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["Entry", "Scripted", "ScriptedModel", "play", "read_entry", "read_script"]
+
+#: A script of a long run may be large.
+_MAX_BYTES = 100_000_000
 
 _ROLES = ("decision", "worker", "verifier")
 #: Modes that may pass if the same call is made again.
@@ -207,12 +211,11 @@ def read_script(path: str) -> Scripted:
     """
     name = os.path.basename(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except FileNotFoundError:
-        raise UsageError(f"there is no script {path}") from None
-    except OSError as error:
-        raise UsageError(f"the script {path} cannot be read: {error.strerror}") from None
+        content = json.loads(read_regular(path, _MAX_BYTES).decode("utf-8"))
+    except CannotRead as error:
+        if error.reason == "does not exist":
+            raise UsageError(f"there is no script {path}") from None
+        raise UsageError(f"the script {path} cannot be read: it {error.reason}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the script {path} is not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -220,6 +223,8 @@ def read_script(path: str) -> Scripted:
             f"the script {path} is not JSON: {error.msg} at line {error.lineno}, "
             f"column {error.colno}"
         ) from None
+    except ValueError as error:  # a number of more digits than Python converts
+        raise UsageError(f"the script {path} is not JSON: {error}") from None
     except RecursionError:
         raise UsageError(f"the script {path} is nested too deeply") from None
     if isinstance(content, Mapping):

@@ -15,11 +15,12 @@ from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
-from engine.runtime import suspects
+from engine.runtime import sizes, suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
+from engine.runtime.prompts import repair, revision
 from engine.runtime.requests import (
     caller_of,
     chain_of,
@@ -29,8 +30,9 @@ from engine.runtime.requests import (
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Retry, Worker
+from engine.sema.types.contract import VERDICT, Contract
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "again",
@@ -182,14 +184,16 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.whole = event.whole
     _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
-    accepted, value, problems = _accept(call, event.value)
+    accepted, value, problems = _accept(state, call, event.value)
     if accepted:
         _end(state, call, value=value)
     else:
         _bad_output(state, call, event.value, problems)
     _go_on(state)
+    sizes.keep(state, call.loop, event.bytes)
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
@@ -199,7 +203,7 @@ def _close_attempt(state: RunState, call: Call) -> None:
         suspects.close(state, call)
 
 
-def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
+def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[str]]:
     """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
     subject = call.subject
     if isinstance(subject, Loop):
@@ -207,19 +211,26 @@ def _accept(call: Call, value: Any) -> tuple[bool, Any, list[str]]:
         return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
-        kind = subject.acting.kind if isinstance(subject.acting, Worker) else ""
+        by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
     else:
-        contract, kind = VERDICT, subject.verifier.kind
-    if kind == "llm":
+        contract, by = VERDICT, subject.verifier.facts.done_by
+    if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
             return False, value, error.problems
     elif not isinstance(subject, Task):
         value = _verdict(value)
-    if contract.is_valid(value):
-        return True, contract.with_defaults(value), []
-    return False, value, contract.problems(value)
+    if not contract.is_valid(value):
+        return False, value, contract.problems(value)
+    filled = contract.with_defaults(value)
+    if contract.multiplies and state.bounds and isinstance(subject, Task):
+        assert isinstance(subject.acting, Worker)
+        most = subject.acting.max_bytes
+        if size_of(filled, most) > most:
+            said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
+            return False, value, [said]
+    return True, filled, []
 
 
 def _model_value(value: Any, contract: Contract) -> Any:
@@ -246,7 +257,8 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    failure = Failure("invalid_output", "; ".join(problems) or "the output breaks its contract")
+    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    failure = Failure("invalid_output", said)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
@@ -257,13 +269,9 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
-        listed = "\n".join(f"- {problem}" for problem in problems)
         call.extra = [
             Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
-            Message(
-                "user",
-                f"This answer cannot be used:\n{listed}\nGive the whole answer again, corrected.",
-            ),
+            Message("user", repair(problems)),
         ]
         _attempt(state, call)
         return
@@ -394,13 +402,16 @@ def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | N
     state.todo(Todo.CALL_ENDED, call)
 
 
-def again(state: RunState, call: Call, feedback: str) -> None:
-    """Make a call that had ended once more, with a verifier's feedback for its model."""
+def again(state: RunState, call: Call, feedback: str, *, untrusted: bool) -> None:
+    """Make a call that had ended once more, with a verifier's feedback for its model.
+
+    `untrusted` says whether the feedback may hold words of strangers.
+    """
     if call.chain:
         shown = call.raw if isinstance(call.raw, str) else str(call.raw)
         call.extra = [
             Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
-            Message("user", f"A check did not pass: {feedback}\nGive the whole answer again."),
+            Message("user", revision(feedback, untrusted=untrusted)),
         ]
     call.value = None
     call.failure = None

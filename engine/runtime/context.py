@@ -11,7 +11,7 @@ and total tokens grow linearly.
 from __future__ import annotations
 
 from engine.runtime.budget import TOKENS_PER_MESSAGE
-from engine.runtime.prompts import task_line
+from engine.runtime.prompts import remarks_block, task_line
 from engine.runtime.state import Block, Loop, RunState
 
 __all__ = ["compact", "prompt_tokens"]
@@ -104,9 +104,9 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     if said:
         parts.append("# Your last assessments\n" + "\n".join(said))
     if loop.feedback:
-        parts.append("# Still to be met\n" + "\n".join(f"- {line}" for line in loop.feedback))
+        parts.append(remarks_block("Still to be met", loop.feedback))
     if last and loop.blocks[-1].role == "user":
         # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
         tail = loop.blocks[-1].text
-        parts.append(tail[tail.rindex("Left: ") :] if "Left: " in tail else tail)
+        parts.append(tail[tail.rindex("Remaining: ") :] if "Remaining: " in tail else tail)
     return "\n\n".join(parts)

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import tolerant
 from engine.sema.model import Orchestrator, Program, Worker
 from engine.sema.suggest import closest
+from engine.sema.types.contract import Contract
+from engine.sema.types.json_schema import tolerant
 
 __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 

@@ -6,16 +6,16 @@ that fails takes only those down that refer to it, and they say so (`unmet_refer
 
 from __future__ import annotations
 
-import msgspec
-
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
+from engine.runtime.moves import move
 from engine.runtime.references import PointerError, resolve
-from engine.runtime.state import Call, Gate, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "call_ended",
@@ -33,8 +33,6 @@ __all__ = [
 ]
 
 _NO_BUDGET = Budget()
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
@@ -81,13 +79,13 @@ def ready(state: RunState, task: Task) -> None:
         return
     failure = _unmet(loop, task)
     if failure is None and task.special:
-        failure = _resolve(loop, task)
+        failure = sizes.too_large(state, task) or _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
         return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
-        task.status = "checking"
+        move(task, "checking")
         offers = views.hook_offers(loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
@@ -110,33 +108,39 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
     return None
 
 
-def _resolve(loop: Loop, task: Task) -> Failure | None:
+def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     tasks = loop.tasks
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", str(error))
+        return Failure("unmet_reference", sizes.cut(state, str(error)))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
+    most = loop.orchestrator.policy.max_input_bytes
+    if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
+        said = f"with its defaults, its input takes more than {size_words(most)}"
+        return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
         return None
-    problems = "; ".join(contract.problems(task.resolved))
+    problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
-        "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
+        "unmet_reference",
+        f"the referenced value does not match the input of `{task.worker.name}`: {problems}",
     )
 
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    if taint.needs_clearance(task):
+    if taint.needs_clearance(state, task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        end_task(state, task, failure=Failure("denied", message))
+        way = taint.where_from(state, task)
+        end_task(state, task, failure=Failure("denied", f"{message}: {way}"))
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
-    task.status = "queued"
+    move(task, "queued")
     task.loop.queue.append(task)
     _pump(state, task.loop)
 
@@ -148,6 +152,12 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if state.held and _hold(state, task):
             continue
+        if task.special and task.input_bytes is None:
+            # It became ready before there were bounds.
+            failure = sizes.too_large(state, task)
+            if failure is not None:
+                end_task(state, task, failure=failure)
+                continue
         loop.running += 1
         _start(state, task)
 
@@ -161,7 +171,7 @@ def _hold(state: RunState, task: Task) -> bool:
     held = forks.held(state, task, _fallbacks(state, worker))
     if held is None:
         return False
-    task.status = "checking"
+    move(task, "checking")
     forks.ask(state, task, held)
     return True
 
@@ -192,14 +202,15 @@ def _ledger(loop: Loop, name: str) -> Ledger:
 def _start(state: RunState, task: Task) -> None:
     worker = task.worker
     assert isinstance(worker, Worker)
-    task.status = "running"
+    move(task, "running")
     if task.call is not None:
-        attempts.again(state, task.call, task.feedback)
+        attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
-    pure = worker.effect == "pure" and worker.kind != "llm"
+    pure = worker.effect == "pure" and worker.facts.done_by != "model"
     # What did not pass its check is made again, not looked up again.
     if pure and not task.feedback and _from_cache(state, task):
         return
+    task.acting = worker
     _call(state, task, worker, task.path)
 
 
@@ -207,7 +218,7 @@ def _call(state: RunState, task: Task, worker: Worker, key: str) -> None:
     call = Call(key, task.loop, task)
     call.ledger = task.ledger = _ledger(task.loop, task.worker.name)
     task.call = call
-    attempts.begin(state, call, worker.settings["model"] if worker.kind == "llm" else None)
+    attempts.begin(state, call, worker.facts.model)
 
 
 def _fall_back(state: RunState, task: Task) -> bool:
@@ -240,22 +251,19 @@ def _fallbacks(state: RunState, worker: Worker) -> list[str]:
 
 def _from_cache(state: RunState, task: Task) -> bool:
     """Whether the same `pure` work was done before in this run: then that is the output."""
-    key = pure_key(task)
+    # What a `pure` worker's output depends on: the worker and its input, nothing else.
+    key = task.pure_key = sizes.fingerprint([task.worker.name, task.resolved])
     if key not in state.pure:
         return False
     task.loop.running -= 1
     task.cached = True
-    check_output(state, task, state.pure[key])
+    value, task.acting = state.pure[key]
+    check_output(state, task, value)
     return True
 
 
-def pure_key(task: Task) -> bytes:
-    """What a `pure` worker's output depends on: the worker and its input, nothing else."""
-    return _canonical([task.worker.name, task.resolved])
-
-
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
-    task.status = "running"
+    move(task, "running")
     task.attempts += 1
     if task.started_at is None:
         task.started_at = state.now
@@ -271,7 +279,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        task.child.feedback.append(f"your last result was not accepted: {task.feedback}")
+        said = Remark("your last result was not accepted", task.feedback, task.told)
+        task.child.feedback.append(said)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -302,8 +311,14 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
         end_task(state, task, failure=call.failure)
     else:
         worker = task.acting
-        if isinstance(worker, Worker) and worker.effect == "pure" and worker.kind != "llm":
-            state.pure[pure_key(task)] = call.value
+        if (
+            isinstance(worker, Worker)
+            and worker.effect == "pure"
+            and worker.facts.done_by != "model"
+        ):
+            key = task.pure_key or sizes.fingerprint([task.worker.name, task.resolved])
+            state.pure[key] = (call.value, worker)
+            task.pure_key = None
         check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
@@ -311,7 +326,7 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
 
 def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
     """A `once` task was started and may or may not have been done: only a person can tell."""
-    task.status = "unknown"
+    move(task, "unknown")
     assert call.failure is not None
     gates.ask(
         state,
@@ -335,11 +350,13 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     if event.answer == "approve" and output is None and forks.offers(gate):
         assert gate.held is not None
         output = gate.held.output
-    if event.answer == "approve" and not contract.is_valid(output):
-        problems = "; ".join(contract.problems(output))
-        state.warnings.append(f"the output given for {task.id} does not fit: {problems}")
-        gates.ask(state, gate)
-        return
+    if event.answer == "approve":
+        assert isinstance(task.worker, Worker)
+        problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
+        if problem:
+            state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            gates.ask(state, gate)
+            return
     denied = Failure("denied", event.note or "a person ended it")
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
@@ -361,8 +378,9 @@ def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -
     """A `once` task has come to rest in a loop that is ending: note it, and let the loop end."""
     task.output, task.failure = value, failure
     task.rested = True
-    task.status = "done" if failure is None else "failed"
+    move(task, "done" if failure is None else "failed")
     task.ended_at = state.now
+    taint.mark_output(state, task, verified=False)
     ending.settle(state, task.loop)
 
 
@@ -383,12 +401,13 @@ def check_output(state: RunState, task: Task, value: object) -> None:
     """A task has an output: ask its hooks, then it is over."""
     loop = task.loop
     task.output = value
+    task.part_bytes = None
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:
         end_task(state, task)
         return
-    task.status = "verifying"
+    move(task, "verifying")
     offers = views.hook_offers(loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
@@ -408,8 +427,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     if outcome.action in ("pass", "warn"):
         let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
+        task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            loop.feedback.append(f"task `{task.id}` was not started: {outcome.feedback}")
+            head = f"task `{task.id}` was not started"
+            loop.feedback.append(Remark(head, outcome.feedback, task.told))
             end_task(state, task, failure=Failure("denied", outcome.feedback))
         else:
             _revise(state, task, outcome.feedback)
@@ -453,11 +474,11 @@ def end_task(
     if failure is not None:
         task.failure = failure
         task.output = None
-        task.status = "failed"
+        move(task, "failed")
     else:
-        task.status = "done"
+        move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
-    taint.mark_output(task, verified=verified)
+    taint.mark_output(state, task, verified=verified)
     for other in task.feeds:
         other.waits -= 1
         if other.waits == 0:

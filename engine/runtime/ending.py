@@ -9,16 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import RunStatus
-from engine.runtime import attempts, gates, views
+from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.commands import EndRun
+from engine.runtime.moves import enter_phase
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
+from engine.sizes import size_words
 
 __all__ = [
     "end",
     "escalate",
     "finish",
     "finish_escalated",
+    "full",
     "partial",
     "settle",
     "subtree",
@@ -46,11 +49,18 @@ def end(
     below = subtree(loop)
     for other in below:
         if not other.over:
-            other.phase = "ending"
+            enter_phase(other, "ending")
             state.timers.pop(timer_name(other), None)
     attempts.cancel(state, below)
     gates.drop(state, below, keep_outcomes=True)
     settle(state, loop)
+
+
+def full(state: RunState, loop: Loop) -> None:
+    """End a loop that keeps more than it may."""
+    most = size_words(loop.orchestrator.policy.max_kept_bytes)
+    reason = f"max_kept_bytes = {most} is reached: what came back takes more in all"
+    end(state, loop, "exhausted", reason, "max_kept_bytes")
 
 
 def settle(state: RunState, loop: Loop) -> None:
@@ -71,7 +81,7 @@ def _unsettled(state: RunState, loop: Loop) -> bool:
 def _end(state: RunState, loop: Loop, status: RunStatus, reason: str, bound: str | None) -> None:
     for other in subtree(loop):
         if other.phase == "ending":
-            other.phase = "over"
+            enter_phase(other, "over")
             other.status = status if other is loop else "cancelled"
             other.reason = reason if other is not loop or reason else other.reason
     loop.bound = bound
@@ -145,18 +155,22 @@ def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = Non
     except EvaluationError as error:
         end(state, loop, "aborted", f"{reason}; on_escalate cannot be evaluated: {error}")
         return
-    if not finish_escalated(state, loop, output, reason):
-        problems = "; ".join(loop.orchestrator.output.problems(output))
-        end(state, loop, "aborted", f"{reason}; on_escalate: {problems}")
+    problem = finish_escalated(state, loop, output, reason)
+    if problem:
+        end(state, loop, "aborted", f"{reason}; on_escalate: {problem}")
 
 
-def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> bool:
-    """Finish with a result that did not come from the orchestrator; False if it does not fit."""
+def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> str:
+    """Finish with a result that did not come from the orchestrator.
+
+    Returns:
+        Why it does not fit; "" if it does, and the loop has finished with it.
+    """
     contract = loop.orchestrator.output
     output = contract.with_defaults(output)
-    if not contract.is_valid(output):
-        return False
-    loop.escalated = True
-    loop.reason = reason
-    finish(state, loop, output)
-    return True
+    problem = sizes.unfit(state, output, contract, loop.orchestrator.max_bytes)
+    if not problem:
+        loop.escalated = True
+        loop.reason = reason
+        finish(state, loop, output)
+    return problem

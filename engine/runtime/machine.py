@@ -12,6 +12,7 @@ events up to there. Late, doubled and unknown completions change nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -34,7 +35,8 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, reopen, rounds, verify
+from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
@@ -142,16 +144,18 @@ def _take(state: RunState, event: Event) -> None:
         attempts.forked(state)
         dispatch.hold_back(state)
         _change(state, event)
-        # Nobody has it in hand yet: whoever takes it over hears what is open (`RunResumed`).
+        # No process drives it yet: the one that takes it over hears what is open (`RunResumed`).
         state.commands.clear()
     elif isinstance(event, RunRetried):
         _retry(state, event)
-    elif isinstance(event, RunEnded) and event.status != "waiting":
-        state.ended = True
+    elif isinstance(event, RunEnded):
+        state.ended = state.ended or event.status != "waiting"
+    else:
+        assert_never(event)
 
 
 def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:
-    """Another process has the run in hand: ask again for what was open."""
+    """Another process drives the run now: ask again for what was open."""
     if isinstance(event, RunResumed):
         state.lost += len(event.lost)
     _change(state, event)
@@ -164,8 +168,10 @@ def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:
 
 
 def _change(state: RunState, event: RunResumed | RunForked | RunRetried) -> None:
-    """From here on the run has other models, or another program."""
+    """From here on the run has other models, another program, or an engine with more bounds."""
     state.models.update(event.models)
+    if not isinstance(event, RunForked):
+        state.bounds = max(state.bounds, event.bounds)
     if event.program:
         state.program_hash = event.program
 
@@ -188,6 +194,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.models = dict(event.models)
     state.program_hash = event.program
     state.wall_ms = event.wall_ms
+    state.bounds = event.bounds
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
@@ -241,6 +248,8 @@ def _work_off(state: RunState) -> None:
             _hook_ended(state, subject)
         elif what is Todo.LOOP_ENDED:
             dispatch.child_ended(state, subject)
+        elif what is Todo.LOOP_FULL:
+            ending.full(state, subject)
 
 
 def _call_ended(state: RunState, call: Call) -> None:

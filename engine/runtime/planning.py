@@ -14,8 +14,9 @@ from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
-from engine.sema.jsonschema import may_fit, subschema_at
 from engine.sema.suggest import closest
+from engine.sema.types.json_schema import may_fit, subschema_at
+from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
 
@@ -27,11 +28,13 @@ class OutOfDispatches(DecisionError):
     """The decision wants more tasks than the run may still start."""
 
 
-def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
+def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool) -> list[Task]:
     """The tasks of a decision, wired to those they wait for.
 
     Args:
         key: The decision's structural path, such as `round 2 / decision 1`.
+        bounded: Whether inputs are bounded in size; those with references are measured when what
+            they refer to is there.
 
     Raises:
         DecisionError: The decision cannot be carried out; nothing has changed then.
@@ -50,7 +53,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     made: dict[str, Task] = {}
     for spec in specs:
         if len(problems) >= MAX_PROBLEMS:
-            break  # Nobody hears of more, and each takes its time to be put into words.
+            break  # no more are told, and looking for them may take long
         task_id = spec["id"]
         begun = early.get(task_id)
         if begun is not None and task_id not in made and _same(begun, spec):
@@ -66,12 +69,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
         )
         made[task_id] = task
         if not special:
-            task.resolved = worker.inputs.with_defaults(spec["input"])
-            if not worker.inputs.is_valid(task.resolved):
-                problems += [
-                    f"task `{task_id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
-                    for p in worker.inputs.problems(task.resolved)
-                ]
+            problems += _resolve(task, bounded)
     wired = False
     wires = 0
     named: dict[str, list[Task]] = {}
@@ -81,6 +79,8 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
         if task.id in early or len(problems) >= MAX_PROBLEMS:
             continue
         for reference in task.references:
+            if len(problems) >= MAX_PROBLEMS:
+                break
             problem = _wire(loop, made, task, reference)
             if problem is not None:
                 problems.append(f"task `{task.id}`: {problem}")
@@ -104,7 +104,26 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str) -> list[Task]:
     return list(made.values())
 
 
-def make_early_task(loop: Loop, spec: dict[str, Any], key: str) -> Task | None:
+def _resolve(task: Task, bounded: bool) -> list[str]:
+    """Fill in the defaults of an input without references, and say what is wrong with it."""
+    worker = task.worker
+    contract = worker.inputs
+    task.resolved = contract.with_defaults(task.input)
+    if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
+        most = task.loop.orchestrator.policy.max_input_bytes
+        if size_of(task.resolved, most) > most:
+            said = f"its input takes more than {size_words(most)} (`max_input_bytes`)"
+            remedy = "refer to outputs instead of writing them out"
+            return [f"task `{task.id}` ({worker.name}): {said}: {remedy}"]
+    if contract.is_valid(task.resolved):
+        return []
+    return [
+        f"task `{task.id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
+        for p in contract.problems(task.resolved)
+    ]
+
+
+def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool) -> Task | None:
     """A task of a decision that still streams, or None if it has to wait for the whole.
 
     It must be beyond doubt: everything it needs is known, within every limit, and valid.
@@ -131,8 +150,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str) -> Task | None:
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        task.resolved = worker.inputs.with_defaults(spec["input"])
-        return task if worker.inputs.is_valid(task.resolved) else None
+        return None if _resolve(task, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():

@@ -52,9 +52,11 @@ class PolicyState(msgspec.Struct, frozen=True):
             "doc": str | None, "left": int | None}`.
         rounds: What happened: one entry for each round that is over,
             `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
-        tasks: By id: `{"worker", "input", "status", "output" | "failure": {"mode", "message"},
-            "round"}`; status is `done` or `failed`.
-        outputs: By worker: the outputs of its tasks that are done, in order of dispatch.
+        tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
+            "output" | "failure": {"mode", "message"}, "round"}`;
+            status is `done` or `failed`. An input of more than 64 KiB has references in the place
+            of what they lead to.
+        outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
         left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
             (None where unbounded).
@@ -95,6 +97,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
         isolated: Run no code of the user's in this process for it.
         apart: How to do so: calls `module:function`, looked up from a folder, in a process of its
             own; set by a driver that can, where `isolated`.
+        max_bytes: What the answer may take; 0 where nobody says.
     """
 
     key: str
@@ -115,6 +118,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     on_text: Callable[[str], None] | None = None
     isolated: bool = False
     apart: Callable[[str, str, PolicyState], Awaitable[Any]] | None = None
+    max_bytes: int = 0
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -170,6 +174,9 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
             `secret` is a mapping from names to values; failures are cleaned of the values.
         isolated: Run no code of the user's in this process for it, but in one of its own.
+        mark: Names run, call and attempt; set by a driver. A program that is started for the
+            request has it in its environment, so that it can be found when the engine is dead.
+        input_bytes: The size of the input, where that may be large; else 0.
     """
 
     key: str
@@ -181,6 +188,8 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     timeout_ms: int | None = None
     attempt: int = 1
     isolated: bool = False
+    mark: str = ""
+    input_bytes: int = 0
 
 
 class WorkerReply(msgspec.Struct, frozen=True):

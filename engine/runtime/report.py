@@ -11,10 +11,21 @@ from typing import Any
 from engine.runtime import forks
 from engine.runtime.budget import Ledger
 from engine.runtime.prompts import preview
-from engine.runtime.state import Loop, RunState, Task
+from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
 
-__all__ = ["failures", "gate_reports", "run_report", "usage_report"]
+__all__ = [
+    "SHOWN_BYTES",
+    "failures",
+    "gate_report",
+    "gate_reports",
+    "partial_tasks",
+    "run_report",
+    "usage_report",
+]
+
+#: What is shown of a partial result, or of an input that a person is asked about, in bytes.
+SHOWN_BYTES = 1024 * 1024
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -48,24 +59,44 @@ def failures(loop: Loop) -> list[dict[str, Any]]:
     return found
 
 
+def gate_report(gate: Gate) -> dict[str, Any]:
+    """A question that waits for a person."""
+    return {
+        "key": gate.key,
+        "kind": gate.kind,
+        "orchestrator": gate.loop.orchestrator.name,
+        "message": gate.message,
+        "options": list(gate.options),
+        "task": gate.task.id if gate.task is not None else None,
+        "worker": gate.task.worker.name if gate.task is not None else None,
+        "input": _shown_input(gate.task) if gate.task is not None else None,
+        "opened_ms": gate.opened_ms,
+        "timeout_ms": gate.timeout_ms,
+        "offers": forks.offers(gate),
+    }
+
+
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
-    return [
-        {
-            "key": gate.key,
-            "kind": gate.kind,
-            "orchestrator": gate.loop.orchestrator.name,
-            "message": gate.message,
-            "options": list(gate.options),
-            "task": gate.task.id if gate.task is not None else None,
-            "worker": gate.task.worker.name if gate.task is not None else None,
-            "input": gate.task.resolved if gate.task is not None else None,
-            "opened_ms": gate.opened_ms,
-            "timeout_ms": gate.timeout_ms,
-            "offers": forks.offers(gate),
-        }
-        for gate in state.gates.values()
-    ]
+    return [gate_report(gate) for gate in state.gates.values()]
+
+
+def _shown_input(task: Task) -> Any:
+    """The input that a person is asked about; with its references where it is very large."""
+    large = (task.input_bytes or 0) > SHOWN_BYTES and not task.edits
+    return task.input if large else task.resolved
+
+
+def partial_tasks(loop: Loop) -> list[str]:
+    """The tasks whose outputs make up a loop's partial result (`engine.runtime.ending.partial`);
+    none where it is a result that was not let through."""
+    best = loop.best
+    done = [task for task in reversed(loop.tasks.values()) if task.status == "done"]
+    alone = [task.id for task in done if task.output is best]
+    if alone or not isinstance(best, dict):
+        return alone[:1]
+    last = {task.worker.name: task for task in reversed(done)}
+    return [task.id for name, task in last.items() if best.get(name) is task.output]
 
 
 def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
@@ -113,7 +144,7 @@ def history(loop: Loop) -> list[dict[str, Any]]:
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
             "rejected": list(r.rejected),
-            "feedback": r.feedback,
+            "feedback": [remark.text for remark in r.feedback],
             "tasks": [_task(task) for task in r.tasks],
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}

@@ -19,9 +19,9 @@ from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerReque
 from engine.runtime.prompts import goal_block, schema_text
 from engine.runtime.state import Call, Check, Loop, RunState, Task
 from engine.runtime.wire import wire_decision, wire_output
-from engine.sema.contract import VERDICT, Contract
+from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
-from engine.sema.templates import EvaluationError, Template
+from engine.sema.types.contract import VERDICT, Contract
 
 __all__ = [
     "LazyMessages",
@@ -99,6 +99,7 @@ def _finish(
     timeout_ms: int,
     policy: Callable[[], PolicyState],
     input_bound: Callable[[], int],
+    max_bytes: int,
     stream: bool = False,
 ) -> tuple[ModelRequest, Reservation | None]:
     caller = caller_of(model.name, role, name)
@@ -120,6 +121,7 @@ def _finish(
         index=index,
         caller_index=caller_index,
         stream=stream,
+        max_bytes=max_bytes,
     )
     reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
     return request, reservation
@@ -152,6 +154,7 @@ def _decision_request(
         timeout_ms=model.timeout_ms,
         policy=lambda: views.policy_state(state, loop),
         input_bound=lambda: prompt_tokens(loop, model.name),
+        max_bytes=loop.orchestrator.policy.max_decision_bytes,
         stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
     )
 
@@ -238,6 +241,7 @@ def _worker_model_request(
             output_schema=worker.output.schema,
         ),
         input_bound=lambda: prompt_bytes(whole),
+        max_bytes=worker.max_bytes,
     )
 
 
@@ -285,30 +289,34 @@ def _verifier_model_request(
             output_schema=VERDICT.schema,
         ),
         input_bound=lambda: prompt_bytes(whole),
+        max_bytes=verifier.max_bytes,
     )
 
 
-def task_key(state: RunState, key: str) -> str:
+def task_key(state: RunState, loop: Loop, key: str) -> str:
     """The idempotency key of a task or a check: the same for each of its attempts, unlike any
     other's. What a fork's parent had started keeps the parent's."""
-    return f"{state.owners.get(key, state.run)}/{key.replace(' ', '')}"
+    return f"{state.owners.get(key, state.run)}/{loop.shown(key).replace(' ', '')}"
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
     """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
     subject = call.subject
-    key = task_key(state, call.key)
+    key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier
+    input_bytes = 0
     if isinstance(subject, Task):
         assert isinstance(subject.acting, Worker)
         worker, inputs = subject.acting, subject.resolved
         # A fallback does the same work over, so it goes by the same key.
-        key = task_key(state, subject.key)
+        key = task_key(state, call.loop, subject.key)
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
+        input_bytes = subject.input_bytes or 0
     else:
         assert isinstance(subject, Check)
         worker, inputs = subject.verifier, subject.bound
         task = {"key": key}
+        input_bytes = subject.bound_bytes
     return WorkerRequest(
         key=call.key,
         task_key=key,
@@ -318,6 +326,7 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         scope=LazyScope(state, task),
         timeout_ms=worker.timeout_ms,
         attempt=call.attempt,
+        input_bytes=input_bytes,
     )
 
 

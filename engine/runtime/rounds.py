@@ -6,19 +6,34 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from engine.errors import Failure
 from engine.events import GateAnswered, TaskClosed
-from engine.runtime import attempts, context, dispatch, ending, gates, prompts, taint, verify, views
+from engine.runtime import (
+    attempts,
+    context,
+    dispatch,
+    ending,
+    gates,
+    prompts,
+    sizes,
+    taint,
+    verify,
+    views,
+)
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
-from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Round, RunState
+from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
+from engine.sizes import roughly, size_of, size_words
 
 __all__ = [
     "ask",
@@ -34,6 +49,8 @@ __all__ = [
 
 #: How much of a decision that could not be read stays in the prompt, in characters.
 SHOWN_DECISION = 8_000
+#: How much of what was wrong with it is told, in characters a problem.
+SHOWN_PROBLEM = 2_000
 
 #: Failures that can come in the middle of a streamed answer and say nothing against asking again.
 _BROKEN_OFF = frozenset({"unavailable", "timeout"})
@@ -51,7 +68,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
     if loop.round >= policy.max_rounds:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         if loop.feedback:
-            reason += f" ({loop.feedback[-1]})"
+            reason += f" ({loop.feedback[-1].text})"
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
@@ -62,11 +79,15 @@ def begin_round(state: RunState, loop: Loop) -> None:
 
 def _open_loop(state: RunState, loop: Loop) -> bool:
     """Render the goal and the first block; it never changes afterwards."""
+    if sizes.is_full(state, loop):
+        return False  # its end is on the agenda
     orchestrator = loop.orchestrator
     scope = {
         **loop.input,
         "param": state.params,
     }
+    loop.tainted = taint.loop_begins_tainted(state, loop)
+    loop.shown_path = taint.shown_path(loop)
     try:
         loop.goal = orchestrator.goal.render(scope).strip()
         if orchestrator.instructions is not None:
@@ -74,8 +95,10 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
     except EvaluationError as error:
         ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
         return False
+    if state.bounds:
+        # It is in every prompt, and an input that it is made from may be large.
+        sizes.keep(state, loop, size_of(loop.goal) + size_of(loop.instructions))
     loop.started_at = state.now
-    loop.tainted = taint.loop_begins_tainted(loop)
     loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
@@ -87,7 +110,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
 
 def ask(state: RunState, loop: Loop) -> None:
     """Ask the orchestrator's model for the decision of the round, or for another one."""
-    loop.phase = "deciding"
+    enter_phase(loop, "deciding")
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
     attempts.begin(state, call, loop.orchestrator.model)
@@ -111,19 +134,50 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     value = call.value
     key = _decision_key(loop)
     try:
+        _check_whole(loop, call)
         decision = loop.decisions.read(_from_wire(loop, value, call.request))
         loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
         if "finish" in decision:
+            _check_result_size(state, loop, decision["finish"])
             _accept(loop, decision)
             check_result(state, loop, decision["finish"])
             return
-        tasks = make_tasks(loop, decision, key)
+        tasks = make_tasks(loop, decision, key, bounded=bool(state.bounds))
     except DecisionError as error:
         _bad_decision(state, loop, value, error)
         return
     _accept(loop, decision)
-    loop.phase = "working"
+    enter_phase(loop, "working")
     dispatch.enter(state, loop, tasks)
+
+
+def _check_whole(loop: Loop, call: Call) -> None:
+    """Refuse a decision of which only the beginning is there.
+
+    Raises:
+        DecisionError: It was too large to be kept.
+    """
+    if call.whole:
+        most = size_words(loop.orchestrator.policy.max_decision_bytes)
+        raise DecisionError(
+            [
+                f"the decision takes {roughly(call.whole)}, and may take {most} "
+                "(`max_decision_bytes`): pass large values on by reference"
+            ]
+        )
+
+
+def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
+    """Refuse a result that is larger than the orchestrator may give.
+
+    Raises:
+        DecisionError: It is.
+    """
+    most = loop.orchestrator.max_bytes
+    if state.bounds and size_of(result, most) > most:
+        raise DecisionError(
+            [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
+        )
 
 
 def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
@@ -166,7 +220,7 @@ def task_closed(state: RunState, event: TaskClosed) -> None:
     worker = loop.decisions.workers.get(str(spec.get("worker")))
     if worker is not None and "input" in spec and _under_wire(call.request):
         spec["input"] = from_wire(spec["input"], worker.inputs.schema)
-    task = make_early_task(loop, spec, event.key)
+    task = make_early_task(loop, spec, event.key, bounded=bool(state.bounds))
     if task is not None:
         dispatch.enter_early(state, loop, task)
 
@@ -191,20 +245,20 @@ def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> N
 
 def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
     """Ask again with the exact problems; after the last repair the round has failed."""
-    loop.current.rejected.append("; ".join(error.problems))
+    problems = [sizes.cut(state, problem, SHOWN_PROBLEM) for problem in error.problems]
+    loop.current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", prompts.rejection(error.problems, loop)))
+        loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
-        ending.end(state, loop, "exhausted", "; ".join(error.problems), "max_dispatches")
+        ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
         return
-    loop.feedback.append(
-        f"round {loop.round} failed, no acceptable decision: {'; '.join(error.problems)}"
-    )
+    head = f"round {loop.round} failed, no acceptable decision"
+    loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
 
 
@@ -216,13 +270,13 @@ def _close_when_idle(state: RunState, loop: Loop) -> None:
     if current.open_tasks == 0:
         _close_round(state, loop)
     else:
-        loop.phase = "working"
+        enter_phase(loop, "working")
         loop.closing = True
 
 
 def check_result(state: RunState, loop: Loop, result: object) -> None:
     """The orchestrator wants to finish: ask the hooks whether its result will do."""
-    loop.phase = "finishing"
+    enter_phase(loop, "finishing")
     loop.best = loop.result = result
     hooks = loop.hooks("before_finish")
     if not hooks:
@@ -241,7 +295,7 @@ def round_worked(state: RunState, loop: Loop) -> None:
         loop.closing = False
         _close_round(state, loop)
         return
-    loop.phase = "verifying"
+    enter_phase(loop, "verifying")
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
         key = f"{_round_path(loop)} / after_round"
@@ -269,13 +323,18 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
-            loop.feedback.append(f"the result was not accepted: {outcome.feedback}")
+            loop.feedback.append(_remark(state, run, "the result was not accepted", outcome))
             _close_when_idle(state, loop)
         else:
-            loop.feedback.append(f"the check of this round did not pass: {outcome.feedback}")
+            head = "the check of this round did not pass"
+            loop.feedback.append(_remark(state, run, head, outcome))
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
+
+
+def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
+    return Remark(head, outcome.feedback, taint.hears_strangers(state, run))
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
@@ -296,13 +355,13 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
         return
     if event.output is not None:
-        if not ending.finish_escalated(state, loop, event.output, gate.message):
-            problems = "; ".join(loop.orchestrator.output.problems(event.output))
-            state.warnings.append(f"the output given does not fit: {problems}")
+        problem = ending.finish_escalated(state, loop, event.output, gate.message)
+        if problem:
+            state.warnings.append(f"the output given does not fit: {problem}")
             gates.ask(state, gate)
         return
     if event.note:
-        loop.feedback.append(f"a person says: {event.note}")
+        loop.feedback.append(Remark("a person says", event.note))
     if run is not None and run.rest:
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
@@ -365,7 +424,9 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     loop.replans += 1
     loop.stalled = 0
     loop.feedback.append(
-        f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
-        "plan, or finish with what you have"
+        Remark(
+            f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
+            "plan, or finish with what you have"
+        )
     )
     return True

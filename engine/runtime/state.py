@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from engine.errors import Failure
 from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
@@ -24,6 +26,7 @@ from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
+from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
@@ -35,6 +38,7 @@ __all__ = [
     "Gate",
     "HookRun",
     "Loop",
+    "Remark",
     "Round",
     "RunState",
     "Suspects",
@@ -63,6 +67,7 @@ class Todo(Enum):
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
+    LOOP_FULL = "loop full"
 
 
 class Block:
@@ -95,6 +100,25 @@ class Block:
         return Message(self.role, self.text)
 
 
+class Remark(msgspec.Struct, frozen=True):
+    """What a check, a person or the engine says to a planner.
+
+    Attributes:
+        head: The engine's own words: what is said of what.
+        words: Theirs; "" where the engine says it all.
+        untrusted: Whoever said the words had seen untrusted text, and may have quoted it.
+    """
+
+    head: str
+    words: str = ""
+    untrusted: bool = False
+
+    @property
+    def text(self) -> str:
+        """Both on end, as people and policies read it."""
+        return f"{self.head}: {self.words}" if self.words else self.head
+
+
 class Call:
     """The attempts that carry out one decision, task or check.
 
@@ -111,6 +135,7 @@ class Call:
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
+        whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         unknown: It may happen only once, was started, and nobody knows whether it was done.
     """
@@ -140,6 +165,7 @@ class Call:
         "suspect",
         "unknown",
         "value",
+        "whole",
     )
 
     def __init__(self, key: str, loop: Loop, subject: Loop | Task | Check) -> None:
@@ -165,6 +191,7 @@ class Call:
         self.ms = 0
         self.raw: Any = None
         self.value: Any = None
+        self.whole = 0
         self.failure: Failure | None = None
         self.unknown = False
 
@@ -180,11 +207,17 @@ class Task:
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
         decided_tainted: The decision it stands in was made after reading untrusted text.
-        tainted: Its output is, or was made from, untrusted text.
+        tainted: What it gives back is, or was made from, untrusted text.
+        told: A check that had seen untrusted text has said what was wrong with it.
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
         again: The number of the retry of the run that takes it up again, or 0.
+        input_bytes: The size of its input with what it refers to; None before it was measured, or
+            where it refers to nothing.
+        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once somebody
+            refers to it.
+        pure_key: What its output depends on, while it is carried out (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
@@ -205,11 +238,14 @@ class Task:
         "feeds",
         "id",
         "input",
+        "input_bytes",
         "key",
         "ledger",
         "loop",
         "output",
+        "part_bytes",
         "partial",
+        "pure_key",
         "references",
         "resolved",
         "rested",
@@ -218,6 +254,7 @@ class Task:
         "started_at",
         "status",
         "tainted",
+        "told",
         "waits",
         "worker",
     )
@@ -248,6 +285,9 @@ class Task:
         self.after: tuple[str, ...] = ()
         self.output: Any = None
         self.partial: Any = None
+        self.input_bytes: int | None = None
+        self.part_bytes: dict[str, int] | None = None
+        self.pure_key: bytes | None = None
         self.failure: Failure | None = None
         self.call: Call | None = None
         self.feedback = ""
@@ -257,6 +297,7 @@ class Task:
         self.attempts = 0
         self.decided_tainted = loop.tainted
         self.tainted = False
+        self.told = False
         self.cleared = False
         self.cached = False
         self.again = 0
@@ -330,14 +371,16 @@ class HookRun:
 
 
 class Check:
-    """One verifier's look at what a hook offers; `bound` is the verifier's input."""
+    """One verifier's look at what a hook offers; `bound` is the verifier's input, `bound_bytes` its
+    size, or 0 where it was not measured."""
 
-    __slots__ = ("bound", "call", "hook_run", "verifier")
+    __slots__ = ("bound", "bound_bytes", "call", "hook_run", "verifier")
 
     def __init__(self, verifier: Verifier, hook_run: HookRun, bound: dict[str, Any]) -> None:
         self.verifier = verifier
         self.hook_run = hook_run
         self.bound = bound
+        self.bound_bytes = 0
         self.call: Call | None = None
 
 
@@ -429,7 +472,7 @@ class Round:
         self.decision: dict[str, Any] | None = None
         self.tasks: list[Task] = []
         self.open_tasks = 0
-        self.feedback: list[str] = []
+        self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
         self.rejected: list[str] = []
         self.closed = False
@@ -441,10 +484,12 @@ class Loop:
 
     Attributes:
         path: Prefix of the keys of its calls; "" for the root.
+        shown_path: The same as workers and checks see it, once it has begun.
         task: The parent's task it carries out, or None for the root.
         blocks: Its prompt: append-only.
         taken: Task ids that cannot be given again.
         best: The last result that kept the output contract but was not let through.
+        kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
     """
 
@@ -464,6 +509,7 @@ class Loop:
         "held",
         "input",
         "instructions",
+        "kept_bytes",
         "ledger",
         "orchestrator",
         "output",
@@ -479,6 +525,7 @@ class Loop:
         "running",
         "seen",
         "settled_input",
+        "shown_path",
         "stalled",
         "started_at",
         "status",
@@ -504,6 +551,7 @@ class Loop:
         self.ledger = ledger
         self.task = task
         self.path = "" if task is None else _path_under(task)
+        self.shown_path = self.path
         self.depth: int = 1 if task is None else task.loop.depth + 1
         self.goal = ""
         self.instructions = ""
@@ -518,6 +566,7 @@ class Loop:
         self.output: Any = None
         self.best: Any = None
         self.result: Any = None
+        self.kept_bytes = 0
         self.rounds: list[Round] = []
         self.tasks: dict[str, Task] = {}
         self.taken: set[str] = set()
@@ -525,7 +574,7 @@ class Loop:
         self.blocks: list[Block] = []
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
-        self.feedback: list[str] = []
+        self.feedback: list[Remark] = []
         self.queue: deque[Task] = deque()
         self.running = 0
         # Tasks of the current round that started before its decision was accepted, and whether
@@ -556,6 +605,10 @@ class Loop:
     def over(self) -> bool:
         """Whether this orchestrator has ended, or only waits for `once` tasks to come to rest."""
         return self.phase in ("over", "ending")
+
+    def shown(self, key: str) -> str:
+        """A key under this loop as workers and checks see it."""
+        return self.shown_path + key[len(self.path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
@@ -613,16 +666,19 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start all the same.
         retries: How often the run was taken up again after its end.
+        bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """
 
     __slots__ = (
         "agenda",
         "approved",
         "bound",
+        "bounds",
         "calls",
         "commands",
         "decisions",
         "ended",
+        "facts",
         "gates",
         "held",
         "held_inputs",
@@ -679,12 +735,15 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
-        self.pure: dict[bytes, Any] = {}
+        #: By worker and input: what `pure` work gave, and who carried it out.
+        self.pure: dict[bytes, tuple[Any, Worker]] = {}
+        self.facts: dict[str, Facts] = {}
         self.warnings: list[str] = []
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []

@@ -20,20 +20,20 @@ _IN_STRING = re.compile(r'["\\]')
 
 
 class ClosedTasks:
-    """Feed it the text as it comes; it gives each task object once it has closed."""
+    """Feed it the text as it comes; it gives each task object once it has closed.
+
+    What has been read is kept only while a task, or a string that may be a key, is open.
+    """
 
     def __init__(self) -> None:
-        #: What came of the string or task that is being kept; None where nothing is.
-        self._kept: list[str] | None = None
-        #: Where that goes on in the piece at hand.
-        self._from = 0
         self._depth = 0
         self._in_string = False
-        #: Whether the piece before ended in a backslash.
         self._escaped = False
+        self._string: list[str] = []
         self._last_string = ""
         self._key = ""
         self._in_tasks = False
+        self._task: list[str] | None = None
 
     def feed(self, piece: str) -> list[dict[str, Any]]:
         """Take the next piece of text.
@@ -43,49 +43,49 @@ class ClosedTasks:
             passed over, for the whole decision will be judged anyway.
         """
         closed: list[dict[str, Any]] = []
-        self._from = 0
-        at = 0
+        at = taken = 0
         if self._escaped and piece:
             self._escaped = False
             at = 1
         while True:
-            pattern = _IN_STRING if self._in_string else _SPECIAL
-            found = pattern.search(piece, at)
+            found = (_IN_STRING if self._in_string else _SPECIAL).search(piece, at)
             if found is None:
                 break
-            char = found.group()
-            at = found.end()
+            place, char = found.start(), found.group()
+            at = place + 1
             if char == "\\":
                 if self._in_string:
-                    # The escaped character may come with the next piece.
-                    self._escaped = at == len(piece)
-                    at += 1
-            elif char == '"':
-                self._quote(piece, at)
+                    at += 1  # what it escapes may come with the next piece
+                    self._escaped = at > len(piece)
+                continue
+            opens_task = self._opens_task(char)
+            self._keep(piece[taken : place if opens_task else at])
+            taken = place if opens_task else at
+            if char == '"':
+                self._quote()
             elif not self._in_string:
-                self._bracket(char, piece, at, closed)
-        if self._kept is not None:
-            self._kept.append(piece[self._from :])
+                self._bracket(char, opens_task, closed)
+        self._keep(piece[taken:])
         return closed
 
-    def _keep(self, begin: int) -> None:
-        self._kept = []
-        self._from = begin
+    def _opens_task(self, char: str) -> bool:
+        return char == "{" and self._depth == 2 and self._in_tasks and not self._in_string
 
-    def _taken(self, piece: str, end: int) -> str:
-        text = "".join([*(self._kept or ()), piece[self._from : end]])
-        self._kept = None
-        return text
+    def _keep(self, text: str) -> None:
+        """Take note of text that may be wanted when what is open closes."""
+        if self._task is not None:
+            self._task.append(text)
+        elif self._in_string and self._depth == 1:
+            self._string.append(text)
 
-    def _quote(self, piece: str, at: int) -> None:
+    def _quote(self) -> None:
         self._in_string = not self._in_string
-        if self._depth == 1:
-            if self._in_string:
-                self._keep(at)
-            else:
-                self._last_string = self._taken(piece, at - 1)
+        if self._in_string:
+            self._string = []
+        elif self._depth == 1:
+            self._last_string = "".join(self._string)[:-1]  # without its closing quote
 
-    def _bracket(self, char: str, piece: str, at: int, closed: list[dict[str, Any]]) -> None:
+    def _bracket(self, char: str, opens_task: bool, closed: list[dict[str, Any]]) -> None:
         if char == ":":
             if self._depth == 1:
                 self._key = self._last_string
@@ -93,16 +93,22 @@ class ClosedTasks:
             self._depth += 1
             if self._depth == 2 and char == "[" and self._key == "tasks":
                 self._in_tasks = True
-            elif self._depth == 3 and char == "{" and self._in_tasks:
-                self._keep(at - 1)
+            elif opens_task:
+                self._task = []
         elif char in "}]":
-            if self._depth == 3 and char == "}" and self._in_tasks:
-                try:
-                    task = msgspec.json.decode(self._taken(piece, at))
-                except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-                    task = None
+            if self._depth == 3 and char == "}" and self._task is not None:
+                task = _read("".join(self._task))
                 if isinstance(task, dict):
                     closed.append(task)
             self._depth -= 1
+            if self._depth < 3:
+                self._task = None
             if self._depth == 1:
                 self._in_tasks = False
+
+
+def _read(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return None

@@ -29,18 +29,12 @@ __all__ = ["MOST_DEATHS", "close", "died", "go_on", "issue", "resume", "runs_her
 #: How often the process that a suspect has for itself may die before the call has failed.
 MOST_DEATHS = 3
 
-#: What `parse` of a command may be besides a function.
-_PARSERS = frozenset({None, "json", "text", "lines"})
-
 
 def runs_here(request: ModelRequest | WorkerRequest) -> bool:
     """Whether a call runs code of the user's inside the engine's process."""
     if isinstance(request, ModelRequest):
         return split_id(request.info.id)[0] == "python"
-    worker = request.worker
-    if worker.kind == "python":
-        return not worker.settings.get("isolate")
-    return worker.kind == "command" and worker.settings.get("parse") not in _PARSERS
+    return request.worker.facts.runs_user_code
 
 
 def issue(state: RunState, call: Call) -> None:
@@ -122,6 +116,5 @@ def died(call: Call, failure: Failure) -> Failure | None:
         return None
     return Failure(
         "crashed",
-        f"its process died {call.deaths} times, each time with nothing beside it: "
-        f"{failure.message}",
+        f"its process died {call.deaths} times, while running alone: {failure.message}",
     )

@@ -6,67 +6,221 @@ or `once` worker starts only after a verifier or gate has let it pass. Values of
 int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
 which hooks are meant stands in `engine.sema.trust`; the linter tells before a run what may happen.
 
+A sub-orchestrator gives back what it has read whatever way it ends. Where it decides to finish,
+that is what its planner had seen. Any other end (escalated, aborted, exhausted, failed, cancelled)
+hands on words of its tasks without a planner between: partial results, verifiers' feedback,
+`on_escalate`; then each of its tasks counts, those of the last round too.
+
 Everything here is a function of the folded state, so it is the same after a resume.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from hashlib import blake2b
 
-from engine.runtime.state import Loop, Task
-from engine.sema.jsonschema import subschema_at
+from engine.runtime.state import HookRun, Loop, RunState, Task
 from engine.sema.model import Orchestrator, Worker
-from engine.sema.trust import carries, untrusted_fields, untrusted_inside
+from engine.sema.trust import (
+    Facts,
+    carries,
+    carries_at,
+    facts_of,
+    untrusted_fields,
+    untrusted_params,
+)
 
-__all__ = ["loop_begins_tainted", "mark_output", "needs_clearance", "reads_taint"]
+__all__ = [
+    "hears_strangers",
+    "loop_begins_tainted",
+    "mark_output",
+    "needs_clearance",
+    "reads_taint",
+    "shown_path",
+    "where_from",
+]
+
+#: How many steps of a way are told, from its end.
+MOST_STEPS = 8
+#: What a hook offers that may hold words of other tasks than the one it is about.
+_OF_OTHERS = frozenset({"goal", "log", "outputs", "plan", "result", "rounds", "tasks"})
 
 
-def loop_begins_tainted(loop: Loop) -> bool:
-    """Whether an orchestrator's own inputs are tainted: then so is every decision it makes."""
-    if loop.task is not None and reads_taint(loop.task):
+def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
+    """Whether an orchestrator is told tainted text before it decides anything."""
+    task = loop.task
+    if task is not None and (task.told or reads_taint(state, task)):
         return True
-    schema = loop.orchestrator.inputs.schema
-    properties = schema.get("properties", {})
-    fields = getattr(loop.orchestrator.inputs.type, "fields", ())
-    return any(carries(properties.get(field.name), schema) for field in untrusted_fields(fields))
+    return _tainted_input(loop) is not None or _tainted_param(state) is not None
 
 
-def reads_taint(task: Task) -> bool:
+def shown_path(loop: Loop) -> str:
+    """A loop's path as workers and checks see it, in `task.key`.
+
+    Ids of tasks are words of planners. An orchestrator that is given no words by one that has read
+    strangers must not find them in the keys of its own tasks either.
+    """
+    task = loop.task
+    if task is None:
+        return ""
+    if task.decided_tainted and not loop.tainted:
+        return f"{blake2b(loop.path.encode(), digest_size=10).hexdigest()} / "
+    return task.loop.shown(loop.path)
+
+
+def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
-    schema = task.worker.inputs.schema
-    properties = schema.get("properties", {})
-    if task.decided_tainted and any(
-        carries(properties.get(name, True), schema) for name in task.input
-    ):
+    if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
-    for reference in task.references:
-        producer = task.loop.tasks.get(reference.task)
-        if producer is None or not producer.tainted:
-            continue
-        output = producer.worker.output.schema
-        part = subschema_at(output, reference.at)
-        if not isinstance(part, Mapping) or carries(part, part):
-            return True
-    return False
+    return _tainted_producer(task) is not None
 
 
-def mark_output(task: Task, *, verified: bool) -> None:
-    """Set whether a finished task's output is tainted; a verifier that passed it cleans it."""
-    worker = task.worker
-    if isinstance(worker, Orchestrator):
-        source = task.child is not None and task.child.tainted
-    else:
-        acting = task.acting
-        outside = isinstance(acting, Worker) and acting.trust == "untrusted"
-        outside = outside or worker.trust == "untrusted" or untrusted_inside(worker.output.type)
-        source = outside or reads_taint(task)
-    schema = worker.output.schema
-    task.tainted = source and not verified and (task.failure is not None or carries(schema, schema))
+def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
+    """Set whether what a task gives back is tainted; a verifier that passed it cleans it."""
+    task.tainted = (
+        not verified
+        and _is_source(state, task)
+        and (task.failure is not None or _facts(state, task.worker).speaks)
+    )
 
 
-def needs_clearance(task: Task) -> bool:
+def needs_clearance(state: RunState, task: Task) -> bool:
     """Whether a task may start only after a verifier or gate has let it pass."""
     worker = task.worker
     if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
         return False
-    return (task.decided_tainted or reads_taint(task)) and not task.cleared
+    return (task.decided_tainted or reads_taint(state, task)) and not task.cleared
+
+
+def hears_strangers(state: RunState, run: HookRun) -> bool:
+    """Whether what the verifiers of a hook say may be words of strangers, for they saw such."""
+    task, loop = run.task, run.loop
+    if task is not None:
+        done = task.status == "verifying"
+        if _is_source(state, task) if done else reads_taint(state, task):
+            return True
+    for name in run.hook.verifiers:
+        verifier = state.program.verifiers[name]
+        inputs = verifier.inputs.schema.get("properties", {})
+        # The goal stands at the head of an `llm` verifier's prompt.
+        if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
+            return loop.tainted or any(other.tainted for other in loop.tasks.values())
+    return False
+
+
+def _is_source(state: RunState, task: Task) -> bool:
+    """Whether a task's words are a stranger's: its output, or why it failed."""
+    if task.told:
+        return True
+    # One that was never started has said nothing: its failure is in the engine's words.
+    if task.failure is None or task.attempts:
+        worker, acting = task.worker, task.acting
+        if _facts(state, worker).source:
+            return True
+        if acting is not worker and _facts(state, acting).source:
+            return True
+    if task.child is not None:
+        return _gives_back_taint(state, task.child)
+    return reads_taint(state, task)
+
+
+def _gives_back_taint(state: RunState, loop: Loop) -> bool:
+    """Whether what a sub-orchestrator gives back is tainted; see the module's text."""
+    if loop.tainted:
+        return True
+    if loop.status == "finished" and not loop.escalated:
+        return False
+    return any(_has_said(state, task) for task in loop.tasks.values())
+
+
+def _has_said(state: RunState, task: Task) -> bool:
+    """Whether a stranger's words have come back from a task.
+
+    What a hook is looking at is not marked yet, and its verifiers may have quoted it.
+    """
+    return task.tainted or (task.status == "verifying" and _is_source(state, task))
+
+
+def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
+    facts = state.facts.get(worker.name)
+    if facts is None:
+        facts = state.facts[worker.name] = facts_of(state.program, worker)
+    return facts
+
+
+def _tainted_producer(task: Task) -> Task | None:
+    """A task whose tainted words this one refers to."""
+    for reference in task.references:
+        producer = task.loop.tasks.get(reference.task)
+        if producer is None or not producer.tainted:
+            continue
+        if carries_at(producer.worker.output.schema, reference.at):
+            return producer
+    return None
+
+
+def _tainted_input(loop: Loop) -> str | None:
+    """An input of an orchestrator that is marked `@untrusted` and can hold words."""
+    schema = loop.orchestrator.inputs.schema
+    properties = schema.get("properties", {})
+    fields = getattr(loop.orchestrator.inputs.type, "fields", ())
+    for field in untrusted_fields(fields):
+        if carries(properties.get(field.name), schema):
+            return field.name
+    return None
+
+
+def _tainted_param(state: RunState) -> str | None:
+    return next(untrusted_params(state.program), None)
+
+
+# ---------------------------------------------------------------- words for a denial
+
+
+def where_from(state: RunState, task: Task) -> str:
+    """The way untrusted text may have come to a task, from its source on, as a person reads it."""
+    at: Task | Loop | None = _tainted_producer(task) or task.loop
+    way: list[str] = []
+    seen: set[int] = set()
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        if len(way) == MOST_STEPS:
+            way.append("...")
+            break
+        if isinstance(at, Loop):
+            way.append(f"a decision of `{at.orchestrator.name}`")
+            marked = _marked(state, at)
+            way += [marked] if marked else []
+            at = None if marked else _before_loop(state, at)
+        else:
+            way.append(f"task `{at.id}` (`{at.worker.name}`)")
+            at = _before_task(state, at)
+    return " -> ".join(reversed(way))
+
+
+def _marked(state: RunState, loop: Loop) -> str:
+    """The input or param that makes an orchestrator's decisions tainted by itself, in words."""
+    name = _tainted_input(loop)
+    if name is not None:
+        return f"input `{name}`"
+    param = _tainted_param(state)
+    return f"param `{param}`" if param is not None else ""
+
+
+def _before_loop(state: RunState, loop: Loop) -> Task | Loop | None:
+    """What an orchestrator has read: its input, or what came back from a task."""
+    parent = loop.task
+    if parent is not None and (parent.told or reads_taint(state, parent)):
+        return _tainted_producer(parent) or parent.loop
+    return next(
+        (task for task in loop.tasks.values() if task.tainted and task.round < loop.round), None
+    )
+
+
+def _before_task(state: RunState, task: Task) -> Task | Loop | None:
+    """What a task's words were made from; None where they are a stranger's own."""
+    if _facts(state, task.worker).source or _facts(state, task.acting).source:
+        return None
+    if task.child is not None:
+        read = (other for other in task.child.tasks.values() if _has_said(state, other))
+        return next(read, task.child)
+    return _tainted_producer(task) or task.loop

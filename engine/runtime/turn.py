@@ -18,8 +18,9 @@ from engine.runtime.commands import Command, EndRun, OpenGate, StartCall
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest
 from engine.runtime.state import RunState
+from engine.runtime.waiting import shown_at
 
-__all__ = ["Turn", "is_wanted", "take_turn"]
+__all__ = ["Turn", "is_wanted", "run_ended", "take_turn"]
 
 
 class Turn(msgspec.Struct):
@@ -69,12 +70,19 @@ def take_turn(
         _add(state, events, _intent(command, now_ms()))
     for other in others:
         if isinstance(other, OpenGate) and other.key in state.gates:
-            _add(state, events, GateOpened(at=now_ms(), key=other.key, wall_ms=wall_ms()))
+            shown = shown_at(state.gates[other.key])
+            opened = GateOpened(at=now_ms(), key=other.key, wall_ms=wall_ms(), shown=shown)
+            _add(state, events, opened)
     if end is not None:
-        ended = RunEnded(at=now_ms(), status=end.status, reason=end.reason, bound=end.bound)
-        _add(state, events, ended)
+        _add(state, events, run_ended(state, end, now_ms()))
         starts = []
     return Turn(events, starts, others, end is not None)
+
+
+def run_ended(state: RunState, end: EndRun, at: int) -> RunEnded:
+    """The event of a run that ends or waits."""
+    gates = len(state.gates) if end.status == "waiting" else 0
+    return RunEnded(at=at, status=end.status, reason=end.reason, bound=end.bound, gates=gates)
 
 
 def is_wanted(state: RunState, command: StartCall) -> bool:

@@ -13,14 +13,13 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, gates, views
+from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
+from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Verifier
-from engine.sema.templates import EvaluationError, Template
+from engine.sizes import size_of, size_words
 
 __all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
-
-_canonical = msgspec.json.Encoder(order="sorted").encode
 
 Action = Literal["pass", "revise", "abort", "escalate", "warn"]
 
@@ -61,30 +60,41 @@ def _goes_on(run: HookRun) -> bool:
 def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
     bound = _bound(run, verifier)
     check = Check(verifier, run, bound)
+    most = _most(run)
+    check.bound_bytes = size_of(bound, most) if state.bounds else 0
+    if check.bound_bytes > most:
+        message = f"it was not asked: its inputs take more than {size_words(most)}"
+        _verdict(state, run, check, False, f"{message} (`max_input_bytes`)")
+        return
     if not verifier.inputs.is_valid(bound):
         problems = "; ".join(verifier.inputs.problems(bound))
-        _verdict(run, check, False, f"its inputs do not fit: {problems}")
+        _verdict(state, run, check, False, f"its inputs do not fit: {problems}")
         return
     scope = {**bound, **_globals(state)}
     if verifier.skip_when is not None:
         try:
             skip = bool(verifier.skip_when.evaluate(scope))
         except EvaluationError as error:
-            _verdict(run, check, False, f"skip_when cannot be evaluated: {error}")
+            _verdict(state, run, check, False, f"skip_when cannot be evaluated: {error}")
             return
         if skip:
             run.waits -= 1
             return
-    if verifier.kind == "human":
+    if verifier.facts.done_by == "person":
         _ask_person(state, run, check, scope)
         return
-    if verifier.kind == "rules":
+    if verifier.facts.done_by == "machine":
         ok, feedback = rules_verdict(verifier, scope)
         _judge(state, run, check, {"ok": ok, "feedback": feedback})
         return
     call = Call(_key(run, verifier), run.loop, check)
     check.call = call
-    attempts.begin(state, call, verifier.settings["model"] if verifier.kind == "llm" else None)
+    attempts.begin(state, call, verifier.facts.model)
+
+
+def _most(run: HookRun) -> int:
+    """What an input may take."""
+    return run.loop.orchestrator.policy.max_input_bytes
 
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
@@ -105,12 +115,12 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     """Open a gate, unless a person has already approved exactly this."""
     verifier = check.verifier
     if _approval(run, check) in state.approved:
-        _verdict(run, check, True, "approved before")
+        _verdict(state, run, check, True, "approved before")
         return
     try:
         message = _text(verifier.settings.get("message"), scope)
     except EvaluationError as error:
-        _verdict(run, check, False, f"its message cannot be rendered: {error}")
+        _verdict(state, run, check, False, f"its message cannot be rendered: {error}")
         return
     gates.ask(
         state,
@@ -118,7 +128,7 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
             _key(run, verifier),
             "approval",
             run.loop,
-            message or verifier.doc or f"Approve {run.key}?",
+            sizes.cut(state, message or verifier.doc or f"Approve {run.key}?", sizes.MAX_ASKED),
             task=run.task,
             check=check,
             options=tuple(verifier.settings.get("options") or ()),
@@ -130,11 +140,14 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
 def _approval(run: HookRun, check: Check) -> bytes:
     """What an approval is good for: this worker with this input, whatever the plan around it.
 
-    After a new plan a person is asked again only for what was not approved before.
+    After a new plan a person is asked again only for what was not approved before. What came back
+    is part of it: another page at the same address is another page.
     """
-    worker = run.task.worker.name if run.task is not None else ""
-    resolved = run.task.resolved if run.task is not None else None
-    return _canonical([check.verifier.name, worker, check.bound, resolved])
+    task = run.task
+    worker = task.worker.name if task is not None else ""
+    resolved = task.resolved if task is not None else None
+    output = task.output if task is not None and task.status == "verifying" else None
+    return sizes.fingerprint([check.verifier.name, worker, check.bound, resolved, output])
 
 
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
@@ -146,16 +159,17 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         task = run.task
         if event.edit is not None and task is not None and task.status == "checking":
             edited = task.worker.inputs.with_defaults(event.edit)
-            if not task.worker.inputs.is_valid(edited):
+            if sizes.unfit(state, edited, task.worker.inputs, _most(run)):
                 state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
                 gates.ask(state, gate)
                 return
             if edited != task.resolved:
                 task.resolved = edited
+                task.input_bytes = size_of(edited)
                 _look_again(state, run, check)
                 return
         state.approved.add(_approval(run, check))
-        _verdict(run, check, True, event.note)
+        _verdict(state, run, check, True, event.note)
     else:
         if event.answer == "timeout":
             run.forced = check.verifier.on_timeout
@@ -164,7 +178,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             # What a person has rejected must not go on because the hook only warns.
             run.forced = "abort" if run.hook.on_fail == "warn" else None
             said = event.note or "rejected"
-        _verdict(run, check, False, said)
+        _verdict(state, run, check, False, said)
     if run.waits == 0:
         begin(state, run)
 
@@ -234,11 +248,12 @@ def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any])
             ok, feedback = False, f"pass_when cannot be evaluated: {error}"
         if not ok and not feedback:
             feedback = f"not `{verifier.pass_when.text}`"
-    _verdict(run, check, ok, feedback)
+    _verdict(state, run, check, ok, feedback)
 
 
-def _verdict(run: HookRun, check: Check, ok: bool, feedback: str) -> None:
+def _verdict(state: RunState, run: HookRun, check: Check, ok: bool, feedback: str) -> None:
     name = check.verifier.name
+    feedback = sizes.cut(state, feedback)
     run.loop.current.verdicts.append((run.hook.point, name, ok, feedback))
     if ok:
         run.passed += 1
@@ -254,7 +269,7 @@ def call_ended(state: RunState, call: Call, check: Check) -> None:
         return
     if call.failure is not None:
         message = f"it gave no verdict ({call.failure.mode}: {call.failure.message})"
-        _verdict(run, check, False, message)
+        _verdict(state, run, check, False, message)
     else:
         _judge(state, run, check, call.value)
     if run.waits == 0:

@@ -15,11 +15,20 @@ from engine.runtime.state import Loop, Round, RunState, Task
 __all__ = ["hook_offers", "left", "plan_of", "policy_state", "task_record"]
 
 
+#: An input that takes more with what it refers to is shown as the decision wrote it, in bytes.
+SHOWN_INPUT = 64 * 1024
+
+
 def task_record(task: Task) -> dict[str, Any]:
-    """A task as data: worker, input, status and output or failure."""
+    """A task as data: worker, input, status and output or failure.
+
+    A large input that refers to outputs is shown with its references: what they lead to is in
+    the records of other tasks, and all of them together may take more than the run keeps.
+    """
+    large = (task.input_bytes or 0) > SHOWN_INPUT and not task.edits
     record: dict[str, Any] = {
         "worker": task.worker.name,
-        "input": task.resolved,
+        "input": task.input if large else task.resolved,
         "round": task.round,
         "status": task.status,
     }
@@ -48,7 +57,12 @@ def left(state: RunState, loop: Loop) -> dict[str, int | None]:
 
 
 def policy_state(state: RunState, loop: Loop) -> PolicyState:
-    """What a `python/` planner sees."""
+    """What a `python/` planner sees.
+
+    As a prompt does, it shows the rounds that are over: what tasks of this one have given is
+    nothing that the planner has read, however early they started, and taint goes by that.
+    """
+    known = [task for task in loop.tasks.values() if task.round < loop.round]
     workers = {}
     for name, worker in loop.decisions.workers.items():
         limit = loop.orchestrator.limits.get(name)
@@ -73,15 +87,26 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
                 "round": r.number,
                 "decision": r.decision,
                 "tasks": [t.id for t in r.tasks],
-                "feedback": list(r.feedback),
+                "feedback": [remark.text for remark in r.feedback],
             }
             for r in loop.rounds[:-1]
         ],
-        tasks={task.id: task_record(task) for task in loop.tasks.values()},
-        outputs={name: list(values) for name, values in loop.outputs.items()},
-        feedback=list(loop.feedback),
+        tasks={task.id: task_record(task) for task in known},
+        outputs=_outputs(loop, known),
+        feedback=[remark.text for remark in loop.feedback],
         left=left(state, loop),
     )
+
+
+def _outputs(loop: Loop, known: list[Task]) -> dict[str, list[Any]]:
+    """By worker: what its tasks have given, of those that are known."""
+    if len(known) == len(loop.tasks):
+        return {name: list(values) for name, values in loop.outputs.items()}
+    outputs: dict[str, list[Any]] = {}
+    for task in known:
+        if task.status == "done":
+            outputs.setdefault(task.worker.name, []).append(task.output)
+    return outputs
 
 
 def plan_of(decision: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -102,7 +127,7 @@ def _round_view(r: Round) -> dict[str, Any]:
 def _log(loop: Loop) -> list[dict[str, Any]]:
     return [
         {
-            "key": task.key,
+            "key": loop.shown(task.key),
             "task": task.id,
             "worker": task.worker.name,
             "attempts": task.attempts,
@@ -130,7 +155,7 @@ def hook_offers(
         offers["task"] = lambda: {
             "id": task.id,
             "worker": task.worker.name,
-            "key": task.key,
+            "key": loop.shown(task.key),
             "round": task.round,
         }
         if task.status == "verifying":

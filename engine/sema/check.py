@@ -19,27 +19,28 @@ import msgspec
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic, sort_diagnostics
 from engine.errors import MODEL_MODES, InputError
-from engine.sema.bodies import BodyReader
-from engine.sema.cache import CheckCache
-from engine.sema.callables import CallableReader, Signature
-from engine.sema.constants import Folder, unwrapped
-from engine.sema.declare import Declarations
+from engine.sema.declarations.callables import CallableReader, Signature
+from engine.sema.declarations.declare import Declarations
+from engine.sema.declarations.mocks import read_test
+from engine.sema.declarations.policy import read_retry
 from engine.sema.flow import check_flow
-from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
-from engine.sema.mcpcalls import Snapshots
-from engine.sema.misspelt import with_misspelt_declarations
-from engine.sema.mocks import read_test
+from engine.sema.kinds import SERVER_KINDS
+from engine.sema.kinds.mcp_calls import Snapshots
+from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Model, Price, Program, Server
-from engine.sema.observer import Observer
-from engine.sema.params import unknown_params
-from engine.sema.policy import read_retry
+from engine.sema.names.cache import CheckCache
+from engine.sema.names.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
+from engine.sema.names.merge_misspellings import with_misspelt_declarations
+from engine.sema.names.observer import Observer
+from engine.sema.names.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
+from engine.sema.names.suppression import Suppressions
 from engine.sema.prompt_size import check_prompt_sizes
-from engine.sema.pythoncalls import check_call
-from engine.sema.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
-from engine.sema.settings import CALLABLE_KINDS, KINDS
+from engine.sema.settings.bodies import BodyReader
+from engine.sema.settings.constants import Folder, unwrapped
+from engine.sema.settings.params import unknown_params
+from engine.sema.settings.table import KINDS
 from engine.sema.suggest import closest, names_list
-from engine.sema.suppression import Suppressions
-from engine.sema.types import ANY
+from engine.sema.types.definitions import ANY
 from engine.syntax import ast
 
 __all__ = ["CheckResult", "check_file"]
@@ -52,6 +53,7 @@ _OWN_MODEL_SETTINGS = frozenset(
         "max_tokens",
         "structured",
         "context",
+        "max_prompt_bytes",
         "fallback",
         "max_concurrent",
         "rpm",
@@ -116,7 +118,7 @@ def check_file(
     declared = Declarations(scopes, loaded.files, given, os.environ if env is None else env, found)
     problems = [*unknown_params(given, declared.params), *declared.input_problems]
     if problems:
-        raise InputError(problems)
+        raise InputError(problems, secrets=_secret_names(scopes))
     program = _Assembler(loaded, scopes, declared).program(path)
     for scope in scopes.all:
         scope.count_uses(declared.texts[scope.module.path].ever)
@@ -137,6 +139,10 @@ def check_file(
         suppressions,
         tuple(declared.missing_params),
     )
+
+
+def _secret_names(scopes: Scopes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for scope in scopes.all for name in scope.secrets))
 
 
 def _in_doubt(scopes: Scopes, found: list[Diagnostic]) -> set[str]:
@@ -323,9 +329,7 @@ class _Assembler:
             files=files.texts(),
             params=self._declared.params,
             schemas=self._declared.schemas,
-            secrets=tuple(
-                dict.fromkeys(name for scope in self._scopes.all for name in scope.secrets)
-            ),
+            secrets=_secret_names(self._scopes),
             models=models,
             servers=servers,
             workers=workers,
@@ -346,10 +350,13 @@ class _Assembler:
             node.body, KINDS["model"], f"model `{entity.name}`", node.name.span, modes
         )
         price = settings.block("price")
-        identifier = settings.get("id", "")
-        if identifier.startswith("python/"):
+        identifier = settings.get("id") or ""
+        if identifier.startswith("python/") and self._loaded.files.with_python:
             for item in check_call(
-                identifier.removeprefix("python/"), scope.module.base_dir, settings.spans["id"]
+                identifier.removeprefix("python/"),
+                scope.module.base_dir,
+                settings.spans["id"],
+                project=self._loaded.files.project,
             ):
                 scope.diagnostics.append(item)
         options = {
@@ -364,23 +371,25 @@ class _Assembler:
             scope.diagnostics.append(
                 diagnostic("ORC202", "`extra` needs a map", settings.spans["extra"])
             )
-        default = Model(entity.canonical, identifier, scope.module.base_dir, node.name.span)
         return Model(
             name=entity.canonical,
             id=identifier,
             base_dir=scope.module.base_dir,
             span=node.name.span,
             doc=node.doc,
-            fallback=tuple(e.canonical for e in settings.get("fallback", ())),
+            fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
             retry=read_retry(settings),
-            timeout_ms=settings.get("timeout", default.timeout_ms),
-            max_tokens=settings.get("max_tokens", default.max_tokens),
+            timeout_ms=settings.get("timeout"),
+            max_tokens=settings.get("max_tokens"),
             max_concurrent=settings.get("max_concurrent"),
             rpm=settings.get("rpm"),
             tpm=settings.get("tpm"),
-            price=None if price is None else Price(price.get("input", 0), price.get("output", 0)),
-            structured=settings.get("structured", default.structured),
+            price=None
+            if price is None
+            else Price(price.get("input") or 0, price.get("output") or 0),
+            structured=settings.get("structured"),
             context=settings.get("context"),
+            max_prompt_bytes=settings.get("max_prompt_bytes"),
             options=options,
         )
 
@@ -388,8 +397,8 @@ class _Assembler:
         node = entity.declaration
         assert isinstance(node, ast.ServerDecl)
         values: dict[str, Any] = {}
-        if node.kind.text not in CALLABLE_KINDS["server"]:
-            near = closest(node.kind.text, CALLABLE_KINDS["server"])
+        if node.kind.text not in SERVER_KINDS:
+            near = closest(node.kind.text, SERVER_KINDS)
             scope.diagnostics.append(
                 diagnostic(
                     "ORC101",

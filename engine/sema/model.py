@@ -3,7 +3,7 @@
 A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a
 thing has in the entry file (`search`, or `common.fast` for an import with an alias); params are
 folded to the values the caller gave; settings have been checked against the table in
-`engine.sema.settings`, so nothing here needs to be checked again.
+`engine.sema.settings.table`, so nothing here needs to be checked again.
 
 Units: durations are int milliseconds (`*_ms`), money is int micro-dollars (`*_usd`), sizes are
 int bytes (`*_bytes`).
@@ -16,9 +16,13 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from engine.sema.contract import Contract
-from engine.sema.templates import Expression, Template
-from engine.sema.types import Type
+from engine.sema.expressions.template import Expression, Template
+from engine.sema.settings.table import default_of
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Type
+from engine.sizes import (
+    MAX_OUTPUT_BYTES,
+)
 from engine.source import Span
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "Budget",
     "Context",
     "Effect",
+    "Facts",
     "Hook",
     "HookPoint",
     "Mock",
@@ -61,7 +66,7 @@ class Retry(msgspec.Struct, frozen=True):
 
     max: int
     on: tuple[str, ...] = ()
-    backoff_ms: int = 500
+    backoff_ms: int = default_of("retry", "backoff")
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -99,14 +104,15 @@ class Model(msgspec.Struct, frozen=True):
     doc: str | None = None
     fallback: tuple[str, ...] = ()
     retry: Retry | None = None
-    timeout_ms: int = 120_000
-    max_tokens: int = 4_096
+    timeout_ms: int = default_of("model", "timeout")
+    max_tokens: int = default_of("model", "max_tokens")
     max_concurrent: int | None = None
     rpm: int | None = None
     tpm: int | None = None
     price: Price | None = None
-    structured: Literal["auto", "native", "prompt"] = "auto"
+    structured: Literal["auto", "native", "prompt"] = default_of("model", "structured")
     context: int | None = None
+    max_prompt_bytes: int = default_of("model", "max_prompt_bytes")
     options: Mapping[str, Any] = {}
 
 
@@ -115,8 +121,8 @@ class Server(msgspec.Struct, frozen=True):
 
     Attributes:
         settings: Its checked settings, as those of a worker.
-        tools: Its tools when they were last kept (`engine.sema.mcp_snapshot.Tool` by name), or
-            None where no snapshot lies beside the file.
+        tools: Its tools when they were last kept (`engine.sema.kinds.mcp_snapshot.Tool` by name),
+            or None where no snapshot lies beside the file.
     """
 
     name: str
@@ -148,6 +154,29 @@ class Assertion(msgspec.Struct, frozen=True):
         return str(self.message.evaluate(scope))
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine has to know of how a worker or verifier is carried out, whatever its kind.
+
+    Attributes:
+        done_by: A port, a model that the machine asks, a person at a gate, or the machine itself.
+        model: The declared model that is asked, where a model does it.
+        server: The declared server that it is reached through.
+        waits_outside: Whether it waits for something that this process does not control.
+        sends_out: Whether what it is given leaves this machine.
+        talks_to: To whom: the same words for the same receiver; "" for one of its own.
+        runs_user_code: Whether it runs code of the user's inside the engine's process, which that
+            code may take down.
+    """
+
+    done_by: Literal["port", "model", "person", "machine"] = "port"
+    model: str | None = None
+    server: str | None = None
+    waits_outside: bool = False
+    sends_out: bool = False
+    talks_to: str = ""
+    runs_user_code: bool = False
+
+
 class Worker(msgspec.Struct, frozen=True):
     """A contract and how it is carried out.
 
@@ -156,10 +185,11 @@ class Worker(msgspec.Struct, frozen=True):
         output: The contract of what it gives back.
         fails: The failure modes it declares.
         trust: `untrusted` marks its output as coming from outside.
-        settings: The settings of its kind (see `engine.sema.settings`): constants as plain
+        settings: The settings of its kind (see `engine.sema.settings.table`): constants as plain
             values, templates as `Template`, computed values as `Expression`; a reference to
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
+        facts: What follows from its kind and settings.
     """
 
     name: str
@@ -177,12 +207,20 @@ class Worker(msgspec.Struct, frozen=True):
     retry: Retry | None = None
     repair_max: int = 0
     fallback: tuple[str, ...] = ()
+    facts: Facts = Facts()
+
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Verifier(msgspec.Struct, frozen=True):
     """A check; its output is always a verdict `{ok, feedback, score?}`.
 
-    `pass_when` is None for the default, `ok`. `assertions` are for kind `rules`.
+    `pass_when` is None for the default, `ok`. `assertions` are for kind `rules`, `on_timeout` is
+    for gates.
     """
 
     name: str
@@ -196,9 +234,16 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] = "abort"
+    on_timeout: Literal["abort", "escalate"] | None = None
     retry: Retry | None = None
     repair_max: int = 0
+    facts: Facts = Facts()
+
+    @property
+    def max_bytes(self) -> int:
+        """What one answer of it may take."""
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -206,29 +251,45 @@ class Stall(msgspec.Struct, frozen=True):
 
     after: int
     action: Literal["replan", "escalate", "abort"]
-    max_replans: int = 1
+    max_replans: int = default_of("stall", "max_replans")
 
 
 class Context(msgspec.Struct, frozen=True):
     """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
 
-    keep_last: int = 3
-    preview_bytes: int = 2048
-    compact_at: float = 0.6
+    keep_last: int = default_of("context", "keep_last")
+    preview_bytes: int = default_of("context", "preview")
+    compact_at: float = default_of("context", "compact_at")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The limits of the loop. `repair_max` bounds how often one bad decision is asked again."""
+    """The limits of the loop.
+
+    Attributes:
+        repair_max: How often one bad decision is asked for again.
+        max_input_bytes: What a task's input may take, with what it refers to; also the inputs of
+            the orchestrator itself where a run starts with it.
+        max_decision_bytes: What one decision may take.
+        max_kept_bytes: What everything may take that comes back while it runs, in it and below.
+    """
 
     max_rounds: int
-    max_per_round: int = 8
-    max_parallel: int = 8
+    max_per_round: int = default_of("policy", "max_per_round")
+    max_parallel: int = default_of("policy", "max_parallel")
     max_dispatches: int | None = None
     max_depth: int | None = None
-    repair_max: int = 2
+    repair_max: int = default_of("policy", "repair")["max"]
     budget: Budget = Budget()
     stall: Stall | None = None
     context: Context = Context()
+    max_input_bytes: int = default_of("policy", "max_input_bytes")
+    max_decision_bytes: int = default_of("policy", "max_decision_bytes")
+    max_kept_bytes: int = default_of("policy", "max_kept_bytes")
+
+    @property
+    def writes_large(self) -> bool:
+        """Whether a decision may write out an input that is too large: not by the defaults."""
+        return self.max_decision_bytes > self.max_input_bytes
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
@@ -251,9 +312,9 @@ class Hook(msgspec.Struct, frozen=True):
     verifiers: tuple[str, ...]
     on_fail: OnFail
     span: Span
-    max_revisions: int = 0
-    then: OnFail = "abort"
-    every: int = 1
+    max_revisions: int = default_of("hook", "max_revisions")
+    then: OnFail = default_of("hook", "then")
+    every: int = default_of("round hook", "every")
     then_written: bool = False
 
 
@@ -262,6 +323,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
 
     `workers` may hold names of workers and of other orchestrators.
     `on_escalate` is the expression of `on_escalate { output = ... }`, or None.
+    `max_bytes` is what its result may take.
     """
 
     name: str
@@ -279,6 +341,7 @@ class Orchestrator(msgspec.Struct, frozen=True):
     limits: Mapping[str, WorkerLimit] = {}
     hooks: tuple[Hook, ...] = ()
     on_escalate: Expression | None = None
+    max_bytes: int = MAX_OUTPUT_BYTES
 
 
 class Param(msgspec.Struct, frozen=True):
@@ -294,9 +357,10 @@ class Param(msgspec.Struct, frozen=True):
 class Mock(msgspec.Struct, frozen=True):
     """`mock NAME { ... }`: what stands in for a callable or model in a test.
 
-    `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly
-    one of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
-    `engine.sema.constants.FileText`. `times` is how many calls it stands for, None for all.
+    `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly one
+    of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
+    `engine.sema.settings.constants.FileText`. `times` is how many calls it stands for, None for
+    all.
     """
 
     target: str | None

@@ -19,14 +19,13 @@ from jinja2 import nodes
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.prices import look_up
 from engine.schemes import built_in
-from engine.sema.environment import fence, json_text
-from engine.sema.flow_facts import path_of
+from engine.sema.expressions.environment import fence, json_text
+from engine.sema.expressions.positions import TemplateFault, parse_template
+from engine.sema.expressions.template import Template, TemplateFunction
 from engine.sema.model import Model, Program, Worker
-from engine.sema.positions import TemplateFault, parse_template
-from engine.sema.scope import Scope
-from engine.sema.templates import Template, TemplateFunction
-from engine.sema.types import ANY, STRING, Constrained, Record, Type
-from engine.sema.value_size import (
+from engine.sema.names.scope import Scope
+from engine.sema.templates.flow_facts import path_of
+from engine.sema.templates.value_size import (
     KnownValue,
     Widths,
     field_type,
@@ -34,6 +33,7 @@ from engine.sema.value_size import (
     most_items,
     printed_length,
 )
+from engine.sema.types.definitions import ANY, STRING, Constrained, Record, Type
 from engine.source import Span
 from engine.syntax import ast
 
@@ -100,10 +100,10 @@ def _prompt_of(program: Program, name: str) -> tuple[Model, Type, list[Template]
         model, inputs = loop.model, loop.inputs.type
     else:
         owner = program.workers.get(name) or program.verifiers[name]
-        if owner.kind != "llm":
+        if owner.facts.model is None:
             return None
         parts = [owner.settings.get("system"), owner.settings.get("prompt")]
-        model, inputs = owner.settings["model"], owner.inputs.type
+        model, inputs = owner.facts.model, owner.inputs.type
     texts = [part for part in parts if isinstance(part, Template)]
     return program.models[model], inputs, texts
 

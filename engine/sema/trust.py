@@ -3,49 +3,76 @@
 The machine follows taint through a run (`engine.runtime.taint`), the linter through the graph
 (`engine.linter.taint`). Both ask here which types can hold text that somebody else chose, where a
 contract says that it does, and which hooks let nothing pass unlooked-at, so they cannot disagree.
+What can be proved of types is in `engine.sema.types.words` and offered here too.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
-from engine.sema.model import Hook, Orchestrator, Verifier
-from engine.sema.schema_facts import follow, may_fit
-from engine.sema.types import Array, Constrained, Field, Named, Optional, Record, Type, Union
+from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker
+from engine.sema.types.definitions import (
+    Array,
+    Constrained,
+    Field,
+    Named,
+    Optional,
+    Record,
+    Type,
+    Union,
+)
+from engine.sema.types.words import carries, carries_at, may_hand_over
 
-__all__ = ["carries", "clears", "may_hand_over", "untrusted_fields", "untrusted_inside"]
+__all__ = [
+    "Facts",
+    "carries",
+    "carries_at",
+    "clears",
+    "facts_of",
+    "may_hand_over",
+    "untrusted_fields",
+    "untrusted_inside",
+    "untrusted_params",
+]
 
 
-def carries(schema: Any, root: Any) -> bool:
-    """Whether a value of this schema can hold text that a stranger chose.
+class Facts(NamedTuple):
+    """What taint has to know of a worker or a sub-orchestrator.
 
-    Not ints, bools and members of enums, nor records and lists of such.
-
-    Args:
-        root: The document that `$ref` in it refers to.
+    Attributes:
+        source: What it gives comes from outside, whatever it was given.
+        speaks: Its output can hold words.
+        hears: The inputs that can hold words.
     """
-    return any(_is_text(node) for node in _leaves(schema, root))
+
+    source: bool
+    speaks: bool
+    hears: frozenset[str]
 
 
-def may_hand_over(producer: Mapping[str, Any], consumer: Mapping[str, Any]) -> bool:
-    """Whether a reference to a part of one value that carries text may fit a part of another.
+def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
+    """The facts of a worker; those that stand in for it have facts of their own."""
+    output, inputs = worker.output.schema, worker.inputs.schema
+    outside = isinstance(worker, Worker) and worker.trust == "untrusted"
+    return Facts(
+        source=outside
+        or untrusted_inside(worker.output.type)
+        or any(True for _ in untrusted_params(program)),
+        speaks=carries(output, output),
+        hears=frozenset(
+            name for name, field in inputs.get("properties", {}).items() if carries(field, inputs)
+        ),
+    )
 
-    For consumers that take no text themselves: an int may come out of `json`, and an empty list
-    of strings is one of ints.
-    """
-    wanted = [{**node, "$defs": consumer.get("$defs", {})} for node in _nodes(consumer, consumer)
-              if isinstance(node, Mapping)]  # fmt: skip
-    for node in _nodes(producer, producer):
-        if not carries(node, producer):
-            continue
-        if not isinstance(node, Mapping) or _is_unknown(node):
-            return True
-        part = {**node, "$defs": producer.get("$defs", {})}
-        if any(may_fit(part, place) for place in wanted):
-            return True
-    return False
+
+def untrusted_params(program: Program) -> Iterator[str]:
+    """The params that hold a stranger's words: any template and expression may print them."""
+    for name, param in program.params.items():
+        schema = param.contract.schema
+        if untrusted_inside(param.contract.type) and carries(schema, schema):
+            yield name
 
 
 def untrusted_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
@@ -55,7 +82,7 @@ def untrusted_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
 
 @functools.lru_cache(maxsize=512)
 def untrusted_inside(type_: Type) -> bool:
-    """Whether a field anywhere in a type is marked `@untrusted`."""
+    """Whether a type, or a field anywhere in it, is marked `@untrusted`."""
     seen: set[int] = set()
     todo: list[Type] = [type_]
     while todo:
@@ -69,6 +96,8 @@ def untrusted_inside(type_: Type) -> bool:
                 if any(field.untrusted for field in fields):
                     return True
                 todo += [field.type for field in fields]
+            case Constrained(untrusted=True):
+                return True
             case Array(item=inner) | Optional(item=inner) | Constrained(item=inner):
                 todo.append(inner)
             case Union(options=options):
@@ -95,57 +124,3 @@ def _is_firm(hook: Hook, verifiers: Mapping[str, Verifier]) -> bool:
         return False
     known = [verifiers[name] for name in hook.verifiers if name in verifiers]
     return any(verifier.skip_when is None for verifier in known)
-
-
-def _is_text(node: Any) -> bool:
-    if not isinstance(node, Mapping):
-        return True
-    if "const" in node or "enum" in node:
-        return False
-    kind = node.get("type")
-    return kind not in ("integer", "boolean", "null")
-
-
-def _leaves(schema: Any, root: Any) -> Iterator[Any]:
-    """The schemas at the bottom of one: neither choices, nor lists, nor closed records."""
-    for node in _nodes(schema, root):
-        if not isinstance(node, Mapping) or not _inner(node):
-            yield node
-
-
-def _is_unknown(node: Mapping[str, Any]) -> bool:
-    """Whether nothing is said of the values inside it, or of what it is at all."""
-    kind = node.get("type")
-    if kind in ("object", "array"):
-        return not _inner(node)
-    return kind is None and not {"anyOf", "oneOf", "const", "enum"} & set(node)
-
-
-def _nodes(schema: Any, root: Any) -> Iterator[Any]:
-    """A schema and those in it, each once, references followed."""
-    seen: set[int] = set()
-    todo = [schema]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, Mapping):
-            if id(node) in seen:
-                continue
-            seen.add(id(node))
-            if "$ref" in node:
-                todo.append(follow(root, node["$ref"]))
-                continue
-            todo += _inner(node)
-        yield node
-
-
-def _inner(node: Mapping[str, Any]) -> list[Any]:
-    if "const" in node or "enum" in node:
-        return []
-    options = [*node.get("anyOf", ()), *node.get("oneOf", ())]
-    if options:
-        return options
-    if node.get("type") == "array" and "items" in node:
-        return [node["items"]]
-    if node.get("type") == "object" and node.get("additionalProperties") is False:
-        return list(node.get("properties", {}).values()) or [{"const": {}}]
-    return []

@@ -14,24 +14,25 @@ from typing import Any
 
 import msgspec
 
-from engine.driver import Driver
+from engine.drive.driver import Driver
+from engine.drive.launch import program_hash
 from engine.errors import CompileError, InputError
 from engine.events import CancelRequested, Event, RunStarted
-from engine.launch import program_hash
+from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
 from engine.runtime.state import Loop, RunState
 from engine.runtime.verify import rules_verdict
 from engine.runtime.views import task_record
-from engine.sema.check import CheckResult, check_file
-from engine.sema.mocks import mocked_value
+from engine.sema.declarations.mocks import mocked_value
+from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Program, Test, Verifier
-from engine.sema.templates import EvaluationError
+from engine.sizes import BOUNDS
 from engine.testing.assertions import check
-from engine.testing.desk import Desk
+from engine.testing.mock_ports import Desk
+from engine.testing.mocks import StandIns, read_mocks, stand_in_for
+from engine.testing.prepare import ALONE, alone, rigged
 from engine.testing.result import Finding, TestResult
-from engine.testing.rig import ALONE, alone, rigged
-from engine.testing.stand_ins import StandIns, read_mocks, stand_in_for
 
 __all__ = ["arun_tests", "run_tests"]
 
@@ -39,7 +40,7 @@ __all__ = ["arun_tests", "run_tests"]
 class _NoJournal:
     """A test's run lives no longer than the test."""
 
-    async def append(self, run: str, events: list[Event]) -> None:
+    async def append(self, events: list[Event]) -> None:
         return
 
 
@@ -64,7 +65,7 @@ def run_tests(
             not count.
 
     Raises:
-        CompileError: It does not check.
+        CompileError: It has errors; see `engine.linter.admission`.
         InputError: A param does not fit.
         UnreadableFile: It cannot be read.
     """
@@ -76,41 +77,32 @@ async def arun_tests(
 ) -> list[TestResult]:
     """`run_tests`, for callers with an event loop. Same arguments, same errors."""
     name = os.fspath(path)
-    checked = _checked(name, params or {})
-    assert checked.program is not None
+    program = admitted(name, params=params, env={})
     word = select.casefold()
     return [
-        await _run(name, checked, test, number, params or {})
-        for number, test in enumerate(checked.program.tests)
+        await _run(name, program, test, number, params or {})
+        for number, test in enumerate(program.tests)
         if word in test.title.casefold() or word in test.target.casefold()
     ]
 
 
-def _checked(path: str, params: Mapping[str, Any]) -> CheckResult:
-    result = check_file(path, params=params, env={})
-    if result.program is None:
-        raise CompileError(result.diagnostics)
-    return result
-
-
 async def _run(
-    path: str, checked: CheckResult, test: Test, number: int, params: Mapping[str, Any]
+    path: str, program: Program, test: Test, number: int, params: Mapping[str, Any]
 ) -> TestResult:
     began = time.perf_counter()
-    program = checked.program
-    assert program is not None
-    missing = checked.missing_params
     outcome: _Outcome | None = None
     findings: list[Finding] = []
     try:
         if test.body.params:
-            again = _checked(path, {**params, **mocked_value(test.body.params)})
-            assert again.program is not None
-            program, missing = again.program, again.missing_params
+            set_here = mocked_value(test.body.params)
+            program = admitted(path, params={**params, **set_here}, env={})
             test = program.tests[number]
-        if missing:
+        if program.missing_params:
             raise InputError(
-                [f"param `{name}` has no value: set it in `params`" for name in missing]
+                [
+                    f"param `{name}` has no value: set it in `params`"
+                    for name in program.missing_params
+                ]
             )
         outcome = await _carry_out(program, test)
         findings = outcome.findings or _held(program, test, outcome)
@@ -165,7 +157,9 @@ async def _carry_out(program: Program, test: Test) -> _Outcome:
     verifier = program.verifiers.get(test.target)
     inputs = (verifier or program.workers[test.target]).inputs
     values = checked_input(inputs, given)
-    if verifier is not None and (verifier.kind == "rules" or _skipped(program, verifier, values)):
+    if verifier is not None and (
+        verifier.facts.done_by == "machine" or _skipped(program, verifier, values)
+    ):
         return _judged_at_once(program, verifier, values)
     whole, orchestrator, decisions = alone(program, test.target, values)
     mocks.decisions[ALONE] = stand_in_for(decisions, test.span)
@@ -197,6 +191,7 @@ async def _drive(
         models=desk.infos(),
         program=program_hash(program),
         params=program.param_values(),
+        bounds=BOUNDS,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
@@ -212,7 +207,7 @@ async def _drive(
 def _report(state: RunState) -> dict[str, Any]:
     """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts.
 
-    `engine.sema.run_types` says the same for the checker.
+    `engine.sema.templates.run_types` says the same for the checker.
     """
     loop = state.loop
     report = run_report(state, details=True)

@@ -1,8 +1,8 @@
 """One function of the user's, called in a process of its own: the parent's side.
 
 The child is `engine.workers.isolated`, which says what is sent and what comes back. It leads a
-process group that is killed at the call's timeout, and its death harms nobody: it is a `Failure`
-that says so (`died`).
+process group that is killed at the call's timeout and does not outlive the engine. Its death harms
+nobody: it is a `Failure` that says so (`died`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.ports import PolicyState
-from engine.workers.messages import clean, crash_of, exit_words, last_lines
+from engine.sizes import size_words
+from engine.workers.messages import clean, crash_of, exit_words, last_lines, redacted
 from engine.workers.process import OutputTooLarge, run_process
 
 __all__ = ["ask_policy_apart", "call_apart"]
 
+#: What the result of a policy may take.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
+#: What a reply may take besides the result, or with a failure in the place of one.
+_MAX_FRAME_BYTES = 1024 * 1024
 _KEEP_STDERR_BYTES = 64 * 1024
 
 
@@ -32,6 +36,9 @@ async def call_apart(
     input: Mapping[str, Any],
     args: Sequence[Any] = (),
     policy: PolicyState | None = None,
+    mark: str = "",
+    max_bytes: int = _MAX_REPLY_BYTES,
+    env: Mapping[str, str] | None = None,
 ) -> Any:
     """Call `package.module:function` in a process of its own.
 
@@ -41,6 +48,9 @@ async def call_apart(
         input: The keyword arguments.
         args: The positional ones.
         policy: The one argument of a `python/` model, in the place of `args`.
+        mark: The attempt it is made for.
+        max_bytes: What the result may take.
+        env: Its environment; the engine's own if None.
 
     Raises:
         Failure: As for a call in this process; `crashed` with `died` where the process died.
@@ -57,19 +67,20 @@ async def call_apart(
         child = await run_process(
             [sys.executable, "-P", "-m", "engine.workers.isolated"],
             cwd=os.getcwd(),
-            env=os.environ,
+            env=os.environ if env is None else env,
             stdin=msgspec.json.encode(order),
-            max_bytes=_MAX_REPLY_BYTES,
+            max_bytes=max_bytes + _MAX_FRAME_BYTES,
             keep_stderr_bytes=_KEEP_STDERR_BYTES,
+            mark=mark,
         )
     except OutputTooLarge:
-        size = _MAX_REPLY_BYTES // 1024**2
-        raise Failure("invalid_output", f"the output is larger than {size} MiB") from None
+        said = f"the output is larger than {size_words(max_bytes)}"
+        raise Failure("invalid_output", said) from None
     except OSError as error:
         raise Failure("crashed", clean(f"no process for {target}: {error}", scope)) from None
     if child.stderr:
         # What the function printed; in this process it would have gone the same way.
-        sys.stderr.write(child.stderr.decode(errors="replace"))
+        sys.stderr.write(redacted(child.stderr.decode(errors="replace"), scope))
     if child.returncode == 0:
         try:
             reply = msgspec.json.decode(child.stdout, type=dict[str, Any])
@@ -86,6 +97,6 @@ async def call_apart(
     raise Failure("crashed", clean(words, scope), died=True)
 
 
-async def ask_policy_apart(target: str, folder: str, state: PolicyState) -> Any:
+async def ask_policy_apart(mark: str, target: str, folder: str, state: PolicyState) -> Any:
     """Call the function of a `python/` model in a process of its own."""
-    return await call_apart(target, folder, {}, {}, policy=state)
+    return await call_apart(target, folder, {}, {}, policy=state, mark=mark)

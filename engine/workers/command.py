@@ -16,17 +16,17 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.sema.model import Verifier
+from engine.sema.model import Program, Verifier
+from engine.sizes import size_words
+from engine.workers.environment import process_environment
 from engine.workers.large import off_the_loop
-from engine.workers.messages import clean, exit_words, last_lines, redacted, size_words
+from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
-from engine.workers.settings import evaluated
+from engine.workers.settings import argument_of, evaluated
 from engine.workers.values import plain_json, verdict_of
 
-__all__ = ["CommandWorker"]
-
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
+__all__ = ["CommandWorker", "open_port"]
 
 
 class CommandWorker:
@@ -49,14 +49,15 @@ class CommandWorker:
         """
         argv = _argv(request)
         cwd = _folder(request)
-        max_bytes = int(request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+        max_bytes = request.worker.max_bytes
         try:
             finished = await run_process(
                 argv,
                 cwd=cwd,
-                env=_environment(request),
+                env=process_environment(request),
                 stdin=_standard_input(request),
                 max_bytes=max_bytes,
+                mark=request.mark,
             )
         except OutputTooLarge:
             raise Failure(
@@ -71,7 +72,7 @@ class CommandWorker:
         return WorkerReply(value)
 
     async def _parsed(self, output: bytes, request: WorkerRequest) -> Any:
-        how = str(request.worker.settings.get("parse") or "json")
+        how = str(request.worker.settings["parse"])
         read = _READERS.get(how)
         if read is not None:
             return await off_the_loop(lambda: plain_json(read(output, request)), len(output))
@@ -83,49 +84,15 @@ def _argv(request: WorkerRequest) -> list[str]:
     items = evaluated(request, "run")
     if not isinstance(items, (list, tuple)) or not items:
         raise Failure("crashed", "`run` must give a list with at least the program's name")
-    return [_argument(item, f"run[{at}]") for at, item in enumerate(items)]
-
-
-def _argument(value: Any, place: str) -> str:
-    """One argument or variable; a list or map is never spread over several."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case None:
-            kind = "null"
-        case Mapping():
-            kind = "a map"
-        case list() | tuple():
-            kind = "a list"
-        case _:  # Jinja2's undefined: a field that this input does not have
-            kind = "something that is not there"
-    raise Failure("crashed", f"{place} must be a string or a number, not {kind}")
+    return [argument_of(item, f"run[{at}]") for at, item in enumerate(items)]
 
 
 def _folder(request: WorkerRequest) -> str:
     cwd = evaluated(request, "cwd", ".")
-    folder = os.path.normpath(os.path.join(request.base_dir, _argument(cwd, "cwd")))
+    folder = os.path.normpath(os.path.join(request.base_dir, argument_of(cwd, "cwd")))
     if not os.path.isdir(folder):
         raise Failure("crashed", clean(f"no such folder: {cwd}", request.scope))
     return folder
-
-
-def _environment(request: WorkerRequest) -> Mapping[str, str]:
-    """The engine's own environment with the worker's additions; null takes a variable away."""
-    added = evaluated(request, "env")
-    if not added:
-        return os.environ
-    environment = dict(os.environ)
-    for name, value in added.items():
-        if value is None:
-            environment.pop(name, None)
-        else:
-            environment[name] = _argument(value, f"env.{name}")
-    return environment
 
 
 def _standard_input(request: WorkerRequest) -> bytes | None:
@@ -152,10 +119,10 @@ def _not_started(program: str, error: OSError | ValueError, request: WorkerReque
 
 def _check_exit(finished: Finished, request: WorkerRequest) -> None:
     code = finished.returncode
-    on_exit: Mapping[Any, str] = request.worker.settings.get("on_exit") or {}
+    on_exit: Mapping[Any, str] = request.worker.settings["on_exit"]
     mode = on_exit.get(code) or on_exit.get(str(code))
     if mode is None:
-        if code in (request.worker.settings.get("ok_exit") or (0,)):
+        if code in request.worker.settings["ok_exit"]:
             return
         mode = "crashed"
     said = last_lines(finished.stderr)
@@ -178,7 +145,7 @@ def _text(output: bytes, request: WorkerRequest) -> str:
 
 
 def _lines(output: bytes, request: WorkerRequest) -> list[str]:
-    text = output.decode(errors="replace")
+    text = _text(output, request)
     lines = text.removesuffix("\n").split("\n") if text else []
     return [line.removesuffix("\r") for line in lines]
 
@@ -189,3 +156,8 @@ _READERS: dict[str, Callable[[bytes, WorkerRequest], Any]] = {
     "lines": _lines,
     "text": _text,
 }
+
+
+def open_port(_: Program | None) -> CommandWorker:
+    """The port of `via command`."""
+    return CommandWorker(PythonWorker())

@@ -1,7 +1,7 @@
 """Workers `via http`: one request to a host that stands in the file.
 
 Every address, that of a redirect too, is compared with the hosts of the program before anything
-is sent there (`engine.sema.httpcalls` reads them from the file). Neither proxies of the
+is sent there (`engine.sema.kinds.http_calls` reads them from the file). Neither proxies of the
 environment nor cookies are used, and nothing of a request but its address goes along to another
 host. A response is read up to `max_bytes`. What a server says in a failure is cleaned of secrets.
 
@@ -25,17 +25,17 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
-from engine.sema.model import Worker
+from engine.sema.model import Program, Worker
+from engine.sizes import size_words
 from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
 from engine.workers.large import off_the_loop
-from engine.workers.messages import clean, redacted, size_words
+from engine.workers.messages import clean, redacted
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
-__all__ = ["HttpWorker"]
+__all__ = ["HttpWorker", "open_port"]
 
-_DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 _MAX_REDIRECTS = 5
 _CONNECT_S = 10.0
 #: How long a server may be silent where the worker has no `timeout`.
@@ -72,7 +72,7 @@ class HttpWorker:
                 connection.
         """
         order = _Order.of(request)
-        allowed = _Hosts(request.worker.settings.get("hosts") or ())
+        allowed = _Hosts(request.worker.settings["hosts"])
         if order.url not in allowed:
             raise Failure("denied", order.said(f"{_place(order.url)} does not stand in the file"))
         for _ in range(_MAX_REDIRECTS + 1):
@@ -242,7 +242,7 @@ class _Order(msgspec.Struct, frozen=True):
             kind = "application/x-www-form-urlencoded"
         if kind and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = kind
-        return cls(request, str(settings.get("method") or "GET"), url, headers, content)
+        return cls(request, str(settings["method"]), url, headers, content)
 
     def said(self, words: str) -> str:
         """A message about it: fit to be shown, and without secrets."""
@@ -285,14 +285,15 @@ def _target(response: httpx.Response, order: _Order) -> httpx.URL | None:
 
 
 def _modes(request: WorkerRequest) -> Mapping[int, str]:
-    return request.worker.settings.get("on_status") or {}
+    modes: Mapping[int, str] = request.worker.settings["on_status"]
+    return modes
 
 
 async def _output(response: httpx.Response, order: _Order) -> Any:
     status = response.status_code
     if status in _modes(order.request) or not 200 <= status < 300:
         raise await _refusal(response, order)
-    max_bytes = int(order.request.worker.settings.get("max_bytes") or _DEFAULT_MAX_BYTES)
+    max_bytes = order.request.worker.max_bytes
     try:
         body = await _body(response, order, max_bytes)
     except BodyTooLarge:
@@ -345,7 +346,10 @@ async def _beginning(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
         begin += piece
         if len(begin) >= _ERROR_BYTES:
             break
-    return begin[:_ERROR_BYTES]
+    if len(begin) > _ERROR_BYTES:
+        # It may end in the middle of a secret, which would not be recognised.
+        return b"".join(begin[:_ERROR_BYTES].rsplit(None, 1)[:1])
+    return begin
 
 
 def _retry_after_ms(headers: httpx.Headers) -> int | None:
@@ -427,3 +431,9 @@ def _json(response: httpx.Response, body: bytes) -> Any:
 def _no_json(error: ValueError, body: bytes, order: _Order) -> str:
     begin = redacted(body[:2_000].decode(errors="replace"), order.request.scope)[:80]
     return order.said(f"the response is not JSON ({error}); it begins with {begin!r}")
+
+
+def open_port(program: Program | None) -> HttpWorker:
+    """The port of `via http`, which reaches the hosts that stand in the program."""
+    workers = program.workers.values() if program is not None else ()
+    return HttpWorker(host for it in workers for host in it.settings.get("hosts") or ())

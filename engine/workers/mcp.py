@@ -1,10 +1,11 @@
 """Workers `via mcp`: a call of a tool that an MCP server offers.
 
-A server is started when it is first needed, once a run; its session serves any number of calls
-at once. One that has gone away is started again for the next call. A call is never repeated here:
+A server is started when it is first needed, once a run; its session serves any number of calls at
+once. One that has gone away is started again for the next call. A call is never repeated here:
 whether it may be is the machine's to decide. Only tools that `allow` names are called, and what a
-server offers is compared with the snapshot that lies beside the file (`engine.sema.mcp_snapshot`):
-a call that no longer fits is not made, any other difference becomes a warning of the run.
+server offers is compared with the snapshot that lies beside the file
+(`engine.sema.kinds.mcp_snapshot`): a call that no longer fits is not made, any other difference
+becomes a warning of the run.
 
 How a server is talked to is in `engine.workers.mcp_session`.
 """
@@ -24,10 +25,12 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
-from engine.sema.contract import Contract
-from engine.sema.mcp_snapshot import Tool, differences
-from engine.sema.model import Server, Worker
-from engine.workers.large import off_the_loop, size_of
+from engine.sema.kinds.mcp_snapshot import Tool, differences
+from engine.sema.model import Program, Server, Worker
+from engine.sema.types.contract import Contract
+from engine.workers.environment import inherited
+from engine.workers.large import off_the_loop, rough_size
+from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -36,7 +39,7 @@ from engine.workers.values import plain_json
 if TYPE_CHECKING:
     from engine.workers.mcp_session import Answer, Place, Session
 
-__all__ = ["McpWorker", "offered_tools"]
+__all__ = ["McpWorker", "offered_tools", "open_port"]
 
 #: What the usual libraries for servers put before the words of a tool.
 _PREFIX = re.compile(r"^Error (?:executing|calling) tool \S+: ")
@@ -76,15 +79,16 @@ class McpWorker:
         arguments = evaluated(request, "args", request.input)
         arguments = plain_json({k: v for k, v in arguments.items() if v is not None})
         try:
-            session = await self._session(server, request.scope)
+            session = await self._session(server, request)
             self._compare(server, tool, arguments, session.tools)
             answer = await session.call(tool, arguments)
         except Failure as failure:
             raise crash_of(failure, request.scope) from None
         if answer.is_error:
             raise _refusal(answer, request)
-        size = size_of(answer.structured) + sum(map(len, answer.texts))
-        return WorkerReply(await off_the_loop(lambda: plain_json(_value(answer, request)), size))
+        size = rough_size(answer.structured) + sum(map(len, answer.texts))
+        value = await off_the_loop(lambda: plain_json(_value(answer, request)), size)
+        return WorkerReply(value)
 
     async def close(self) -> None:
         """End every session.
@@ -98,7 +102,7 @@ class McpWorker:
         if self._drift:
             raise Failure("crashed", "; ".join(self._drift.values()))
 
-    async def _session(self, server: Server, scope: Mapping[str, Any]) -> Session:
+    async def _session(self, server: Server, request: WorkerRequest) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""
         module = self._module
         if module is None:
@@ -107,7 +111,8 @@ class McpWorker:
         if session is None or session.lost:
             if session is not None:
                 self._left.append(session)
-            session = module.Session(_place(module, server, scope))
+            mark = server_mark(request.mark, server.name)
+            session = module.Session(_place(module, server, request.scope, mark))
             self._sessions[server.name] = session
         await session.ready()
         return session
@@ -156,7 +161,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
     """
     scope = {"secret": secrets}
     module = await _session_module()
-    session: Session = module.Session(_place(module, server, scope))
+    session: Session = module.Session(_place(module, server, scope, server_mark("", server.name)))
     try:
         await session.ready()
         return session.tools
@@ -175,18 +180,28 @@ async def _session_module() -> ModuleType:
         raise Failure("crashed", words) from None
 
 
-def _place(module: ModuleType, server: Server, scope: Mapping[str, Any]) -> Place:
+def _place(module: ModuleType, server: Server, scope: Mapping[str, Any], mark: str) -> Place:
     settings = server.settings
     place: Place = module.Place(
         name=server.name,
         command=tuple(settings.get("command") or ()),
-        env=_texts(settings, "env", scope),
+        env=_environment(settings, scope),
         cwd=os.path.normpath(os.path.join(server.base_dir, settings.get("cwd") or ".")),
         url=settings.get("url"),
         headers=_texts(settings, "headers", scope),
         timeout_ms=settings.get("timeout"),
+        mark=mark,
     )
     return place
+
+
+def _environment(settings: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, str]:
+    """What a server gets besides the few variables that every server gets."""
+    names = settings.get("inherit") or ()
+    environment = inherited(names, scope.get("secret") or {}) if names else {}
+    taken = evaluated_in(settings, "env", scope) or {}
+    environment = {k: v for k, v in environment.items() if taken.get(k, v) is not None}
+    return {**environment, **_texts(settings, "env", scope)}
 
 
 def _texts(settings: Mapping[str, Any], name: str, scope: Mapping[str, Any]) -> dict[str, str]:
@@ -197,7 +212,7 @@ def _texts(settings: Mapping[str, Any], name: str, scope: Mapping[str, Any]) -> 
 def _problems(tool: Tool, arguments: Mapping[str, Any]) -> list[str] | None:
     """Why arguments do not fit a tool; None where its schema is none that could tell."""
     # 40 ms to import, and only a server that has changed needs it.
-    from engine.sema.foreign_schema import ForeignSchema
+    from engine.sema.types.foreign_schema import ForeignSchema
 
     try:
         return ForeignSchema(tool.input_schema).problems(dict(arguments))
@@ -261,3 +276,8 @@ def _json_or_none(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+
+
+def open_port(program: Program | None) -> McpWorker:
+    """The port of `via mcp`, with the servers of the program."""
+    return McpWorker(program.servers if program is not None else {})

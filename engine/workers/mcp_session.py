@@ -7,11 +7,12 @@ it. A session that has been lost is never revived: whoever needs the server open
 
 The library would check answers against the schemas that the server gives for them, with Python's
 regular expressions and on the event loop. It never sees them: they are taken out of what the
-server says on its way in, and checked in bounded time here (`engine.sema.foreign_schema`).
+server says on its way in, and checked in bounded time here (`engine.sema.types.foreign_schema`).
 
 A server on stdin and stdout leads a process group of its own, gets only a few variables of the
-environment besides those the file gives it, and writes its standard error to us alone. A server
-over HTTP is reached at its own address only: no proxy, no redirect to another host.
+environment besides those the file gives it, and writes its standard error to us alone. It does not
+outlive the engine (`engine.workers.children`). A server over HTTP is reached at its own address
+only: no proxy, no redirect to another host.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from engine.errors import Failure
-from engine.sema.foreign_schema import ForeignSchema
-from engine.sema.mcp_snapshot import Tool
+from engine.sema.kinds.mcp_snapshot import Tool
+from engine.sema.types.foreign_schema import ForeignSchema
 from engine.version import __version__
+from engine.workers.children import Held
 from engine.workers.messages import last_lines
 from engine.workers.process import Tail
 
@@ -60,7 +62,10 @@ _MAX_PAGES = 100
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a server is: a command with its environment and folder, or an address."""
+    """Where a server is: a command with its environment and folder, or an address.
+
+    `mark` names the run it is started for; see `engine.workers.marks`.
+    """
 
     name: str
     command: Sequence[str] = ()
@@ -69,6 +74,7 @@ class Place(msgspec.Struct, frozen=True):
     url: str | None = None
     headers: Mapping[str, str] = {}
     timeout_ms: int | None = None
+    mark: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -230,14 +236,17 @@ class Session:
                 )
             return
         program, *arguments = place.command
-        parameters = StdioServerParameters(
-            command=program, args=arguments, env=dict(place.env), cwd=place.cwd
-        )
-        with Tail(_KEEP_STDERR_BYTES) as errors:
+        with Tail(_KEEP_STDERR_BYTES) as errors, Held(place.mark) as held:
+            parameters = StdioServerParameters(
+                command=program,
+                args=arguments,
+                env={**place.env, **held.environment},
+                cwd=place.cwd,
+            )
             errors.listen()
             with os.fdopen(errors.write_end, "w", closefd=False) as log:
                 try:
-                    yield _started(parameters, log, errors)
+                    yield _started(parameters, log, errors, held)
                 finally:
                     errors.drain()
                     self._said = errors.value()
@@ -272,9 +281,11 @@ class Session:
 
 @asynccontextmanager
 async def _started(
-    parameters: StdioServerParameters, log: TextIO, errors: Tail
+    parameters: StdioServerParameters, log: TextIO, errors: Tail, held: Held
 ) -> AsyncIterator[Any]:
     async with stdio_client(parameters, errlog=log) as streams:
+        # The library does not say which process it is: the mark has to do.
+        held.runs()
         # The server holds its own copy; ours would keep the pipe open after its end.
         errors.close_write_end()
         yield streams

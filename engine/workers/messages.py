@@ -7,19 +7,17 @@ model and printed on a terminal.
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
-from engine.redaction import Redactor
+from engine.printable import without_controls
+from engine.redaction import Redactor, current
 
-__all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted", "size_words"]
+__all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted"]
 
 _LIMIT = 500
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 
 
 def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
@@ -28,15 +26,19 @@ def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
     `scope["secret"]`, if it is there, is a mapping from a secret's name to its value.
     """
     text = redacted(text, scope)  # before it is cut: half a secret is not recognised
-    text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
+    text = without_controls(text).strip()
+    text = redacted(text, scope)  # once more: colours in the middle of one hide it
     text = text.encode(errors="replace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def redacted(text: str, scope: Mapping[str, Any]) -> str:
-    """`text` without the secrets of `scope`."""
-    secrets = scope.get("secret")
-    return Redactor(secrets).text(text) if secrets else text
+    """`text` without the secrets of `scope`, and those that the run knows besides."""
+    known = current()
+    secrets = scope.get("secret") or {}
+    if not known.names.issuperset(secrets):
+        text = Redactor(secrets).text(text)
+    return known.text(text)
 
 
 def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT) -> Failure:
@@ -76,11 +78,3 @@ def last_lines(stderr: bytes, count: int = 3) -> str:
     lines = stderr.decode(errors="replace").splitlines()
     words = [line.strip() for line in lines if line.strip()]
     return " / ".join(words[-count:])
-
-
-def size_words(size_bytes: int) -> str:
-    """A size as a person would write it: `10 MiB`."""
-    for unit, factor in (("MiB", 1024**2), ("KiB", 1024)):
-        if size_bytes % factor == 0:
-            return f"{size_bytes // factor} {unit}"
-    return f"{size_bytes} bytes"

@@ -3,7 +3,8 @@
 The program leads a session of its own. Its output comes through pipes that this module holds
 itself, so that the end of the program, and not the end of the pipe, ends the call: a grandchild
 that keeps the pipe open cannot hang it. Whatever way `run_process` is left (an exit, too much
-output, a cancel), the program has been waited for and nothing is left open.
+output, a cancel), the program has been waited for and nothing is left open. If the engine is killed
+first, its watcher ends the program (`engine.workers.children`).
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import subprocess
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 import msgspec
 
+from engine.workers.children import Held
+
 __all__ = ["Finished", "OutputTooLarge", "Tail", "run_process"]
 
 #: How long a process group has, after SIGTERM, before SIGKILL.
 GRACE_S = 2.0
 
+_SPACE = re.compile(rb"\s")
 _CHUNK = 65_536
 # More than a pipe can hold, so that a grandchild who writes without end cannot hold up a drain.
 _MOST_CHUNKS = 64
@@ -49,12 +56,14 @@ async def run_process(
     stdin: bytes | None,
     max_bytes: int,
     keep_stderr_bytes: int = 8_192,
+    mark: str = "",
 ) -> Finished:
     """Run a program and wait for its end.
 
     Args:
         stdin: What it reads; None for an empty standard input.
         max_bytes: How much it may write to its standard output.
+        mark: The attempt it is started for; see `engine.workers.marks`.
 
     Raises:
         OSError: It could not be started.
@@ -62,9 +71,15 @@ async def run_process(
         OutputTooLarge: It wrote more than `max_bytes`.
         asyncio.CancelledError: The caller was cancelled; the process group is dead.
     """
-    with _Output(max_bytes) as stdout, Tail(keep_stderr_bytes) as stderr, _input(stdin) as source:
-        process = await _start(argv, source, stdout, stderr, cwd, env)
-        exited = asyncio.ensure_future(process.wait())
+    with (
+        _Output(max_bytes) as stdout,
+        Tail(keep_stderr_bytes) as stderr,
+        _input(stdin) as source,
+        Held(mark) as held,
+    ):
+        process = _start(argv, source, stdout, stderr, cwd, {**env, **held.environment})
+        held.runs(process.pid)
+        exited = _exit_of(process)
         stdout.listen()
         stderr.listen()
         try:
@@ -84,36 +99,71 @@ async def run_process(
         return Finished(exited.result(), stdout.value(), stderr.value())
 
 
-async def _start(
+def _start(
     argv: Sequence[str],
     source: IO[bytes] | None,
     stdout: _Pipe,
     stderr: _Pipe,
     cwd: str,
     env: Mapping[str, str],
-) -> asyncio.subprocess.Process:
-    """Start the program; a cancel in the middle leaves nothing behind."""
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *argv,
-            stdin=source or asyncio.subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start the program, without an await: until the caller has told its process group to the
+    watcher, it can neither be cancelled nor run anything else."""
+    try:
+        return subprocess.Popen(  # noqa: S603 - what the workflow says
+            argv,
+            stdin=source or subprocess.DEVNULL,
             stdout=stdout.write_end,
             stderr=stderr.write_end,
             cwd=cwd,
             env=env,
             start_new_session=True,
         )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with contextlib.suppress(OSError, ValueError):
-            process = await starting
-            await _kill(process.pid, asyncio.ensure_future(process.wait()))
-        raise
     finally:
         stdout.close_write_end()
         stderr.close_write_end()
+
+
+def _exit_of(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
+    """The exit code of a program, once it has ended and has been waited for."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # not Linux, or an old one
+
+        def wait() -> None:
+            code = _reap(process)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_set, exited, code)
+
+        threading.Thread(target=wait, name="orch-wait", daemon=True).start()
+    else:
+
+        def readable() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            _set(exited, _reap(process))
+
+        loop.add_reader(descriptor, readable)
+    return exited
+
+
+def _set(future: asyncio.Future[int], code: int) -> None:
+    if not future.done():
+        future.set_result(code)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end of a program; its exit code."""
+    try:
+        _, status = os.waitpid(process.pid, 0)
+    except ChildProcessError:
+        # Something else in this process has waited for it. An unknown exit code is not a success.
+        process.returncode = 255
+    else:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
 
 
 async def _kill(group: int, exited: asyncio.Future[int]) -> None:
@@ -226,6 +276,7 @@ class Tail(_Pipe):
     def __init__(self, keep_bytes: int) -> None:
         super().__init__()
         self._keep = keep_bytes
+        self._is_cut = False
         self._size = 0
         self._chunks: deque[bytes] = deque()
 
@@ -237,11 +288,18 @@ class Tail(_Pipe):
         self._size += len(data)
         while self._size - len(self._chunks[0]) >= self._keep:
             self._size -= len(self._chunks.popleft())
+            self._is_cut = True
         return True
 
     def value(self) -> bytes:
         """The last part, as far as it has been read."""
-        return b"".join(self._chunks)[-self._keep :]
+        whole = b"".join(self._chunks)
+        kept = whole[-self._keep :]
+        if not self._is_cut and len(kept) == len(whole):
+            return kept
+        # It may begin in the middle of a secret, which would not be recognised.
+        word = _SPACE.search(kept, 0, len(kept) // 2)
+        return kept[word.end() if word else len(kept) // 2 :]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Workers and verifiers `via python`: a function of the user's, in this process or in a child.
 
-A synchronous function runs in a daemon thread, an asynchronous one on the event loop. What it
+A synchronous function runs in a daemon thread, an asynchronous one on the event loop. A thread
+cannot be killed, so `engine.workers.threads` bounds how many run on after their timeout. What it
 raises becomes a `Failure` here and nowhere else, without a stack trace, also `SystemExit` and
 `KeyboardInterrupt`: user code cannot end a run. The function gets a copy of the input and its
 result is rebuilt, so neither side can change a value the other holds.
@@ -23,15 +24,16 @@ import msgspec
 from engine.callables import CallableError, load_callable
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.sema.model import Verifier
+from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
-from engine.workers.large import off_the_loop, size_of
+from engine.workers.environment import process_environment
+from engine.workers.large import off_the_loop, rough_size
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
-from engine.workers.threads import DaemonThreads
+from engine.workers.threads import DaemonThreads, TooManyAbandoned
 from engine.workers.values import plain_json, verdict_of
 
-__all__ = ["PythonWorker", "load_failure"]
+__all__ = ["PythonWorker", "load_failure", "open_port"]
 
 # Of the process, not of a worker: what is idle after one run serves the next.
 _threads = DaemonThreads("orch-python")
@@ -52,8 +54,18 @@ class PythonWorker:
                 `invalid_output` for a result that is not JSON.
         """
         target = str(request.worker.settings["call"])
-        if request.isolated or request.worker.settings.get("isolate"):
-            value = await call_apart(target, request.base_dir, request.scope, _arguments(request))
+        chosen = request.worker.settings["isolate"]
+        if request.isolated or chosen:
+            value = await call_apart(
+                target,
+                request.base_dir,
+                request.scope,
+                _arguments(request),
+                max_bytes=request.worker.max_bytes,
+                mark=request.mark,
+                # A suspect that is apart for the engine's sake is still the same call.
+                env=process_environment(request) if chosen else None,
+            )
         else:
             function = await self._function(target, request)
             value = await self._invoke(function, request)
@@ -64,7 +76,9 @@ class PythonWorker:
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
         if request.isolated:
-            return await call_apart(target, request.base_dir, request.scope, {}, [argument])
+            return await call_apart(
+                target, request.base_dir, request.scope, {}, [argument], mark=request.mark
+            )
         function = await self._function(target, request)
         return await self._invoke(function, request, argument, with_input=False)
 
@@ -78,7 +92,7 @@ class PythonWorker:
         loading = self._loading.get(key)
         if loading is None:
             load = partial(_loaded, target, request.base_dir, request.scope)
-            loading = asyncio.ensure_future(_threads.run(load))
+            loading = asyncio.ensure_future(_load(load, request))
             self._loading[key] = loading
             loading.add_done_callback(lambda _: self._loading.pop(key, None))
         loaded = await asyncio.shield(loading)
@@ -94,7 +108,10 @@ class PythonWorker:
         call = partial(loaded.function, *args, **inputs)
         if loaded.awaits:
             return await _awaited(call, request.scope)
-        value = await _threads.run(partial(_called, call, request.scope))
+        try:
+            value = await _threads.run(partial(_called, call, request.scope))
+        except TooManyAbandoned as error:
+            raise _not_begun(error, request) from None
         if inspect.isawaitable(value):  # a plain function that gave a coroutine
             return await _awaited(lambda: value, request.scope)
         return value
@@ -119,6 +136,20 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
     )
+
+
+async def _load(load: Callable[[], _Loaded | Failure], request: WorkerRequest) -> _Loaded | Failure:
+    try:
+        return await _threads.run(load)
+    except TooManyAbandoned as error:
+        return _not_begun(error, request)
+
+
+def _not_begun(error: TooManyAbandoned, request: WorkerRequest) -> Failure:
+    """The failure of a call that was not begun: after every other mode, a person would be asked
+    what became of a `once` task."""
+    once = getattr(request.worker, "effect", None) == "once"
+    return Failure("denied" if once else "crashed", str(error))
 
 
 def _loaded(target: str, base_dir: str, scope: Mapping[str, Any]) -> _Loaded | Failure:
@@ -149,7 +180,7 @@ def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
 async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
     try:
         value = await call()
-        return await off_the_loop(partial(plain_json, value), size_of(value))
+        return await off_the_loop(partial(plain_json, value), rough_size(value))
     except GeneratorExit:
         raise
     except asyncio.CancelledError as error:
@@ -159,3 +190,8 @@ async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any])
         raise crash_of(error, scope) from None  # raised by the function itself
     except BaseException as error:
         raise crash_of(error, scope) from None
+
+
+def open_port(_: Program | None) -> PythonWorker:
+    """The port of `via python`."""
+    return PythonWorker()

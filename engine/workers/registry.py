@@ -1,42 +1,22 @@
-"""Which kinds of workers there are, and who carries them out.
+"""From a kind to the port that does its work.
 
-`llm` and `rules` need nobody here: the machine makes requests to models of the first and judges
-the second itself. Other kinds come from packages, by an entry point of the group `orch.workers`
-whose name is the kind and whose object is called without arguments for a `WorkerPort`.
+The records of kinds are in `engine.sema.kinds`; each names its port, which is imported here when a
+run needs it. `llm`, `rules` and `human` have none: the machine asks models and people itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from engine.errors import Failure
 from engine.runtime.ports import ClosablePort, WorkerPort
+from engine.sema.kinds import BUILT_IN, KindError, find_kind, usable
 from engine.sema.model import Program
-from engine.workers.command import CommandWorker
-from engine.workers.mcp import McpWorker
-from engine.workers.python import PythonWorker
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-__all__ = [
-    "GROUP",
-    "close_port",
-    "missing_extra",
-    "supported_kinds",
-    "unsupported_kinds",
-    "worker_port",
-]
-
-#: The group of entry points that bring further kinds.
-GROUP = "orch.workers"
-
-_OF_THE_MACHINE = frozenset({"human", "llm", "rules"})
-_BUILT_IN = frozenset({"python", "command", "http", "mcp"})
-#: The package a kind needs besides, and the extra that brings it.
-_EXTRAS = {"mcp": ("mcp", "mcp")}
+__all__ = ["close_port", "missing_extra", "port_problem", "worker_port"]
 
 
 def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
@@ -47,24 +27,22 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
             its MCP servers.
 
     Raises:
-        Failure: `crashed`; nobody here carries out that kind.
+        Failure: `crashed`; nothing here carries out that kind, or its port cannot be imported.
     """
-    if kind == "python":
-        return PythonWorker()
-    if kind == "command":
-        return CommandWorker(PythonWorker())
-    if kind == "http":
-        # It needs httpx, which takes 110 ms to import.
-        from engine.workers.http import HttpWorker
-
-        workers = program.workers.values() if program is not None else ()
-        return HttpWorker(host for it in workers for host in it.settings.get("hosts") or ())
-    if kind == "mcp":
-        return McpWorker(program.servers if program is not None else {})
-    for entry in _entry_points():
-        if entry.name == kind:
-            return cast(WorkerPort, entry.load()())
-    raise Failure("crashed", f"workers of kind {kind} are not built into this version")
+    try:
+        known = find_kind(kind)
+    except KindError as error:
+        raise Failure("crashed", f"{error}; {error.help}") from None
+    if known is None or known.port is None:
+        raise Failure("crashed", f"workers of kind `{kind}` are not built into this version")
+    try:
+        return cast(WorkerPort, _opener(known.port)(program))
+    except Exception as error:
+        raise Failure(
+            "crashed",
+            f"the port of the kind `{kind}` ({known.port}) cannot be opened: "
+            f"{type(error).__name__}: {error}",
+        ) from error
 
 
 async def close_port(port: WorkerPort) -> None:
@@ -79,26 +57,27 @@ async def close_port(port: WorkerPort) -> None:
 
 def missing_extra(kind: str) -> str | None:
     """The extra of this package that a kind needs and that is not installed."""
-    if kind in _EXTRAS:
-        package, extra = _EXTRAS[kind]
-        if find_spec(package) is None:
-            return extra
+    known = usable(kind)
+    if known is None or known.needs is None:
+        return None
+    package, extra = known.needs
+    return extra if find_spec(package) is None else None
+
+
+def port_problem(kind: str) -> str | None:
+    """Why nothing here can do the work of a kind, or None; imports the ports of other packages."""
+    known = usable(kind)
+    if known is None:
+        return "which this version does not support"
+    if known.port is not None and kind not in BUILT_IN:
+        try:
+            _opener(known.port)
+        except Exception as error:
+            return f"whose port {known.port} cannot be imported: {type(error).__name__}: {error}"
     return None
 
 
-def supported_kinds() -> frozenset[str]:
-    """Every kind of worker and verifier that a run may use."""
-    return _OF_THE_MACHINE | _BUILT_IN | {entry.name for entry in _entry_points()}
-
-
-def unsupported_kinds(kinds: Iterable[str]) -> frozenset[str]:
-    """Those of `kinds` that a run cannot carry out, to be refused before the first call."""
-    unknown = frozenset(kinds) - _OF_THE_MACHINE - _BUILT_IN
-    return unknown - supported_kinds() if unknown else unknown
-
-
-def _entry_points() -> Iterable[EntryPoint]:
-    # 22 ms to import, and needed only for kinds that are not built in.
-    from importlib.metadata import entry_points
-
-    return entry_points(group=GROUP)
+def _opener(port: str) -> Callable[[Program | None], object]:
+    module, _, name = port.partition(":")
+    opener: Callable[[Program | None], object] = getattr(import_module(module), name)
+    return opener

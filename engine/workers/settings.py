@@ -7,10 +7,10 @@ from typing import Any
 
 from engine.errors import Failure
 from engine.runtime.ports import WorkerRequest
-from engine.sema.templates import EvaluationError, Expression, Template
+from engine.sema.expressions.template import EvaluationError, Expression, Template
 from engine.workers.messages import clean
 
-__all__ = ["evaluated", "evaluated_in", "text_of"]
+__all__ = ["argument_of", "evaluated", "evaluated_in", "text_of"]
 
 
 def evaluated(request: WorkerRequest, name: str, default: Any = None) -> Any:
@@ -55,6 +55,30 @@ def text_of(value: Any, place: str) -> str:
         case int() | float():
             return str(value)
     raise Failure("crashed", f"{place} must be a string or a number")
+
+
+def argument_of(value: Any, place: str) -> str:
+    """One argument or variable of a program; a list or map is never spread over several.
+
+    Raises:
+        Failure: `crashed`; it is no string, number or bool.
+    """
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case None:
+            kind = "null"
+        case Mapping():
+            kind = "a map"
+        case list() | tuple():
+            kind = "a list"
+        case _:  # Jinja2's undefined: a field that this input does not have
+            kind = "something that is not there"
+    raise Failure("crashed", f"{place} must be a string or a number, not {kind}")
 
 
 def _evaluate(value: Any, scope: Mapping[str, Any]) -> Any:

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import launch
 from engine.cli.app import run as run_command_line
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.events import Event
-from engine.history import again
-from engine.journal import Journal, RunRecord, SqliteJournal
-from engine.launch import Options
-from engine.replies import Reply
+from engine.history import fork_and_retry as again
+from engine.journal import Journal, Ownership, RunRecord, SqliteJournal
 from engine.sema.check import check_file
 
 __all__ = ["Kill", "approve", "begin", "command_line", "fork", "resume"]
@@ -88,21 +88,33 @@ class _KillingJournal:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> None:
+    async def create(self, record: RunRecord, events: Sequence[Event] = ()) -> _KillingOwnership:
         self._before()
-        await self._inner.create(record, events)
+        owned = await self._inner.create(record, events)
         self._after()
+        return _KillingOwnership(owned, self)
 
-    async def claim(self, run: str) -> int:
+    async def claim(self, run: str) -> _KillingOwnership:
         self._before()
-        epoch = await self._inner.claim(run)
+        owned = await self._inner.claim(run)
         self._after()
-        return epoch
+        return _KillingOwnership(owned, self)
 
-    async def append(self, run: str, events: Sequence[Event]) -> None:
-        self._before()
-        await self._inner.append(run, events)
-        self._after()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _KillingOwnership:
+    """What the real journal gives to who owns a run, with the same death in it."""
+
+    def __init__(self, inner: Ownership, journal: _KillingJournal) -> None:
+        self._inner = inner
+        self._journal = journal
+
+    async def append(self, events: Sequence[Event]) -> None:
+        self._journal._before()
+        await self._inner.append(events)
+        self._journal._after()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -111,6 +123,7 @@ class _KillingJournal:
 def _enter(folder: Path, out: str) -> None:
     """Be a process of its own there, whose output goes to files."""
     os.chdir(folder)
+    os.environ["CRASH_WORLD"] = str(folder)  # for the programs it starts
     Path("pid").write_text(str(os.getpid()))
     for number, name in ((1, f"{out}.out"), (2, f"{out}.err")):
         opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

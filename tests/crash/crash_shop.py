@@ -1,7 +1,8 @@
 """The shop: a real HTTP server on loopback that keeps count, outside of every process killed here.
 
 It writes each call into the log of the world that makes it, and kills that world's process on
-request while a call is under way: before anything is done, or after, with the answer never sent.
+request while a call is under way: before anything is done, or after, with the answer never sent. A
+server does not end with its clients, so `late` is an effect after their death here.
 An order under a key it knows is the same order.
 """
 
@@ -129,6 +130,7 @@ class Shop:
         number = tools.arrive(folder)
         if tools.killed(folder, number, "before"):
             return None
+        gone = tools.killed(folder, number, "late")
         said = {"price": query.partition("=")[2], "reserve": body.get("item", ""), "charge": ""}
         line = f"{what} {said[what]}".rstrip()
         tools.note(folder, line)
@@ -142,7 +144,7 @@ class Shop:
                 status, value = 200, {"id": order["id"]}
             else:
                 status, value = 200, {"receipt": f"C-{client.asked[line]}"}
-        if tools.killed(folder, number, "after"):
+        if gone or tools.killed(folder, number, "after"):
             return None
         hold = client.holds.pop(line, None)
         if hold is not None:

@@ -3,19 +3,21 @@ operator who starts processes there and takes up what died.
 
     calls/  an empty file for each call that arrived anywhere
     log     one line for each call that was carried out
-    kills   lines like `7 before` and `7 after`: where a call kills the engine
+    kills   lines like `7 before`, `7 after` and `7 late`: where a call kills the engine
+    outlived  a line for each program that has outlived the engine
     pid     the engine's process, which was started last
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,7 +27,7 @@ import crash_child
 from crash_child import Kill
 from crash_shop import Hold, Shop
 
-from engine.cli.exits import Exit
+from engine.cli.exit_codes import Exit
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
 from engine.journal import SqliteJournal
 
@@ -81,6 +83,22 @@ _LINES = {
     "task c": "charge",
     "task o": "send",
 }
+#: Declarations of workers in the desk's program, and what to put in their place, by name: other
+#: kinds that do the same.
+KINDS = {
+    "send apart": (
+        'via python { call = "tools:send"',
+        'via python { isolate = true  call = "tools:send"',
+    ),
+    "send program": (
+        'via python { call = "tools:send"',
+        'via command { run = ["sh", "send.sh"]',
+    ),
+    "weigh apart": (
+        'via python { call = "tools:weigh"',
+        'via python { isolate = true  call = "tools:weigh"',
+    ),
+}
 ONCE = {"charge": {"receipt": "C-1"}, "send": {"number": "N-1"}}
 
 
@@ -118,13 +136,25 @@ class World:
         folder: Where it is to be made.
         shop: Whom it orders from.
         program: Its files.
+        kinds: Which workers are of another kind, of `KINDS`.
     """
 
-    def __init__(self, folder: Path, shop: Shop, program: Path = crash_child.PROGRAM) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shop: Shop,
+        program: Path = crash_child.PROGRAM,
+        kinds: Sequence[str] = (),
+    ) -> None:
         shutil.copytree(program, folder)
         (folder / "calls").mkdir()
-        for name in ("log", "kills"):
+        for name in ("log", "kills", "outlived"):
             (folder / name).touch()
+        for kind in kinds:
+            path = folder / "parcels.orch"
+            before, after = KINDS[kind]
+            assert before in path.read_text()
+            path.write_text(path.read_text().replace(before, after))
         self.folder = folder
         self.journal = folder / ".orch"
         self.name = f"{folder.parent.name}-{folder.name}"
@@ -210,6 +240,18 @@ class World:
     def kill_at_calls(self, *lines: str) -> None:
         """Where calls kill the process that makes them, such as `7 before`."""
         (self.folder / "kills").write_text("".join(f"{line}\n" for line in lines))
+
+    def outlivers(self) -> list[str]:
+        """The programs that have outlived an engine: those that live on, and those that did."""
+        found = (self.folder / "outlived").read_text().splitlines()
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                environment = (path / "environ").read_bytes().split(b"\0")
+                # The engine's watcher has the same environment, and may be about to end.
+                if f"CRASH_WORLD={self.folder}".encode() in environment:
+                    line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found += [line] if line and "watcher.py" not in line else []
+        return found
 
     def orders(self) -> Counter[str]:
         """How many different orders the shop has taken of each item."""

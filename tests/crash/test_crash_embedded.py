@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 import engine
-from engine import launch
+from engine.drive import launch
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunEnded
 from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.runtime.ports import ModelReply, ModelRequest
@@ -187,8 +187,9 @@ async def cut_off(
     record = run.journal.record(run.id)
     blank = msgspec.structs.replace(record, status="running", ended_ms=None, reason="", bound=None)
     journal: Journal = SqliteJournal(folder) if disk else MemoryJournal()
-    await journal.create(blank)
-    await journal.append(run.id, events)
+    owned = await journal.create(blank)
+    await owned.append(events)
+    owned.release()
     if not disk:
         return lambda: journal
     journal.close()

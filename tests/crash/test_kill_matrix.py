@@ -2,10 +2,12 @@
 
 The desk in `parcels/` has every effect class, a gate, a sub-orchestrator, retries and workers via
 python, command and http. Its process dies before a commit, after it, in the middle of it, and in
-the middle of each call; an operator does what a person would with the real command line. What
-really happened is counted outside of the processes that die: by a log and by the shop.
+the middle of each call, also by programs that mean to do their work after its death; an operator
+does what a person would with the real command line. What really happened is counted outside of the
+processes that die: by a log and by the shop.
 
-`ORCH_CRASHES=N` sets how many random stories of several deaths are played (`make test-crash`).
+`ORCH_CRASHES=N` sets how many random stories of several deaths are played (`make test-crash`);
+`ORCH_CRASH_SEED=S` begins with another one than the first.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from crash_world import OUTPUT, UNDISTURBED, Account, World
 from engine.journal import SqliteJournal
 
 CRASHES = int(os.environ.get("ORCH_CRASHES", "12"))
+FIRST = int(os.environ.get("ORCH_CRASH_SEED", "0"))
 #: Bytes between two deaths in the middle of a commit; a prime, to meet every part of a page.
 STRIDE = 40_009 if CRASHES < 100 else 2_003
 
@@ -42,6 +45,7 @@ def check(world: World, report: dict[str, Any], story: object) -> None:
         assert usual <= done[line] <= usual + world.crashes * (effect != "once"), where
     assert world.orders() == {"lamp": 1, "vase": 1}, story
     assert report["lost"] == account.reported, story
+    assert world.outlivers() == [], story
 
 
 def test_an_undisturbed_run(new_world):
@@ -108,6 +112,16 @@ def test_killed_in_each_call(new_world, number, when):
     assert report["lost"] >= 1
 
 
+@pytest.mark.parametrize("number", range(1, sum(n for _, n in UNDISTURBED.values()) + 1))
+def test_a_program_that_kills_the_engine_in_a_call_does_not_outlive_it(new_world, number):
+    send = "send program" if number % 2 else "send apart"
+    world = new_world(kinds=[send, "weigh apart"])
+    world.kill_at_calls(f"{number} late")
+    world.run()
+    check(world, world.settle(), f"killed late in call {number}")
+    assert world.crashes == 1
+
+
 @pytest.mark.parametrize("lane", range(4))
 def test_killed_in_the_middle_of_commits(new_world, lane):
     size = 1 + lane * STRIDE
@@ -117,14 +131,16 @@ def test_killed_in_the_middle_of_commits(new_world, lane):
     assert size > 10 * STRIDE
 
 
-@pytest.mark.parametrize("seed", range(CRASHES))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + CRASHES))
 def test_killed_again_and_again(new_world, seed):
     chance = random.Random(seed)
-    world = new_world()
-    story: list[object] = []
-    calls = sorted(chance.sample(range(1, 24), chance.randint(0, 2)))
-    world.kill_at_calls(*(f"{number} {chance.choice(('before', 'after'))}" for number in calls))
-    story.append(calls)
+    kinds = [*chance.choice(([], ["send apart"], ["send program"]))]
+    kinds += chance.choice(([], ["weigh apart"]))
+    world = new_world(kinds=kinds)
+    calls = sorted(chance.sample(range(1, 24), chance.randint(0, 3)))
+    kills = [f"{number} {chance.choice(('before', 'after', 'late', 'late'))}" for number in calls]
+    world.kill_at_calls(*kills)
+    story: list[object] = [kinds, kills]
     world.killed(crash_child.begin, first := Kill(chance.randint(2, 30), "after"))
     story.append(first)
     for _ in range(chance.randint(1, 3)):
@@ -133,6 +149,7 @@ def test_killed_again_and_again(new_world, seed):
         story.append((kill, world.killed(how, kill)))
     report = world.settle()
     check(world, report, (seed, story))
+    print(f"killed {world.crashes} times: {story}")
     shown = world.orch("show", "last")[1]
     assert (f"cut off when a process stopped: {report['lost']} call" in shown) == (
         report["lost"] > 0

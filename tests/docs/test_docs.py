@@ -13,7 +13,7 @@ from doc_pages import BLOCKS, PAGES, ROOT, Block, write_files
 
 import engine
 from engine.linter import lint
-from engine.sema.settings import KINDS
+from engine.sema.kinds import bodies
 from engine.source import SourceFile
 from engine.syntax.parser import parse
 
@@ -131,6 +131,18 @@ def test_the_settings_page_is_fresh():
     assert page == generator().settings_page()
 
 
+def test_the_events_page_is_fresh():
+    """After a change of `engine/events.py`: python docs/_generate.py."""
+    page = (REFERENCE / "events.md").read_text(encoding="utf-8")
+    assert page == generator().events_page()
+
+
+def test_the_floors_of_the_architecture_page_are_fresh():
+    """After a change of the import contract or of a module's first line: docs/_generate.py."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    assert page == generator().with_floors(page)
+
+
 def test_the_pages_of_rules_are_fresh():
     """After a change of the catalogue or an example: python docs/_generate.py."""
     folder = REFERENCE / "rules"
@@ -140,7 +152,7 @@ def test_the_pages_of_rules_are_fresh():
 
 def test_the_settings_page_has_every_kind_of_body():
     chapters = [name for _, names in generator()._CHAPTERS for name in names]
-    assert sorted(chapters) == sorted(KINDS)
+    assert sorted(chapters) == sorted(bodies())
 
 
 # ---------------------------------------------------------------- the Python face

@@ -155,6 +155,7 @@ def test_all_faults_are_found_in_one_go(folder):
 
 def test_the_standard_input_is_a_file_too(folder):
     (folder / "sub").mkdir()
+    (folder / "orch.toml").touch()
     text = 'orch 1\nimport "../good.orch" as other\n'
 
     clean = orch("lint", "-", cwd=folder, stdin=GOOD)

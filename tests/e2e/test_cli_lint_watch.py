@@ -18,6 +18,7 @@ worker look(t: Ticket) -> string via llm { model = shared.m  prompt = file("look
 worker count(n: int) -> int via python { call = "tools:count" }
 """
 FILES = {
+    "orch.toml": "",
     "flows/a.orch": PROGRAM.replace("shared/", "../shared/"),
     "shared/models.orch": 'orch 1\nmodel m { id = "openai/x" }\n',
     "flows/ticket.schema.json": json.dumps(

@@ -19,8 +19,8 @@ from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.runtime.stream import ClosedTasks
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
 from tests.support.second_opinion import second_opinion
 
 SOURCE = """orch 1

@@ -5,10 +5,9 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sema.contract import Contract
-from engine.sema.formats import ASSERTED
-from engine.sema.jsonschema import may_fit, tolerant
-from engine.sema.types import (
+from engine.sema.expressions.formats import ASSERTED
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
     ANY,
     BOOL,
     FLOAT,
@@ -25,6 +24,7 @@ from engine.sema.types import (
     Scalar,
     Union,
 )
+from engine.sema.types.json_schema import may_fit, tolerant
 from tests.support.second_opinion import second_opinion
 
 NAMES = ["a", "b", "c", "a/b", "$from"]

@@ -26,7 +26,6 @@ from engine.events import (
     Event,
     GateAnswered,
     GateOpened,
-    RunEnded,
     RunInterrupted,
     RunResumed,
     RunStarted,
@@ -39,32 +38,24 @@ from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
+from engine.runtime.moves import TASK_MOVES
 from engine.runtime.ports import Message, ModelRequest
-from engine.runtime.report import run_report
+from engine.runtime.report import gate_reports, run_report
 from engine.runtime.state import Call, Loop, RunState, Task
 from engine.runtime.stream import ClosedTasks
 from engine.runtime.suspects import MOST_DEATHS, runs_here
+from engine.runtime.turn import run_ended
+from engine.runtime.waiting import open_gates, shown_at
 from engine.sema.model import Hook, Orchestrator, Worker
 
 #: A run of these small programs is far shorter; one that is not does not end.
 MOST_EVENTS = 4_000
 _FINAL = ("finished", "failed", "exhausted", "aborted", "cancelled")
 
-_NEXT = {
-    "blocked": {"checking", "queued", "running", "failed"},
-    "checking": {"queued", "running", "failed"},
-    "queued": {"running", "checking"},
-    "running": {"verifying", "unknown", "done", "failed"},
-    "unknown": {"queued", "running", "verifying", "done", "failed"},
-    "verifying": {"queued", "running", "done", "failed"},
-    "done": set(),
-    "failed": set(),
-}
-
 
 def _closure() -> dict[str, set[str]]:
-    reach = {status: {status} | after for status, after in _NEXT.items()}
-    for _ in _NEXT:
+    reach = {status: {status} | after for status, after in TASK_MOVES.items()}
+    for _ in TASK_MOVES:
         for status in reach:
             reach[status] = set().union(*(reach[other] for other in reach[status]))
     return reach
@@ -156,6 +147,7 @@ class Simulation:
         self.poison_chance = rng.choice((0.0, 0.0, 0.1, 0.3))
         self.poisons: dict[str, bool] = {}
         self.waits = 0
+        self.listed = 0
 
     # ------------------------------------------------------------ the run
 
@@ -248,12 +240,15 @@ class Simulation:
             events.append(self._intent(start))
         for other in others:
             if isinstance(other, OpenGate) and other.key in self.state.gates:
-                events.append(GateOpened(at=self.clock, key=other.key, wall_ms=self.clock))
+                shown = shown_at(self.state.gates[other.key])
+                events.append(
+                    GateOpened(at=self.clock, key=other.key, wall_ms=self.clock, shown=shown)
+                )
         intents = [e for e in events if isinstance(e, CallStarted | GateOpened)]
         for event in intents:
             self._step(event)
         if end is not None:
-            ended = RunEnded(at=self.clock, status=end.status, reason=end.reason, bound=end.bound)
+            ended = run_ended(self.state, end, self.clock)
             self._step(ended)
             events.append(ended)
         if self._crashes() and self.journal:
@@ -330,6 +325,10 @@ class Simulation:
             return
         require(bool(self.state.gates), "the run waits for nobody")
         self._check_fold()
+        listed = open_gates(self.journal)
+        if listed is not None:
+            require(listed == gate_reports(self.state), "a listing shows other gates than the run")
+            self.listed += 1
         self.waits += 1
         if self.rng.random() < 0.05:
             self.done = True  # nobody ever answers

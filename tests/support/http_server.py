@@ -22,6 +22,7 @@ __all__ = [
     "Site",
     "bomb",
     "chunks",
+    "cut",
     "drip",
     "drop",
     "hang",
@@ -94,6 +95,21 @@ def take(body: bytes, length: int) -> Page:
         handler.send_header("Content-Length", str(length))
         handler.end_headers()
         handler.wfile.write(body)
+        handler.close_connection = True
+
+    return write
+
+
+def cut(pieces: Iterable[bytes], headers: Mapping[str, str] | None = None) -> Page:
+    """An answer of unknown length that breaks off where its end should be told."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        handler.send_response(200)
+        for name, value in {"Transfer-Encoding": "chunked", **(headers or {})}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        for piece in pieces:
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         handler.close_connection = True
 
     return write

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from engine.sema.formats import ASSERTED, size_in_bytes
+from engine.sema.expressions.formats import ASSERTED, size_in_bytes
 
 __all__ = ["second_opinion"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ async def pay(n):
     await first("pay")
     return n
 """
+SLOW = 'slow(n: int) -> int via python { call = "tools:slow"'
 DONE = {"assessment": "done", "finish": {"n": 1}}
 
 
@@ -131,6 +133,31 @@ def test_a_host_is_killed_in_the_middle_of_calls(desk: Any) -> None:
     assert desk.log().count("pay") == 1
     assert json.loads(desk.orch("show", "last", "--format", "json")[1])["lost"] == 3
     driver.kill()
+
+
+def test_a_command_ends_with_its_host(desk: Any) -> None:
+    program = 'slow(n: int) -> int via command { run = ["sh", "slow.sh"]'
+    desk.write("main.orch", PROGRAM.replace(SLOW, program))
+    # The first one would hold `held` open until long after its host is dead.
+    first = "[ -e seen ] && { echo 1; exit; }; touch seen; exec 3> held; echo x > ready; sleep 1000"
+    desk.write("slow.sh", first)
+    desk.write("tools.py", TOOLS)
+    desk.write("script.json", script("slow"))
+    desk.pipe()
+    os.mkfifo(desk.folder / "held")
+    held = os.open(desk.folder / "held", os.O_RDONLY | os.O_NONBLOCK)
+    host = desk.host("main.orch")
+    run = desk.begin("run", "main.orch", "--format", "json")
+    desk.wait_ready()
+    os.kill(host.process.pid, signal.SIGKILL)
+    host.process.communicate()
+    assert select.select([held], [], [], 60)[0]
+    assert os.read(held, 1) == b""
+    os.close(held)
+    desk.host("main.orch")
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert json.loads(out)["lost"] == 1
 
 
 def test_who_drives_runs_is_killed(placed: Any) -> None:

@@ -18,14 +18,17 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from engine import launch
 from engine.distributed.address import connect
 from engine.distributed.journal import RemoteJournal
 from engine.distributed.payloads import data_converter
 from engine.distributed.queues import workflow_id
+from engine.distributed.remote import start_run
 from engine.distributed.workflow import OrchRun
+from engine.drive import launch
+from engine.drive.launch import Options
+from engine.errors import OrchError
 from engine.journal import MemoryJournal
-from engine.launch import Options
+from engine.runtime.state import RunState
 from engine.sema.check import check_file
 
 pytestmark = pytest.mark.temporal
@@ -34,18 +37,20 @@ HISTORIES = Path(__file__).parent / "histories"
 PROGRAM = """orch 1
 model planner { id = "scripted/script.json" }
 secret TOKEN
+param who: string = "me"
 worker add(n: int) -> int via python { call = "tools:add"  effect = pure }
 worker flaky(n: int) -> int via python {
   call = "tools:flaky"  effect = read  retry { max = 1  on = [crashed]  backoff = 5ms }
 }
 worker large(n: int) -> string via python { call = "tools:large"  effect = read }
 worker whisper() -> string via command {
-  run = ["sh", "-c", "echo it is $TOKEN"]  env = { TOKEN: secret.TOKEN }
+  run = ["sh", "-c", "echo it is $TOKEN, $OPENAI_API_KEY"]
+  env { inherit = ["OPENAI_API_KEY"]  set = { TOKEN: secret.TOKEN } }
   parse = text  effect = read  timeout = 1m
 }
 verifier person() via human { message = "Sure?" }
 orchestrator main() -> { n: int } {
-  model = planner  goal = "g"  workers = [add, flaky, large, whisper]
+  model = planner  goal = "g {{ param.who }}"  workers = [add, flaky, large, whisper]
   policy { max_rounds = 40  budget { time = 1h } }
 }
 orchestrator asked() -> { n: int } {
@@ -160,14 +165,24 @@ def test_recorded_histories_replay(desk: Any, name: str) -> None:
 
 def test_secrets_stay_on_their_hosts(desk: Any) -> None:
     place(desk, [plan(("w", "whisper", {})), DONE])
+    desk.env["OPENAI_API_KEY"] = "sk-0123456789"
     desk.host("main.orch")
-    del desk.env["TOKEN"]  # who starts the run need not know it
+    # What is known where a run is started may not travel either.
+    for name in ("TOKEN", "OPENAI_API_KEY"):
+        given = f"who=it is {desk.env[name]}"
+        code, _, said = desk.orch("run", "main.orch", "main", "--param", given)
+        assert (code, f"param `who` holds the value of the secret {name}" in said) == (2, True)
+        assert desk.env[name] not in said
+    del desk.env["TOKEN"], desk.env["OPENAI_API_KEY"]  # who starts the run need not know them
     code, out, said = desk.orch("run", "main.orch", "main", "--format", "json")
     assert code == 0, said
     run = json.loads(out)["run"]
     shown = desk.orch("show", run, "--task", "w", "--format", "json")[1]
-    assert json.loads(shown)["output"].strip() == "it is [secret TOKEN]"
-    assert "sesame" not in history_of(desk, run).to_json()
+    said = "it is [secret TOKEN], [secret OPENAI_API_KEY]"
+    assert json.loads(shown)["output"].strip() == said
+    history = history_of(desk, run).to_json()
+    assert "sesame" not in history
+    assert "sk-0123456789" not in history
 
 
 def test_large_values_travel_by_reference_or_fail_clearly(desk: Any) -> None:
@@ -197,6 +212,28 @@ def test_hosts_serve_by_name_and_say_what_is_missing(desk: Any) -> None:
     assert (failure["mode"], failure["worker"]) == ("timeout", "add")
     assert "no host that serves worker `add`" in failure["message"]
     assert f"waiting for a host that serves worker `add` on queue `{desk.queue}/worker/add`" in said
+
+
+def test_a_run_that_begins_with_an_error_is_refused_by_its_host(desk: Any) -> None:
+    """However it was handed over: `orch run` and `orch worker` refuse the file themselves."""
+    place(desk, [plan(("a", "add", {"n": 1})), DONE])
+    desk.host("main.orch")
+    bare = 'orchestrator main(q: string @untrusted = "") -> { n: int } {'
+    text = PROGRAM.replace("orchestrator main() -> { n: int } {", bare)
+    desk.write("main.orch", text.replace('goal = "g"', 'goal = "{{ q }}"', 1))
+    for command in (("run", "main.orch", "main"), ("worker", "main.orch")):
+        code, _, said = desk.orch(*command, on=command[0] == "run")
+        assert (code, "error[ORC806]" in said) == (3, True), said
+
+    async def started() -> None:
+        program = check_file(str(desk.folder / "main.orch")).program
+        orchestrator = launch.choose(program, "main")
+        record, began = launch.prepare(program, orchestrator, {}, Options(), {})
+        run = await start_run(await connect(desk.address), desk.address, record, began)
+        await run.follow(RunState(program), 0, [], print)
+
+    with pytest.raises(OrchError, match="ORC806"):
+        asyncio.run(started())
 
 
 def test_a_host_with_another_version_of_the_program_refuses(desk: Any) -> None:

@@ -1,9 +1,8 @@
-# How many of $1 there are: 3, once it has been asked before. `tools.py` says what the files are.
-at() { grep -qx "$1" kills && kill -9 "$(cat pid)" && exit 1; }
-set -C
-n=1
-until true > "calls/$n"; do n=$((n + 1)); done 2> /dev/null
+# How many of $1 there are: 3, once it has been asked before.
+. ./calls.sh
+arrive
 at "$n before"
+late "$n"
 seen=$(grep -cx "stock $1" log)
 echo "stock $1" >> log
 at "$n after"

@@ -3,12 +3,15 @@
 The log stands outside of the engine: one line for each real call, appended in one write, so a
 kill can neither lose nor tear one. Each call takes the next number that is free in `calls/` when
 it arrives, and a line `7 before` in `kills` has the seventh kill the engine (`pid`) before
-it has done anything; `7 after` when it is done, but has not answered.
+it has done anything; `7 after` when it is done, but has not answered. `7 late` has it kill the
+engine and go on: what it does a second after the engine's death is in `log`, and that it lived to
+do so in `outlived`.
 """
 
 import itertools
 import os
 import signal
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -24,9 +27,9 @@ def arrive(folder):
         return number
 
 
-def note(folder, line):
+def note(folder, line, name="log"):
     """Write down that a call is carried out."""
-    descriptor = os.open(folder / "log", os.O_WRONLY | os.O_APPEND)
+    descriptor = os.open(folder / name, os.O_WRONLY | os.O_APPEND)
     os.write(descriptor, f"{line}\n".encode())
     os.close(descriptor)
 
@@ -39,10 +42,29 @@ def killed(folder, number, when):
     return True
 
 
+def outlive(folder, number):
+    """Kill the engine if it is to die at this moment, and live on."""
+    engine = int((folder / "pid").read_text())
+    if killed(folder, number, "late"):
+        while is_alive(engine):
+            time.sleep(0.01)
+        time.sleep(1)
+        note(folder, f"call {number}", "outlived")
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def done(line):
     number = arrive(HERE)
     if killed(HERE, number, "before"):
         os._exit(1)  # where it is in a process of its own
+    outlive(HERE, number)
     note(HERE, line)
     if killed(HERE, number, "after"):
         os._exit(1)

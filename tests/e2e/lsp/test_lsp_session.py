@@ -165,7 +165,7 @@ def test_a_pipe_in_place_of_a_template_is_not_waited_for(work: Any) -> None:
     os.mkfifo(path)
     found = work.set(work.text + "\n")
     assert [item["message"] for item in found if item["code"] == "ORC309"] == [
-        "cannot read `prompts/file.j2`: it is no file"
+        "cannot read `prompts/file.j2`: it is not a regular file"
     ]
 
 

@@ -113,5 +113,5 @@ def test_a_project_file_that_says_nothing_about_orch_may_be_broken(tmp_path: Pat
 
 def test_a_folder_of_that_name_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "orch.toml").mkdir()
-    with pytest.raises(ConfigError, match=r"cannot read .*is a directory"):
+    with pytest.raises(ConfigError, match=r"cannot read .*it is a folder"):
         find_config(str(tmp_path))

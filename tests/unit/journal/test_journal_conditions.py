@@ -1,7 +1,9 @@
 """Bad conditions: each is one clear error with help, and nothing is written after it."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 
 from engine.errors import JournalError
 from engine.journal import SqliteJournal
+from engine.journal.removal import remove_runs
 
 
 def enter(journal, make, run="r"):
@@ -37,7 +40,7 @@ def test_a_file_where_the_folder_should_be(folder, open_journal, make):
 def test_a_file_above_the_folder(tmp_path, make):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="not a folder"):
-        enter(SqliteJournal(tmp_path / "file" / "journal"), make)
+        enter(make.opened(tmp_path / "file" / "journal"), make)
 
 
 def test_a_folder_that_cannot_be_written(make):
@@ -50,7 +53,7 @@ def test_a_folder_that_cannot_be_written(make):
             os.seteuid(65534)
         for folder in (place, place / "new"):
             with pytest.raises(JournalError, match="Permission denied"):
-                enter(SqliteJournal(folder), make)
+                enter(make.opened(folder), make)
     finally:
         if user == 0:
             os.seteuid(0)
@@ -62,7 +65,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(make):
     place = Path(tempfile.mkdtemp())
     user = os.geteuid()
     try:
-        with SqliteJournal(place) as journal:
+        with make.opened(place) as journal:
             enter(journal, make)
             asyncio.run(journal.append("r", [make.started(1)]))
         place.chmod(0o555)
@@ -75,6 +78,39 @@ def test_a_folder_that_cannot_be_written_can_be_read(make):
         if user == 0:
             os.seteuid(0)
         place.chmod(0o755)
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("kept", ["-shm", ""])
+def test_a_log_that_cannot_be_read_is_told(make, kept):
+    """A copy of a killed run's folder: with the shared memory it is whole, without it refused."""
+    place = Path(tempfile.mkdtemp())
+    user = os.geteuid()
+    try:
+        journal = make.opened(place / "live")
+        enter(journal, make)
+        asyncio.run(journal.append("r", [make.started(1)]))
+        copy = place / "copy"
+        shutil.copytree(place / "live", copy)
+        journal.close()
+        if not kept:
+            (copy / "journal.db-shm").unlink()
+        copy.chmod(0o555)
+        place.chmod(0o755)
+        if user == 0:
+            os.seteuid(65534)
+        reader = SqliteJournal(copy)
+        if kept:
+            assert reader.read("r") == [make.started(1)]
+        for read in (reader.runs, lambda: reader.find("last"), lambda: reader.record("r")):
+            if not kept:
+                with pytest.raises(JournalError, match="log cannot be read here") as caught:
+                    read()
+                assert "copy the whole folder" in caught.value.help
+    finally:
+        if user == 0:
+            os.seteuid(0)
+        (place / "copy").chmod(0o755)
         shutil.rmtree(place)
 
 
@@ -98,7 +134,7 @@ def test_a_database_of_something_else(folder, open_journal, make):
 
 @pytest.mark.parametrize("key", ["layout", "format"])
 def test_a_journal_of_a_newer_version(folder, open_journal, make, key):
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make)
     with sqlite3.connect(folder / "journal.db") as other:
         other.execute("UPDATE meta SET value = 99 WHERE key = ?", (key,))
@@ -149,7 +185,7 @@ def test_a_database_that_vanishes_under_us(folder, open_journal, make, how):
 
 
 def filled(folder, make, count=200):
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make)
         events = [make.finished(task, "x" * 500) for task in range(count)]
         asyncio.run(journal.append("r", events))
@@ -164,7 +200,7 @@ def test_a_torn_file_gives_what_is_good(folder, make):
     at = whole.rfind(b"task a150")
     page = at - at % 8192
     path.write_bytes(whole[:page] + b"\0" * 8192 + whole[page + 8192 :])
-    journal = SqliteJournal(folder)
+    journal = make.opened(folder)
     good, damage = journal.salvage("r")
     assert good == events[: len(good)]
     assert 100 < len(good) < 200
@@ -194,7 +230,7 @@ def test_a_file_cut_short_is_told(folder, make):
 )
 def test_rows_that_were_changed_are_noticed(folder, make, change, message):
     filled(folder, make, 10)
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         asyncio.run(journal.claim("r"))
         asyncio.run(journal.append("r", [make.finished(77, "v" * 9000)]))
     with sqlite3.connect(folder / "journal.db") as other:
@@ -246,6 +282,36 @@ def test_a_full_database_refuses_everything_after(folder, open_journal, make):
     assert journal.read("r") == [make.finished(task, "x" * 1000) for task in range(written)]
 
 
+@contextlib.contextmanager
+def files_up_to(size):
+    """Let no file grow beyond so many bytes: a disk that takes no more."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def test_a_removal_without_room_says_that_nothing_is_removed(folder, make):
+    with make.opened(folder) as journal:
+        for run in ("r", "s"):
+            enter(journal, make, run)
+            values = [make.finished(task, f"{task}" * 3000) for task in range(100)]
+            asyncio.run(journal.append(run, values))
+    size = (folder / "journal.db").stat().st_size
+    with files_up_to(100_000), pytest.raises(JournalError, match="; nothing is removed"):
+        remove_runs(folder, ["r"])
+    assert [summary.run for summary in SqliteJournal(folder).runs()] == ["s", "r"]
+
+    # Enough for taking out, too little for making the file smaller.
+    with files_up_to(size * 2 // 3):
+        removed = remove_runs(folder, ["r"])
+    assert (removed.freed, bool(removed.unshrunk)) == (0, True)
+    assert [summary.run for summary in SqliteJournal(folder).runs()] == ["s"]
+    assert len(SqliteJournal(folder).read("s")) == 100
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     place = tmp_path / "disk"
@@ -259,7 +325,7 @@ def small_disk(tmp_path):
 
 def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk, make):
     folder = small_disk / "journal"
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         enter(journal, make, "r")
         enter(journal, make, "s")
         asyncio.run(journal.append("s", [make.started(1)]))
@@ -293,7 +359,7 @@ def test_on_a_full_disk_what_has_finished_is_kept_and_nothing_starts(small_disk,
         asyncio.run(journal.append("s", [make.finished(1, "x" * 900)]))
         assert journal.read("s") == [make.started(1), make.finished(1, "x" * 900)]
     (small_disk / "filler").unlink()
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         asyncio.run(journal.claim("r"))
         asyncio.run(journal.append("r", [make.started(kept + 1)]))
         assert journal.read("r") == [*events, make.started(kept + 1)]
@@ -306,7 +372,7 @@ def test_a_disk_that_is_full_from_the_beginning(small_disk, make):
                 pass
         except OSError:
             pass
-    with SqliteJournal(small_disk / "journal") as journal, pytest.raises(JournalError):
+    with make.opened(small_disk / "journal") as journal, pytest.raises(JournalError):
         enter(journal, make)
 
 
@@ -319,12 +385,13 @@ def test_a_limit_on_the_size_of_files_is_told(folder):
 
         async def main():
             journal = SqliteJournal(sys.argv[1])
-            await journal.create(RunRecord(run="r", workflow="x", orchestrator="o", started_ms=1))
+            record = RunRecord(run="r", workflow="x", orchestrator="o", started_ms=1)
+            owned = await journal.create(record)
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
             written = 0
             try:
                 for task in range(10_000):
-                    await journal.append("r", [CallFinished(key=f"k{task}", value="x" * 900)])
+                    await owned.append([CallFinished(key=f"k{task}", value="x" * 900)])
                     written += 1
             except JournalError as error:
                 print(written, len(journal.read("r")), bool(error.help))

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import textwrap
 
-from engine.journal import SqliteJournal
-
 # Forks a child as user code does that has a pool of processes, and is killed.
 OWNER = """
     import asyncio, os, signal, sys
@@ -32,7 +30,7 @@ def test_a_child_that_user_code_forked_does_not_keep_the_lock(folder, make):
     assert owner.wait() == -signal.SIGKILL
     # The child lives: it holds the pipe, and waits for a byte in the other.
     assert not owner.stdout.closed
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         assert [run.live for run in journal.runs()] == [False]
         assert asyncio.run(journal.claim("r")) == 2
         asyncio.run(journal.append("r", [make.started(1)]))

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from engine.errors import JournalError
-from engine.journal import SqliteJournal, journal_directory
+from engine.journal import journal_directory
 
 
 def run_python(script, *args):
@@ -30,8 +30,8 @@ OWNER = """
     async def main():
         with SqliteJournal(sys.argv[1]) as journal:
             record = RunRecord(run="theirs", workflow="x", orchestrator="o", started_ms=7)
-            await journal.create(record)
-            await journal.append("theirs", [CallStarted(key="k")])
+            owned = await journal.create(record)
+            await owned.append([CallStarted(key="k")])
             print("ready", flush=True)
             sys.stdin.readline()
 
@@ -183,9 +183,7 @@ def test_two_processes_write_at_once_and_see_one_journal(folder, owner, open_jou
 
 def test_a_run_that_another_process_has_cannot_be_claimed(owner, open_journal, make):
     journal = open_journal()
-    with pytest.raises(
-        JournalError, match=f"the process {owner.pid} has the run in hand"
-    ) as caught:
+    with pytest.raises(JournalError, match=f"the process {owner.pid} is driving the run") as caught:
         asyncio.run(journal.claim("theirs"))
     assert caught.value.help
 
@@ -216,7 +214,7 @@ def test_a_stale_epoch_cannot_write(folder, open_journal, make):
         with sqlite3.connect(folder / "journal.db") as other:
             other.execute("UPDATE runs SET epoch = epoch + 1 WHERE run = 'r'")
         other.close()
-        with pytest.raises(JournalError, match="another process has taken over the run r"):
+        with pytest.raises(JournalError, match="another drive has taken over the run r"):
             await journal.append("r", [make.started(1)])
         await journal.append("s", [make.started(1)])
 
@@ -227,7 +225,7 @@ def test_a_stale_epoch_cannot_write(folder, open_journal, make):
 
 def test_locks_and_files_are_given_back(folder, make):
     for run in ("a", "b"):
-        with SqliteJournal(folder) as journal:
+        with make.opened(folder) as journal:
             asyncio.run(journal.create(make.record(run)))
     assert sorted(path.name for path in folder.iterdir()) == [
         ".gitignore",
@@ -244,12 +242,13 @@ APPENDER = """
     from engine.journal import RunRecord, SqliteJournal
 
     async def one(journal, run):
-        await journal.create(RunRecord(run=run, workflow="x", orchestrator="o", started_ms=7))
+        record = RunRecord(run=run, workflow="x", orchestrator="o", started_ms=7)
+        owned = await journal.create(record)
         for task in range(10**9):
             key = f"round {task} / decision 1 / task a{task}"
-            await journal.append(run, [CallStarted(key=key)])
+            await owned.append([CallStarted(key=key)])
             value = "v" * (task * 97 % 9000)
-            await journal.append(run, [CallFinished(key=key, value=value)])
+            await owned.append([CallFinished(key=key, value=value)])
             print(run, 2 * task + 2, flush=True)
 
     async def main():
@@ -272,7 +271,7 @@ def test_a_killed_process_leaves_everything_it_acknowledged_and_no_hole(folder, 
         # The last line may have been cut in the middle; a number may then be too small only.
         if len(words) == 2:
             acknowledged[words[0]] = int(words[1])
-    with SqliteJournal(folder) as journal:
+    with make.opened(folder) as journal:
         for run, count in acknowledged.items():
             events, damage = journal.salvage(run)
             assert damage is None

@@ -186,5 +186,5 @@ def test_bad_files(tmp_path, content, message):
 
 
 def test_a_directory_is_no_script(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="cannot be read: it is a folder"):
         read_script(str(tmp_path))

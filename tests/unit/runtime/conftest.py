@@ -11,6 +11,7 @@ import pytest
 
 import engine
 from engine.runtime.ports import ModelReply, ModelRequest
+from engine.sema.check import check_file
 
 HEAD = 'orch 1\nmodel planner { id = "scripted/none.json" }\n'
 
@@ -38,14 +39,21 @@ def prompted() -> type[Prompted]:
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., engine.Workflow]:
-    """Write a program and its tools beside each other, and load it."""
+    """Write a program and its tools beside each other, and load it.
+
+    What the linter alone calls an error is let pass, as where a comment allows it: what the
+    machine does then is tested here.
+    """
 
     def load(program: str, tools: str = "") -> engine.Workflow:
         path = tmp_path / "main.orch"
         path.write_text(HEAD + program)
         (tmp_path / "tools.py").write_text(tools)
         (tmp_path / "none.json").write_text("[]")
-        return engine.load(path)
+        result = check_file(str(path))
+        if result.program is None:
+            raise engine.CompileError(result.diagnostics)
+        return engine.Workflow(result.program, [])
 
     return load
 

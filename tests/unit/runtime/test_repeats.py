@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from engine import Reply
-from engine.driver import Driver
+from engine.drive.driver import Driver
 from engine.events import (
     CallFailed,
     CallFinished,
@@ -345,7 +345,7 @@ class Hanging:
 class Unkept:
     """A journal for a run that nobody takes over."""
 
-    async def append(self, run: str, events: list[engine.events.Event]) -> None:
+    async def append(self, events: list[engine.events.Event]) -> None:
         return
 
 

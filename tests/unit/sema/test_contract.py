@@ -4,10 +4,9 @@ import math
 
 import pytest
 
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import tolerant
-from engine.sema.resolve import TypeResolver
-from engine.sema.types import (
+from engine.sema.declarations.resolve import TypeResolver
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
     INT,
     STRING,
     Array,
@@ -22,6 +21,7 @@ from engine.sema.types import (
     Scalar,
     Union,
 )
+from engine.sema.types.json_schema import tolerant
 from engine.source import SourceFile
 from engine.syntax.parser import parse
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
-from engine.sema.setting_values import BlockValue, Choice, Names
-from engine.sema.settings import CALLABLE_KINDS, KINDS
+from engine.sema.kinds import bodies
+from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
+from engine.sema.settings.values import BlockValue, Choice, Names, block_of
+
+KINDS = bodies()
 
 
 def errors(text: str) -> list[Diagnostic]:
@@ -23,12 +29,12 @@ def model(setting: str, before: str = "") -> list[Diagnostic]:
 
 def test_blocks_lead_to_kinds_that_exist() -> None:
     nested = {
-        row.value.kind
+        block_of(row.value)
         for kind in KINDS.values()
         for row in kind.rows
-        if isinstance(row.value, BlockValue)
+        if block_of(row.value) is not None
     }
-    declared = {f"{kind} {what}" for what, kinds in CALLABLE_KINDS.items() for kind in kinds}
+    declared = {name for name in KINDS if name.endswith((" worker", " verifier", " server"))}
     assert nested | declared | {"model", "orchestrator", "test"} == set(KINDS)
 
 
@@ -40,7 +46,7 @@ def test_rows_are_unique_and_documented() -> None:
             assert row.doc.endswith("."), (kind.name, row.name)
             assert row.missing in RULES
             if isinstance(row.value, Choice) and row.default is not None:
-                assert row.default.strip('"') in row.value.options
+                assert row.default in row.value.options
             if isinstance(row.value, Names):
                 assert row.value.kinds
 
@@ -137,7 +143,7 @@ def test_a_setting_of_another_body_says_where_it_belongs() -> None:
         'orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]\n'
         "  max_rounds = 3  policy { max_rounds = 3 } }\n"
     )
-    assert item.help == "`max_rounds` belongs into `policy { ... }`"
+    assert item.help == "`max_rounds` belongs in `policy { ... }`"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +159,114 @@ def test_an_effect_is_only_guessed_safely_where_the_hand_slipped(
     found = next(item for item in errors(text) if item.code == "ORC202")
     assert found.fix is not None
     assert (found.fix.edits[0].text, found.fix.safety) == (near, safety)
+
+
+_LOOP = """
+model m { id = "openai/x" }
+worker w(q: string) -> string via llm { model = m  prompt = "{{ q }}" }
+verifier v(goal: string) via rules { assert goal }
+orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]
+  policy { max_rounds = 3 BODY } verify { HOOK } }
+"""
+_BEFORE = "before_dispatch w { with = v BODY }"
+_AFTER = "after_round { with = v BODY }"
+
+
+def _worker(via: str, required: str) -> str:
+    return f"worker w(q: string) -> string via {via} {{ {required} BODY }}\n"
+
+
+#: A program with room for the settings of a body, and what of it the checker makes of them.
+_ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
+    "model": ('model m { id = "openai/x" BODY }\n', lambda it: it.models["m"]),
+    "retry": (
+        'model m { id = "openai/x" retry { max = 1 BODY } }\n',
+        lambda it: it.models["m"].retry,
+    ),
+    "llm worker": (
+        'model m { id = "openai/x" }\n' + _worker("llm", 'model = m  prompt = "{{ q }}"'),
+        lambda it: it.workers["w"],
+    ),
+    "python worker": (
+        _worker("python", 'call = "inspect:getdoc"  args = { object: q }'),
+        lambda it: it.workers["w"],
+    ),
+    "command worker": (
+        _worker("command", 'run = ["echo", q]  effect = read'),
+        lambda it: it.workers["w"],
+    ),
+    "http worker": (_worker("http", 'url = "https://h"'), lambda it: it.workers["w"]),
+    "mcp worker": (
+        'server s via mcp { url = "https://h" }\n'
+        + _worker("mcp", 'server = s  tool = "t"  effect = read'),
+        lambda it: it.workers["w"],
+    ),
+    "llm verifier": (
+        'model m { id = "openai/x" }\n'
+        'verifier v(q: string) via llm { model = m  prompt = "{{ q }}" BODY }\n',
+        lambda it: it.verifiers["v"],
+    ),
+    "orchestrator": (
+        _LOOP.replace("HOOK", "").replace(
+            "policy { max_rounds = 3 BODY }", "policy { max_rounds = 3 } BODY"
+        ),
+        lambda it: it.orchestrators["o"],
+    ),
+    "python verifier": (
+        'verifier v(q: string) via python { call = "inspect:getdoc"  args = { object: q } BODY }\n',
+        lambda it: it.verifiers["v"],
+    ),
+    "command verifier": (
+        'verifier v(q: string) via command { run = ["echo", q] BODY }\n',
+        lambda it: it.verifiers["v"],
+    ),
+    "human verifier": (
+        'verifier v(q: string) via human { message = "{{ q }}" BODY }\n',
+        lambda it: it.verifiers["v"],
+    ),
+    "policy": (_LOOP.replace("HOOK", ""), lambda it: it.orchestrators["o"].policy),
+    "stall": (
+        _LOOP.replace("HOOK", "").replace("BODY", "stall { after = 2  action = replan BODY }"),
+        lambda it: it.orchestrators["o"].policy,
+    ),
+    "context": (
+        _LOOP.replace("HOOK", "").replace("BODY", "context { BODY }"),
+        lambda it: it.orchestrators["o"].policy,
+    ),
+    "hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _BEFORE),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+    "round hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _AFTER),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+}
+
+
+def _made(kind: str, body: str) -> str:
+    """What the checker makes of a body: everything but where it is written."""
+    text, part = _ROOM[kind]
+    reader = MemoryReader({"s.orch": "orch 1\n" + text.replace("BODY", body)}, "/base")
+    result = check_file("/base/s.orch", reader=reader, env={})
+    wrong = [item for item in result.diagnostics if item.severity == "error"]
+    assert wrong == [], wrong
+    return re.sub(
+        r"Span\([^()]*(\([^()]*\))?[^()]*\)|then_written=\w+", "", repr(part(result.partial))
+    )
+
+
+@pytest.mark.parametrize("kind", _ROOM)
+def test_a_default_is_what_its_text_means(kind: str) -> None:
+    rows = [row for row in KINDS[kind].rows if row.default is not None]
+    assert rows, f"{kind} has no default: take it out of the table"
+    for row in rows:
+        written = f"{row.name} = {row.default_text}"
+        if isinstance(row.value, BlockValue):
+            written = f"{row.name} {{ {row.default_text} }}"
+        assert _made(kind, f" {written} ") == _made(kind, ""), written
+
+
+def test_every_kind_with_a_default_is_tried() -> None:
+    have = {n for n, kind in KINDS.items() if any(r.default is not None for r in kind.rows)}
+    assert have == set(_ROOM)

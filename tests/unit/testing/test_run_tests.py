@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine.sema.run_types import RUN_REPORTED
+from engine.sema.templates.run_types import RUN_REPORTED
 from engine.testing import TestResult, run_tests
 
 EXAMPLES = Path(__file__).parents[2] / "fixtures" / "examples"
@@ -24,7 +24,7 @@ secret TOKEN
 /// Looks a word up.
 worker look(word: string) -> { text: string, score: int = 0 } fails missing via http {
   method = "GET"  url = "https://x.example/w"  headers = { A: secret.TOKEN }
-  retry { max = 2  on = [timeout]  }
+  retry { max = 2  on = [timeout]  }  trust = trusted
 }
 worker write(text: string) -> string via llm { model = planner  prompt = "{{ text }}" }
 worker local(n: int) -> int via python { call = "tools:local" }

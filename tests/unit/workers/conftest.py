@@ -15,9 +15,11 @@ import pytest
 
 from engine.runtime.ports import WorkerRequest
 from engine.sema.check import check_file
-from engine.sema.contract import Contract
-from engine.sema.expressions import Expression
+from engine.sema.expressions.compiler import Expression
+from engine.sema.kinds import bodies
 from engine.sema.model import Program, Verifier, Worker
+from engine.sema.settings.table import defaults_of
+from engine.sema.types.contract import Contract
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.workers.registry import close_port, worker_port
@@ -88,7 +90,8 @@ def make_request(tmp_path: Path) -> Callable[..., WorkerRequest]:
         verifier: bool = False,
         secret: dict[str, str] | None = None,
     ) -> WorkerRequest:
-        ready = {k: expression(v) if k in COMPUTED else v for k, v in settings.items()}
+        ready = defaults_of(bodies()[f"{kind} {'verifier' if verifier else 'worker'}"])
+        ready |= {k: expression(v) if k in COMPUTED else v for k, v in settings.items()}
         declared: Worker | Verifier
         if verifier:
             declared = Verifier("check", kind, ANYTHING, ready, str(tmp_path), SPAN)
@@ -218,3 +221,10 @@ def carry_out() -> Callable[..., Any]:
         return values[0] if len(values) == 1 else values
 
     return carry_out
+
+
+@pytest.fixture
+def watchers_of() -> Callable[[int], list[int]]:
+    """Finds the watchers among the children of a process."""
+    found: Callable[[int], list[int]] = _load_support("watchers").watchers_of
+    return found

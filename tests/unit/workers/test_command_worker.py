@@ -246,6 +246,28 @@ def children():
     return found
 
 
+@pytest.mark.parametrize("signs", ["of Linux", "of any system"])
+def test_how_a_program_ends_is_seen_without_the_help_of_linux(call, monkeypatch, signs):
+    if signs == "of any system":
+        monkeypatch.delattr(os, "pidfd_open")
+    assert call("command", {"run": ["printf", "12"]}) == 12
+    _, message = failure_of(call, "command", {"run": ["sh", "-c", "exit 3"]})
+    assert message == "exit code 3"
+    _, message = failure_of(call, "command", {"run": ["sh", "-c", "kill -9 $$"]})
+    assert message == "killed by SIGKILL"
+
+
+def test_an_exit_code_that_something_else_took_is_no_success(call, monkeypatch):
+    def taken(process):
+        os.waitid(os.P_PID, process, os.WEXITED)
+        raise OSError("as if there were none")
+
+    # What a careless handler of SIGCHLD in a host program does.
+    monkeypatch.setattr(os, "pidfd_open", taken)
+    _, message = failure_of(call, "command", {"run": ["true"]})
+    assert message == "exit code 255"
+
+
 def test_a_cancel_before_the_start_leaves_nothing(make_request):
     request = make_request("command", {"run": ["sleep", "1000"]})
 

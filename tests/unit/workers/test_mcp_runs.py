@@ -18,9 +18,15 @@ server kb via mcp {{
   env     = {{ TEST_LOG: "{folder}/log", TEST_PIPE: "{folder}/pipe" }}
 }}
 model planner {{ id = "scripted/none.json" }}
-worker add(a: int, b: int) -> int via mcp {{ server = kb  tool = "add"  effect = read }}
-worker die() -> json via mcp {{ server = kb  tool = "die"  effect = {effect}  {more} }}
-worker hang() -> json via mcp {{ server = kb  tool = "hang"  effect = read  {more} }}
+worker add(a: int, b: int) -> int via mcp {{
+  server = kb  tool = "add"  effect = read  trust = trusted
+}}
+worker die() -> json via mcp {{
+  server = kb  tool = "die"  effect = {effect}  trust = trusted  {more}
+}}
+worker hang() -> json via mcp {{
+  server = kb  tool = "hang"  effect = read  trust = trusted  {more}
+}}
 orchestrator main() -> json {{
   model   = planner
   goal    = "Go."

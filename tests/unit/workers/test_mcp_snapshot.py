@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from engine.cli import main
-from engine.sema.mcp_snapshot import Tool, differences, read_snapshot, write_snapshot
+from engine.sema.kinds.mcp_snapshot import Tool, differences, read_snapshot, write_snapshot
 
 PROGRAM = """\
 orch 1

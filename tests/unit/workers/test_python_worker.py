@@ -4,11 +4,13 @@ import sys
 import textwrap
 import threading
 
+import msgspec
 import pytest
 
 from engine.errors import Failure
+from engine.workers import python
 from engine.workers.registry import worker_port
-from engine.workers.threads import DaemonThreads
+from engine.workers.threads import DaemonThreads, TooManyAbandoned
 
 BOTH = pytest.mark.parametrize("isolate", [False, True], ids=["here", "isolated"])
 
@@ -306,6 +308,60 @@ def test_idle_threads_are_used_again():
         return {await threads.run(threading.get_ident) for _ in range(20)}
 
     assert len(asyncio.run(many())) == 1
+
+
+async def abandon(threads, over, count):
+    """Call functions that do not end before `over`, and leave."""
+    begun = threading.Semaphore(0)
+    calls = [
+        asyncio.ensure_future(threads.run(lambda: (begun.release(), over.wait())))
+        for _ in range(count)
+    ]
+    for _ in calls:
+        while not begun.acquire(blocking=False):
+            await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+
+
+def test_functions_that_were_given_up_are_bounded():
+    threads, over = DaemonThreads("t", most_abandoned=3), threading.Event()
+    together = threading.Barrier(5)
+
+    async def main():
+        await abandon(threads, over, 3)
+        with pytest.raises(TooManyAbandoned, match="3 functions"):
+            await threads.run(lambda: 1)
+        over.set()
+        while threads._abandoned:
+            await asyncio.sleep(0)
+        # Those that are waited for are not counted.
+        await asyncio.gather(*(threads.run(together.wait) for _ in range(5)))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("effect", "mode"), [("read", "crashed"), ("once", "denied")])
+def test_a_call_beyond_the_bound_fails_before_it_has_begun(
+    make_request, tools, monkeypatch, effect, mode
+):
+    threads, over = DaemonThreads("t", most_abandoned=1), threading.Event()
+    monkeypatch.setattr(python, "_threads", threads)
+    tools("def work(): raise AssertionError('begun')")
+    request = make_request("python", {"call": "tools:work"})
+    worker = msgspec.structs.replace(request.worker, effect=effect)
+
+    async def main():
+        await abandon(threads, over, 1)
+        with pytest.raises(Failure) as caught:
+            await worker_port("python").call(msgspec.structs.replace(request, worker=worker))
+        over.set()
+        return caught.value
+
+    failure = asyncio.run(main())
+    assert failure.mode == mode
+    assert failure.message.startswith("1 functions still run after their calls were given up")
 
 
 def test_cancelling_an_async_function_stays_a_cancel(make_request, tools):

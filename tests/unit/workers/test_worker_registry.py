@@ -4,33 +4,23 @@ import sys
 import pytest
 
 from engine.errors import Failure
+from engine.sema.kinds import BUILT_IN
 from engine.workers.output import reserved_stdout
-from engine.workers.registry import supported_kinds, unsupported_kinds, worker_port
+from engine.workers.registry import port_problem, worker_port
 
 
-def test_kinds_of_this_version():
-    assert supported_kinds() >= {"llm", "rules", "python", "command"}
-    assert unsupported_kinds(["llm", "python", "command", "rules"]) == frozenset()
-    assert unsupported_kinds(["python", "carrier_pigeon"]) == {"carrier_pigeon"}
+def test_every_built_in_kind_has_a_port_or_is_the_machines():
+    for name, kind in BUILT_IN.items():
+        assert port_problem(name) is None
+        assert (kind.port is None) == (name in {"llm", "rules", "human"})
+    assert port_problem("carrier_pigeon") == "which this version does not support"
 
 
-def test_a_kind_nobody_carries_out_is_told():
+def test_a_kind_that_nothing_carries_out_is_told():
     with pytest.raises(Failure) as caught:
         worker_port("carrier_pigeon")
     assert caught.value.mode == "crashed"
-    assert "workers of kind carrier_pigeon are not built into this version" in caught.value.message
-
-
-def test_an_entry_point_brings_a_kind(tmp_path, monkeypatch):
-    (tmp_path / "pigeons.py").write_text("class Loft: pass\n")
-    info = tmp_path / "pigeons-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pigeons\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[orch.workers]\ncarrier_pigeon = pigeons:Loft\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert "carrier_pigeon" in supported_kinds()
-    assert unsupported_kinds(["carrier_pigeon"]) == frozenset()
-    assert type(worker_port("carrier_pigeon")).__name__ == "Loft"
+    assert "`carrier_pigeon` are not built into this version" in caught.value.message
 
 
 def test_standard_output_is_reserved_for_its_holder():

@@ -1,0 +1,28 @@
+"""ORC504: calls to the world outside that may hang."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.diagnostics import Diagnostic, diagnostic
+from engine.linter.subject import Subject
+from engine.linter.written import adding, body_of
+
+__all__ = ["call_without_timeout"]
+
+
+def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
+    """ORC504: a worker that waits outside, without a timeout of its own or of its server."""
+    for worker in subject.program.workers.values():
+        server = subject.program.servers.get(worker.facts.server or "")
+        bounded = worker.timeout_ms is not None or (
+            server is not None and server.settings.get("timeout") is not None
+        )
+        if worker.facts.waits_outside and not bounded and subject.here(worker.span):
+            yield diagnostic(
+                "ORC504",
+                f"`{worker.kind}` worker `{worker.name}` has no `timeout`",
+                worker.span,
+                help="add `timeout = 30s`",
+                fix=adding(body_of(subject, worker.name), "timeout = 30s"),
+            )

@@ -1,0 +1,88 @@
+"""`via command`: a program does the work, started with a list of arguments and never by a shell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.diagnostics import Diagnostic
+from engine.sema.expressions.compiler import Expression
+from engine.sema.kinds.common import CHECKED, ENV, worker_settings
+from engine.sema.kinds.kind import Declared, WorkerKind
+from engine.sema.kinds.python_calls import check_call
+from engine.sema.model import Facts
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
+from engine.syntax import ast
+
+__all__ = ["COMMAND", "NETWORK_PROGRAMS", "program_of"]
+
+_ROWS = (
+    Row(
+        "run",
+        Computed(shape="list"),
+        "The program and its arguments, a list; never a shell.",
+        required=True,
+    ),
+    Row("stdin", Computed(), "What the program reads."),
+    Row(
+        "cwd",
+        Computed(),
+        "Its working folder, relative to the file.",
+        otherwise="the file's folder",
+    ),
+    ENV,
+    Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
+    Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
+    Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
+)
+
+#: Programs that reach the network with what they are given.
+NETWORK_PROGRAMS = frozenset(
+    (
+        "aria2c", "curl", "ftp", "gh", "glab", "http", "https", "lynx", "nc", "ncat", "netcat",
+        "rsync", "scp", "sftp", "socat", "ssh", "telnet", "w3m", "wget", "xh",
+    )
+)  # fmt: skip
+
+#: What `parse` may be besides a function.
+_PARSERS = frozenset(("json", "lines", "text"))
+
+
+def program_of(run: ast.ListExpr) -> str:
+    """The name of the program that an argument list runs; "" where it is computed."""
+    first = run.items[0] if run.items else None
+    if not isinstance(first, ast.String):
+        return ""
+    return re.sub(r"\.exe$", "", os.path.basename(first.value))
+
+
+def _check(it: Declared) -> Iterator[Diagnostic]:
+    """The function that reads the output exists."""
+    parse = it.settings.get("parse")
+    if ":" in parse and it.with_python:
+        span = it.settings.spans["parse"]
+        yield from check_call(parse, it.base_dir, span, project=it.project)
+
+
+def _facts(settings: Mapping[str, Any]) -> Facts:
+    run = settings.get("run")
+    expr = run.expr if isinstance(run, Expression) else None
+    return Facts(
+        waits_outside=True,
+        sends_out=isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS,
+        runs_user_code=settings.get("parse") not in _PARSERS,
+    )
+
+
+COMMAND = WorkerKind(
+    name="command",
+    summary="carried out by a program: an argument list, never a shell",
+    worker=(*_ROWS, *worker_settings(effect=None)),
+    verifier=(*_ROWS, *CHECKED),
+    check=_check,
+    facts=_facts,
+    port="engine.workers.command:open_port",
+)

@@ -1,0 +1,38 @@
+"""`via human`: a gate. The run waits until a person answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.sema.kinds.common import VERIFIER
+from engine.sema.kinds.kind import WorkerKind
+from engine.sema.model import Facts
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Choice, Duration, Strings, Text
+
+__all__ = ["HUMAN"]
+
+_ROWS = (
+    Row("message", Text(), "What the person is asked.", True),
+    Row("options", Strings(), "The answers to choose from."),
+    Row("timeout", Duration(), "How long to wait for an answer."),
+    Row(
+        "on_timeout",
+        Choice(("abort", "escalate")),
+        "What happens when no answer comes in time.",
+        default="abort",
+    ),
+)
+
+
+def _facts(_: Mapping[str, Any]) -> Facts:
+    return Facts(done_by="person")
+
+
+HUMAN = WorkerKind(
+    name="human",
+    summary="a gate: the run waits until a person answers",
+    verifier=(*_ROWS, *VERIFIER),
+    facts=_facts,
+)

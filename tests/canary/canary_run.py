@@ -1,0 +1,288 @@
+"""The oracle: one random program, driven, and every text that an effect is given looked at.
+
+A text from a stranger is marked (`canary_world`), and a leak is a `write` or `once` worker that is
+given one which nothing in the file has let pass. What lets pass is seen where it happens: a check
+or a person that has said yes in a hook that does more than warn. So there is no second model of
+the rules here: what counts is where the text really went, through references, through decisions
+and through whatever words the machine itself hands on.
+
+It drives the pure machine by the turn that every driver takes, with virtual time; processes die and
+others take over, and runs that have ended badly are taken up again.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from canary_programs import program_of
+from canary_world import World, begins_strange, canaries, gives_marked, is_strange
+
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CancelRequested,
+    Event,
+    GateAnswered,
+    ModelInfo,
+    RunResumed,
+    RunRetried,
+    RunStarted,
+    TaskClosed,
+    TimerFired,
+)
+from engine.runtime.commands import CancelCalls, StartCall
+from engine.runtime.ending import subtree
+from engine.runtime.machine import step
+from engine.runtime.ports import ModelRequest, WorkerRequest
+from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
+from engine.runtime.turn import take_turn
+from engine.sema.model import Worker
+
+#: Where a run is left: what leaks does so long before, and one in fifty is longer.
+MOST_EVENTS = 100
+DENIED = "untrusted text can reach it"
+
+
+class Leak(AssertionError):
+    """A stranger's text has reached an effect, or a clean program was taken for another."""
+
+
+class Canary:
+    """One run of one program from one seed.
+
+    Attributes:
+        effects: How many effects were started, and `denied` how many were not for taint.
+        reached: Where leaks are kept instead of raised: `(orchestrator, worker)` of each effect
+            that was given a stranger's text.
+    """
+
+    def __init__(self, seed: int, *, clean: bool = False, keep: bool = False) -> None:
+        self.seed = seed
+        self.clean = clean
+        self.keep = keep
+        self.text, self.program, self.decisions = program_of(seed, clean=clean)
+        self.rng = rng = random.Random(seed)
+        self.world = World(rng, clean=clean)
+        self.journal: list[Event] = []
+        self.open: dict[str, StartCall] = {}
+        self.later: list[StartCall] = []
+        self.streamed: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        self.passed: set[str] = set()
+        self.passed_tasks: set[str] = set()
+        self.passed_inputs: set[str] = set()
+        self.clock = 0
+        self.effects = 0
+        self.reached: list[tuple[str, str]] = []
+        self.over = False
+        self.hurry = rng.choice((0.02, 0.1))
+        self.crashes = rng.choice((0, 0, 0, 1))
+        self.retries = rng.choice((0, 0, 1))
+        self.cancels = rng.random() < 0.03
+        metered = "tokens = " in self.text
+        self.models = {
+            "planner": ModelInfo("memory/planner", metered, 1_000_000, 1_000_000),
+            "policy": ModelInfo("memory/policy", metered=False),
+            "small": ModelInfo("memory/small", metered=False),
+        }
+        self.state = self._fresh()
+
+    @property
+    def denied(self) -> int:
+        """How many tasks were not started because of taint."""
+        return sum(
+            task.failure is not None and DENIED in task.failure.message
+            for loop in subtree(self.state.loop)
+            for task in loop.tasks.values()
+        )
+
+    def run(self) -> Canary:
+        """Drive the run to its end.
+
+        Raises:
+            Leak: A stranger's text has reached an effect.
+        """
+        main = self.program.orchestrators["main"]
+        happened: list[Event] = [
+            RunStarted(
+                run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
+                models=self.models, program="p",
+            )
+        ]  # fmt: skip
+        while not self.over and len(self.journal) < MOST_EVENTS:
+            happened = self._turn(happened)
+        self._check_clean()
+        return self
+
+    # ------------------------------------------------------------ turns
+
+    def _fresh(self) -> RunState:
+        state = RunState(self.program)
+        state.decisions = self.decisions
+        return state
+
+    def _now(self) -> int:
+        return self.clock
+
+    def _turn(self, happened: list[Event]) -> list[Event]:
+        due, self.later = self.later, []
+        turn = take_turn(self.state, happened, due, self._now, self._now)
+        self.journal += turn.events
+        for command in turn.others:
+            if isinstance(command, CancelCalls):
+                for key in command.keys:
+                    self.open.pop(key, None)
+            elif isinstance(command, StartCall):
+                self.later.append(command)
+        for start in turn.starts:
+            self._look(start)
+            self.open[start.key] = start
+        if not turn.over:
+            return self._next()
+        self.open.clear()
+        self.later.clear()
+        return self._after_the_end()
+
+    def _after_the_end(self) -> list[Event]:
+        """A person answers, somebody takes the run up again, or that was all."""
+        if self.state.status == "waiting":
+            gate = self.rng.choice(list(self.state.gates.values()))
+            return [RunResumed(at=self.clock), self._answer(gate)]
+        if self.retries and self.state.status != "finished":
+            self.retries -= 1
+            return [RunRetried(at=self.clock)]
+        self.over = True
+        return []
+
+    def _next(self) -> list[Event]:
+        """Something happens: a call ends, a task closes in a stream, time runs out."""
+        rng = self.rng
+        self.clock += rng.randint(0, 9)
+        chance = rng.random()
+        if self.crashes and chance < 0.05:
+            return self._crash()
+        if self.state.timers and chance < self.hurry:
+            return [TimerFired(at=self.clock, timer=rng.choice(list(self.state.timers)))]
+        if self.cancels and chance < 0.3:
+            return [CancelRequested(at=self.clock, reason="enough")]
+        if self.state.gates and (chance < 0.5 or not self.open):
+            return [self._answer(rng.choice(list(self.state.gates.values())))]
+        if not self.open:
+            assert self.later, f"seed {self.seed}: nothing is open"
+            return []
+        start = self.open[rng.choice(list(self.open))]
+        closed = self._stream(start)
+        if closed is not None:
+            return [closed]
+        del self.open[start.key]
+        return [self._outcome(start)]
+
+    def _crash(self) -> list[Event]:
+        """The process dies; another takes over with what the journal says."""
+        self.crashes -= 1
+        self.state = self._fresh()
+        for event in self.journal:
+            step(self.state, event)
+        lost = list(self.open)
+        self.open.clear()
+        self.later.clear()
+        return [RunResumed(at=self.clock, lost=lost)]
+
+    # ------------------------------------------------------------ calls
+
+    def _stream(self, start: StartCall) -> Event | None:
+        """A task of a decision that is not at its end has closed; or None."""
+        request = start.request
+        if not isinstance(request, ModelRequest) or not request.stream or self.rng.random() < 0.6:
+            return None
+        loop = self.state.calls[start.key].subject
+        assert isinstance(loop, Loop)
+        begun = self.streamed.setdefault((start.key, start.attempt), [])
+        if len(begun) >= loop.orchestrator.policy.max_per_round:
+            return None
+        task = self.world.task(loop, self.world.shown(request), begun)
+        begun.append(task)
+        return TaskClosed(at=self.clock, key=start.key, attempt=start.attempt, task=task)
+
+    def _outcome(self, start: StartCall) -> Event:
+        request, subject = start.request, self.state.calls[start.key].subject
+        ok = True
+        if isinstance(subject, Loop):
+            assert isinstance(request, ModelRequest)
+            begun = self.streamed.get((start.key, start.attempt), [])
+            value: Any = self.world.decision(request, subject, begun)
+            if self.rng.random() < 0.03:
+                ok, value = False, self.world.word(self.world.shown(request))
+        elif isinstance(subject, Task):
+            assert isinstance(subject.acting, Worker)
+            ok, value = self.world.output(subject.acting, request)
+        else:
+            value = self.world.verdict(subject.verifier, request)
+            if value["ok"]:
+                self._let_pass(subject.hook_run)
+        if ok:
+            return CallFinished(at=self.clock, key=start.key, attempt=start.attempt, value=value)
+        mode = "unavailable" if isinstance(request, ModelRequest) else "gone"
+        return CallFailed(
+            at=self.clock, key=start.key, attempt=start.attempt, mode=mode, message=value
+        )
+
+    def _answer(self, gate: Gate) -> Event:
+        said = self.world.answer(gate)
+        if said["answer"] == "approve":
+            if gate.check is not None:
+                self._let_pass(gate.check.hook_run)
+                # A person's yes is good for the same input for the rest of the run.
+                self.passed_inputs.add(_what(gate.task))
+            elif gate.resume is not None:
+                self._let_pass(gate.resume, firm=True)
+        return GateAnswered(at=self.clock, key=gate.key, **said)
+
+    def _let_pass(self, run: HookRun, *, firm: bool = False) -> None:
+        """The file lets a text pass: a hook that does more than warn has looked at it."""
+        task = run.task
+        if task is None or not (firm or run.hook.on_fail != "warn"):
+            return
+        if run.hook.point == "before_dispatch":
+            self.passed_tasks.add(task.key)
+        else:
+            self.passed.update(canaries(str(task.output)))
+
+    # ------------------------------------------------------------ the oracle
+
+    def _look(self, start: StartCall) -> None:
+        """Look at what an effect is given."""
+        task = self.state.calls[start.key].subject
+        if not isinstance(task, Task) or not isinstance(task.acting, Worker):
+            return
+        self.world.busy = self.world.busy or is_strange(task.acting)
+        if task.acting.effect not in ("write", "once"):
+            return
+        self.effects += 1
+        given = self.world.received(start.request)
+        if isinstance(start.request, WorkerRequest):
+            given += str(start.request.scope["task"])
+        leaked = [canary for canary in canaries(given) if canary not in self.passed]
+        if not leaked or task.key in self.passed_tasks or _what(task) in self.passed_inputs:
+            return
+        self.reached.append((task.loop.orchestrator.name, task.worker.name))
+        if not self.keep:
+            raise Leak(
+                f"seed {self.seed}: {leaked} of a stranger reached `{task.acting.name}` as "
+                f"{start.key}\n{self.text}"
+            )
+
+    def _check_clean(self) -> None:
+        """Where no stranger has said anything, nothing is taken for a stranger's words."""
+        loops = subtree(self.state.loop)
+        strange = begins_strange(self.program)
+        if not self.clean and (strange or self.world.busy or any(map(gives_marked, loops))):
+            return
+        tainted = [loop.path for loop in loops if loop.tainted]
+        tainted += [task.key for loop in loops for task in loop.tasks.values() if task.tainted]
+        if tainted or self.denied:
+            raise Leak(f"seed {self.seed}: {tainted} is taken for untrusted\n{self.text}")
+
+
+def _what(task: Task | None) -> str:
+    return "" if task is None else f"{task.worker.name} {task.resolved}"

@@ -1,0 +1,2 @@
+def work(q: str) -> str:
+    return q

@@ -1,0 +1,1 @@
+"""Workers `via sql`: one read-only query, its rows as the output."""
