@@ -33,6 +33,7 @@ from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequ
 from engine.runtime.stream import ClosedTasks
 from engine.sizes import WIDE_BYTES, beginning, held_bytes, size_of
 from engine.workers.child import ask_policy_apart
+from engine.workers.large import off_the_loop, rough_size
 from engine.workers.marks import call_mark
 from engine.workers.values import plain_json
 
@@ -99,12 +100,14 @@ class Attempts:
                 request = msgspec.structs.replace(request, apart=apart)
         try:
             reply = await self._reply(request)
-            value = self._cleaned(request, reply.value)
             if isinstance(request, ModelRequest):
                 most = request.max_bytes or UNBOUNDED
             else:
                 most = request.worker.max_bytes
-            size = size_of(value, most)
+            value, size, held = await off_the_loop(
+                partial(self._cleaned_and_measured, request, reply.value, most),
+                rough_size(reply.value),
+            )
             if size > most:
                 if isinstance(request, ModelRequest) and request.role == "decision":
                     return _beginning(command, value, size, reply.usage, began)
@@ -115,7 +118,7 @@ class Attempts:
                 value=value,
                 usage=reply.usage,
                 ms=_since(began),
-                bytes=size if size < WIDE_BYTES else held_bytes(value, size),
+                bytes=held,
             )
         except Failure as failure:
             if cut.size:
@@ -139,6 +142,15 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
         )
+
+    def _cleaned_and_measured(
+        self, request: ModelRequest | WorkerRequest, value: Any, most: int
+    ) -> tuple[Any, int, int]:
+        """What came back, its size, and what it takes while it is kept."""
+        value = self._cleaned(request, value)
+        size = size_of(value, most)
+        held = size if size < WIDE_BYTES or size > most else held_bytes(value, size)
+        return value, size, held
 
     def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
         """What came back, fit for a journal and without secrets."""

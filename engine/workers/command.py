@@ -9,7 +9,7 @@ arguments or an operator of a shell. The program runs in the folder of its `.orc
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
 from engine.sizes import size_words
 from engine.workers.environment import process_environment
+from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
@@ -65,22 +66,18 @@ class CommandWorker:
         except (OSError, ValueError) as error:
             raise _not_started(argv[0], error, request) from None
         _check_exit(finished, request)
-        value = plain_json(await self._parsed(finished.stdout, request))
+        value = await self._parsed(finished.stdout, request)
         if isinstance(request.worker, Verifier):
             value = verdict_of(value)
         return WorkerReply(value)
 
     async def _parsed(self, output: bytes, request: WorkerRequest) -> Any:
         how = str(request.worker.settings["parse"])
-        if how == "json":
-            return _json(output, request)
-        text = output.decode(errors="replace")
-        if how == "text":
-            return text
-        if how == "lines":
-            lines = text.removesuffix("\n").split("\n") if text else []
-            return [line.removesuffix("\r") for line in lines]
-        return await self._functions.apply(how, text, request)
+        read = _READERS.get(how)
+        if read is not None:
+            return await off_the_loop(lambda: plain_json(read(output, request)), len(output))
+        text = _text(output, request)
+        return plain_json(await self._functions.apply(how, text, request))
 
 
 def _argv(request: WorkerRequest) -> list[str]:
@@ -141,6 +138,24 @@ def _json(output: bytes, request: WorkerRequest) -> Any:
         what = f"it begins with {begin!r}" if output.strip() else "it is empty"
         message = clean(f"the output is not JSON ({error}); {what}", request.scope)
         raise Failure("invalid_output", message) from None
+
+
+def _text(output: bytes, request: WorkerRequest) -> str:
+    return output.decode(errors="replace")
+
+
+def _lines(output: bytes, request: WorkerRequest) -> list[str]:
+    text = _text(output, request)
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return [line.removesuffix("\r") for line in lines]
+
+
+#: What `parse` reads by itself; anything else is a function of the user's.
+_READERS: dict[str, Callable[[bytes, WorkerRequest], Any]] = {
+    "json": _json,
+    "lines": _lines,
+    "text": _text,
+}
 
 
 def open_port(_: Program | None) -> CommandWorker:

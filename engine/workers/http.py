@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from engine.sema.model import Program, Worker
 from engine.sizes import size_words
 from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
+from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, redacted
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
@@ -299,7 +301,7 @@ async def _output(response: httpx.Response, order: _Order) -> Any:
         raise Failure("invalid_output", order.said(f"the response is larger than {size}")) from None
     except BodyError as error:
         raise Failure("invalid_output", order.said(f"the response {error}")) from None
-    return _value(response, body, order)
+    return await off_the_loop(partial(_value, response, body, order), len(body))
 
 
 async def _body(response: httpx.Response, order: _Order, max_bytes: int) -> bytes:

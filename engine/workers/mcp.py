@@ -29,6 +29,7 @@ from engine.sema.kinds.mcp_snapshot import Tool, differences
 from engine.sema.model import Program, Server, Worker
 from engine.sema.types.contract import Contract
 from engine.workers.environment import inherited
+from engine.workers.large import off_the_loop, rough_size
 from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
@@ -85,7 +86,9 @@ class McpWorker:
             raise crash_of(failure, request.scope) from None
         if answer.is_error:
             raise _refusal(answer, request)
-        return WorkerReply(plain_json(_value(answer, request)))
+        size = rough_size(answer.structured) + sum(map(len, answer.texts))
+        value = await off_the_loop(lambda: plain_json(_value(answer, request)), size)
+        return WorkerReply(value)
 
     async def close(self) -> None:
         """End every session.

@@ -27,6 +27,7 @@ from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
 from engine.workers.environment import process_environment
+from engine.workers.large import off_the_loop, rough_size
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads, TooManyAbandoned
@@ -178,7 +179,8 @@ def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
 
 async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
     try:
-        return plain_json(await call())
+        value = await call()
+        return await off_the_loop(partial(plain_json, value), rough_size(value))
     except GeneratorExit:
         raise
     except asyncio.CancelledError as error:
