@@ -2,10 +2,10 @@
 
     python docs/_generate.py
 
-`tests/docs` compares what this gives with what stands in the repository, so a page can never be
-out of date. Words that belong to one setting are in the table (`engine.sema.settings`), those about
-a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about sorts of
-values, and which bodies stand where.
+`tests/docs` compares what this gives with what stands in the repository, so a page can never be out
+of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
+about a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about
+sorts of values, and which bodies stand where.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from _events import events_page
+from _floors import with_floors
 
 from engine.diagnostics import RULES, Rule
 from engine.diagnostics.catalogue import AREAS
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.linter import lint
-from engine.sema import setting_values as values
 from engine.sema.kinds import bodies
-from engine.sema.settings import Kind, Row
+from engine.sema.settings import values
+from engine.sema.settings.table import Kind, Row
 
 __all__ = ["rule_pages", "settings_page"]
 
 FOLDER = Path(__file__).parent
 
 _HEAD = """\
-<!-- Made by docs/_generate.py from engine/sema/settings.py and engine/sema/kinds. -->
+<!-- Made by docs/_generate.py from engine/sema/settings/table.py and engine/sema/kinds. -->
 # Settings
 
 Every body takes exactly the settings listed for it; any other is an error
@@ -291,6 +292,9 @@ def main() -> None:
     """Write the pages."""
     (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
     (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
+    architecture = FOLDER / "explanation" / "architecture.md"
+    page = architecture.read_text(encoding="utf-8")
+    architecture.write_text(with_floors(page), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

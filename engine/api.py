@@ -15,16 +15,16 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine import launch
 from engine.diagnostics import Diagnostic
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.errors import UsageError
 from engine.events import Event, RunStatus
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
-from engine.replies import Reply
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file
@@ -257,10 +257,14 @@ async def aresume(
 ) -> Run:
     """Take a run over where it stopped, and drive it on.
 
+    Where this process drives the run already, nothing starts: the reply goes to that drive, and
+    the call waits for its result.
+
     Args:
         run: Its id, an unambiguous beginning of it, or `last`.
         journal: The journal it stands in, or that journal's folder.
-        models: What stands in for declared models; those of the first start are kept.
+        models: What stands in for declared models; those of the first start are kept. Not used
+            where the run is driven already.
         reply: The answer to an open gate, for a run that waits for a person.
 
     Raises:

@@ -55,7 +55,7 @@ class CompileError(OrchError):
     """The program does not check.
 
     Attributes:
-        diagnostics: Everything found, in order of position; at least one is an error.
+        diagnostics: What was found, in order of position; at least one is an error.
     """
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
@@ -118,7 +118,7 @@ class JournalError(OrchError):
 
     Attributes:
         help: What the user can do about it, or None.
-        resumable: Whether the run it stopped can be gone on with when that is done.
+        resumable: Whether the run it stopped can be resumed afterwards.
     """
 
     def __init__(self, message: str, *, help: str | None = None, resumable: bool = True) -> None:

@@ -140,7 +140,7 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
     ms: int = 0
     """How long the attempt took."""
     bytes: int = 0
-    """The size of the value (`engine.sizes`); 0 where it was not measured."""
+    """What the value takes while it is kept (`engine.sizes`); 0 where it was not measured."""
     whole: int = 0
     """The size of a decision that was too large to be kept; `value` is its beginning, as text."""
 

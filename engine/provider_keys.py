@@ -1,9 +1,10 @@
 """The variables of the environment that hold keys of model providers: one table.
 
-Programs do not declare them, for it is LiteLLM and the providers' own libraries that read them. So
-this says which they are: they are kept from the processes that a run starts, and taken out of what
-comes back. Keys of other services (search, mail, databases) are not here; a program that uses them
-declares them as `secret`. Nothing here reads the environment by itself.
+Programs do not declare them, for it is LiteLLM and the providers' own libraries that read them (and
+Temporal's, for a cluster). So this says which they are: they are kept from the processes that a run
+starts, and taken out of what comes back. Keys of other services (search, mail, databases) are not
+here; a program that uses them declares them as `secret`. Nothing here reads the environment by
+itself.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ _OTHERS = """
     HUGGING_FACE_HUB_TOKEN JINA_AI_TOKEN LITELLM_MASTER_KEY OCI_KEY OPENAI_ADMIN_KEY
     REPLICATE_API_TOKEN RUNWAYML_API_SECRET SCW_SECRET_KEY SNOWFLAKE_JWT TOGETHER_AI_TOKEN
     VERCEL_OIDC_TOKEN VOYAGE_AI_TOKEN WATSONX_APIKEY WATSONX_TOKEN WATSONX_ZENAPIKEY
+    TEMPORAL_API_KEY TEMPORAL_TLS_CLIENT_KEY
 """
 #: What holds a key or the path of one.
 _EITHER = "GOOGLE_APPLICATION_CREDENTIALS VERTEXAI_CREDENTIALS VERTEX_CREDENTIALS"

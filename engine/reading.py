@@ -1,6 +1,6 @@
 """Opens files that others may have put there: regular files only, up to a size, without waiting.
 
-A name in a folder can lead to a pipe that nobody writes into, to a device, or to a file of
+A name in a folder can lead to a pipe that no process writes into, to a device, or to a file of
 gigabytes. Everything a check reads goes through `read_regular`; what must not be reached through a
 symbolic link either goes through `open_plain`. Knows nothing of what the files mean, or of where
 they may lie (`engine.project`).

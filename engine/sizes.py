@@ -1,9 +1,10 @@
 """How large a JSON value is, and the bounds on that where a program sets none of its own.
 
-The size of a value is the bytes of its JSON, but at least 32 for each value in it: `[{},{},{}]` is
-short to write, and each `{}` takes memory. Below 2 KiB it is an estimate. A size is measured once,
-where a value comes in, and is in the journal beside it (`CallFinished.bytes`), so that the sum of
-what a run keeps does not depend on how sizes are measured.
+The size of a value is the bytes of its JSON, or about what it takes in memory where that is more:
+32 bytes for each value in it, 96 for a list, 192 for an object. `[{},{},{}]` is short to write, and
+a million of `{}` are not small. Below 2 KiB it is an estimate. A size is measured once, where a
+value comes in, and is in the journal beside it (`CallFinished.bytes`), so that the sum of what a
+run keeps does not depend on how sizes are measured.
 
 Which bound stops what, and how, is told in docs/reference/bounds.md. Nothing here enforces any.
 """
@@ -23,8 +24,9 @@ __all__ = [
     "MAX_KEPT_BYTES",
     "MAX_OUTPUT_BYTES",
     "MAX_PROMPT_BYTES",
-    "VALUE_BYTES",
+    "WIDE_BYTES",
     "beginning",
+    "held_bytes",
     "roughly",
     "size_of",
     "size_words",
@@ -46,12 +48,17 @@ MAX_KEPT_BYTES = 64 * _MIB
 #: What the prompt of one call of a model may take.
 MAX_PROMPT_BYTES = 4 * _MIB
 
-#: What each value counts at least. An empty object takes 64 bytes, a number or a short text with
-#: its place in a list 40 to 60.
-VALUE_BYTES = 32
+#: What each value counts at least; a number or a short text with its place takes 40 to 60 bytes.
+_VALUE_BYTES = 32
+#: What a list and an object count besides.
+_LIST_BYTES = 64
+_OBJECT_BYTES = 160
 #: What is smaller is estimated: by its texts, and by what stands around each value.
 _SMALL = 2048
 _PUNCTUATION = 6
+_FIELD_BYTES = 24
+#: In what is smaller, the width of texts does not matter.
+WIDE_BYTES = 64 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,43 +69,68 @@ def size_of(value: Any, most: int = 1 << 62) -> int:
     A microsecond or two for a small value. Nothing is copied of one that is too large.
     """
     if value.__class__ is dict:
-        guess = _PUNCTUATION
-        for key, item in value.items():
+        # The most frequent answer, a small flat object, is not worth more than a look.
+        guess = _FIELD_BYTES * len(value)
+        for item in value.values():
             kind = item.__class__
-            if kind is dict or kind is list:
+            if kind is str:
+                guess += len(item)
+            elif kind is dict or kind is list:
                 break
-            guess += len(key) + (len(item) if kind is str else 0) + 2 * _PUNCTUATION
         else:
             if guess <= _SMALL:
                 return guess
-    values, text = _counted(value, most)
-    guess = text + values * _PUNCTUATION
+    # What takes that much memory is not small, whatever is still to be counted.
+    least, guess = _counted(value, max(most, _SMALL * (_VALUE_BYTES + _OBJECT_BYTES)))
     if guess <= _SMALL:
         return guess
-    least = max(text, values * VALUE_BYTES)
-    return least if least > most else max(len(_encode(value)), values * VALUE_BYTES)
+    return least if least > most else max(len(_encode(value)), least)
 
 
 def _counted(value: Any, most: int) -> tuple[int, int]:
-    """How many values there are in one, and the characters of its texts; until it is too much."""
+    """What a value takes in memory, or its texts if they take more, until that is more than `most`;
+    and what its JSON takes, about."""
     if value.__class__ is str:
-        return 1, len(value)
-    values, text = 1, 0
+        return len(value), len(value) + _PUNCTUATION
+    memory, text, values = _VALUE_BYTES, 0, 1
     pending = [value] if isinstance(value, (dict, list)) else []
-    while pending and text <= most and values * VALUE_BYTES <= most:
+    while pending and text <= most and memory <= most:
         top = pending.pop()
-        values += len(top)
         items: Iterable[Any] = top
         if top.__class__ is dict:
             text += len("".join(top))
             items = top.values()
+            memory += _OBJECT_BYTES
+        else:
+            memory += _LIST_BYTES
+        values += len(top)
+        memory += len(top) * _VALUE_BYTES
         for item in items:
             kind = item.__class__
             if kind is str:
                 text += len(item)
             elif kind is dict or kind is list:
                 pending.append(item)
-    return values, text
+    return max(memory, text), text + values * _PUNCTUATION
+
+
+def held_bytes(value: Any, size_bytes: int) -> int:
+    """What a value of a known size takes while it is kept: its size, and what wide texts add.
+
+    A text with a single character beyond the first 65,536, an emoji say, takes four bytes for
+    each of its characters. Below `WIDE_BYTES` that is not worth asking.
+    """
+    pending = [value]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, str):
+            if not top.isascii() and len(top.encode("utf-16-le")) > 2 * len(top):
+                size_bytes += 4 * len(top)
+        elif isinstance(top, dict):
+            pending.extend(top.values())
+        elif isinstance(top, list):
+            pending.extend(top)
+    return size_bytes
 
 
 def beginning(value: Any, characters: int) -> str:

@@ -11,7 +11,8 @@ from engine.runtime.ports import ClosablePort, WorkerPort, WorkerReply, WorkerRe
 from engine.sema.kinds.common import CHECKED, VERIFIER, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.model import Facts, Program
-from engine.sema.setting_values import (
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import (
     Bool,
     CallPath,
     Choice,
@@ -29,7 +30,6 @@ from engine.sema.setting_values import (
     Strings,
     Text,
 )
-from engine.sema.settings import Row
 from engine.workers.settings import evaluated
 
 __all__ = [

@@ -21,11 +21,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine import launch
 from engine.distributed.address import Address, connect, parse_address
 from engine.distributed.remote import RemoteRun, start_run
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.errors import JournalError
-from engine.launch import Options
 from engine.sema.check import check_file
 from engine.sema.model import Program
 

@@ -30,8 +30,8 @@ from bench.scale import cluster as clusters
 from bench.scale.network import Network, missing
 from engine.distributed.address import Address, parse_address
 from engine.distributed.remote import RemoteRun, list_runs
+from engine.drive.answers import Reply
 from engine.errors import JournalError
-from engine.replies import Reply
 from engine.runtime.machine import fold
 from engine.runtime.requests import task_key
 from engine.runtime.state import Gate, RunState

@@ -11,7 +11,7 @@ from engine.bounds.amounts import METRICS, Metric, Number, Spend
 from engine.bounds.calls import Rate, least_attempt, rate_of
 from engine.bounds.loop import Bound, Step, bound_of, bounds_of
 from engine.bounds.sizes import Sizes, sizes_as_data, sizes_as_text, sizes_of
-from engine.bounds.words import amount, as_data, as_text, dollars
+from engine.bounds.text import amount, as_data, as_text, dollars
 
 __all__ = [
     "METRICS",

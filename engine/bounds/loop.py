@@ -30,7 +30,7 @@ from engine.bounds.amounts import (
     dearer,
 )
 from engine.bounds.calls import Calls, Rate
-from engine.bounds.fill import Option, fill
+from engine.bounds.greedy import Option, fill
 from engine.sema.model import Budget, Hook, HookPoint, Orchestrator, Program
 
 __all__ = ["Bound", "Step", "bound_of", "bounds_of"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.bounds.words import table
+from engine.bounds.text import table
 from engine.sema.model import Orchestrator, Program, Verifier, Worker
 from engine.sizes import size_words
 

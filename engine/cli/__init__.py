@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after the program's name; those of the process by default.
 
     Returns:
-        The exit code, one of `engine.cli.exits.Exit`. No exception leaves this function.
+        The exit code, one of `engine.cli.exit_codes.Exit`. No exception leaves this function.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):

@@ -19,8 +19,9 @@ from typing import Any
 
 import click
 
-from engine.cli.exits import CommandError, Exit
-from engine.cli.output import error, report
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.output import echo, error, report
+from engine.drive.guard import redactor_for
 from engine.errors import (
     CompileError,
     ConfigError,
@@ -30,8 +31,7 @@ from engine.errors import (
     OrchError,
     UnreadableFile,
 )
-from engine.guard import redactor_for
-from engine.redaction import current
+from engine.redaction import Redactor, bound, current
 from engine.sema.suggest import closest
 from engine.version import __version__
 
@@ -42,32 +42,38 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("engine.cli.init", "Begin a project with a workflow that runs at once."),
-    "lint": ("engine.cli.lint", "Check files without running anything."),
-    "fmt": ("engine.cli.fmt", "Format files in the one layout."),
-    "lsp": ("engine.cli.lsp", "Serve editors: diagnostics, completion, go to definition."),
-    "explain": ("engine.cli.explain", "Explain a rule by its code."),
-    "graph": ("engine.cli.graph", "Draw a workflow: mermaid, dot, json or svg."),
-    "doc": ("engine.cli.doc", "Write the reference page of a workflow."),
-    "schema": ("engine.cli.schema", "Print the JSON Schema of inputs and outputs."),
-    "kinds": ("engine.cli.kinds", "List the kinds of workers: built in, and from packages."),
-    "completion": ("engine.cli.completion", "Make a shell complete orch's command lines."),
-    "test": ("engine.cli.test", "Run the tests of files: offline, with mocked workers."),
-    "mcp": ("engine.cli.mcp", "Keep what MCP servers offer, and see what has changed."),
-    "run": ("engine.cli.run", "Run a workflow."),
-    "runs": ("engine.cli.runs", "List the runs in the journal."),
-    "show": ("engine.cli.show", "Show a run: its rounds, tasks, failures and cost."),
-    "resume": ("engine.cli.resume", "Go on with a run that was interrupted."),
-    "diff": ("engine.cli.diff", "Say what differs between two runs."),
-    "tail": ("engine.cli.tail", "Follow the events of a run."),
-    "export": ("engine.cli.export", "Write the events of a run as JSON lines."),
-    "replay": ("engine.cli.replay", "Re-drive a run from its journal, and find what differs."),
-    "cancel": ("engine.cli.cancel", "End a run that waits or was interrupted."),
-    "gates": ("engine.cli.gates", "List what runs wait for."),
-    "approve": ("engine.cli.approve", "Answer a gate with yes, and go on with the run."),
-    "reject": ("engine.cli.reject", "Answer a gate with no, and go on with the run."),
-    "journal": ("engine.cli.journal", "Trust a journal that was not made here."),
-    "worker": ("engine.cli.worker", "Serve runs on a Temporal cluster."),
+    "init": ("engine.cli.commands.init", "Begin a project with a workflow that runs at once."),
+    "lint": ("engine.cli.commands.lint", "Check files without running anything."),
+    "fmt": ("engine.cli.commands.fmt", "Format files in the standard style."),
+    "lsp": ("engine.cli.commands.lsp", "Serve editors: diagnostics, completion, go to definition."),
+    "explain": ("engine.cli.commands.explain", "Explain a rule by its code."),
+    "graph": ("engine.cli.commands.graph", "Draw a workflow: mermaid, dot, json or svg."),
+    "doc": ("engine.cli.commands.doc", "Write the reference page of a workflow."),
+    "schema": ("engine.cli.commands.schema", "Print the JSON Schema of inputs and outputs."),
+    "kinds": (
+        "engine.cli.commands.kinds",
+        "List the kinds of workers: built in, and from packages.",
+    ),
+    "completion": ("engine.cli.commands.completion", "Make a shell complete orch's command lines."),
+    "test": ("engine.cli.commands.test", "Run the tests of files: offline, with mocked workers."),
+    "mcp": ("engine.cli.commands.mcp", "Snapshot the tools of MCP servers and report changes."),
+    "run": ("engine.cli.commands.run", "Run a workflow."),
+    "runs": ("engine.cli.commands.runs", "List the runs in the journal."),
+    "show": ("engine.cli.commands.show", "Show a run: its rounds, tasks, failures and cost."),
+    "resume": ("engine.cli.commands.resume", "Resume an interrupted run."),
+    "diff": ("engine.cli.commands.diff", "Say what differs between two runs."),
+    "tail": ("engine.cli.commands.tail", "Follow the events of a run."),
+    "export": ("engine.cli.commands.export", "Write the events of a run as JSON lines."),
+    "replay": (
+        "engine.cli.commands.replay",
+        "Re-drive a run from its journal, and find what differs.",
+    ),
+    "cancel": ("engine.cli.commands.cancel", "End a run that waits or was interrupted."),
+    "gates": ("engine.cli.commands.gates", "List what runs wait for."),
+    "approve": ("engine.cli.commands.approve", "Approve a gate and resume the run."),
+    "reject": ("engine.cli.commands.reject", "Reject at a gate and resume the run."),
+    "journal": ("engine.cli.commands.journal", "Trust a journal that was not made here."),
+    "worker": ("engine.cli.commands.worker", "Serve runs on a Temporal cluster."),
 }
 
 
@@ -121,7 +127,8 @@ def run(arguments: list[str]) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        code = _guarded(arguments)
+        with bound(Redactor({})):  # what one command knows is not the next one's
+            code = _guarded(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -166,11 +173,11 @@ def _guarded(arguments: list[str]) -> int:
         error("interrupted")
         return Exit.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as problem:
-        click.echo(problem.ctx.get_help() if problem.ctx else "", err=True)
+        echo(problem.ctx.get_help() if problem.ctx else "", err=True)
         return Exit.USAGE
     except click.UsageError as problem:
         if problem.ctx is not None:
-            click.echo(problem.ctx.get_usage(), err=True)
+            echo(problem.ctx.get_usage(), err=True)
         error(problem.format_message())
         return Exit.USAGE
     except click.ClickException as problem:
@@ -217,7 +224,7 @@ def _crashed(problem: Exception) -> int:
     redactor = redactor_for(current().names)
     text = redactor.text("".join(traceback.format_exception(problem)))
     if os.environ.get("ORCH_DEBUG"):
-        click.echo(text, err=True, nl=False)
+        echo(text, err=True, nl=False)
         help = None
     else:
         try:

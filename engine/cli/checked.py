@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from engine.drive.guard import redactor_for, redactor_of, refuse_given
 from engine.errors import InputError
-from engine.guard import redactor_for, redactor_of, refuse_given
 from engine.redaction import bind
 from engine.sema.check import CheckResult, check_file
 

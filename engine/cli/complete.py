@@ -50,7 +50,7 @@ def orchestrators(
 ) -> list[CompletionItem]:
     """Names of the orchestrators of the file that was named."""
     # The parser is imported where a file is read: 60 ms.
-    from engine.sema.loader import CannotRead, DiskReader
+    from engine.sema.names.loader import CannotRead, DiskReader
     from engine.source import SourceFile
     from engine.syntax import ast
     from engine.syntax.parser import parse

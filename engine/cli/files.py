@@ -14,10 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from engine.cli.exits import CommandError, Exit
+from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import error
 from engine.errors import UnreadableFile
-from engine.sema.loader import MAX_FILE_BYTES
+from engine.sema.names.loader import MAX_FILE_BYTES
 
 __all__ = ["Scope", "orch_files", "rewrite", "standard_input", "subfolders"]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.cli.exits import CommandError, Exit
+from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
 from engine.errors import UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal

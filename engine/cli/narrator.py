@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from engine.cli.wording import count, duration, one_line
+from engine.cli.format_values import count, duration, one_line
 from engine.events import CallFailed, CallFinished, CallStarted, Event, GateOpened, RunResumed
 from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["color_option", "format_option", "pairs", "param_option"]
+__all__ = ["color_option", "format_option", "pairs", "param_option", "utf8"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -23,6 +23,15 @@ def pairs(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -
             raise click.BadParameter(f"'{key}' is given twice.", ctx, option)
         result[key] = value
     return result
+
+
+def utf8(ctx: click.Context, option: click.Parameter, given: str | None) -> str | None:
+    """A text that a journal will keep; a click callback."""
+    try:
+        (given or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("this is not UTF-8.", ctx, option) from None
+    return given
 
 
 def param_option(function: _F) -> _F:

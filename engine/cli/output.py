@@ -13,11 +13,12 @@ from typing import IO
 
 import click
 
-from engine.cli.exits import CommandError, Exit
+from engine.cli.exit_codes import CommandError, Exit
 from engine.diagnostics import Diagnostic, render_terminal
+from engine.printable import printable
 from engine.redaction import current
 
-__all__ = ["error", "report", "screen_width", "use_color", "warn", "write_result"]
+__all__ = ["echo", "error", "report", "screen_width", "use_color", "warn", "write_result"]
 
 
 def use_color(stream: IO[str], choice: str | None = None) -> bool:
@@ -51,9 +52,24 @@ def warn(message: str, *, help: str | None = None) -> None:
 def _say(word: str, tone: str, message: str, help: str | None) -> None:
     shown = f"{tone}{word}\x1b[0m" if use_color(sys.stderr) else word
     clean = current().text
-    click.echo(f"{shown}: {clean(message)}", err=True)
+    echo(f"{shown}: {printable(clean(message))}", err=True, painted=True)
     if help:
-        click.echo(f"  help: {clean(help)}", err=True)
+        echo(f"  help: {printable(clean(help))}", err=True)
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True, painted: bool = False) -> None:
+    """Write text to stdout or stderr: as it is into a file or a pipe, printable on a terminal.
+
+    Args:
+        text: What to write.
+        err: Whether to stderr.
+        nl: Whether to end the line.
+        painted: Whether it may have colours of ours; what is from outside in it is printable.
+    """
+    if not painted and (sys.stderr if err else sys.stdout).isatty():
+        text = printable(text)
+    # Not for click to decide: it would take what looks like colours out of a text that is piped.
+    click.echo(text, err=err, nl=nl, color=True)
 
 
 def report(found: Sequence[Diagnostic], color: str | None = None) -> None:
@@ -61,14 +77,14 @@ def report(found: Sequence[Diagnostic], color: str | None = None) -> None:
     painted = use_color(sys.stderr, color)
     text = render_terminal.render(found, color=painted, width=screen_width(sys.stderr))
     files = len({item.span.source.path for item in found})
-    click.echo(text, err=True, color=painted)
-    click.echo(render_terminal.summary(found, files, color=painted), err=True, color=painted)
+    echo(text, err=True, painted=True)
+    echo(render_terminal.summary(found, files, color=painted), err=True, painted=True)
 
 
 def write_result(text: str, path: str | None) -> None:
     """Write a command's result to stdout, or to a file where `-o` names one."""
     if path is None or path == "-":
-        click.echo(text, nl=not text.endswith("\n"))
+        echo(text, nl=not text.endswith("\n"))
         return
     try:
         with open(path, "w", encoding="utf-8", newline="\n") as file:

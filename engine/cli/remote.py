@@ -1,6 +1,6 @@
 """Runs on a cluster, for the commands that start, answer, call off and follow them.
 
-The other half of `engine.cli.execute`: the same views, the same last words and the same exit
+The other half of `engine.cli.drive_run`: the same views, the same last words and the same exit
 codes, but the run is driven elsewhere, so leaving it does not stop it.
 """
 
@@ -11,21 +11,21 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from engine import launch
-from engine.cli.execute import Manner, show_cursor, watch_for
-from engine.cli.exits import CommandError, Exit
-from engine.cli.interrupts import Interrupted, run_interruptible
+from engine.cli.drive_run import Manner, show_cursor, watch_for
+from engine.cli.end_report import EXITS, note, tell_end, write_report
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.gate_text import tell_questions
 from engine.cli.journals import find_run, open_journal, resume_command
-from engine.cli.outcome import EXITS, note, tell_end, write_report
-from engine.cli.questions import tell_questions
+from engine.cli.signals import Interrupted, run_interruptible
 from engine.distributed.address import connect, parse_address
 from engine.distributed.programs import program_of
 from engine.distributed.remote import RemoteRun, start_run
-from engine.driver import Observer
+from engine.drive import launch
+from engine.drive.answers import Reply, find_gate, refuse_secrets
+from engine.drive.driver import Observer
+from engine.drive.guard import redactor_of
+from engine.drive.launch import Options
 from engine.errors import UsageError
-from engine.guard import redactor_of
-from engine.launch import Options
-from engine.replies import Reply, find_gate, refuse_secrets
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState

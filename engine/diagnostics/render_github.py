@@ -1,7 +1,8 @@
 """Diagnostics as GitHub workflow commands, which show up on the lines of a pull request.
 
 The escapes are those of the runner's own toolkit: `%`, CR and LF everywhere, `:` and `,` in
-properties too. A message holds the help, since an annotation has no place of its own for it.
+properties too. Whatever else a log would obey is taken out. A message holds the help, since an
+annotation has no place of its own for it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.diagnostics.diagnostic import Diagnostic
+from engine.printable import printable
 
 __all__ = ["render"]
 
@@ -36,7 +38,7 @@ def _command(item: Diagnostic) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

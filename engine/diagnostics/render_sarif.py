@@ -112,7 +112,7 @@ def _artifact(path: str, root: str) -> dict[str, str]:
     relative = os.path.relpath(path, root)
     if relative.split(os.sep, 1)[0] == os.pardir:
         return {"uri": Path(path).absolute().as_uri()}
-    return {"uri": quote(relative.replace(os.sep, "/")), "uriBaseId": "%SRCROOT%"}
+    return {"uri": quote(os.fsencode(relative.replace(os.sep, "/"))), "uriBaseId": "%SRCROOT%"}
 
 
 def _region(span: Span) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What a host does for a run: one attempt of a call to a model, or of a worker's task.
 
-An attempt is carried out by the same code as on one machine (`engine.attempt`). Around it stand
+An attempt is carried out by the same code as on one machine (`engine.drive.attempt`). Around it
+stand
 the checks that many hosts need: is it this host's version of the declaration; was it done here
 before (receipts); is it under way here already. Secrets are read here and taken out here.
 Whatever becomes of an attempt is data; only a host that stops raises.
@@ -21,16 +22,16 @@ from temporalio.client import AsyncActivityCancelledError, Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from engine.attempt import Attempts
 from engine.distributed.calls import CALL_MODEL, CALL_WORKER, HOST_STOPPED
 from engine.distributed.library import Library, secrets_of
 from engine.distributed.messages import Json, ModelOrder, Outcome, WorkerOrder
 from engine.distributed.receipts import Attempt, DoubledKey, Receipts
-from engine.driver import STOP_GRACE_S
+from engine.drive.attempt import Attempts
+from engine.drive.driver import STOP_GRACE_S
+from engine.drive.intake import InFlight
+from engine.drive.launch import WithSecrets
 from engine.errors import Failure, UsageError
 from engine.events import CallFailed, ModelInfo
-from engine.intake import InFlight
-from engine.launch import WithSecrets
 from engine.models.registry import open_model
 from engine.provider_keys import key_values
 from engine.redaction import Redactor

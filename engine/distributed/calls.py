@@ -28,9 +28,9 @@ from temporalio.exceptions import (
 from engine.distributed.messages import Json, ModelOrder, Outcome, RunOrder, WorkerOrder
 from engine.distributed.programs import digest_of
 from engine.distributed.queues import queue_of, served_name
+from engine.drive.intake import BoundedPrompt
 from engine.errors import Failure
 from engine.events import CallFailed, CallLost, Event
-from engine.intake import BoundedPrompt
 from engine.models.limiter import is_limited
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import ModelRequest, WorkerRequest

@@ -95,7 +95,9 @@ class RemoteJournal:
             if not latest:
                 raise UsageError(f"there are no runs on queue `{self.address.queue}`")
             return latest[0].run
-        found = self._wait(find_runs(self._client, self.address, prefix))
+        found: list[str] = []
+        if prefix.isascii():  # ids are
+            found = self._wait(find_runs(self._client, self.address, prefix))
         if len(found) == 1:
             return found[0]
         if not found:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.drive.answers import Reply
 from engine.events import (
     CallFailed,
     CallFinished,
@@ -20,7 +21,6 @@ from engine.events import (
     Usage,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply
 from engine.runtime.ports import Message, PolicyState
 
 __all__ = [

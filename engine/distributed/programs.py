@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.diagnostics import Diagnostic
-from engine.errors import CompileError
+from engine.drive.launch import check_record, compile_record
 from engine.journal import RunRecord
-from engine.launch import check_record, compile_record, errors_before
-from engine.sema.contract import Contract
+from engine.linter.admission import errors_in
+from engine.sema.expressions.template import Expression, Template
 from engine.sema.model import Model, Program, Verifier, Worker
-from engine.sema.templates import Expression, Template
+from engine.sema.types.contract import Contract
 from engine.source import Span
 
-__all__ = ["digest_of", "plain_of", "program_of", "refuse", "warm_program"]
+__all__ = ["digest_of", "errors_of", "plain_of", "program_of", "warm_program"]
 
 #: How many programs are kept; a cluster's runs come from a handful.
 _KEPT = 64
@@ -51,15 +51,13 @@ def program_of(record: RunRecord) -> Program:
     return _compiled(record).program
 
 
-def refuse(record: RunRecord) -> None:
-    """Refuse a run that is about to begin and whose program has an error.
+def errors_of(record: RunRecord) -> list[Diagnostic]:
+    """What keeps a run from beginning with its program.
 
     Raises:
-        CompileError: It has one.
+        CompileError: It could not even go on with it.
     """
-    errors = _compiled(record).errors
-    if errors:
-        raise CompileError(errors)
+    return _compiled(record).errors
 
 
 def _compiled(record: RunRecord) -> _Compiled:
@@ -71,7 +69,7 @@ def _compiled(record: RunRecord) -> _Compiled:
             _programs.move_to_end(key)
             return found
     checked = check_record(record)
-    found = _Compiled(compile_record(record, checked), errors_before(checked))
+    found = _Compiled(compile_record(record, checked), errors_in(checked))
     with _lock:
         _programs[key] = found
         while len(_programs) > _KEPT:

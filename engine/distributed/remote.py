@@ -41,11 +41,11 @@ from engine.distributed.queues import (
     served_name,
     workflow_id,
 )
-from engine.driver import Observer
+from engine.drive.answers import Reply
+from engine.drive.driver import Observer
 from engine.errors import InternalError, JournalError, UsageError
 from engine.events import Event, RunStarted, RunStatus, decode_event
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
 

@@ -23,8 +23,9 @@ from temporalio.exceptions import ApplicationError
 from engine.distributed.calls import Calls, size_of_call
 from engine.distributed.messages import Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
-from engine.distributed.programs import program_of, refuse
+from engine.distributed.programs import errors_of, program_of
 from engine.distributed.queues import WORKFLOW_TYPE
+from engine.drive.answers import Reply, answers
 from engine.errors import CompileError, UsageError
 from engine.events import (
     CancelRequested,
@@ -36,7 +37,6 @@ from engine.events import (
     encode_event,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.replies import Reply, answers
 from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
@@ -59,6 +59,9 @@ _BEGUN_AT_ONCE = 200
 _BYTES_AT_ONCE = 8 * 1024 * 1024
 #: Why a run ends that was cancelled with Temporal's own tools.
 _CANCELLED_THERE = "cancelled on the cluster"
+#: The marker of a run that was refused when it began.
+_REFUSED = "refused"
+
 #: How much of a reason stands in listings, in characters.
 _SHOWN_REASON = 500
 
@@ -113,9 +116,8 @@ class OrchRun:
             ) from error
 
     async def _drive(self) -> Ending:
-        if not self._bodies and not workflow.unsafe.is_replaying():
-            # Only when the run begins: a host with other rules must not end one under way.
-            refuse(self._record)
+        if not self._bodies:
+            self._refuse_errors()
         state = await self._folded()
         self._state = state
         self._restart_clock()
@@ -141,6 +143,22 @@ class OrchRun:
             if not self._winding_down():
                 await self._begin_calls(state)
             await self._sleep()
+
+    def _refuse_errors(self) -> None:
+        """Refuse a program with errors when its run begins.
+
+        Whether it was is in the history as a marker: a host with other rules must neither end a
+        run under way nor go on with one that was refused.
+
+        Raises:
+            CompileError, UsageError: It is refused.
+        """
+        replaying = workflow.unsafe.is_replaying()
+        errors = errors_of(self._record)
+        if (replaying or errors) and workflow.patched(_REFUSED):
+            if errors:
+                raise CompileError(errors)
+            raise UsageError("the program had errors when its run began")
 
     async def _folded(self) -> RunState:
         state = RunState(program_of(self._record))

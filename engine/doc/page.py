@@ -7,14 +7,15 @@ take at most, how its parts hang together, then workers, verifiers, models, para
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 
 from engine.bounds import Bound, amount, bounds_of, dollars
-from engine.doc.tables import code, fields_table, prose, table
+from engine.doc.tables import code, fenced, fields_table, paragraph, prose, table
 from engine.graph.build import collect
 from engine.graph.text import to_mermaid
 from engine.sema.model import Budget, Hook, Orchestrator, Program, Verifier, Worker
-from engine.sema.types import Named, Record, Type
+from engine.sema.types.definitions import Named, Record, Type
 
 __all__ = ["page"]
 
@@ -22,14 +23,14 @@ __all__ = ["page"]
 def page(program: Program) -> str:
     """The page, as Markdown for any renderer that draws Mermaid (GitHub, GitLab, MkDocs)."""
     name = program.entry or os.path.basename(program.path)
-    lines = [f"# {name}", ""]
+    lines = [f"# {prose(name)}", ""]
     entry = program.orchestrators.get(program.entry or "")
     if entry is not None and entry.doc:
-        lines += [prose(entry.doc), ""]
+        lines += [paragraph(entry.doc), ""]
     lines += [f"Made by `orch doc` from {code(os.path.basename(program.path))}.", ""]
     graph = to_mermaid(collect(program)).rstrip()
     if program.orchestrators:
-        lines += ["## Graph", "", "```mermaid", graph, "```", ""]
+        lines += ["## Graph", "", *fenced("mermaid", graph), ""]
         lines += _bounds(bounds_of(program))
     for orchestrator in program.orchestrators.values():
         lines += _orchestrator(program, orchestrator)
@@ -69,9 +70,10 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
     named = "" if item.name == program.entry else f" {item.name}"
     lines = [f"## Orchestrator {code(item.name)}", ""]
     if item.doc and item.name != program.entry:
-        lines += [prose(item.doc), ""]
-    command = f"orch run {os.path.basename(program.path)}{named} {given}".rstrip()
-    lines += ["```console", f"$ {command}", "```", "", *_contract(item)]
+        lines += [paragraph(item.doc), ""]
+    file = " ".join(shlex.quote(os.path.basename(program.path)).split())
+    command = f"orch run {file}{named} {given}".rstrip()
+    lines += [*fenced("console", f"$ {command}"), "", *_contract(item)]
     policy = item.policy
     limits = [
         ("model", code(item.model)),
@@ -190,7 +192,7 @@ def _verifier(item: Verifier) -> list[str]:
 
 def _head(item: Worker | Verifier) -> list[str]:
     lines = [f"### {code(item.name)}", ""]
-    return [*lines, prose(item.doc), ""] if item.doc else lines
+    return [*lines, paragraph(item.doc), ""] if item.doc else lines
 
 
 def _models(program: Program) -> list[str]:
@@ -231,7 +233,7 @@ def _schema(name: str, type_: Type) -> list[str]:
     if not isinstance(type_, Record):
         return [*lines, code(type_), ""]
     if type_.doc:
-        lines += [prose(type_.doc), ""]
+        lines += [paragraph(type_.doc), ""]
     lines += [*fields_table(type_.fields), ""]
     if type_.invariants:
         lines += [f"- {code(invariant.text)}" for invariant in type_.invariants]

@@ -7,10 +7,11 @@ comment never breaks a table, and text is never taken for HTML.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.sema.types import (
+from engine.sema.types.definitions import (
     MISSING,
     Array,
     Constrained,
@@ -21,7 +22,10 @@ from engine.sema.types import (
     strip,
 )
 
-__all__ = ["code", "fields_table", "prose", "table"]
+__all__ = ["code", "fenced", "fields_table", "paragraph", "prose", "table"]
+
+#: What makes the beginning of a line begin another block than a paragraph.
+_BLOCK = re.compile(r"^(\d*)(#{1,6}(?!\S)|`{3}|~{3}|[>=]|[-+*](?!\S)|[-*_]{3}|(?<=\d)[.)](?!\S))")
 
 #: JSON Schema's keywords as people say them.
 _WORDS = {
@@ -44,15 +48,30 @@ _WORDS = {
 def code(text: object) -> str:
     """Inline code that holds any text, for a table cell or a line."""
     shown = " ".join(str(text).split()).replace("|", "\\|")
-    ticks = "``" if "`" in shown else "`"
+    ticks = "`" * (_longest_ticks(shown) + 1)
     pad = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}" if shown else ""
 
 
+def fenced(language: str, text: str) -> list[str]:
+    """The lines of a block of code that holds any text."""
+    fence = "`" * max(3, _longest_ticks(text) + 1)
+    return [f"{fence}{language}", text, fence]
+
+
+def _longest_ticks(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
+
+
 def prose(text: str | None) -> str:
-    """A doc comment as text of a page: its Markdown stays, HTML and table bars do not."""
+    """A doc comment as text in a line: its Markdown stays, HTML and table bars do not."""
     escaped = (text or "").replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(escaped.split())
+
+
+def paragraph(text: str | None) -> str:
+    """The same as a paragraph of its own: it begins no heading, list or block of code."""
+    return _BLOCK.sub(r"\1\\\2", prose(text))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

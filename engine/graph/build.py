@@ -18,11 +18,13 @@ Relations, in the direction in which control or data flows:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from engine.printable import printable
 from engine.sema.model import Orchestrator, Program
 
 if TYPE_CHECKING:
@@ -150,31 +152,48 @@ def adjacency(program: Program) -> dict[str, dict[str, tuple[EdgeKind, ...]]]:
 
 
 def to_networkx(program: Program) -> networkx.DiGraph:
-    """The graph as a `networkx.DiGraph`, for analysis in Python.
+    """The graph as a `networkx.DiGraph`, for analysis in Python and for other tools.
 
-    Node attributes: `kind`, `label`, `doc`, `file`, `line` and those of `Node.attributes`. Edge
-    attributes: `kinds`, a tuple, since two nodes may stand in several relations, and
-    `relations`, one mapping for each with its `kind`, `orchestrator`, `point`, `worker` and
-    `max_dispatches` where they apply.
+    Attributes are texts, numbers and bools, and absent where they do not apply, so that networkx
+    can write the graph in each of its formats (GraphML, GEXF, GML).
+
+    Of nodes: `kind`, `label`, `doc`, `file`, `line` and those of `Node.attributes`, with `model_id`
+    for `id` (which formats keep for themselves) and names joined by commas. Of edges: `kinds`,
+    joined by commas, since two nodes may stand in several relations, and `relations`, a JSON list
+    with an object for each: its `kind`, `orchestrator`, `point`, `worker` and `max_dispatches`
+    where they apply.
     """
     # networkx costs 440 ms, and no command but this face needs it.
     import networkx
 
     graph = collect(program)
-    result = networkx.DiGraph(entry=program.entry)
+    result = networkx.DiGraph(**_plain({"entry": program.entry}))
     for node in graph.nodes.values():
+        known = {("model_id" if name == "id" else name): v for name, v in node.attributes.items()}
         own = {"kind": node.kind, "label": node.name, "doc": node.doc}
-        result.add_node(node.name, **{**node.attributes, **own}, file=node.file, line=node.line)
+        place = {"file": node.file, "line": node.line}
+        result.add_node(node.name, **_plain({**known, **own, **place}))
+    relations: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for edge in graph.edges:
-        relation = edge_attributes(edge)
-        if result.has_edge(edge.source, edge.target):
-            known = result.edges[edge.source, edge.target]
-            if edge.kind not in known["kinds"]:
-                known["kinds"] = (*known["kinds"], edge.kind)
-            known["relations"] = (*known["relations"], relation)
-        else:
-            result.add_edge(edge.source, edge.target, kinds=(edge.kind,), relations=(relation,))
+        relations.setdefault((edge.source, edge.target), []).append(edge_attributes(edge))
+    for (source, target), found in relations.items():
+        kinds = dict.fromkeys(relation["kind"] for relation in found)
+        result.add_edge(source, target, kinds=",".join(kinds), relations=json.dumps(found))
     return result
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as every format can hold them; those that are None are left out."""
+    return {name: _scalar(value) for name, value in attributes.items() if value is not None}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        value = ",".join(map(str, value))
+    if not isinstance(value, str):
+        return value
+    text = printable(value).encode(errors="replace").decode()
+    return text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")  # no XML can hold them
 
 
 def edge_attributes(edge: Edge) -> dict[str, Any]:

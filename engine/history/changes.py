@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from engine.history.excerpts import excerpts
-from engine.sema.contract import Contract
+from engine.sema.expressions.template import Template, TemplateFunction
 from engine.sema.model import Program
-from engine.sema.templates import Template, TemplateFunction
+from engine.sema.types.contract import Contract
 
 __all__ = ["Change", "changed_files", "changes"]
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine import launch
+from engine.drive import launch
+from engine.drive.preflight import preflight
 from engine.errors import CompileError, InputError, UnreadableFile, UsageError
 from engine.events import Event, ModelInfo, RunStarted
 from engine.history.changes import Change, changed_files, changes
 from engine.history.replay import Replay, replay
 from engine.journal import RunRecord
 from engine.linter.admission import admit
-from engine.preflight import preflight
 from engine.sema.check import check_file
 from engine.sema.model import Program
 

@@ -2,12 +2,13 @@
 
 Clocks are set back, and a run can claim any date; a counter knows which run came last. It is a file
 in the state folder of twenty digits, under a lock that is held for as long as it takes to read and
-write them. Where it cannot be kept, one goes on from the highest number in the databases, which
-does as long as one process at a time enters runs.
+write them. Where it cannot be kept, numbers continue from the highest in the databases, which is
+right as long as one process at a time enters runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -29,33 +30,38 @@ class Entries:
     """
 
     def __init__(self, counter: Path | None, highest: Callable[[], int]) -> None:
-        self._counter = counter
         self._highest = highest
         self._last: int | None = None
+        self._descriptor: int | None = None
+        if counter is not None:
+            with contextlib.suppress(OSError):
+                self._descriptor = open_plain(counter, os.O_RDWR | os.O_CREAT, 0o600)
 
     def next(self) -> int:
         """The number of the run that is entered next, higher than that of any before."""
-        if self._last is None or self._counter is None:
+        if self._last is None or self._descriptor is None:
             self._last = max(self._last or 0, self._highest())
         self._last = self._counted(self._last) or self._last + 1
         return self._last
 
+    def close(self) -> None:
+        """Give the counter's file back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
     def _counted(self, last: int) -> int | None:
         """The counter's next number, higher than `last`; None where it cannot be kept."""
-        if self._counter is None:
+        if self._descriptor is None:
             return None
         try:
-            descriptor = open_plain(self._counter, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            self._counter = None
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            written = os.pread(descriptor, _DIGITS, 0)
-            number = max(last, int(written) if written.isdigit() else 0) + 1
-            os.pwrite(descriptor, b"%0*d" % (_DIGITS, number), 0)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try:
+                written = os.pread(self._descriptor, _DIGITS, 0)
+                number = max(last, int(written) if written.isdigit() else 0) + 1
+                os.pwrite(self._descriptor, b"%0*d" % (_DIGITS, number), 0)
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         except OSError:  # a full disk
             return None
-        finally:
-            os.close(descriptor)
         return number

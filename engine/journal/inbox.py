@@ -1,4 +1,4 @@
-"""The inbox of a journal: letters to runs that another process has in hand.
+"""The inbox of a journal: letters to runs that another process drives.
 
 Only the process that drives a run may write its events. Whoever answers a gate of it, or cancels
 it, meanwhile leaves a letter: one file in the folder `inbox`, which holds the event. Its name goes
@@ -8,7 +8,8 @@ through three states, each reached by one atomic step, so no letter is lost and 
     RUN.STAMP.taken    the driving process has it, and is about to journal its event
     (gone)             its event is in the journal, or it was refused
 
-Knows nothing of gates; `engine.mail` says what is refused, and tells the sender what became of it.
+Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender what became
+of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What this user has made, or trusts, on this machine: a note for each in the state folder.
 
 A database holds a random token, and the state folder a note under that token: where the database
-lay, which file it was, whose. Nobody can make a database that has a note but who could write the
-notes, so a journal that came with somebody else's repository has none. A second file beside the
+lay, which file it was, whose. Only who can write the notes can make a database that has one, so a
+journal that came with another person's repository has none. A second file beside the
 note says that a process has the database open, and may leave a log behind.
 
 The state folder is `$XDG_STATE_HOME/orch`, else `~/.local/state/orch`. Where it cannot be written,
@@ -12,6 +12,7 @@ notes last as long as the process. What follows from a missing note is `engine.j
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import tempfile
@@ -40,7 +41,7 @@ class Note(msgspec.Struct, frozen=True):
     """A file or folder as it was when it was noted.
 
     Attributes:
-        path: Its path, links resolved.
+        path: Its path, links resolved; bytes that are not UTF-8 are escaped.
         inode: Its number in its file system; it keeps that when it is moved.
         uid: Whose it was.
     """
@@ -53,7 +54,8 @@ class Note(msgspec.Struct, frozen=True):
     def of(cls, path: Path) -> Note:
         """The note of a file as it is now; raises OSError."""
         found = os.lstat(path)
-        return cls(os.path.realpath(path), found.st_ino, found.st_uid)
+        name = os.fsencode(os.path.realpath(path)).decode(errors="backslashreplace")
+        return cls(name, found.st_ino, found.st_uid)
 
 
 def state_folder(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -62,7 +64,8 @@ def state_folder(env: Mapping[str, str] = os.environ) -> Path | None:
     if os.path.isabs(chosen):  # a relative one counts for nothing, says the specification
         return Path(chosen, "orch")
     home = os.path.expanduser("~")
-    return Path(home, ".local", "state", "orch") if os.path.isabs(home) else None
+    is_there = os.path.isabs(home) and os.path.isdir(home)
+    return Path(home, ".local", "state", "orch") if is_there else None
 
 
 class Notes:
@@ -86,8 +89,9 @@ class Notes:
             return None
         try:
             data = read_plain(self._folder / token, _MAX_NOTE_BYTES)
-            return msgspec.json.decode(data, type=Note)
-        except (OSError, msgspec.MsgspecError):
+            # The standard library's JSON can say names that are not UTF-8.
+            return msgspec.convert(json.loads(data), Note)
+        except (OSError, ValueError, RecursionError):
             return None
 
     def write(self, token: str, note: Note) -> bool:
@@ -99,7 +103,7 @@ class Notes:
         try:
             number, draft = tempfile.mkstemp(dir=folder, prefix=".")
             with open(number, "wb") as file:
-                file.write(msgspec.json.encode(note))
+                file.write(json.dumps(msgspec.to_builtins(note)).encode())
                 file.flush()
                 os.fsync(number)
             os.replace(draft, folder / token)
@@ -170,7 +174,7 @@ class Notes:
 
 
 def new_token() -> str:
-    """A token nobody else has."""
+    """A token that no other database has."""
     return secrets.token_hex(16)
 
 
@@ -180,7 +184,7 @@ def _is_token(text: str) -> bool:
 
 
 def _may_make(folder: Path) -> bool:
-    """Whether a folder can be written, or made, without leaving it in somebody else's."""
+    """Whether a folder can be written, or made, and is not in another user's."""
     while not folder.exists():
         above = folder.parent
         if above == folder:

@@ -1,8 +1,8 @@
-"""A run in a database as one drive owns it: what `SqliteJournal` gives to whoever may write it.
+"""A claim on a run in a database: what `SqliteJournal` gives to a drive, and the only way to write.
 
-Owned is what was entered or claimed, and no more: of two drives of one run only the later one can
-write, whichever journal each came by. Keeps nothing once it is released. What is written into
-which table, and when it is durable, is `writer`'s.
+Of two claims on one run only the later one can write, whichever journal object made it. A claim
+that is released can write no more, and nothing is kept of it. Transactions and durability are
+`writer`'s.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class SqliteOwnership:
 
     def _use(self) -> Writer:
         if self._writer is None:
-            raise JournalError(f"the run {self.run} has been given back, or its journal is closed")
+            raise JournalError(f"the run {self.run} has been given back, or the journal is closed")
         return self._writer
 
 

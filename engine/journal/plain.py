@@ -9,17 +9,24 @@ of a database is looked at before it is opened. Whether the folder itself may be
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+import struct
+import sys
 from pathlib import Path
 
 from engine.errors import JournalError
 from engine.reading import open_plain
 
-__all__ = ["refuse_rollback", "refuse_special"]
+__all__ = ["is_open_elsewhere", "refuse_rollback", "refuse_special", "refuse_unless_plain"]
 
-#: What SQLite and we put beside a database; the database itself is "".
-_ENDINGS = ("", "-wal", "-shm", "-journal", ".lock", ".reserve")
+#: What SQLite puts beside a database; the database itself is "". Whatever is ours alone is opened
+#: with `open_plain`.
+_ENDINGS = ("", "-wal", "-shm", "-journal")
+#: What every connection to a database holds a lock on (`SHARED_FIRST` of SQLite's file format).
+_SHARED_AT = 0x40000002
+_SHARED_BYTES = 510
 #: Where a database's page size stands in it: two bytes, of which 1 means 65536.
 _PAGE_SIZE_AT = 16
 
@@ -31,20 +38,27 @@ def refuse_special(path: Path) -> None:
         JournalError: One is, or the folder cannot be looked into.
     """
     for ending in _ENDINGS:
-        name = f"{path}{ending}"
-        try:
-            mode = os.lstat(name).st_mode
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise JournalError(f"the journal cannot be opened: {name}: {error.strerror}") from None
-        if not stat.S_ISREG(mode):
-            what = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
-            raise JournalError(
-                f"the journal cannot be used: {name} is {what}",
-                help="orch makes no such file: move it away, or choose another folder with "
-                "--journal",
-            )
+        refuse_unless_plain(f"{path}{ending}")
+
+
+def refuse_unless_plain(name: str | Path) -> None:
+    """Refuse a file that is a link, or no regular file; one that is not there is fine.
+
+    Raises:
+        JournalError: It is, or the folder cannot be looked into.
+    """
+    try:
+        mode = os.lstat(name).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise JournalError(f"the journal cannot be opened: {name}: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        what = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
+        raise JournalError(
+            f"the journal cannot be used: {name} is {what}",
+            help="orch makes no such file: move it away, or choose another folder with --journal",
+        )
 
 
 def refuse_rollback(path: Path) -> None:
@@ -67,6 +81,25 @@ def refuse_rollback(path: Path) -> None:
     for name in (rollback, path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Whether another process has a database open: SQLite holds a lock on it for as long."""
+    if sys.platform == "darwin":
+        layout = "qqihh"
+        asked = struct.pack(layout, _SHARED_AT, _SHARED_BYTES, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        kind_at = 3
+    else:
+        layout = "hhqqi"
+        asked = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, _SHARED_AT, _SHARED_BYTES, 0)
+        kind_at = 0
+    try:
+        # It stays open: to close it would give up the locks of this process's own connections.
+        descriptor = open_plain(path, os.O_RDONLY)
+        told = fcntl.fcntl(descriptor, fcntl.F_GETLK, asked)
+    except OSError:
+        return False
+    return bool(struct.unpack(layout, told)[kind_at] != fcntl.F_UNLCK)
 
 
 def _is_unfinished(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 The one promise everything else stands on: when `append` returns, the events are durable, whole
 and in order; when it raises, the run must go no further, because none of what it said may have
-an effect. A run is written by whoever owns it, and owned by one at a time.
+an effect. A run is written only by its owner, and has one at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Journal", "Ownership"]
 
 
 class Ownership(Protocol):
-    """A run that one drive owns. Only who holds it may write the run, and nobody else meanwhile.
+    """One claim on a run. Only the last claim on a run can write it.
 
     Attributes:
         run: The run's id.
@@ -35,7 +35,7 @@ class Ownership(Protocol):
 
         Raises:
             JournalError: They are not written; also where an attempt of a call would end twice,
-                where somebody else has claimed the run since, and after any earlier failure of
+                where the run has been claimed again since, and after any earlier failure of
                 storage.
         """
         ...
@@ -50,7 +50,7 @@ class Ownership(Protocol):
         ...
 
     def release(self) -> None:
-        """Give the run back. What was to be written before still is. May be repeated."""
+        """Give the run back. What was put before is still written. May be repeated."""
         ...
 
 
@@ -78,11 +78,11 @@ class Journal(Protocol):
     async def claim(self, run: str) -> Ownership:
         """Become the owner of a run that is there already.
 
-        Who owned it in this process until now can write no more. Whether a run is being driven
-        here is `engine.drives`'s to know: it is asked first.
+        An earlier claim of this process can write no more. So ask `engine.drive.active` first
+        whether the run is being driven here.
 
         Raises:
-            JournalError: Another process that is alive has it, or there is no such run.
+            JournalError: Another living process owns it, or there is no such run.
         """
         ...
 

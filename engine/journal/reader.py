@@ -317,7 +317,7 @@ def find_among(
         if not latest:
             raise UsageError(f"there is no run in {where} yet")
         return latest[0].run
-    found = beginning_with(prefix) if prefix else []
+    found = beginning_with(prefix) if prefix and prefix.isascii() else []  # ids are ASCII
     if prefix in found:
         return prefix
     if len(found) == 1:
@@ -390,7 +390,7 @@ def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummar
         ended_ms=ended_ms,
         reason=reason,
         bound=bound,
-        # Without a pid nobody drives it, though its database is in use.
+        # Without a pid its drive was interrupted, though the database is in use.
         live=status == "running" and holder is not None and pid != 0 and holder in (pid, 0),
         parent=origin.parent,
         parent_seq=origin.parent_seq,

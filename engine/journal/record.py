@@ -23,7 +23,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         status: As of the last event; a run whose process died is still `running`.
         ended_ms: Wall-clock time of the end, or None.
         reason: Why it ended, as in `RunEnded`; `bound` likewise.
-        live: Whether a process that is alive has the run in hand. A run that is `running` and
+        live: Whether a process that is alive drives the run. A run that is `running` and
             not live was interrupted and can be resumed.
         parent: The run it was forked from, or None; it may have been removed since.
         parent_seq: The number of the last event it shares with its parent.

@@ -1,7 +1,7 @@
 """Take runs out of a journal, and give the room back to the disk.
 
 Only databases that are journals are opened, and only under the lock of whoever writes them: a
-database that another process has in hand is left alone. Values and program texts go with the last
+database that another process writes is left alone. Values and program texts go with the last
 run that uses them.
 """
 
@@ -17,39 +17,57 @@ from engine.errors import JournalError
 from engine.journal.lock import FileLock, lock_holder
 from engine.journal.plain import refuse_rollback
 from engine.journal.reader import Reader, StoredRecord, lock_path
-from engine.journal.storage import open_writer, refuse_damaged_log, translated
+from engine.journal.storage import is_full, open_writer, refuse_damaged_log, translated
 from engine.journal.trust import Trust
 
-__all__ = ["remove_runs"]
+__all__ = ["Removed", "remove_runs"]
 
 #: How long to wait for a program that reads the database, in milliseconds.
 _BUSY_MS = 5_000
 
 
-def remove_runs(directory: Path, runs: Sequence[str]) -> int:
+class Removed(msgspec.Struct):
+    """What came of a removal.
+
+    Attributes:
+        freed: By how many bytes the databases have become smaller.
+        unshrunk: Why one of them keeps its size, in words; its room serves later runs.
+    """
+
+    freed: int = 0
+    unshrunk: str = ""
+
+
+def remove_runs(directory: Path, runs: Sequence[str]) -> Removed:
     """Remove runs for good.
 
     Args:
         directory: The journal's folder.
         runs: Their ids.
 
-    Returns:
-        By how many bytes the databases have become smaller.
-
     Raises:
-        JournalError: There is no such run, another process writes the database it lives in, or
-            what is left of a damaged log would be written over, or it is not this user's.
-            Nothing of that database is removed then; others may have been done before.
+        JournalError: There is no such run, another process writes the database it lives in, what
+            is left of a damaged log would be written over, the database is not this user's, or the
+            disk is full. Nothing of that database is removed then; others may have been done
+            before. The message says which.
     """
     trust = Trust(directory)
     reader = Reader(directory, trust)
     by_database: dict[Path, list[str]] = {}
     for run in runs:
         by_database.setdefault(reader.home(run), []).append(run)
-    return sum(_remove(path, names, trust) for path, names in by_database.items())
+    result, done = Removed(), 0
+    for path, names in by_database.items():
+        try:
+            _remove(path, names, trust, result)
+        except JournalError as problem:
+            said = f"{done} of {len(runs)} runs are removed" if done else "nothing is removed"
+            raise JournalError(f"{problem}; {said}", help=problem.help) from None
+        done += len(names)
+    return result
 
 
-def _remove(path: Path, runs: list[str], trust: Trust) -> int:
+def _remove(path: Path, runs: list[str], trust: Trust, result: Removed) -> None:
     trust.check(path)
     lock = FileLock.take(lock_path(path))
     if lock is None:
@@ -68,17 +86,35 @@ def _remove(path: Path, runs: list[str], trust: Trust) -> int:
         connection = open_writer(path, _BUSY_MS)
         try:
             _delete(connection, runs)
-            # Without this the file keeps its size, and a write-ahead log as long as the file.
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            result.unshrunk = _shrink(connection) or result.unshrunk
         except sqlite3.Error as error:
-            raise translated(error, path) from None
+            problem = translated(error, path)
+            if is_full(error):
+                help = (
+                    "make room elsewhere first: removing runs takes room before it gives any back"
+                )
+                problem = JournalError(str(problem), help=help)
+            raise problem from None
         finally:
             connection.close()
-        return max(0, before - _size(path))
+        result.freed += max(0, before - _size(path))
     finally:
         trust.leave(path)
         lock.release()
+
+
+def _shrink(connection: sqlite3.Connection) -> str:
+    """Give the room of what was removed back to the disk; why that failed, or nothing.
+
+    Without this the file keeps its size, and a write-ahead log as long as the file. It takes as
+    much room again as what stays.
+    """
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        return str(error)
+    return ""
 
 
 def _delete(connection: sqlite3.Connection, runs: list[str]) -> None:

@@ -60,8 +60,8 @@ class SqliteJournal:
         directory: The folder's absolute path.
         place: The same without symbolic links: equal for journals on one folder.
 
-    May be used from several threads and event loops. Several of them on one folder in one process
-    are one owner of its runs.
+    May be used from several threads and event loops. All journals that a process opens on one
+    folder count as one owner.
     """
 
     def __init__(self, directory: str | Path, *, busy_ms: int = 5_000, trust: bool = False) -> None:
@@ -173,7 +173,7 @@ class SqliteJournal:
         *,
         starts: bool = False,
     ) -> SqliteOwnership:
-        """Carry out what makes a run owned; it is not if nobody waits for that any more."""
+        """Carry out a claim; it is released if its caller was cancelled meanwhile."""
         try:
             await writer.do(action, starts=starts)
         except BaseException:
@@ -199,17 +199,17 @@ class SqliteJournal:
                 return writer
             self._trust.check_folder()
             self._make_directory()
-            strange: JournalError | None = None
+            strange: Path | None = None
             is_mine = False
             for path in database_paths(self.directory):
                 is_there = os.path.lexists(path)
                 problem = self._trust.problem(path) if is_there else None
                 if problem is not None:
-                    strange = strange or problem
+                    strange = strange or path
                     continue
                 is_mine = is_mine or is_there
                 if strange is not None and not is_mine:
-                    raise strange
+                    self._trust.check(strange)
                 if self._reader.waits(path):
                     continue
                 writer_or_none = open_writer(path, self._busy_ms, self._trust)
@@ -233,7 +233,7 @@ class SqliteJournal:
                 pid = lock_holder(lock_path(path))
                 who = f"the process {pid}" if pid else "another process"
                 raise JournalError(
-                    f"{who} has the run in hand: it writes {path}",
+                    f"{who} is driving the run (it holds the lock on {path})",
                     help="wait for it to end, or stop it",
                 )
             self._writers[path] = writer
@@ -271,6 +271,9 @@ class SqliteJournal:
             for writer in self._writers.values():
                 give_back(writer)
             self._writers.clear()
+            if self._entries is not None:
+                self._entries.close()
+                self._entries = None
 
     # ------------------------------------------------------------ reading
 

@@ -51,6 +51,7 @@ CREATE UNIQUE INDEX events_end_once ON events (run, end) WHERE end IS NOT NULL;
 CREATE TABLE blobs (hash BLOB PRIMARY KEY, data BLOB NOT NULL);
 """
 _NAMES = frozenset(("meta", "runs", "events", "blobs"))
+_STATEMENTS = frozenset(" ".join(statement.split()) for statement in _TABLES.split(";"))
 
 
 def open_writer(
@@ -115,7 +116,7 @@ def refuse_damaged_log(path: Path) -> None:
         connection.close()
         if damaged:
             raise JournalError(
-                f"the journal is damaged in its log, behind what can be read: {path}-wal",
+                f"the write-ahead log is damaged after the last readable entry: {path}-wal",
                 help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
                 "elsewhere with --journal",
             )
@@ -127,7 +128,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
     Raises:
         JournalError: It cannot be read, or not all of it: nothing is left out without a word.
     """
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    address = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
         try:
             connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
@@ -214,16 +215,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse tables that are other than ours: a view or a trigger in their place would compute
     whatever its author likes, for as long as he likes, when we read."""
-    ours = {_words(statement) for statement in _TABLES.split(";")}
     found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     for kind, name, statement in found:
-        is_ours = statement is None or _words(statement) in ours
+        is_ours = statement is None or " ".join(statement.split()) in _STATEMENTS
         if kind in ("view", "trigger") or (name in _NAMES and not is_ours):
             raise _not_a_journal(path)
-
-
-def _words(statement: str) -> str:
-    return " ".join(statement.split())
 
 
 def _not_a_journal(path: Path) -> JournalError:

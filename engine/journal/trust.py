@@ -1,7 +1,7 @@
 """Whose a journal is: databases that this user has not made on this machine are not driven.
 
 A journal is code: it holds the texts of programs, the folder they are to run in and what they have
-decided, and `orch resume` goes on from there. So whoever writes to a database, or drives a run of
+decided, and `orch resume` continues from there. So whoever writes to a database, or drives a run of
 it, has it admitted here first. Reading asks nothing, but knows whose each database is.
 
 A person vouches for a folder in `ORCH_TRUST_JOURNAL`, by the argument `trust`, or once and for all
@@ -10,7 +10,6 @@ with `orch journal trust`. The notes that tell databases apart are `engine.journ
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shlex
@@ -21,8 +20,8 @@ from pathlib import Path
 
 from engine.errors import JournalError
 from engine.journal.known import Note, Notes, new_token, state_folder
-from engine.journal.plain import refuse_special
-from engine.journal.storage import open_reader
+from engine.journal.plain import is_open_elsewhere, refuse_special
+from engine.journal.storage import open_reader, refuse_damaged_log
 
 __all__ = ["VARIABLE", "Trust"]
 
@@ -47,12 +46,19 @@ class Trust:
         self.notes = Notes(state_folder(env))
         #: The tokens of what is open for writing, by database.
         self._open: dict[Path, str] = {}
+        #: What was found to be this user's, for reading: a look at each run of thousands adds up.
+        self._seen: set[tuple[Path, str | None]] = set()
 
     # ------------------------------------------------------------ reading
 
     def is_mine(self, connection: sqlite3.Connection, path: Path) -> bool:
         """Whether a database that is open for reading may be driven by this user."""
-        return self._has_vouched() or self._why_not(_token_in(connection), path) is None
+        token = _token_in(connection)
+        if (path, token) not in self._seen:
+            if not self._has_vouched() and self._why_not(token, path) is not None:
+                return False
+            self._seen.add((path, token))
+        return True
 
     def problem(self, path: Path) -> JournalError | None:
         """Why a database may not be written to; None where it may, or holds nothing yet.
@@ -65,10 +71,10 @@ class Trust:
     # ------------------------------------------------------------ writing
 
     def check_folder(self) -> None:
-        """Refuse a folder that somebody else has made, or made a link to another place.
+        """Refuse a folder that another user has made, or that leads to a folder of other files.
 
         Raises:
-            JournalError: It is such a folder, and nobody has vouched for it.
+            JournalError: It is such a folder, and the user does not vouch for it.
         """
         folder = self._directory
         if not os.path.lexists(folder) or self._has_vouched():
@@ -91,6 +97,7 @@ class Trust:
         self.check_folder()
         problem = self.problem(path)
         if problem is not None:
+            refuse_damaged_log(path)  # that is to be known first: it is not to be trusted either
             raise problem
 
     def admit(self, path: Path) -> None:
@@ -125,10 +132,8 @@ class Trust:
         token = self._open.pop(path, None)
         if token is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(f"{path}-wal").st_size:
-                return
-        self.notes.close(token)
+        if not _size(f"{path}-wal"):
+            self.notes.close(token)
 
     # ------------------------------------------------------------ vouching
 
@@ -150,7 +155,7 @@ class Trust:
         """Whether a person vouches for the folder, in this process.
 
         Raises:
-            JournalError: The variable names a folder that depends on where one stands.
+            JournalError: The variable names a folder by a relative path.
         """
         if self._everything:
             return True
@@ -177,7 +182,7 @@ class Trust:
     def _why_not(self, token: str | None, path: Path) -> str | None:
         """What speaks against a database, after its path; None for nothing."""
         if token is None:
-            return "was made by an earlier version of orch, or by somebody else"
+            return "was made by an earlier version of orch, or by another user"
         noted = self.notes.read(token)
         if noted is None:
             is_ours = self.notes.is_made_here(token)
@@ -190,15 +195,24 @@ class Trust:
             return "belongs to another user than before"
         if now.path != noted.path and now.inode != noted.inode:
             return f"is a copy of {noted.path}"
-        if not self.notes.was_open(token) and _size(f"{path}-wal"):
+        if self._has_strange_log(token, path):
             return "has a log (-wal) beside it that no run of yours has left"
         return None
 
+    def _has_strange_log(self, token: str, path: Path) -> bool:
+        """Whether there is a log that no process of ours has left, nor one that is still there."""
+        # Twice, for another process may be opening it between the two looks.
+        for _ in range(2):
+            if self.notes.was_open(token) or not _size(f"{path}-wal"):
+                return False
+        return not is_open_elsewhere(path)
+
     def _refusal(self, why: str) -> JournalError:
         """The error that says what to do."""
-        remedy = f"orch journal trust {shlex.quote(str(self._directory))}"
-        if not self.notes.is_usable:
-            remedy = self._by_variable()
+        remedy = self._by_variable()
+        if self.notes.is_usable:
+            command = f"orch journal trust {shlex.quote(str(self._directory))}"
+            remedy = f"{command} (where the home folder does not last, {remedy})"
         return JournalError(
             f"the journal is not known to be yours: {why}",
             help="a journal can run programs: look at it with `orch runs`; if you trust it: "

@@ -25,7 +25,7 @@ from typing import Any
 
 from engine.errors import InternalError, JournalError
 from engine.journal.lock import FileLock
-from engine.journal.plain import refuse_rollback
+from engine.journal.plain import refuse_rollback, refuse_unless_plain
 from engine.journal.rows import START_TYPE, Row
 from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
 from engine.journal.trust import Trust
@@ -43,12 +43,12 @@ UPDATE_RUN = "UPDATE runs SET status = ?, ended_ms = ?, reason = ?, bound = ? WH
 
 
 class Owned:
-    """A run that one drive owns: where it is in the database, and the epoch of its claim.
+    """A run that one drive owns: its number in the database, and the epoch of the claim.
 
     Attributes:
         run: The run's id.
         number: Its number in the database; 0 before it is entered or claimed.
-        epoch: The epoch of this claim; who has a lower one than the run can write no more.
+        epoch: The epoch of this claim; a claim with a lower one can write no more.
         next: The number of the event that is written next.
         runs: Whether the run neither waits nor has ended, by the last status that was written.
     """
@@ -64,9 +64,21 @@ class Owned:
 
 
 class _Job:
-    """Something to be written, and who waits for it. Either rows of a run, or an action."""
+    """Something to be written, and who waits for it: rows of a run, or an action, or a run that
+    is given back."""
 
-    __slots__ = ("action", "error", "future", "loop", "owned", "result", "rows", "starts", "update")
+    __slots__ = (
+        "action",
+        "error",
+        "future",
+        "given_back",
+        "loop",
+        "owned",
+        "result",
+        "rows",
+        "starts",
+        "update",
+    )
 
     def __init__(self, future: asyncio.Future[Any] | None) -> None:
         self.future = future
@@ -76,6 +88,7 @@ class _Job:
         self.update: tuple[Any, ...] | None = None
         self.action: Callable[[sqlite3.Connection], Any] | None = None
         self.starts = False
+        self.given_back: Owned | None = None
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -151,18 +164,10 @@ class Writer:
         await future
 
     def release(self, owned: Owned) -> None:
-        """Give a run back. What was put before is still written; nothing waits for this."""
-
-        def forget(connection: sqlite3.Connection) -> None:
-            if self._owners.get(owned.number) is owned:
-                self._set_owner(owned.number, None)
-            if owned.runs and not self._low:
-                # Nobody drives it any more, though this process lives on and holds the lock.
-                connection.execute(_DISOWN, (owned.number, owned.epoch))
-
+        """Give a run back, after what was put before is written. Does not wait."""
         job = _Job(None)
-        job.action = forget
-        with contextlib.suppress(JournalError):  # closed or failed: it is given back with the lock
+        job.given_back = owned
+        with contextlib.suppress(JournalError):  # closed or failed: the lock is given back soon
             self._put(job)
 
     def _put(self, job: _Job) -> None:
@@ -224,6 +229,9 @@ class Writer:
 
     def _drain(self, jobs: list[_Job]) -> None:
         """Write all jobs in one transaction; if that fails, each in one of its own."""
+        if all(job.given_back is not None and not job.given_back.runs for job in jobs):
+            self._forget(jobs)
+            return
         if self._failure is None and not self._low and self._write(jobs):
             return
         for job in jobs:
@@ -256,12 +264,15 @@ class Writer:
             except sqlite3.IntegrityError as error:
                 job.error = _integrity(error, job)
             except sqlite3.Error as error:
+                if job.given_back is not None:
+                    self._forget([job])  # the list of runs may be wrong, no more
+                    return
                 if is_full(error) and not self._low:
                     self._low = True
                     self._reserve.unlink(missing_ok=True)
                     continue
                 self._failure = job.error = translated(error, self.path)
-            except Exception as error:  # the thread must live: others wait for it
+            except Exception as error:  # the thread must live, for other callers wait for it
                 said = f"{type(error).__name__}: {error}"
                 job.error = InternalError(f"the journal {self.path} could not be written: {said}")
             else:
@@ -276,19 +287,7 @@ class Writer:
         try:
             self._check_epochs()
             for job in jobs:
-                if job.action is not None:
-                    # It may ask what the run's last event is: those before it go first.
-                    pending.write(connection)
-                    job.result = job.action(connection)
-                    continue
-                owned = job.owned
-                assert owned is not None
-                if self._owners.get(owned.number) is not owned:
-                    raise _taken_over(owned.run)
-                pending.add(owned, job.rows)
-                if job.update is not None:
-                    connection.execute(UPDATE_RUN, (*job.update, owned.number))
-                    owned.runs = job.update[0] == "running"
+                self._carry_out(job, pending)
             pending.write(connection)
             connection.execute("COMMIT")
         except BaseException:
@@ -303,6 +302,28 @@ class Writer:
             raise
         self._before.clear()
         self._check_files()
+
+    def _carry_out(self, job: _Job, pending: _Pending) -> None:
+        """Do a job's part of a transaction."""
+        if job.action is not None:
+            # It may ask what the run's last event is: those before it go first.
+            pending.write(self._connection)
+            job.result = job.action(self._connection)
+        elif job.given_back is not None:
+            owned = job.given_back
+            if self._owners.get(owned.number) is owned:
+                self._set_owner(owned.number, None)
+            if owned.runs:
+                # Interrupted: without this it would count as driven while this process lives.
+                self._connection.execute(_DISOWN, (owned.number, owned.epoch))
+        elif job.owned is not None:
+            owned = job.owned
+            if self._owners.get(owned.number) is not owned:
+                raise _taken_over(owned.run)
+            pending.add(owned, job.rows)
+            if job.update is not None:
+                self._connection.execute(UPDATE_RUN, (*job.update, owned.number))
+                owned.runs = job.update[0] == "running"
 
     def _check_files(self) -> None:
         """Before a write, which would hide that a file was cut short, and after it, for it may
@@ -339,6 +360,13 @@ class Writer:
         owned.epoch = epoch
         owned.next = next_seq
         self._set_owner(number, owned)
+
+    def _forget(self, jobs: list[_Job]) -> None:
+        """Take note of runs that were given back, outside of a transaction."""
+        for job in jobs:
+            owned = job.given_back
+            if owned is not None and self._owners.get(owned.number) is owned:
+                del self._owners[owned.number]
 
     def _set_owner(self, number: int, owned: Owned | None) -> None:
         self._before.append((number, self._owners.pop(number, None)))
@@ -462,6 +490,7 @@ class _Files:
 
 def _make_reserve(reserve: Path, path: Path) -> None:
     """Keep some room on the disk for the results that come in when it is full."""
+    refuse_unless_plain(reserve)
     try:
         with contextlib.suppress(FileNotFoundError):
             if reserve.lstat().st_size == _RESERVE_BYTES:

@@ -1,8 +1,8 @@
-"""The writers that this process has open: one for each database, whoever uses it.
+"""The writers that this process has open: at most one for each database.
 
-A lock is held by a process, so two journals that one process opens on one folder are one owner to
-everybody else. A second one that needs a database which the first has open shares its writer; the
-last that gives it back closes it. Knows nothing of runs.
+A process holds the lock of a database, so to other processes all of its journals are one owner. A
+journal that needs a database which another journal of the process has open shares its writer; the
+last one to give it back closes it. Knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class _Here:
 
 
 _here = _Here()
-#: What a parent process had open when this one was forked off it. Not used and not closed: the
-#: thread that writes is the parent's, and closing would tidy up the log under it.
+#: What the parent process had open when this one was forked. Neither used nor closed: the thread
+#: that writes is the parent's, and closing would tidy up the log under it.
 _inherited: list[_Here] = []
 
 
@@ -86,7 +86,7 @@ def is_idle() -> bool:
 
 
 def give_back(writer: Writer) -> None:
-    """Use a writer no more. Who is the last to do so waits until everything is written."""
+    """Stop using a writer. The last user waits until everything is written."""
     with _here.lock:
         # What a parent process opened is not here.
         for name in [it for it, found in _here.open.items() if found.writer is writer]:

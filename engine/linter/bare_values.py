@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 from jinja2 import nodes
 
-from engine.sema.jsonschema import schema_of
-from engine.sema.positions import Located, TemplateFault, parse_template
+from engine.sema.expressions.positions import Located, TemplateFault, parse_template
+from engine.sema.templates.typing_rules import attribute_of, item_of, open_up
 from engine.sema.trust import carries, untrusted_inside
-from engine.sema.types import ANY, STRING, Optional, Record, Type, strip
-from engine.sema.typing_rules import attribute_of, item_of, open_up
+from engine.sema.types.definitions import ANY, STRING, Optional, Record, Type, strip
+from engine.sema.types.json_schema import schema_of
 from engine.source import SourceFile, Span
 
 __all__ = ["Bare", "Value", "bare_values"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.linter.subject import Subject
-from engine.sema.loader import SYNTAX_FAULTS
+from engine.sema.names.loader import SYNTAX_FAULTS
 from engine.source import Span
 
 __all__ = ["comment_for_division", "dangling_doc_comment"]

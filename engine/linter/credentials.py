@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import nodes_in
 from engine.linter.subject import Subject
-from engine.sema.loader import Module
+from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 

@@ -10,7 +10,7 @@ from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.trust import clears
-from engine.sema.types import Field
+from engine.sema.types.definitions import Field
 from engine.source import Span
 from engine.syntax import ast
 
@@ -20,8 +20,9 @@ __all__ = ["untrusted_to_effect"]
 def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
     """ORC801: each `write` or `once` worker that may be started by a stranger's words.
 
-    It is told where the file can do something about it: in the orchestrator that starts the
-    effect, or in the last one of this file on the way to an imported one.
+    It is told where the entry file can do something about it: in the orchestrator that starts the
+    effect, or in the last one of this file on the way to an imported one. A way that lies in
+    imported files alone is told in the first of them.
     """
     if not subject.complete:
         return
@@ -30,7 +31,8 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
         if effect.kind != "effect":
             continue
         way = subject.flow.way(effect)
-        at = _place(subject, way)
+        places = (_place(file, way) for file in subject.files)
+        at = next((place for place in places if place is not None), None)
         if at is None:
             continue
         worker = program.workers[effect.name]
@@ -54,7 +56,7 @@ def _said(source: Place) -> str:
 
 
 def _place(subject: Subject, way: list[Place]) -> Span | None:
-    """Where the way leaves the entry file: the name in a `workers` list; None if it never does."""
+    """Where the way leaves the file: the name in a `workers` list; None if it never does."""
     for place, following in reversed(list(pairwise(way))):
         orchestrator = subject.program.orchestrators[place.orchestrator]
         if not subject.here(orchestrator.span):

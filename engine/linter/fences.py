@@ -18,11 +18,11 @@ from engine.linter.bare_values import Value, bare_values
 from engine.linter.places import setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import is_source
+from engine.sema.declarations.prompts import file_argument
+from engine.sema.expressions.positions import Located
 from engine.sema.model import Orchestrator, Verifier, Worker
-from engine.sema.positions import Located
-from engine.sema.texts import file_argument
 from engine.sema.trust import untrusted_inside
-from engine.sema.types import (
+from engine.sema.types.definitions import (
     Array,
     Constrained,
     Field,

@@ -2,7 +2,7 @@
 
 Pure functions: nothing is read or written, nothing is checked again. A fix is applied whole or
 not at all, and two that touch are never applied together: the later one is left for another round
-over the new text (`engine.linter.rounds`). What a fix does stands in its diagnostic.
+over the new text (`engine.linter.fixpoint`). What a fix does stands in its diagnostic.
 """
 
 from __future__ import annotations

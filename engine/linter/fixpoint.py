@@ -19,7 +19,7 @@ from engine.errors import InputError
 from engine.linter.fixing import applicable, apply_fixes, splice
 from engine.project import Project
 from engine.sema.check import CheckResult
-from engine.sema.loader import SYNTAX_FAULTS, Reader
+from engine.sema.names.loader import SYNTAX_FAULTS, Reader
 
 __all__ = ["MAX_ROUNDS", "EditedReader", "Fixpoint", "Linted"]
 

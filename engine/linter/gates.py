@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.linter.subject import Subject
 from engine.linter.written import adding, block_of, body_of
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import may_fit
 from engine.sema.model import Orchestrator
-from engine.sema.types import Record
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Record
+from engine.sema.types.json_schema import may_fit
 
 __all__ = [
     "constant_pass",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.linter.places import nodes_in
 from engine.linter.subject import Subject
-from engine.sema.scope import Entity
+from engine.sema.names.scope import Entity
 from engine.syntax import ast
 
 __all__ = ["naming"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.sema.scope import dotted
+from engine.sema.names.scope import dotted
 from engine.source import Span
 from engine.syntax import ast
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import setting_of, strings_in
 from engine.linter.subject import Subject
-from engine.sema.types import Array, Optional, Record, Type, strip
+from engine.sema.types.definitions import Array, Optional, Record, Type, strip
 from engine.syntax import ast
 
 __all__ = ["schema_restated"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
 from engine.schemes import built_in
-from engine.sema.schema_facts import may_fit
-from engine.sema.types import Named, Record, strip
+from engine.sema.types.definitions import Named, Record, strip
+from engine.sema.types.schema_facts import may_fit
 from engine.syntax import ast
 
 __all__ = ["nobody_makes_the_result"]

@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
 from engine.linter.admission import BLOCKING, found_by
-from engine.linter.calls import call_without_timeout
 from engine.linter.commands import command_on_the_network, undeclared_source
 from engine.linter.comments import comment_for_division, dangling_doc_comment
 from engine.linter.coverage import live_call_in_test, no_test
@@ -46,11 +45,12 @@ from engine.linter.spending import (
 from engine.linter.structured import schema_in_the_prompt
 from engine.linter.subject import LintRule
 from engine.linter.suppression import suppressions
+from engine.linter.timeouts import call_without_timeout
 from engine.linter.trifecta import lethal_trifecta
 from engine.linter.unions import ambiguous_union
 from engine.linter.unused import unused_declarations, unused_verifiers, unused_workers
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import DiskReader, OverlayReader, Reader
+from engine.sema.names.loader import DiskReader, OverlayReader, Reader
 
 __all__ = ["OPTIONAL_RULES", "RULES", "lint", "lint_result"]
 

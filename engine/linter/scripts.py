@@ -12,11 +12,11 @@ from typing import Any
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import blocks_of, setting_of
 from engine.linter.subject import Subject
-from engine.sema.contract import Contract
-from engine.sema.mocks import mocked_value
+from engine.sema.declarations.mocks import mocked_value
 from engine.sema.model import Mock, Orchestrator, Program, Test
-from engine.sema.params import ROOT
+from engine.sema.settings.params import ROOT
 from engine.sema.suggest import closest
+from engine.sema.types.contract import Contract
 from engine.source import Span
 from engine.syntax import ast
 

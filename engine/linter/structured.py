@@ -9,9 +9,9 @@ from engine.linter.places import setting_of
 from engine.linter.subject import Subject
 from engine.prices import look_up
 from engine.schemes import built_in
-from engine.sema.contract import Contract
 from engine.sema.model import Model, Orchestrator, Worker
-from engine.sema.strict_schema import Inexpressible, strict_schema
+from engine.sema.types.contract import Contract
+from engine.sema.types.strict_schema import Inexpressible, strict_schema
 from engine.source import Span
 from engine.syntax import ast
 

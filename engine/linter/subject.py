@@ -14,7 +14,7 @@ from engine.diagnostics import Diagnostic
 from engine.linter.taint import Flow, flow_of
 from engine.sema.check import CheckResult
 from engine.sema.model import Orchestrator, Program
-from engine.sema.scope import Entity, Scope
+from engine.sema.names.scope import Entity, Scope
 from engine.source import Span
 
 __all__ = ["LintRule", "Subject"]

@@ -1,6 +1,6 @@
 """ORC901, ORC910: suppressions that suppress nothing, name no rule, or do not say why.
 
-What suppressions do is in `engine.sema.suppression`; these are the rules about the comments
+What suppressions do is in `engine.sema.names.suppression`; these are the rules about the comments
 themselves, so they run after every other.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from engine.diagnostics import RULES, Diagnostic, Edit, Fix, diagnostic
 from engine.diagnostics.edits import removed
 from engine.sema.check import CheckResult
+from engine.sema.names.suppression import Suppression
 from engine.sema.suggest import closest
-from engine.sema.suppression import Suppression
 
 __all__ = ["suppressions"]
 

@@ -9,7 +9,7 @@ Each is harmless alone; together a stranger's text can have private data sent aw
 - A way out carries text to another place than the private data came from: a worker whose kind
   sends out what it is given (`http`, `mcp`), or a command that is known to use the network.
 
-Writes are ORC801's business; a way out behind a firm `before_dispatch` hook is none.
+Writes are ORC801's business; a `before_dispatch` hook that can block closes the way out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.linter.places import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
+from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.templates import Expression
 from engine.sema.trust import carries, clears
 from engine.syntax import ast
 

@@ -8,9 +8,18 @@ from itertools import combinations
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.places import nodes_in
 from engine.linter.subject import Subject
-from engine.sema.jsonschema import schema_of
-from engine.sema.schema_facts import may_fit
-from engine.sema.types import Array, Constrained, Named, Optional, Record, Type, Union, strip
+from engine.sema.types.definitions import (
+    Array,
+    Constrained,
+    Named,
+    Optional,
+    Record,
+    Type,
+    Union,
+    strip,
+)
+from engine.sema.types.json_schema import schema_of
+from engine.sema.types.schema_facts import may_fit
 from engine.source import Span
 from engine.syntax import ast
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.sema.kinds import body_of
-from engine.sema.setting_values import block_of
-from engine.sema.settings import KINDS, Kind, Row
+from engine.sema.settings.table import KINDS, Kind, Row
+from engine.sema.settings.values import block_of
 from engine.syntax import ast
 
 __all__ = ["inner_kind", "kind_of", "member_at"]

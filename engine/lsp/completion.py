@@ -1,7 +1,7 @@
 """Completion: what may be written at the cursor.
 
 `engine.lsp.context` says where the cursor is; what can stand there comes from the table of
-settings, the names of the module, the types an expression sees (`engine.lsp.marking`) and the
+settings, the names of the module, the types an expression sees (`engine.lsp.cursor_probe`) and the
 files beside this one.
 """
 
@@ -15,14 +15,14 @@ from lsprotocol import types as lsp
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES
 from engine.lsp.context import context_at
-from engine.lsp.marking import MARK, Seen, close_template, inside_tag, look
+from engine.lsp.cursor_probe import MARK, Seen, close_template, inside_tag, look
+from engine.lsp.markdown import about_filter, about_setting, header, value_words
 from engine.lsp.paths import beside, calls, models, pointers
 from engine.lsp.project import Analysis, Project
-from engine.lsp.wording import about_filter, about_setting, header, value_words
-from engine.sema.constraints import CONSTRAINTS
-from engine.sema.environment import REMOVED_FILTERS, shared_environment
+from engine.sema.expressions.environment import REMOVED_FILTERS, shared_environment
 from engine.sema.kinds import kind_names, usable
-from engine.sema.setting_values import (
+from engine.sema.settings.table import Kind, Row
+from engine.sema.settings.values import (
     BlockValue,
     Bool,
     CallPath,
@@ -35,9 +35,9 @@ from engine.sema.setting_values import (
     Str,
     Text,
 )
-from engine.sema.settings import Kind, Row
-from engine.sema.types import SCALARS, Constant, Field, Function, Record, Type
-from engine.sema.typing_rules import attribute_of, field_names, is_null, open_up
+from engine.sema.templates.typing_rules import attribute_of, field_names, is_null, open_up
+from engine.sema.types.constraints import CONSTRAINTS
+from engine.sema.types.definitions import SCALARS, Constant, Field, Function, Record, Type
 from engine.source import SourceFile
 from engine.syntax import ast
 

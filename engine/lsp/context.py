@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from engine.lsp.bodies import inner_kind
 from engine.sema.kinds import body_of
-from engine.sema.settings import KINDS, Kind
+from engine.sema.settings.table import KINDS, Kind
 from engine.syntax.problem import Lexeme, tokenize
 from engine.syntax.recovery import declaration_starts
 

@@ -6,9 +6,9 @@ from lsprotocol import types as lsp
 
 from engine.lsp.links import link_at
 from engine.lsp.names import Target
-from engine.lsp.places import Places
+from engine.lsp.positions import Places
 from engine.lsp.project import Analysis, Project
-from engine.sema.loader import CannotRead
+from engine.sema.names.loader import CannotRead
 from engine.source import SourceFile
 
 __all__ = ["definition", "location_of", "places_of"]

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit
 from lsprotocol import types as lsp
 from pygls.uris import from_fs_path, to_fs_path
 
-from engine.lsp.places import Places
+from engine.lsp.positions import Places
 from engine.project import Project
-from engine.sema.loader import DiskReader
+from engine.sema.names.loader import DiskReader
 
 __all__ = ["Document", "Documents"]
 
@@ -137,16 +137,16 @@ class Documents:
     # ------------------------------------------------------------ reading
 
     def project(self, folder: str) -> Project | None:
-        """See `engine.sema.loader.Reader.project`."""
+        """See `engine.sema.names.loader.Reader.project`."""
         return self._disk.project(folder)
 
     def read(self, path: str) -> str:
-        """See `engine.sema.loader.Reader.read`."""
+        """See `engine.sema.names.loader.Reader.read`."""
         document = self._by_path.get(path)
         if document is not None:
             return document.text
         return self._disk.read(path)
 
     def names(self, folder: str) -> list[str]:
-        """See `engine.sema.loader.Reader.names`."""
+        """See `engine.sema.names.loader.Reader.names`."""
         return self._disk.names(folder)

@@ -7,17 +7,17 @@ import re
 from lsprotocol import types as lsp
 
 from engine.lsp.bodies import member_at
-from engine.lsp.project import Analysis
-from engine.lsp.tree import path_to
-from engine.lsp.wording import (
+from engine.lsp.markdown import (
     about_filter,
     about_rule,
     about_setting,
     about_target,
     code,
 )
+from engine.lsp.project import Analysis
+from engine.lsp.tree import path_to
 from engine.sema.kinds import usable
-from engine.sema.types import SCALARS, Constrained
+from engine.sema.types.definitions import SCALARS, Constrained
 from engine.source import SourceFile
 from engine.syntax import ast
 

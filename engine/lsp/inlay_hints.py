@@ -5,8 +5,8 @@ from __future__ import annotations
 from lsprotocol import types as lsp
 
 from engine.bounds import amount, as_text, dollars
+from engine.lsp.markdown import about_bound, header
 from engine.lsp.project import Analysis
-from engine.lsp.wording import about_bound, header
 from engine.syntax import ast
 
 __all__ = ["inlay_hints"]

@@ -11,10 +11,10 @@ from engine.lsp.bodies import member_at
 from engine.lsp.jsontext import offset_of_pointer
 from engine.lsp.project import Analysis, Project
 from engine.lsp.tree import path_to
+from engine.sema.declarations.prompts import file_argument
 from engine.sema.kinds.python_calls import locate
-from engine.sema.loader import CannotRead
-from engine.sema.setting_values import CallPath, Parse, Str
-from engine.sema.texts import file_argument
+from engine.sema.names.loader import CannotRead
+from engine.sema.settings.values import CallPath, Parse, Str
 from engine.source import SourceFile
 from engine.syntax import ast
 

@@ -15,11 +15,11 @@ import msgspec
 
 from engine.lsp.tree import fields_of, walk
 from engine.sema.check import CheckResult
-from engine.sema.flow_facts import Names
-from engine.sema.loader import Module
-from engine.sema.scope import Entity, Scope
-from engine.sema.types import Record, Type
-from engine.sema.typing_rules import attribute_of, is_null, open_up
+from engine.sema.names.loader import Module
+from engine.sema.names.scope import Entity, Scope
+from engine.sema.templates.flow_facts import Names
+from engine.sema.templates.typing_rules import attribute_of, is_null, open_up
+from engine.sema.types.definitions import Record, Type
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
@@ -79,7 +79,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False)
 class Recorder:
-    """Keeps what a check tells; see `engine.sema.observer.Observer`."""
+    """Keeps what a check tells; see `engine.sema.names.observer.Observer`."""
 
     node: ast.Declaration | None = None
     references: list[tuple[Span, Entity]] = field(default_factory=list)

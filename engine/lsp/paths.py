@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from engine.lsp.project import Project
 from engine.prices import models_of, providers
 from engine.sema.kinds.python_calls import functions_of, modules_beside
-from engine.sema.loader import CannotRead
+from engine.sema.names.loader import CannotRead
 
 __all__ = ["beside", "calls", "models", "pointers"]
 

@@ -21,12 +21,12 @@ from engine.linter.rules import lint_result
 from engine.linter.selection import Selection, selection_of
 from engine.lsp.documents import Documents
 from engine.lsp.names import Index, Recorder, Target, Use
-from engine.lsp.places import Places
+from engine.lsp.positions import Places
 from engine.project import Project as Boundary
-from engine.sema.cache import CheckCache
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import CannotRead, Module
-from engine.sema.scope import Scope
+from engine.sema.names.cache import CheckCache
+from engine.sema.names.loader import CannotRead, Module
+from engine.sema.names.scope import Scope
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 

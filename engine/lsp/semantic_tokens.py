@@ -11,7 +11,7 @@ from lsprotocol import types as lsp
 
 from engine.lsp.project import Analysis
 from engine.lsp.tree import walk
-from engine.sema.types import SCALARS
+from engine.sema.types.definitions import SCALARS
 from engine.source import SourceFile
 from engine.syntax import ast
 

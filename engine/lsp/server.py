@@ -46,7 +46,7 @@ from engine.lsp.project import Analysis, Project
 from engine.lsp.references import highlights, references
 from engine.lsp.rename import CannotRename, prepare, rename
 from engine.lsp.symbols import document_symbols, workspace_symbols
-from engine.sema.loader import CannotRead
+from engine.sema.names.loader import CannotRead
 from engine.source import SourceFile
 from engine.version import __version__
 from grammar import load_parser

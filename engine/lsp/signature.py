@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from lsprotocol import types as lsp
 
+from engine.lsp.markdown import filter_signature, header
 from engine.lsp.project import Analysis
-from engine.lsp.wording import filter_signature, header
-from engine.sema.constraints import CONSTRAINTS
+from engine.sema.types.constraints import CONSTRAINTS
 from engine.source import SourceFile
 from engine.syntax import ast
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsprotocol import types as lsp
 
 from engine.lsp.definition import places_of
-from engine.lsp.places import Places
+from engine.lsp.positions import Places
 from engine.lsp.project import Analysis, Project
 from engine.syntax import ast
 

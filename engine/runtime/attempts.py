@@ -30,9 +30,9 @@ from engine.runtime.requests import (
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.contract import VERDICT, Contract
 from engine.sema.model import Retry, Worker
-from engine.sizes import size_words
+from engine.sema.types.contract import VERDICT, Contract
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "again",
@@ -184,7 +184,6 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
-    call.bytes = event.bytes
     call.whole = event.whole
     _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
@@ -225,9 +224,10 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
     filled = contract.with_defaults(value)
-    if isinstance(subject, Task) and isinstance(subject.acting, Worker) and state.bounds:
+    if contract.multiplies and state.bounds and isinstance(subject, Task):
+        assert isinstance(subject.acting, Worker)
         most = subject.acting.max_bytes
-        if sizes.larger_than(filled, most, contract):
+        if size_of(filled, most) > most:
             said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
             return False, value, [said]
     return True, filled, []

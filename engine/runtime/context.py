@@ -108,5 +108,5 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     if last and loop.blocks[-1].role == "user":
         # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
         tail = loop.blocks[-1].text
-        parts.append(tail[tail.rindex("Left: ") :] if "Left: " in tail else tail)
+        parts.append(tail[tail.rindex("Remaining: ") :] if "Remaining: " in tail else tail)
     return "\n\n".join(parts)

@@ -14,15 +14,15 @@ to tasks that failed) is checked by `planning.py`, which knows the state.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import tolerant
 from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.suggest import closest
+from engine.sema.types.contract import Contract
+from engine.sema.types.json_schema import tolerant
 
 __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 
@@ -30,14 +30,16 @@ __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 MAX_DECISION_BYTES = 64 * 1024 * 1024
 #: Problems listed in one answer to a bad decision.
 MAX_PROBLEMS = 8
+#: How long each may be, in characters: it may quote the decision.
+_MAX_PROBLEM = 1_000
 
 
 class DecisionError(Exception):
     """A decision is not acceptable; `problems` says why, one sentence each."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
+        self.problems = [_clip(problem, _MAX_PROBLEM) for problem in problems]
+        super().__init__("; ".join(self.problems))
 
 
 class DecisionContract:
@@ -152,8 +154,8 @@ class DecisionContract:
             if name is None:
                 continue
             if not isinstance(name, str) or name not in self.workers:
-                close = difflib.get_close_matches(str(name), self.workers, 1)
-                hint = f"; did you mean `{close[0]}`?" if close else ""
+                close = closest(str(name), self.workers)
+                hint = f"; did you mean `{close}`?" if close is not None else ""
                 known = ", ".join(self.workers)
                 problems.append(
                     f"{where}: unknown worker `{_clip(str(name))}`{hint} (workers: {known})"
@@ -276,8 +278,8 @@ def is_id(value: Any) -> bool:
     )
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+def _clip(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _kind(value: Any) -> str:

@@ -11,10 +11,11 @@ from engine.events import GateAnswered
 from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
+from engine.runtime.moves import move
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
-from engine.sizes import size_words
+from engine.sizes import size_of, size_words
 
 __all__ = [
     "call_ended",
@@ -76,15 +77,15 @@ def ready(state: RunState, task: Task) -> None:
     loop = task.loop
     if loop.over:
         return
-    failure = _unmet(loop, task) or sizes.too_large(state, task)
+    failure = _unmet(loop, task)
     if failure is None and task.special:
-        failure = _resolve(state, loop, task)
+        failure = sizes.too_large(state, task) or _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
         return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
-        task.status = "checking"
+        move(task, "checking")
         offers = views.hook_offers(loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
@@ -116,14 +117,15 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
     most = loop.orchestrator.policy.max_input_bytes
-    if state.bounds and sizes.larger_than(task.resolved, most, contract):
+    if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
         said = f"with its defaults, its input takes more than {size_words(most)}"
         return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
     if contract.is_valid(task.resolved):
         return None
     problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
-        "unmet_reference", f"what it refers to does not fit `{task.worker.name}`: {problems}"
+        "unmet_reference",
+        f"the referenced value does not match the input of `{task.worker.name}`: {problems}",
     )
 
 
@@ -138,7 +140,7 @@ def queue(state: RunState, task: Task) -> None:
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
-    task.status = "queued"
+    move(task, "queued")
     task.loop.queue.append(task)
     _pump(state, task.loop)
 
@@ -150,10 +152,12 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if state.held and _hold(state, task):
             continue
-        failure = sizes.too_large_to_start(state, task)
-        if failure is not None:
-            end_task(state, task, failure=failure)
-            continue
+        if task.special and task.input_bytes is None:
+            # It became ready before there were bounds.
+            failure = sizes.too_large(state, task)
+            if failure is not None:
+                end_task(state, task, failure=failure)
+                continue
         loop.running += 1
         _start(state, task)
 
@@ -167,7 +171,7 @@ def _hold(state: RunState, task: Task) -> bool:
     held = forks.held(state, task, _fallbacks(state, worker))
     if held is None:
         return False
-    task.status = "checking"
+    move(task, "checking")
     forks.ask(state, task, held)
     return True
 
@@ -198,7 +202,7 @@ def _ledger(loop: Loop, name: str) -> Ledger:
 def _start(state: RunState, task: Task) -> None:
     worker = task.worker
     assert isinstance(worker, Worker)
-    task.status = "running"
+    move(task, "running")
     if task.call is not None:
         attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
@@ -247,7 +251,8 @@ def _fallbacks(state: RunState, worker: Worker) -> list[str]:
 
 def _from_cache(state: RunState, task: Task) -> bool:
     """Whether the same `pure` work was done before in this run: then that is the output."""
-    key = pure_key(task)
+    # What a `pure` worker's output depends on: the worker and its input, nothing else.
+    key = task.pure_key = sizes.fingerprint([task.worker.name, task.resolved])
     if key not in state.pure:
         return False
     task.loop.running -= 1
@@ -257,13 +262,8 @@ def _from_cache(state: RunState, task: Task) -> bool:
     return True
 
 
-def pure_key(task: Task) -> bytes:
-    """What a `pure` worker's output depends on: the worker and its input, nothing else."""
-    return sizes.fingerprint([task.worker.name, task.resolved])
-
-
 def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> None:
-    task.status = "running"
+    move(task, "running")
     task.attempts += 1
     if task.started_at is None:
         task.started_at = state.now
@@ -316,15 +316,17 @@ def call_ended(state: RunState, call: Call, task: Task) -> None:
             and worker.effect == "pure"
             and worker.facts.done_by != "model"
         ):
-            state.pure[pure_key(task)] = (call.value, worker)
-        check_output(state, task, call.value, call.bytes if call.value is call.raw else 0)
+            key = task.pure_key or sizes.fingerprint([task.worker.name, task.resolved])
+            state.pure[key] = (call.value, worker)
+            task.pure_key = None
+        check_output(state, task, call.value)
     if loop.queue:
         _pump(state, loop)
 
 
 def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
     """A `once` task was started and may or may not have been done: only a person can tell."""
-    task.status = "unknown"
+    move(task, "unknown")
     assert call.failure is not None
     gates.ask(
         state,
@@ -376,7 +378,7 @@ def _rest(state: RunState, task: Task, value: object, failure: Failure | None) -
     """A `once` task has come to rest in a loop that is ending: note it, and let the loop end."""
     task.output, task.failure = value, failure
     task.rested = True
-    task.status = "done" if failure is None else "failed"
+    move(task, "done" if failure is None else "failed")
     task.ended_at = state.now
     taint.mark_output(state, task, verified=False)
     ending.settle(state, task.loop)
@@ -395,22 +397,17 @@ def child_ended(state: RunState, child: Loop) -> None:
     end_task(state, task, failure=Failure(child.status, child.reason))
 
 
-def check_output(state: RunState, task: Task, value: object, size_bytes: int = 0) -> None:
-    """A task has an output: ask its hooks, then it is over.
-
-    Args:
-        size_bytes: The size of the output, or 0 where it was not measured.
-    """
+def check_output(state: RunState, task: Task, value: object) -> None:
+    """A task has an output: ask its hooks, then it is over."""
     loop = task.loop
     task.output = value
-    task.output_bytes = size_bytes
     task.part_bytes = None
     task.ended_at = state.now
     hooks = loop.hooks("after_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if not hooks:
         end_task(state, task)
         return
-    task.status = "verifying"
+    move(task, "verifying")
     offers = views.hook_offers(loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
@@ -477,9 +474,9 @@ def end_task(
     if failure is not None:
         task.failure = failure
         task.output = None
-        task.status = "failed"
+        move(task, "failed")
     else:
-        task.status = "done"
+        move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
     for other in task.feeds:

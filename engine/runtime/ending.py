@@ -11,8 +11,9 @@ from typing import Any
 from engine.events import RunStatus
 from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.commands import EndRun
+from engine.runtime.moves import enter_phase
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
 from engine.sizes import size_words
 
 __all__ = [
@@ -48,7 +49,7 @@ def end(
     below = subtree(loop)
     for other in below:
         if not other.over:
-            other.phase = "ending"
+            enter_phase(other, "ending")
             state.timers.pop(timer_name(other), None)
     attempts.cancel(state, below)
     gates.drop(state, below, keep_outcomes=True)
@@ -80,7 +81,7 @@ def _unsettled(state: RunState, loop: Loop) -> bool:
 def _end(state: RunState, loop: Loop, status: RunStatus, reason: str, bound: str | None) -> None:
     for other in subtree(loop):
         if other.phase == "ending":
-            other.phase = "over"
+            enter_phase(other, "over")
             other.status = status if other is loop else "cancelled"
             other.reason = reason if other is not loop or reason else other.reason
     loop.bound = bound

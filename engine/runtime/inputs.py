@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import InputError
-from engine.sema.contract import Contract
+from engine.sema.types.contract import Contract
 
 __all__ = ["checked_input", "typed_inputs"]
 

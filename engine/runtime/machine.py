@@ -35,7 +35,8 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, reopen, rounds, verify
+from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
@@ -143,7 +144,7 @@ def _take(state: RunState, event: Event) -> None:
         attempts.forked(state)
         dispatch.hold_back(state)
         _change(state, event)
-        # Nobody has it in hand yet: whoever takes it over hears what is open (`RunResumed`).
+        # No process drives it yet: the one that takes it over hears what is open (`RunResumed`).
         state.commands.clear()
     elif isinstance(event, RunRetried):
         _retry(state, event)
@@ -154,7 +155,7 @@ def _take(state: RunState, event: Event) -> None:
 
 
 def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:
-    """Another process has the run in hand: ask again for what was open."""
+    """Another process drives the run now: ask again for what was open."""
     if isinstance(event, RunResumed):
         state.lost += len(event.lost)
     _change(state, event)

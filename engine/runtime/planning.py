@@ -7,17 +7,21 @@ any task of the decision starts, so a rejected decision costs nothing but its ow
 
 from __future__ import annotations
 
-import difflib
+from itertools import chain
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
-from engine.sema.jsonschema import may_fit, subschema_at
+from engine.sema.suggest import closest
+from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
+
+#: How often the tasks of a decision may wait for another one, in all.
+_MAX_WIRES = 300_000
 
 
 class OutOfDispatches(DecisionError):
@@ -65,20 +69,28 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
         )
         made[task_id] = task
         if not special:
-            problems += _input_problems(task, bounded)
+            problems += _resolve(task, bounded)
     wired = False
+    wires = 0
+    named: dict[str, list[Task]] = {}
     for task in made.values():
-        if task.id in early:
+        named.setdefault(task.worker.name, []).append(task)
+    for task in made.values():
+        if task.id in early or len(problems) >= MAX_PROBLEMS:
             continue
-        if len(problems) >= MAX_PROBLEMS:
-            break
         for reference in task.references:
+            if len(problems) >= MAX_PROBLEMS:
+                break
             problem = _wire(loop, made, task, reference)
             if problem is not None:
                 problems.append(f"task `{task.id}`: {problem}")
         limit = loop.orchestrator.limits.get(task.worker.name)
         if limit is not None and limit.after:
-            problems += _wire_after(loop, made, task, limit.after)
+            problems += _wire_after(loop, named, task, limit.after)
+        wires += task.waits
+        if wires > _MAX_WIRES:
+            problems.append("its tasks wait for one another too often: give fewer at a time")
+            break
         wired = wired or task.waits > 0
     if wired and not problems:
         problems += _cycles(made)
@@ -92,33 +104,23 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     return list(made.values())
 
 
-def _input_problems(task: Task, bounded: bool) -> list[str]:
-    """Resolve an input without references, and say what is wrong with it."""
+def _resolve(task: Task, bounded: bool) -> list[str]:
+    """Fill in the defaults of an input without references, and say what is wrong with it."""
     worker = task.worker
-    task.resolved = worker.inputs.with_defaults(task.input)
-    named = f"task `{task.id}` ({worker.name}): input"
-    if bounded and _is_too_large(task):
-        most = size_words(task.loop.orchestrator.policy.max_input_bytes)
-        return [
-            f"{named}: it takes more than {most} (`max_input_bytes`): refer to outputs instead of "
-            "writing them out"
-        ]
-    if worker.inputs.is_valid(task.resolved):
+    contract = worker.inputs
+    task.resolved = contract.with_defaults(task.input)
+    if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
+        most = task.loop.orchestrator.policy.max_input_bytes
+        if size_of(task.resolved, most) > most:
+            said = f"its input takes more than {size_words(most)} (`max_input_bytes`)"
+            remedy = "refer to outputs instead of writing them out"
+            return [f"task `{task.id}` ({worker.name}): {said}: {remedy}"]
+    if contract.is_valid(task.resolved):
         return []
-    problems = worker.inputs.problems(task.resolved)
-    return [f"{named}{'' if p.startswith('/') else ': '}{p}" for p in problems]
-
-
-def _is_too_large(task: Task) -> bool:
-    """Whether an input that a decision wrote out is too large for its orchestrator.
-
-    As a rule it cannot be: a decision takes less than an input may.
-    """
-    policy = task.loop.orchestrator.policy
-    most = policy.max_input_bytes
-    if policy.max_decision_bytes <= most and not task.worker.inputs.multiplies:
-        return False
-    return size_of(task.resolved, most) > most
+    return [
+        f"task `{task.id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
+        for p in contract.problems(task.resolved)
+    ]
 
 
 def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool) -> Task | None:
@@ -148,7 +150,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        return None if _input_problems(task, bounded) else task
+        return None if _resolve(task, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():
@@ -200,15 +202,17 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
     if producer is None:
         producer = loop.tasks.get(reference.task)
         if producer is None:
-            close = difflib.get_close_matches(reference.task, [*made, *loop.tasks], 1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            return f"input{reference.path} refers to `{reference.task}`, which is no task{hint}"
+            close = closest(reference.task, chain(made, loop.tasks))
+            hint = f"; did you mean `{close}`?" if close is not None else ""
+            named = reference.task if is_id(reference.task) else "what is no id"
+            return f"input{reference.path} refers to `{named}`, which is no task{hint}"
         if producer.failure is not None:
             return (
                 f"input{reference.path} refers to `{producer.id}`, which failed "
                 f"({producer.failure.mode}): it has no output"
             )
-    if not producer.over and task not in producer.feeds:
+    # A task is wired at one go, so where it is fed already, it is the last one.
+    if not producer.over and (not producer.feeds or producer.feeds[-1] is not task):
         producer.feeds.append(task)
         task.waits += 1
     offered = subschema_at(producer.worker.output.schema, reference.at)
@@ -226,20 +230,23 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
     return None
 
 
-def _wire_after(loop: Loop, made: dict[str, Task], task: Task, after: tuple[str, ...]) -> list[str]:
+def _wire_after(
+    loop: Loop, named: dict[str, list[Task]], task: Task, after: tuple[str, ...]
+) -> list[str]:
     """Make a task wait for the workers its limit puts before it."""
     problems = []
     missing = [name for name in after if not loop.outputs.get(name)]
     task.after = tuple(missing)
     for name in missing:
-        earlier = [other for other in made.values() if other.worker.name == name]
+        earlier = named.get(name, [])
         if not earlier:
             problems.append(
                 f"task `{task.id}`: `{task.worker.name}` runs only after a task of `{name}` has "
                 "succeeded, and there is none yet"
             )
         for other in earlier:
-            if other is not task and not other.over and task not in other.feeds:
+            is_fed = other.feeds and other.feeds[-1] is task
+            if other is not task and not other.over and not is_fed:
                 other.feeds.append(task)
                 task.waits += 1
     return problems

@@ -53,8 +53,9 @@ class PolicyState(msgspec.Struct, frozen=True):
         rounds: What happened: one entry for each round that is over,
             `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
         tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
-            "output" | "failure": {"mode", "message"}, "round"}`; status is `done` or `failed`. An input of more than 64 KiB has references
-            in the place of what they lead to.
+            "output" | "failure": {"mode", "message"}, "round"}`;
+            status is `done` or `failed`. An input of more than 64 KiB has references in the place
+            of what they lead to.
         outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
         left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`

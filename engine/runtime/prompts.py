@@ -199,7 +199,7 @@ def left_block(state: RunState, loop: Loop, round_number: int) -> str:
             f"time {max(0, policy.budget.time_ms - (state.now - loop.started_at)) // 1000} s"
         )
     last = " This is the last round: finish now." if round_number >= policy.max_rounds else ""
-    return "Left: " + ", ".join(items) + "." + last
+    return "Remaining: " + ", ".join(items) + "." + last
 
 
 def task_view(task: Task, preview_bytes: int) -> str:

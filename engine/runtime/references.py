@@ -124,10 +124,10 @@ def follow(value: Any, pointer: str, origin: str = "the value") -> Any:
             # isdecimal alone admits other scripts' digits, which RFC 6901 does not.
             if not (part.isascii() and part.isdecimal()) or (part != "0" and part[0] == "0"):
                 raise PointerError(f"{origin}{walked} is a list: `{part}` is no index of it")
-            index = int(part)
-            if index >= len(value):
-                raise PointerError(f"{origin}{walked} has {len(value)} items, no item {index}")
-            value = value[index]
+            # Python refuses to read numbers of thousands of digits.
+            if len(part) > 18 or int(part) >= len(value):
+                raise PointerError(f"{origin}{walked} has {len(value)} items, no item {part[:40]}")
+            value = value[int(part)]
         else:
             raise PointerError(f"{origin}{walked} is neither object nor list")
         walked += f"/{raw}"

@@ -114,7 +114,6 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "escalated": loop.escalated if loop else False,
         "output": loop.output if loop else None,
         "partial": loop.best if loop and state.status != "finished" else None,
-        "partial_left_out": None,
         "failures": failures(loop) if loop else [],
         "rounds": loop.round if loop else 0,
         "dispatches": loop.dispatches if loop else 0,

@@ -19,9 +19,9 @@ from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerReque
 from engine.runtime.prompts import goal_block, schema_text
 from engine.runtime.state import Call, Check, Loop, RunState, Task
 from engine.runtime.wire import wire_decision, wire_output
-from engine.sema.contract import VERDICT, Contract
+from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
-from engine.sema.templates import EvaluationError, Template
+from engine.sema.types.contract import VERDICT, Contract
 
 __all__ = [
     "LazyMessages",

@@ -26,12 +26,13 @@ from engine.runtime import (
 )
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.template import EvaluationError
 from engine.sizes import roughly, size_of, size_words
 
 __all__ = [
@@ -78,6 +79,8 @@ def begin_round(state: RunState, loop: Loop) -> None:
 
 def _open_loop(state: RunState, loop: Loop) -> bool:
     """Render the goal and the first block; it never changes afterwards."""
+    if sizes.is_full(state, loop):
+        return False  # its end is on the agenda
     orchestrator = loop.orchestrator
     scope = {
         **loop.input,
@@ -107,7 +110,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
 
 def ask(state: RunState, loop: Loop) -> None:
     """Ask the orchestrator's model for the decision of the round, or for another one."""
-    loop.phase = "deciding"
+    enter_phase(loop, "deciding")
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
     attempts.begin(state, call, loop.orchestrator.model)
@@ -135,7 +138,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         decision = loop.decisions.read(_from_wire(loop, value, call.request))
         loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
         if "finish" in decision:
-            _check_result_size(state, loop, call, decision["finish"])
+            _check_result_size(state, loop, decision["finish"])
             _accept(loop, decision)
             check_result(state, loop, decision["finish"])
             return
@@ -144,7 +147,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         _bad_decision(state, loop, value, error)
         return
     _accept(loop, decision)
-    loop.phase = "working"
+    enter_phase(loop, "working")
     dispatch.enter(state, loop, tasks)
 
 
@@ -164,16 +167,14 @@ def _check_whole(loop: Loop, call: Call) -> None:
         )
 
 
-def _check_result_size(state: RunState, loop: Loop, call: Call, result: Any) -> None:
+def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
     """Refuse a result that is larger than the orchestrator may give.
 
     Raises:
         DecisionError: It is.
     """
-    most, contract = loop.orchestrator.max_bytes, loop.orchestrator.output
-    if not state.bounds or (call.bytes <= most and not contract.multiplies):
-        return
-    if size_of(result, most) > most:
+    most = loop.orchestrator.max_bytes
+    if state.bounds and size_of(result, most) > most:
         raise DecisionError(
             [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
         )
@@ -269,13 +270,13 @@ def _close_when_idle(state: RunState, loop: Loop) -> None:
     if current.open_tasks == 0:
         _close_round(state, loop)
     else:
-        loop.phase = "working"
+        enter_phase(loop, "working")
         loop.closing = True
 
 
 def check_result(state: RunState, loop: Loop, result: object) -> None:
     """The orchestrator wants to finish: ask the hooks whether its result will do."""
-    loop.phase = "finishing"
+    enter_phase(loop, "finishing")
     loop.best = loop.result = result
     hooks = loop.hooks("before_finish")
     if not hooks:
@@ -294,7 +295,7 @@ def round_worked(state: RunState, loop: Loop) -> None:
         loop.closing = False
         _close_round(state, loop)
         return
-    loop.phase = "verifying"
+    enter_phase(loop, "verifying")
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
         key = f"{_round_path(loop)} / after_round"

@@ -1,8 +1,8 @@
 """The bounds on sizes, as far as the machine applies them: inputs, what a run keeps, what is said.
 
-What comes in is measured where it comes in (`engine.attempt`), and its size is in the event. Here
-sizes are only added up: the input of a task is the size of what the decision wrote and of each
-output that it refers to, so it is known before anything of it is laid out.
+What comes in is measured where it comes in (`engine.drive.intake`), and its size is in the event:
+here these are only added up. The size of a task's input is that of what the decision wrote and of
+each output that it refers to, measured once, so it is known before anything of it is laid out.
 
 A run of an engine without bounds is folded without them (`RunState.bounds` is 0): a bound must not
 stop what the journal says has happened. They hold from the moment that this engine takes it over.
@@ -18,7 +18,7 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
-from engine.sema.contract import Contract
+from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
 __all__ = [
@@ -26,10 +26,9 @@ __all__ = [
     "MAX_SAID",
     "cut",
     "fingerprint",
+    "is_full",
     "keep",
-    "larger_than",
     "too_large",
-    "too_large_to_start",
     "unfit",
 ]
 
@@ -52,21 +51,30 @@ def fingerprint(value: Any) -> bytes:
 def keep(state: RunState, loop: Loop, size_bytes: int) -> None:
     """Count what has come back in a loop, and end the outermost that keeps too much now."""
     full: Loop | None = None
-    for at in loop.lineage():
+    at: Loop | None = loop
+    while at is not None:  # not `lineage`, for this is done for every answer
         at.kept_bytes += size_bytes
         if at.kept_bytes > at.orchestrator.policy.max_kept_bytes:
             full = at
+        at = at.task.loop if at.task is not None else None
     if full is not None:
         # After what has just come back is taken in: it may be the result.
         state.todo(Todo.LOOP_FULL, full)
 
 
+def is_full(state: RunState, loop: Loop) -> bool:
+    """Whether a loop, or one above it, keeps more than it may."""
+    return bool(state.bounds) and any(
+        at.kept_bytes > at.orchestrator.policy.max_kept_bytes for at in loop.lineage()
+    )
+
+
 def too_large(state: RunState, task: Task) -> Failure | None:
-    """Why a task cannot start whose input is too large with what it refers to; None if it can.
+    """Why a task with references cannot start: its input is too large with them. None if it can.
 
     The outputs it refers to must be there. Nothing is copied.
     """
-    if not state.bounds or not task.special:
+    if not state.bounds:
         return None
     most = task.loop.orchestrator.policy.max_input_bytes
     total = size_of(task.input, most)
@@ -84,17 +92,8 @@ def too_large(state: RunState, task: Task) -> Failure | None:
     )
 
 
-def too_large_to_start(state: RunState, task: Task) -> Failure | None:
-    """The same for a task that became ready before the bounds held."""
-    return too_large(state, task) if task.input_bytes is None else None
-
-
 def _size_at(producer: Task, pointer: str) -> int:
     """The size of a task's output, or of a part of it; measured once."""
-    if not pointer:
-        if not producer.output_bytes:
-            producer.output_bytes = size_of(producer.output)
-        return producer.output_bytes
     sizes = producer.part_bytes
     if sizes is None:
         sizes = producer.part_bytes = {}
@@ -104,14 +103,6 @@ def _size_at(producer: Task, pointer: str) -> int:
         except PointerError:
             sizes[pointer] = 0  # resolving says what is wrong with it
     return sizes[pointer]
-
-
-def larger_than(value: Any, most: int, contract: Contract) -> bool:
-    """Whether a value that was small enough as it came has become too large by its defaults.
-
-    Defaults inside of lists may multiply; others add what the program's own text holds.
-    """
-    return contract.multiplies and size_of(value, most) > most
 
 
 def unfit(state: RunState, value: Any, contract: Contract, most: int) -> str:

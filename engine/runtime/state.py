@@ -135,7 +135,6 @@ class Call:
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
-        bytes: The size of what came back last, or 0 where it was not measured.
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         unknown: It may happen only once, was started, and nobody knows whether it was done.
@@ -145,7 +144,6 @@ class Call:
         "attempt",
         "begun",
         "bound",
-        "bytes",
         "chain",
         "chain_index",
         "command",
@@ -193,7 +191,6 @@ class Call:
         self.ms = 0
         self.raw: Any = None
         self.value: Any = None
-        self.bytes = 0
         self.whole = 0
         self.failure: Failure | None = None
         self.unknown = False
@@ -218,8 +215,9 @@ class Task:
         again: The number of the retry of the run that takes it up again, or 0.
         input_bytes: The size of its input with what it refers to; None before it was measured, or
             where it refers to nothing.
-        output_bytes: The size of its output; 0 before it was measured.
-        part_bytes: The sizes of parts of its output, by JSON Pointer, once somebody refers to one.
+        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once somebody
+            refers to it.
+        pure_key: What its output depends on, while it is carried out (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
@@ -245,9 +243,9 @@ class Task:
         "ledger",
         "loop",
         "output",
-        "output_bytes",
         "part_bytes",
         "partial",
+        "pure_key",
         "references",
         "resolved",
         "rested",
@@ -288,8 +286,8 @@ class Task:
         self.output: Any = None
         self.partial: Any = None
         self.input_bytes: int | None = None
-        self.output_bytes = 0
         self.part_bytes: dict[str, int] | None = None
+        self.pure_key: bytes | None = None
         self.failure: Failure | None = None
         self.call: Call | None = None
         self.feedback = ""

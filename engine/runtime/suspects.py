@@ -116,6 +116,5 @@ def died(call: Call, failure: Failure) -> Failure | None:
         return None
     return Failure(
         "crashed",
-        f"its process died {call.deaths} times, each time with nothing beside it: "
-        f"{failure.message}",
+        f"its process died {call.deaths} times, while running alone: {failure.message}",
     )

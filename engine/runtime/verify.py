@@ -15,8 +15,8 @@ import msgspec
 from engine.events import GateAnswered
 from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
+from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Verifier
-from engine.sema.templates import EvaluationError, Template
 from engine.sizes import size_of, size_words
 
 __all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]

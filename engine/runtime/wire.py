@@ -1,8 +1,9 @@
 """The wire schemas: those of decisions and outputs, in the subset that providers accept.
 
-What the subset is stands in `engine.sema.strict_schema`. Here it is put together: one root object,
-`$defs` at its top, a reference to an earlier output in the place of each input. What the subset
-cannot express makes these functions return None, and the schema goes into the prompt instead.
+What the subset is stands in `engine.sema.types.strict_schema`. Here it is put together: one root
+object, `$defs` at its top, a reference to an earlier output in the place of each input. What the
+subset cannot express makes these functions return None, and the schema goes into the prompt
+instead.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.runtime.decision import DecisionContract
-from engine.sema.contract import Contract
-from engine.sema.strict_schema import Inexpressible, nullable, strict_schema
+from engine.sema.types.contract import Contract
+from engine.sema.types.strict_schema import Inexpressible, nullable, strict_schema
 
 __all__ = ["from_wire", "wire_decision", "wire_output"]
 

@@ -19,28 +19,28 @@ import msgspec
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic, sort_diagnostics
 from engine.errors import MODEL_MODES, InputError
-from engine.sema.bodies import BodyReader
-from engine.sema.cache import CheckCache
-from engine.sema.callables import CallableReader, Signature
-from engine.sema.constants import Folder, unwrapped
-from engine.sema.declare import Declarations
+from engine.sema.declarations.callables import CallableReader, Signature
+from engine.sema.declarations.declare import Declarations
+from engine.sema.declarations.mocks import read_test
+from engine.sema.declarations.policy import read_retry
 from engine.sema.flow import check_flow
 from engine.sema.kinds import SERVER_KINDS
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.kinds.python_calls import check_call
-from engine.sema.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
-from engine.sema.misspelt import with_misspelt_declarations
-from engine.sema.mocks import read_test
 from engine.sema.model import Model, Price, Program, Server
-from engine.sema.observer import Observer
-from engine.sema.params import unknown_params
-from engine.sema.policy import read_retry
+from engine.sema.names.cache import CheckCache
+from engine.sema.names.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
+from engine.sema.names.merge_misspellings import with_misspelt_declarations
+from engine.sema.names.observer import Observer
+from engine.sema.names.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
+from engine.sema.names.suppression import Suppressions
 from engine.sema.prompt_size import check_prompt_sizes
-from engine.sema.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
-from engine.sema.settings import KINDS
+from engine.sema.settings.bodies import BodyReader
+from engine.sema.settings.constants import Folder, unwrapped
+from engine.sema.settings.params import unknown_params
+from engine.sema.settings.table import KINDS
 from engine.sema.suggest import closest, names_list
-from engine.sema.suppression import Suppressions
-from engine.sema.types import ANY
+from engine.sema.types.definitions import ANY
 from engine.syntax import ast
 
 __all__ = ["CheckResult", "check_file"]
@@ -351,7 +351,7 @@ class _Assembler:
         )
         price = settings.block("price")
         identifier = settings.get("id") or ""
-        if identifier.startswith("python/"):
+        if identifier.startswith("python/") and self._loaded.files.with_python:
             for item in check_call(
                 identifier.removeprefix("python/"),
                 scope.module.base_dir,

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import may_fit
 from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
-from engine.sema.types import STRING, Field, Record
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import STRING, Field, Record
+from engine.sema.types.json_schema import may_fit
 
 __all__ = ["check_flow", "offered_names"]
 

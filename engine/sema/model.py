@@ -3,7 +3,7 @@
 A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a
 thing has in the entry file (`search`, or `common.fast` for an import with an alias); params are
 folded to the values the caller gave; settings have been checked against the table in
-`engine.sema.settings`, so nothing here needs to be checked again.
+`engine.sema.settings.table`, so nothing here needs to be checked again.
 
 Units: durations are int milliseconds (`*_ms`), money is int micro-dollars (`*_usd`), sizes are
 int bytes (`*_bytes`).
@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from engine.sema.contract import Contract
-from engine.sema.settings import default_of
-from engine.sema.templates import Expression, Template
-from engine.sema.types import Type
+from engine.sema.expressions.template import Expression, Template
+from engine.sema.settings.table import default_of
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Type
 from engine.sizes import (
     MAX_OUTPUT_BYTES,
 )
@@ -185,7 +185,7 @@ class Worker(msgspec.Struct, frozen=True):
         output: The contract of what it gives back.
         fails: The failure modes it declares.
         trust: `untrusted` marks its output as coming from outside.
-        settings: The settings of its kind (see `engine.sema.settings`): constants as plain
+        settings: The settings of its kind (see `engine.sema.settings.table`): constants as plain
             values, templates as `Template`, computed values as `Expression`; a reference to
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
@@ -212,7 +212,8 @@ class Worker(msgspec.Struct, frozen=True):
     @property
     def max_bytes(self) -> int:
         """What one answer of it may take."""
-        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Verifier(msgspec.Struct, frozen=True):
@@ -241,7 +242,8 @@ class Verifier(msgspec.Struct, frozen=True):
     @property
     def max_bytes(self) -> int:
         """What one answer of it may take."""
-        return int(self.settings.get("max_bytes") or MAX_OUTPUT_BYTES)
+        most: int = self.settings.get("max_bytes", MAX_OUTPUT_BYTES)
+        return most
 
 
 class Stall(msgspec.Struct, frozen=True):
@@ -283,6 +285,11 @@ class Policy(msgspec.Struct, frozen=True):
     max_input_bytes: int = default_of("policy", "max_input_bytes")
     max_decision_bytes: int = default_of("policy", "max_decision_bytes")
     max_kept_bytes: int = default_of("policy", "max_kept_bytes")
+
+    @property
+    def writes_large(self) -> bool:
+        """Whether a decision may write out an input that is too large: not by the defaults."""
+        return self.max_decision_bytes > self.max_input_bytes
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
@@ -350,9 +357,10 @@ class Param(msgspec.Struct, frozen=True):
 class Mock(msgspec.Struct, frozen=True):
     """`mock NAME { ... }`: what stands in for a callable or model in a test.
 
-    `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly
-    one of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
-    `engine.sema.constants.FileText`. `times` is how many calls it stands for, None for all.
+    `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly one
+    of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
+    `engine.sema.settings.constants.FileText`. `times` is how many calls it stands for, None for
+    all.
     """
 
     target: str | None

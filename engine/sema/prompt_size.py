@@ -19,14 +19,13 @@ from jinja2 import nodes
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.prices import look_up
 from engine.schemes import built_in
-from engine.sema.environment import fence, json_text
-from engine.sema.flow_facts import path_of
+from engine.sema.expressions.environment import fence, json_text
+from engine.sema.expressions.positions import TemplateFault, parse_template
+from engine.sema.expressions.template import Template, TemplateFunction
 from engine.sema.model import Model, Program, Worker
-from engine.sema.positions import TemplateFault, parse_template
-from engine.sema.scope import Scope
-from engine.sema.templates import Template, TemplateFunction
-from engine.sema.types import ANY, STRING, Constrained, Record, Type
-from engine.sema.value_size import (
+from engine.sema.names.scope import Scope
+from engine.sema.templates.flow_facts import path_of
+from engine.sema.templates.value_size import (
     KnownValue,
     Widths,
     field_type,
@@ -34,6 +33,7 @@ from engine.sema.value_size import (
     most_items,
     printed_length,
 )
+from engine.sema.types.definitions import ANY, STRING, Constrained, Record, Type
 from engine.source import Span
 from engine.syntax import ast
 

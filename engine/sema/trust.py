@@ -3,7 +3,7 @@
 The machine follows taint through a run (`engine.runtime.taint`), the linter through the graph
 (`engine.linter.taint`). Both ask here which types can hold text that somebody else chose, where a
 contract says that it does, and which hooks let nothing pass unlooked-at, so they cannot disagree.
-What can be proved of types is in `engine.sema.words` and offered here too.
+What can be proved of types is in `engine.sema.types.words` and offered here too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker
-from engine.sema.types import Array, Constrained, Field, Named, Optional, Record, Type, Union
-from engine.sema.words import carries, carries_at, may_hand_over
+from engine.sema.types.definitions import (
+    Array,
+    Constrained,
+    Field,
+    Named,
+    Optional,
+    Record,
+    Type,
+    Union,
+)
+from engine.sema.types.words import carries, carries_at, may_hand_over
 
 __all__ = [
     "Facts",

@@ -19,8 +19,8 @@ from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
 from engine.syntax.comments import scan_comments
-from engine.syntax.pieces import ParseCache, ParseTree
 from engine.syntax.recovery import declaration_starts, recover
+from engine.syntax.reuse import ParseCache, ParseTree
 from grammar import load_parser
 
 __all__ = ["EDITION", "MAX_CHARACTERS", "no_collections", "parse", "parse_tree"]

@@ -22,9 +22,9 @@ from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
-from engine.syntax.pieces import ParseCache
 from engine.syntax.problem import Problem, Repair, tokenize
 from engine.syntax.repairs import repairs
+from engine.syntax.reuse import ParseCache
 
 __all__ = ["declaration_starts", "recover"]
 

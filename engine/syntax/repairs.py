@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.syntax.common_mistakes import slips
 from engine.syntax.expected import expected_words
 from engine.syntax.problem import (
     CLOSERS,
@@ -23,7 +24,6 @@ from engine.syntax.problem import (
     over_blank,
     short,
 )
-from engine.syntax.slips import slips
 
 __all__ = ["repairs"]
 

@@ -1,7 +1,7 @@
 """Types left out, or as other languages write them: `List<T>`, `Optional[T]`, `string(1, 9)`.
 
-Repairs like those of `engine.syntax.slips`: each is recognised by what stands around the place
-where the parser stopped, keeps all positions, and tells how the type is written here. What is
+Repairs like those of `engine.syntax.common_mistakes`: each is recognised by what stands around the
+place where the parser stopped, keeps all positions, and tells how the type is written here. What is
 inside the brackets is left as it is, for its name may be wrong too.
 """
 

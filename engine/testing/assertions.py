@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.sema.expressions.template import EvaluationError, Expression
 from engine.sema.model import Assertion
-from engine.sema.templates import EvaluationError, Expression
 from engine.syntax import ast
 from engine.testing.result import Finding
 

@@ -14,25 +14,25 @@ from typing import Any
 
 import msgspec
 
-from engine.driver import Driver
+from engine.drive.driver import Driver
+from engine.drive.launch import program_hash
 from engine.errors import CompileError, InputError
 from engine.events import CancelRequested, Event, RunStarted
-from engine.launch import program_hash
 from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
 from engine.runtime.state import Loop, RunState
 from engine.runtime.verify import rules_verdict
 from engine.runtime.views import task_record
-from engine.sema.mocks import mocked_value
+from engine.sema.declarations.mocks import mocked_value
+from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Program, Test, Verifier
-from engine.sema.templates import EvaluationError
 from engine.sizes import BOUNDS
 from engine.testing.assertions import check
-from engine.testing.desk import Desk
+from engine.testing.mock_ports import Desk
+from engine.testing.mocks import StandIns, read_mocks, stand_in_for
+from engine.testing.prepare import ALONE, alone, rigged
 from engine.testing.result import Finding, TestResult
-from engine.testing.rig import ALONE, alone, rigged
-from engine.testing.stand_ins import StandIns, read_mocks, stand_in_for
 
 __all__ = ["arun_tests", "run_tests"]
 
@@ -207,7 +207,7 @@ async def _drive(
 def _report(state: RunState) -> dict[str, Any]:
     """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts.
 
-    `engine.sema.run_types` says the same for the checker.
+    `engine.sema.templates.run_types` says the same for the checker.
     """
     loop = state.loop
     report = run_report(state, details=True)

@@ -1,10 +1,10 @@
 """The processes that this engine has started and that must not outlive it.
 
-Whoever starts a program holds a place for it first, and starts it with the place's variable in its
-environment. What is under way stands in a table, a file without a name that the watcher
-(`engine.workers.watcher`) has open too: it does nothing until this process ends, in whatever way,
-so a call costs neither a message nor a wake-up. Entered before the start and removed after the end,
-a program is in the table at every moment it lives.
+A program gets a place in a table before it starts, and is started with the place's variable in its
+environment. The table is a file without a name, which the watcher (`engine.workers.watcher`) has
+open too. The watcher sleeps until this process ends, in whatever way, so a call costs neither a
+message nor a wake-up. Invariant: a program is in the table from before its start until after its
+end.
 
 One watcher serves the process, whatever number of runs and event loops it has. It is started with
 the first program, started anew if it was killed, and waited for when the interpreter exits.
@@ -31,8 +31,7 @@ __all__ = ["Held"]
 #: How long the watcher may take to end what is left when the interpreter exits: it bounds itself.
 _EXIT_S = watcher.GRACE_S + watcher.PATIENCE_S + 1.0
 
-
-#: What ends a group of processes, or all of a service: the watcher has work to do then.
+#: What ends a group of processes, or a whole service: the watcher has work to do then.
 _NOT_FOR_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 

@@ -1,8 +1,8 @@
 """The environment of the processes that a run starts.
 
-By default it is the engine's own without what opens doors: keys of model providers, and the
-secrets of the run. `inherit` names what goes in instead, keys and secrets too, but those only by
-their full names. A few variables without which hardly a program starts are always there.
+By default it is the engine's own environment without credentials: keys of model providers and the
+secrets of the run are withheld. `inherit` names the variables to pass instead, keys and secrets
+too, but those only by their full names. A few that most programs need to start are always passed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
     secrets = request.scope.get("secret") or {}
     names = request.worker.settings.get("inherit")
     if names is None:
-        environment = {k: v for k, v in os.environ.items() if not _is_kept_back(k, secrets)}
+        environment = {k: v for k, v in os.environ.items() if not _is_withheld(k, secrets)}
     else:
         environment = inherited(names, secrets)
         environment.update(
@@ -61,9 +61,9 @@ def inherited(names: Iterable[str], secrets: Mapping[str, Any]) -> dict[str, str
     return {
         name: value
         for name, value in os.environ.items()
-        if name in exact or (name.startswith(begins) and not _is_kept_back(name, secrets))
+        if name in exact or (name.startswith(begins) and not _is_withheld(name, secrets))
     }
 
 
-def _is_kept_back(name: str, secrets: Mapping[str, Any]) -> bool:
+def _is_withheld(name: str, secrets: Mapping[str, Any]) -> bool:
     return name in secrets or name in current().names or is_provider_key(name)

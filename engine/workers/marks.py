@@ -1,9 +1,9 @@
 """Marks: what tells the processes of one attempt from all others, in their environment.
 
-A mark is made of run, key and attempt, so whoever takes a run over can name what may still live of
-its calls. What is in the environment has a second part, which no two processes share that were
-started: `RUN/KEY#ATTEMPT@ENGINE.NUMBER`. There are no spaces in it, and no secrets: the ids in a
-key are a planner's, but of letters, digits, `_`, `.` and `-` only.
+A mark is made of run, key and attempt, so an engine that takes a run over can name what may still
+live of its calls. The value in the environment has a second part, different for each program that
+is started: `RUN/KEY#ATTEMPT@ENGINE.NUMBER`. It has no spaces and no secrets: the ids in a key are a
+planner's, but have letters, digits, `_`, `.` and `-` only.
 """
 
 from __future__ import annotations

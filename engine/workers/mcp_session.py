@@ -5,6 +5,10 @@ itself imported in a thread when a run first calls a tool. A session belongs to 
 because the library's contexts must be left by the task that entered them; callers only wait for
 it. A session that has been lost is never revived: whoever needs the server opens a new one.
 
+The library would check answers against the schemas that the server gives for them, with Python's
+regular expressions and on the event loop. It never sees them: they are taken out of what the
+server says on its way in, and checked in bounded time here (`engine.sema.types.foreign_schema`).
+
 A server on stdin and stdout leads a process group of its own, gets only a few variables of the
 environment besides those the file gives it, and writes its standard error to us alone. It does not
 outlive the engine (`engine.workers.children`). A server over HTTP is reached at its own address
@@ -36,6 +40,7 @@ from pydantic import ValidationError
 
 from engine.errors import Failure
 from engine.sema.kinds.mcp_snapshot import Tool
+from engine.sema.types.foreign_schema import ForeignSchema
 from engine.version import __version__
 from engine.workers.children import Held
 from engine.workers.messages import last_lines
@@ -98,6 +103,9 @@ class Session:
     def __init__(self, place: Place) -> None:
         self.tools: Mapping[str, Tool] = {}
         self._place = place
+        #: The schemas of answers, by tool, as they came; then made ready, at the first answer.
+        self._promised: dict[str, Any] = {}
+        self._promises: dict[str, tuple[Any, ForeignSchema]] = {}
         self._client: Client | None = None
         #: Set when the server has gone away, or is to be left.
         self._over = asyncio.Event()
@@ -152,7 +160,33 @@ class Session:
         except (RuntimeError, ValidationError) as error:
             words = f"the answer of tool `{tool}` is not valid: {error}"
             raise Failure("invalid_output", words) from None
+        if not result.is_error:
+            self._check(tool, result)
         return _answer(result)
+
+    def _check(self, tool: str, result: CallToolResult) -> None:
+        """Hold an answer against what the server promised of it.
+
+        Raises:
+            Failure: `invalid_output`.
+        """
+        promised = self._promised.get(tool)
+        if promised is None:
+            return
+        words = f"the answer of tool `{tool}` is not valid: "
+        if "structured_content" not in result.model_fields_set:
+            raise Failure("invalid_output", words + "it has a schema, and there is no data")
+        kept, promise = self._promises.get(tool, (None, None))
+        try:
+            if promise is None or kept is not promised:
+                promise = ForeignSchema(promised)
+                self._promises[tool] = (promised, promise)
+        except ValueError as error:
+            words += f"its schema cannot be checked: {error}"
+            raise Failure("invalid_output", words) from None
+        problems = promise.problems(result.structured_content)
+        if problems:
+            raise Failure("invalid_output", words + "; ".join(problems))
 
     async def close(self) -> None:
         """End the session and the server's process; waits for both, which takes seconds at most."""
@@ -169,13 +203,13 @@ class Session:
         try:
             async with self._transport() as transport:
                 client = Client(
-                    _Watched(transport, self._over),
+                    _Watched(transport, self._over, self._promised),
                     read_timeout_seconds=_seconds(self._place.timeout_ms),
                     client_info=Implementation(name="orch", version=__version__),
                     cache=None,
                 )
                 async with client:
-                    self.tools = await _tools(client)
+                    self.tools = await _tools(client, self._promised)
                     self._client = client
                     self._ready.set_result(None)
                     await self._over.wait()
@@ -258,24 +292,26 @@ async def _started(
 
 
 class _Watched:
-    """A transport that tells when the server has closed its side."""
+    """A transport that tells when the server has closed its side, and keeps schemas aside."""
 
-    def __init__(self, transport: Any, ended: asyncio.Event) -> None:
+    def __init__(self, transport: Any, ended: asyncio.Event, promised: dict[str, Any]) -> None:
         self._transport = transport
         self._ended = ended
+        self._promised = promised
 
     async def __aenter__(self) -> tuple[Any, Any]:
         read, write = await self._transport.__aenter__()
-        return _WatchedStream(read, self._ended), write
+        return _WatchedStream(read, self._ended, self._promised), write
 
     async def __aexit__(self, *error: Any) -> Any:
         return await self._transport.__aexit__(*error)
 
 
 class _WatchedStream:
-    def __init__(self, stream: Any, ended: asyncio.Event) -> None:
+    def __init__(self, stream: Any, ended: asyncio.Event, promised: dict[str, Any]) -> None:
         self._stream = stream
         self._ended = ended
+        self._promised = promised
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -292,13 +328,25 @@ class _WatchedStream:
 
     async def __anext__(self) -> Any:
         try:
-            return await self._stream.__anext__()
+            message = await self._stream.__anext__()
         except StopAsyncIteration:
             self._ended.set()
             raise
+        _keep_aside(message, self._promised)
+        return message
 
 
-async def _tools(client: Client) -> dict[str, Tool]:
+def _keep_aside(message: Any, promised: dict[str, Any]) -> None:
+    """Take the schemas of answers out of a list of tools, so that the library checks none."""
+    result = getattr(getattr(message, "message", None), "result", None)
+    tools = result.get("tools") if isinstance(result, dict) else None
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and isinstance(tool.get("name"), str):
+            schema = tool.pop("outputSchema", None)
+            promised[tool["name"]] = schema if isinstance(schema, dict) else None
+
+
+async def _tools(client: Client, promised: Mapping[str, Any]) -> dict[str, Tool]:
     """What a server offers, by name, in order of names."""
     found: dict[str, Tool] = {}
     cursor: str | None = None
@@ -310,7 +358,8 @@ async def _tools(client: Client) -> dict[str, Tool]:
                 break
             raise
         for tool in page.tools:
-            found[tool.name] = Tool(tool.input_schema, tool.output_schema, tool.description)
+            output = promised.get(tool.name)
+            found[tool.name] = Tool(tool.input_schema, output, tool.description)
         cursor = page.next_cursor
         if cursor is None:
             break

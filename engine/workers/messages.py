@@ -7,19 +7,17 @@ model and printed on a terminal.
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
+from engine.printable import without_controls
 from engine.redaction import Redactor, current
 
 __all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted"]
 
 _LIMIT = 500
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 
 
 def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
@@ -28,7 +26,7 @@ def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
     `scope["secret"]`, if it is there, is a mapping from a secret's name to its value.
     """
     text = redacted(text, scope)  # before it is cut: half a secret is not recognised
-    text = _CONTROL.sub(" ", _ESCAPES.sub("", text)).strip()
+    text = without_controls(text).strip()
     text = redacted(text, scope)  # once more: colours in the middle of one hide it
     text = text.encode(errors="replace").decode()
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -107,8 +107,8 @@ def _start(
     cwd: str,
     env: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
-    """Start the program, in one go: between the start and what the caller does next there is no
-    wait in which it could be cancelled, or in which its process group would be known to nobody."""
+    """Start the program, without an await: until the caller has told its process group to the
+    watcher, it can neither be cancelled nor run anything else."""
     try:
         return subprocess.Popen(  # noqa: S603 - what the workflow says
             argv,
@@ -159,8 +159,7 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
     try:
         _, status = os.waitpid(process.pid, 0)
     except ChildProcessError:
-        # Something in this process waits for the children of others. An exit code that nobody
-        # knows is no success.
+        # Something else in this process has waited for it. An unknown exit code is not a success.
         process.returncode = 255
     else:
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -62,7 +62,7 @@ class PythonWorker:
                 _arguments(request),
                 max_bytes=request.worker.max_bytes,
                 mark=request.mark,
-                # A call that is apart for its own sake sees what it sees in this process.
+                # A suspect that is apart for the engine's sake is still the same call.
                 env=process_environment(request) if chosen else None,
             )
         else:

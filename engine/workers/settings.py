@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import Failure
 from engine.runtime.ports import WorkerRequest
-from engine.sema.templates import EvaluationError, Expression, Template
+from engine.sema.expressions.template import EvaluationError, Expression, Template
 from engine.workers.messages import clean
 
 __all__ = ["argument_of", "evaluated", "evaluated_in", "text_of"]

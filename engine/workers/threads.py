@@ -2,9 +2,9 @@
 
 Every thread is a daemon, unlike those of `concurrent.futures`: a function that hangs can hold up
 neither another call nor the exit of the program. Idle threads are used again. A function whose
-caller has left, at its timeout say, keeps its thread until it ends, for a thread cannot be killed;
-no more than `MOST_ABANDONED` are let do so. The machine bounds the others, one for each call that
-is waited for.
+caller has left, at its timeout say, keeps its thread until it ends, because a thread cannot be
+killed. At most `MOST_ABANDONED` functions may do so. The machine bounds the other threads: one for
+each call that is still waited for.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["MOST_ABANDONED", "DaemonThreads", "TooManyAbandoned"]
 
 T = TypeVar("T")
 
-#: How many functions may run on in a thread each that nobody waits for any more.
+#: How many functions may run on, in a thread each, after their callers have left.
 MOST_ABANDONED = 256
 
 
 class TooManyAbandoned(Exception):
-    """So many functions run that nobody waits for that no other is begun."""
+    """Too many functions run on after their callers have left; no other is begun."""
 
 
 class DaemonThreads:
@@ -57,9 +57,9 @@ class DaemonThreads:
         """
         if len(self._abandoned) >= self._most_abandoned:
             raise TooManyAbandoned(
-                f"{len(self._abandoned)} functions that nobody waits for any more still run, in a "
-                "thread each: no other is begun until one of them ends; with `isolate = true` a "
-                "function ends at its timeout"
+                f"{len(self._abandoned)} functions still run after their calls were given up, each "
+                "in a thread; no other is begun until one ends (with `isolate = true` a function "
+                "ends at its timeout)"
             )
         future: Future[T] = Future()
         context = copy_context()

@@ -30,6 +30,7 @@ __all__ = [
     "VARIABLE",
     "end",
     "find",
+    "is_led",
     "marks_in",
     "now_ns",
 ]
@@ -124,7 +125,7 @@ def end(
 
     Args:
         is_ours: Whether a mark is one of theirs.
-        groups: Groups to end besides.
+        groups: Groups to end as well.
         look_s: How long to look at least, for what has no mark yet.
 
     Returns:
@@ -147,7 +148,7 @@ def end(
         else:
             for target in targets:
                 _signal(target, signal.SIGKILL)
-            # No member of a group escapes that, and one that nobody waits for would look alive.
+            # No member of a group escapes that. One that has not been waited for looks alive.
             known.clear()
             if passed_s >= grace_s + patience_s:
                 return left
@@ -165,7 +166,7 @@ def _target(pid: int) -> int:
 
 
 def _signal(target: int, number: int) -> bool:
-    """Send a signal; whether there was somebody to get it."""
+    """Send a signal; whether there was a process to get it."""
     try:
         os.kill(target, number)
     except (ProcessLookupError, PermissionError):  # macOS says EPERM for zombies

@@ -16,11 +16,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engine.runtime.decision import DecisionContract
-from engine.sema.cache import CheckCache, _Kept
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
-from engine.syntax.pieces import ParseCache
+from engine.sema.names.cache import CheckCache, _Kept
+from engine.sema.names.loader import MemoryReader
+from engine.syntax.reuse import ParseCache
 
 #: What untrusted text looks like; task ids may look so too.
 MARK = "C4N4RY"

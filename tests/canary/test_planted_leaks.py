@@ -17,9 +17,9 @@ from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.schema_facts import follow
 from engine.sema.trust import Facts
-from engine.sema.types import Array, Constrained, Named, Optional, Record, Type
+from engine.sema.types.definitions import Array, Constrained, Named, Optional, Record, Type
+from engine.sema.types.schema_facts import follow
 
 #: How many programs it may take; most leaks are found within a hundred.
 PROGRAMS = 1_000

@@ -20,14 +20,15 @@ from shop import Planner, Shop
 from virtual_loop import VirtualLoop
 
 import engine
-from engine import drives, launch
-from engine.cli.runs import remove
+from engine.cli.commands.runs import remove
+from engine.drive import active as drives
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.errors import Failure, InternalError, OrchError
 from engine.events import CallStarted, Event, GateAnswered, RunForked
-from engine.history import again
+from engine.history import fork_and_retry as again
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options
-from engine.replies import Reply
 
 __all__ = ["Broken", "Scenario", "play", "scenario"]
 

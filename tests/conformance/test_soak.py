@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from engine import drives
+from engine.drive import active as drives
 from engine.journal import SqliteJournal
 
 _AT_ONCE = 200

@@ -49,6 +49,15 @@ class _Selector(selectors.DefaultSelector):
         return found
 
 
+def _waits_for_thread(waiting: Any) -> bool:
+    """Whether a coroutine waits, itself or through those it awaits, for a thread of the engine."""
+    while waiting is not None:
+        if "DaemonThreads" in repr(waiting):
+            return True
+        waiting = getattr(waiting, "cr_await", None)
+    return False
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop.
 
@@ -68,8 +77,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now_s
 
     def imports(self) -> bool:
-        """Whether a thread imports a worker's module."""
-        return any("DaemonThreads" in repr(task.get_coro()) for task in asyncio.all_tasks(self))
+        """Whether a thread imports a worker's module, or looks for what a dead engine left."""
+        return any(_waits_for_thread(task.get_coro()) for task in asyncio.all_tasks(self))
 
     def call_soon_threadsafe(
         self, callback: Callable[..., Any], *args: Any, context: Any = None

@@ -10,6 +10,7 @@ import pytest
 
 # The tests are no package (import mode `importlib`), and these have modules of their own.
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
 from crash_shop import Shop
 from crash_world import World, start_fork_server

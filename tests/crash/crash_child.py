@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import launch
 from engine.cli.app import run as run_command_line
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.events import Event
-from engine.history import again
+from engine.history import fork_and_retry as again
 from engine.journal import Journal, Ownership, RunRecord, SqliteJournal
-from engine.launch import Options
-from engine.replies import Reply
 from engine.sema.check import check_file
 
 __all__ = ["Kill", "approve", "begin", "command_line", "fork", "resume"]

@@ -27,7 +27,7 @@ import crash_child
 from crash_child import Kill
 from crash_shop import Hold, Shop
 
-from engine.cli.exits import Exit
+from engine.cli.exit_codes import Exit
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunResumed
 from engine.journal import SqliteJournal
 
@@ -86,7 +86,6 @@ _LINES = {
 #: Declarations of workers in the desk's program, and what to put in their place, by name: other
 #: kinds that do the same.
 KINDS = {
-    "send here": ('via python { call = "tools:send"', 'via python { call = "tools:send"'),
     "send apart": (
         'via python { call = "tools:send"',
         'via python { isolate = true  call = "tools:send"',

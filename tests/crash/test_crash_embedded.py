@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 import engine
-from engine import launch
+from engine.drive import launch
 from engine.events import CallFailed, CallFinished, CallStarted, Event, RunEnded
 from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.runtime.ports import ModelReply, ModelRequest

@@ -1,4 +1,4 @@
-"""What a killed engine and its watcher have left running is ended by whoever takes the run over.
+"""What a killed engine and its watcher have left running is ended when the run is taken over.
 
 The watcher is killed too here, so that only the mark in the environment leads to the programs. They
 hold a fifo open, whose end says that none is left.
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchers import watchers_of
 
 PROGRAM = """orch 1
 model planner { id = "scripted/script.json" }
@@ -110,18 +111,6 @@ class Till:
 
     def close(self) -> None:
         os.close(self._fifo)
-
-
-def watchers_of(engine: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            if int(parent) == engine and "watcher.py" in (path / "cmdline").read_text():
-                found.append(int(path.name))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
 
 
 @pytest.fixture

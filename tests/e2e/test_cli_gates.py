@@ -290,7 +290,7 @@ def test_two_processes_answer_at_once_and_one_wins(desk, pay_50):
     lost = [index for index, code in enumerate(codes) if code in (2, 3)]
     assert (len(won), len(lost)) == (1, 1), (codes, said)
     assert "Traceback" not in "".join(said)
-    heard = ("has ended", "in hand", "no open gate", "no gate is open", "not open any more")
+    heard = ("has ended", "driv", "no open gate", "no gate is open", "not open any more")
     assert any(words in said[lost[0]] for words in heard), said
     assert desk.calls() == (["paid 50"] if codes[0] == 0 else [])
     shown = json.loads(desk.orch("show", run, "--format", "json").stdout)
@@ -305,7 +305,7 @@ def test_whoever_comes_while_the_winner_works_is_told(desk, bank):
     for verb, code, words in (
         ("approve", 2, f"run {run} has no open gate"),
         ("reject", 2, f"run {run} has no open gate"),
-        ("resume", 3, f"run {run} is under way: another process has it in hand"),
+        ("resume", 3, f"run {run} is being driven by another process"),
     ):
         late = desk.orch(verb, run)
         assert (late.returncode, late.stdout) == (code, "")

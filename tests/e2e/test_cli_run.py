@@ -131,6 +131,47 @@ def test_each_end_is_one_json_object(desk, status):
     assert report["bound"] == ("max_rounds" if status == "exhausted" else None)
 
 
+LARGE = "y" * 1_500_000
+
+
+def test_a_large_partial_result_is_cut_and_the_rest_is_a_command_away(desk):
+    script = desk.tasks(desk.task("a1", "echo", text=LARGE))
+    desk.write(script, output="string", policy="max_rounds = 1")
+    done = desk.orch("run", "a.orch", "--quiet")
+    assert (done.returncode, done.stdout) == (4, "y" * 1024 * 1024 + "\n")
+    cut = done.stderr.splitlines()[-1]
+    assert cut.startswith("the partial result takes 1.43 MiB and is cut after 1 MiB; the whole: ")
+
+    command = cut.partition("the whole: orch ")[2].split()
+    assert LARGE in desk.orch(*command).stdout
+    assert desk.orch("resume", "last", "--full").stdout == LARGE + "\n"
+
+
+def test_a_large_partial_result_is_left_out_of_json(desk):
+    script = desk.tasks(desk.task("a1", "echo", text=LARGE))
+    desk.write(script, output="string", policy="max_rounds = 1")
+    report = json.loads(desk.orch("run", "a.orch", "--format", "json").stdout)
+    assert report["partial"] is None
+    assert report["partial_left_out"]["tasks"] == ["a1"]
+    assert report["partial_left_out"]["bytes"] >= len(LARGE)
+    whole = desk.orch("run", "a.orch", "--no-journal", "--format", "json", "--full")
+    report = json.loads(whole.stdout)
+    assert (report["partial"], report["partial_left_out"]) == (LARGE, None)
+
+
+def test_a_large_result_that_was_not_let_through_is_cut_too(desk):
+    never = 'verifier never(result: string) via rules { assert result == "" else "no" }'
+    hook = "verify { before_finish { with = never  on_fail = abort } }"
+    desk.write(desk.finish(LARGE), output="string", declarations=never, settings=hook)
+    assert "--full prints it whole" in desk.orch("run", "a.orch", "--no-journal").stderr
+    assert "show 2" in desk.orch("run", "a.orch").stderr.splitlines()[-1]
+
+
+def test_a_finished_result_is_never_cut(desk):
+    desk.write(desk.finish(LARGE), output="string")
+    assert desk.orch("run", "a.orch").stdout == LARGE + "\n"
+
+
 def test_a_verdict_that_does_not_pass_is_told(desk):
     desk.write(
         desk.finish(3),

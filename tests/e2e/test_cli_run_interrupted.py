@@ -159,7 +159,7 @@ def test_a_run_that_is_under_way_is_not_taken_over(desk):
     ended(process)
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert "is under way: another process has it in hand" in done.stderr
+    assert "is being driven by another process" in done.stderr
 
 
 def test_a_finished_run_gives_its_result_again(desk):

@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from engine import launch
+from engine.drive import launch
 from engine.journal import SqliteJournal
 from engine.sema.check import check_file
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import GateAnswered, decode_event
+from engine.events import CancelRequested, GateAnswered, decode_event
 from engine.journal import Inbox, SqliteJournal
 
 PROGRAM = """orch 1
@@ -179,6 +179,23 @@ def test_a_cancelled_once_task_comes_to_its_end_first(desk, bank):
     assert ended(process)[0] == 7
     cancelling.communicate(timeout=60)
     assert cancelling.returncode == 7
+
+
+def test_a_cancel_whose_reader_dies_is_carried_out_by_its_sender(desk, bank):
+    process = bank.begin(bank.pay("a", 50), hold="send")
+    cancelling = desk.start("cancel", "last")
+    journal = SqliteJournal(desk.folder / ".orch")
+    run = journal.find("last")
+    while not any(isinstance(event, CancelRequested) for event in journal.read(run)):
+        assert cancelling.poll() is None
+    journal.close()
+    process.kill()
+    process.communicate(timeout=60)
+    _, said = cancelling.communicate(timeout=60)
+    # What became of the task that may happen once, a person has to say.
+    assert cancelling.returncode == 5, said
+    assert b"internal error" not in said
+    assert desk.orch("approve", "last", "--not-done").returncode == 7
 
 
 def test_a_letter_outlives_the_process_that_should_have_read_it(desk, bank):

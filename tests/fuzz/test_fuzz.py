@@ -17,7 +17,7 @@ from fuzz_texts import CORPUS, text_of
 
 from engine.diagnostics import RULES, Diagnostic
 from engine.linter import lint
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 from engine.source import SourceFile
 from engine.syntax.parser import parse
 

@@ -28,7 +28,7 @@ PLAN = '[{"tasks": [{"id": "a", "worker": "mark", "input": {}}]}, {"finish": "x"
 STRANGER = """
 import asyncio, pathlib, time
 import msgspec
-from engine import launch
+from engine.drive import launch
 from engine.journal import SqliteJournal
 from engine.sema.check import check_file
 
@@ -58,6 +58,24 @@ def strange_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "plan.json").write_text(PLAN)
     env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
     subprocess.run([sys.executable, "-c", STRANGER], cwd=folder, env=env, check=True, timeout=120)
+    return folder / ".orch"
+
+
+@pytest.fixture(scope="session")
+def waiting_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal that somebody else has made: a run that asks before it does something."""
+    folder = tmp_path_factory.mktemp("waiting")
+    asking = 'verifier sure() via human { message = "Sure?" }\n'
+    text = PROGRAM.replace("orchestrator o", asking + "orchestrator o").replace(
+        "rounds = 3 }",
+        "rounds = 3 }\n  verify { before_dispatch mark { with = sure  on_fail = abort } }",
+    )
+    (folder / "a.orch").write_text(text)
+    (folder / "plan.json").write_text(PLAN)
+    env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+    command = [sys.executable, "-m", "engine.cli", "run", "a.orch"]
+    done = subprocess.run(command, cwd=folder, env=env, check=False, timeout=120)
+    assert done.returncode == 5
     return folder / ".orch"
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.errors import CompileError
 from engine.linter import lint
 from engine.reading import CannotRead, open_plain, read_regular
-from engine.sema.pythoncalls import functions_of, locate, modules_beside
+from engine.sema.kinds.python_calls import functions_of, locate, modules_beside
 
 WORKER = 'orch 1\nworker f(n: int) -> int via python { call = "gen:f" }\n'
 SCHEMA = 'orch 1\nschema T from "t.json"\n'

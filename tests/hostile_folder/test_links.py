@@ -111,10 +111,10 @@ def test_a_link_put_there_while_the_journal_is_open_is_noticed(folder, desk):
     async def main() -> None:
         with SqliteJournal(folder) as journal:
             record = RunRecord(run="r", workflow="a.orch", orchestrator="o", started_ms=1)
-            await journal.create(record, [BEGAN])
+            owned = await journal.create(record, [BEGAN])
             (folder / "journal.db").rename(desk / "kept.db")
             (folder / "journal.db").symlink_to(desk / "kept.db")
-            await journal.append("r", [CancelRequested()])
+            await owned.append([CancelRequested()])
 
     with pytest.raises(JournalError, match="deleted, replaced or cut short"):
         asyncio.run(main())
@@ -192,9 +192,7 @@ def test_pipes_are_refused_and_not_waited_for(desk):
     assert letters == "[]"
     assert len(said) == 2 * len(FILES)
     assert all("not a regular file" in writing for writing in said[::2])
-    assert said[1] == "journal.db the journal cannot be used: " + (
-        "journal.db.folder/journal.db is not a regular file"
-    )
+    assert "not a regular file" in said[1]  # and the database is not read either
 
 
 def test_a_lock_that_is_a_link_has_no_holder(folder, victim):

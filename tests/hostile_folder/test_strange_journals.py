@@ -68,8 +68,8 @@ def test_what_writes_or_drives_is_refused(command, desk, plant, orch):
     code, _, err = orch(*command)
 
     assert code == 3
-    assert "was not made by you on this machine" in err
-    assert "orch journal trust .orch" in err
+    assert "not known to be yours" in err
+    assert "orch journal trust" in err
     assert not (desk / "carried-out").exists()
     assert [n for n in sorted(os.listdir(desk / ".orch")) if "-" not in n] in (
         before,
@@ -78,8 +78,31 @@ def test_what_writes_or_drives_is_refused(command, desk, plant, orch):
     )
 
 
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_its_gates_are_not_answered(command, desk, waiting_journal, orch):
+    (desk / ".orch").mkdir()
+    shutil.copyfile(waiting_journal / "journal.db", desk / ".orch" / "journal.db")
+
+    assert "Sure?" in orch("gates")[1]
+    code, _, err = orch(command, "last")
+
+    assert code == 3
+    assert "was not made by you on this machine" in err
+    assert not (desk / "carried-out").exists()
+
+
 @pytest.mark.parametrize(
-    "command", [("runs",), ("show",), ("export", "last"), ("gates",), ("replay", "last")]
+    "command",
+    [
+        ("runs",),
+        ("show",),
+        ("show", "--events"),
+        ("export", "last"),
+        ("gates",),
+        ("replay", "last"),
+        ("tail", "last"),
+        ("diff", "last", "last"),
+    ],
 )
 def test_reading_it_warns_and_runs_nothing(command, desk, plant, orch):
     plant()
@@ -153,7 +176,33 @@ def test_last_is_the_user_s_own_run(desk, plant, orch):
         assert [run.trusted for run in journal.runs()] == [True, False]
     code, _, err = orch("resume", RUN)
     assert code == 3
-    assert ".orch/journal-2.db was not made by you" in err
+    assert "journal-2.db was not made by you" in err
+
+
+def test_it_is_not_forked_into_the_user_s_own(desk, plant, orch):
+    own_run(desk)
+    plant("journal-2.db")
+
+    code, _, err = orch("resume", RUN, "--from", "1")
+
+    assert code == 3
+    assert "not known to be yours" in err
+    assert not (desk / "carried-out").exists()
+
+
+def test_replaying_it_reads_no_file_that_it_names(desk, plant, orch):
+    plant()
+    (desk / "a.orch").write_text("hunter2SECRET")  # the stranger's run names this file
+
+    code, out, err = orch("replay", "last")
+    assert code == 0
+    assert "the file that the run names is left alone" in err
+    assert "hunter2" not in out + err
+
+    orch("journal", "trust")
+    code, out, err = orch("replay", "last")
+    assert code == 3
+    assert "hunter2" in out + err
 
 
 def test_new_runs_go_to_the_user_s_own_databases(desk, plant, orch):
@@ -275,7 +324,7 @@ def test_a_journal_of_an_earlier_version_is_asked_about_once(desk, orch):
 
     code, out, err = orch("runs")
     assert (code, "mine" in out) == (0, True)
-    assert "was made by an earlier version of orch, or by somebody else" in err
+    assert "was made by an earlier version of orch, or by another user" in err
     assert orch("run", "a.orch", "-q")[0] == 3
 
     assert orch("journal", "trust")[0] == 0
@@ -328,6 +377,23 @@ def test_trusting_needs_a_place_for_notes(desk, orch, monkeypatch):
 
     assert code == 3
     assert "ORCH_TRUST_JOURNAL=" in err
+
+
+def test_a_home_folder_that_is_not_there_is_not_made(desk, monkeypatch):
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(desk / "home"))
+
+    own_run(desk)
+
+    assert not (desk / "home").exists()
+
+
+def test_a_path_may_be_of_any_bytes(desk, orch):
+    folder = os.fsdecode(b"\xff")
+    assert orch("run", "a.orch", "-q", "--journal", folder)[0] == 0
+    assert orch("run", "a.orch", "-q", "--journal", folder)[0] == 0
+    shutil.copytree(folder, "copy")
+    assert orch("run", "a.orch", "-q", "--journal", "copy")[0] == 3
 
 
 def test_trusting_needs_a_journal(desk, orch):

@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bounds.fill import Option, fill
+from engine.bounds.greedy import Option, fill
 
 SMALL = st.integers(0, 9)
 OPTIONS = st.builds(

@@ -15,8 +15,8 @@ from bounds_adversary import Adversary, rates_of, spent
 from engine.bounds import METRICS, Spend, bound_of
 from engine.events import ModelInfo
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
 
 LONG = "x" * 400
 HEAD = f"""orch 1

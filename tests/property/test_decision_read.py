@@ -19,9 +19,9 @@ from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.runtime.stream import ClosedTasks
 from engine.sema.check import check_file
-from engine.sema.explain import make_validator
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
+from tests.support.second_opinion import second_opinion
 
 SOURCE = """orch 1
 model m { id = "memory/m"  structured = %s }
@@ -128,7 +128,7 @@ def verdict(value: Any) -> bool:
 
 @functools.cache
 def reference_validator() -> Any:
-    return make_validator(contract().schema, lambda keys, value: [])
+    return second_opinion(contract().schema)
 
 
 @settings(deadline=None, max_examples=500)

@@ -17,7 +17,7 @@ from engine.diagnostics import Diagnostic
 from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.linter import lint
 from engine.linter.fixpoint import EditedReader
-from engine.sema.loader import DiskReader
+from engine.sema.names.loader import DiskReader
 from engine.source import Span
 
 CASES = Path(__file__).parents[1] / "cases"

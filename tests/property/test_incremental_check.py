@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from engine.linter import lint_result
-from engine.sema.cache import CheckCache
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
+from engine.sema.names.cache import CheckCache
+from engine.sema.names.loader import MemoryReader
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.parser import parse
-from engine.syntax.pieces import ParseCache
+from engine.syntax.reuse import ParseCache
 
 TESTS = Path(__file__).parents[1]
 

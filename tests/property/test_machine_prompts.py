@@ -19,7 +19,7 @@ from engine.runtime.prompts import (
 )
 from engine.runtime.state import Remark, Task
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 
 SOURCE = """orch 1
 model m { id = "memory/m" }

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.references import PointerError, find_references, follow, resolve
@@ -72,7 +72,14 @@ class Nowhere(Exception):
     pass
 
 
-def naive_resolve(value: Any, outputs: dict[str, Any]) -> Any:
+class Outputs(dict[str, Any]):
+    """The outputs of tasks; planning lets through no reference to another."""
+
+    def __missing__(self, task: str) -> Any:
+        return self["t1"]
+
+
+def naive_resolve(value: Any, outputs: Outputs) -> Any:
     if is_reference(value):
         known = pointers(outputs[value["$from"]])
         if value.get("at", "") not in known:
@@ -99,9 +106,10 @@ def test_references_are_found_where_they_stand(value):
 
 
 @settings(deadline=None, max_examples=400)
+@example({"$from": ""}, [], None)
 @given(VALUES, VALUES, VALUES)
 def test_resolving_agrees_with_the_naive_model(value, one, two):
-    outputs = {"t1": one, "t2": two}
+    outputs = Outputs(t1=one, t2=two)
     before = copy.deepcopy((value, outputs))
     try:
         expected = naive_resolve(value, outputs)
@@ -126,3 +134,9 @@ def test_a_pointer_leads_where_it_says_or_nowhere(value, pointer):
         else:
             with pytest.raises(PointerError):
                 follow(value, pointer)
+
+
+@pytest.mark.parametrize("digits", [19, 5000])
+def test_an_index_may_have_any_number_of_digits(digits):
+    with pytest.raises(PointerError, match="the value has 1 items, no item 1"):
+        follow([0], f"/{'1' * digits}")

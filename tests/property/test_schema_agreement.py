@@ -5,11 +5,9 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sema.contract import Contract
-from engine.sema.explain import make_validator
-from engine.sema.formats import ASSERTED
-from engine.sema.jsonschema import may_fit, tolerant
-from engine.sema.types import (
+from engine.sema.expressions.formats import ASSERTED
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
     ANY,
     BOOL,
     FLOAT,
@@ -26,6 +24,8 @@ from engine.sema.types import (
     Scalar,
     Union,
 )
+from engine.sema.types.json_schema import may_fit, tolerant
+from tests.support.second_opinion import second_opinion
 
 NAMES = ["a", "b", "c", "a/b", "$from"]
 TEXTS = st.one_of(
@@ -125,7 +125,7 @@ def types(draw, depth=2):
 @given(types(), st.lists(VALUES, min_size=1, max_size=6))
 def test_the_two_libraries_agree(type_, values):
     contract = Contract(type_)
-    slow = make_validator(contract.schema, contract.failed_invariants)
+    slow = second_opinion(contract.schema, contract.failed_invariants)
     for value in values:
         fast = contract.is_valid(value)
         assert fast == slow.is_valid(value), (contract.schema, value)

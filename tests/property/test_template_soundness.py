@@ -3,10 +3,20 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.sema.contract import Contract
-from engine.sema.template_check import check_template_file
-from engine.sema.templates import Template
-from engine.sema.types import INT, STRING, Array, Definition, Field, Named, Optional, Record, Union
+from engine.sema.expressions.template import Template
+from engine.sema.templates.check_template import check_template_file
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
+    INT,
+    STRING,
+    Array,
+    Definition,
+    Field,
+    Named,
+    Optional,
+    Record,
+    Union,
+)
 from engine.source import SourceFile
 
 LEAF = Record("Leaf", (Field("s", STRING), Field("o", Optional(STRING)), Field("n", INT)))

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from engine.runtime.decision import DecisionContract
 from engine.runtime.wire import from_wire, wire_decision, wire_output
 from engine.sema.check import check_file
-from engine.sema.contract import Contract
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
-from engine.sema.types import (
+from engine.sema.names.loader import MemoryReader
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
     BOOL,
     FLOAT,
     INT,

@@ -38,6 +38,7 @@ from engine.runtime.budget import Ledger
 from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetTimer, StartCall
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
+from engine.runtime.moves import TASK_MOVES
 from engine.runtime.ports import Message, ModelRequest
 from engine.runtime.report import gate_reports, run_report
 from engine.runtime.state import Call, Loop, RunState, Task
@@ -51,21 +52,10 @@ from engine.sema.model import Hook, Orchestrator, Worker
 MOST_EVENTS = 4_000
 _FINAL = ("finished", "failed", "exhausted", "aborted", "cancelled")
 
-_NEXT = {
-    "blocked": {"checking", "queued", "running", "failed"},
-    "checking": {"queued", "running", "failed"},
-    "queued": {"running", "checking"},
-    "running": {"verifying", "unknown", "done", "failed"},
-    "unknown": {"queued", "running", "verifying", "done", "failed"},
-    "verifying": {"queued", "running", "done", "failed"},
-    "done": set(),
-    "failed": set(),
-}
-
 
 def _closure() -> dict[str, set[str]]:
-    reach = {status: {status} | after for status, after in _NEXT.items()}
-    for _ in _NEXT:
+    reach = {status: {status} | after for status, after in TASK_MOVES.items()}
+    for _ in TASK_MOVES:
         for status in reach:
             reach[status] = set().union(*(reach[other] for other in reach[status]))
     return reach

@@ -23,7 +23,7 @@ from engine.events import (
     RunResumed,
     RunRetried,
 )
-from engine.history.again import held_tasks
+from engine.history.fork_and_retry import held_tasks
 from engine.history.replay import replay
 from engine.runtime.attempts import effect_of
 from engine.runtime.commands import StartCall

@@ -11,8 +11,8 @@ from functools import cache
 from engine.events import ModelInfo
 from engine.runtime.decision import DecisionContract
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
 
 #: How many different programs there are.
 SHAPES = 240

@@ -18,14 +18,17 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from engine import launch
 from engine.distributed.address import connect
 from engine.distributed.journal import RemoteJournal
 from engine.distributed.payloads import data_converter
 from engine.distributed.queues import workflow_id
+from engine.distributed.remote import start_run
 from engine.distributed.workflow import OrchRun
+from engine.drive import launch
+from engine.drive.launch import Options
+from engine.errors import OrchError
 from engine.journal import MemoryJournal
-from engine.launch import Options
+from engine.runtime.state import RunState
 from engine.sema.check import check_file
 
 pytestmark = pytest.mark.temporal
@@ -209,6 +212,28 @@ def test_hosts_serve_by_name_and_say_what_is_missing(desk: Any) -> None:
     assert (failure["mode"], failure["worker"]) == ("timeout", "add")
     assert "no host that serves worker `add`" in failure["message"]
     assert f"waiting for a host that serves worker `add` on queue `{desk.queue}/worker/add`" in said
+
+
+def test_a_run_that_begins_with_an_error_is_refused_by_its_host(desk: Any) -> None:
+    """However it was handed over: `orch run` and `orch worker` refuse the file themselves."""
+    place(desk, [plan(("a", "add", {"n": 1})), DONE])
+    desk.host("main.orch")
+    bare = 'orchestrator main(q: string @untrusted = "") -> { n: int } {'
+    text = PROGRAM.replace("orchestrator main() -> { n: int } {", bare)
+    desk.write("main.orch", text.replace('goal = "g"', 'goal = "{{ q }}"', 1))
+    for command in (("run", "main.orch", "main"), ("worker", "main.orch")):
+        code, _, said = desk.orch(*command, on=command[0] == "run")
+        assert (code, "error[ORC806]" in said) == (3, True), said
+
+    async def started() -> None:
+        program = check_file(str(desk.folder / "main.orch")).program
+        orchestrator = launch.choose(program, "main")
+        record, began = launch.prepare(program, orchestrator, {}, Options(), {})
+        run = await start_run(await connect(desk.address), desk.address, record, began)
+        await run.follow(RunState(program), 0, [], print)
+
+    with pytest.raises(OrchError, match="ORC806"):
+        asyncio.run(started())
 
 
 def test_a_host_with_another_version_of_the_program_refuses(desk: Any) -> None:

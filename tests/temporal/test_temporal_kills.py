@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from engine import launch
 from engine.distributed.address import connect
 from engine.distributed.remote import RemoteRun, start_run
+from engine.drive import launch
+from engine.drive.answers import Reply
+from engine.drive.launch import Options
 from engine.errors import JournalError, UsageError
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Event
-from engine.launch import Options
-from engine.replies import Reply
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
 from engine.sema.check import check_file

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import engine.distributed.workflow as of_runs
-from engine import launch
 from engine.distributed.address import connect
 from engine.distributed.host import Serving, serve
 from engine.distributed.remote import start_run
-from engine.launch import Options
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic
-from engine.sema.expressions import Expression
+from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
-from engine.sema.setting_values import BlockValue, Computed, Ints, Parse
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
 from engine.syntax import ast
 
 __all__ = ["COMMAND", "NETWORK_PROGRAMS", "program_of"]
@@ -62,7 +62,7 @@ def program_of(run: ast.ListExpr) -> str:
 def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function that reads the output exists."""
     parse = it.settings.get("parse")
-    if ":" in parse:
+    if ":" in parse and it.with_python:
         span = it.settings.spans["parse"]
         yield from check_call(parse, it.base_dir, span, project=it.project)
 

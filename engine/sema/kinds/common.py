@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.sema.setting_values import BlockValue, Choice, Computed, Duration, Names, Size
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import BlockValue, Choice, Computed, Duration, Names, Size
 from engine.sizes import MAX_OUTPUT_BYTES
 
 __all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]

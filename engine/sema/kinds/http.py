@@ -10,8 +10,8 @@ from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.http_calls import check_http, written_hosts
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.model import Facts
-from engine.sema.setting_values import BlockValue, Choice, Computed, Strings
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import BlockValue, Choice, Computed, Strings
 
 __all__ = ["HTTP"]
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.sema.bodies import Settings
-from engine.sema.environment import EvaluationError
-from engine.sema.expressions import Expression
+from engine.sema.expressions.compiler import Expression
+from engine.sema.expressions.environment import EvaluationError
+from engine.sema.settings.bodies import Settings
 from engine.source import Span
 from engine.syntax import ast
 
@@ -50,7 +50,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
         if not _HOST.fullmatch(host):
             yield diagnostic(
                 "ORC202",
-                f'"{host}" is no host',
+                f'"{host}" is not a valid host',
                 settings.spans["hosts"],
                 help='write `"api.example.com"`, with `:port` where it is not the usual one',
             )

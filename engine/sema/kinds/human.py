@@ -8,8 +8,8 @@ from typing import Any
 from engine.sema.kinds.common import VERIFIER
 from engine.sema.kinds.kind import WorkerKind
 from engine.sema.model import Facts
-from engine.sema.setting_values import Choice, Duration, Strings, Text
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Choice, Duration, Strings, Text
 
 __all__ = ["HUMAN"]
 

@@ -15,11 +15,11 @@ import msgspec
 
 from engine.diagnostics import Diagnostic
 from engine.project import Project
-from engine.sema.bodies import Settings
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.model import Facts
-from engine.sema.settings import Kind, Row
-from engine.sema.types import Field, Type
+from engine.sema.settings.bodies import Settings
+from engine.sema.settings.table import Kind, Row
+from engine.sema.types.definitions import Field, Type
 from engine.source import Span
 from engine.syntax import ast
 
@@ -39,6 +39,7 @@ class Declared:
         values: The values that every expression of the file sees: `param`.
         base_dir: The folder of the declaring file.
         project: Where files may be read; None for anywhere.
+        with_python: Whether Python modules are looked at; not for a run that has begun.
         read: The inputs that its texts and expressions use.
         is_certain: Whether every text could be read; if not, an input may be used all the same.
         is_whole: Whether the file could be parsed; if not, something may be missing in the tree.
@@ -53,6 +54,7 @@ class Declared:
     values: Mapping[str, Any]
     base_dir: str
     project: Project | None
+    with_python: bool
     read: frozenset[str]
     is_certain: bool
     is_whole: bool

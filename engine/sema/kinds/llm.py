@@ -10,8 +10,8 @@ from engine.errors import MODEL_MODES
 from engine.sema.kinds.common import CHECKED, REPAIR, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.model import Facts
-from engine.sema.setting_values import Names, Text
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Names, Text
 from engine.syntax import ast
 
 __all__ = ["LLM"]

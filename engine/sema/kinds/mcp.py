@@ -10,8 +10,8 @@ from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.mcp_calls import check_tool
 from engine.sema.model import Facts
-from engine.sema.setting_values import Computed, Names, Str
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Computed, Names, Str
 from engine.syntax import ast
 
 __all__ = ["MCP"]

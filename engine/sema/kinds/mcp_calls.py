@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.sema.bodies import Settings
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import may_fit
 from engine.sema.kinds.mcp_snapshot import Servers, Tool, read_snapshot, snapshot_path
-from engine.sema.loader import CannotRead, Files, outside_project
-from engine.sema.scope import Entity
+from engine.sema.names.loader import CannotRead, Files, outside_project
+from engine.sema.names.scope import Entity
+from engine.sema.settings.bodies import Settings
 from engine.sema.suggest import closest, names_list
-from engine.sema.template_check import check_expression
-from engine.sema.types import Field, Type
+from engine.sema.templates.check_template import check_expression
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Field, Type
+from engine.sema.types.json_schema import may_fit
 from engine.source import Span
 from engine.syntax import ast
 
@@ -61,9 +61,9 @@ class Snapshots:
         self._report(
             diagnostic(
                 "ORC514",
-                f"cannot read the kept tools of server `{server.name}`: {problem}",
+                f"cannot read the tool snapshot of server `{server.name}`: {problem}",
                 server.name_span,
-                help=f"make {self._files.shown(path)} anew with `orch mcp snapshot`",
+                help=f"regenerate {self._files.shown(path)} with `orch mcp snapshot`",
             )
         )
         return {}

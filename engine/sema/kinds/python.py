@@ -10,8 +10,8 @@ from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
 from engine.sema.model import Facts
-from engine.sema.setting_values import Bool, CallPath, Computed
-from engine.sema.settings import Row
+from engine.sema.settings.table import Row
+from engine.sema.settings.values import Bool, CallPath, Computed
 from engine.syntax import ast
 
 __all__ = ["PYTHON"]
@@ -34,7 +34,7 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
             help="without it the function runs in the engine's process, and sees what that sees",
         )
     call = it.settings.get("call")
-    if call is None:
+    if call is None or not it.with_python:
         return
     given = [field.name for field in it.inputs]
     args = it.settings.exprs.get("args")

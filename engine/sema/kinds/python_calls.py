@@ -238,7 +238,7 @@ def _parsed(path: str, stamp: tuple[int, int, int]) -> _Module | _Unread:
     except (SyntaxError, ValueError) as error:
         lineno = getattr(error, "lineno", None)
         line = f" (line {lineno})" if lineno else ""
-        return _Unread(f"is no valid Python: {getattr(error, 'msg', error)}{line}")
+        return _Unread(f"is not valid Python: {getattr(error, 'msg', error)}{line}")
     except (RecursionError, MemoryError):
         # Limits of the parser, and of making its tree; an import comes further.
         return _Unread("cannot be checked: it is nested too deeply", "ORC515")
@@ -375,7 +375,7 @@ def _compare(
         problems.append(
             diagnostic(
                 "ORC505",
-                f"`{call}` needs `{name}`, which is no input of {owner}",
+                f"`{call}` needs `{name}`, which is not an input of {owner}",
                 span,
                 help=f"give the parameter a default, or add `{name}` to the inputs",
                 related=related,

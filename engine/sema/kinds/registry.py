@@ -28,7 +28,7 @@ from engine.sema.kinds.llm import LLM
 from engine.sema.kinds.mcp import MCP
 from engine.sema.kinds.python import PYTHON
 from engine.sema.kinds.rules import RULES
-from engine.sema.settings import KINDS, Kind
+from engine.sema.settings.table import KINDS, Kind
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

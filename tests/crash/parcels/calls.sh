@@ -3,7 +3,7 @@
 # Kill the engine if it is to die at this moment, such as `7 before`.
 at() { grep -qx "$1" kills && kill -9 "$(cat pid)" && exit 1; }
 
-# The same, but live on: whoever does that has outlived the engine and writes down so.
+# The same, but live on, and write down having outlived the engine.
 late() {
   grep -qx "$1 late" kills || return
   engine=$(cat pid)

@@ -10,7 +10,7 @@ import pytest
 CASES = [
     # Settings, by kind of body.
     ("  timeout = 60s", "  ^", ["timeout", "effect"], ["prompt", "max_rounds"]),
-    ("  timeout = 60s", "  env { ^ }", ["inherit", "set"], ["timeout", "env"]),
+    ('  call = "tools:count_words"', "  env { ^ }", ["inherit", "set"], ["call", "env"]),
     ("    max_rounds = 3\n", "    max_^\n", ["max_rounds", "max_depth"], ["model"]),
     ("retry   { max = 2  on =", "retry { ^ on =", ["max", "backoff"], ["on", "timeout"]),
     ('  call = "tools:count_words"', "  ^", ["call", "isolate"], ["prompt"]),

@@ -267,6 +267,13 @@ def test_run_a_test(work: Any) -> None:
     assert "main.orch:" in done["text"]
 
 
+@pytest.mark.parametrize("name", ["engine", "json", "click"])
+def test_a_module_of_the_project_is_not_taken_for_one_of_ours(work: Any, name: str) -> None:
+    (work.root / f"{name}.py").write_text("open('imported', 'w').close()\nraise SystemExit(9)\n")
+    assert command(work, "orch.runTest", work.main, "it explains")["passed"] is True
+    assert not (work.root / "imported").exists()
+
+
 def test_tests_that_cannot_run(work: Any) -> None:
     with pytest.raises(RequestError, match="save the file first"):
         command(work, "orch.runTest", "untitled:x", "it explains")

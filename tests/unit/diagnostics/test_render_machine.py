@@ -80,7 +80,7 @@ def test_github_escapes_what_would_end_a_property_or_a_line():
 
     assert render_github.render([item]) == (
         "::error file=a%2Cb%3Ac%25.orch,line=1,col=1,endLine=1,endColumn=2,"
-        "title=ORC001 syntax-error::50%25 is%0D%0Ano: value, see ::%0Atry 5\n"
+        "title=ORC001 syntax-error::50%25 is%0Ano: value, see ::%0Atry 5\n"
     )
 
 

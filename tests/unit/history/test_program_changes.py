@@ -6,7 +6,7 @@ import pytest
 
 from engine.history.changes import changed_files, changes
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 
 TEXT = """orch 1
 param limit: int = 3

@@ -7,16 +7,16 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from engine.cli.export import event_line
+from engine.cli.commands.export import event_line
+from engine.cli.commands.tail import event_text
 from engine.cli.narrator import Narrator
-from engine.cli.tail import event_text
 from engine.events import Event, Usage
 from engine.history.replay import describe
 from engine.journal.rows import _TYPES, decode_row, encode_row
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 
 EVENTS: tuple[Any, ...] = get_args(Event)
 _SAMPLES: dict[str, Any] = {"status": "finished", "answer": "approve", "seq": 3, "attempt": 1}

@@ -1,7 +1,9 @@
 """Bad conditions: each is one clear error with help, and nothing is written after it."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 
 from engine.errors import JournalError
 from engine.journal import SqliteJournal
+from engine.journal.removal import remove_runs
 
 
 def enter(journal, make, run="r"):
@@ -84,7 +87,7 @@ def test_a_log_that_cannot_be_read_is_told(make, kept):
     place = Path(tempfile.mkdtemp())
     user = os.geteuid()
     try:
-        journal = SqliteJournal(place / "live")
+        journal = make.opened(place / "live")
         enter(journal, make)
         asyncio.run(journal.append("r", [make.started(1)]))
         copy = place / "copy"
@@ -277,6 +280,36 @@ def test_a_full_database_refuses_everything_after(folder, open_journal, make):
     with pytest.raises(JournalError, match="no space left"):
         asyncio.run(journal.append("r", [make.finished(999)]))
     assert journal.read("r") == [make.finished(task, "x" * 1000) for task in range(written)]
+
+
+@contextlib.contextmanager
+def files_up_to(size):
+    """Let no file grow beyond so many bytes: a disk that takes no more."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def test_a_removal_without_room_says_that_nothing_is_removed(folder, make):
+    with make.opened(folder) as journal:
+        for run in ("r", "s"):
+            enter(journal, make, run)
+            values = [make.finished(task, f"{task}" * 3000) for task in range(100)]
+            asyncio.run(journal.append(run, values))
+    size = (folder / "journal.db").stat().st_size
+    with files_up_to(100_000), pytest.raises(JournalError, match="; nothing is removed"):
+        remove_runs(folder, ["r"])
+    assert [summary.run for summary in SqliteJournal(folder).runs()] == ["s", "r"]
+
+    # Enough for taking out, too little for making the file smaller.
+    with files_up_to(size * 2 // 3):
+        removed = remove_runs(folder, ["r"])
+    assert (removed.freed, bool(removed.unshrunk)) == (0, True)
+    assert [summary.run for summary in SqliteJournal(folder).runs()] == ["s"]
+    assert len(SqliteJournal(folder).read("s")) == 100
 
 
 @pytest.fixture

@@ -183,9 +183,7 @@ def test_two_processes_write_at_once_and_see_one_journal(folder, owner, open_jou
 
 def test_a_run_that_another_process_has_cannot_be_claimed(owner, open_journal, make):
     journal = open_journal()
-    with pytest.raises(
-        JournalError, match=f"the process {owner.pid} has the run in hand"
-    ) as caught:
+    with pytest.raises(JournalError, match=f"the process {owner.pid} is driving the run") as caught:
         asyncio.run(journal.claim("theirs"))
     assert caught.value.help
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.drive.launch import compile_record
 from engine.errors import CompileError
 from engine.journal import RunRecord
-from engine.launch import compile_record
 from engine.sema.check import check_file
 
 PROGRAM = """orch 1

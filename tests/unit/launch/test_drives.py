@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 import engine
-from engine import drives, launch
+from engine.drive import active as drives
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.events import GateAnswered, RunResumed
-from engine.history import again
+from engine.history import fork_and_retry as again
 from engine.journal import Journal, MemoryJournal, SqliteJournal
-from engine.launch import Options
 from engine.runtime.ports import ModelReply, ModelRequest
 
 PROGRAM = """orch 1
@@ -341,7 +342,8 @@ def test_a_worker_cannot_wait_for_its_own_run(desk: Desk) -> None:
 FORKED = """
     import asyncio, os, sys
     import engine
-    from engine import drives, launch
+    from engine.drive import active as drives
+    from engine.drive import launch
     from engine.journal import RunRecord, SqliteJournal
 
     folder = sys.argv[1]
@@ -379,7 +381,7 @@ FORKED = """
             try:
                 await own.claim("parent")
             except engine.JournalError as error:
-                assert "has the run in hand" in str(error), error
+                assert "is driving the run" in str(error), error
             else:
                 raise AssertionError("two processes own one run")
 

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from typing import Any
 import pytest
 
 import engine
-from engine import launch
+from engine.cli import app
+from engine.distributed.library import secrets_of
+from engine.drive import launch
+from engine.drive.launch import Options
 from engine.events import GateAnswered, encode_event
-from engine.launch import Options
+from engine.redaction import Redactor, bound
 
 TOKEN = "hunter2/hunter2=="
 KEY = "sk-0123456789abcdefghij"
@@ -249,6 +253,30 @@ def test_a_streamed_answer_is_cleaned_though_it_comes_in_pieces(
     for told in (journal_of(run), log.getvalue(), sent):
         assert "83712345" not in told
         assert TOKEN not in told
+        assert KEY not in told
+
+
+def test_a_secret_that_is_inherited_is_one_that_a_host_needs(load: Any) -> None:
+    commands = """worker give() -> json via command {
+  run = ["give"]  effect = read  timeout = 5s  env { inherit = ["PIN", "OPENAI_API_KEY"] }
+}
+worker none() -> json via command { run = ["none"]  effect = read  timeout = 5s }"""
+    program = load(commands).program
+    assert secrets_of(program, program.workers["give"]) == ["PIN"]
+    assert secrets_of(program, program.workers["none"]) == []
+
+
+def test_a_report_of_a_crash_holds_no_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("TOKEN", TOKEN)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with bound(Redactor({"TOKEN": TOKEN})):
+        app._crashed(RuntimeError(f"no luck with {KEY} and {TOKEN}"))
+    (report,) = tmp_path.iterdir()
+    for told in (report.read_text(), capsys.readouterr().err):
+        assert "no luck with [secret OPENAI_API_KEY] and [secret TOKEN]" in told
         assert KEY not in told
 
 

@@ -7,8 +7,8 @@ import pytest
 from engine.bounds import Bound, Spend, as_data, as_text, bounds_of
 from engine.bounds.calls import Rate, least_attempt, rate_of
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
 
 # One attempt at `m` takes 1000 + 100 tokens and 1000 * $1/M + 100 * $10/M = 2000 micro-dollars,
 # one at `spare` 500 + 50 tokens and 500 * $2/M = 1000 micro-dollars.

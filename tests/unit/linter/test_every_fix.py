@@ -12,7 +12,7 @@ from engine.diagnostics.examples import EXAMPLES, PRELUDE
 from engine.linter import lint
 from engine.linter.fixing import apply_fixes
 from engine.linter.fixpoint import EditedReader
-from engine.sema.loader import DiskReader
+from engine.sema.names.loader import DiskReader
 
 HERE = Path(__file__).parent
 CASES = Path(__file__).parents[2] / "cases"

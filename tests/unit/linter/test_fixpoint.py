@@ -12,7 +12,7 @@ from engine.diagnostics import Edit, Fix, diagnostic
 from engine.linter import lint_result
 from engine.linter.fixpoint import MAX_ROUNDS, EditedReader, Fixpoint, Linted
 from engine.sema.check import check_file
-from engine.sema.loader import DiskReader, MemoryReader, Reader
+from engine.sema.names.loader import DiskReader, MemoryReader, Reader
 from engine.source import SourceFile, Span
 
 CASES = Path(__file__).parents[2] / "cases"

@@ -11,7 +11,7 @@ import engine
 from engine.diagnostics import RULES
 from engine.linter import lint
 from engine.linter.fixing import apply_fixes
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 
 ROOT = Path(engine.__file__).parent
 

@@ -10,7 +10,7 @@ pytest.importorskip("pygls")
 
 from lsprotocol import types as lsp
 
-from engine.lsp.places import Places
+from engine.lsp.positions import Places
 
 UNITS = {
     "utf-8": lambda text: len(text.encode()),

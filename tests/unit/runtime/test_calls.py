@@ -262,7 +262,7 @@ orchestrator main() -> { n: int } {
 
 
 def test_a_worker_that_swallows_its_cancellation_does_not_keep_the_run(play, tasks, monkeypatch):
-    monkeypatch.setattr("engine.driver.STOP_GRACE_S", 0.05)
+    monkeypatch.setattr("engine.drive.driver.STOP_GRACE_S", 0.05)
     source = """
 worker stubborn() -> int via python { call = "tools:stubborn" }
 worker one() -> int via python { call = "tools:one" }

@@ -9,7 +9,7 @@ import pytest
 
 import engine
 from engine import Reply
-from engine.driver import Driver
+from engine.drive.driver import Driver
 from engine.events import (
     CallFailed,
     CallFinished,

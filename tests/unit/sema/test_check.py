@@ -11,10 +11,10 @@ import pytest
 from engine.diagnostics import Diagnostic
 from engine.errors import UnreadableFile
 from engine.sema.check import CheckResult, check_file
-from engine.sema.constants import FileText
-from engine.sema.loader import DiskReader, MemoryReader, OverlayReader
+from engine.sema.expressions.template import Expression, Template
 from engine.sema.model import Budget, Context, Program, Retry, Stall, TestBody
-from engine.sema.templates import Expression, Template
+from engine.sema.names.loader import DiskReader, MemoryReader, OverlayReader
+from engine.sema.settings.constants import FileText
 
 EXAMPLES = Path("tests/fixtures/examples").resolve()
 

@@ -4,10 +4,9 @@ import math
 
 import pytest
 
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import tolerant
-from engine.sema.resolve import TypeResolver
-from engine.sema.types import (
+from engine.sema.declarations.resolve import TypeResolver
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import (
     INT,
     STRING,
     Array,
@@ -22,6 +21,7 @@ from engine.sema.types import (
     Scalar,
     Union,
 )
+from engine.sema.types.json_schema import tolerant
 from engine.source import SourceFile
 from engine.syntax.parser import parse
 
@@ -314,4 +314,4 @@ def test_why_a_text_is_no_json(text, problem):
 def test_a_float_that_is_no_number_counts_as_null():
     assert Contract(Json()).is_valid(math.nan)
     assert not Contract(Scalar("float")).is_valid(math.nan)
-    assert Contract(Scalar("float")).problems(math.inf) == ['(root): null is not of type "number"']
+    assert Contract(Scalar("float")).problems(math.inf) == ["(root): null is not a number (type)"]

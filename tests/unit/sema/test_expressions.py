@@ -2,8 +2,14 @@
 
 import pytest
 
-from engine.sema.expressions import Expression, NotConstantError, constant, free_names, is_constant
-from engine.sema.templates import EvaluationError
+from engine.sema.expressions.compiler import (
+    Expression,
+    NotConstantError,
+    constant,
+    free_names,
+    is_constant,
+)
+from engine.sema.expressions.template import EvaluationError
 from engine.source import SourceFile
 from engine.syntax import ast
 from engine.syntax.parser import parse

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.sema.contract import Contract
-from engine.sema.jsonschema import may_fit, subschema_at, tolerant
+from engine.sema.types.contract import Contract
+from engine.sema.types.json_schema import may_fit, subschema_at, tolerant
 
 NODE = {
     "type": "object",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UnreadableFile
-from engine.sema.loader import (
+from engine.sema.names.loader import (
     MAX_FILE_BYTES,
     CannotRead,
     DiskReader,

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import InputError
 from engine.sema.check import CheckResult, check_file
-from engine.sema.loader import MemoryReader
+from engine.sema.names.loader import MemoryReader
 
 PROGRAM = """orch 1
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from engine.sema.check import check_file
-from engine.sema.loader import DiskReader, OverlayReader
+from engine.sema.expressions.template import Template, TemplateFunction
+from engine.sema.names.loader import DiskReader, OverlayReader
 from engine.sema.prompt_size import longest_text
-from engine.sema.templates import Template, TemplateFunction
-from engine.sema.types import (
+from engine.sema.types.definitions import (
     ANY,
     BOOL,
     INT,

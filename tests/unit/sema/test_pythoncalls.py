@@ -98,4 +98,4 @@ def test_broken_python_is_told(base: Path) -> None:
     (base / "bad.py").write_text("def f(:\n")
     (item,) = check(base, "bad:f")
     assert item.code == "ORC506"
-    assert "`bad.py` is no valid Python" in item.message
+    assert "`bad.py` is not valid Python" in item.message

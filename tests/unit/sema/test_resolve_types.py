@@ -3,11 +3,11 @@
 import pytest
 
 from engine.diagnostics import Diagnostic
-from engine.sema.contract import Contract
-from engine.sema.external import load_external
-from engine.sema.jsonschema import schema_of
-from engine.sema.resolve import TypeResolver, check_recursion, resolve_type
-from engine.sema.types import Definition, Named, Record
+from engine.sema.declarations.resolve import TypeResolver, check_recursion, resolve_type
+from engine.sema.types.contract import Contract
+from engine.sema.types.definitions import Definition, Named, Record
+from engine.sema.types.external_schema import load_external
+from engine.sema.types.json_schema import schema_of
 from engine.source import SourceFile
 from engine.syntax import ast
 from engine.syntax.parser import parse

@@ -10,9 +10,9 @@ import pytest
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.check import check_file
 from engine.sema.kinds import bodies
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
-from engine.sema.setting_values import BlockValue, Choice, Names, block_of
+from engine.sema.names.loader import MemoryReader
+from engine.sema.settings.values import BlockValue, Choice, Names, block_of
 
 KINDS = bodies()
 
@@ -143,7 +143,7 @@ def test_a_setting_of_another_body_says_where_it_belongs() -> None:
         'orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]\n'
         "  max_rounds = 3  policy { max_rounds = 3 } }\n"
     )
-    assert item.help == "`max_rounds` belongs into `policy { ... }`"
+    assert item.help == "`max_rounds` belongs in `policy { ... }`"
 
 
 @pytest.mark.parametrize(

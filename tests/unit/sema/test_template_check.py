@@ -3,8 +3,12 @@
 import pytest
 
 from engine.diagnostics import Diagnostic
-from engine.sema.template_check import check_expression, check_template, check_template_file
-from engine.sema.types import (
+from engine.sema.templates.check_template import (
+    check_expression,
+    check_template,
+    check_template_file,
+)
+from engine.sema.types.definitions import (
     ANY,
     INT,
     STRING,

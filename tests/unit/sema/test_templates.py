@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.sema.environment import fence
-from engine.sema.templates import EvaluationError, Template, TemplateFunction
+from engine.sema.expressions.environment import fence
+from engine.sema.expressions.template import EvaluationError, Template, TemplateFunction
 
 
 def render(text, **scope):

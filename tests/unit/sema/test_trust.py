@@ -6,8 +6,8 @@ import pytest
 
 from engine.linter.taint import Place, flow_of
 from engine.sema.check import check_file
-from engine.sema.loader import MemoryReader
 from engine.sema.model import Program
+from engine.sema.names.loader import MemoryReader
 from engine.sema.trust import carries, clears, may_hand_over
 
 HEAD = """orch 1

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from engine.sema.words import carries, carries_at, may_hand_over
+from engine.sema.types.words import carries, carries_at, may_hand_over
 
 INT = {"type": "integer"}
 TEXT = {"type": "string"}

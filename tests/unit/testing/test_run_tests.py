@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine.sema.run_types import RUN_REPORTED
+from engine.sema.templates.run_types import RUN_REPORTED
 from engine.testing import TestResult, run_tests
 
 EXAMPLES = Path(__file__).parents[2] / "fixtures" / "examples"

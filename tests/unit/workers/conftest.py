@@ -15,11 +15,11 @@ import pytest
 
 from engine.runtime.ports import WorkerRequest
 from engine.sema.check import check_file
-from engine.sema.contract import Contract
-from engine.sema.expressions import Expression
+from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds import bodies
 from engine.sema.model import Program, Verifier, Worker
-from engine.sema.settings import defaults_of
+from engine.sema.settings.table import defaults_of
+from engine.sema.types.contract import Contract
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.workers.registry import close_port, worker_port
@@ -221,3 +221,10 @@ def carry_out() -> Callable[..., Any]:
         return values[0] if len(values) == 1 else values
 
     return carry_out
+
+
+@pytest.fixture
+def watchers_of() -> Callable[[int], list[int]]:
+    """Finds the watchers among the children of a process."""
+    found: Callable[[int], list[int]] = _load_support("watchers").watchers_of
+    return found

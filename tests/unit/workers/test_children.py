@@ -1,8 +1,8 @@
 """Programs do not outlive the engine that started them, however it ends.
 
 The engine here is a process of its own, which is killed. A program holds a fifo open: its end is
-there when the last process that the call has led to is dead, so no test looks at process ids that
-may mean somebody else by then.
+there when the last process that the call has led to is dead, so no test looks at process ids, which
+are used again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.workers import watcher
+from engine.workers import children, watcher
 from engine.workers.children import Held
 from engine.workers.marks import call_mark, mark_of, server_mark
 from engine.workers.process import run_process
@@ -112,7 +112,7 @@ class Fifo:
         return heard.decode().splitlines()
 
     def ends(self) -> bool:
-        """Wait until nobody is left who could say something."""
+        """Wait until no process is left that could say something."""
         return self._some() == b""
 
     def _some(self) -> bytes:
@@ -205,7 +205,7 @@ def test_an_engine_that_ends_in_good_order_leaves_no_watcher(start, fifo):
     assert fifo.ends()
 
 
-def test_the_watcher_holds_nothing_of_the_engine_and_heeds_no_signal(start, fifo):
+def test_the_watcher_holds_nothing_of_the_engine_and_heeds_no_signal(start, fifo, watchers_of):
     engine = start(
         f"""
         lock = open("lock", "w")
@@ -227,19 +227,6 @@ def test_the_watcher_holds_nothing_of_the_engine_and_heeds_no_signal(start, fifo
         os.kill(watching, number)
     engine.end()
     assert fifo.ends()
-
-
-def watchers_of(engine: int) -> list[int]:
-    """The watchers among the children of a process."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            if int(parent) == engine and "watcher.py" in (path / "cmdline").read_text():
-                found.append(int(path.name))
-        except OSError:  # it ended meanwhile
-            continue
-    return found
 
 
 def test_a_watcher_that_was_killed_is_followed_by_another(start, fifo):
@@ -292,6 +279,15 @@ def test_a_program_finds_its_mark_in_its_environment(tmp_path):
     assert [mark_of(value) for value in values] == ["run-1/round1/decision1/taska#2"] * 2
     assert values[0] != values[1]
     assert server_mark(values[0], "kb") == server_mark("run-1", "kb") == "run-1/server/kb"
+
+
+def test_without_a_watcher_no_program_is_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(children, "_present", None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    program = ["touch", str(tmp_path / "started")]
+    with pytest.raises(OSError, match="the process that would end it with the engine cannot"):
+        asyncio.run(run_process(program, cwd=".", env=os.environ, stdin=None, max_bytes=99))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_program_that_has_ended_is_in_no_table(tmp_path):

@@ -8,13 +8,14 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.workers.http_body import BodyError, BodyTooLarge, read_body
 
 TEXTS = st.lists(st.binary(max_size=60), min_size=1, max_size=4)
 CUTS = st.lists(st.integers(0, 400), max_size=6)
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -36,6 +37,7 @@ def read(packed: bytes, encoding: str, max_bytes: int = 10_000, cuts: list[int] 
     raise AssertionError("nothing here waits")
 
 
+@STEADY
 @given(TEXTS, CUTS, st.integers(0, 5))
 def test_every_member_of_a_gzip_body_counts(texts: list[bytes], cuts: list[int], pad: int) -> None:
     packed = b"".join(gzip.compress(text) + bytes(pad) for text in texts)
@@ -43,6 +45,7 @@ def test_every_member_of_a_gzip_body_counts(texts: list[bytes], cuts: list[int],
 
 
 @pytest.mark.parametrize("pack", [zlib.compress, raw_deflate])
+@STEADY
 @given(st.binary(max_size=200), CUTS)
 def test_deflate_is_read_with_and_without_its_header(
     pack: Callable[[bytes], bytes], text: bytes, cuts: list[int]
@@ -54,6 +57,7 @@ def test_deflate_is_read_with_and_without_its_header(
     ("encoding", "pack"),
     [("gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", raw_deflate)],
 )
+@STEADY
 @given(st.binary(min_size=1, max_size=200), CUTS, st.integers(1, 300))
 def test_a_body_that_is_cut_short_is_refused(
     encoding: str, pack: Callable[[bytes], bytes], text: bytes, cuts: list[int], lost: int

@@ -325,7 +325,7 @@ async def abandon(threads, over, count):
     await asyncio.wait(calls)
 
 
-def test_functions_that_nobody_waits_for_are_bounded():
+def test_functions_that_were_given_up_are_bounded():
     threads, over = DaemonThreads("t", most_abandoned=3), threading.Event()
     together = threading.Barrier(5)
 
@@ -361,7 +361,7 @@ def test_a_call_beyond_the_bound_fails_before_it_has_begun(
 
     failure = asyncio.run(main())
     assert failure.mode == mode
-    assert failure.message.startswith("1 functions that nobody waits for any more still run")
+    assert failure.message.startswith("1 functions still run after their calls were given up")
 
 
 def test_cancelling_an_async_function_stays_a_cancel(make_request, tools):

@@ -1,0 +1,187 @@
+"""What `orch approve` and `orch reject` share: find the gate, answer it, drive the run on.
+
+Where another process drives the run, the answer is handed over to that one instead.
+
+The gate is looked up before the run is claimed and then named by its key. So of two people who
+answer one gate at once, exactly one wins, and the other's answer never falls on the next gate.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from engine.cli.drive_run import Manner, carry_out
+from engine.cli.end_report import note, write_report
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.journals import command_line, find_run, is_remote
+from engine.cli.options import utf8
+from engine.drive import launch
+from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
+from engine.drive.guard import redactor_of
+from engine.drive.inbox import hand_over
+from engine.drive.launch import Options
+from engine.errors import InputError
+from engine.events import GateAnswered
+from engine.journal import SqliteJournal
+from engine.runtime.report import run_report
+from engine.runtime.state import Gate, RunState
+
+__all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "who"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def gate_options(function: _F) -> _F:
+    """`--gate`, `--task`, `--note` and `--by`, as both commands take them."""
+    for option in reversed(
+        (
+            click.option("--gate", metavar="KEY", help="Which gate, as `orch gates` names it."),
+            click.option("--task", metavar="ID", help="Which gate, by the task it is about."),
+            click.option(
+                "--note",
+                default="",
+                metavar="TEXT",
+                callback=utf8,
+                help="Why; the planner reads it.",
+            ),
+            click.option(
+                "--by", metavar="NAME", callback=utf8, help="Who answers; you by default."
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def json_file(ctx: click.Context, option: click.Parameter, path: str | None) -> Any:
+    """The JSON value in a file, `-` for standard input; a click callback. `...` if not given."""
+    if path is None:
+        return ...
+    name = "standard input" if path == "-" else path
+    try:
+        with click.open_file(path, "rb") as file:
+            data = file.read()
+    except OSError as problem:
+        reason = (problem.strerror or str(problem)).lower()
+        raise InputError([f"{option.opts[0]}: cannot read {name}: {reason}"]) from None
+    try:
+        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise InputError([f"{option.opts[0]}: {name} is not JSON: {problem}"]) from None
+
+
+def answer_gate(
+    run: str,
+    manner: Manner,
+    gate: str | None,
+    task: str | None,
+    reply_to: Callable[[Gate], Reply],
+) -> int:
+    """Answer one gate of a run, and drive the run on as `orch resume` does.
+
+    Args:
+        run: The run, as it was typed.
+        gate: The gate's key, if it was typed.
+        task: The id of its task, if that was typed.
+        reply_to: Makes the answer to the gate that is meant.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        CommandError, UsageError: There is no such gate, or the answer does not fit it.
+        JournalError: Another process drives the run and does not accept the answer.
+    """
+    if gate is not None and task is not None:
+        raise click.UsageError("--gate and --task name the same thing: give one of them.")
+    assert manner.directory is not None
+    if is_remote(manner.directory):
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import answer_there
+
+        return answer_there(run, manner, gate if gate is not None else task, reply_to)
+    journal = SqliteJournal(manner.directory)
+    try:
+        found = find_run(journal, run)
+        record = journal.record(found)
+        if record.status not in ("running", "waiting"):
+            raise CommandError(
+                f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
+            )
+        _, state = launch.load_run(journal, found)
+        meant = find_gate(state, gate if gate is not None else task)
+        reply = reply_to(meant)
+        reply.gate = meant.key
+        refuse_secrets(reply, redactor_of(state.program))
+        extra = {
+            "workflow": record.workflow,
+            "orchestrator": record.orchestrator,
+            "journal": manner.directory,
+        }
+
+        if record.live:
+            (*_, answer) = answers(state, reply, int(time.time() * 1000))
+            fate = hand_over(journal, state.program, found, answer)
+            if fate == "refused":
+                raise _too_late(journal, found, meant)
+            if fate == "taken":
+                return _tell_taken(journal, found, manner, extra)
+
+        async def work(options: Options) -> RunState:
+            return await launch.resume(found, journal, options, reply)
+
+        return carry_out(work, manner, extra=extra)
+    finally:
+        journal.close()
+
+
+def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
+    """Say that the process that drives the run goes on with it: its result is told there."""
+    if not manner.quiet:
+        note(f"answer accepted; the process driving run {run} continues")
+    if manner.style == "json":
+        _, state = launch.load_run(journal, run)
+        write_report({**run_report(state), **extra}, sys.stdout)
+    return Exit.OK
+
+
+def _too_late(journal: SqliteJournal, run: str, gate: Gate) -> CommandError:
+    """What to say where the driving process has refused an answer."""
+    given = [
+        event
+        for event in journal.read(run)
+        if isinstance(event, GateAnswered) and event.key == gate.key
+    ]
+    said = ""
+    if given:
+        by = f" by {given[0].by}" if given[0].by else ""
+        said = f": it was answered already ({given[0].answer}{by})"
+    return CommandError(f"gate `{gate.key}` is not open any more{said}", Exit.USAGE)
+
+
+def who(by: str | None) -> str:
+    """The name of who answers: as given, else the login name."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser().encode(errors="replace").decode()
+    except (KeyError, OSError):
+        return ""
+
+
+def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
+    """What to say where it is not said what became of a `once` task."""
+    assert gate.task is not None
+    again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
+    return CommandError(
+        f"nobody knows whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        Exit.USAGE,
+        help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
+    )

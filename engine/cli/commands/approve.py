@@ -1,0 +1,80 @@
+"""`orch approve`: answer a gate with yes, or say what became of a `once` task, and go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from engine.cli import complete
+from engine.cli.answer_gate import answer_gate, gate_options, json_file, outcome_needed, who
+from engine.cli.drive_run import Manner, manner_options
+from engine.cli.journals import journal_option
+from engine.drive.answers import Reply
+from engine.errors import InputError
+from engine.runtime.forks import offers
+from engine.runtime.state import Gate
+
+__all__ = ["command"]
+
+
+@click.command("approve")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
+@gate_options
+@click.option(
+    "--edit",
+    metavar="FILE",
+    callback=json_file,
+    help="Go on with this input of the task instead: JSON; - is standard input.",
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    callback=json_file,
+    help="What the task gave, or the result to finish with: JSON; - is standard input.",
+)
+@click.option("--not-done", is_flag=True, help="The task was not done: start it once more.")
+@journal_option
+@manner_options
+def command(
+    run: str,
+    gate: str | None,
+    task: str | None,
+    note: str,
+    by: str | None,
+    edit: Any,
+    output: Any,
+    not_done: bool,
+    directory: str,
+    models: dict[str, str],
+    record_dir: str | None,
+    style: str,
+    full: bool,
+    quiet: bool,
+    color: str,
+) -> int:
+    """Approve what RUN waits for, and go on with it.
+
+    RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
+    --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
+    (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
+    accepted.
+    """
+    if edit is not ... and not isinstance(edit, dict):
+        raise InputError(["--edit: a JSON object with the task's inputs is expected"])
+    if not_done and (edit is not ... or output is not ...):
+        raise click.UsageError("--not-done goes without --edit and --output.")
+    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+
+    def reply_to(found: Gate) -> Reply:
+        if found.kind == "outcome" and not not_done and output is ... and not offers(found):
+            raise outcome_needed(found, run, directory)
+        return Reply(
+            answer="not_done" if not_done else "approve",
+            note=note,
+            output=None if output is ... else output,
+            edit=None if edit is ... else edit,
+            by=who(by),
+        )
+
+    return answer_gate(run, manner, gate, task, reply_to)

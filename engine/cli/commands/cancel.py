@@ -1,0 +1,105 @@
+"""`orch cancel`: end a run, wherever it is driven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from engine.cli import complete
+from engine.cli.drive_run import Manner, carry_out
+from engine.cli.end_report import EXITS, note, tell_end
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.journals import find_run, is_remote, journal_option
+from engine.cli.options import color_option, format_option, utf8
+from engine.drive import launch
+from engine.drive.answers import refuse_secrets
+from engine.drive.guard import redactor_of
+from engine.drive.inbox import hand_over, wait_for_end
+from engine.drive.launch import Options
+from engine.events import CancelRequested
+from engine.journal import SqliteJournal
+from engine.runtime.state import RunState
+from engine.workers.output import reserved_stdout
+
+__all__ = ["command"]
+
+
+@click.command("cancel")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
+@click.option(
+    "--reason",
+    default="cancelled",
+    metavar="TEXT",
+    callback=utf8,
+    help="Why, for the journal.",
+)
+@format_option("How to give the best partial result.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the end, on standard error.")
+@color_option
+@journal_option
+def command(run: str, reason: str, style: str, quiet: bool, color: str, directory: str) -> int:
+    """End RUN: nothing of it is done any more.
+
+    RUN is a run's id, the beginning of one, or `last`; it may wait, have been interrupted, or be
+    driven by another process. What a `once` task did must be said first: the run waits for that,
+    and is cancelled then.
+
+    Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
+    3 another process is driving it and does not answer.
+    """
+    manner = Manner(style, quiet, color, directory=directory)
+    if is_remote(directory):
+        # temporalio costs 450 ms to import.
+        from engine.cli.remote import cancel_there
+
+        return cancel_there(run, manner, reason)
+    journal = SqliteJournal(directory)
+    try:
+        found = find_run(journal, run)
+        record = journal.record(found)
+        if record.status not in ("running", "waiting"):
+            raise CommandError(f"run {found} has ended already ({record.status})", Exit.USAGE)
+        extra = {
+            "workflow": record.workflow,
+            "orchestrator": record.orchestrator,
+            "journal": directory,
+        }
+
+        if record.live:
+            _, state = launch.load_run(journal, found)
+            refuse_secrets(reason, redactor_of(state.program))
+            asked = CancelRequested(reason=reason)
+            if hand_over(journal, state.program, found, asked) == "taken":
+                code = _tell_end(journal, found, manner, extra)
+                if code is not None:
+                    return code
+
+        async def work(options: Options) -> RunState:
+            return await launch.cancel(found, journal, options, reason)
+
+        return carry_out(work, manner, extra=extra)
+    finally:
+        journal.close()
+
+
+def _tell_end(
+    journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]
+) -> int | None:
+    """Tell how a run has ended that another process was asked to cancel.
+
+    Returns:
+        The exit code; None if that process stopped before the run had ended.
+    """
+    if not wait_for_end(journal, run):
+        note(f"run {run} will be cancelled: something that may happen only once is under way")
+        return Exit.OK
+    _, state = launch.load_run(journal, run)
+    if state.status not in EXITS:
+        return None
+    with reserved_stdout() as stream:
+        tell_end(
+            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+        )
+    return EXITS[state.status]

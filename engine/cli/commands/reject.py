@@ -1,0 +1,45 @@
+"""`orch reject`: answer a gate with no, and go on with the run as its file says."""
+
+from __future__ import annotations
+
+import click
+
+from engine.cli import complete
+from engine.cli.answer_gate import answer_gate, gate_options, who
+from engine.cli.drive_run import Manner, manner_options
+from engine.cli.journals import journal_option
+from engine.drive.answers import Reply
+
+__all__ = ["command"]
+
+
+@click.command("reject")
+@click.argument("run", metavar="RUN", shell_complete=complete.runs)
+@gate_options
+@journal_option
+@manner_options
+def command(
+    run: str,
+    gate: str | None,
+    task: str | None,
+    note: str,
+    by: str | None,
+    directory: str,
+    models: dict[str, str],
+    record_dir: str | None,
+    style: str,
+    full: bool,
+    quiet: bool,
+    color: str,
+) -> int:
+    """Reject what RUN waits for, and go on with it as its file says.
+
+    RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
+    --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
+    (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
+    accepted.
+    """
+    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    return answer_gate(
+        run, manner, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
+    )

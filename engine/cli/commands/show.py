@@ -1,0 +1,146 @@
+"""`orch show`: one run, as its journal tells it: rounds, tasks, failures, verdicts, cost."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from engine.cli import complete
+from engine.cli.commands.export import event_line
+from engine.cli.commands.tail import event_text
+from engine.cli.end_report import write_report
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
+from engine.cli.options import format_option
+from engine.cli.output import echo, screen_width, warn
+from engine.cli.run_text import run_text, task_text
+from engine.drive.launch import compile_record
+from engine.errors import JournalError
+from engine.journal import Journal, RunRecord
+from engine.runtime.machine import fold
+from engine.runtime.report import run_report
+from engine.sema.suggest import closest, names_list
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
+@click.option("--task", metavar="ID", help="Only this task, with its whole values.")
+@click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
+@click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")
+@format_option("How to show it.")
+@journal_option
+def command(
+    run: str,
+    number: int | None,
+    task: str | None,
+    listed: bool,
+    full: bool,
+    style: str,
+    directory: str,
+) -> int:
+    """Show RUN: a run's id, the beginning of one, or `last`.
+
+    A run that is under way is shown as far as it has come. Of a damaged journal the part that
+    can be read is shown.
+    """
+    journal = open_journal(directory)
+    try:
+        found = find_run(journal, run)
+        if listed:
+            return _list(journal, found, style)
+        report = _report(journal, found, directory)
+    finally:
+        journal.close()
+    if report["damage"] is not None:
+        warn(
+            f"the journal of this run is damaged: {report['damage']}",
+            help="what comes before that is shown",
+        )
+    if number is not None:
+        _keep_round(report, number)
+    one = None if task is None else _task(report, task)
+    if style == "json":
+        write_report(report if one is None else one, sys.stdout)
+    elif one is not None:
+        echo(task_text(one))
+    else:
+        echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
+    return Exit.OK
+
+
+def _list(journal: Journal, run: str, style: str) -> int:
+    """The events with their numbers, which `orch resume --from` takes."""
+    events, damage = journal.salvage(run)
+    for seq, event in enumerate(events, 1):
+        echo(event_line(seq, event) if style == "json" else event_text(seq, event))
+    if damage is not None:
+        warn(f"the journal of this run is damaged: {damage}", help="what comes before is listed")
+    return Exit.OK
+
+
+def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
+    """Everything about a run as plain data.
+
+    Raises:
+        JournalError: There is nothing to show.
+        CompileError: The program of the run does not check with this version.
+    """
+    record: RunRecord = journal.record(run)
+    events, damage = journal.salvage(run)
+    if not events:
+        raise JournalError(
+            f"run {run} has no events"
+            + (f" that can be read: {damage}" if damage else ": it ended before it began")
+        )
+    state = fold(compile_record(record), events)
+    return {
+        **run_report(state, details=True),
+        "status": shown_status(record),
+        "workflow": record.workflow,
+        "params": dict(record.params),
+        "started": timestamp(record.started_ms),
+        "ended": None if record.ended_ms is None else timestamp(record.ended_ms),
+        "engine": record.engine,
+        "parent": record.parent,
+        "parent_seq": record.parent_seq,
+        "upgrades": len(record.earlier),
+        "journal": directory,
+        "damage": damage,
+    }
+
+
+def _keep_round(report: dict[str, Any], number: int) -> None:
+    rounds = report.get("history", [])
+    kept = [r for r in rounds if r["round"] == number]
+    if not kept:
+        has = f"it has {len(rounds)}" if rounds else "it has none"
+        raise CommandError(f"run {report['run']} has no round {number}; {has}", Exit.USAGE)
+    report["history"] = kept
+
+
+def _task(report: dict[str, Any], name: str) -> dict[str, Any]:
+    """The task of that id, or of that path (`a2/b1`) where it is nested."""
+    tasks = _tasks(report.get("history", []), "")
+    found = tasks.get(name) or next(
+        (one for path, one in tasks.items() if path.endswith(f"/{name}")), None
+    )
+    if found is None:
+        near = closest(name, tasks)
+        help = f"did you mean `{near}`?" if near else f"tasks: {names_list(tasks) or 'none'}"
+        raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
+    return found
+
+
+def _tasks(rounds: list[dict[str, Any]], above: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for one in rounds:
+        for task in one["tasks"]:
+            path = f"{above}{task['id']}"
+            found[path] = {"round": one["round"], **task}
+            found.update(_tasks(task.get("rounds", []), f"{path}/"))
+    return found

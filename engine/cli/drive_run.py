@@ -1,0 +1,196 @@
+"""Drives a run for `orch run` and `orch resume`: watched, interruptible, told at its end.
+
+Both commands end in `carry_out`, so they speak alike and end with the same codes. While it goes
+nothing but the result can reach standard output: what user code prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, TypeVar
+
+import click
+
+from engine.cli.end_report import EXITS, note, tell_end, write_report
+from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.gate_text import tell_questions
+from engine.cli.journals import resume_command
+from engine.cli.options import color_option, pairs
+from engine.cli.output import error, use_color
+from engine.cli.plain_view import PlainWatch, SilentWatch, Watch
+from engine.cli.signals import Interrupted, run_interruptible
+from engine.drive.driver import Driver
+from engine.drive.launch import Options
+from engine.errors import JournalError
+from engine.events import Event
+from engine.runtime.report import run_report
+from engine.runtime.state import RunState
+from engine.workers.output import reserved_stdout
+
+__all__ = ["Manner", "carry_out", "manner_options", "show_cursor", "watch_for"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass
+class Manner:
+    """How a run is shown and what stands in for its models; the options of both commands.
+
+    Attributes:
+        directory: The journal's folder, or None where the run is kept in memory only.
+        full: Print a partial result whole, however large.
+    """
+
+    style: str
+    quiet: bool
+    color: str
+    models: Mapping[str, str] = field(default_factory=dict)
+    record_dir: str | None = None
+    directory: str | None = None
+    full: bool = False
+
+
+def manner_options(function: _F) -> _F:
+    """The options that `run` and `resume` share."""
+    for option in reversed(
+        (
+            click.option(
+                "--model",
+                "models",
+                multiple=True,
+                metavar="NAME=ID",
+                callback=pairs,
+                help="Use another model in the place of a declared one.",
+            ),
+            click.option(
+                "--record", "record_dir", metavar="DIR", help="Record what the models answer."
+            ),
+            click.option(
+                "--format",
+                "style",
+                type=click.Choice(["text", "json"]),
+                default="text",
+                show_default=True,
+                help="Output format.",
+            ),
+            click.option(
+                "--full", is_flag=True, help="Print a partial result whole, however large."
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error."),
+            color_option,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def carry_out(
+    work: Callable[[Options], Coroutine[Any, Any, RunState]],
+    manner: Manner,
+    *,
+    extra: Mapping[str, Any],
+) -> int:
+    """Drive a run to its end and tell it.
+
+    Args:
+        work: Starts or resumes the run under the given options.
+        manner: How.
+        extra: What the JSON object says besides the run's report.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError, UsageError, JournalError: The run cannot begin.
+        CommandError: It was interrupted before it began.
+    """
+    with reserved_stdout() as stream:
+        watch = watch_for(manner)
+        drivers: list[Driver] = []
+        began: list[str] = []
+
+        def first(event: Event, state: RunState) -> None:
+            if not began:
+                began.append(state.run)
+                if not manner.quiet:
+                    note(f"run {state.run}")
+
+        options = Options(
+            models=manner.models,
+            record_dir=manner.record_dir,
+            observers=[first, *watch.observers],
+            on_driver=drivers.append,
+        )
+        try:
+            with watch:
+                state = run_interruptible(work(options), show_cursor)
+        except Interrupted as stop:
+            if not began:
+                raise CommandError("interrupted", Exit(stop.code)) from None
+            return _cut_short(drivers[0].state, manner, stream, extra, stop)
+        except JournalError as problem:
+            if not began:
+                raise
+            return _cut_short(drivers[0].state, manner, stream, extra, problem)
+        tell_end(
+            state,
+            stream,
+            style=manner.style,
+            quiet=manner.quiet,
+            color=manner.color,
+            full=manner.full,
+            extra=extra,
+        )
+        if state.status == "waiting" and not manner.quiet:
+            tell_questions(state, manner.directory)
+        # The result stands, but whoever scripted the run expected another course of it.
+        return Exit.FINDINGS if state.unplayed else EXITS[state.status]
+
+
+def watch_for(manner: Manner) -> Watch:
+    """What shows a run while it goes."""
+    if manner.quiet:
+        return SilentWatch()
+    color = use_color(sys.stderr, manner.color)
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        # rich costs 60 to 90 ms to import, and only a terminal can show what it draws.
+        from engine.cli.live_view import LiveWatch
+
+        return LiveWatch(sys.stderr, color=color)
+    return PlainWatch(sys.stderr, color=color)
+
+
+def _cut_short(
+    state: RunState,
+    manner: Manner,
+    stream: IO[str],
+    extra: Mapping[str, Any],
+    why: Interrupted | JournalError,
+) -> int:
+    """Tell of a run that stopped without an end: it goes on where it is when it is resumed."""
+    if isinstance(why, JournalError):
+        error(str(why), help=why.help)
+        code, reason = int(Exit.FINDINGS), str(why)
+    else:
+        code, reason = why.code, f"interrupted by {why}"
+    if isinstance(why, JournalError) and not why.resumable:
+        note("interrupted", tone="bad", color=manner.color)
+    elif manner.directory is None:
+        note("interrupted; it was not journaled and cannot be resumed", tone="bad")
+    else:
+        again = resume_command(state.run, manner.directory)
+        note(f"interrupted; go on with: {again}", tone="bad", color=manner.color)
+    if manner.style == "json":
+        report = {**run_report(state), **extra, "status": "interrupted", "reason": reason}
+        write_report(report, stream)
+    return code
+
+
+def show_cursor() -> None:
+    """Give a terminal its cursor back, which the live view hides."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h")
+        sys.stderr.flush()

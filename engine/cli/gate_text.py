@@ -1,0 +1,94 @@
+"""How open gates are told: the question, what it is about, and the commands that answer it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.cli.end_report import note
+from engine.cli.format_values import compact, duration, one_line
+from engine.cli.journals import command_line
+from engine.runtime.report import gate_reports
+from engine.runtime.state import RunState
+
+__all__ = ["about", "answers", "left_ms", "tell_questions"]
+
+
+def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
+    """How long a gate (of `gate_reports`) still waits, in milliseconds; None for ever."""
+    if gate["timeout_ms"] is None or gate["opened_ms"] is None:
+        return None
+    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    left = int(gate["opened_ms"] + gate["timeout_ms"] - now_ms)
+    return min(max(0, left), int(gate["timeout_ms"]))  # also where a clock was set back
+
+
+def about(gate: Mapping[str, Any]) -> str:
+    """What a gate is about, in a line: the task with its input, and the time that is left."""
+    parts = []
+    if gate["task"] is not None:
+        parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
+    if gate["options"]:
+        parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
+    left = left_ms(gate)
+    if left is not None:
+        parts.append(f"{duration(left)} left" if left else "its time is up")
+    return "; ".join(parts)
+
+
+def answers(
+    gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]], run: str, directory: str
+) -> Iterator[tuple[str, str]]:
+    """The command lines that answer a gate, each with what it says.
+
+    Args:
+        gates: All open gates of the run: with more than one, the commands name theirs.
+    """
+    which = _which(gate, gates)
+    if left_ms(gate) == 0:
+        yield command_line("resume", run, directory), "its time is up: go on as the file says"
+        return
+    if gate["kind"] == "outcome":
+        if gate["offers"]:
+            yield command_line("approve", run, directory, *which), "take what it gave"
+        given = [*which, "--output", "FILE.json"]
+        yield command_line("approve", run, directory, *given), "it was done, and gave this"
+        yield command_line("approve", run, directory, *which, "--not-done"), "start it again"
+        yield command_line("reject", run, directory, *which), "it failed; do not start it again"
+        return
+    yield command_line("approve", run, directory, *which), "go on"
+    if gate["kind"] == "escalation":
+        given = [*which, "--output", "FILE.json"]
+        yield command_line("approve", run, directory, *given), "finish with this result"
+    yield command_line("reject", run, directory, *which, "--note", "WHY"), "do not"
+
+
+def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The options that name a gate: none if it is the only one, its task if that is enough."""
+    alone = sum(other["task"] == gate["task"] for other in gates) == 1
+    if gate["task"] is not None and alone and (len(gates) > 1 or gate["kind"] == "outcome"):
+        return ["--task", gate["task"]]
+    return ["--gate", gate["key"]] if len(gates) > 1 else []
+
+
+def tell_questions(state: RunState, directory: str | None) -> None:
+    """Say on standard error what a run waits for, and how to answer.
+
+    Args:
+        directory: The journal's folder; None where the run is kept in memory only.
+    """
+    gates = gate_reports(state)
+    for gate in gates:
+        note(f"gate {gate['key']}: {one_line(gate['message'], 400)}")
+        said = about(gate)
+        if said:
+            note(f"  {said}")
+        if directory is None:
+            continue
+        lines = list(answers(gate, gates, state.run, directory))
+        width = max(len(line) for line, _ in lines)
+        for line, means in lines:
+            note(f"  {line.ljust(width)}  # {means}")
+    if directory is None:
+        note("the run has no journal, so this gate cannot be answered")

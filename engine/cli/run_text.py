@@ -1,0 +1,145 @@
+"""A run's report (`engine.runtime.report`) as text for people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.printable import printable
+
+__all__ = ["run_text", "task_text"]
+
+
+def run_text(report: Mapping[str, Any], *, full: bool, width: int, only: int | None = None) -> str:
+    """The whole run, or one round of it.
+
+    Args:
+        report: `run_report(state, details=True)` with what `orch show` adds.
+        full: Whether to show values whole.
+        width: Columns to use.
+        only: The number of the one round to show; the head and the end are left out then.
+    """
+    story = _Story(full, max(width, 60))
+    lines: list[str] = []
+    if only is None:
+        lines += story.head(report)
+    for one in report.get("history", ()):
+        if lines:
+            lines.append("")
+        lines += story.round(one, 0)
+    if only is None:
+        lines += ["", *story.end(report)]
+    return "\n".join(lines)
+
+
+def task_text(task: Mapping[str, Any]) -> str:
+    """One task with its whole values."""
+    story = _Story(True, 100)
+    return "\n".join([f"round {task['round']}", *story.task(task, 0)])
+
+
+class _Story:
+    def __init__(self, full: bool, width: int) -> None:
+        self._full = full
+        self._width = width
+
+    def head(self, report: Mapping[str, Any]) -> Iterator[str]:
+        started = datetime.fromisoformat(report["started"])
+        models = ", ".join(f"{name} = {id}" for name, id in report.get("models", {}).items())
+        status = ": ".join(
+            part for part in (report["status"], report["bound"], one_line(report["reason"])) if part
+        )
+        local = time.strftime("%Y-%m-%d %H:%M:%S", started.astimezone().timetuple())
+        yield f"run {report['run']}"
+        yield f"  status        {status}"
+        yield f"  workflow      {one_line(report['workflow'])}"
+        yield f"  orchestrator  {report.get('orchestrator', '?')}"
+        yield f"  started       {local} ({age(int(started.timestamp() * 1000))})"
+        if report.get("parent"):
+            yield f"  fork of       {report['parent']}, from its event {report['parent_seq']} on"
+        if report.get("upgrades"):
+            yield f"  program       its own was changed {count(report['upgrades'], 'time')}"
+        if models:
+            yield f"  models        {one_line(models, self._width)}"
+        if report["params"]:
+            yield f"  params        {self._short(report['params'], 16)}"
+        yield from self._value("  goal          ", report.get("goal") or "", 16)
+        yield from self._value("  input         ", report.get("input"), 16)
+
+    def round(self, one: Mapping[str, Any], depth: int) -> Iterator[str]:
+        margin = "  " * depth
+        asked = f" ({count(one['decisions'], 'decision')} asked for)"
+        yield f"{margin}round {one['round']}{asked if one['decisions'] > 1 else ''}"
+        for said in one["feedback"]:
+            yield from self._value(f"{margin}  told: ", said, len(margin) + 4)
+        for number, why in enumerate(one["rejected"], 1):
+            yield f"{margin}  decision {number} was not accepted: {one_line(why, 1000)}"
+        if one["assessment"]:
+            yield from self._value(f"{margin}  plan: ", one["assessment"], len(margin) + 4)
+        for task in one["tasks"]:
+            yield from self.task(task, depth + 1)
+        if one["finish"] is not None:
+            yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
+        for verdict in one["verdicts"]:
+            said = f": {one_line(verdict['feedback'])}" if verdict["feedback"] else ""
+            ok = "passed" if verdict["ok"] else "not passed"
+            yield f"{margin}  {verdict['verifier']} ({verdict['hook']}): {ok}{said}"
+
+    def task(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
+        margin = "  " * depth
+        words = [task["status"]]
+        if task["ms"] is not None:
+            words.append(f"in {duration(task['ms'])}")
+        if task["attempts"] > 1:
+            words.append(f"after {task['attempts']} attempts")
+        yield f"{margin}{task['id']} {task['worker']}: {' '.join(words)}"
+        yield from self._value(f"{margin}  input: ", task["input"], len(margin) + 4)
+        for one in task.get("rounds", ()):
+            yield from self.round(one, depth + 1)
+        if "failure" in task:
+            failure = task["failure"]
+            said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""
+            yield f"{margin}  {failure['mode']}{said}"
+        elif "output" in task:
+            yield from self._value(f"{margin}  output: ", task["output"], len(margin) + 4)
+
+    def end(self, report: Mapping[str, Any]) -> Iterator[str]:
+        finished = report["output"] is not None or report["status"] == "finished"
+        result = report["output"] if finished else report["partial"]
+        for warning in report["warnings"]:
+            yield f"warning: {one_line(warning)}"
+        for gate in report["gates"]:
+            what = f" about {gate['task']} {gate['worker']}" if gate["task"] else ""
+            yield f"waits for a person{what}: {one_line(gate['message'], 1000)}"
+        if report["lost"]:
+            again = count(report["suspects"], "suspect")
+            alone = f"; re-ran {again} one at a time" if report["suspects"] else ""
+            yield f"cut off when a process stopped: {count(report['lost'], 'call')}{alone}"
+        if finished or result is not None:
+            yield from self._value("result: " if finished else "partial result: ", result, 2)
+        usage = report["usage"]
+        said = totals(report)
+        if usage is not None and (usage["input_tokens"] or usage["output_tokens"]):
+            said += f" ({usage['input_tokens']} tokens in, {usage['output_tokens']} out"
+            if usage["cached_tokens"]:
+                said += f", {usage['cached_tokens']} cached"
+            said += ", in part estimated)" if usage["estimated"] else ")"
+        yield f"totals: {said}"
+
+    def _value(self, label: str, value: Any, indent: int) -> Iterator[str]:
+        """A value after its label: in one line, or whole in as many as it takes."""
+        if not self._full:
+            yield label + self._short(value, len(label))
+            return
+        lines = printable(pretty(value)).split("\n")
+        if len(lines) == 1:
+            yield label + lines[0]
+            return
+        yield label.rstrip()
+        yield from (" " * indent + line for line in lines)
+
+    def _short(self, value: Any, used: int) -> str:
+        return compact(value, max(40, self._width - used))

@@ -1,0 +1,1 @@
+"""What drives a run: start and resume it, make its calls, take in answers from outside."""

@@ -1,0 +1,175 @@
+"""What a person says to an open gate: found, checked, and made into events.
+
+Everything that the machine would have to ask again for is refused here, where the person can
+still be told why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.drive.guard import holds
+from engine.errors import UsageError
+from engine.events import Answer, GateAnswered
+from engine.redaction import Redactor
+from engine.runtime import forks
+from engine.runtime.state import Gate, RunState
+from engine.sema.types.contract import Contract
+from engine.sizes import size_of, size_words
+
+__all__ = ["Reply", "answers", "check_answer", "find_gate", "refuse_secrets"]
+
+#: What a person can answer.
+_ANSWERS = ("approve", "reject", "not_done")
+
+
+@dataclass
+class Reply:
+    """What a person says to an open gate.
+
+    Attributes:
+        answer: `approve`, `reject`, or `not_done` for a `once` task of unknown outcome.
+        gate: The gate's key or its task's id; None where only one gate is open.
+        note: Words for the orchestrator and the journal.
+        output: What a `once` task gave, or the result to finish with; None if not given.
+        edit: The task's input, changed by the person; None if it stays.
+        by: Who answers.
+    """
+
+    answer: Answer
+    gate: str | None = None
+    note: str = ""
+    output: Any = None
+    edit: dict[str, Any] | None = None
+    by: str = ""
+
+
+def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
+    """The events of a reply and of the gates that nobody answered in time."""
+    late = [
+        gate
+        for gate in state.gates.values()
+        if gate.timeout_ms is not None
+        and gate.opened_ms is not None
+        and gate.opened_ms + gate.timeout_ms <= wall_ms
+    ]
+    events = [
+        GateAnswered(at=state.now, key=gate.key, answer="timeout", wall_ms=wall_ms) for gate in late
+    ]
+    if reply is None:
+        return events
+    gate = find_gate(state, reply.gate)
+    if gate in late:
+        raise UsageError(f"gate `{gate.key}` was not answered in time; go on with `orch resume`")
+    _check(gate, reply)
+    events.append(
+        GateAnswered(
+            at=state.now,
+            key=gate.key,
+            answer=reply.answer,
+            note=reply.note,
+            output=reply.output,
+            edit=reply.edit,
+            by=reply.by,
+            wall_ms=wall_ms,
+        )
+    )
+    return events
+
+
+def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+    """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
+
+    Args:
+        said: An answer to a gate, or the reason for a cancel.
+
+    Raises:
+        UsageError: With the part that holds one.
+    """
+    parts: dict[str, Any] = {"the reason": said}
+    if isinstance(said, Reply):
+        parts = {
+            "the note": said.note,
+            "the name of who answers": said.by,
+            "the output": said.output,
+            "the edited input": said.edit,
+        }
+    for part, value in parts.items():
+        found = redactor.found(value)
+        if found is not None:
+            raise UsageError(f"{part} {holds(found)}")
+
+
+def find_gate(state: RunState, name: str | None) -> Gate:
+    """The open gate of a name (its key or its task's id), or the only one.
+
+    Raises:
+        UsageError: None is open, none has that name, or several are open and none is named.
+    """
+    gates = list(state.gates.values())
+    if name is not None:
+        gates = [
+            gate
+            for gate in gates
+            if gate.key == name or (gate.task is not None and gate.task.id == name)
+        ]
+    if len(gates) == 1:
+        return gates[0]
+    known = ", ".join(f"`{gate.key}`" for gate in state.gates.values())
+    if not known:
+        raise UsageError(f"run {state.run} has no open gate")
+    if not gates:
+        raise UsageError(f"there is no open gate `{name}` (open: {known})")
+    raise UsageError(f"several gates are open; name one of: {known}")
+
+
+def check_answer(state: RunState, answer: GateAnswered) -> None:
+    """Refuse an answer to a gate that is not open (any more), or that does not fit it.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    gate = state.gates.get(answer.key)
+    if gate is None:
+        raise UsageError(f"gate `{answer.key}` is not open")
+    _check(gate, answer)
+
+
+def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
+    """Refuse what the machine would have to ask again for.
+
+    Raises:
+        UsageError: With the reason.
+    """
+    if reply.answer not in _ANSWERS:
+        # A gate's `timeout` is the engine's to say, and nothing else is an answer.
+        raise UsageError(f"`{reply.answer}` is no answer; say `approve`, `reject` or `not_done`")
+    if reply.answer == "not_done" and gate.kind != "outcome":
+        raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
+    if gate.kind == "outcome" and reply.answer == "approve":
+        if reply.output is None and forks.offers(gate):
+            return
+        assert gate.task is not None
+        acting = gate.task.worker
+        _fits(acting.output, reply.output, f"the output of `{acting.name}`", acting.max_bytes)
+    elif reply.output is not None:
+        if gate.kind != "escalation":
+            raise UsageError(f"gate `{gate.key}` takes no output")
+        orchestrator = gate.loop.orchestrator
+        _fits(orchestrator.output, reply.output, "the result", orchestrator.max_bytes)
+    if reply.edit is not None:
+        if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
+            raise UsageError(f"gate `{gate.key}` has no input to edit")
+        worker = gate.task.worker
+        edited = worker.inputs.with_defaults(reply.edit)
+        most = gate.loop.orchestrator.policy.max_input_bytes
+        _fits(worker.inputs, edited, f"`{worker.name}`'s input", most)
+
+
+def _fits(contract: Contract, value: Any, what: str, most: int) -> None:
+    if size_of(value, most) > most:
+        raise UsageError(f"{what} does not fit: it takes more than {size_words(most)}")
+    problems = contract.problems(value)
+    if problems:
+        raise UsageError(f"{what} does not fit: {'; '.join(problems)}")

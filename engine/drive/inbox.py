@@ -1,0 +1,173 @@
+"""Answers to a run that another process drives: handed over by one, taken in by the other.
+
+The driving process takes a letter in as an event like any other: journaled before it has an
+effect, and the letter thrown away only then. So a letter outlives the death of either side, and
+the next process that takes the run up finds it. Of two answers to one gate the first one in the
+journal counts; the journal is also where a sender sees whether its own answer won.
+
+Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from engine.drive.answers import check_answer
+from engine.drive.driver import Driver
+from engine.errors import JournalError, UsageError
+from engine.events import CancelRequested, Event, GateAnswered
+from engine.journal import HasInbox, Inbox, Journal, Letter
+from engine.runtime.machine import fold
+from engine.runtime.state import RunState
+from engine.sema.model import Program
+
+__all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
+
+#: What became of a letter: it counts; it came too late or did not fit; nobody drives the run.
+Fate = Literal["taken", "refused", "returned"]
+
+#: How long a sender waits for the driving process to look into the inbox, in seconds.
+PATIENCE_S = 30.0
+#: How long it waits for a process that drives the run no more to end, in seconds.
+RELEASE_S = 8.0
+_LOOK_S = 0.05
+
+
+@contextmanager
+def attending(
+    journal: Journal, run: str, driver: Driver, first: list[Event]
+) -> Iterator[tuple[list[Event], Callable[[], None] | None]]:
+    """Take letters to a run in while it is driven.
+
+    Args:
+        first: What the drive begins with.
+
+    Returns:
+        What it begins with in view of the letters that lie there already, and what is to be
+        called when that is durable.
+    """
+    if not isinstance(journal, HasInbox):
+        yield first, None
+        return
+    inbox = journal.inbox
+
+    def take(letter: Letter) -> None:
+        try:
+            _check(driver.state, letter.event)
+            if isinstance(letter.event, GateAnswered) and driver.has_answer(letter.event.key):
+                raise UsageError(f"gate `{letter.event.key}` has been answered")
+        except UsageError:
+            inbox.remove(letter)
+        else:
+            driver.feed(letter.event, lambda: inbox.remove(letter))
+
+    lying = [] if driver.state.root is None else _accepted(inbox, run, driver.state, first)
+    asked: list[Event] = [x.event for x in lying if isinstance(x.event, CancelRequested)]
+    answers: list[Event] = [x.event for x in lying if isinstance(x.event, GateAnswered)]
+
+    def durable() -> None:
+        for letter in lying:
+            inbox.remove(letter)
+
+    leave = inbox.attend(run, take)
+    try:
+        # Taking the run over would first start again what is to be called off.
+        yield [*asked, *first, *answers], durable
+    finally:
+        leave()
+        if driver.state.ended:
+            for letter in inbox.letters(run):
+                inbox.remove(letter)
+
+
+def _accepted(inbox: Inbox, run: str, state: RunState, first: list[Event]) -> list[Letter]:
+    """The letters that lie there and count; the others are thrown away."""
+    answered = {event.key for event in first if isinstance(event, GateAnswered)}
+    accepted = []
+    for letter in inbox.letters(run):
+        event = letter.event
+        try:
+            _check(state, event)
+            if isinstance(event, GateAnswered) and event.key in answered:
+                raise UsageError(f"gate `{event.key}` has been answered")
+        except UsageError:
+            inbox.remove(letter)
+            continue
+        if not inbox.claim(letter) and not inbox.holds(letter):
+            continue  # taken back
+        if isinstance(event, GateAnswered):
+            answered.add(event.key)
+        accepted.append(letter)
+    return accepted
+
+
+def _check(state: RunState, event: GateAnswered | CancelRequested) -> None:
+    if isinstance(event, GateAnswered):
+        check_answer(state, event)
+
+
+def hand_over(
+    journal: Journal, program: Program, run: str, event: GateAnswered | CancelRequested
+) -> Fate:
+    """Give an answer to the process that drives a run, and wait until it has taken it up.
+
+    Args:
+        event: The answer, checked already; the driving process checks it again.
+
+    Returns:
+        What became of it. `returned`: no process drives the run any more, and the answer is
+        back in the hands of the caller.
+
+    Raises:
+        JournalError: The process does not look into its inbox; the answer is taken back.
+    """
+    assert isinstance(journal, HasInbox)
+    inbox = journal.inbox
+    letter = inbox.post(run, event)
+    give_up = time.monotonic() + PATIENCE_S
+    while inbox.holds(letter):
+        if not journal.record(run).live:
+            inbox.take_back(letter)
+            _wait_for_release(journal, run)
+            # Whoever had it can write no more, so what the journal says is the last word.
+            return _fate(journal, program, run, letter) or "returned"
+        if time.monotonic() > give_up and inbox.take_back(letter):
+            raise JournalError(
+                f"the process driving run {run} did not accept the answer within "
+                f"{PATIENCE_S:g} s; the answer was withdrawn",
+                help="check whether that process is suspended or stuck; if so, kill it and resume "
+                "the run",
+            )
+        time.sleep(_LOOK_S)
+    return _fate(journal, program, run, letter) or "refused"
+
+
+def wait_for_end(journal: Journal, run: str) -> bool:
+    """Wait until nobody drives a run any more, for a while; whether that has come."""
+    give_up = time.monotonic() + PATIENCE_S
+    while journal.record(run).live:
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _wait_for_release(journal: HasInbox, run: str) -> None:
+    """A process whose run has ended needs a moment to give the journal back."""
+    give_up = time.monotonic() + RELEASE_S
+    while journal.is_held(run) and time.monotonic() < give_up:
+        time.sleep(_LOOK_S)
+
+
+def _fate(journal: Journal, program: Program, run: str, letter: Letter) -> Fate | None:
+    """What the journal says of a letter; None if its event is not there."""
+    events = journal.read(run)
+    for at, event in enumerate(events):
+        if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
+            if isinstance(event, CancelRequested):
+                return "taken"
+            return "taken" if event.key in fold(program, events[:at]).gates else "refused"
+    return None

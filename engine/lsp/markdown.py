@@ -1,0 +1,219 @@
+"""What a thing is, in Markdown: for hover and for completion.
+
+Texts come from where they stand already: declarations as written, `///` docs, the table of
+settings, the catalogue of rules, the bounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+from engine.bounds import Bound, amount, dollars
+from engine.diagnostics import RULES, Diagnostic
+from engine.diagnostics.examples import EXAMPLES
+from engine.lsp.names import Target
+from engine.lsp.project import Analysis
+from engine.sema.expressions.environment import shared_environment
+from engine.sema.settings.table import Kind, Row
+from engine.sema.settings.values import (
+    BlockValue,
+    Bool,
+    CallPath,
+    Choice,
+    Computed,
+    Duration,
+    Int,
+    Ints,
+    Mode,
+    Modes,
+    Money,
+    Names,
+    NumberValue,
+    Parse,
+    Share,
+    Size,
+    Str,
+    Strings,
+    Text,
+)
+from engine.syntax import ast
+
+__all__ = [
+    "about_bound",
+    "about_filter",
+    "about_rule",
+    "about_setting",
+    "about_target",
+    "code",
+    "filter_signature",
+    "header",
+    "value_words",
+]
+
+#: A schema longer than this is cut where it is shown.
+_MAX_LINES = 24
+
+_VALUES: dict[type, str] = {
+    Int: "a whole number",
+    NumberValue: "a number",
+    Bool: "`true` or `false`",
+    Duration: "a duration, such as `30s`",
+    Money: "an amount, such as `$2.50`",
+    Size: "a size, such as `20KiB`",
+    Share: "a share, such as `60%`",
+    Str: "a string",
+    Strings: "a list of strings",
+    Ints: "a list of whole numbers",
+    Mode: "a failure mode",
+    Modes: "a list of failure modes",
+    CallPath: '`"package.module:function"`',
+    Parse: '`json`, `lines`, `text` or `"package.module:function"`',
+    Text: "a template",
+}
+
+
+def code(text: str) -> str:
+    """A piece of a `.orch` file."""
+    return f"```orch\n{text}\n```"
+
+
+def header(node: ast.Node) -> str:
+    """A declaration as it is written, without its body."""
+    text = node.span.text
+    body = getattr(node, "body", None)
+    if isinstance(body, ast.Body):
+        text = text[: body.span.start - node.span.start].rstrip()
+    elif isinstance(node, ast.TemplateDecl):
+        text = text[: node.text.span.start - node.span.start].rstrip().removesuffix("=").rstrip()
+    lines = text.splitlines()
+    if len(lines) > _MAX_LINES:
+        lines = [*lines[:_MAX_LINES], "..."]
+    return "\n".join(lines)
+
+
+def about_target(target: Target, analysis: Analysis) -> str:
+    """A declared thing: how it is declared, its docs, what else is known of it."""
+    index = analysis.index
+    real = index.real(target)
+    node = index.nodes.get(real)
+    if node is None:
+        return code(f"{real.kind} {real.name}")
+    if real.kind == "import" and isinstance(node, ast.Import):
+        return code(node.span.text)
+    if real.kind == "mode":
+        owner = index.owners[real]
+        name = getattr(owner, "name", None)
+        of = f" of `{name.text}`" if isinstance(name, ast.Name) else ""
+        return f"failure mode `{real.name}`{of}"
+    parts = [code(header(node))]
+    doc = getattr(node, "doc", None)
+    if doc:
+        parts.append(doc)
+    if real.kind in ("field", "input"):
+        owner_name = getattr(index.owners[real], "name", None)
+        if isinstance(owner_name, ast.Name):
+            parts.append(f"{real.kind} of `{owner_name.text}`")
+    parts += _facts(real, analysis)
+    return "\n\n".join(parts)
+
+
+def _facts(target: Target, analysis: Analysis) -> list[str]:
+    """What the checked program knows beyond what is written."""
+    program = analysis.result.partial
+    scope = analysis.scope_of(target.path)
+    spaces = () if scope is None else (scope.names, scope.params)
+    canonical = next(
+        (
+            entity.canonical
+            for space in spaces
+            for entity in [space.get(target.name)]
+            if entity is not None and entity.kind == target.kind
+        ),
+        target.name,
+    )
+    if target.kind == "model" and canonical in program.models:
+        model = program.models[canonical]
+        return [f"`{model.id}`, at most {model.max_tokens:,} tokens an answer"]
+    if target.kind == "worker" and canonical in program.workers:
+        worker = program.workers[canonical]
+        return [f"effect `{worker.effect}`, output `{worker.trust or 'trusted'}`"]
+    if target.kind == "param" and canonical in program.params:
+        return [f"value: `{program.params[canonical].value!r}`"]
+    if target.kind == "orchestrator" and canonical in analysis.bounds:
+        return [about_bound(analysis.bounds[canonical])]
+    return []
+
+
+def about_bound(bound: Bound) -> str:
+    """The worst case of an orchestrator in a line."""
+    total = bound.total
+    words = f"at most {amount(bound.rounds)} rounds, {amount(total.tasks)} tasks, "
+    words += f"{amount(total.model_calls)} model calls, {amount(total.tokens)} tokens, "
+    return words + dollars(total.cost_usd)
+
+
+def value_words(row: Row) -> str:
+    """What a setting takes."""
+    value = row.value
+    match value:
+        case Choice(options=options):
+            return "one of " + ", ".join(f"`{option}`" for option in options)
+        case Names(kinds=kinds, many=many):
+            what = " or ".join(kinds)
+            return f"a list of {what} names" if many == "list" else f"the name of a {what}"
+        case BlockValue():
+            return "a block"
+        case Computed(shape=shape, block=block):
+            words = {"list": "a list", "map": "a map"}.get(shape, "an expression")
+            return words if block is None else f"{words}, or a block"
+    return _VALUES.get(type(value), "a constant")
+
+
+def about_setting(kind: Kind, row: Row) -> str:
+    """A setting, from the table."""
+    label = " NAME" if isinstance(row.value, BlockValue) and row.value.label else ""
+    shape = f"{row.name}{label} {{ ... }}" if isinstance(row.value, BlockValue) else row.name
+    lines = [f"`{shape}` in {kind.title}: {value_words(row)}", row.doc]
+    if row.required:
+        lines.append("Required.")
+    elif row.default_text is not None:
+        lines.append(f"Default: `{row.default_text}`")
+    return "\n\n".join(lines)
+
+
+def about_rule(item: Diagnostic) -> str:
+    """The rule behind a finding."""
+    rule = RULES[item.code]
+    parts = [f"**{rule.code} {rule.name}**: {rule.summary}"]
+    example = EXAMPLES.get(rule.code)
+    if example is not None and example.why:
+        parts.append(example.why)
+    parts.append(f"`orch explain {rule.code}` shows an example.")
+    return "\n\n".join(parts)
+
+
+def filter_signature(name: str) -> tuple[str, list[str], str] | None:
+    """How a filter is written, its parameters, and what its author says of it."""
+    function = shared_environment().filters.get(name)
+    if function is None:
+        return None
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    takes_context = getattr(function, "jinja_pass_arg", None) is not None
+    # The first is the value before the bar, or the environment and then the value.
+    shown = [str(p).partition(":")[0] if p.default is p.empty else f"{p.name}={p.default!r}"
+             for p in parameters[2 if takes_context else 1 :]]  # fmt: skip
+    label = f"value | {name}" + (f"({', '.join(shown)})" if shown else "")
+    doc = inspect.getdoc(function) or ""
+    return label, shown, doc.partition("\n\n")[0].replace("\n", " ")
+
+
+def about_filter(name: str) -> str | None:
+    """A filter."""
+    found = filter_signature(name)
+    if found is None:
+        return None
+    label, _, doc = found
+    return f"```jinja\n{label}\n```" + (f"\n\n{doc}" if doc else "")

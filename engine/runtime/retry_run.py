@@ -1,0 +1,148 @@
+"""A run that had ended is taken up where it ended: what failed is tried again, what is done stays.
+
+Each orchestrator goes on in its last round, for that is where nobody has dealt with a failure
+yet: earlier failures the planner has seen and planned around. In that round
+
+- a decision that was not made is asked for again;
+- a task that failed, or was cut off by the end, is carried out again with the same task key, and
+  so with the same idempotency key; a sub-orchestrator goes on where it ended in its turn;
+- a `once` task that had begun is never carried out again, nor is one that was denied;
+- checks that did not let the run go on look again.
+
+Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
+The keys of calls that are made again end in `again N`, N the number of the retry.
+"""
+
+from __future__ import annotations
+
+from engine.runtime import dispatch, ending, prompts, rounds, sizes
+from engine.runtime.commands import SetTimer
+from engine.runtime.moves import enter_phase, move
+from engine.runtime.state import Block, Loop, RunState, Task, Todo
+from engine.sema.model import Orchestrator, Worker
+
+__all__ = ["reopen"]
+
+
+def reopen(state: RunState) -> bool:
+    """Take the run up.
+
+    Returns:
+        False where it had not ended at all under its present program: then there is nothing to
+        undo, and it is taken over like any run that was interrupted.
+    """
+    state.retries += 1
+    state.ended = False
+    root = state.root
+    if root is None or root.phase != "over":
+        return False
+    state.status = "running"
+    state.reason = ""
+    state.bound = None
+    _reopen(state, root)
+    sizes.keep(state, root, 0)  # a run that keeps too much ends again before it asks for more
+    return True
+
+
+def _reopen(state: RunState, loop: Loop) -> None:
+    loop.status = "running"
+    loop.reason = ""
+    loop.bound = None
+    loop.held = None
+    loop.best = loop.result
+    loop.stalled = 0
+    loop.running = 0
+    loop.queue.clear()
+    time_ms = loop.orchestrator.policy.budget.time_ms
+    if time_ms is not None and loop.rounds:
+        timer = SetTimer(ending.timer_name(loop), loop.started_at + time_ms)
+        state.timers[timer.timer] = timer
+        state.commands.append(timer)
+    enter_phase(loop, "working", retried=True)
+    if not loop.rounds:
+        state.todo(Todo.BEGIN_ROUND, loop)
+        return
+    current = loop.current
+    current.again = state.retries
+    undecided = current.decision is None and not current.tasks and not current.closed
+    tasks = _unfinished([*current.tasks, *loop.early.values()])
+    if current.closed:
+        if not tasks:
+            state.todo(Todo.BEGIN_ROUND, loop)
+            return
+        # What the prompt says of the round is not true any more, and nobody has read it.
+        loop.blocks.pop()
+        current.closed = False
+    if undecided:
+        enter_phase(loop, "deciding", retried=True)
+    _take_up(state, loop, tasks)
+    if undecided:
+        if loop.blocks[-1].role == "assistant":
+            # The run ended with a decision that was not accepted; nobody has said why.
+            problems = current.rejected[-1:]
+            loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
+        rounds.ask(state, loop)
+    elif current.decision is not None and "finish" in current.decision and not loop.closing:
+        rounds.check_result(state, loop, loop.result)
+    elif not tasks:
+        state.todo(Todo.ROUND_WORKED, loop)
+
+
+def _unfinished(tasks: list[Task]) -> list[Task]:
+    """Those that are to be taken up: cut off by the end, or failed and worth another try."""
+    return [task for task in tasks if not task.over or task.rested or _may_retry(task)]
+
+
+def _may_retry(task: Task) -> bool:
+    if task.failure is None or task.failure.mode == "denied":
+        return False
+    once = any(isinstance(w, Worker) and w.effect == "once" for w in (task.worker, task.acting))
+    return not (once and task.attempts)
+
+
+def _take_up(state: RunState, loop: Loop, tasks: list[Task]) -> None:
+    loop.current.open_tasks = len(tasks)
+    open_tasks = set(map(id, tasks))
+    for task in tasks:
+        task.waits = 0
+    for task in tasks:
+        for other in task.feeds:
+            if id(other) in open_tasks:
+                other.waits += 1
+    for task in tasks:
+        _retry(state, task)
+
+
+def _retry(state: RunState, task: Task) -> None:
+    """Carry a task on from where it was, as far as that is known."""
+    if task.rested:
+        task.rested = False
+        if task.failure is None:
+            dispatch.check_output(state, task, task.output)
+        else:
+            dispatch.end_task(state, task, failure=task.failure)
+        return
+    status, failure = task.status, task.failure
+    task.again = state.retries
+    task.call = None
+    task.acting = task.worker
+    task.failure = task.partial = task.ended_at = None
+    task.cached = False
+    if status == "verifying":
+        dispatch.check_output(state, task, task.output)
+        return
+    task.output = None
+    if task.child is not None and (status == "running" or failure is not None):
+        move(task, "running", retried=True)
+        _reopen(state, task.child)
+        return
+    move(task, "blocked", retried=True)
+    if task.waits:
+        return
+    let_in = status in ("queued", "running") or (
+        failure is not None and failure.mode != "unmet_reference"
+    )
+    if let_in and not isinstance(task.worker, Orchestrator):
+        dispatch.queue(state, task)
+    else:
+        state.todo(Todo.TASK_READY, task)

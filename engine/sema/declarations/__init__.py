@@ -1,0 +1,1 @@
+"""Declarations: workers, verifiers, orchestrators, tests, and what each kind requires."""

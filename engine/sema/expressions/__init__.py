@@ -1,0 +1,1 @@
+"""Expressions and templates as code: parsed, compiled and evaluated in the sandbox."""

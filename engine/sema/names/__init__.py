@@ -1,0 +1,1 @@
+"""Names: files and imports, what each module declares, and how a name is looked up."""

@@ -1,0 +1,1 @@
+"""Settings: the table of what a body may hold, and how bodies are read by it."""

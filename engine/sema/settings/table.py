@@ -1,0 +1,401 @@
+"""The table of settings: what may be written in which body, and what it means.
+
+The checker, the completion of editors and the reference page are made from this table; a setting
+that is not in it is an error. Bodies are named as in messages: `model`, `policy`, `on_exit`. Those
+of workers and verifiers are with their kinds (`engine.sema.kinds`). Nothing here looks at a syntax
+tree; `engine.sema.settings.bodies` reads bodies by this table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.sema.settings.values import (
+    BlockValue,
+    Choice,
+    Computed,
+    Constant,
+    Duration,
+    Int,
+    Mode,
+    Modes,
+    Money,
+    Names,
+    NumberValue,
+    Share,
+    Size,
+    Str,
+    Strings,
+    Text,
+    Value,
+    written,
+)
+from engine.sizes import (
+    MAX_DECISION_BYTES,
+    MAX_INPUT_BYTES,
+    MAX_KEPT_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PROMPT_BYTES,
+)
+
+__all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One setting.
+
+    Attributes:
+        doc: One line for the reference, the hover and the completion.
+        default: What holds where it is not written, as the checker folds it (milliseconds, bytes,
+            micro-dollars, a tuple; a mapping for a block). None: nothing does.
+        otherwise: What holds where no value can say it: "the inputs".
+        missing: The rule that reports a required setting that is missing.
+    """
+
+    name: str
+    value: Value
+    doc: str
+    required: bool = False
+    default: Any = None
+    otherwise: str | None = None
+    missing: str = "ORC104"
+
+    @property
+    def default_text(self) -> str | None:
+        """What holds where it is not written, for people; None where nothing does."""
+        return self.otherwise if self.default is None else written(self.value, self.default)
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of body.
+
+    Attributes:
+        title: In messages: "`llm` workers have no setting `x`".
+        rows: Its settings.
+        numbered: What `INT = value` means in it, or None where that is not allowed.
+        assertions: Whether `assert` may stand in it.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    numbered: Mode | None = None
+    assertions: bool = False
+
+    def row(self, name: str) -> Row | None:
+        """The row of a setting, or None."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        return None
+
+
+_MAX_ROUNDS = 10_000
+_HERE = "the file's folder"
+_CALLABLES = ("worker", "orchestrator")
+
+_RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
+
+
+def _size(name: str, doc: str, default_bytes: int) -> Row:
+    return Row(name, Size(), doc, default=default_bytes)
+
+
+_INHERIT = Row(
+    "inherit",
+    Strings(),
+    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
+    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
+)
+_SET = "Further variables; null takes one away."
+_BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
+
+_TABLE = (
+    Kind(
+        "model",
+        "models",
+        (
+            Row("id", Str(), 'The model, as LiteLLM names it: `"openai/gpt-5-mini"`.', True),
+            Row("temperature", NumberValue(0, 2), "How freely it samples."),
+            Row("top_p", NumberValue(0, 1), "Nucleus sampling."),
+            Row("seed", Int(minimum=0), "For answers that can be had again, where supported."),
+            Row("stop", Strings(), "Strings that end the answer."),
+            Row("frequency_penalty", NumberValue(-2, 2), "Against repetition of words."),
+            Row("presence_penalty", NumberValue(-2, 2), "Against repetition of topics."),
+            Row(
+                "reasoning_effort",
+                Choice(("none", "minimal", "low", "medium", "high")),
+                "How long a reasoning model thinks.",
+            ),
+            Row("max_tokens", Int(), "The longest answer, in tokens.", default=4_096),
+            Row("context", Int(), "The size of its context window, in tokens."),
+            _size(
+                "max_prompt_bytes",
+                "The most one prompt may take; more is `context_overflow`.",
+                MAX_PROMPT_BYTES,
+            ),
+            Row(
+                "structured",
+                Choice(("auto", "native", "prompt")),
+                "Hand the schema to the provider, or write it into the prompt.",
+                default="auto",
+            ),
+            Row("timeout", Duration(), "How long one attempt may take.", default=120_000),
+            _RETRY,
+            Row("fallback", Names(("model",)), "Models to ask when this one fails, in order."),
+            Row("max_concurrent", Int(), "Calls at the same time."),
+            Row("rpm", Int(), "Requests a minute."),
+            Row("tpm", Int(), "Tokens a minute."),
+            Row("price", BlockValue("price"), "Dollars for a million tokens."),
+            Row("api_base", Str(), "The address of the server, where it is not the provider's."),
+            Row("api_version", Str(), "The version of the provider's API."),
+            Row("extra", Constant(), "A map of further options for the provider's API."),
+        ),
+    ),
+    Kind(
+        "price",
+        "`price` blocks",
+        (
+            Row("input", Money(minimum=0), "For a million tokens of the prompt.", True),
+            Row("output", Money(minimum=0), "For a million tokens of the answer.", True),
+        ),
+    ),
+    Kind(
+        "retry",
+        "`retry` blocks",
+        (
+            Row(
+                "max",
+                Int(minimum=0, maximum=100),
+                "How many more times.",
+                True,
+                missing="ORC403",
+            ),
+            Row("on", Modes(), "The failure modes that are worth it.", otherwise="retryable ones"),
+            Row(
+                "backoff",
+                Duration(),
+                "The wait before the first, doubled each time.",
+                default=500,
+            ),
+        ),
+    ),
+    Kind(
+        "repair",
+        "`repair` blocks",
+        (Row("max", Int(minimum=0, maximum=100), "How many more times.", True),),
+    ),
+    Kind(
+        "mcp server",
+        "`mcp` servers",
+        (
+            Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
+            Row(
+                "env",
+                Computed("none", True, "map", "server env"),
+                "Its environment: what is set, or a block that also says what is inherited.",
+                otherwise="a few variables",
+            ),
+            Row(
+                "cwd",
+                Str(),
+                "Its working folder, relative to the file.",
+                otherwise=_HERE,
+            ),
+            Row("url", Str(), "The address of a server over HTTP."),
+            Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
+            Row("allow", Strings(), "The tools that may be called."),
+            Row("timeout", Duration(), "How long one attempt may take."),
+        ),
+    ),
+    Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
+    Kind("server env", "`env` blocks", (_INHERIT, Row("set", Computed("none", True, "map"), _SET))),
+    Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
+    Kind("on_exit", "`on_exit` blocks", (), numbered=Mode()),
+    Kind(
+        "orchestrator",
+        "orchestrators",
+        (
+            Row("model", Names(("model",), "one"), "The model that plans.", True),
+            Row("goal", Text(), "What is to be reached; in every prompt, word for word.", True),
+            Row("instructions", Text(), "How to go about it."),
+            Row("workers", Names(_CALLABLES), "The workers it may dispatch.", True),
+            Row("policy", BlockValue("policy"), "The bounds of the loop.", True, missing="ORC401"),
+            Row("limit", BlockValue("limit", _CALLABLES, True), "Bounds of one worker."),
+            Row("verify", BlockValue("verify"), "Which verifiers check what, and when."),
+            Row("on_escalate", BlockValue("on_escalate"), "The output of an escalated run."),
+            _size("max_bytes", "The most its result may take.", MAX_OUTPUT_BYTES),
+        ),
+    ),
+    Kind(
+        "policy",
+        "policies",
+        (
+            Row(
+                "max_rounds",
+                Int(maximum=_MAX_ROUNDS),
+                "How many rounds there are at most.",
+                True,
+                missing="ORC401",
+            ),
+            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default=8),
+            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default=8),
+            Row("max_dispatches", Int(), "Tasks of the whole run."),
+            Row("max_depth", Int(maximum=100), "How deep orchestrators may call themselves."),
+            _BUDGET,
+            Row("stall", BlockValue("stall"), "When nothing new comes, do something."),
+            Row("context", BlockValue("context"), "What of the past stays in the prompt."),
+            Row(
+                "repair", BlockValue("repair"), "Ask again for a bad decision.", default={"max": 2}
+            ),
+            _size(
+                "max_input_bytes",
+                "The most an input may take; a task with more fails as `unmet_reference`.",
+                MAX_INPUT_BYTES,
+            ),
+            _size(
+                "max_decision_bytes",
+                "The most one decision may take; a larger one is asked for again.",
+                MAX_DECISION_BYTES,
+            ),
+            _size(
+                "max_kept_bytes",
+                "The most all answers together may take; then the run ends as `exhausted`.",
+                MAX_KEPT_BYTES,
+            ),
+        ),
+    ),
+    Kind(
+        "budget",
+        "budgets",
+        (
+            Row("cost", Money(), "Dollars."),
+            Row("tokens", Int(), "Tokens of all models, in and out."),
+            Row("time", Duration(), "Time running; waiting for a person does not count."),
+        ),
+    ),
+    Kind(
+        "stall",
+        "`stall` blocks",
+        (
+            Row("after", Int(), "Rounds without anything new.", True),
+            Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
+            Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
+        ),
+    ),
+    Kind(
+        "context",
+        "`context` blocks",
+        (
+            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default=3),
+            Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
+            Row("compact_at", Share(), "Fill of the window that compacts.", default=0.6),
+        ),
+    ),
+    Kind(
+        "limit",
+        "limits",
+        (
+            Row("max_dispatches", Int(minimum=0), "Tasks of this worker in a run."),
+            Row("after", Names(_CALLABLES), "Workers that must have succeeded before."),
+            _BUDGET,
+        ),
+    ),
+    Kind(
+        "verify",
+        "`verify` blocks",
+        (
+            Row("before_dispatch", BlockValue("hook", _CALLABLES, True), "Before a task starts."),
+            Row("after_dispatch", BlockValue("hook", _CALLABLES, True), "On a task's output."),
+            Row("after_round", BlockValue("round hook", (), True), "After a round."),
+            Row("before_finish", BlockValue("hook", (), True), "On the result."),
+        ),
+    ),
+    *(
+        Kind(
+            name,
+            "verify hooks",
+            (
+                Row("with", Names(("verifier",), "either"), "The verifiers.", True),
+                Row(
+                    "on_fail",
+                    Choice(("revise", "abort", "escalate", "warn")),
+                    "What happens when one does not pass.",
+                    default="abort",
+                ),
+                Row(
+                    "max_revisions", Int(minimum=0, maximum=100), "How often to revise.", default=0
+                ),
+                Row(
+                    "then",
+                    Choice(("abort", "escalate", "warn")),
+                    "What happens after the last revision.",
+                    default="abort",
+                ),
+                *more,
+            ),
+        )
+        for name, more in (
+            ("hook", ()),
+            ("round hook", (Row("every", Int(), "Only each so many rounds.", default=1),)),
+        )
+    ),
+    Kind(
+        "on_escalate",
+        "`on_escalate` blocks",
+        (Row("output", Computed("escalate"), "The output, from `run` and the inputs.", True),),
+    ),
+    Kind(
+        "test",
+        "tests",
+        (
+            Row("input", Constant(), "The inputs of the orchestrator."),
+            Row("params", Constant(), "Values of params, by name."),
+            Row(
+                "mock",
+                BlockValue("mock", ("worker", "verifier", "orchestrator", "model"), True),
+                "What stands in for a callable.",
+            ),
+        ),
+        assertions=True,
+    ),
+    Kind(
+        "mock",
+        "mocks",
+        (
+            Row("returns", Constant(), "The output of each call."),
+            Row("fails", Mode(), "The failure mode of each call."),
+            Row("script", Constant(), "The outputs of the calls, in order."),
+            Row("times", Int(), "How many calls it stands for."),
+        ),
+    ),
+)
+
+#: Every kind of body by its name.
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
+
+
+def defaults_of(kind: Kind) -> dict[str, Any]:
+    """The defaults of a kind of body by setting; of blocks, only numbered ones: they are empty."""
+    found: dict[str, Any] = {}
+    for row in kind.rows:
+        if not isinstance(row.value, BlockValue):
+            if row.default is not None:
+                found[row.name] = row.default
+        elif KINDS[row.value.kind].numbered is not None:
+            found[row.name] = {}
+    return found
+
+
+def default_of(kind: str, setting: str) -> Any:
+    """The default of a setting, as the checker folds it; None where it has none.
+
+    Raises:
+        LookupError: The table has no such setting: the caller has misspelt it.
+    """
+    row = KINDS[kind].row(setting)
+    if row is None:
+        raise LookupError(f"{KINDS[kind].title} have no setting `{setting}`")
+    return row.default

@@ -1,0 +1,1 @@
+"""Templates checked against types before anything is rendered."""

@@ -1,0 +1,80 @@
+"""What `run` is where an expression may read it: in a test's assertions and in `on_escalate`.
+
+The records say what the engine gives there (`engine.runtime.report` and `engine.runtime.ending`,
+floors above this one), so that a misspelt field or status is an error before anything runs.
+"""
+
+from __future__ import annotations
+
+from engine.sema.types.definitions import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    STRING,
+    Array,
+    Constant,
+    Field,
+    Optional,
+    Record,
+    Type,
+    union_of,
+)
+
+__all__ = ["RUN_ESCALATED", "RUN_REPORTED"]
+
+
+def _record(**fields: Type) -> Record:
+    return Record("run", tuple(Field(name, type_) for name, type_ in fields.items()))
+
+
+_STATUS = union_of(
+    [
+        Constant(word)
+        for word in (
+            "running",
+            "waiting",
+            "finished",
+            "failed",
+            "exhausted",
+            "aborted",
+            "cancelled",
+        )
+    ]
+)
+
+#: In the assertions of a test for an orchestrator: the report of the run, and what
+#: `engine.testing` adds to it.
+RUN_REPORTED = _record(
+    run=STRING,
+    status=_STATUS,
+    reason=STRING,
+    bound=Optional(STRING),
+    escalated=BOOL,
+    output=ANY,
+    partial=ANY,
+    failures=Array(ANY),
+    rounds=INT,
+    dispatches=INT,
+    usage=ANY,
+    cost_usd=Optional(FLOAT),
+    time_ms=INT,
+    calls=INT,
+    lost=INT,
+    suspects=INT,
+    gates=Array(ANY),
+    warnings=Array(STRING),
+    orchestrator=STRING,
+    goal=STRING,
+    input=ANY,
+    models=ANY,
+    tasks=ANY,
+    outputs=ANY,
+    dispatched=ANY,
+    verdicts=Array(ANY),
+    feedback=Array(STRING),
+    history=Array(ANY),
+)
+
+#: In the `output` of `on_escalate`.
+RUN_ESCALATED = _record(reason=STRING, rounds=INT, status=Constant("escalated"), goal=STRING)
