@@ -24,7 +24,7 @@ from engine.sema.types.schema_facts import follow
 #: How many programs it may take; most leaks are found within a hundred.
 PROGRAMS = 1_000
 
-_hears = taint.hears_strangers
+_goes_on = verify._goes_on
 _is_source = taint._is_source
 _mark_output = taint.mark_output
 _policy_state = views.policy_state
@@ -34,10 +34,6 @@ _begins = taint.loop_begins_tainted
 
 def no(*args: Any, **more: Any) -> bool:
     return False
-
-
-def nothing(*args: Any) -> list[str]:
-    return []
 
 
 def none(*args: Any) -> None:
@@ -66,13 +62,7 @@ def whoever_acts(state: RunState, task: Task) -> bool:
 
 
 def as_if_its_own_worker_had(state: RunState, task: Task) -> bool:
-    found = _from_cache(state, task)
-    if found:
-        task.tainted = False
-    return found
-
-
-_from_cache = dispatch._from_cache
+    return whoever_acts(state, task) if task.cached else _is_source(state, task)
 
 
 def without_what_it_was_told(state: RunState, loop: Loop) -> bool:
@@ -133,6 +123,12 @@ def as_it_is(loop: Loop) -> str:
     return loop.path
 
 
+def whatever_it_does_on_failure(run: HookRun) -> bool:
+    more = _goes_on(run)
+    run.cleaned = run.cleaned or run.number > 0
+    return more
+
+
 def only_of_wholes(schema: Any, pointer: str) -> bool:
     return pointer == "" and trust.carries(schema, schema)
 
@@ -170,7 +166,7 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a task that the end waited for has no output": (dispatch, "_rest", without_marking),
     "a fallback is as good as its worker": (taint, "_is_source", whoever_acts),
     "pure work is remembered without whose it is": (
-        dispatch, "_from_cache", as_if_its_own_worker_had),
+        taint, "_is_source", as_if_its_own_worker_had),
     "a check's words are its own": (taint, "hears_strangers", no),
     "a child forgets what was wrong with the last one": (
         taint, "loop_begins_tainted", without_what_it_was_told),
@@ -181,6 +177,7 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "only workers' outputs are marked": (taint, "facts_of", of_workers_only),
     "only fields are marked": (trust, "untrusted_inside", fields_only),
     "params are the program's own": (taint, "_tainted_param", none),
+    "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
     "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
     "references are not followed": (taint, "_tainted_producer", none),
 }  # fmt: skip
