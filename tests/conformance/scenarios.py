@@ -105,8 +105,8 @@ class _Scene:
         if self._kept is not None:
             self._kept.close()
 
-    async def a_while(self) -> None:
-        await asyncio.sleep(self.chance.choice((0, 0, 0.01, 0.1, 0.3, 0.7, 1.2)))
+    def a_while_s(self) -> float:
+        return self.chance.choice((0, 0, 0.01, 0.1, 0.3, 0.7, 1.2))
 
 
 # ---------------------------------------------------------------- what callers want
@@ -238,13 +238,16 @@ def play(played: Scenario, shop: Shop, folder: Path) -> None:
 
 async def _play(scene: _Scene) -> None:
     earlier = await _bring_about(scene)
+    after_s = [scene.a_while_s(), scene.a_while_s()]
+    if scene.chance.random() < 0.4:
+        after_s[1] = after_s[0]
     callers = [
-        asyncio.ensure_future(_call(scene, what, f"n{at}"))
+        asyncio.ensure_future(_call(scene, what, f"n{at}", after_s[at]))
         for at, what in enumerate((scene.played.first, scene.played.second))
     ]
     left = [task for task in (*callers, *earlier) if scene.chance.random() < 0.15]
     for task in left:
-        await scene.a_while()
+        await asyncio.sleep(scene.a_while_s())
         task.cancel()
     results = await asyncio.gather(*callers, *earlier, return_exceptions=True)
     names = (scene.played.first, scene.played.second, "the first run")
@@ -259,14 +262,15 @@ async def _play(scene: _Scene) -> None:
     wrong += await _settle(scene)
     async with scene.opened() as journal:
         wrong += _of_effects(journal, scene)
+        wrong += _of_gates(journal)
     if drives._drives:
         wrong.append(f"it is still being driven: {drives._drives}")
     if wrong:
         raise Broken("; ".join(wrong))
 
 
-async def _call(scene: _Scene, what: str, note: str) -> Any:
-    await scene.a_while()
+async def _call(scene: _Scene, what: str, note: str, after_s: float) -> Any:
+    await asyncio.sleep(after_s)
     return await WANTED[what](scene, note)
 
 
@@ -377,6 +381,15 @@ def _of_effects(journal: Journal, scene: _Scene) -> Iterator[str]:
     for done, times in scene.shop.effects().items():
         if done.startswith(("pay", "ship")) and times > most[done] + scene.removed:
             yield f"`{done}` happened {times} times in {most[done]} runs"
+
+
+def _of_gates(journal: Journal) -> Iterator[str]:
+    """A gate is answered once: who comes too late is told, and not written down."""
+    for summary in journal.runs():
+        answers = Counter(
+            event.key for event in journal.read(summary.run) if isinstance(event, GateAnswered)
+        )
+        yield from (f"`{key}` was answered {n} times" for key, n in answers.items() if n > 1)
 
 
 def _effect_of(event: CallStarted) -> str:
