@@ -86,6 +86,7 @@ def test_explain_tells_a_rule_by_code_or_name():
     assert by_code.returncode == 0
     assert by_code.stdout == by_name.stdout
     assert by_code.stdout.startswith("ORC302 unknown-template-field (error)\n")
+    assert "\nseverity: error, stops a run unless a comment allows it\n" in by_code.stdout
 
 
 def test_explain_suggests_the_nearest_rule():

@@ -64,8 +64,9 @@ def _one(rule: Rule, style: str) -> None:
     if style == "json":
         echo(json.dumps(_fields(rule), indent=2))
         return
-    echo(f"{rule.code} {rule.name} ({rule.weight})")
+    echo(f"{rule.code} {rule.name} ({rule.severity})")
     echo(f"area: {AREAS[rule.code[3]]}")
+    echo(f"severity: {rule.weight}")
     echo(f"\n{rule.summary}")
     example = EXAMPLES.get(rule.code)
     if example is None:
