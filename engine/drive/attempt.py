@@ -197,7 +197,7 @@ class Attempts:
             nonlocal size
             cut.seen = True
             size += len(piece)
-            if len(cut.head) < KEPT_OF_DECISION:
+            if len(cut.head) < 2 * KEPT_OF_DECISION:  # more, for half a secret is not recognised
                 cut.head += piece
             if size > most:
                 cut.size = size

@@ -193,7 +193,8 @@ def finished(state: RunState, event: CallFinished) -> None:
     else:
         _bad_output(state, call, event.value, problems)
     _go_on(state)
-    sizes.keep(state, call.loop, event.bytes)
+    if state.bounds:
+        sizes.keep(state, call.loop, event.bytes)
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
