@@ -124,7 +124,7 @@ def _part(step: Step) -> str:
         said = f"{amount(step.times)} decision{many} of {step.name}"
     else:
         where = step.what if step.worker is None else f"{step.what} {step.worker}"
-        said = f"{amount(step.times)} look{many} of {step.name} ({where})"
+        said = f"{amount(step.times)} check{many} by `{step.name}` ({where})"
     if calls != step.times:
         said += f", {amount(calls)} model call" + ("" if calls == 1 else "s")
     return said

@@ -388,7 +388,7 @@ def test_a_run_that_is_not_journaled_says_so(desk, bank):
     bank(desk.tasks(desk.task("a", "pay", amount=50)), desk.finish(5))
     done = desk.orch("run", "a.orch", "main", "--no-journal")
     assert done.returncode == 5
-    assert "nobody can answer it" in done.stderr
+    assert "this gate cannot be answered" in done.stderr
     assert "orch approve" not in done.stderr
 
 

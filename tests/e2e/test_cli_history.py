@@ -471,7 +471,7 @@ def test_a_run_that_a_process_drives_is_not_removed(desk):
     driving.communicate()
 
     assert refused.returncode == 3
-    assert "is under way" in refused.stderr
+    assert "is being driven by another process" in refused.stderr
 
 
 def test_a_database_that_another_process_writes_is_left_alone(desk):

@@ -196,5 +196,5 @@ def test_an_unknown_run_is_exit_2(desk):
     unknown = desk.orch("resume", "20200101")
 
     assert (nothing.returncode, unknown.returncode) == (2, 2)
-    assert "there is no run in .orch yet" in nothing.stderr
-    assert "no run in .orch begins with '20200101'" in unknown.stderr
+    assert "/.orch yet" in nothing.stderr
+    assert "/.orch begins with '20200101'" in unknown.stderr

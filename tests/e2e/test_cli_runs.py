@@ -138,7 +138,7 @@ def test_show_suggests_what_was_meant(desk):
     run = json.loads(desk.orch("show", "--format", "json").stdout)["run"]
 
     cases = {
-        ("nothing",): "no run in .orch begins with 'nothing'",
+        ("nothing",): "/.orch begins with 'nothing'",
         (run[:-1] + ("0" if run[-1] != "0" else "1"),): f"did you mean `{run}`?",
         (run, "--round", "3"): "has no round 3; it has 2",
         (run, "--task", "a9"): "help: tasks: `a1`, `a2`, `a3`",

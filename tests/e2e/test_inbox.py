@@ -107,7 +107,7 @@ def test_a_gate_is_answered_while_another_process_drives(desk, bank):
 
     done = desk.orch("approve", "last", "--by", "ann", "--note", "fine")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("answered; the process that has run ")
+    assert done.stderr.startswith("answer accepted; the process driving run ")
     desk.wait_ready(process)  # the task runs beside the long one
     assert desk.calls() == ["paid 50"]
     bank.let_go()

@@ -254,7 +254,7 @@ def test_the_dearest_part_comes_first_and_every_part_is_shown_with_its_share():
         "  budget.cost = $0.010; without it $0.026\n"
         "  $0.012  6.6k tokens  6 decisions of m\n"
         "  $0.012  6.6k tokens  2 tasks of ask, 6 model calls\n"
-        "  $0.002  1.1k tokens  2 looks of judge (after_dispatch ask)"
+        "  $0.002  1.1k tokens  2 checks by `judge` (after_dispatch ask)"
     )
     data = as_data(found)
     assert data["total"]["cost_usd"] == 0.01
