@@ -10,6 +10,8 @@ import tempfile
 
 from hypothesis import settings
 
+from engine.runtime.moves import check_moves
+
 settings.register_profile("steady", derandomize=True)
 if os.environ.get("ORCH_EXAMPLES") != "random":
     settings.load_profile("steady")
@@ -23,3 +25,7 @@ os.environ.pop("ORCH_PROJECT", None)
 def pytest_unconfigure() -> None:
     """Take the state folder away."""
     shutil.rmtree(_STATE, ignore_errors=True)
+
+
+# An illegal move of a task or loop fails in whatever test it is made.
+check_moves(True)

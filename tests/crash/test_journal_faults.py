@@ -299,7 +299,7 @@ def test_a_log_damaged_in_the_middle_is_not_written_over(new_world):
         for command in (["resume", "last"], ["run"], ["runs", "rm", "last", "--force"]):
             code, _, stderr = world.orch(*command)
             assert code in (2, 3)
-            assert "damaged in its log" in stderr or "no run" in stderr
+            assert "log is damaged after" in stderr or "no run" in stderr
         assert contents(world.journal) == before
         assert world.done() == {}
         refused += 1

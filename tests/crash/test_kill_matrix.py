@@ -128,7 +128,8 @@ def test_killed_in_the_middle_of_commits(new_world, lane):
     while (world := new_world()).killed(crash_child.begin, kill := Kill(size, "within")):
         check(world, world.settle(), kill)
         size += 4 * STRIDE
-    assert size > 10 * STRIDE
+    # How much is written depends on how many events share a commit.
+    assert size > 8 * STRIDE
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + CRASHES))

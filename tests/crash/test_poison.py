@@ -17,7 +17,7 @@ NO_JSON = "JSON"
 EXPECTED = {
     "words": ("all went well", "all went well", NO_JSON, NO_JSON),
     "half": (NO_JSON, NO_JSON, NO_JSON, NO_JSON),
-    "huge": ("x" * SIZE, "x" * SIZE, TOO_LARGE, "10 MiB"),
+    "huge": ("10 MiB", "10 MiB", TOO_LARGE, "10 MiB"),
     "nul": (NUL, NUL, NUL, NUL),
     "bare nul": ("a\0b", "a\0b", NO_JSON, NO_JSON),
     "surrogate": ("half a surrogate", "half a surrogate", "surrogate", "surrogate"),

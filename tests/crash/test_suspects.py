@@ -182,7 +182,7 @@ def test_only_the_poison_fails(tmp_path, worker, how, count, death):
     }
     (failure,) = report["failures"]
     assert (failure["task"], failure["mode"]) == ("bad", "crashed")
-    assert failure["message"].startswith("its process died 3 times, each time with nothing beside")
+    assert failure["message"].startswith("its process died 3 times, while running alone: ")
     assert death in failure["message"]
 
 
