@@ -66,7 +66,9 @@ def echo(text: str, *, err: bool = False, nl: bool = True, painted: bool = False
         nl: Whether to end the line.
         painted: Whether it may have colours of ours; what is from outside in it is printable.
     """
-    if not painted and (sys.stderr if err else sys.stdout).isatty():
+    stream = sys.stderr if err else sys.stdout
+    # A process without a console has none.
+    if not painted and stream is not None and stream.isatty():
         text = printable(text)
     # Not for click to decide: it would take what looks like colours out of a text that is piped.
     click.echo(text, err=err, nl=nl, color=True)

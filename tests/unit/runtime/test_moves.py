@@ -36,8 +36,8 @@ def test_a_task_that_has_ended_moves_only_in_a_retry() -> None:
 
 
 def test_a_task_is_not_done_before_it_runs() -> None:
-    task: Any = Thing("queued")
-    with pytest.raises(AssertionError, match="queued -> done"):
+    task: Any = Thing("blocked")
+    with pytest.raises(AssertionError, match="blocked -> done"):
         move(task, "done")
 
 
