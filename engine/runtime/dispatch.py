@@ -75,7 +75,9 @@ def _register(loop: Loop, task: Task) -> None:
 def ready(state: RunState, task: Task) -> None:
     """All that a task waited for is over: resolve its input, ask its hooks, queue it."""
     loop = task.loop
-    if loop.over:
+    if loop.over or task.status != "blocked":
+        # A retry lets a task in at once where a task that it waited for ends while it is taken up;
+        # the word that it is ready comes after that, and must not start it a second time.
         return
     failure = _unmet(loop, task)
     if failure is None and task.special:

@@ -20,11 +20,9 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     "blocked": frozenset({"checking", "queued", "running", "failed"}),
     # A person may say at a fork's gate that what the parent's task gave is to be taken.
     "checking": frozenset({"queued", "running", "verifying", "done", "failed"}),
-    # `done` is seen after a retry, in one random program of ten thousand; why is not known yet.
-    "queued": frozenset({"checking", "running", "done", "failed"}),
+    "queued": frozenset({"checking", "running", "failed"}),
     # A fork asks a person before it starts again what its parent had started.
-    # A child whose result did not pass is queued to be started again.
-    "running": frozenset({"checking", "queued", "verifying", "unknown", "done", "failed"}),
+    "running": frozenset({"checking", "verifying", "unknown", "done", "failed"}),
     "unknown": frozenset({"queued", "running", "verifying", "done", "failed"}),
     "verifying": frozenset({"queued", "running", "done", "failed"}),
     # A retried run checks again what had been given and not been let through.
