@@ -220,7 +220,7 @@ def test_a_run_that_begins_with_an_error_is_refused_by_its_host(desk: Any) -> No
     desk.host("main.orch")
     bare = 'orchestrator main(q: string @untrusted = "") -> { n: int } {'
     text = PROGRAM.replace("orchestrator main() -> { n: int } {", bare)
-    desk.write("main.orch", text.replace('goal = "g"', 'goal = "{{ q }}"', 1))
+    desk.write("main.orch", text.replace('goal = "g {{ param.who }}"', 'goal = "{{ q }}"', 1))
     for command in (("run", "main.orch", "main"), ("worker", "main.orch")):
         code, _, said = desk.orch(*command, on=command[0] == "run")
         assert (code, "error[ORC806]" in said) == (3, True), said
