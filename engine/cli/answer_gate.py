@@ -143,7 +143,7 @@ def answer_gate(
 
 
 def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
-    """Say that the process that drives the run goes on with it: its result is told there."""
+    """Say that the process that drives the run continues it: its result appears there."""
     if not manner.quiet:
         note(f"answer accepted; the process driving run {run} continues")
     if manner.style == "json":
@@ -177,11 +177,11 @@ def who(by: str | None) -> str:
 
 
 def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
-    """What to say where it is not said what became of a `once` task."""
+    """The message if the outcome of a `once` task is not given."""
     assert gate.task is not None
     again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
     return CommandError(
-        f"nobody knows whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        f"it is not known whether task {gate.task.id} ({gate.task.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

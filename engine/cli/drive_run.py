@@ -37,7 +37,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass
 class Manner:
-    """How a run is shown and what stands in for its models; the options of both commands.
+    """How a run is shown and what replaces its models; the options of both commands.
 
     Attributes:
         directory: The journal's folder, or None where the run is kept in memory only.
@@ -63,7 +63,7 @@ def manner_options(function: _F) -> _F:
                 multiple=True,
                 metavar="NAME=ID",
                 callback=pairs,
-                help="Use another model in the place of a declared one.",
+                help="Replace a declared model.",
             ),
             click.option(
                 "--record", "record_dir", metavar="DIR", help="Record what the models answer."
@@ -146,7 +146,7 @@ def carry_out(
         )
         if state.status == "waiting" and not manner.quiet:
             tell_questions(state, manner.directory)
-        # The result stands, but whoever scripted the run expected another course of it.
+        # The result is valid, but the author of the script expected a different course.
         return Exit.FINDINGS if state.unplayed else EXITS[state.status]
 
 
@@ -170,7 +170,7 @@ def _cut_short(
     extra: Mapping[str, Any],
     why: Interrupted | JournalError,
 ) -> int:
-    """Tell of a run that stopped without an end: it goes on where it is when it is resumed."""
+    """Report a run that stopped without an end: it continues from there when it is resumed."""
     if isinstance(why, JournalError):
         error(str(why), help=why.help)
         code, reason = int(Exit.FINDINGS), str(why)
@@ -182,7 +182,7 @@ def _cut_short(
         note("interrupted; it was not journaled and cannot be resumed", tone="bad")
     else:
         again = resume_command(state.run, manner.directory)
-        note(f"interrupted; go on with: {again}", tone="bad", color=manner.color)
+        note(f"interrupted; resume with: {again}", tone="bad", color=manner.color)
     if manner.style == "json":
         report = {**run_report(state), **extra, "status": "interrupted", "reason": reason}
         write_report(report, stream)

@@ -71,7 +71,7 @@ def follow_there(name: str, manner: Manner) -> int:
 
     Raises:
         CommandError: There is no such run.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, manner)
     if state.ended and not manner.quiet:
@@ -89,7 +89,7 @@ def answer_there(
 
     Raises:
         CommandError, UsageError: There is no such gate (any more), or the reply does not fit it.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, manner)
     if state.ended:
@@ -113,7 +113,7 @@ def cancel_there(name: str, manner: Manner, reason: str) -> int:
 
     Raises:
         CommandError, UsageError: There is no such run, or it has ended.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, manner)
     refuse_secrets(reason, redactor_of(state.program))
@@ -183,7 +183,7 @@ def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
                 raise CommandError("interrupted", Exit(stop.code)) from None
             run, state = begun[0]
             again = resume_command(run, _place(manner))
-            note(f"left; the run goes on where it is driven. Look on with: {again}")
+            note(f"left; the run continues where it is being driven. Follow it with: {again}")
             if manner.style == "json" and state.root is not None:
                 write_report({**run_report(state), **extra, "status": "running"}, stream)
             return stop.code

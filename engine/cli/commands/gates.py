@@ -69,7 +69,7 @@ def _all(journal: Journal) -> list[dict[str, Any]]:
         else:
             about_run = {"run": summary.run, "workflow": summary.workflow}
             found += [{**about_run, **gate} for gate in gates]
-    # One that is under way may ask beside its other work.
+    # A run that is being driven may ask while it does other work.
     whole += [summary.run for summary in journal.runs(None, "running")]
     compiled = _Programs()
     for run in whole:
