@@ -35,7 +35,7 @@ from engine.syntax import ast
 
 __all__ = ["FILE", "Texts", "file_argument", "rendered"]
 
-#: The function that stands for the text of a file.
+#: The function for the text of a file.
 FILE = "file"
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -57,7 +57,7 @@ class Texts:
     Attributes:
         types: The type of each name every text sees: `param` and the templates.
         values: Their values.
-        secrets: The type of `secret`, where it may stand.
+        secrets: The type of `secret`, where it may be.
         used: The names that texts have used since it was last emptied.
         ever: The names that texts and expressions have used at all.
     """
@@ -225,7 +225,7 @@ class Texts:
         self, written: ast.String | SourceFile | ast.Expr, scope: Mapping[str, Type]
     ) -> set[str]:
         """Check a part of a text; gives the names it uses."""
-        # A secret is known here, so that naming one is one fault: that it stands in a text.
+        # A secret is known here, so that naming one is one fault: that it is in a text.
         scope = {**scope, "secret": ANY}
         if isinstance(written, SourceFile):
             used = check_template_file(
@@ -301,7 +301,7 @@ class Texts:
         self._report(found)
 
     def _placeholders(self, expr: ast.Expr) -> None:
-        """ORC310: `{{ x }}` in a string that is no template."""
+        """ORC310: `{{ x }}` in a string that is not a template."""
         todo: list[Any] = [expr]
         while todo:
             node = todo.pop()
@@ -431,7 +431,7 @@ def _secrets_in(expr: ast.Expr) -> list[Span]:
 def _secret(span: Span) -> Diagnostic:
     return diagnostic(
         "ORC803",
-        "a secret may not stand here, where a model, a person or a log could read it",
+        "a secret may not be used here, where a model, a person or a log could read it",
         span,
         help="secrets go into `headers`, `url`, `query`, `json`, `form` and `env` alone",
     )
