@@ -46,7 +46,7 @@ def no_test(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def live_call_in_test(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC904: something that a test calls and nothing stands for, which fails the test."""
+    """ORC904: something that a test calls and no mock replaces, which fails the test."""
     if not subject.complete:
         return
     for test in subject.program.tests:

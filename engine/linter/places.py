@@ -1,7 +1,7 @@
 """Where in the entry file something is written: declarations, their settings, names in lists.
 
 The checked program keeps the place of a declaration's name and little else; a rule that points
-into a body looks it up in the tree. What is computed or stands in another file has no place here.
+into a body looks it up in the tree. What is computed or is in another file has no place here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def blocks_of(body: ast.Body, name: str) -> Iterator[ast.Block]:
 
 
 def item_span(body: ast.Body, setting: str, name: str) -> Span | None:
-    """Where a name stands in a list of names, `common.search` included."""
+    """Where a name is in a list of names, `common.search` included."""
     value = setting_of(body, setting)
     items = value.items if isinstance(value, ast.ListExpr) else () if value is None else (value,)
     for item in items:

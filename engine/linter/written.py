@@ -1,6 +1,6 @@
 """Where in a file something is written: the bodies that fixes add settings to.
 
-A model of a program knows values, not places; the tree knows places. What stands in another file
+A model of a program knows values, not places; the tree knows places. What is in another file
 has no place here.
 """
 
