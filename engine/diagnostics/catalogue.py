@@ -3,7 +3,7 @@
 Codes never change their meaning and are never used again. The hundreds are areas: 0 syntax,
 1 names and imports, 2 types and schemas, 3 prompts, 4 termination and budget, 5 workers and
 models, 6 verifiers and gates, 7 the graph, 8 security, 9 tests, style and the linter itself.
-A rule stands here once it is built: `orch lint` can report every code in this table.
+A rule is here once it is built: `orch lint` can report every code in this table.
 
 The table also says which findings stop a run (every error) and which a comment may allow; the
 linter, the commands that run programs and the documentation all read it here.
@@ -193,7 +193,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "warning",
         "A value that may be null is used as if it were always there.",
     ),
-    ("ORC306", "loop-over-scalar", "error", "A loop runs over something that is no list."),
+    ("ORC306", "loop-over-scalar", "error", "A loop runs over something that is not a list."),
     ("ORC307", "unused-input", "warning", "An input of an `llm` worker never reaches its prompt."),
     (
         "ORC308",
@@ -211,7 +211,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC310",
         "single-brace-placeholder",
         "warning",
-        "A placeholder is literal text: it has one brace, or stands in no template.",
+        "A placeholder is literal text: it has one brace, or is not in a template.",
     ),
     (
         "ORC311",
@@ -255,7 +255,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC406",
         "non-constant-bound",
         "error",
-        "A setting that must be known before the run is no constant, param or choice of such.",
+        "A setting that must be known before the run is not a constant, a param, or a choice of these.",
     ),
     (
         "ORC407",
@@ -273,7 +273,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC409",
         "child-budget-exceeds-parent",
         "warning",
-        "An orchestrator may spend more than the budget of the one that calls it.",
+        "An orchestrator may spend more than the budget of its caller.",
     ),
     (
         "ORC410",
@@ -300,7 +300,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC503",
         "retry-not-idempotent",
         "error",
-        "A `once` or `write` worker could be carried out twice without a common key.",
+        "A `once` or `write` worker could run twice without a common key.",
     ),
     (
         "ORC504",
@@ -336,7 +336,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC509",
         "fallback-weaker",
         "info",
-        "A fallback has a smaller context window than the model it stands in for.",
+        "A fallback has a smaller context window than the model it replaces.",
     ),
     (
         "ORC511",
@@ -391,9 +391,14 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC605",
         "gate-without-timeout",
         "warning",
-        "A human gate waits forever when nobody answers.",
+        "A human gate waits forever if there is no answer.",
     ),
-    ("ORC606", "gate-default-approves", "error", "A human gate would approve when nobody answers."),
+    (
+        "ORC606",
+        "gate-default-approves",
+        "error",
+        "A human gate would approve if there is no answer.",
+    ),
     ("ORC607", "verifier-not-used", "warning", "No hook names this verifier."),
     ("ORC701", "unused-worker", "warning", "A worker is in no `workers` list."),
     (
@@ -436,9 +441,9 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC803",
         "secret-in-prompt",
         "error",
-        "A secret stands where a model, a person or a log could read it.",
+        "A secret is used where a model, a person or a log could read it.",
     ),
-    ("ORC804", "hardcoded-credential", "error", "A key or password stands in a file."),
+    ("ORC804", "hardcoded-credential", "error", "A key or password is in a file."),
     (
         "ORC805",
         "lethal-trifecta",
@@ -464,9 +469,9 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC903",
         "mock-type-mismatch",
         "error",
-        "What a mock returns does not fit the contract of what it stands for.",
+        "What a mock returns does not fit the contract of what it replaces.",
     ),
-    ("ORC904", "live-call-in-test", "warning", "A test calls something that nothing stands for."),
+    ("ORC904", "live-call-in-test", "warning", "A test calls something that no mock replaces."),
     ("ORC905", "not-formatted", "warning", "The file is not laid out as `orch fmt` does."),
     ("ORC906", "naming", "info", "A name is not written as the language writes names."),
     ("ORC907", "hash-comment", "error", "A comment begins with `#`; comments begin with `//`."),
@@ -474,7 +479,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "ORC908",
         "dangling-doc-comment",
         "warning",
-        "A `///` stands before nothing that could be documented.",
+        "A `///` comment is not followed by anything that could be documented.",
     ),
     (
         "ORC909",
@@ -508,7 +513,7 @@ AREAS = {
 #: Rules that count only where they are named, and not as a part of `ALL`.
 OPTIONAL = frozenset({"ORC905"})
 
-#: Errors that a comment may allow: the program is sound all the same, and what they find may be
+#: Errors that a comment may allow: the program is sound anyway, and what they find may be
 #: right when it runs. A run that began under such an error can be resumed.
 _SOUND = frozenset(
     (

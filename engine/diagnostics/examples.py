@@ -1,8 +1,8 @@
 """For each rule: why it is there, a bad example and a good one; `orch explain` prints them.
 
-The examples are pieces of a file in which `PRELUDE` stands before them (those that begin with
+The examples are pieces of a file that begins with `PRELUDE` (those that begin with
 `orch` are whole files). A test runs them all: the bad one reports the rule, the good one does
-not. Rules whose fault lies in another file have words alone.
+not. Rules whose fault is in another file have only a reason.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ _LIVE = """test "one" for ask {
 #: By code.
 EXAMPLES: dict[str, Example] = {
     "ORC001": Example(
-        "Nothing after the fault could be trusted; the message says what could stand there.",
+        "Nothing after the error can be trusted; the message says what is expected there.",
         "model m { id = }",
         'model m { id = "openai/gpt-5-mini" }',
     ),
@@ -136,7 +136,7 @@ EXAMPLES: dict[str, Example] = {
         'model m { id = "openai/gpt-5-mini" }',
     ),
     "ORC005": Example(
-        'A string ends on its line; a text over several lines stands between `"""`.',
+        'A string ends on its line; use `"""` for a text of several lines.',
         'model m { id = "openai/gpt-5-mini }\n',
         'model m { id = "openai/gpt-5-mini" }\n',
     ),
@@ -156,12 +156,12 @@ EXAMPLES: dict[str, Example] = {
         "orch 1",
     ),
     "ORC101": Example(
-        "A misspelt name would only show when the run gets there.",
+        "Otherwise a misspelt name would only fail in the middle of a run.",
         _llm("{{ q }}", "q: string").replace("fast", "fats"),
         _llm("{{ q }}", "q: string"),
     ),
     "ORC102": Example(
-        "Two things of one name: nobody could tell which is meant.",
+        "If two things have the same name, it is not clear which one is meant.",
         "schema A { x: int }\nschema A { y: int }",
         "schema A { x: int }\nschema B { y: int }",
     ),
@@ -171,7 +171,7 @@ EXAMPLES: dict[str, Example] = {
         'model m { id = "x"  temperature = 0 }',
     ),
     "ORC104": Example(
-        "The body cannot be carried out without this setting.",
+        "The body cannot be used without this setting.",
         "model m { temperature = 0 }",
         'model m { id = "x"  temperature = 0 }',
     ),
@@ -231,7 +231,7 @@ EXAMPLES: dict[str, Example] = {
     "ORC207": Example("The file is used as it is, so it has to be a JSON Schema (2020-12)."),
     "ORC208": Example("The schema would accept anything, or nothing, at this place."),
     "ORC209": Example(
-        "Where two records fit one value, nobody can tell which was meant: neither a prompt nor "
+        "Where two records fit one value, no one can tell which was meant: neither a prompt nor "
         "the code that reads it.",
         "schema Reply { text: string }\nschema Question { text: string, to: string? }\n"
         + _llm("{{ q }}", "q: string").replace("-> string", "-> Reply | Question"),
@@ -335,7 +335,7 @@ EXAMPLES: dict[str, Example] = {
         'model m { id = "x"  retry { max = 2  on = [timeout] } }',
     ),
     "ORC404": Example(
-        "The bound of such a program would be infinite.",
+        "Such a program would have no bound.",
         _orchestrator("").replace("[search]", "[ask]"),
         _orchestrator("", "max_rounds = 3  max_depth = 2").replace("[search]", "[ask]"),
     ),
@@ -374,7 +374,7 @@ EXAMPLES: dict[str, Example] = {
         _orchestrator("", "max_rounds = 3  max_per_round = 2  max_dispatches = 4"),
     ),
     "ORC411": Example(
-        "A loop that stands still pays for every round up to the last.",
+        "A loop without progress pays for every round up to the last.",
         _orchestrator("", "max_rounds = 9"),
         _orchestrator("", "max_rounds = 9  stall { after = 2  action = replan }"),
     ),
@@ -409,13 +409,13 @@ EXAMPLES: dict[str, Example] = {
         ),
     ),
     "ORC504": Example(
-        "A call that hangs holds its place for ever.",
+        "A call that hangs holds its place forever.",
         _HTTP.format("").replace("timeout = 5s", ""),
         _HTTP.format(""),
     ),
     "ORC505": Example("The function is called with the inputs by name."),
     "ORC506": Example(
-        "Modules are looked up beside the file first.",
+        "Modules are looked up next to the file first.",
         'worker f(q: string) -> json via python { call = "no_such_module:run" }',
         'worker f(obj: json) -> json via python { call = "json:dumps" }',
     ),
@@ -440,15 +440,17 @@ EXAMPLES: dict[str, Example] = {
     ),
     "ORC511": Example(
         "`run` is a list so that no input becomes an order. A shell reads its argument as a "
-        "program all the same: `; rm -rf /` in the input would be carried out.",
+        "program anyway: `; rm -rf /` in the input would run.",
         _COMMAND.format('["sh", "-c", "grep -rn \'" ~ q ~ "\' ."]'),
         _COMMAND.format('["sh", "-c", "grep -rn \\"$1\\" .", "sh", q]'),
     ),
-    "ORC512": Example("The tools of a server are kept in a file beside the program, and compared."),
+    "ORC512": Example(
+        "The tools of a server are kept in a file next to the program, and compared."
+    ),
     "ORC513": Example("The tool's own schema, as it was kept, says what it takes."),
     "ORC514": Example("The file of kept tools is written by the engine; make it again."),
     "ORC515": Example(
-        "The run imports the module all the same; whether the function is there, and takes the "
+        "The run imports the module anyway; whether the function is there, and takes the "
         "inputs, is found out then."
     ),
     "ORC601": Example(
@@ -482,7 +484,7 @@ EXAMPLES: dict[str, Example] = {
         _GATE.format("timeout = 2h"),
     ),
     "ORC606": Example(
-        "Silence is no consent.",
+        "No answer is not consent.",
         _GATE.format("timeout = 2h  on_timeout = approve"),
         _GATE.format("timeout = 2h  on_timeout = abort"),
     ),
@@ -515,7 +517,7 @@ EXAMPLES: dict[str, Example] = {
         _orchestrator(""),
     ),
     "ORC705": Example(
-        "What nobody uses misleads the reader.",
+        "Unused code misleads the reader.",
         _WHOLE + "\nschema Unused { x: int }",
         _WHOLE,
     ),
@@ -528,7 +530,8 @@ EXAMPLES: dict[str, Example] = {
         + _acting("verify { before_dispatch save { with = gate  on_fail = abort } }"),
     ),
     "ORC802": Example(
-        "Without a fence a model cannot tell where the stranger's text ends and yours goes on.",
+        "Without a fence a model cannot tell where the stranger's text ends and your text "
+        "continues.",
         _llm("Sum up: {{ page }}", "page: string @untrusted"),
         _llm("Sum up: {{ page | untrusted }}", "page: string @untrusted"),
     ),
@@ -538,7 +541,7 @@ EXAMPLES: dict[str, Example] = {
         _HTTP.format("headers = { Key: secret.KEY }"),
     ),
     "ORC804": Example(
-        "What stands in a file is in every copy of it, and in its history for good.",
+        "A key in a file is in every copy of it, and permanently in its history.",
         'server kb via mcp { url = "https://kb.acme.dev/mcp"\n'
         '  headers = { "X-Api-Key": "q7Rv2ZkP9sWm4TnX8bLd" } }',
         'server kb via mcp { url = "https://kb.acme.dev/mcp"\n'
@@ -551,16 +554,15 @@ EXAMPLES: dict[str, Example] = {
         _MAIL + _trifecta("mail"),
     ),
     "ORC806": Example(
-        "The goal stands in every prompt, as what is to be reached. A stranger's text in it is an "
-        "order.",
+        "The goal is in every prompt, as an instruction. A stranger's text in it is an order.",
         _orchestrator("").replace("topic: string", "topic: string @untrusted"),
         _orchestrator("")
         .replace("topic: string", "topic: string @untrusted")
         .replace("{{ topic }}", "{{ topic | untrusted }}"),
     ),
     "ORC807": Example(
-        "An `http` worker reaches only hosts that stand in its file; what a command reaches, "
-        "nobody can see. There is no setting that takes the network away from a command.",
+        "An `http` worker reaches only hosts that are in its file; what a command reaches, "
+        "no one can see. There is no setting that takes the network away from a command.",
         _CURL + _orchestrator("").replace("[search]", "[search, fetch]"),
         _CURL.replace(
             'via command {\n  run = ["curl", "-s", u]  effect = read',
@@ -570,7 +572,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "ORC808": Example(
         "Taint begins where text from outside is declared. An `http` worker is untrusted by "
-        "itself; of a command nobody knows.",
+        "itself; a command may be either.",
         _CURL.replace("  trust = untrusted", ""),
         _CURL,
     ),
@@ -616,7 +618,7 @@ EXAMPLES: dict[str, Example] = {
         "// a comment",
     ),
     "ORC908": Example(
-        "A doc comment reaches the models. One that stands before nothing reaches nobody.",
+        "Models read doc comments. A comment that documents nothing is never read.",
         'model m {\n  id = "openai/gpt-5-mini"\n  /// Cheap and quick.\n}',
         '/// Cheap and quick.\nmodel m { id = "openai/gpt-5-mini" }',
     ),
