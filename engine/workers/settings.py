@@ -61,7 +61,7 @@ def argument_of(value: Any, place: str) -> str:
     """One argument or variable of a program; a list or map is never spread over several.
 
     Raises:
-        Failure: `crashed`; it is no string, number or bool.
+        Failure: `crashed`; it is not a string, number or bool.
     """
     match value:
         case str():
