@@ -70,10 +70,10 @@ __all__ = [
 
 @dataclass
 class Options:
-    """How a run is carried out, apart from what it does.
+    """The settings of a run, apart from its program.
 
     Attributes:
-        models: What to put in the place of declared models, by name.
+        models: What replaces declared models, by name.
         record_dir: Where to record what models answer, for `recorded/DIR`.
         observers: Told of each event once it is durable.
         on_driver: Given the driver before it starts, so that a run can be cancelled.
@@ -88,7 +88,7 @@ class Options:
 
 
 def choose(program: Program, name: str | None) -> Orchestrator:
-    """The orchestrator to run: the named one, or the one that no other uses.
+    """The orchestrator to run: the named one, or by default the only one that no other uses.
 
     Raises:
         UsageError: There is none, or more than one and none is named.
@@ -148,7 +148,7 @@ def prepare(
     options: Options,
     secrets: Mapping[str, str],
 ) -> tuple[RunRecord, RunStarted]:
-    """Everything that is to be known of a run before it begins, wherever it is carried out.
+    """Everything that must be known of a run before it begins, wherever it runs.
 
     Args:
         secrets: The values of secrets that are known here. Nothing that is written down may
@@ -159,7 +159,7 @@ def prepare(
 
     Raises:
         InputError: The inputs do not fit.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
@@ -242,7 +242,7 @@ async def start(
 
     Raises:
         InputError: The inputs do not fit, or a secret is not set.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
         JournalError: The journal failed.
     """
     options = options or Options()
@@ -281,16 +281,16 @@ def check_record(record: RunRecord) -> CheckResult:
 def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Program:
     """The program a run began with, from the texts its journal keeps.
 
-    A run that began is not refused for an error that leaves a program sound, one that a comment
-    could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
-    must not strand it. Python modules are not looked at: they are not part of the journal, may have
-    changed, and need not be on the machine that drives the run.
+    A run that has started is not refused for an error that a comment could allow. It was admitted
+    when it began, maybe by an engine with fewer rules, and an update must not strand it. Python
+    modules are not looked at: they are not part of the journal, may have changed, and need not be
+    on the machine that drives the run.
 
     Args:
         checked: What `check_record` gave, where that is known already.
 
     Raises:
-        CompileError: It does not check any more.
+        CompileError: It has errors with this version.
     """
     result = check_record(record) if checked is None else checked
     errors = (item for item in result.diagnostics if item.severity == "error")
@@ -435,7 +435,7 @@ async def take_up(
 
     Args:
         drive: Owns the run.
-        first: Makes the first events, given the models that stand for others from here on.
+        first: Makes the first events, given the models that replace others from here on.
         known: What is known of models that the run did not have before.
 
     Raises:
@@ -487,7 +487,7 @@ async def cancel(
     Where this process drives the run, that drive cancels it.
 
     Returns:
-        The run: cancelled, or still waiting where a person must say first what became of a
+        The run: cancelled, or still waiting if a person must first give the outcome of a
         `once` task.
 
     Raises:
