@@ -16,7 +16,7 @@ from engine.runtime.state import Block, Loop, RunState
 
 __all__ = ["compact", "prompt_tokens"]
 
-#: The context window of a model of a provider that nobody knows, in tokens.
+#: The context window of a model of a provider that is not known, in tokens.
 UNKNOWN_CONTEXT = 128_000
 #: How much of an assessment is kept, in characters, and of how many rounds.
 KEPT_ASSESSMENT = 240
@@ -55,7 +55,7 @@ def compact(state: RunState, loop: Loop) -> None:
     limit = int(window * context.compact_at)
     if prompt_tokens(loop, name) <= limit:
         return
-    # Nobody has counted the rewritten prompt yet; it is text of much the same kind.
+    # The rewritten prompt has not been counted yet; it is text of much the same kind.
     per_byte = _tokens_per_byte(loop, name)
     loop.settled_input = None
     blocks, rounds = loop.blocks, loop.rounds
@@ -106,7 +106,7 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     if loop.feedback:
         parts.append(remarks_block("Still to be met", loop.feedback))
     if last and loop.blocks[-1].role == "user":
-        # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
+        # Nothing of the newest round is kept as it was: its limits and the goal must be here.
         tail = loop.blocks[-1].text
         parts.append(tail[tail.rindex("Remaining: ") :] if "Remaining: " in tail else tail)
     return "\n\n".join(parts)

@@ -59,7 +59,7 @@ class DecisionContract:
         self.schema = contract_schema(orchestrator, self.workers)
         self._contract = Contract.of_schema(self.schema)
         self._inputs: dict[str, Contract] = {}
-        #: What `wire.py` made of the schema, in a list of one; empty until somebody asks.
+        #: What `wire.py` made of the schema, in a list of one; empty until someone asks.
         self.wire: list[dict[str, Any] | None] = []
 
     def tolerant_input(self, worker: str) -> Contract:
@@ -77,7 +77,7 @@ class DecisionContract:
             The decision, with `tasks` or `finish` (never both) and an `assessment`.
 
         Raises:
-            DecisionError: It is no decision of this orchestrator.
+            DecisionError: It is not a decision of this orchestrator.
         """
         if isinstance(value, str):
             value = read_json(value)

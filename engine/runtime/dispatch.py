@@ -38,7 +38,7 @@ _NO_BUDGET = Budget()
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
     """Take a decision's tasks in; those that wait for nothing are ready at once.
 
-    Tasks that started early and are not in the decision belong to the round all the same.
+    Tasks that started early and are not in the decision belong to the round anyway.
     """
     current = loop.current
     early = loop.early
@@ -240,7 +240,7 @@ def _fall_back(state: RunState, task: Task) -> bool:
 
 
 def _fallbacks(state: RunState, worker: Worker) -> list[str]:
-    """A worker and those that stand in for it, each once, depth first."""
+    """A worker and those that replace it, each once, depth first."""
     found: list[str] = []
     pending = [worker.name]
     while pending:
@@ -344,7 +344,7 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says what became of a `once` task."""
+    """A person says the outcome of a `once` task."""
     task = gate.task
     assert task is not None
     contract = task.worker.output
@@ -440,7 +440,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
 
 
 def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
+    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified
         queue(state, task)
@@ -449,7 +449,7 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
 
 
 def _revise(state: RunState, task: Task, feedback: str) -> None:
-    # A sub-orchestrator would plan anew, and not know what the last one has changed.
+    # A sub-orchestrator would plan again, and not know what the last one has changed.
     wrote = task.child is not None and any(
         isinstance(other.acting, Worker)
         and other.acting.effect in ("write", "once")

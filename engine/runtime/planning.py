@@ -37,7 +37,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             they refer to is there.
 
     Raises:
-        DecisionError: The decision cannot be carried out; nothing has changed then.
+        DecisionError: The decision cannot run; nothing has changed then.
     """
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early
@@ -204,8 +204,8 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
         if producer is None:
             close = closest(reference.task, chain(made, loop.tasks))
             hint = f"; did you mean `{close}`?" if close is not None else ""
-            named = reference.task if is_id(reference.task) else "what is no id"
-            return f"input{reference.path} refers to `{named}`, which is no task{hint}"
+            named = reference.task if is_id(reference.task) else "what is not an id"
+            return f"input{reference.path} refers to `{named}`, which is not a task{hint}"
         if producer.failure is not None:
             return (
                 f"input{reference.path} refers to `{producer.id}`, which failed "

@@ -1,8 +1,8 @@
-"""From a call to the request a driver carries out: prompts rendered, schemas chosen.
+"""From a call to the request a driver runs: prompts rendered, schemas chosen.
 
-Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
+Everything here is pure. The prompt of a decision is the loop's blocks as they are; the prompt
 of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
-is rendered when somebody reads it: a `python/` model never does.
+is rendered only when it is read: a `python/` model never does.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _decision_request(
 
 
 def caller_of(model: str, role: str, name: str) -> str:
-    """What counts the calls of one caller of a model, beside those of the model itself."""
+    """What counts the calls of one caller of a model, next to those of the model itself."""
     return f"{model} {role} {name}"
 
 
@@ -254,7 +254,7 @@ def _verifier_model_request(
     system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
     prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
     wire = wire_output(VERDICT) if _use_native(model, info) else None
-    # The goal stands at the head of every verifier's prompt, whatever its own prompt says.
+    # The goal is at the head of every verifier's prompt, whatever its own prompt says.
     parts = [
         "You verify the work of others against the goal below. Judge only what you are shown. "
         "`ok` says whether the check passes, `feedback` what is wrong and what to do about it.",
@@ -300,7 +300,7 @@ def task_key(state: RunState, loop: Loop, key: str) -> str:
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
-    """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
+    """The request of the next attempt of a tool: a worker, or a verifier run as one."""
     subject = call.subject
     key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier

@@ -34,7 +34,7 @@ def observe(loop: Loop, over: Round) -> Novelty:
     if over.decision is not None and "finish" in over.decision:
         found.append(_seen(loop, ["finish", over.decision["finish"]], "the same result again"))
     if not found:
-        return Novelty(False, "no task was carried out")
+        return Novelty(False, "no task was run")
     if any(why is None for why in found):
         return Novelty(True)
     reasons = sorted({why for why in found if why})
@@ -71,5 +71,5 @@ def _seen(loop: Loop, what: Any, why: str) -> str | None:
 
 
 def _words(value: Any) -> list[str]:
-    """The words of an input's field in lower case, with the keys they stand under."""
+    """The words of an input's field in lower case, with the keys they are under."""
     return _WORDS.findall(_encode(value).decode().lower())
