@@ -1,4 +1,4 @@
-"""Walks over syntax trees: what stands at an offset, and what is inside what."""
+"""Walks over syntax trees: what is at an offset, and what is inside what."""
 
 from __future__ import annotations
 
