@@ -1,6 +1,6 @@
 """The public face: `load`, `lint`, `resume`, and a `Run` to look at.
 
-    workflow = engine.load("report.orch")               # CompileError when it does not check
+    workflow = engine.load("report.orch")               # CompileError when it has errors
     run = workflow.run(topic="sodium-ion batteries")    # or: await workflow.arun(...)
     run.status, run.output, run.failures, run.usage
 
@@ -47,7 +47,7 @@ class Run:
         bound: The name of the bound that was hit, if it is `exhausted`.
         reason: Why it ended as it did, in a sentence; empty for a plain finish.
         rounds: How many rounds it took.
-        journal: Where its events stand.
+        journal: Where its events are.
     """
 
     def __init__(self, state: RunState, journal: Journal) -> None:
@@ -124,11 +124,11 @@ class Workflow:
 
         Args:
             orchestrator: Which orchestrator; the one that no other uses if left out.
-            models: What stands in for declared models: an id, `Scripted([...])`, a function of a
+            models: What replaces declared models: an id, `Scripted([...])`, a function of a
                 `PolicyState`, or an object with `complete` and `close`.
             journal: A folder for the journal, or a journal; in memory if left out.
             record: A folder to record the models' answers in.
-            input: Inputs as a mapping, for names that are no Python identifiers.
+            input: Inputs as a mapping, for names that are not Python identifiers.
             inputs: Inputs by name.
 
         Raises:
@@ -262,8 +262,8 @@ async def aresume(
 
     Args:
         run: Its id, an unambiguous beginning of it, or `last`.
-        journal: The journal it stands in, or that journal's folder.
-        models: What stands in for declared models; those of the first start are kept. Not used
+        journal: The journal it is in, or that journal's folder.
+        models: What replaces declared models; those of the first start are kept. Not used
             where the run is driven already.
         reply: The answer to an open gate, for a run that waits for a person.
 

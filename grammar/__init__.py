@@ -1,7 +1,7 @@
 """The language as data: the grammar's text, and the parser's tables made from it.
 
 Building the tables from the text costs about 0.3 s, loading them 0.03 s. So they are built once:
-by the build hook into `orch.tables` beside the grammar, which wheels carry, or else on first use,
+by the build hook into `orch.tables` next to the grammar, which wheels carry, or else on first use,
 kept in the user's cache folder. A table file begins with a key (hash of grammar and Lark version)
 and a digest of the rest; a file that does not fit is ignored, never trusted, never an error.
 
