@@ -18,9 +18,13 @@ __all__ = ["Passage", "markdown_passages", "python_passages", "sentences", "word
 CODE = "X"
 
 _ABBREVIATIONS = ("e.g", "i.e", "etc", "vs", "cf", "approx", "no", "fig", "Dr", "Mr", "Ms")
-_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s+(?=[\"'(\[*_]*[A-Z0-9])")
+_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]*_]))\s+(?=[\"'(\[*_]*[A-Z0-9])")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
-_FIELD = re.compile(r"\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples):\s*$")
+#: A heading of a section of a docstring, and an entry in one: `name: What it is.`
+_SECTION = re.compile(r"\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples):\s*$")
+_ENTRY = re.compile(r"\s+\*{0,2}[A-Za-z][\w., ]*: ")
+#: Python strings that are programs or tables, not prose.
+_PROGRAM = re.compile(r"^\s*(?:[\w.]+ *[={(]|CREATE |SELECT |orch 1|[{\[<])|\n\s*[\w.]+ = |\{\n")
 _PLACEHOLDER = re.compile(r"%[sdr]")
 
 
@@ -62,10 +66,13 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _passages(path: Path, first: int, text: str) -> Iterator[Passage]:
-    """Paragraphs and items of a text in Markdown; blocks of code are left out."""
+def _passages(path: Path, first: int, text: str, *, python: bool = False) -> Iterator[Passage]:
+    """Paragraphs and items of a text in Markdown; blocks of code are left out.
+
+    With `python`, the entries of a docstring's sections are passages of their own.
+    """
     start, held, fence, blank = first, [], "", True
-    in_list = False
+    in_list = in_section = False
 
     def ended() -> Iterator[Passage]:
         plain = _plain("\n".join(held))
@@ -77,19 +84,15 @@ def _passages(path: Path, first: int, text: str) -> Iterator[Passage]:
         bare = line.strip()
         if fence or bare.startswith(("```", "~~~")):
             yield from ended()
-            if fence:
-                fence = "" if bare == fence else fence
-            else:
-                fence = re.match(r"`+|~+", bare)[0]
+            opened = fence or re.match(r"`+|~+", bare)[0]
+            fence = "" if bare == fence else opened
             blank = True
             continue
         if not bare:
             yield from ended()
             blank = True
             continue
-        if line.startswith("    ") and blank and not in_list:
-            continue
-        if line.startswith("    " * 2) and blank:
+        if line.startswith("    ") and blank and not (in_list or in_section):
             continue
         if bare.startswith("|"):
             yield from ended()
@@ -99,12 +102,13 @@ def _passages(path: Path, first: int, text: str) -> Iterator[Passage]:
             blank = False
             continue
         heading, item = line.startswith("#"), _ITEM.match(line)
-        if heading or item or _FIELD.match(line):
+        if heading or item or _SECTION.match(line) or (python and _ENTRY.match(line)):
             yield from ended()
             in_list = bool(item)
-            bare = bare.lstrip("#").strip() if heading else line[item.end() :] if item else ""
+            in_section = in_section or bool(_SECTION.match(line))
+            bare = bare.lstrip("#").strip() if heading else line[item.end() :] if item else bare
         elif not line.startswith(" ") and blank:
-            in_list = False
+            in_list = in_section = False
         if not held:
             start = number
         held.append(bare)
@@ -144,21 +148,20 @@ def python_passages(path: Path) -> list[Passage]:
             held = node.body[0].value
             docs.add(id(held))
             text = ast.get_docstring(node) or ""
-            found += _passages(path, held.lineno, text)
+            found += _passages(path, held.lineno, text, python=True)
     inner: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             inner.update(id(part) for part in node.values)
             found += _texts(path, node.lineno, _joined(node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docs and id(node) not in inner:
-                found += _texts(path, node.lineno, node.value)
+            found += [] if id(node) in docs | inner else _texts(path, node.lineno, node.value)
     return [*found, *_comments(path, source)]
 
 
 def _texts(path: Path, line: int, text: str) -> Iterator[Passage]:
     """A string as prose, if it holds at least three words in a row."""
-    if re.search(r"[A-Za-z']+,? [a-z']+,? [a-z']+", text):
+    if re.search(r"[A-Za-z']+,? [a-z']+,? [a-z']+", text) and not _PROGRAM.search(text):
         yield from _passages(path, line, _PLACEHOLDER.sub(CODE, text))
 
 
