@@ -209,7 +209,7 @@ def test_bad_decisions_are_answered_with_the_exact_problem(prompted, load, tasks
     )
     assert "already taken" in told(tasks(("a", "add", {"a": 1}), ("a", "add", {"a": 2})))
     assert "refers to the task itself" in told(tasks(("a", "add", {"a": {"$from": "a"}})))
-    assert "no task; did you mean `first`?" in told(
+    assert "not a task; did you mean `first`?" in told(
         tasks(("first", "add", {"a": 1}), ("b", "add", {"a": {"$from": "fist"}}))
     )
     assert "wait for each other" in told(
