@@ -20,7 +20,8 @@ from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
-from engine.runtime.prompts import repair, revision
+from engine.runtime.prompts import calls
+from engine.runtime.prompts.blocks import repair, revision
 from engine.runtime.requests import (
     caller_of,
     chain_of,
@@ -229,8 +230,7 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
         assert isinstance(subject.acting, Worker)
         most = subject.acting.max_bytes
         if size_of(filled, most) > most:
-            said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
-            return False, value, [said]
+            return False, value, [calls.output_too_large(size_words(most))]
     return True, filled, []
 
 
@@ -258,7 +258,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     failure = Failure("invalid_output", said)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
@@ -271,7 +271,7 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", repair(problems)),
         ]
         _attempt(state, call)
@@ -411,7 +411,7 @@ def again(state: RunState, call: Call, feedback: str, *, untrusted: bool) -> Non
     if call.chain:
         shown = call.raw if isinstance(call.raw, str) else str(call.raw)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", revision(feedback, untrusted=untrusted)),
         ]
     call.value = None

@@ -16,9 +16,9 @@ from engine.runtime import views
 from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
 from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
-from engine.runtime.prompts import goal_block, schema_text
+from engine.runtime.prompts.blocks import answer_with, verifier_system
 from engine.runtime.state import Call, Check, Loop, RunState, Task
-from engine.runtime.wire import wire_decision, wire_output
+from engine.runtime.wire import wire_output
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
 from engine.sema.types.contract import VERDICT, Contract
@@ -132,7 +132,7 @@ def _decision_request(
 ) -> tuple[ModelRequest, Reservation | None]:
     blocks = tuple(loop.blocks)
     structured = _use_native(model, info)
-    schema = wire_decision(loop.decisions) if structured else None
+    schema = loop.decisions.wire if structured else None
 
     def render() -> tuple[Message, ...]:
         last = len(blocks) - 1
@@ -193,13 +193,6 @@ def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
         raise Failure("crashed", f"{what} could not be rendered: {error}") from None
 
 
-def _describe(schema: Mapping[str, Any]) -> str:
-    return (
-        "Answer with one JSON value and nothing else. It must match this JSON Schema:\n"
-        + schema_text(schema)
-    )
-
-
 def is_text(contract: Contract) -> bool:
     """Whether a contract's value is a plain string, so that a model's text is the value."""
     return contract.schema.get("type") == "string"
@@ -216,7 +209,9 @@ def _worker_model_request(
         if _use_native(model, info):
             wire = wire_output(worker.output)
         if wire is None:
-            system = "\n\n".join(part for part in (system, _describe(worker.output.schema)) if part)
+            system = "\n\n".join(
+                part for part in (system, answer_with(worker.output.schema)) if part
+            )
     messages = []
     if system:
         messages.append(Message("system", system, cache=True))
@@ -254,19 +249,9 @@ def _verifier_model_request(
     system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
     prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
     wire = wire_output(VERDICT) if _use_native(model, info) else None
-    # The goal stands at the head of every verifier's prompt, whatever its own prompt says.
-    parts = [
-        "You verify the work of others against the goal below. Judge only what you are shown. "
-        "`ok` says whether the check passes, `feedback` what is wrong and what to do about it.",
-        goal_block(goal),
-        system,
-    ]
-    if verifier.doc:
-        parts.insert(1, f"The check: {verifier.doc}")
-    if wire is None:
-        parts.append(_describe(VERDICT.schema))
+    shown_schema = VERDICT.schema if wire is None else None
     whole = (
-        Message("system", "\n\n".join(part for part in parts if part), cache=True),
+        Message("system", verifier_system(verifier, goal, system, shown_schema), cache=True),
         Message("user", prompt),
         *call.extra,
     )

@@ -18,7 +18,6 @@ from engine.runtime import (
     dispatch,
     ending,
     gates,
-    prompts,
     sizes,
     taint,
     verify,
@@ -29,6 +28,7 @@ from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.ports import ModelRequest, WorkerRequest
+from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
 from engine.runtime.wire import from_wire
@@ -72,7 +72,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
-        loop.blocks.append(Block("user", prompts.opening(state, loop)))
+        loop.blocks.append(Block("user", blocks.opening(state, loop)))
     loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
     ask(state, loop)
 
@@ -99,7 +99,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         # It is in every prompt, and an input that it is made from may be large.
         sizes.keep(state, loop, size_of(loop.goal) + size_of(loop.instructions))
     loop.started_at = state.now
-    loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
+    loop.blocks.append(Block("system", lambda: blocks.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
         timer = SetTimer(ending.timer_name(loop), state.now + time_ms)
@@ -126,8 +126,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         return
     if call.failure is not None:
         if call.cut and call.failure.mode in _BROKEN_OFF:
-            said = f"the answer broke off ({call.failure.mode}: {call.failure.message})"
-            _bad_decision(state, loop, "", DecisionError([said]))
+            _bad_decision(state, loop, "", DecisionError([rejections.broke_off(call.failure)]))
         else:
             _no_decision(state, loop, call, call.failure)
         return
@@ -159,12 +158,7 @@ def _check_whole(loop: Loop, call: Call) -> None:
     """
     if call.whole:
         most = size_words(loop.orchestrator.policy.max_decision_bytes)
-        raise DecisionError(
-            [
-                f"the decision takes {roughly(call.whole)}, and may take {most} "
-                "(`max_decision_bytes`): pass large values on by reference"
-            ]
-        )
+        raise DecisionError([rejections.decision_too_large(roughly(call.whole), most)])
 
 
 def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
@@ -175,9 +169,7 @@ def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
     """
     most = loop.orchestrator.max_bytes
     if state.bounds and size_of(result, most) > most:
-        raise DecisionError(
-            [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
-        )
+        raise DecisionError([rejections.result_too_large(size_words(most))])
 
 
 def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
@@ -249,15 +241,15 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
     loop.current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
-        loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
+        loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or calls.EMPTY_ANSWER))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
+        loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
         ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
         return
-    head = f"round {loop.round} failed, no acceptable decision"
+    head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
 
@@ -323,11 +315,10 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
-            loop.feedback.append(_remark(state, run, "the result was not accepted", outcome))
+            loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
             _close_when_idle(state, loop)
         else:
-            head = "the check of this round did not pass"
-            loop.feedback.append(_remark(state, run, head, outcome))
+            loop.feedback.append(_remark(state, run, remarks.ROUND_REJECTED, outcome))
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
@@ -361,7 +352,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
             gates.ask(state, gate)
         return
     if event.note:
-        loop.feedback.append(Remark("a person says", event.note))
+        loop.feedback.append(Remark(remarks.PERSON_SAYS, event.note))
     if run is not None and run.rest:
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
@@ -392,8 +383,8 @@ def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     over.closed = True
     loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
     feedback = list(loop.feedback)
-    left = prompts.left_block(state, loop, loop.round + 1)
-    loop.blocks.append(Block("user", lambda: prompts.round_block(loop, over, feedback, left)))
+    left = blocks.left_block(state, loop, loop.round + 1)
+    loop.blocks.append(Block("user", lambda: blocks.round_block(loop, over, feedback, left)))
     context.compact(state, loop)
     begin_round(state, loop)
 
@@ -410,7 +401,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     loop.stalled = 0 if novelty.new else loop.stalled + 1
     if loop.stalled < stall.after:
         return True
-    said = f"no new information for {loop.stalled} rounds ({novelty.why})"
+    said = remarks.no_progress(loop.stalled, novelty.why)
     if stall.action == "abort":
         ending.end(state, loop, "aborted", f"stalled: {said}")
         return False
@@ -423,10 +414,5 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         return False
     loop.replans += 1
     loop.stalled = 0
-    loop.feedback.append(
-        Remark(
-            f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
-            "plan, or finish with what you have"
-        )
-    )
+    loop.feedback.append(Remark(remarks.replan(said)))
     return True
