@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from engine.cli.drive_run import Manner, carry_out
+from engine.cli.drive_run import RunOptions, carry_out
 from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import command_line, find_run, is_remote
@@ -79,7 +79,7 @@ def json_file(ctx: click.Context, option: click.Parameter, path: str | None) -> 
 
 def answer_gate(
     run: str,
-    manner: Manner,
+    run_options: RunOptions,
     gate: str | None,
     task: str | None,
     reply_to: Callable[[Gate], Reply],
@@ -101,13 +101,13 @@ def answer_gate(
     """
     if gate is not None and task is not None:
         raise click.UsageError("--gate and --task name the same thing: give one of them.")
-    assert manner.directory is not None
-    if is_remote(manner.directory):
+    assert run_options.directory is not None
+    if is_remote(run_options.directory):
         # temporalio costs 450 ms to import.
         from engine.cli.remote import answer_there
 
-        return answer_there(run, manner, gate if gate is not None else task, reply_to)
-    journal = SqliteJournal(manner.directory)
+        return answer_there(run, run_options, gate if gate is not None else task, reply_to)
+    journal = SqliteJournal(run_options.directory)
     try:
         found = find_run(journal, run)
         record = journal.record(found)
@@ -123,7 +123,7 @@ def answer_gate(
         extra = {
             "workflow": record.workflow,
             "orchestrator": record.orchestrator,
-            "journal": manner.directory,
+            "journal": run_options.directory,
         }
 
         if record.live:
@@ -132,21 +132,25 @@ def answer_gate(
             if fate == "refused":
                 raise _too_late(journal, found, meant)
             if fate == "taken":
-                return _tell_taken(journal, found, manner, extra)
+                return _tell_taken(
+                    journal, found, extra, quiet=run_options.quiet, style=run_options.style
+                )
 
         async def work(options: Options) -> RunState:
             return await launch.resume(found, journal, options, reply)
 
-        return carry_out(work, manner, extra=extra)
+        return carry_out(work, run_options, extra=extra)
     finally:
         journal.close()
 
 
-def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
+def _tell_taken(
+    journal: SqliteJournal, run: str, extra: Mapping[str, Any], *, quiet: bool, style: str
+) -> int:
     """Say that the process that drives the run goes on with it: its result is told there."""
-    if not manner.quiet:
+    if not quiet:
         note(f"answer accepted; the process driving run {run} continues")
-    if manner.style == "json":
+    if style == "json":
         _, state = launch.load_run(journal, run)
         write_report({**run_report(state), **extra}, sys.stdout)
     return Exit.OK

@@ -16,7 +16,7 @@ import click
 
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
-from engine.errors import UsageError
+from engine.errors import JournalError, UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal
 from engine.sema.suggest import closest
 
@@ -27,6 +27,7 @@ __all__ = [
     "is_remote",
     "journal_option",
     "open_journal",
+    "refuse_live",
     "resume_command",
     "shown_status",
     "timestamp",
@@ -129,6 +130,16 @@ def shown_status(summary: RunSummary) -> str:
     if summary.status == "running" and not summary.live:
         return "interrupted"
     return summary.status
+
+
+def refuse_live(summary: RunSummary, *, help: str) -> None:
+    """Refuse to touch a run that another process drives.
+
+    Raises:
+        JournalError: One does; `help` says what to do.
+    """
+    if shown_status(summary) == "running":
+        raise JournalError(f"run {summary.run} is being driven by another process", help=help)
 
 
 def command_line(verb: str, run: str, directory: str, *more: str) -> str:

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.linter.places import nodes_in, setting_of
+from engine.linter.lookup import adding, nodes_in, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
-from engine.linter.written import adding
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker
 from engine.sema.trust import carries

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import nodes_in
+from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span

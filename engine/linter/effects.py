@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.places import item_span
+from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.trust import clears

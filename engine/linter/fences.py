@@ -15,7 +15,7 @@ from typing import Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.linter.bare_values import Value, bare_values
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import is_source
 from engine.sema.declarations.prompts import file_argument

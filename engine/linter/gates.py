@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Fix, diagnostic
+from engine.linter.lookup import adding, block_of, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_of, body_of
 from engine.sema.model import Orchestrator
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.linter.lookup import adding, block_at, block_of, body_of, varies
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_at, block_of, body_of, varies
 
 __all__ = [
     "dispatches_unreachable",

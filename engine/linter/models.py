@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 from engine.bounds import amount
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import Listing, look_up, models_of, providers
 from engine.schemes import built_in, split_id

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.linter.places import nodes_in
+from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.names.scope import Entity
 from engine.syntax import ast

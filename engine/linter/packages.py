@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.syntax import ast
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import setting_of, strings_in
+from engine.linter.lookup import setting_of, strings_in
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import Array, Optional, Record, Type, strip
 from engine.syntax import ast

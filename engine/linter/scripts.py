@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import blocks_of, setting_of
+from engine.linter.lookup import blocks_of, setting_of
 from engine.linter.subject import Subject
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.model import Mock, Orchestrator, Program, Test

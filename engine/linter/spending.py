@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from engine.bounds import Spend, amount, dollars, least_attempt
 from engine.diagnostics import Diagnostic, Fix, diagnostic
+from engine.linter.lookup import adding, block_of, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_of, body_of
 from engine.sema.model import Budget
 from engine.source import Span
 

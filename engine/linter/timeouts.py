@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.linter.lookup import adding, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, body_of
 
 __all__ = ["call_without_timeout"]
 

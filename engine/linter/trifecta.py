@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.places import item_span
+from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.expressions.template import Expression

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import nodes_in
+from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import (
     Array,

@@ -24,14 +24,13 @@ from engine.runtime.prompts import calls
 from engine.runtime.prompts.blocks import repair, revision
 from engine.runtime.requests import (
     caller_of,
-    chain_of,
     is_text,
     model_request,
     worker_request,
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.model import Retry, Worker
+from engine.sema.model import Retry, Worker, fallback_chain
 from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
 
@@ -60,7 +59,7 @@ SHOWN_ANSWER = 4_000
 def begin(state: RunState, call: Call, model: str | None = None) -> None:
     """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
     if model is not None:
-        call.chain = chain_of(state, model)
+        call.chain = tuple(fallback_chain(state.program.models, model))
     _attempt(state, call)
 
 

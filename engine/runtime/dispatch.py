@@ -15,7 +15,7 @@ from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
-from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
 __all__ = [
@@ -171,7 +171,7 @@ def _hold(state: RunState, task: Task) -> bool:
         return False
     worker = task.worker
     assert isinstance(worker, Worker)
-    held = forks.held(state, task, _fallbacks(state, worker))
+    held = forks.held(state, task, fallback_chain(state.program.workers, worker.name))
     if held is None:
         return False
     move(task, "checking")
@@ -231,25 +231,13 @@ def _fall_back(state: RunState, task: Task) -> bool:
     assert isinstance(acting, Worker)
     if acting.effect == "once":
         return False
-    chain = _fallbacks(state, task.worker)
+    chain = fallback_chain(state.program.workers, task.worker.name)
     position = chain.index(acting.name) + 1
     if position >= len(chain):
         return False
     task.acting = following = state.program.workers[chain[position]]
     _call(state, task, following, f"{task.path} / fallback {following.name}")
     return True
-
-
-def _fallbacks(state: RunState, worker: Worker) -> list[str]:
-    """A worker and those that stand in for it, each once, depth first."""
-    found: list[str] = []
-    pending = [worker.name]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.append(name)
-            pending.extend(reversed(state.program.workers[name].fallback))
-    return found
 
 
 def _from_cache(state: RunState, task: Task) -> bool:

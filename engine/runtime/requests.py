@@ -2,7 +2,7 @@
 
 Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
 of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
-is rendered when somebody reads it: a `python/` model never does.
+is rendered when it is read, which a `python/` model never does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from engine.sema.types.contract import VERDICT, Contract
 __all__ = [
     "LazyMessages",
     "caller_of",
-    "chain_of",
     "is_text",
     "may_start_early",
     "model_request",
@@ -85,46 +84,15 @@ def _use_native(model: Model, info: ModelInfo) -> bool:
     return model.structured == "native"
 
 
-def _finish(
-    state: RunState,
-    call: Call,
-    *,
-    role: str,
-    name: str,
-    model: Model,
-    info: ModelInfo,
-    messages: LazyMessages,
-    schema: Mapping[str, Any] | None,
-    structured: bool,
-    timeout_ms: int,
-    policy: Callable[[], PolicyState],
-    input_bound: Callable[[], int],
-    max_bytes: int,
-    stream: bool = False,
-) -> tuple[ModelRequest, Reservation | None]:
-    caller = caller_of(model.name, role, name)
-    index = state.model_calls.get(model.name, 0)
-    caller_index = state.model_calls.get(caller, 0)
-    request = ModelRequest(
-        key=call.key,
-        role=role,  # type: ignore[arg-type]
-        name=name,
-        model=model,
-        info=info,
-        messages=messages,
-        schema=schema,
-        structured=structured,
-        max_tokens=model.max_tokens,
-        timeout_ms=timeout_ms,
-        state=policy,
-        attempt=call.attempt,
-        index=index,
-        caller_index=caller_index,
-        stream=stream,
-        max_bytes=max_bytes,
-    )
-    reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
-    return request, reservation
+def _reservation(info: ModelInfo, model: Model, bound: Callable[[], int]) -> Reservation | None:
+    """What to set aside for a call whose prompt takes at most `bound()` tokens."""
+    return reservation_for(info, bound(), model.max_tokens) if info.metered else None
+
+
+def _number_of_calls(state: RunState, model: str, role: str, name: str) -> tuple[int, int]:
+    """How many calls of a model there were: all of them, and this caller's."""
+    counted = state.model_calls
+    return counted.get(model, 0), counted.get(caller_of(model, role, name), 0)
 
 
 def _decision_request(
@@ -141,9 +109,9 @@ def _decision_request(
             for index, block in enumerate(blocks)
         )
 
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "decision", loop.orchestrator.name)
+    request = ModelRequest(
+        key=call.key,
         role="decision",
         name=loop.orchestrator.name,
         model=model,
@@ -152,11 +120,15 @@ def _decision_request(
         schema=schema or loop.decisions.schema,
         structured=schema is not None,
         timeout_ms=model.timeout_ms,
-        policy=lambda: views.policy_state(state, loop),
-        input_bound=lambda: prompt_tokens(loop, model.name),
+        state=lambda: views.policy_state(state, loop),
         max_bytes=loop.orchestrator.policy.max_decision_bytes,
         stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_tokens(loop, model.name))
 
 
 def caller_of(model: str, role: str, name: str) -> str:
@@ -217,9 +189,9 @@ def _worker_model_request(
         messages.append(Message("system", system, cache=True))
     messages.append(Message("user", prompt))
     whole = (*messages, *call.extra)
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "worker", worker.name)
+    request = ModelRequest(
+        key=call.key,
         role="worker",
         name=worker.name,
         model=model,
@@ -228,16 +200,20 @@ def _worker_model_request(
         schema=None if is_text(worker.output) else (wire or worker.output.schema),
         structured=wire is not None,
         timeout_ms=worker.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="worker",
             name=worker.name,
             goal="",
             input=task.resolved,
             output_schema=worker.output.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=worker.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def _verifier_model_request(
@@ -255,9 +231,9 @@ def _verifier_model_request(
         Message("user", prompt),
         *call.extra,
     )
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "verifier", verifier.name)
+    request = ModelRequest(
+        key=call.key,
         role="verifier",
         name=verifier.name,
         model=model,
@@ -266,16 +242,20 @@ def _verifier_model_request(
         schema=wire or VERDICT.schema,
         structured=wire is not None,
         timeout_ms=verifier.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="verifier",
             name=verifier.name,
             goal=goal,
             input=check.bound,
             output_schema=VERDICT.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=verifier.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def task_key(state: RunState, loop: Loop, key: str) -> str:
@@ -308,45 +288,8 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         worker=worker,
         input=inputs,
         base_dir=worker.base_dir,
-        scope=LazyScope(state, task),
+        scope={"param": state.params, "task": task},
         timeout_ms=worker.timeout_ms,
         attempt=call.attempt,
         input_bytes=input_bytes,
     )
-
-
-class LazyScope(Mapping[str, Any]):
-    """What a worker's expressions see besides its inputs: `param` and `task`."""
-
-    __slots__ = ("_state", "_task")
-
-    def __init__(self, state: RunState, task: Mapping[str, Any]) -> None:
-        self._state = state
-        self._task = task
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "task":
-            return self._task
-        if name == "param":
-            return self._state.params
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("param", "task"))
-
-    def __len__(self) -> int:
-        return 2
-
-
-def chain_of(state: RunState, model: str) -> tuple[str, ...]:
-    """A model and its fallbacks, each once, depth first."""
-    found: list[str] = []
-
-    def walk(name: str) -> None:
-        if name not in found:
-            found.append(name)
-            for other in state.program.models[name].fallback:
-                walk(other)
-
-    walk(model)
-    return tuple(found)

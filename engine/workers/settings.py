@@ -10,7 +10,7 @@ from engine.runtime.ports import WorkerRequest
 from engine.sema.expressions.template import EvaluationError, Expression, Template
 from engine.workers.messages import clean
 
-__all__ = ["argument_of", "evaluated", "evaluated_in", "text_of"]
+__all__ = ["evaluated", "evaluated_in", "text_of"]
 
 
 def evaluated(request: WorkerRequest, name: str, default: Any = None) -> Any:
@@ -42,26 +42,12 @@ def evaluated_in(
 
 
 def text_of(value: Any, place: str) -> str:
-    """A string, number or bool as the text that goes over the network.
+    """A string, number or bool as text: an argument, a variable, a header, a part of an address.
+
+    A list or map is never spread over several.
 
     Raises:
         Failure: `crashed`; it is something else.
-    """
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-    raise Failure("crashed", f"{place} must be a string or a number")
-
-
-def argument_of(value: Any, place: str) -> str:
-    """One argument or variable of a program; a list or map is never spread over several.
-
-    Raises:
-        Failure: `crashed`; it is no string, number or bool.
     """
     match value:
         case str():

@@ -27,7 +27,7 @@ __all__ = ["command"]
 
 
 @click.command("replay")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option(
     "--file",
     metavar="PATH",

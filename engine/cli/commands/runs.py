@@ -18,15 +18,17 @@ from engine.cli.journals import (
     is_remote,
     journal_option,
     open_journal,
+    refuse_live,
     shown_status,
     timestamp,
 )
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
-from engine.errors import JournalError, UsageError
+from engine.errors import UsageError
 from engine.events import RunStatus
 from engine.journal import RunSummary, SqliteJournal
 from engine.journal.removal import remove_runs
+from engine.journal.storage import log_damaged
 
 __all__ = ["command"]
 
@@ -73,7 +75,7 @@ def command(
         echo(f"no {of}runs in {directory}", err=True)
     for path in damaged:
         warn(
-            f"the write-ahead log is damaged after the last readable entry: {path}-wal",
+            log_damaged(path),
             help="runs may be missing here",
         )
     return Exit.OK
@@ -252,12 +254,8 @@ def _local(directory: str) -> SqliteJournal:
 
 
 def _check_removable(record: RunSummary, force: bool) -> None:
+    refuse_live(record, help="wait for it to end, or stop it")
     status = shown_status(record)
-    if status == "running":
-        raise JournalError(
-            f"run {record.run} is being driven by another process",
-            help="wait for it to end, or stop it",
-        )
     if status in ("waiting", "interrupted") and not force:
         said = "waits for a person" if status == "waiting" else "was interrupted"
         raise CommandError(

@@ -27,7 +27,7 @@ __all__ = ["command"]
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")

@@ -24,7 +24,7 @@ _EVERY_S = 0.2
 
 
 @click.command("tail")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @format_option("A line of text, or of JSON as `orch export` writes it, for each event.")
 @journal_option
 def command(run: str, style: str, directory: str) -> int:
