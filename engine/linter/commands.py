@@ -13,13 +13,14 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.linter.lookup import adding, nodes_in, setting_of
+from engine.linter.lookup import adding, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker
 from engine.sema.trust import carries
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = [
     "command_on_the_network",
@@ -56,7 +57,7 @@ def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
             continue
         interpreter, position = found
         script = run.items[position]
-        inputs = [node for node in nodes_in(script) if _is_text_input(owner, node)]
+        inputs = [node for node in walk(script) if _is_text_input(owner, node)]
         if inputs:
             shown = " and ".join(dict.fromkeys(f"`{node.span.text}`" for node in inputs))
             yield diagnostic(
@@ -77,7 +78,7 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
         name = program_of(run)
         if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
             continue
-        used = [node for node in nodes_in(run) if _is_text_input(owner, node)]
+        used = [node for node in walk(run) if _is_text_input(owner, node)]
         way = next(
             (
                 subject.flow.way(Place("loop", orchestrator.name))

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["hardcoded_credential"]
 
@@ -159,7 +159,7 @@ def _suspects(text: str) -> Iterator[int]:
 
 def _named(declaration: ast.Declaration) -> Iterator[tuple[str, ast.String]]:
     """Strings that are the value of a setting, a key of a map or a default called like a secret."""
-    for node in nodes_in(declaration):
+    for node in walk(declaration):
         found: tuple[ast.Name, ast.Expr | None] | None = None
         if isinstance(node, ast.Setting):
             found = node.name, node.value

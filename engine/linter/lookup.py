@@ -16,6 +16,7 @@ from engine.linter.subject import Subject
 from engine.sema.names.scope import dotted
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = [
     "adding",
@@ -24,7 +25,6 @@ __all__ = [
     "blocks_of",
     "body_of",
     "item_span",
-    "nodes_in",
     "setting_of",
     "strings_in",
     "varies",
@@ -96,22 +96,6 @@ def item_span(body: ast.Body, setting: str, name: str) -> Span | None:
     return None
 
 
-def nodes_in(node: Any) -> Iterator[ast.Node]:
-    """A node and every node in it, in the order of the text."""
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, tuple):
-            todo += reversed(current)
-        elif isinstance(current, ast.Node):
-            yield current
-            todo += [
-                getattr(current, name)
-                for name in reversed(current.__struct_fields__)
-                if name != "span"
-            ]
-
-
 def strings_in(node: Any) -> Iterator[ast.String]:
     """Every string in a node."""
-    return (inner for inner in nodes_in(node) if isinstance(inner, ast.String))
+    return (inner for inner in walk(node) if isinstance(inner, ast.String))

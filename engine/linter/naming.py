@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.names.scope import Entity
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["naming"]
 
@@ -60,7 +60,7 @@ def _renamed(subject: Subject, entity: Entity, better: str) -> Fix | None:
         return None
     edits = []
     for declaration in subject.result.scopes.entry.module.document.declarations:
-        for node in nodes_in(declaration):
+        for node in walk(declaration):
             if isinstance(node, ast.String) and re.search(rf"\b{entity.name}\b", node.value):
                 return None
             named = isinstance(node, ast.Name | ast.NamedType | ast.Variable)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.lookup import nodes_in
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import (
     Array,
@@ -22,6 +21,7 @@ from engine.sema.types.json_schema import schema_of
 from engine.sema.types.schema_facts import may_fit
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["ambiguous_union"]
 
@@ -79,9 +79,9 @@ def _written(subject: Subject, union: Union, holder: Span) -> Span:
     for declaration in subject.result.scopes.entry.module.document.declarations:
         if not declaration.span.start <= holder.start < declaration.span.end:
             continue
-        for node in nodes_in(declaration):
+        for node in walk(declaration):
             if isinstance(node, ast.UnionType) and node.span.start >= holder.start:
-                named = {inner.span.text for inner in nodes_in(node)}
+                named = {inner.span.text for inner in walk(node)}
                 if all(str(option) in named for option in union.options):
                     return node.span
     return holder

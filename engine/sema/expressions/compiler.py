@@ -19,6 +19,7 @@ from engine.sema.expressions.environment import OrchTemplate, explain, shared_en
 from engine.sema.expressions.metering import UNBOUNDED, EvaluationError, counted, current, take
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Expression", "NotConstantError", "constant", "free_names", "is_constant", "to_nodes"]
 
@@ -178,17 +179,7 @@ def _unary(expr: ast.Unary) -> nodes.Expr:
 
 def free_names(expr: ast.Expr) -> frozenset[str]:
     """Every name the expression reads."""
-    found: set[str] = set()
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Variable):
-            found.add(node.name)
-        elif isinstance(node, ast.Node) and not isinstance(node, ast.Name):
-            todo.extend(getattr(node, field) for field in node.__struct_fields__ if field != "span")
-    return frozenset(found)
+    return frozenset(node.name for node in walk(expr) if isinstance(node, ast.Variable))
 
 
 class Expression:
