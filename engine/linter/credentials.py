@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
@@ -69,6 +70,22 @@ _EXAMPLE = (
 )
 #: Bits a character: English and identifiers stay below, random letters and digits above.
 _RANDOM = 3.3
+
+
+HARDCODED_CREDENTIAL = Rule(
+    code="ORC804",
+    name="hardcoded-credential",
+    severity="error",
+    summary="A key or password stands in a file.",
+    why="What stands in a file is in every copy of it, and in its history for good.",
+    bad="""\
+server kb via mcp { url = "https://kb.acme.dev/mcp"
+  headers = { "X-Api-Key": "q7Rv2ZkP9sWm4TnX8bLd" } }""",
+    good="""\
+server kb via mcp { url = "https://kb.acme.dev/mcp"
+  headers = { "X-Api-Key": secret.KEY } }""",
+    allowable=True,
+)
 
 
 def hardcoded_credential(subject: Subject) -> Iterator[Diagnostic]:

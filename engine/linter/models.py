@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from engine.bounds import amount
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import Listing, look_up, models_of, providers
@@ -36,6 +37,21 @@ _NEAR = 0.8
 _TALKS = ("chat", "responses", "completion", None)
 
 
+UNKNOWN_MODEL = Rule(
+    code="ORC501",
+    name="unknown-model",
+    severity="warning",
+    summary="The id of a model looks misspelt.",
+    why=(
+        "A misspelt id would only fail when the model is called, and nothing is known of "
+        "its price until then."
+    ),
+    bad='model m { id = "openai/gpt-5-mni" }',
+    good='model m { id = "openai/gpt-5-mini" }',
+    allowable=True,
+)
+
+
 def unknown_model(subject: Subject) -> Iterator[Diagnostic]:
     """ORC501: an id that looks misspelt."""
     for model, at in _written(subject):
@@ -53,6 +69,18 @@ def unknown_model(subject: Subject) -> Iterator[Diagnostic]:
             help=f"did you mean `{near}`? If it is right, give its `price` and `context`",
             fix=Fix(f"write `{near}`", (Edit(at, f'"{near}"'),)),
         )
+
+
+MODEL_CANNOT_DO = Rule(
+    code="ORC502",
+    name="model-cannot-do",
+    severity="error",
+    summary="A model is asked for what it does not do.",
+    why="The call would be refused, or cut short.",
+    bad='model m { id = "openai/text-embedding-3-small" }',
+    good='model m { id = "openai/gpt-5-mini" }',
+    allowable=True,
+)
 
 
 def model_cannot_do(subject: Subject) -> Iterator[Diagnostic]:
@@ -89,6 +117,25 @@ def _misused(subject: Subject) -> Iterator[Diagnostic]:
                 _setting(subject, model, "structured") or at,
                 help="write `structured = prompt`, or leave it out",
             )
+
+
+FALLBACK_WEAKER = Rule(
+    code="ORC509",
+    name="fallback-weaker",
+    severity="info",
+    summary="A fallback has a smaller context window than the model it stands in for.",
+    why=(
+        "A fallback is asked with the same prompt. One that holds less fails when it is "
+        "needed: when the run has grown long."
+    ),
+    bad="""\
+model big { id = "openai/own"  context = 200k  fallback = [little] }
+model little { id = "openai/own-small"  context = 32k }""",
+    good="""\
+model big { id = "openai/own"  context = 200k  fallback = [little] }
+model little { id = "openai/own-small"  context = 200k }""",
+    allowable=True,
+)
 
 
 def fallback_weaker(subject: Subject) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.scope import Entity
 from engine.syntax import ast
@@ -20,6 +21,18 @@ _STYLES = {
     "schema": (_PASCAL, "PascalCase"),
     "secret": (_UPPER, "UPPER_CASE"),
 }
+
+
+NAMING = Rule(
+    code="ORC906",
+    name="naming",
+    severity="info",
+    summary="A name is not written as the language writes names.",
+    why="A reader tells by the form of a name what it is.",
+    bad="schema finding_of_fact { claim: string }",
+    good="schema FindingOfFact { claim: string }",
+    allowable=True,
+)
 
 
 def naming(subject: Subject) -> Iterator[Diagnostic]:

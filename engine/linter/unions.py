@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import (
     Array,
@@ -24,6 +25,27 @@ from engine.syntax import ast
 from engine.syntax.visitor import walk
 
 __all__ = ["ambiguous_union"]
+
+
+AMBIGUOUS_UNION = Rule(
+    code="ORC209",
+    name="ambiguous-union",
+    severity="warning",
+    summary="A value can match two of the records in a union.",
+    why=(
+        "Where two records fit one value, nobody can tell which was meant: neither a "
+        "prompt nor the code that reads it."
+    ),
+    bad="""\
+schema Reply { text: string }
+schema Question { text: string, to: string? }
+worker tell(q: string) -> Reply | Question via llm { model = fast  prompt = "{{ q }}" }""",
+    good="""\
+schema Reply { kind: "reply", text: string }
+schema Question { kind: "question", text: string, to: string? }
+worker tell(q: string) -> Reply | Question via llm { model = fast  prompt = "{{ q }}" }""",
+    allowable=True,
+)
 
 
 def ambiguous_union(subject: Subject) -> Iterator[Diagnostic]:

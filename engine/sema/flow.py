@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
 from engine.sema.types.contract import Contract
@@ -97,6 +98,34 @@ def _model_fallbacks(program: Program, report: Callable[[Diagnostic], None]) -> 
         )
 
 
+WORKER_NEVER_RUNNABLE = Rule(
+    code="ORC703",
+    name="worker-never-runnable",
+    severity="error",
+    summary="A worker waits for, or a block is about, a worker that is not in `workers`.",
+    why="What it waits for can never have run.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [tell] }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, tell]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [tell] }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    allowable=False,
+)
+
+
 def _never_dispatched(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
     """A worker that waits for one which may never run can never run itself."""
     for worker, limit in orchestrator.limits.items():
@@ -111,6 +140,30 @@ def _never_dispatched(orchestrator: Orchestrator, report: Callable[[Diagnostic],
                         help=f"let `{name}` run, or remove it from `after`",
                     )
                 )
+
+
+RECURSIVE_WORKFLOW = Rule(
+    code="ORC404",
+    name="recursive-workflow",
+    severity="error",
+    summary="An orchestrator can call itself and no policy on the way sets `max_depth`.",
+    why="The bound of such a program would be infinite.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [ask]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [ask]
+  policy { max_rounds = 3  max_depth = 2 }
+}""",
+    allowable=False,
+)
 
 
 def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
@@ -133,6 +186,32 @@ def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
                 ),
             )
         )
+
+
+PRECEDENCE_CYCLE = Rule(
+    code="ORC702",
+    name="precedence-cycle",
+    severity="error",
+    summary="Workers wait for each other, so none of them can ever run.",
+    why="Each waits for the other.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [search] }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { max_dispatches = 2 }
+}""",
+    allowable=False,
+)
 
 
 def _precedence(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
@@ -190,6 +269,33 @@ def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> l
     if hook.point == "before_finish":
         offered.append("result")
     return list(dict.fromkeys(offered))
+
+
+VERIFIER_INPUT_UNBOUND = Rule(
+    code="ORC603",
+    name="verifier-input-unbound",
+    severity="error",
+    summary="A verifier needs an input that the hook which names it does not offer.",
+    why="A hook fills a verifier's inputs by their names.",
+    bad="""\
+verifier fair(evidence: string) via rules { assert evidence }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = fair } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound } }
+}""",
+    allowable=False,
+)
 
 
 def _inputs(

@@ -143,8 +143,14 @@ def test_the_floors_of_the_architecture_page_are_fresh():
     assert page == generator().with_floors(page)
 
 
+def test_the_table_of_rules_is_fresh():
+    """After a change of a rule: python docs/_generate.py."""
+    rules = generator().table_text()
+    assert (ROOT / "engine" / "diagnostics" / "table.py").read_text(encoding="utf-8") == rules
+
+
 def test_the_pages_of_rules_are_fresh():
-    """After a change of the catalogue or an example: python docs/_generate.py."""
+    """After a change of a rule: python docs/_generate.py."""
     folder = REFERENCE / "rules"
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert found == generator().rule_pages()
