@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -27,6 +28,7 @@ from engine.events import (
     RunForked,
     RunResumed,
     RunRetried,
+    RunStatus,
 )
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
@@ -40,7 +42,7 @@ from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
 
-_ENDED = ("finished", "failed", "exhausted", "aborted", "cancelled")
+_ENDED = frozenset(get_args(RunStatus)) - {"running", "waiting"}
 
 
 class Diverged(OrchError):

@@ -250,6 +250,8 @@ def _work_off(state: RunState) -> None:
             dispatch.child_ended(state, subject)
         elif what is Todo.LOOP_FULL:
             ending.full(state, subject)
+        else:
+            assert_never(what)
 
 
 def _call_ended(state: RunState, call: Call) -> None:

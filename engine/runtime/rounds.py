@@ -6,7 +6,7 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -309,12 +309,12 @@ def hook_ended(state: RunState, run: HookRun) -> None:
         return
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        if run.hook.point == "before_finish":
+        if _holds_result(run):
             ending.finish(state, loop, loop.result)
         else:
             _close_round(state, loop)
     elif outcome.action == "revise":
-        if run.hook.point == "before_finish":
+        if _holds_result(run):
             loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
             _close_when_idle(state, loop)
         else:
@@ -322,6 +322,20 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
+
+
+def _holds_result(run: HookRun) -> bool:
+    """Whether a hook of the loop holds up its result, and not a round."""
+    point = run.hook.point
+    match point:
+        case "before_finish":
+            return True
+        case "after_round":
+            return False
+        case "before_dispatch" | "after_dispatch":
+            raise AssertionError("a hook of a task belongs to `dispatch`")
+        case _:
+            assert_never(point)
 
 
 def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
@@ -362,12 +376,23 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
     elif run is None:
         loop.stalled = 0
         _append_round(state, loop, loop.current)
-    elif run.hook.point == "before_finish":
-        ending.finish_escalated(state, loop, loop.result, gate.message)
-    elif run.hook.point == "after_round":
-        _close_round(state, loop)
-    elif run.task is not None:
-        dispatch.let_pass(state, run.task, verified=True)
+    else:
+        _let_pass(state, run, gate.message)
+
+
+def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
+    """A person has said yes to what a hook held up: carry on as if the hook had passed."""
+    loop, point = run.loop, run.hook.point
+    match point:
+        case "before_finish":
+            ending.finish_escalated(state, loop, loop.result, asked)
+        case "after_round":
+            _close_round(state, loop)
+        case "before_dispatch" | "after_dispatch":
+            assert run.task is not None
+            dispatch.let_pass(state, run.task, verified=True)
+        case _:
+            assert_never(point)
 
 
 def _close_round(state: RunState, loop: Loop) -> None:

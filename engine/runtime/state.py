@@ -63,7 +63,6 @@ class Todo(Enum):
     BEGIN_ROUND = "begin round"
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
-    TASK_ENDED = "task ended"
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"

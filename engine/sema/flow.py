@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
+from typing import assert_never
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
@@ -258,16 +259,21 @@ def _cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
 def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> list[str]:
     """The names a hook binds to the inputs of its verifiers."""
     offered = list(_ALWAYS)
-    if hook.point in ("before_dispatch", "after_dispatch"):
-        offered += ["task", "input"]
-    if hook.point == "before_dispatch" and hook.worker is not None:
-        target = program.workers.get(hook.worker) or program.orchestrators.get(hook.worker)
-        if target is not None and isinstance(target.inputs.type, Record):
-            offered += [field.name for field in target.inputs.type.fields]
-    if hook.point == "after_dispatch":
-        offered.append("output")
-    if hook.point == "before_finish":
-        offered.append("result")
+    match hook.point:
+        case "before_dispatch":
+            offered += ["task", "input"]
+            name = hook.worker or ""
+            target = program.workers.get(name) or program.orchestrators.get(name)
+            if target is not None and isinstance(target.inputs.type, Record):
+                offered += [field.name for field in target.inputs.type.fields]
+        case "after_dispatch":
+            offered += ["task", "input", "output"]
+        case "after_round":
+            pass
+        case "before_finish":
+            offered.append("result")
+        case _:
+            assert_never(hook.point)
     return list(dict.fromkeys(offered))
 
 
