@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import getpass
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from engine import clock
 from engine.cli.drive_run import RunOptions, carry_out
 from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
@@ -127,7 +127,7 @@ def answer_gate(
         }
 
         if record.live:
-            (*_, answer) = answers(state, reply, int(time.time() * 1000))
+            (*_, answer) = answers(state, reply, clock.wall_ms())
             fate = hand_over(journal, state.program, found, answer)
             if fate == "refused":
                 raise _too_late(journal, found, meant)

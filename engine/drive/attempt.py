@@ -7,13 +7,13 @@ what leaves this module may be journaled. Nothing here retries, and nothing deci
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.drive.intake import (
     COUNTED_BYTES,
     KEPT_OF_DECISION,
@@ -85,7 +85,7 @@ class Attempts:
     async def _make(
         self, command: StartCall, run: str, on_task: OnTask | None
     ) -> CallFinished | CallFailed:
-        began = time.monotonic()
+        began = clock.running_s()
         request = command.request
         cut = _Cut()
         mark = call_mark(run, command.key, command.attempt)
@@ -242,7 +242,7 @@ def _beginning(
 
 
 def _since(began: float) -> int:
-    return int((time.monotonic() - began) * 1000)
+    return int((clock.running_s() - began) * 1000)
 
 
 def _text(text: str) -> str:

@@ -10,11 +10,11 @@ Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from engine import clock
 from engine.drive.answers import check_answer
 from engine.drive.driver import Driver
 from engine.errors import JournalError, UsageError
@@ -127,39 +127,39 @@ def hand_over(
     assert isinstance(journal, HasInbox)
     inbox = journal.inbox
     letter = inbox.post(run, event)
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = clock.running_s() + PATIENCE_S
     while inbox.holds(letter):
         if not journal.record(run).live:
             inbox.take_back(letter)
             _wait_for_release(journal, run)
             # Whoever had it can write no more, so what the journal says is the last word.
             return _fate(journal, program, run, letter) or "returned"
-        if time.monotonic() > give_up and inbox.take_back(letter):
+        if clock.running_s() > give_up and inbox.take_back(letter):
             raise JournalError(
                 f"the process driving run {run} did not accept the answer within "
                 f"{PATIENCE_S:g} s; the answer was withdrawn",
                 help="check whether that process is suspended or stuck; if so, kill it and resume "
                 "the run",
             )
-        time.sleep(_LOOK_S)
+        clock.pause(_LOOK_S)
     return _fate(journal, program, run, letter) or "refused"
 
 
 def wait_for_end(journal: Journal, run: str) -> bool:
     """Wait until nobody drives a run any more, for a while; whether that has come."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = clock.running_s() + PATIENCE_S
     while journal.record(run).live:
-        if time.monotonic() > give_up:
+        if clock.running_s() > give_up:
             return False
-        time.sleep(_LOOK_S)
+        clock.pause(_LOOK_S)
     return True
 
 
 def _wait_for_release(journal: HasInbox, run: str) -> None:
     """A process whose run has ended needs a moment to give the journal back."""
-    give_up = time.monotonic() + RELEASE_S
-    while journal.is_held(run) and time.monotonic() < give_up:
-        time.sleep(_LOOK_S)
+    give_up = clock.running_s() + RELEASE_S
+    while journal.is_held(run) and clock.running_s() < give_up:
+        clock.pause(_LOOK_S)
 
 
 def _fate(journal: Journal, program: Program, run: str, letter: Letter) -> Fate | None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.diagnostics import RULES
 from engine.drive.active import Drive, Say, alone, enter
 from engine.drive.answers import Reply, answers, refuse_secrets
@@ -138,7 +139,7 @@ def program_hash(program: Program) -> str:
 
 def new_run_id() -> str:
     """A new run's id: the day and second, so that ids sort by time, and some chance."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(5)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(clock.wall_s())) + random_names.token_hex(5)
 
 
 def prepare(
@@ -601,7 +602,7 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()
 
 
 class WithSecrets:

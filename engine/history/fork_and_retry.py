@@ -7,12 +7,12 @@ run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import msgspec
 
+from engine import clock
 from engine.drive import launch
 from engine.drive.active import Drive, alone
 from engine.drive.answers import answers
@@ -373,4 +373,4 @@ async def _change_program(owned: Ownership, course: _Course, wall_ms: int) -> No
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()

@@ -6,11 +6,11 @@ what works with one works with the other.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import (
     ABOUT_GATES,
@@ -77,7 +77,7 @@ class _Owned:
                 found.record = msgspec.structs.replace(
                     found.record,
                     status=event.status,
-                    ended_ms=time.time_ns() // 1_000_000,
+                    ended_ms=clock.wall_ms(),
                     reason=event.reason,
                     bound=event.bound,
                 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from engine import clock
 from engine.cli import complete
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import age, count, one_line
@@ -231,7 +231,7 @@ def prune(
         and (force or summary.status not in ("running", "waiting"))
         and not summary.live
     ]
-    now_ms = time.time() * 1000
+    now_ms = clock.wall_ms()
     chosen = [
         summary
         for summary in over[keep or 0 :]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
+from engine import clock
 from engine.cli import complete
 from engine.cli.commands.export import event_line
 from engine.cli.end_report import EXITS
@@ -46,7 +45,7 @@ def command(run: str, style: str, directory: str) -> int:
             status = shown_status(record)
             if status != "running":
                 break
-            time.sleep(_EVERY_S)
+            clock.pause(_EVERY_S)
     finally:
         journal.close()
     return Exit.OK if status == "interrupted" else EXITS[record.status]
