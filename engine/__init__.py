@@ -86,10 +86,13 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'engine' has no attribute {name!r}")
-    from importlib import import_module
+        raise AttributeError(
+            f"module 'engine' has no attribute {name!r} (it is orch's, {__file__}; "
+            "a module of your own needs another name)"
+        )
+    from engine.own import own_module
 
-    value = getattr(import_module(home), name)
+    value = getattr(own_module(home), name)
     globals()[name] = value
     return value
 

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import engine
-from engine import __all__ as __all__
+from ._own import own
 
 if TYPE_CHECKING:
+    import engine
     from engine import *  # noqa: F403
+    from engine import __all__ as __all__
+else:
+    engine = own("engine")
+    __all__ = engine.__all__
 
 
 def __getattr__(name: str) -> Any:

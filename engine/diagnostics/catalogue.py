@@ -369,6 +369,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A Python file is too large, or nested too deeply, for its functions to be checked.",
     ),
     (
+        "ORC516",
+        "python-hides-orch",
+        "warning",
+        "A Python module that the program uses has the name of a package of orch.",
+    ),
+    (
         "ORC601",
         "no-finish-verifier",
         "warning",

@@ -451,6 +451,10 @@ EXAMPLES: dict[str, Example] = {
         "The run imports the module all the same; whether the function is there, and takes the "
         "inputs, is found out then."
     ),
+    "ORC516": Example(
+        "`orch`, `engine` and `grammar` are orch's own packages. The module is found all the same, "
+        "but `from engine import Failure` gives orch's `Failure`, also where the module has one."
+    ),
     "ORC601": Example(
         "The planner would be the only judge of its own work.",
         _orchestrator(""),
