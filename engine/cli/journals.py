@@ -17,7 +17,7 @@ import click
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
 from engine.errors import UsageError
-from engine.journal import Journal, RunSummary, SqliteJournal
+from engine.journal import Journal, SqliteJournal
 from engine.sema.suggest import closest
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "journal_option",
     "open_journal",
     "resume_command",
-    "shown_status",
     "timestamp",
 ]
 
@@ -122,13 +121,6 @@ def find_run(journal: Journal, name: str) -> str:
         near = closest(name, [summary.run for summary in journal.runs(limit=1000)])
         help = f"did you mean `{near}`?" if near else None
         raise CommandError(str(problem), Exit.USAGE, help=help) from None
-
-
-def shown_status(summary: RunSummary) -> str:
-    """The status for people: a run that nobody drives any more was interrupted."""
-    if summary.status == "running" and not summary.live:
-        return "interrupted"
-    return summary.status
 
 
 def command_line(verb: str, run: str, directory: str, *more: str) -> str:

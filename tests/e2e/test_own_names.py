@@ -56,7 +56,7 @@ SETS = [("engine",), ("grammar",), ("orch",), NAMES]
 APP = """%(before)simport orch
 workflow = orch.load(%(program)r)
 run = workflow.run(journal="runs")
-told = [(failure["task"], failure["mode"]) for failure in run.failures]
+told = [(failure.task, failure.mode) for failure in run.failures]
 assert (run.output, told) == ("done", [("b", "odd"), ("d", "odd")]), (run.reason, told)
 assert orch.resume(run.id, journal="runs").output == "done"
 %(after)s

@@ -17,7 +17,6 @@ from engine.cli.journals import (
     find_run,
     is_remote,
     journal_option,
-    shown_status,
 )
 from engine.drive import launch
 from engine.drive.launch import Options
@@ -25,6 +24,7 @@ from engine.errors import JournalError
 from engine.history import fork_and_retry as again
 from engine.history.fork_and_retry import Diverged, Move
 from engine.journal import RunRecord, SqliteJournal
+from engine.journal.listing import shown_status
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
 

@@ -356,7 +356,7 @@ def test_a_run_is_recorded_and_replayed_with_the_same_cost(server, tmp_path, mon
     first = program.run("ask", topic="tea", record=tmp_path / "rec", journal=journal)
     assert (first.status, first.output) == ("finished", {"summary": "B."})
     # Three answers of 11 tokens in and 7 out: 17 micro-dollars each, as rounded up.
-    assert first.usage["cost_usd"] == pytest.approx(51e-6)
+    assert first.usage.cost_micro_usd == 51
     sent = [body["response_format"]["json_schema"] for body in server.requests]
     assert [schema["strict"] for schema in sent] == [True] * 4
     assert [schema["name"] for schema in sent][1:3] == ["decision_ask", "worker_answer"]

@@ -95,7 +95,7 @@ def test_a_call_that_hangs_ends_alone(load, tmp_path):
     finally:
         os.close(reader)
     assert run.status == "finished"
-    assert [failure["mode"] for failure in run.failures] == ["timeout"]
+    assert [failure.mode for failure in run.failures] == ["timeout"]
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert not is_running(int(line.split()[1]))
 

@@ -132,14 +132,14 @@ def test_what_cannot_be_checked(desk, tmp_path, capsys):
 def test_an_unchanged_server_gives_no_warning(desk):
     with desk.now():
         run = desk.run()
-    assert (run.status, run.warnings, run.failures) == ("finished", [], [])
+    assert (run.status, run.warnings, run.failures) == ("finished", (), ())
 
 
 def test_a_harmless_change_is_a_warning(desk):
     with desk.now("described"):
         run = desk.run()
-    assert (run.status, run.failures) == ("finished", [])
-    assert run.warnings == [
+    assert (run.status, run.failures) == ("finished", ())
+    assert list(run.warnings) == [
         "server `kb` has changed since its tools were kept: tool `add` has another description"
     ]
 
