@@ -71,8 +71,8 @@ def test_a_gate_waits_and_an_approval_goes_on(start, reply, tmp_path, tasks, fin
     run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
     assert run.status == "waiting"
     (gate,) = run.gates
-    assert (gate["kind"], gate["message"]) == ("approval", "Pay 50?")
-    assert gate["input"] == {"amount": 50}
+    assert (gate.kind, gate.message) == ("approval", "Pay 50?")
+    assert gate.input == {"amount": 50}
     assert paid(tmp_path) == []
     done = reply(run, answer="approve")
     assert (done.status, done.output) == ("finished", {"n": 1})

@@ -58,7 +58,7 @@ def from_(task: str, at: str | None = None) -> dict[str, str]:
 
 def only_failure(run: engine.Run) -> tuple[str, str]:
     (failure,) = run.failures
-    return failure["mode"], failure["message"]
+    return failure.mode, failure.message
 
 
 # ---------------------------------------------------------------- inputs

@@ -155,8 +155,8 @@ def test_a_call_that_no_longer_fits_is_not_made(desk, variant, words):
     with desk.now(variant):
         run = desk.run()
     (failure,) = run.failures
-    assert failure["mode"] == "crashed"
-    assert words in failure["message"]
+    assert failure.mode == "crashed"
+    assert words in failure.message
 
 
 # ---------------------------------------------------------------- the format
