@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.diagnostics import Diagnostic
@@ -23,7 +23,7 @@ from engine.drive.answers import Reply
 from engine.drive.launch import Options
 from engine.errors import UsageError
 from engine.events import Event
-from engine.handle import RunHandle, cancelled, opened
+from engine.handle import Place, RunHandle, cancelled, opened
 from engine.history.waiting_runs import gates_of, gates_of_all
 from engine.history.whole_replay import replay_run
 from engine.journal import Journal, MemoryJournal
@@ -108,20 +108,22 @@ class Workflow:
             UsageError: It cannot be run as asked.
             JournalError: The journal cannot be written.
         """
-        options = Options(
-            models=models or {}, record_dir=None if record is None else os.fspath(record)
-        )
-        chosen = launch.choose(self.program, orchestrator)
-        values = {**(input or {}), **inputs}
         place = MemoryJournal() if journal is None else journal
+        drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
+        return await RunHandle.begin(place, _options(models, record), drive)
+
+    def _to_drive(
+        self, orchestrator: str | None, values: Mapping[str, Any], place: Place
+    ) -> Callable[[Options], Awaitable[Run]]:
+        """What starts and drives a run, with the options it is given."""
+        chosen = launch.choose(self.program, orchestrator)
 
         async def drive(options: Options) -> Run:
             with opened(place) as found:
-                return Run.of(
-                    await launch.start(self.program, chosen, values, found, options), found
-                )
+                state = await launch.start(self.program, chosen, values, found, options)
+                return Run.of(state, found)
 
-        return await RunHandle.begin(place, options, drive)
+        return drive
 
     async def arun(
         self,
@@ -138,13 +140,9 @@ class Workflow:
 
         Cancelling the call interrupts the run, which can be resumed.
         """
-        options = Options(
-            models=models or {}, record_dir=None if record is None else os.fspath(record)
-        )
-        chosen = launch.choose(self.program, orchestrator)
-        values = {**(input or {}), **inputs}
-        with opened(MemoryJournal() if journal is None else journal) as found:
-            return Run.of(await launch.start(self.program, chosen, values, found, options), found)
+        place = MemoryJournal() if journal is None else journal
+        drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
+        return await drive(_options(models, record))
 
     def run(
         self,
@@ -195,6 +193,10 @@ class Workflow:
             yield await handle.result()
         finally:
             await handle.interrupt()
+
+
+def _options(models: Mapping[str, Any] | None, record: str | os.PathLike[str] | None) -> Options:
+    return Options(models=models or {}, record_dir=None if record is None else os.fspath(record))
 
 
 def load(path: str | os.PathLike[str], *, params: Mapping[str, Any] | None = None) -> Workflow:

@@ -24,8 +24,9 @@ from engine.journal import Journal, SqliteJournal
 from engine.records import Run
 from engine.runtime.state import RunState
 
-__all__ = ["RunHandle", "cancelled", "opened"]
+__all__ = ["Place", "RunHandle", "cancelled", "opened"]
 
+#: A journal, or the folder of one.
 Place = Journal | str | os.PathLike[str]
 
 

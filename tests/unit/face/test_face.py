@@ -22,12 +22,47 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PROGRAM = HERE / "shout.orch"
 
-NAMES = """
-    Change CompileError Diagnostic Divergence Event Failure Gate InputError InternalError
-    JournalError MemoryJournal OrchError PolicyState Replay Reply Run RunHandle RunInfo Scripted
-    SqliteJournal TaskReport UnreadableFile Usage UsageError Workflow __version__ acancel aresume
-    arun_tests cancel format_text gates lint load replay resume run_tests runs start_resume
-""".split()
+NAMES = [
+    "Change",
+    "CompileError",
+    "Diagnostic",
+    "Divergence",
+    "Event",
+    "Failure",
+    "Gate",
+    "InputError",
+    "InternalError",
+    "JournalError",
+    "MemoryJournal",
+    "OrchError",
+    "PolicyState",
+    "Replay",
+    "Reply",
+    "Run",
+    "RunHandle",
+    "RunInfo",
+    "Scripted",
+    "SqliteJournal",
+    "TaskReport",
+    "UnreadableFile",
+    "Usage",
+    "UsageError",
+    "Workflow",
+    "__version__",
+    "acancel",
+    "aresume",
+    "arun_tests",
+    "cancel",
+    "format_text",
+    "gates",
+    "lint",
+    "load",
+    "replay",
+    "resume",
+    "run_tests",
+    "runs",
+    "start_resume",
+]
 
 FIELDS = {
     "Run": "id status output partial bound reason escalated rounds usage failures gates warnings "
@@ -153,8 +188,10 @@ def test_the_signatures(name):
 
 def test_an_application_that_uses_all_of_it_is_typed(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")]
-        + ["--config-file", str(ROOT / "pyproject.toml"), str(HERE / "application.py")],
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache")),
+            *("--config-file", str(ROOT / "pyproject.toml"), str(HERE / "application.py")),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -192,15 +229,17 @@ def test_a_failure_is_raised_and_given_as_a_value(workflow):
 
 
 def test_python_may_note_things_on_a_frozen_failure():
-    try:
+    def fail():
         try:
             raise KeyError("a")
         except KeyError as error:
             raise orch.Failure("silent") from error
-    except orch.Failure as failure:
-        failure.add_note("seen")
-        assert "seen" in "".join(traceback.format_exception(failure))
-        assert failure.with_traceback(None).__traceback__ is None
+
+    with pytest.raises(orch.Failure) as raised:
+        fail()
+    raised.value.add_note("seen")
+    assert "seen" in "".join(traceback.format_exception(raised.value))
+    assert raised.value.with_traceback(None).__traceback__ is None
 
 
 # ---------------------------------------------------------------- streams and handles
@@ -336,7 +375,8 @@ def test_a_run_driven_by_another_process_is_cancelled(tmp_path):
     program.write_text(
         'orch 1\nmodel m { id = "python/slow:decide" }\n'
         'worker w() -> string via python { call = "slow:w" }\n'
-        'orchestrator o() -> string { model = m  goal = "g"  workers = [w]  policy { max_rounds = 2 } }\n'
+        "orchestrator o() -> string {\n"
+        '  model = m  goal = "g"  workers = [w]  policy { max_rounds = 2 }\n}\n'
     )
     (tmp_path / "slow.py").write_text(
         "import asyncio\ndef w(): return ''\nasync def decide(state):\n"
