@@ -160,8 +160,8 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
 def test_an_undeclared_mode_is_a_crash(play, tasks, finish):
     run = play(program(), [tasks(("a", "add", {"a": -1})), finish(total=0)], TOOLS)
     failure = by_id(run)["a"]["failure"]
-    assert failure.mode == "crashed"
-    assert "negative" in failure.message
+    assert failure["mode"] == "crashed"
+    assert "negative" in failure["message"]
 
 
 def test_a_pointer_that_the_schema_allows_but_the_value_lacks_is_unmet(play, tasks, finish):
@@ -181,8 +181,8 @@ orchestrator main() -> { n: int } {
         "def items():\n    return [1, 2]\ndef same(x):\n    return x\n",
     )
     failure = by_id(run)["s"]["failure"]
-    assert failure.mode == "unmet_reference"
-    assert "2 items" in failure.message
+    assert failure["mode"] == "unmet_reference"
+    assert "2 items" in failure["message"]
 
 
 def rejected(prompted, load, first, tools=TOOLS, source=None):
@@ -295,8 +295,8 @@ def broken(x):
         source, [tasks(("b", "broken", {"x": 1}), ("a", "add", {"a": 1})), finish(total=1)], tools
     )
     failure = by_id(run)["b"]["failure"]
-    assert failure.mode == "unmet_reference"
-    assert "no task of it succeeded" in failure.message
+    assert failure["mode"] == "unmet_reference"
+    assert "no task of it succeeded" in failure["message"]
 
 
 def test_max_parallel_bounds_what_runs_at_once(play, tasks, finish):
