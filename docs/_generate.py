@@ -222,7 +222,7 @@ _RULES_HEAD = """\
 Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
 is told in [Linting](../linting.md). An error keeps a program from running, in any of its files; a
 warning is probably a mistake; an info is advice. "Stops a run": `orch run`, `orch test`,
-`engine.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
+`orch.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
 [`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and then it stops
 nothing. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
 

@@ -63,16 +63,17 @@ Answer = Literal["approve", "reject", "not_done", "timeout"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one call used. Money is micro-dollars.
+    """What one call used.
 
-    `cost_usd` is None where no price is known (never zero); `estimated` says that the provider
-    did not report the tokens and the reservation stands in for them.
+    `cost_micro_usd` is micro-dollars, None where no price is known (never zero), and `cost_usd` in
+    the journal. `estimated` says that the provider did not report the tokens, so that the
+    reservation counts.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    cost_usd: int | None = 0
+    cost_micro_usd: int | None = msgspec.field(default=0, name="cost_usd")
     estimated: bool = False
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import importlib
 import os
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from engine.errors import (
     OrchError,
     UnreadableFile,
 )
+from engine.own import own_module
 from engine.redaction import Redactor, bound, current
 from engine.sema.suggest import closest
 from engine.version import __version__
@@ -86,7 +86,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = own_module(COMMANDS[cmd_name][0]).command
         return command
 
     def resolve_command(

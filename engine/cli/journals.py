@@ -18,6 +18,7 @@ from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
 from engine.errors import JournalError, UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal
+from engine.journal.listing import shown_status
 from engine.sema.suggest import closest
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "open_journal",
     "refuse_live",
     "resume_command",
-    "shown_status",
     "timestamp",
 ]
 
@@ -123,13 +123,6 @@ def find_run(journal: Journal, name: str) -> str:
         near = closest(name, [summary.run for summary in journal.runs(limit=1000)])
         help = f"did you mean `{near}`?" if near else None
         raise CommandError(str(problem), Exit.USAGE, help=help) from None
-
-
-def shown_status(summary: RunSummary) -> str:
-    """The status for people: a run that nobody drives any more was interrupted."""
-    if summary.status == "running" and not summary.live:
-        return "interrupted"
-    return summary.status
 
 
 def refuse_live(summary: RunSummary, *, help: str) -> None:

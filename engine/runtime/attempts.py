@@ -160,7 +160,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
         return
     if usage is None:
         usage = reservation.as_usage() if spent else Usage()
-    elif not usage.cost_usd:
+    elif not usage.cost_micro_usd:
         info = state.models[call.chain[call.chain_index]]
         tokens = usage.input_tokens + usage.output_tokens
         cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
@@ -168,7 +168,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
-            cost_usd=cost,
+            cost_micro_usd=cost,
             estimated=usage.estimated,
         )
     call.ledger.settle(reservation, usage)

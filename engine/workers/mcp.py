@@ -13,7 +13,6 @@ How a server is talked to is in `engine.workers.mcp_session`.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import re
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import Failure
+from engine.own import own_module
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.kinds.mcp_snapshot import Tool, differences
@@ -174,7 +174,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
 async def _session_module() -> ModuleType:
     """`engine.workers.mcp_session`, imported not on the event loop."""
     try:
-        return await _threads.run(lambda: importlib.import_module("engine.workers.mcp_session"))
+        return await _threads.run(lambda: own_module("engine.workers.mcp_session"))
     except ModuleNotFoundError as error:
         words = f"MCP needs an extra: pip install 'orch-engine[mcp]' ({error})"
         raise Failure("crashed", words) from None

@@ -19,7 +19,6 @@ from engine.cli.journals import (
     journal_option,
     open_journal,
     refuse_live,
-    shown_status,
     timestamp,
 )
 from engine.cli.options import format_option
@@ -27,6 +26,7 @@ from engine.cli.output import echo, screen_width, warn
 from engine.errors import UsageError
 from engine.events import RunStatus
 from engine.journal import RunSummary, SqliteJournal
+from engine.journal.listing import ShownStatus, list_runs, shown_status
 from engine.journal.removal import remove_runs
 from engine.journal.storage import log_damaged
 
@@ -51,7 +51,7 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
 @journal_option
 @click.pass_context
 def command(
-    ctx: click.Context, status: str | None, limit: int, style: str, directory: str
+    ctx: click.Context, status: ShownStatus | None, limit: int, style: str, directory: str
 ) -> int | None:
     """List the runs in the journal, latest first.
 
@@ -62,7 +62,7 @@ def command(
         return None
     journal = open_journal(directory)
     try:
-        found = _chosen(journal.runs, status, limit)
+        found = list_runs(journal, status, limit)
         damaged = journal.damaged_logs() if isinstance(journal, SqliteJournal) else []
     finally:
         journal.close()
@@ -79,14 +79,6 @@ def command(
             help="runs may be missing here",
         )
     return Exit.OK
-
-
-def _chosen(runs: Any, status: str | None, limit: int) -> list[RunSummary]:
-    if status not in ("running", "interrupted"):
-        found: list[RunSummary] = runs(limit, status)
-        return found
-    # The journal knows both as `running`; which it is depends on a live owner.
-    return [s for s in runs(None, "running") if shown_status(s) == status][:limit]
 
 
 def _fields(summary: RunSummary) -> dict[str, Any]:

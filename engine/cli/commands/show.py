@@ -12,13 +12,14 @@ from engine.cli.commands.export import event_line
 from engine.cli.commands.tail import event_text
 from engine.cli.end_report import write_report
 from engine.cli.exit_codes import CommandError, Exit
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
+from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
 from engine.drive.launch import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
+from engine.journal.listing import shown_status
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
 from engine.sema.suggest import closest, names_list

@@ -10,11 +10,12 @@ from engine.cli.commands.export import event_line
 from engine.cli.end_report import EXITS
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import duration, one_line
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status
+from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo
 from engine.events import Event, GateAnswered
 from engine.history.replay import describe
+from engine.journal.listing import shown_status
 
 __all__ = ["command", "event_text"]
 

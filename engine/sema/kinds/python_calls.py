@@ -22,6 +22,7 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.project import Project
 from engine.reading import CannotRead, read_regular
+from engine.sema.kinds.own_names import ReadModule, hidden_names
 from engine.sema.suggest import closest, names_list
 from engine.source import SourceFile, Span
 
@@ -89,7 +90,21 @@ def check_call(
     if isinstance(found, _Unread):
         shown = os.path.relpath(path, base_dir)
         return [diagnostic(found.code, f"`{shown}` {found.reason}", span)]
-    return _check_function(found, call, function, base_dir, span, inputs, owner)
+    problems = _check_function(found, call, function, base_dir, span, inputs, owner)
+    return [*problems, *hidden_names(module, _reader(base_dir, project), base_dir, span)]
+
+
+def _reader(base_dir: str, project: Project | None) -> ReadModule:
+    """Reads modules that lie beside the file, and no others."""
+
+    def read(name: str) -> tuple[SourceFile, python.Module] | None:
+        path = _below(base_dir, name.split("."))
+        if path is None or not path.endswith(".py"):
+            return None
+        found = _module(path, name, base_dir, project)
+        return None if isinstance(found, _Unread) else (found.source, found.tree)
+
+    return read
 
 
 def locate(call: str, base_dir: str, project: Project | None = None) -> tuple[str, int] | None:

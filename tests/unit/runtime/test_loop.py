@@ -154,7 +154,7 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
     assert done["wrong"]["failure"]["mode"] == "invalid_output"
     assert "summ" in done["wrong"]["failure"]["message"]
     assert run.status == "finished"
-    assert [f["task"] for f in run.failures] == ["bad", "child", "wrong"]
+    assert [f.task for f in run.failures] == ["bad", "child", "wrong"]
 
 
 def test_an_undeclared_mode_is_a_crash(play, tasks, finish):
