@@ -311,7 +311,7 @@ class Declarations:
         value: Any = ""
         if made is not None:
             # Made again, for the templates it names have their values now.
-            made = Template(made.text, texts.values, texts.load, entity.name)
+            made = made.seeing(texts.values, entity.name)
             value = rendered(made) if not fields else made
             if fields:
                 defaults = {f.name: f.default for f in fields if f.default is not MISSING}
