@@ -25,10 +25,12 @@ from engine.journal import Journal, MemoryJournal, SqliteJournal
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
+from engine.runtime.places import place_of
 from engine.runtime.report import failures, gate_reports, run_report, usage_report
 from engine.runtime.state import RunState
 from engine.sema.check import check_file
 from engine.sema.model import Program
+from engine.source import Place
 
 if TYPE_CHECKING:
     import networkx
@@ -46,6 +48,7 @@ class Run:
         partial: The best partial result, if it did not.
         bound: The name of the bound that was hit, if it is `exhausted`.
         reason: Why it ended as it did, in a sentence; empty for a plain finish.
+        place: Where in the source that comes from, or None; `str()` is `file:line:column`.
         rounds: How many rounds it took.
         journal: Where its events stand.
     """
@@ -60,6 +63,9 @@ class Run:
         self.partial: Any = None if state.status == "finished" else loop.best
         self.bound: str | None = state.bound
         self.reason: str = state.reason or loop.reason
+        self.place: Place | None = (
+            None if state.status == "finished" else place_of(state, loop.cause)
+        )
         self.escalated: bool = loop.escalated
         self.rounds: int = loop.round
         self.warnings: list[str] = list(state.warnings)
@@ -74,8 +80,8 @@ class Run:
 
     @property
     def failures(self) -> list[dict[str, Any]]:
-        """The tasks that failed: `{task, worker, round, key, mode, message}` each."""
-        return failures(self._state.loop)
+        """The tasks that failed: `{task, worker, round, key, mode, message, place}` each."""
+        return failures(self._state)
 
     @property
     def usage(self) -> dict[str, Any]:

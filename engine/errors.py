@@ -142,6 +142,10 @@ class Failure(OrchError):
         usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
+        where: The setting that the failure is about, for whoever raises it: `run`, `run[0]`, or
+            `url@120-131` with offsets in the file of the declaration; "" for none in particular.
+        cause: What in the program it is about (`engine.runtime.causes.Cause`), or None; only the
+            machine knows.
     """
 
     def __init__(
@@ -153,6 +157,8 @@ class Failure(OrchError):
         retry_after_ms: int | None = None,
         usage: Any = None,
         died: bool = False,
+        where: str = "",
+        cause: Any = None,
     ) -> None:
         self.mode = mode
         self.message = message
@@ -160,6 +166,8 @@ class Failure(OrchError):
         self.retry_after_ms = retry_after_ms
         self.usage = usage
         self.died = died
+        self.where = where
+        self.cause = cause
         super().__init__(f"{mode}: {message}" if message else mode)
 
     def __eq__(self, other: object) -> bool:

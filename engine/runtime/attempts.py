@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
-from engine.runtime import sizes, suspects
+from engine.runtime import causes, sizes, suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
@@ -92,7 +92,8 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
                     + ", more than is left"
                 )
                 call.bound = bound
-                _end(state, call, failure=Failure("over_budget", message))
+                cause = causes.of_bound(call.loop, bound)
+                _end(state, call, failure=Failure("over_budget", message, cause=cause))
             return
     call.reservation = reservation
     caller = caller_of(request.model.name, request.role, request.name)
@@ -259,7 +260,8 @@ def _verdict(value: Any) -> Any:
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
     said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
-    failure = Failure("invalid_output", said)
+    cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
+    failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
@@ -300,6 +302,7 @@ def failed(state: RunState, event: CallFailed) -> None:
             event.message,
             retryable=event.retryable,
             retry_after_ms=event.retry_after_ms,
+            cause=causes.of_attempt(state, call, event),
         ),
     )
     if on_trial and event.died:
@@ -394,6 +397,7 @@ def _reported(call: Call, failure: Failure) -> Failure:
         f"undeclared failure mode `{failure.mode}`: {failure.message}",
         retryable=failure.retryable,
         retry_after_ms=failure.retry_after_ms,
+        cause=failure.cause,
     )
 
 
@@ -446,7 +450,8 @@ def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
     if call.begun == call.attempt and effect_of(call) == "once":
         _settle(state, call, None, spent=True)
         _close_attempt(state, call)
-        lose(state, call, Failure("crashed", f"{what_happened} while it was under way"))
+        said = f"{what_happened} while it was under way"
+        lose(state, call, Failure("crashed", said, cause=causes.of_call(state, call)))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
         call.begun = 0
         suspects.issue(state, call)
@@ -468,7 +473,8 @@ def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
         return True
     _close_attempt(state, call)
     message = f"{call.bound}: what was under way when {what_happened} may have used it up"
-    _end(state, call, failure=Failure("over_budget", message))
+    cause = causes.of_bound(call.loop, call.bound)
+    _end(state, call, failure=Failure("over_budget", message, cause=cause))
     return False
 
 

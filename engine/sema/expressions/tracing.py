@@ -172,4 +172,3 @@ def _balanced(text: str, start: int, end: int) -> int:
             break
         end = match.end()
     return end
-
