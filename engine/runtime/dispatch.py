@@ -290,8 +290,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        said = Remark("your last result was not accepted", task.feedback, task.told)
-        task.child.feedback.append(said)
+        remark = Remark("your last result was not accepted", task.feedback, task.told)
+        task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 

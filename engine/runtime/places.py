@@ -1,14 +1,15 @@
 """Places: where in the source a failure comes from, as file, line and column.
 
 Found when a failure is shown, from its `Cause` and the program that the run was folded with: for a
-run of the journal that is the text which the journal keeps. So a file that was edited since moves no
-line, and nothing is read from the disk. What a run is given later may be another program; offsets
-that were taken in an earlier one do not count then, and the setting itself is the place.
+run of the journal that is the text which the journal keeps. So no line moves when a file is edited,
+and nothing is read from the disk. A run may be given another program later; offsets that were taken
+in an earlier one do not count then, and the setting itself is the place.
 """
 
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 from engine.errors import Failure
 from engine.runtime.causes import OUTPUT, VIA, Cause
@@ -38,8 +39,7 @@ def span_of(state: RunState, failure: Failure | Cause | None) -> Span | None:
     span = _found(state, cause)
     if span is None:
         return None
-    shown = _shown(state.program, span.source)
-    return Span(SourceFile(shown, span.source.text), span.start, span.end)
+    return Span(_shown(state.program, span.source), span.start, span.end)
 
 
 def _found(state: RunState, cause: Cause) -> Span | None:
@@ -114,12 +114,17 @@ def _plain(type_: Type | None) -> Type | None:
             return type_
 
 
-def _shown(program: Program, source: SourceFile) -> str:
-    """The path of a file as the user would name it from where the run was started.
+def _shown(program: Program, source: SourceFile) -> SourceFile:
+    """A file under the path that the user would give it from where the run was started.
 
     A program that was read from a journal has absolute paths; the folder it was in may be gone.
     """
     if not os.path.isabs(source.path) or os.path.isabs(program.path):
-        return source.path
+        return source
     folder = os.path.dirname(program.path)
-    return os.path.normpath(os.path.join(folder, os.path.relpath(source.path, program.base_dir)))
+    return _renamed(source, os.path.join(folder, os.path.relpath(source.path, program.base_dir)))
+
+
+@lru_cache(maxsize=64)
+def _renamed(source: SourceFile, path: str) -> SourceFile:
+    return SourceFile(os.path.normpath(path), source.text)

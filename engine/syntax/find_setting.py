@@ -22,6 +22,7 @@ _ITEM = re.compile(r"(?P<name>[^\[]+)\[(?P<index>\d{1,6})\]")
 _Owner = ast.Declaration | ast.Block
 
 
+@lru_cache(maxsize=256)
 def setting_span(declared: Span, path: str) -> Span | None:
     """Where a setting is written: all of `name = value`, or the name of a block.
 

@@ -167,8 +167,8 @@ def _balanced(text: str, start: int, end: int) -> int:
         elif open_ and token == open_[-1]:
             open_.pop()
     while open_:
-        match = re.compile(r"\s*,?\s*" + re.escape(open_.pop())).match(text, end)
-        if match is None:
+        closing = re.compile(r"\s*,?\s*" + re.escape(open_.pop())).match(text, end)
+        if closing is None:
             break
-        end = match.end()
+        end = closing.end()
     return end
