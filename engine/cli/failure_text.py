@@ -14,6 +14,7 @@ from typing import IO
 from engine.cli.format_values import one_line
 from engine.cli.output import screen_width, use_color
 from engine.diagnostics import render_terminal
+from engine.printable import printable
 from engine.redaction import current
 from engine.runtime.places import span_of
 from engine.runtime.state import Loop, RunState, Task
@@ -49,7 +50,7 @@ def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | 
         first = tasks[0]
         assert first.failure is not None
         more = f" (and {len(tasks) - 1} more)" if tasks[1:] else ""
-        said = one_line(first.failure.message, 600)
+        said = one_line(current().text(first.failure.message), 600)
         head = f"{first.id} {first.worker.name}{more}: {first.failure.mode}"
         blocks.append(f"{head}: {said}\n" if said else f"{head}\n")
         blocks[-1] += _excerpt(span, color, stream or sys.stderr)
@@ -68,13 +69,19 @@ def _failed(loop: Loop) -> Iterator[Task]:
 
 
 def _excerpt(span: Span, color: str | None, stream: IO[str]) -> str:
+    shown = _redacted(span)
+    if shown is None:
+        return f" --> {printable(str(span))}"
     return render_terminal.excerpt(
-        _redacted(span), color=use_color(stream, color), width=screen_width(stream)
+        shown, color=use_color(stream, color), width=screen_width(stream)
     )
 
 
-def _redacted(span: Span) -> Span:
-    """The range in a text without secrets; where one lies across its edge, the lines it is in."""
+def _redacted(span: Span) -> Span | None:
+    """The range in a text without secrets; where one lies across its edge, the lines it is in.
+
+    None where a secret of several lines does, so that no line could be shown as what it is.
+    """
     text, clean = span.source.text, current().text
     cleaned = clean(text)
     if cleaned == text:
@@ -87,5 +94,5 @@ def _redacted(span: Span) -> Span:
             return Span(source, len(before), end)
     first, last = span.begin_position.line, span.end_position.line
     if source.line_count != span.source.line_count:
-        return Span(SourceFile(span.source.path, ""), 0, 0)  # a secret of several lines
+        return None
     return Span(source, source.offset(first, 1), source.offset(last, len(source.line(last)) + 1))

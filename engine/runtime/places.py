@@ -14,7 +14,6 @@ from functools import lru_cache
 from engine.errors import Failure
 from engine.runtime.causes import OUTPUT, VIA, Cause
 from engine.runtime.state import RunState
-from engine.sema.expressions.template import Expression
 from engine.sema.kinds import KindError, find_kind
 from engine.sema.model import Program, Verifier, Worker
 from engine.sema.types.contract import Contract
@@ -48,8 +47,8 @@ def _found(state: RunState, cause: Cause) -> Span | None:
     declared = cause.of.span
     if declared is None:
         return None
-    if cause.end and cause.program == state.program_hash:
-        return _by_offsets(cause, declared)
+    if cause.program == state.program_hash and cause.start < cause.end <= len(declared.source.text):
+        return Span(declared.source, cause.start, cause.end)
     if cause.pointer:
         field = _field(cause)
         if field is not None and field.span is not None:
@@ -69,19 +68,6 @@ def _called(of: object) -> str:
     except KindError:
         return ""  # its package is not here
     return "" if kind is None else kind.calls
-
-
-def _by_offsets(cause: Cause, declared: Span) -> Span:
-    """The part of a setting that a worker could not evaluate; the journal may be anybody's, so a
-    range that is no part of the setting is the whole of it."""
-    settings = getattr(cause.of, "settings", {})
-    value = settings.get(cause.setting)
-    within = value.span if isinstance(value, Expression) else setting_span(declared, cause.setting)
-    if within is None:
-        return declared
-    if within.start <= cause.start < cause.end <= within.end:
-        return Span(within.source, cause.start, cause.end)
-    return within
 
 
 def _field(cause: Cause) -> Field | None:
