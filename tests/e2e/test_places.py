@@ -413,12 +413,12 @@ orchestrator inner(n: int) -> string {
 @pytest.mark.parametrize(
     ("secret", "line", "marks"),
     [
-        ("needle-in-line", '  run = ["[secret KEY]", items[3]]  effect = read', " " * 26 + "^" * 8),
-        ('line", items[3', '  run = ["needle-in-[secret KEY]]  effect = read', "^" * 46),
+        ("needle-in-line", '  run = ["[secret KEY]", items[3]]  effect = read', " " * 25 + "^" * 8),
+        ('line", items[3', '  run = ["needle-in-[secret KEY]]]  effect = read', "^" * 47),
         (
             "effect = read\n}",
             '  run = ["needle-in-line", items[3]]  [secret KEY]',
-            " " * 28 + "^" * 8,
+            " " * 27 + "^" * 8,
         ),
     ],
 )
