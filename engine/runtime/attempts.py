@@ -10,6 +10,7 @@ after a crash.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.runtime import causes, sizes, suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import move_call
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.prompts import repair, revision
 from engine.runtime.requests import (
@@ -80,6 +82,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
             call.attempt -= 1
             if any(other.reservation is not None for other in state.calls.values()):
                 # What runs now may use less than is set aside for it: wait for it to settle.
+                move_call(call, "starved")
                 state.starved.append(call)
             else:
                 message = (
@@ -105,6 +108,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
 def _open_attempt(
     state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
 ) -> None:
+    move_call(call, "asked")
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
@@ -123,7 +127,9 @@ def _feed_starved(state: RunState) -> None:
     waiting = list(state.starved)
     state.starved.clear()
     for call in waiting:
-        if not call.loop.over:
+        if call.loop.over:
+            move_call(call, "withdrawn")
+        else:
             _attempt(state, call)
 
 
@@ -141,6 +147,7 @@ def started(state: RunState, event: CallStarted) -> None:
     if call is None or call.begun == event.attempt:
         return
     call.begun = event.attempt
+    move_call(call, "begun")
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at
@@ -199,6 +206,7 @@ def finished(state: RunState, event: CallFinished) -> None:
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
+    move_call(call, "closed")
     call.command = None
     del state.calls[call.key]
     if call.suspect:
@@ -402,6 +410,7 @@ def _reported(call: Call, failure: Failure) -> Failure:
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
+    move_call(call, "ended")
     call.value = value
     call.failure = failure
     state.todo(Todo.CALL_ENDED, call)
@@ -454,6 +463,7 @@ def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
         lose(state, call, Failure("crashed", said, cause=causes.of_call(state, call)))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
         call.begun = 0
+        move_call(call, "asked")
         suspects.issue(state, call)
 
 
@@ -487,6 +497,7 @@ def forked(state: RunState) -> None:
             _take_up_again(state, call, "the run was forked")
         else:
             call.begun = 0
+            move_call(call, "asked")
 
 
 def withdraw(state: RunState, call: Call) -> None:
@@ -496,6 +507,7 @@ def withdraw(state: RunState, call: Call) -> None:
         state.starved.remove(call)
     else:
         _close_attempt(state, call)
+    move_call(call, "withdrawn")
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
@@ -513,7 +525,14 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     for call in stopped:
         _settle(state, call, None, spent=call.started_at is not None)
         _close_attempt(state, call)
+        move_call(call, "withdrawn")
     if stopped:
         state.commands.append(CancelCalls(tuple(call.key for call in stopped)))
-    state.starved = type(state.starved)(c for c in state.starved if id(c.loop) not in members)
+    still: deque[Call] = deque()
+    for call in state.starved:
+        if id(call.loop) in members:
+            move_call(call, "withdrawn")
+        else:
+            still.append(call)
+    state.starved = still
     _go_on(state)

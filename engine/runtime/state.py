@@ -51,6 +51,7 @@ TaskStatus = Literal[
     "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
 ]
 GateKind = Literal["approval", "outcome", "escalation"]
+CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
 LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
 
 
@@ -125,6 +126,8 @@ class Call:
     Attributes:
         key: The structural path, stable over attempts.
         subject: Whose call it is.
+        status: Where it stands: `starved` waits for budget, `asked` has an open attempt, `begun` one
+            that is known to have started, `closed` none and nothing decided yet (within a step).
         attempt: The number of the attempt that is open or was the last, from 1.
         begun: The last attempt that is known to have started.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
@@ -161,6 +164,7 @@ class Call:
         "reservation",
         "retries",
         "started_at",
+        "status",
         "subject",
         "suspect",
         "unknown",
@@ -173,6 +177,7 @@ class Call:
         self.loop = loop
         self.subject = subject
         self.ledger: Ledger = loop.ledger
+        self.status: CallStatus = "new"
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
         self.attempt = 0

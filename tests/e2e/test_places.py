@@ -414,7 +414,7 @@ orchestrator inner(n: int) -> string {
     ("secret", "line", "marks"),
     [
         ("needle-in-line", '  run = ["[secret KEY]", items[3]]  effect = read', " " * 25 + "^" * 8),
-        ('line", items[3', '  run = ["needle-in-[secret KEY]]]  effect = read', "^" * 47),
+        ('line", items[3', '  run = ["needle-in-[secret KEY]]]  effect = read', "^" * 49),
         (
             "effect = read\n}",
             '  run = ["needle-in-line", items[3]]  [secret KEY]',
