@@ -116,7 +116,9 @@ class Placed:
         return done
 
     def report(self, *arguments: str, **env: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.orch(*arguments, "--format", "json", **env).stdout)
+        done = self.orch(*arguments, "--format", "json", **env)
+        assert done.stdout, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
         return told
 
 
@@ -379,6 +381,21 @@ def test_a_run_is_shown_with_the_text_that_it_was_started_with(placed: Placed) -
     # Nor does it matter where it is shown from, or that the file is gone.
     path.unlink()
     assert DRAWN in placed.orch("show", "last").stdout
+
+
+def test_a_resumed_run_points_into_the_program_that_it_goes_on_with(placed: Placed) -> None:
+    asks = 'verifier person() via human { message = "go on?" }\n'
+    text = SMALL + asks + loop("item", "verify { after_round { with = [person] } }")
+    placed.write(text, TASKS)
+    placed.orch("run", "a.orch")
+    # The file is longer now, and where the expression was is something else.
+    more = '\nmodel unused { id = "scripted/other.json" }\n\nworker'
+    placed.write(text.replace("\nworker", more), TASKS)
+    assert failed_at(placed.report("resume", "last")) == {"item": "a.orch:6:18-26"}
+    # It failed under the other program: its setting is known, and no more.
+    upgraded = placed.report("resume", "last", "--upgrade")
+    assert failed_at(upgraded) == {"item": "a.orch:8:3-27"}
+    assert failed_at(placed.report("show", "last")) == failed_at(upgraded)
 
 
 def test_what_is_imported_is_shown_in_its_own_file(placed: Placed) -> None:
