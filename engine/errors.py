@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic
+    from engine.source import Place
 
 __all__ = [
     "BUILTIN_MODES",
@@ -144,10 +145,15 @@ class Failure(OrchError):
         usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
+        where: The setting that the failure is about, for whoever raises it: `run`, `run[0]`, or
+            `url@120-131` with offsets in the file of the declaration; "" for none in particular.
+        cause: What in the program it is about (`engine.runtime.causes.Cause`), or None; only the
+            machine knows.
         task: The id of the task that failed; empty where a worker raises it.
         worker: The worker of that task.
         round: The round of that task; 0 where a worker raises it.
-        key: The place of that task in its run.
+        key: The name of that task's place in its run.
+        place: Where in the source it comes from, or None; `str()` is `file:line:column`.
     """
 
     mode: str
@@ -160,6 +166,9 @@ class Failure(OrchError):
     worker: str
     round: int
     key: str
+    place: Place | None
+    where: str
+    cause: Any
 
     def __init__(
         self,
@@ -174,6 +183,9 @@ class Failure(OrchError):
         worker: str = "",
         round: int = 0,
         key: str = "",
+        place: Place | None = None,
+        where: str = "",
+        cause: Any = None,
     ) -> None:
         self.__dict__.update(
             mode=mode,
@@ -186,6 +198,9 @@ class Failure(OrchError):
             worker=worker,
             round=round,
             key=key,
+            place=place,
+            where=where,
+            cause=cause,
         )
         super().__init__(f"{mode}: {message}" if message else mode)
 
@@ -199,6 +214,11 @@ class Failure(OrchError):
         if not name.startswith("__"):
             raise AttributeError(f"a Failure cannot be changed: `{name}`")
         super().__delattr__(name)
+
+    def replace(self, **changes: Any) -> Failure:
+        """The same failure with other values for some of its fields."""
+        kept = {name: getattr(self, name) for name in Failure.__annotations__}
+        return Failure(**{**kept, **changes})
 
     def _values(self) -> tuple[object, ...]:
         return (

@@ -148,7 +148,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
-    `died` that the process it had for itself has died."""
+    `died` that the process it had for itself has died. `where` is the setting that it is about
+    (`Failure.where`), where the machine cannot know that by itself."""
 
     key: str
     mode: str
@@ -160,6 +161,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     ms: int = 0
     cut: bool = False
     died: bool = False
+    where: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

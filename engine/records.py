@@ -23,8 +23,10 @@ from engine.history.whole_replay import WholeReplay
 from engine.journal import Journal, RunSummary
 from engine.journal.listing import ShownStatus, shown_status
 from engine.runtime.budget import Ledger
+from engine.runtime.places import place_of
 from engine.runtime.report import gate_reports, run_report
 from engine.runtime.state import GateKind, Loop, RunState, Task, TaskStatus
+from engine.source import Place
 
 __all__ = [
     "Gate",
@@ -192,6 +194,7 @@ class Run:
         partial: The best partial result, if it did not.
         bound: The name of the bound that was hit, if it is `exhausted`.
         reason: Why it ended as it did, in a sentence; empty for a plain finish.
+        place: Where in the source that comes from, or None; `str()` is `file:line:column`.
         escalated: Whether the result came from `on_escalate` or a person.
         rounds: How many rounds it took.
         usage: The tokens and the money it used.
@@ -207,6 +210,7 @@ class Run:
     partial: Any = None
     bound: str | None = None
     reason: str = ""
+    place: Place | None = None
     escalated: bool = False
     rounds: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -227,10 +231,11 @@ class Run:
             partial=None if state.status == "finished" else loop.best,
             bound=state.bound,
             reason=state.reason or loop.reason,
+            place=None if state.status == "finished" else place_of(state, loop.cause),
             escalated=loop.escalated,
             rounds=loop.round,
             usage=_usage_of(loop.ledger),
-            failures=tuple(found for task in _tasks(loop) if (found := _failure_of(task))),
+            failures=tuple(found for task in _tasks(loop) if (found := _failure_of(state, task))),
             gates=tuple(
                 gate_of(gate, state.run, state.program.path) for gate in gate_reports(state)
             ),
@@ -242,7 +247,7 @@ class Run:
     @property
     def tasks(self) -> tuple[TaskReport, ...]:
         """Every task, those of sub-orchestrators included, in order."""
-        return tuple(map(_task_of, _tasks(self._state.loop)))
+        return tuple(_task_of(self._state, task) for task in _tasks(self._state.loop))
 
     def report(self, *, details: bool = True) -> dict[str, Any]:
         """Everything as plain data, as `orch show --format json` gives it."""
@@ -309,7 +314,7 @@ def _tasks(loop: Loop) -> Iterator[Task]:
             todo += reversed(task.child.tasks.values())
 
 
-def _failure_of(task: Task) -> Failure | None:
+def _failure_of(state: RunState, task: Task) -> Failure | None:
     failure = task.failure
     if failure is None:
         return None
@@ -321,10 +326,11 @@ def _failure_of(task: Task) -> Failure | None:
         worker=task.worker.name,
         round=task.round,
         key=task.key,
+        place=place_of(state, failure.cause),
     )
 
 
-def _task_of(task: Task) -> TaskReport:
+def _task_of(state: RunState, task: Task) -> TaskReport:
     began, ended = task.started_at, task.ended_at
     return TaskReport(
         id=task.id,
@@ -336,6 +342,6 @@ def _task_of(task: Task) -> TaskReport:
         input=task.input,
         output=task.output if task.status == "done" else None,
         partial=task.partial,
-        failure=_failure_of(task),
+        failure=_failure_of(state, task),
         duration_ms=None if began is None or ended is None else ended - began,
     )

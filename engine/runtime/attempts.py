@@ -10,15 +10,17 @@ after a crash.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
-from engine.runtime import sizes, suspects
+from engine.runtime import causes, sizes, suspects
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import move_call
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.prompts import calls
 from engine.runtime.prompts.blocks import repair, revision
@@ -80,6 +82,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
             call.attempt -= 1
             if any(other.reservation is not None for other in state.calls.values()):
                 # What runs now may use less than is set aside for it: wait for it to settle.
+                move_call(call, "starved")
                 state.starved.append(call)
             else:
                 message = (
@@ -92,7 +95,8 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
                     + ", more than is left"
                 )
                 call.bound = bound
-                _end(state, call, failure=Failure("over_budget", message))
+                cause = causes.of_bound(call.loop, bound)
+                _end(state, call, failure=Failure("over_budget", message, cause=cause))
             return
     call.reservation = reservation
     caller = caller_of(request.model.name, request.role, request.name)
@@ -104,6 +108,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
 def _open_attempt(
     state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
 ) -> None:
+    move_call(call, "asked")
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
@@ -122,7 +127,9 @@ def _feed_starved(state: RunState) -> None:
     waiting = list(state.starved)
     state.starved.clear()
     for call in waiting:
-        if not call.loop.over:
+        if call.loop.over:
+            move_call(call, "withdrawn")
+        else:
             _attempt(state, call)
 
 
@@ -140,6 +147,7 @@ def started(state: RunState, event: CallStarted) -> None:
     if call is None or call.begun == event.attempt:
         return
     call.begun = event.attempt
+    move_call(call, "begun")
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at
@@ -198,6 +206,7 @@ def finished(state: RunState, event: CallFinished) -> None:
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
+    move_call(call, "closed")
     call.command = None
     del state.calls[call.key]
     if call.suspect:
@@ -258,7 +267,8 @@ def _verdict(value: Any) -> Any:
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
     said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
-    failure = Failure("invalid_output", said)
+    cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
+    failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
@@ -299,6 +309,7 @@ def failed(state: RunState, event: CallFailed) -> None:
             event.message,
             retryable=event.retryable,
             retry_after_ms=event.retry_after_ms,
+            cause=causes.of_attempt(state, call, event),
         ),
     )
     if on_trial and event.died:
@@ -393,10 +404,12 @@ def _reported(call: Call, failure: Failure) -> Failure:
         f"undeclared failure mode `{failure.mode}`: {failure.message}",
         retryable=failure.retryable,
         retry_after_ms=failure.retry_after_ms,
+        cause=failure.cause,
     )
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
+    move_call(call, "ended")
     call.value = value
     call.failure = failure
     state.todo(Todo.CALL_ENDED, call)
@@ -445,9 +458,11 @@ def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
     if call.begun == call.attempt and effect_of(call) == "once":
         _settle(state, call, None, spent=True)
         _close_attempt(state, call)
-        lose(state, call, Failure("crashed", f"{what_happened} while it was under way"))
+        said = f"{what_happened} while it was under way"
+        lose(state, call, Failure("crashed", said, cause=causes.of_call(state, call)))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
         call.begun = 0
+        move_call(call, "asked")
         suspects.issue(state, call)
 
 
@@ -467,7 +482,8 @@ def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
         return True
     _close_attempt(state, call)
     message = f"{call.bound}: what was under way when {what_happened} may have used it up"
-    _end(state, call, failure=Failure("over_budget", message))
+    cause = causes.of_bound(call.loop, call.bound)
+    _end(state, call, failure=Failure("over_budget", message, cause=cause))
     return False
 
 
@@ -480,6 +496,7 @@ def forked(state: RunState) -> None:
             _take_up_again(state, call, "the run was forked")
         else:
             call.begun = 0
+            move_call(call, "asked")
 
 
 def withdraw(state: RunState, call: Call) -> None:
@@ -489,6 +506,7 @@ def withdraw(state: RunState, call: Call) -> None:
         state.starved.remove(call)
     else:
         _close_attempt(state, call)
+    move_call(call, "withdrawn")
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
@@ -506,7 +524,14 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     for call in stopped:
         _settle(state, call, None, spent=call.started_at is not None)
         _close_attempt(state, call)
+        move_call(call, "withdrawn")
     if stopped:
         state.commands.append(CancelCalls(tuple(call.key for call in stopped)))
-    state.starved = type(state.starved)(c for c in state.starved if id(c.loop) not in members)
+    still: deque[Call] = deque()
+    for call in state.starved:
+        if id(call.loop) in members:
+            move_call(call, "withdrawn")
+        else:
+            still.append(call)
+    state.starved = still
     _go_on(state)

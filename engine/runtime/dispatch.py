@@ -10,6 +10,7 @@ from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
+from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
@@ -102,11 +103,14 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
             return Failure(
                 "unmet_reference",
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
+                cause=producer.failure.cause,
             )
     for name in task.after:
         if not loop.outputs.get(name):
             return Failure(
-                "unmet_reference", f"it runs only after `{name}`, and no task of it succeeded"
+                "unmet_reference",
+                f"it runs only after `{name}`, and no task of it succeeded",
+                cause=Cause(loop.orchestrator.limits[task.worker.name], "after"),
             )
     return None
 
@@ -116,19 +120,22 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", sizes.cut(state, str(error)))
+        said = sizes.cut(state, str(error))
+        return Failure("unmet_reference", said, cause=Cause(task.worker))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
     most = loop.orchestrator.policy.max_input_bytes
     if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
         said = f"with its defaults, its input takes more than {size_words(most)}"
-        return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
+        cause = Cause(loop.orchestrator, "policy.max_input_bytes")
+        return Failure("unmet_reference", f"{said} (`max_input_bytes`)", cause=cause)
     if contract.is_valid(task.resolved):
         return None
     problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
         "unmet_reference",
         f"the referenced value does not match the input of `{task.worker.name}`: {problems}",
+        cause=of_input(task.worker, problems),
     )
 
 
@@ -137,7 +144,8 @@ def queue(state: RunState, task: Task) -> None:
     if taint.needs_clearance(state, task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
         way = taint.where_from(state, task)
-        end_task(state, task, failure=Failure("denied", f"{message}: {way}"))
+        failure = Failure("denied", f"{message}: {way}", cause=Cause(task.worker))
+        end_task(state, task, failure=failure)
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
@@ -262,7 +270,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
         1 for loop in task.loop.lineage() if loop.orchestrator.name == orchestrator.name
     )
     if orchestrator.policy.max_depth is not None and depth > orchestrator.policy.max_depth:
-        failure = Failure("exhausted", f"max_depth = {orchestrator.policy.max_depth} is reached")
+        said = f"max_depth = {orchestrator.policy.max_depth} is reached"
+        failure = Failure("exhausted", said, cause=Cause(orchestrator, "policy.max_depth"))
         end_task(state, task, failure=failure)
         return
     parent = _ledger(task.loop, orchestrator.name)
@@ -270,8 +279,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        said = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
-        task.child.feedback.append(said)
+        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
+        task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -348,7 +357,7 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
             gates.ask(state, gate)
             return
-    denied = Failure("denied", event.note or "a person ended it")
+    denied = Failure("denied", event.note or "a person ended it", cause=Cause(task.worker))
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
         done = event.answer == "approve"
@@ -385,7 +394,7 @@ def child_ended(state: RunState, child: Loop) -> None:
         check_output(state, task, child.output)
         return
     task.partial = child.best
-    end_task(state, task, failure=Failure(child.status, child.reason))
+    end_task(state, task, failure=Failure(child.status, child.reason, cause=child.cause))
 
 
 def check_output(state: RunState, task: Task, value: object) -> None:
@@ -422,9 +431,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         if task.status == "checking":
             head = remarks.task_not_started(task.id)
             loop.feedback.append(Remark(head, outcome.feedback, task.told))
-            end_task(state, task, failure=Failure("denied", outcome.feedback))
+            denied = Failure("denied", outcome.feedback, cause=outcome.cause)
+            end_task(state, task, failure=denied)
         else:
-            _revise(state, task, outcome.feedback)
+            _revise(state, task, outcome)
     return outcome
 
 
@@ -437,7 +447,7 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
         end_task(state, task, verified=verified)
 
 
-def _revise(state: RunState, task: Task, feedback: str) -> None:
+def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:
     # A sub-orchestrator would plan anew, and not know what the last one has changed.
     wrote = task.child is not None and any(
         isinstance(other.acting, Worker)
@@ -448,9 +458,9 @@ def _revise(state: RunState, task: Task, feedback: str) -> None:
     )
     worker = task.worker
     if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
-        end_task(state, task, failure=Failure("denied", feedback))
+        end_task(state, task, failure=Failure("denied", outcome.feedback, cause=outcome.cause))
         return
-    task.feedback = feedback
+    task.feedback = outcome.feedback
     queue(state, task)
 
 

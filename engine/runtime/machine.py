@@ -38,6 +38,7 @@ from engine.events import (
 from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
+from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
 from engine.sema.model import Program
@@ -220,7 +221,8 @@ def _timer(state: RunState, name: str) -> None:
         if ending.timer_name(loop) == name and not loop.over:
             time_ms = loop.orchestrator.policy.budget.time_ms
             reason = f"budget.time = {(time_ms or 0) / 1000:g} s is used up"
-            ending.end(state, loop, "exhausted", reason, "budget.time")
+            cause = Cause(loop.orchestrator, "policy.budget.time")
+            ending.end(state, loop, "exhausted", reason, "budget.time", cause=cause)
             return
 
 

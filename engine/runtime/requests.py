@@ -14,6 +14,7 @@ from engine.errors import Failure
 from engine.events import ModelInfo
 from engine.runtime import views
 from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
+from engine.runtime.causes import Cause
 from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
 from engine.runtime.prompts.blocks import answer_with, verifier_system
@@ -153,7 +154,8 @@ def _scope(state: RunState, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
+def _render(of: Worker | Verifier, setting: str, scope: Mapping[str, Any], what: str) -> str:
+    template = of.settings.get(setting)
     if template is None:
         return ""
     if isinstance(template, str):
@@ -162,7 +164,8 @@ def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
     try:
         return template.render(scope)
     except EvaluationError as error:
-        raise Failure("crashed", f"{what} could not be rendered: {error}") from None
+        cause = Cause(of, setting, error.span)
+        raise Failure("crashed", f"{what} could not be rendered: {error}", cause=cause) from None
 
 
 def is_text(contract: Contract) -> bool:
@@ -174,8 +177,8 @@ def _worker_model_request(
     state: RunState, call: Call, task: Task, worker: Worker, model: Model, info: ModelInfo
 ) -> tuple[ModelRequest, Reservation | None]:
     scope = _scope(state, task.resolved)
-    system = _render(worker.settings.get("system"), scope, f"the system prompt of {worker.name}")
-    prompt = _render(worker.settings.get("prompt"), scope, f"the prompt of {worker.name}")
+    system = _render(worker, "system", scope, f"the system prompt of {worker.name}")
+    prompt = _render(worker, "prompt", scope, f"the prompt of {worker.name}")
     wire = None
     if not is_text(worker.output):
         if _use_native(model, info):
@@ -222,8 +225,8 @@ def _verifier_model_request(
     verifier = check.verifier
     goal = call.loop.goal
     scope = _scope(state, check.bound)
-    system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
-    prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
+    system = _render(verifier, "system", scope, f"the system of {verifier.name}")
+    prompt = _render(verifier, "prompt", scope, f"the prompt of {verifier.name}")
     wire = wire_output(VERDICT) if _use_native(model, info) else None
     shown_schema = VERDICT.schema if wire is None else None
     whole = (

@@ -48,6 +48,7 @@ def reopen(state: RunState) -> bool:
 def _reopen(state: RunState, loop: Loop) -> None:
     loop.status = "running"
     loop.reason = ""
+    loop.cause = None
     loop.bound = None
     loop.held = None
     loop.best = loop.result

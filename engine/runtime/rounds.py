@@ -23,6 +23,7 @@ from engine.runtime import (
     verify,
     views,
 )
+from engine.runtime.causes import Cause
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
@@ -69,7 +70,8 @@ def begin_round(state: RunState, loop: Loop) -> None:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         if loop.feedback:
             reason += f" ({loop.feedback[-1].text})"
-        ending.end(state, loop, "exhausted", reason, "max_rounds")
+        cause = Cause(loop.orchestrator, "policy.max_rounds")
+        ending.end(state, loop, "exhausted", reason, "max_rounds", cause=cause)
         return
     if not loop.rounds:
         loop.blocks.append(Block("user", blocks.opening(state, loop)))
@@ -93,7 +95,9 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         if orchestrator.instructions is not None:
             loop.instructions = orchestrator.instructions.render(scope).strip()
     except EvaluationError as error:
-        ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
+        cause = Cause(orchestrator, "goal", error.span)
+        said = f"the goal cannot be rendered: {error}"
+        ending.end(state, loop, "failed", said, cause=cause)
         return False
     if state.bounds:
         # It is in every prompt, and an input that it is made from may be large.
@@ -229,10 +233,10 @@ def _accept(loop: Loop, decision: dict[str, object]) -> None:
 
 def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> None:
     if failure.mode == "over_budget":
-        ending.end(state, loop, "exhausted", failure.message, call.bound)
+        ending.end(state, loop, "exhausted", failure.message, call.bound, cause=failure.cause)
     else:
         said = f"model `{loop.orchestrator.model}` failed, {failure.mode}: {failure.message}"
-        ending.end(state, loop, "failed", said)
+        ending.end(state, loop, "failed", said, cause=failure.cause)
 
 
 def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
@@ -247,7 +251,9 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
-        ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
+        cause = Cause(loop.orchestrator, "policy.max_dispatches")
+        said = "; ".join(problems)
+        ending.end(state, loop, "exhausted", said, "max_dispatches", cause=cause)
         return
     head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
@@ -345,7 +351,7 @@ def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
     """Carry out what a hook's outcome means for the whole loop: `abort` or `escalate`."""
     if outcome.action == "abort":
-        ending.end(state, run.loop, "aborted", outcome.feedback)
+        ending.end(state, run.loop, "aborted", outcome.feedback, cause=outcome.cause)
     elif outcome.action == "escalate":
         ending.escalate(state, run.loop, outcome.feedback, run)
 
@@ -357,7 +363,9 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
     """
     loop, run = gate.loop, gate.resume
     if event.answer != "approve":
-        ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
+        said = event.note or f"rejected by a person: {gate.message}"
+        cause = _stall(loop) if run is None else Cause(run.hook)
+        ending.end(state, loop, "aborted", said, cause=cause)
         return
     if event.output is not None:
         problem = ending.finish_escalated(state, loop, event.output, gate.message)
@@ -428,16 +436,20 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         return True
     said = remarks.no_progress(loop.stalled, novelty.why)
     if stall.action == "abort":
-        ending.end(state, loop, "aborted", f"stalled: {said}")
+        ending.end(state, loop, "aborted", f"stalled: {said}", cause=_stall(loop))
         return False
     if stall.action == "escalate":
         ending.escalate(state, loop, f"stalled: {said}")
         return False
     if loop.replans >= stall.max_replans:
         reason = f"stalled: {said}, after {loop.replans} new plans"
-        ending.end(state, loop, "exhausted", reason, "max_replans")
+        ending.end(state, loop, "exhausted", reason, "max_replans", cause=_stall(loop))
         return False
     loop.replans += 1
     loop.stalled = 0
     loop.feedback.append(Remark(remarks.replan(said)))
     return True
+
+
+def _stall(loop: Loop) -> Cause:
+    return Cause(loop.orchestrator, "policy.stall")

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import Failure
+from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
@@ -90,6 +91,7 @@ def too_large(state: RunState, task: Task) -> Failure | None:
         "unmet_reference",
         f"with what it refers to, its input takes more than {size_words(most)} "
         '(`max_input_bytes`): refer to a part of an output with "at", or to fewer outputs',
+        cause=Cause(task.loop.orchestrator, "policy.max_input_bytes"),
     )
 
 

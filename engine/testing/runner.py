@@ -242,7 +242,7 @@ def _story(state: RunState, called_off: bool) -> list[str]:
                 f"task {failure['task']} ({failure['worker']}): "
                 f"{failure['mode']}: {failure['message']}"
             )
-    for one in history(state.loop):
+    for one in history(state, state.loop):
         told.extend(f"round {one['round']}: {said}" for said in one["feedback"])
         told.extend(
             f"round {one['round']}: {v['verifier']} ({v['hook']}): not passed: {v['feedback']}"

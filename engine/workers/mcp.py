@@ -79,7 +79,7 @@ class McpWorker:
         arguments = evaluated(request, "args", request.input)
         arguments = plain_json({k: v for k, v in arguments.items() if v is not None})
         try:
-            session = await self._session(server, request)
+            session = await self._reached(server, request)
             self._compare(server, tool, arguments, session.tools)
             answer = await session.call(tool, arguments)
         except Failure as failure:
@@ -101,6 +101,13 @@ class McpWorker:
         await asyncio.gather(*(session.close() for session in sessions))
         if self._drift:
             raise Failure("crashed", "; ".join(self._drift.values()))
+
+    async def _reached(self, server: Server, request: WorkerRequest) -> Session:
+        """`_session`, whose failures are about the server."""
+        try:
+            return await self._session(server, request)
+        except Failure as failure:
+            raise failure.replace(where=failure.where or "server") from None
 
     async def _session(self, server: Server, request: WorkerRequest) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""

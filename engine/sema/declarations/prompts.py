@@ -50,6 +50,14 @@ class Part:
     text: str
     written: ast.String | SourceFile | ast.Expr
 
+    def span(self, start: int, end: int) -> Span:
+        """Where a range of its text is written."""
+        if isinstance(self.written, SourceFile):
+            return Span(self.written, start, end)
+        if isinstance(self.written, ast.String):
+            return self.written.sub_span(start, end)
+        return self.written.span
+
 
 @dataclass(eq=False)
 class Texts:
@@ -155,7 +163,14 @@ class Texts:
         for part in parts:
             self.used |= self._check(part.written, scope)
         self.ever |= self.used
-        return Template("".join(part.text for part in parts), self.values, self.load, name)
+        return Template(
+            "".join(part.text for part in parts),
+            self.values,
+            self.load,
+            name,
+            pieces=[(len(part.text), part.span) for part in parts],
+            source=self._load_source,
+        )
 
     def _parts(self, name: str, expr: ast.Expr) -> list[Part] | None:
         if isinstance(expr, ast.String):

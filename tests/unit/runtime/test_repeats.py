@@ -15,14 +15,17 @@ from engine.events import (
     CallFinished,
     CallLost,
     CallStarted,
+    CancelRequested,
     GateOpened,
+    RunEnded,
     RunResumed,
+    RunRetried,
     RunStarted,
     TaskClosed,
     TimerFired,
 )
 from engine.models.registry import open_model
-from engine.runtime.commands import OpenGate
+from engine.runtime.commands import OpenGate, StartCall
 from engine.runtime.machine import fold, step
 from engine.runtime.ports import ModelReply, ModelRequest, WorkerReply, WorkerRequest
 from engine.runtime.report import run_report
@@ -459,3 +462,34 @@ def test_a_lost_once_call_is_asked_about(load, tasks):
     step(state, CallLost(key=key, reason="no sign of its host"))
     assert list(state.gates) == [f"{key} / outcome"]
     assert state.loop.tasks["a"].status == "unknown"
+
+
+def test_a_task_that_two_sides_let_in_after_a_retry_starts_once(load):
+    """The task it waits for came to rest after the end: the retry and that end both let it in."""
+    state = planned(
+        load,
+        """
+worker pay(x: int) -> int via python { call = "tools:one"  effect = once }
+worker note(x: int) -> int via python { call = "tools:one"  effect = read }
+orchestrator main() -> int {
+  model = planner  goal = "g"  workers = [pay, note]  policy { max_rounds = 2 }
+}
+""",
+        {
+            "tasks": [
+                {"id": "p", "worker": "pay", "input": {"x": 1}},
+                {"id": "q", "worker": "note", "input": {"x": {"$from": "p"}}},
+            ]
+        },
+    )
+    key = "round 1 / decision 1 / task p"
+    step(state, CallStarted(key=key))
+    step(state, CancelRequested(reason="enough"))
+    step(state, CallFinished(key=key, value=1))
+    assert state.status == "cancelled"
+    step(state, RunEnded(status="cancelled"))
+    _, commands = step(state, RunRetried())
+    started = [c.key for c in commands if isinstance(c, StartCall)]
+    assert started == ["round 1 / decision 1 / task q / again 1"]
+    assert state.loop.running == 1
+    assert state.loop.current.open_tasks == 1
