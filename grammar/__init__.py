@@ -20,7 +20,6 @@ import os
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -30,6 +29,8 @@ from grammar.tables import FORMAT, Tables, derive
 from grammar.trees import Token, Tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import lark
     from lark.exceptions import UnexpectedInput
 
@@ -113,7 +114,7 @@ def build_tables(folder: Path) -> list[Path]:
         folder / _FAST_TABLES: _sealed(_write(FastParser(derive(parser))), _key()),
     }
     for path, data in files.items():
-        _write_atomically(path, data)
+        _write_atomically(str(path), data)
     return list(files)
 
 
@@ -166,9 +167,10 @@ def _kept(
 ) -> _T:
     """A parser from shipped tables, else from the user's cache, else made and cached."""
     cached = _cache_path(name, key)
-    for place in (Path(__file__).with_name(name), cached):
+    shipped = os.path.join(os.path.dirname(__file__), name)
+    for place in (shipped, cached):
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            payload = None if place is None else _unsealed(place.read_bytes(), key)
+            payload = None if place is None else _unsealed(_bytes_of(place), key)
             if payload is not None:
                 return read(payload)
     parser = make()
@@ -191,24 +193,29 @@ def _unsealed(data: bytes, key: bytes) -> bytes | None:
     return payload
 
 
-def _cache_path(name: str, key: bytes) -> Path | None:
+def _bytes_of(path: str) -> bytes:
+    # Not `pathlib`, which costs 2 ms to import.
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _cache_path(name: str, key: bytes) -> str | None:
     root = os.environ.get("XDG_CACHE_HOME")
-    if root and os.path.isabs(root):
-        folder = Path(root)
-    else:
-        try:
-            folder = Path.home() / ".cache"
-        except RuntimeError:  # no home folder
+    if not root or not os.path.isabs(root):
+        home = os.path.expanduser("~")
+        if home == "~":  # no home folder
             return None
-    return folder / "orch" / f"{key[:16].decode()}{os.path.splitext(name)[1]}"
+        root = os.path.join(home, ".cache")
+    return os.path.join(root, "orch", key[:16].decode() + os.path.splitext(name)[1])
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+def _write_atomically(path: str, data: bytes) -> None:
     # 4 ms of CPU, and only the first start writes.
     import tempfile
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -111,8 +111,9 @@ def test_tables_that_another_version_has_written_are_ignored(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(grammar, "_FAST_TABLES", "no such tables")
-    kept = grammar._cache_path("no such tables", grammar._key())
-    assert kept is not None
+    name = grammar._cache_path("no such tables", grammar._key())
+    assert name is not None
+    kept = Path(name)
     kept.parent.mkdir()
     kept.write_bytes(grammar._sealed(b"{}", grammar._key()))
     assert LOADERS["_FAST_TABLES"]().parse("orch 1").children
