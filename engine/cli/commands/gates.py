@@ -16,7 +16,7 @@ from engine.cli.gate_text import about, answers, left_ms
 from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, warn
-from engine.drive.launch import compile_record, load_run
+from engine.drive.loading import compile_record, load_run
 from engine.errors import CompileError, JournalError
 from engine.journal import Journal, RunRecord
 from engine.runtime.report import gate_reports

@@ -15,7 +15,7 @@ from engine.cli.format_values import count, one_line
 from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo, warn
-from engine.drive import launch
+from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.events import Event
 from engine.history.changes import Change
@@ -54,7 +54,7 @@ def command(run: str, file: str | None, style: str, directory: str) -> int:
         journal.close()
     if not events:
         raise JournalError(f"run {found} has no events: it ended before it began")
-    recorded = replay(launch.compile_record(record), events)
+    recorded = replay(compile_record(record), events)
     path = os.path.relpath(file_of(record)) if file is None else file
     compared = _compared(record, events, file, path)
     if style == "json":
