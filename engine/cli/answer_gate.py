@@ -116,7 +116,7 @@ def answer_gate(
             raise CommandError(
                 f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
             )
-        seen = load(journal, found)
+        seen = load(journal, record)
         state = seen.state
         meant = find_gate(state, gate if gate is not None else task)
         reply = reply_to(meant)

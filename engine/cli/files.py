@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 
 from engine.cli.exit_codes import CommandError, Exit
@@ -93,10 +95,6 @@ def rewrite(path: str, old: str, new: str) -> None:
     Raises:
         CommandError: If it cannot be written, or holds another text by now.
     """
-    # 4 ms of CPU, and only a file that is replaced needs them.
-    import shutil
-    import tempfile
-
     target = os.path.realpath(path)
     shown = os.path.relpath(path)
     temporary = None

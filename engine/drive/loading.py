@@ -103,14 +103,13 @@ class Loaded:
         self.seq += len(events)
 
 
-def load(journal: Journal, run: str) -> Loaded:
+def load(journal: Journal, record: RunRecord) -> Loaded:
     """What `load_run` gives, with what is needed to fold on later.
 
     Args:
-        run: The run's id.
+        record: What was entered for the run.
     """
-    record = journal.record(run)
-    seq, state = _folded(journal, run, compile_record(record))
+    seq, state = _folded(journal, record.run, compile_record(record))
     return Loaded(record, state, seq)
 
 
@@ -120,14 +119,14 @@ def load_on(journal: Journal, run: str, seen: Loaded | None) -> Loaded:
     A run that has been given another program since then is folded anew: its first events have to
     be folded with that one.
     """
-    if seen is None:
-        return load(journal, run)
     record = journal.record(run)
+    if seen is None:
+        return load(journal, record)
     events = journal.read(run, after=seen.seq)
     programs = (record.files, record.params, record.cwd, record.workflow)
     before = (seen.record.files, seen.record.params, seen.record.cwd, seen.record.workflow)
     if programs != before or any(map(_brings_program, events)):
-        return load(journal, run)
+        return load(journal, record)
     seen.advance(events)
     return replace(seen, record=record)
 

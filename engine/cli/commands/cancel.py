@@ -70,7 +70,7 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
 
         seen = None
         if record.live:
-            seen = load(journal, found)
+            seen = load(journal, record)
             refuse_secrets(reason, redactor_of(seen.state.program))
             asked = CancelRequested(reason=reason)
             if hand_over(journal, seen, asked) == "taken":

@@ -70,7 +70,7 @@ def approve(journal: Journal, task: str, seen: Any = None) -> None:
 
 
 def test_events_that_were_seen_are_not_read_again(journal: Journal) -> None:
-    seen = load(journal, the_run(journal))
+    seen = load(journal, journal.record(the_run(journal)))
     read = journal.read_so_far
     assert read == seen.seq
     approve(journal, "pay1", seen)
@@ -78,14 +78,14 @@ def test_events_that_were_seen_are_not_read_again(journal: Journal) -> None:
 
 
 def test_what_came_between_the_look_and_the_claim_counts(journal: Journal) -> None:
-    seen = load(journal, the_run(journal))
+    seen = load(journal, journal.record(the_run(journal)))
     approve(journal, "pay1")
     with pytest.raises(engine.UsageError, match="no open gate `pay1`"):
         approve(journal, "pay1", seen)
 
 
 def test_a_run_folded_on_is_as_one_folded_whole(journal: Journal) -> None:
-    seen = load(journal, the_run(journal))
+    seen = load(journal, journal.record(the_run(journal)))
     approve(journal, "pay1")
     approve(journal, "pay2")
     now = load_on(journal, the_run(journal), seen)
@@ -97,7 +97,7 @@ def test_a_run_folded_on_is_as_one_folded_whole(journal: Journal) -> None:
 
 
 def test_a_run_that_was_given_another_program_is_folded_anew(journal: Journal) -> None:
-    seen = load(journal, the_run(journal))
+    seen = load(journal, journal.record(the_run(journal)))
 
     async def change() -> None:
         owned = await journal.claim(the_run(journal))
