@@ -18,6 +18,7 @@ from engine.drive.answers import refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over, wait_for_end
 from engine.drive.launch import Options
+from engine.drive.loading import load, load_run
 from engine.errors import UsageError
 from engine.events import CancelRequested, Event, RunEnded, RunStarted
 from engine.journal import Journal, SqliteJournal
@@ -170,17 +171,18 @@ class RunHandle:
 async def cancelled(run: str, journal: Journal, reason: str) -> Run:
     """End a run, wherever it is driven. See `orch.acancel`."""
     found = journal.find(run)
+    seen = None
     record = journal.record(found)
     if record.status not in ("running", "waiting"):
         raise UsageError(f"run {found} has ended already ({record.status})")
     if record.live and not is_driven_here(journal, found):
-        _, state = launch.load_run(journal, found)
-        refuse_secrets(reason, redactor_of(state.program))
+        seen = load(journal, record)
+        refuse_secrets(reason, redactor_of(seen.state.program))
         asked = CancelRequested(reason=reason)
-        fate = await asyncio.to_thread(hand_over, journal, state.program, found, asked)
+        fate = await asyncio.to_thread(hand_over, journal, seen, asked)
         if fate == "taken":
             is_over = await asyncio.to_thread(wait_for_end, journal, found)
-            _, state = launch.load_run(journal, found)
+            _, state = load_run(journal, found)
             if not is_over or state.ended or state.status == "waiting":
                 return Run.of(state, journal)
-    return Run.of(await launch.cancel(found, journal, reason=reason), journal)
+    return Run.of(await launch.cancel(found, journal, reason=reason, seen=seen), journal)

@@ -27,6 +27,7 @@ from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over
 from engine.drive.launch import Options
+from engine.drive.loading import load, load_run
 from engine.errors import InputError
 from engine.events import GateAnswered
 from engine.journal import SqliteJournal
@@ -115,7 +116,8 @@ def answer_gate(
             raise CommandError(
                 f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
             )
-        _, state = launch.load_run(journal, found)
+        seen = load(journal, record)
+        state = seen.state
         meant = find_gate(state, gate if gate is not None else task)
         reply = reply_to(meant)
         reply.gate = meant.key
@@ -128,7 +130,7 @@ def answer_gate(
 
         if record.live:
             (*_, answer) = answers(state, reply, clock.wall_ms())
-            fate = hand_over(journal, state.program, found, answer)
+            fate = hand_over(journal, seen, answer)
             if fate == "refused":
                 raise _too_late(journal, found, meant)
             if fate == "taken":
@@ -137,7 +139,8 @@ def answer_gate(
                 )
 
         async def work(options: Options) -> RunState:
-            return await launch.resume(found, journal, options, reply)
+            # Only what has come since is folded: the look above is not repeated.
+            return await launch.resume(found, journal, options, reply, seen)
 
         return carry_out(work, run_options, extra=extra)
     finally:
@@ -151,7 +154,7 @@ def _tell_taken(
     if not quiet:
         note(f"answer accepted; the process driving run {run} continues")
     if style == "json":
-        _, state = launch.load_run(journal, run)
+        _, state = load_run(journal, run)
         write_report({**run_report(state), **extra}, sys.stdout)
     return Exit.OK
 

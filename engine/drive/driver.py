@@ -79,7 +79,8 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        self._redactor = redactor or Redactor({})
+        # Not `or`: one without secrets counts as false, and is the one in force all the same.
+        self._redactor = Redactor({}) if redactor is None else redactor
         self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []
         self._happened: list[Event] = []

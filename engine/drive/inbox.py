@@ -17,12 +17,11 @@ from typing import Literal
 from engine import clock
 from engine.drive.answers import check_answer
 from engine.drive.driver import Driver
+from engine.drive.loading import Loaded
 from engine.errors import JournalError, UsageError
 from engine.events import CancelRequested, Event, GateAnswered
 from engine.journal import HasInbox, Inbox, Journal, Letter
-from engine.runtime.machine import fold
 from engine.runtime.state import RunState
-from engine.sema.model import Program
 
 __all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
 
@@ -109,12 +108,11 @@ def _check(state: RunState, event: GateAnswered | CancelRequested) -> None:
         check_answer(state, event)
 
 
-def hand_over(
-    journal: Journal, program: Program, run: str, event: GateAnswered | CancelRequested
-) -> Fate:
+def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelRequested) -> Fate:
     """Give an answer to the process that drives a run, and wait until it has taken it up.
 
     Args:
+        seen: The run as it was seen before; folded on as far as the journal has to be read.
         event: The answer, checked already; the driving process checks it again.
 
     Returns:
@@ -126,6 +124,7 @@ def hand_over(
     """
     assert isinstance(journal, HasInbox)
     inbox = journal.inbox
+    run = seen.record.run
     letter = inbox.post(run, event)
     give_up = clock.running_s() + PATIENCE_S
     while inbox.holds(letter):
@@ -133,7 +132,7 @@ def hand_over(
             inbox.take_back(letter)
             _wait_for_release(journal, run)
             # Whoever had it can write no more, so what the journal says is the last word.
-            return _fate(journal, program, run, letter) or "returned"
+            return _fate(journal, seen, letter) or "returned"
         if clock.running_s() > give_up and inbox.take_back(letter):
             raise JournalError(
                 f"the process driving run {run} did not accept the answer within "
@@ -142,7 +141,7 @@ def hand_over(
                 "the run",
             )
         clock.pause(_LOOK_S)
-    return _fate(journal, program, run, letter) or "refused"
+    return _fate(journal, seen, letter) or "refused"
 
 
 def wait_for_end(journal: Journal, run: str) -> bool:
@@ -162,12 +161,13 @@ def _wait_for_release(journal: HasInbox, run: str) -> None:
         clock.pause(_LOOK_S)
 
 
-def _fate(journal: Journal, program: Program, run: str, letter: Letter) -> Fate | None:
+def _fate(journal: Journal, seen: Loaded, letter: Letter) -> Fate | None:
     """What the journal says of a letter; None if its event is not there."""
-    events = journal.read(run)
+    events = journal.read(seen.record.run, after=seen.seq)
     for at, event in enumerate(events):
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
             if isinstance(event, CancelRequested):
                 return "taken"
-            return "taken" if event.key in fold(program, events[:at]).gates else "refused"
+            seen.advance(events[:at])
+            return "taken" if event.key in seen.state.gates else "refused"
     return None

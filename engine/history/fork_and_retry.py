@@ -18,6 +18,7 @@ from engine.drive.active import Drive, alone
 from engine.drive.answers import answers
 from engine.drive.guard import redactor_of, refuse_written
 from engine.drive.launch import Options
+from engine.drive.loading import compile_record
 from engine.errors import JournalError, OrchError, UsageError
 from engine.events import (
     CallStarted,
@@ -93,8 +94,8 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
         InputError: It holds a secret.
     """
     if not move.upgrade:
-        return _Course(launch.compile_record(record), changed=False)
-    recorded = launch.compile_record(record)
+        return _Course(compile_record(record), changed=False)
+    recorded = compile_record(record)
     program = current_program(record, to_run=True)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
@@ -281,7 +282,7 @@ async def fork(
         )
     wall_ms = _wall_ms()
     name = launch.new_run_id()
-    held = [] if allow_effects else held_tasks(launch.compile_record(record), events, seq)
+    held = [] if allow_effects else held_tasks(compile_record(record), events, seq)
     forked = RunForked(
         at=state.now,
         run=name,

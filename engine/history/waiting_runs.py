@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.drive.launch import compile_record, load_run
+from engine.drive.loading import compile_record, load_run
 from engine.errors import CompileError, JournalError
 from engine.journal import Journal, RunRecord
 from engine.runtime.report import gate_reports

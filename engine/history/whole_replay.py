@@ -9,7 +9,7 @@ import os
 
 import msgspec
 
-from engine.drive import launch
+from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.history.current import Comparison, against, current_program, file_of
 from engine.history.replay import Replay, replay
@@ -66,7 +66,7 @@ def replay_run(journal: Journal, run: str, file: str | None = None) -> WholeRepl
     events = journal.read(run)
     if not events:
         raise JournalError(f"run {run} has no events: it ended before it began")
-    recorded = replay(launch.compile_record(record), events)
+    recorded = replay(compile_record(record), events)
     path = os.path.relpath(file_of(record)) if file is None else file
     found = WholeReplay(record, len(events), recorded, path)
     if file is None and not record.trusted:

@@ -216,21 +216,21 @@ def _close_attempt(state: RunState, call: Call) -> None:
 def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[str]]:
     """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
     subject = call.subject
-    if isinstance(subject, Loop):
-        # A decision is read by the loop, which answers a bad one with a new decision.
-        return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
         by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
+    elif isinstance(subject, Loop):
+        # A decision is read by the loop, which answers a bad one with a new decision.
+        return True, value, []
     else:
         contract, by = VERDICT, subject.verifier.facts.done_by
+        if by != "model":
+            value = _verdict(value)
     if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
             return False, value, error.problems
-    elif not isinstance(subject, Task):
-        value = _verdict(value)
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
     filled = contract.with_defaults(value)

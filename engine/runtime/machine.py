@@ -85,6 +85,9 @@ def known_models(events: Sequence[Event]) -> Sequence[Event]:
     """
     later: dict[str, ModelInfo] = {}
     for event in events:
+        kind = event.__class__
+        if kind is CallFinished or kind is CallStarted:
+            continue  # nearly all of them
         if isinstance(event, (RunResumed, RunForked, RunRetried)) and event.program:
             later.update(event.models)
     if not later or not isinstance(events[0], RunStarted):

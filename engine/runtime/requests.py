@@ -270,7 +270,6 @@ def task_key(state: RunState, loop: Loop, key: str) -> str:
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
     """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
     subject = call.subject
-    key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier
     input_bytes = 0
     if isinstance(subject, Task):
@@ -283,6 +282,7 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
     else:
         assert isinstance(subject, Check)
         worker, inputs = subject.verifier, subject.bound
+        key = task_key(state, call.loop, call.key)
         task = {"key": key}
         input_bytes = subject.bound_bytes
     return WorkerRequest(
@@ -294,5 +294,6 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         scope={"param": state.params, "task": task},
         timeout_ms=worker.timeout_ms,
         attempt=call.attempt,
+        run=state.run,
         input_bytes=input_bytes,
     )

@@ -617,7 +617,8 @@ class Loop:
 
     def shown(self, key: str) -> str:
         """A key under this loop as workers and checks see it."""
-        return self.shown_path + key[len(self.path) :]
+        path, shown_path = self.path, self.shown_path
+        return key if path == shown_path else shown_path + key[len(path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""

@@ -23,6 +23,7 @@ import msgspec
 
 from engine.errors import Failure
 from engine.own import own_module
+from engine.runtime.marks import server_mark
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.kinds.mcp_snapshot import Tool, differences
@@ -30,7 +31,6 @@ from engine.sema.model import Program, Server, Worker
 from engine.sema.types.contract import Contract
 from engine.workers.environment import inherited
 from engine.workers.large import off_the_loop, rough_size
-from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads

@@ -18,6 +18,7 @@ from engine.drive.answers import refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over, wait_for_end
 from engine.drive.launch import Options
+from engine.drive.loading import load, load_run
 from engine.events import CancelRequested
 from engine.journal import SqliteJournal
 from engine.runtime.state import RunState
@@ -67,17 +68,18 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
             "journal": directory,
         }
 
+        seen = None
         if record.live:
-            _, state = launch.load_run(journal, found)
-            refuse_secrets(reason, redactor_of(state.program))
+            seen = load(journal, record)
+            refuse_secrets(reason, redactor_of(seen.state.program))
             asked = CancelRequested(reason=reason)
-            if hand_over(journal, state.program, found, asked) == "taken":
+            if hand_over(journal, seen, asked) == "taken":
                 code = _tell_end(journal, found, run_options, extra)
                 if code is not None:
                     return code
 
         async def work(options: Options) -> RunState:
-            return await launch.cancel(found, journal, options, reason)
+            return await launch.cancel(found, journal, options, reason, seen)
 
         return carry_out(work, run_options, extra=extra)
     finally:
@@ -95,7 +97,7 @@ def _tell_end(
     if not wait_for_end(journal, run):
         note(f"run {run} will be cancelled: something that may happen only once is under way")
         return Exit.OK
-    _, state = launch.load_run(journal, run)
+    _, state = load_run(journal, run)
     if state.status not in EXITS:
         return None
     with reserved_stdout() as stream:

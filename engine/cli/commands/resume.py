@@ -21,6 +21,7 @@ from engine.cli.journals import (
 )
 from engine.drive import launch
 from engine.drive.launch import Options
+from engine.drive.loading import load_run
 from engine.history import fork_and_retry as again
 from engine.history.fork_and_retry import Diverged, Move
 from engine.journal import RunRecord, SqliteJournal
@@ -137,7 +138,7 @@ def _tell_again(
     """Give the result of a run that has ended once more."""
     if not run_options.quiet:
         note(f"run {record.run} has ended: {record.status}")
-    _, state = launch.load_run(journal, record.run)
+    _, state = load_run(journal, record.run)
     with reserved_stdout() as stream:
         tell_end(
             state,

@@ -17,7 +17,7 @@ from engine.cli.journals import find_run, journal_option, open_journal, timestam
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
-from engine.drive.launch import compile_record
+from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
 from engine.journal.listing import shown_status

@@ -65,8 +65,8 @@ NAMES = [
 ]
 
 FIELDS = {
-    "Run": "id status output partial bound reason place escalated rounds usage failures gates warnings "
-    "journal",
+    "Run": "id status output partial bound reason place escalated rounds usage failures gates "
+    "warnings journal",
     "Failure": "mode message retryable retry_after_ms usage died task worker round key place "
     "where cause",
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated",
