@@ -16,8 +16,8 @@ TEMPORAL_FAULTS := $(patsubst %,tests/temporal/test_%.py,hosts temporal_faults t
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp \
-  bench-scale fuzz \
+.PHONY: help demo test check format bench bench-against bench-complexfunc bench-drift bench-eager \
+  bench-lsp bench-scale fuzz \
   test-crash test-hostile test-llamacpp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
@@ -44,6 +44,9 @@ format: $(INSTALLED)  ## Format the code and apply safe fixes
 
 bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
 	$(BENCH_VENV)/bin/python -m bench
+
+bench-against: $(INSTALLED)  ## Compare lint and approve with another checkout: AGAINST=PATH
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench --against $(AGAINST) --repeat 15
 
 bench-complexfunc: $(INSTALLED)  ## Play 1,000 recorded goals of real APIs (downloads 14 MB)
 	$(BIN)/python -m bench.complexfunc

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -119,6 +117,9 @@ def _read(path: str) -> Config | None:
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"orch" not in data:
         return None  # most of them, and not worth parsing
+    # 1.5 ms of CPU, and most folders have no configuration.
+    import tomllib
+
     try:
         text = data.decode("utf-8-sig")
         tables: Any = tomllib.loads(text)
@@ -156,6 +157,9 @@ class _Reader:
             raise self._error(name.rpartition(".")[2], f"`{name}` needs to be a table")
         for key in value:
             if key not in keys:
+                # 2 ms of CPU, and only a mistake needs it.
+                from difflib import get_close_matches
+
                 near = get_close_matches(key, keys, n=1)
                 known = ", ".join(f"`{known}`" for known in keys)
                 help = f"did you mean `{near[0]}`?" if near else f"known are {known}"

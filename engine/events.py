@@ -63,16 +63,17 @@ Answer = Literal["approve", "reject", "not_done", "timeout"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one call used. Money is micro-dollars.
+    """What one call used.
 
-    `cost_usd` is None where no price is known (never zero); `estimated` says that the provider
-    did not report the tokens and the reservation replaces them.
+    `cost_micro_usd` is micro-dollars, None where no price is known (never zero), and `cost_usd` in
+    the journal. `estimated` says that the provider did not report the tokens, so that the
+    reservation counts.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    cost_usd: int | None = 0
+    cost_micro_usd: int | None = msgspec.field(default=0, name="cost_usd")
     estimated: bool = False
 
 
@@ -147,7 +148,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
-    `died` that the process it had for itself has died."""
+    `died` that the process it had for itself has died. `where` is the setting that it is about
+    (`Failure.where`), where the machine cannot know that by itself."""
 
     key: str
     mode: str
@@ -159,6 +161,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     ms: int = 0
     cut: bool = False
     died: bool = False
+    where: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

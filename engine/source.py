@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 
-__all__ = ["Position", "SourceFile", "Span"]
+__all__ = ["Place", "Position", "Range", "SourceFile", "Span"]
 
 
 class Position(msgspec.Struct, frozen=True, order=True):
@@ -21,6 +21,28 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
     line: int
     column: int
+
+
+class Range(msgspec.Struct, frozen=True):
+    """From one position up to another, which is not part of it any more."""
+
+    start: Position
+    end: Position
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A range of a file as other programs read it: the `file` and `range` of `orch lint`.
+
+    Attributes:
+        file: The path, as the user would name it.
+        range: 1-based lines and columns; the end is exclusive.
+    """
+
+    file: str
+    range: Range
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.range.start.line}:{self.range.start.column}"
 
 
 class SourceFile:
@@ -88,6 +110,11 @@ class Span(msgspec.Struct, frozen=True, eq=False, gc=False):
     def end_position(self) -> Position:
         """Where the range ends (1-based, exclusive column)."""
         return self.source.position(self.end)
+
+    @property
+    def place(self) -> Place:
+        """The range as other programs read it."""
+        return Place(self.source.path, Range(self.begin_position, self.end_position))
 
     @property
     def text(self) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from engine.bounds.amounts import NOTHING, Number, Spend
 from engine.prices import cost_of, look_up
 from engine.schemes import LOCAL_CONTEXT, built_in
-from engine.sema.model import Model, Program, Retry, Verifier, Worker
+from engine.sema.model import Model, Program, Retry, Verifier, Worker, fallback_chain
 
 __all__ = ["Calls", "Rate", "least_attempt", "rate_of"]
 
@@ -96,16 +96,7 @@ class Calls:
 
     def chain(self, name: str) -> list[str]:
         """A model and its fallbacks, each once, depth first."""
-        found: list[str] = []
-
-        def walk(name: str) -> None:
-            if name not in found:
-                found.append(name)
-                for other in self._program.models[name].fallback:
-                    walk(other)
-
-        walk(name)
-        return found
+        return fallback_chain(self._program.models, name)
 
     def attempt(self, name: str) -> Spend:
         """One attempt at a model."""

@@ -18,6 +18,7 @@ word (another start of a `once` task, a run taken over after a crash) is not in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -204,12 +205,15 @@ class _Bounder:
         each = self._calls.decision(loop.model)
         steps = [Step("decision", loop.model, decisions, each * decisions)]
         for hook in loop.hooks:
-            if hook.point == "after_round":
-                looks = rounds // hook.every
-            elif hook.point == "before_finish":
-                looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
-            else:
-                continue
+            match hook.point:
+                case "after_round":
+                    looks = rounds // hook.every
+                case "before_finish":
+                    looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
+                case "before_dispatch" | "after_dispatch":
+                    continue  # counted with the tasks
+                case _:
+                    assert_never(hook.point)
             for name in hook.verifiers:
                 each = self._calls.check(self._program.verifiers[name])
                 steps.append(Step(hook.point, name, looks, each * looks))

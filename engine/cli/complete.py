@@ -26,9 +26,10 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of runs with their status, newest first, and `last`."""
     # The journal is imported where it is asked for: 20 ms.
-    from engine.cli.journals import DEFAULT_DIRECTORY, shown_status
+    from engine.cli.journals import DEFAULT_DIRECTORY
     from engine.errors import OrchError
     from engine.journal import SqliteJournal
+    from engine.journal.listing import shown_status
 
     given = ctx.params.get("directory") or os.environ.get("ORCH_JOURNAL")
     found: list[CompletionItem] = []

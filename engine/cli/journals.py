@@ -16,8 +16,9 @@ import click
 
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
-from engine.errors import UsageError
+from engine.errors import JournalError, UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal
+from engine.journal.listing import shown_status
 from engine.sema.suggest import closest
 
 __all__ = [
@@ -27,8 +28,8 @@ __all__ = [
     "is_remote",
     "journal_option",
     "open_journal",
+    "refuse_live",
     "resume_command",
-    "shown_status",
     "timestamp",
 ]
 
@@ -124,11 +125,14 @@ def find_run(journal: Journal, name: str) -> str:
         raise CommandError(str(problem), Exit.USAGE, help=help) from None
 
 
-def shown_status(summary: RunSummary) -> str:
-    """The status for people: a run that no process drives was interrupted."""
-    if summary.status == "running" and not summary.live:
-        return "interrupted"
-    return summary.status
+def refuse_live(summary: RunSummary, *, help: str) -> None:
+    """Refuse to touch a run that another process drives.
+
+    Raises:
+        JournalError: One does; `help` says what to do.
+    """
+    if shown_status(summary) == "running":
+        raise JournalError(f"run {summary.run} is being driven by another process", help=help)
 
 
 def command_line(verb: str, run: str, directory: str, *more: str) -> str:

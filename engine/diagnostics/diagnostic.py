@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from engine.diagnostics.catalogue import RULES, Severity
+from engine.diagnostics.catalogue import RULES
+from engine.diagnostics.rule import Severity
 from engine.source import Span
 
 __all__ = ["Diagnostic", "Edit", "Fix", "Related", "diagnostic", "sort_diagnostics"]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.diagnostics import Diagnostic
-from engine.drive.launch import check_record, compile_record
+from engine.drive.loading import check_record, compile_record
 from engine.journal import RunRecord
 from engine.linter.admission import errors_in
 from engine.sema.expressions.template import Expression, Template

@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
+from engine import clock
 from engine.distributed.messages import Outcome
 from engine.errors import JournalError
 
@@ -83,7 +83,7 @@ class Receipts:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
-        db.execute("DELETE FROM receipt WHERE wall_s < ?", (int(time.time()) - _KEPT_S,))
+        db.execute("DELETE FROM receipt WHERE wall_s < ?", (int(clock.wall_s()) - _KEPT_S,))
         return db
 
     async def find(self, attempt: Attempt) -> tuple[bool, Outcome | None]:
@@ -126,7 +126,7 @@ class Receipts:
                 attempt.attempt,
                 attempt.input,
                 None if outcome is None else msgspec.json.encode(outcome),
-                int(time.time()),
+                int(clock.wall_s()),
             ),
         )
 

@@ -30,6 +30,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from engine import clock
 from engine.distributed.address import Address
 from engine.distributed.calls import activity_id
 from engine.distributed.messages import Page, RunOrder
@@ -474,7 +475,7 @@ class RemoteRun:
             )
         except RPCError as error:
             raise _said_by_the_server(error) from None
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(clock.wall_s(), UTC)
         return any(
             (now - poller.last_access_time.ToDatetime(UTC)).total_seconds() < _POLLED_S
             for poller in answer.pollers

@@ -253,6 +253,13 @@ def enter(journal: Journal, run: str) -> tuple[Drive, bool]:
     return made, True
 
 
+def is_driven_here(journal: Journal, run: str) -> bool:
+    """Whether this process drives a run."""
+    with _lock:
+        found = _drives.get((journal.place, run))
+        return found is not None and not found.is_lost
+
+
 @contextmanager
 def alone(journal: Journal, run: str) -> Iterator[Drive]:
     """Drive a run that has no drive in this process.

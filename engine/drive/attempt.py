@@ -7,13 +7,13 @@ what leaves this module may be journaled. Nothing here retries, and nothing deci
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.drive.intake import (
     COUNTED_BYTES,
     KEPT_OF_DECISION,
@@ -26,15 +26,15 @@ from engine.drive.intake import (
 from engine.errors import Failure
 from engine.events import CallFailed, CallFinished, Usage
 from engine.models.limiter import is_limited
-from engine.redaction import Redactor, bound
+from engine.redaction import Redactor, bound, current
 from engine.redaction.logs import clean_log_records
 from engine.runtime.commands import StartCall
+from engine.runtime.marks import call_mark
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
 from engine.sizes import WIDE_BYTES, beginning, held_bytes, size_of
 from engine.workers.child import ask_policy_apart
-from engine.workers.large import off_the_loop, rough_size
-from engine.workers.marks import call_mark
+from engine.workers.large import LARGE_BYTES, off_the_loop, rough_size
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -79,23 +79,26 @@ class Attempts:
         Raises:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
+        if current() is self._redactor:  # a drive has put it in force for all of its calls
+            return await self._make(command, run, on_task)
         with bound(self._redactor):
             return await self._make(command, run, on_task)
 
     async def _make(
         self, command: StartCall, run: str, on_task: OnTask | None
     ) -> CallFinished | CallFailed:
-        began = time.monotonic()
+        began = clock.running_s()
         request = command.request
         cut = _Cut()
-        mark = call_mark(run, command.key, command.attempt)
         if isinstance(request, WorkerRequest):
-            request = msgspec.structs.replace(request, mark=mark)
+            if request.run != run:
+                request = msgspec.structs.replace(request, run=run)
         else:
             request = msgspec.structs.replace(request, messages=BoundedPrompt(request))
             if request.stream and on_task is not None:
                 request = self._listen(request, on_task, cut)
             if request.isolated:
+                mark = call_mark(run, command.key, command.attempt)
                 apart = partial(ask_policy_apart, mark)
                 request = msgspec.structs.replace(request, apart=apart)
         try:
@@ -104,10 +107,14 @@ class Attempts:
                 most = request.max_bytes or UNBOUNDED
             else:
                 most = request.worker.max_bytes
-            value, size, held = await off_the_loop(
-                partial(self._cleaned_and_measured, request, reply.value, most),
-                rough_size(reply.value),
-            )
+            value = reply.value
+            size = rough_size(value)
+            if size < LARGE_BYTES:
+                value, size, held = self._cleaned_and_measured(request, value, most, size)
+            else:
+                value, size, held = await off_the_loop(
+                    partial(self._cleaned_and_measured, request, value, most, None), size
+                )
             if size > most:
                 if isinstance(request, ModelRequest) and request.role == "decision":
                     return _beginning(command, value, size, reply.usage, began)
@@ -141,14 +148,21 @@ class Attempts:
             ms=_since(began),
             cut=cut.seen,
             died=caught.died,
+            where=caught.where,
         )
 
     def _cleaned_and_measured(
-        self, request: ModelRequest | WorkerRequest, value: Any, most: int
+        self, request: ModelRequest | WorkerRequest, came: Any, most: int, known: int | None
     ) -> tuple[Any, int, int]:
-        """What came back, its size, and what it takes while it is kept."""
-        value = self._cleaned(request, value)
-        size = size_of(value, most)
+        """What came back, its size, and what it takes while it is kept.
+
+        Args:
+            known: The size of what came back, where it was measured already.
+        """
+        value = self._cleaned(request, came)
+        if known is None or known > most or value is not came:
+            known = size_of(value, most)
+        size = known
         held = size if size < WIDE_BYTES or size > most else held_bytes(value, size)
         return value, size, held
 
@@ -242,7 +256,7 @@ def _beginning(
 
 
 def _since(began: float) -> int:
-    return int((time.monotonic() - began) * 1000)
+    return int((clock.running_s() - began) * 1000)
 
 
 def _text(text: str) -> str:

@@ -48,7 +48,7 @@ def too_large(most: int, usage: Usage | None) -> Failure:
         usage: What it has cost.
     """
     said = f"the output takes more than {size_words(most)}, as JSON or in memory (`max_bytes`)"
-    return Failure("invalid_output", said, usage=usage)
+    return Failure("invalid_output", said, usage=usage, where="max_bytes")
 
 
 def cut_message(text: str) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token, Tree
-
 from engine.formatter.expressions import ExpressionLayout, Part
 from engine.formatter.layout import Body, Break, Doc, Group, Item, Signature, concat
 from engine.formatter.trivia import about_line
+from grammar import Token, Tree
 
 __all__ = ["DeclarationLayout"]
 
@@ -20,7 +19,7 @@ __all__ = ["DeclarationLayout"]
 class DeclarationLayout(ExpressionLayout):
     """Makes pieces of layout from the parse tree of a whole file."""
 
-    def file(self, tree: Tree[Token]) -> list[Item]:
+    def file(self, tree: Tree) -> list[Item]:
         """The declarations and comments of a file."""
         items: list[Item] = []
         last = 0
@@ -83,7 +82,7 @@ class DeclarationLayout(ExpressionLayout):
         forced = bool(members) and self.breaks_after(first)
         return Body(opening, items, closing, between=between, forced=forced)
 
-    def _member(self, node: Tree[Token]) -> Item:
+    def _member(self, node: Tree) -> Item:
         kind = node.data
         if kind == "field":
             return Item("other", self._field(node))
@@ -101,7 +100,7 @@ class DeclarationLayout(ExpressionLayout):
             return Item("setting", value, head=name)
         return Item("other", concat(name, " = ", value))
 
-    def _assertion(self, node: Tree[Token]) -> Doc:
+    def _assertion(self, node: Tree) -> Doc:
         parts = node.children
         test = concat(self.token(parts[0]), " ", self.expression(parts[1]))
         if len(parts) == 2:
@@ -178,7 +177,7 @@ class DeclarationLayout(ExpressionLayout):
 
     # ------------------------------------------------------------ declarations
 
-    def _declaration(self, node: Tree[Token]) -> Doc:
+    def _declaration(self, node: Tree) -> Doc:
         kind = node.data
         parts = node.children
         if kind in ("worker", "verifier", "orchestrator"):

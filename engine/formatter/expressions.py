@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token, Tree
-
 from engine.formatter.layout import Break, Doc, Group, OwnLines, Piece, TextBlock, concat
 from engine.formatter.trivia import Trivia
 from engine.source import SourceFile
 from engine.syntax.literals import read_text_block
+from grammar import Token, Tree
 
 __all__ = ["ExpressionLayout", "Part"]
 
-Part = Token | Tree[Token]
+Part = Token | Tree
 
 _LEVELS = {
     "OR": 1,
@@ -42,7 +41,7 @@ class ExpressionLayout:
         tree: Its parse tree.
     """
 
-    def __init__(self, source: SourceFile, tree: Tree[Token]) -> None:
+    def __init__(self, source: SourceFile, tree: Tree) -> None:
         self.source = source
         self.trivia = Trivia(source, tree)
 
@@ -194,7 +193,7 @@ class ExpressionLayout:
         last = concat(*tight)
         return at, Group([*steps, last]) if steps else last
 
-    def _index(self, node: Tree[Token]) -> Doc:
+    def _index(self, node: Tree) -> Doc:
         opening, inside, closing = node.children
         if isinstance(inside, Tree) and inside.data == "slice":
             doc = concat(*(self.expression(child) for child in inside.children))
@@ -202,7 +201,7 @@ class ExpressionLayout:
             doc = self.expression(inside)
         return concat(self.token(opening), doc, self.token(closing))
 
-    def _arguments(self, node: Tree[Token]) -> Doc:
+    def _arguments(self, node: Tree) -> Doc:
         items: list[Doc] = []
         for child in node.children[1:-1]:
             if isinstance(child, Tree) and child.data == "keyword":

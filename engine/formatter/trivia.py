@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lark import Token, Tree
-
 from engine.formatter.layout import Comments
 from engine.source import SourceFile
 from engine.syntax.comments import scan_comments
+from grammar import Token, Tree
 
 __all__ = ["Trivia", "about_line"]
 
@@ -35,7 +34,7 @@ class Trivia:
         after: The comments behind a token.
     """
 
-    def __init__(self, source: SourceFile, tree: Tree[Token]) -> None:
+    def __init__(self, source: SourceFile, tree: Tree) -> None:
         self._text = source.text
         self.before: dict[int, list[tuple[int, str]]] = {}
         self.after: dict[int, Comments] = {}
@@ -44,7 +43,7 @@ class Trivia:
         if comments:
             self._attach(comments, tree)
 
-    def _attach(self, comments: list[tuple[int, int]], tree: Tree[Token]) -> None:
+    def _attach(self, comments: list[tuple[int, int]], tree: Tree) -> None:
         text = self._text
         tokens = _tokens(tree)
         previous: Token | None = None
@@ -97,9 +96,9 @@ def _end(token: Token) -> int:
     return (token.start_pos or 0) + len(token)
 
 
-def _tokens(tree: Tree[Token]) -> Iterator[Token]:
+def _tokens(tree: Tree) -> Iterator[Token]:
     """The tokens of a tree in order."""
-    stack: list[Token | Tree[Token]] = [tree]
+    stack: list[Token | Tree] = [tree]
     while stack:
         node = stack.pop()
         if isinstance(node, Tree):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.drive import launch
+from engine.drive.loading import compile_record
 from engine.drive.preflight import preflight
 from engine.errors import CompileError, InputError, UnreadableFile, UsageError
 from engine.events import Event, ModelInfo, RunStarted
@@ -92,7 +92,7 @@ def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:
 
 def against(record: RunRecord, events: Sequence[Event], program: Program) -> Comparison:
     """A run's journal under the program it has and under a changed one, in lock step."""
-    recorded = launch.compile_record(record)
+    recorded = compile_record(record)
     found = changes(recorded, program)
     watched = frozenset(change.name for change in found if change.kind in _CALLED)
     known = events[0].models if events and isinstance(events[0], RunStarted) else {}

@@ -7,16 +7,18 @@ run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
+from engine import clock
 from engine.drive import launch
 from engine.drive.active import Drive, alone
 from engine.drive.answers import answers
 from engine.drive.guard import redactor_of, refuse_written
 from engine.drive.launch import Options
+from engine.drive.loading import compile_record
 from engine.errors import JournalError, OrchError, UsageError
 from engine.events import (
     CallStarted,
@@ -27,6 +29,7 @@ from engine.events import (
     RunForked,
     RunResumed,
     RunRetried,
+    RunStatus,
 )
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
@@ -40,7 +43,7 @@ from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
 
-_ENDED = ("finished", "failed", "exhausted", "aborted", "cancelled")
+_ENDED = frozenset(get_args(RunStatus)) - {"running", "waiting"}
 
 
 class Diverged(OrchError):
@@ -91,8 +94,8 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
         InputError: It holds a secret.
     """
     if not move.upgrade:
-        return _Course(launch.compile_record(record), changed=False)
-    recorded = launch.compile_record(record)
+        return _Course(compile_record(record), changed=False)
+    recorded = compile_record(record)
     program = current_program(record, to_run=True)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
@@ -279,7 +282,7 @@ async def fork(
         )
     wall_ms = _wall_ms()
     name = launch.new_run_id()
-    held = [] if allow_effects else held_tasks(launch.compile_record(record), events, seq)
+    held = [] if allow_effects else held_tasks(compile_record(record), events, seq)
     forked = RunForked(
         at=state.now,
         run=name,
@@ -371,4 +374,4 @@ async def _change_program(owned: Ownership, course: _Course, wall_ms: int) -> No
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()

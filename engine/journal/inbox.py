@@ -20,13 +20,13 @@ import errno
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import CancelRequested, GateAnswered, decode_event, encode_event
 from engine.reading import open_plain, read_plain
@@ -58,7 +58,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 def letter_name(run: str) -> str:
     """A new letter's name. What is said within a process has one too, but no file."""
-    return f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
+    return f"{run}.{clock.wall_ns():020d}-{secrets.token_hex(4)}"
 
 
 @runtime_checkable

@@ -11,9 +11,9 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from pathlib import Path
 
+from engine import clock
 from engine.errors import JournalError
 from engine.reading import open_plain
 
@@ -72,7 +72,7 @@ class FileLock:
                 if _pid_in(descriptor) is not None:
                     break
                 if attempt < _TRIES - 1:
-                    time.sleep(_WAIT_S)
+                    clock.pause(_WAIT_S)
         except BaseException:
             os.close(descriptor)
             raise
@@ -101,7 +101,7 @@ def lock_holder(path: Path) -> int | None:
             if holder is not None:
                 return holder
             if attempt < _TRIES - 1:
-                time.sleep(_WAIT_S)
+                clock.pause(_WAIT_S)
         return 0
     finally:
         os.close(descriptor)

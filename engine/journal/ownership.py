@@ -8,12 +8,12 @@ that is released can no longer write, and nothing is kept of it. Transactions an
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import Event, RunEnded, RunForked, RunResumed, RunRetried
 from engine.journal.reader import StoredProgram, StoredRecord
@@ -95,7 +95,7 @@ def status_after(events: Sequence[Event]) -> tuple[Any, ...] | None:
     update: tuple[Any, ...] | None = None
     for event in events:
         if isinstance(event, RunEnded):
-            update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
+            update = (event.status, clock.wall_ms(), event.reason, event.bound)
         elif isinstance(event, (RunResumed, RunForked, RunRetried)):
             update = ("running", None, "", None)
     return update

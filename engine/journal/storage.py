@@ -15,7 +15,14 @@ from engine.errors import JournalError
 from engine.events import FORMAT
 from engine.journal.wal import lost_commits
 
-__all__ = ["is_full", "open_reader", "open_writer", "refuse_damaged_log", "translated"]
+__all__ = [
+    "is_full",
+    "log_damaged",
+    "open_reader",
+    "open_writer",
+    "refuse_damaged_log",
+    "translated",
+]
 
 #: Version of the tables.
 LAYOUT = 1
@@ -116,10 +123,15 @@ def refuse_damaged_log(path: Path) -> None:
         connection.close()
         if damaged:
             raise JournalError(
-                f"the write-ahead log is damaged after the last readable entry: {path}-wal",
+                log_damaged(path),
                 help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
                 "elsewhere with --journal",
             )
+
+
+def log_damaged(path: str | Path) -> str:
+    """What is wrong where the log of a database holds commits that cannot be read."""
+    return f"the write-ahead log is damaged after the last readable entry: {path}-wal"
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:

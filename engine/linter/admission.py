@@ -5,7 +5,7 @@ upgrade of a run and the hosts of a cluster ask here and refuse the program. Bot
 rules over the same files, so what one calls an error stops the other. Which rules are errors, and
 which of them a comment may allow, is in `engine.diagnostics.catalogue`.
 
-A run that began is not asked again: see `engine.drive.launch.compile_record`.
+A run that began is not asked again: see `engine.drive.loading.compile_record`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.bare_values import Value, bare_values
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import is_source
 from engine.sema.declarations.prompts import file_argument
@@ -37,6 +38,26 @@ from engine.source import SourceFile, Span
 from engine.syntax import ast
 
 __all__ = ["untrusted_in_goal", "untrusted_unfenced"]
+
+
+UNTRUSTED_UNFENCED = Rule(
+    code="ORC802",
+    name="untrusted-unfenced",
+    severity="warning",
+    summary="A prompt prints text from outside without a fence.",
+    why=("Without a fence a model cannot tell where the stranger's text ends and yours goes on."),
+    bad="""\
+worker tell(page: string @untrusted) -> string via llm {
+  model = fast
+  prompt = "Sum up: {{ page }}"
+}""",
+    good="""\
+worker tell(page: string @untrusted) -> string via llm {
+  model = fast
+  prompt = "Sum up: {{ page | untrusted }}"
+}""",
+    allowable=True,
+)
 
 
 def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
@@ -62,6 +83,33 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
                 values.setdefault(field.name, (Value(field.type, True), source))
         if values:
             yield from _found(subject, name, ("prompt", "system"), "ORC802", values)
+
+
+UNTRUSTED_IN_GOAL = Rule(
+    code="ORC806",
+    name="untrusted-in-goal",
+    severity="error",
+    summary="A goal prints text from outside without a fence.",
+    why=(
+        "The goal stands in every prompt, as what is to be reached. A stranger's text in "
+        "it is an order."
+    ),
+    bad="""\
+orchestrator ask(topic: string @untrusted) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string @untrusted) -> string {
+  model   = fast
+  goal    = "Explain {{ topic | untrusted }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def untrusted_in_goal(subject: Subject) -> Iterator[Diagnostic]:

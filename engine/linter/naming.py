@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.linter.places import nodes_in
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.scope import Entity
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["naming"]
 
@@ -20,6 +21,18 @@ _STYLES = {
     "schema": (_PASCAL, "PascalCase"),
     "secret": (_UPPER, "UPPER_CASE"),
 }
+
+
+NAMING = Rule(
+    code="ORC906",
+    name="naming",
+    severity="info",
+    summary="A name is not written as the language writes names.",
+    why="A reader tells by the form of a name what it is.",
+    bad="schema finding_of_fact { claim: string }",
+    good="schema FindingOfFact { claim: string }",
+    allowable=True,
+)
 
 
 def naming(subject: Subject) -> Iterator[Diagnostic]:
@@ -60,7 +73,7 @@ def _renamed(subject: Subject, entity: Entity, better: str) -> Fix | None:
         return None
     edits = []
     for declaration in subject.result.scopes.entry.module.document.declarations:
-        for node in nodes_in(declaration):
+        for node in walk(declaration):
             if isinstance(node, ast.String) and re.search(rf"\b{entity.name}\b", node.value):
                 return None
             named = isinstance(node, ast.Name | ast.NamedType | ast.Variable)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from engine.lsp.tree import fields_of, walk
+from engine.lsp.tree import fields_of
 from engine.sema.check import CheckResult
 from engine.sema.names.loader import Module
 from engine.sema.names.scope import Entity, Scope
@@ -22,6 +22,7 @@ from engine.sema.templates.typing_rules import attribute_of, is_null, open_up
 from engine.sema.types.definitions import Record, Type
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Index", "Reading", "Recorder", "Target", "Use"]
 

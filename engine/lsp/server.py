@@ -49,7 +49,7 @@ from engine.lsp.symbols import document_symbols, workspace_symbols
 from engine.sema.names.loader import CannotRead
 from engine.source import SourceFile
 from engine.version import __version__
-from grammar import load_parser
+from grammar import load_fast_parser
 
 __all__ = ["serve"]
 
@@ -165,8 +165,8 @@ class _Server(LanguageServer):
                     ]
                 )
             )
-        load_parser()
-        # All that is loaded by now stays, and what a check leaves is collected when nothing waits
+        load_fast_parser()
+        # All that is loaded by now stays, and what a check leaves is collected when nobody waits
         # for findings: the collector's rounds would take a tenth of each check, and now and then
         # 150 ms at once.
         gc.collect()

@@ -361,7 +361,7 @@ def _usage(said: Any, info: ModelInfo) -> Usage | None:
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_tokens=getattr(details, "cached_tokens", None) or 0,
-        cost_usd=price_of(info, input_tokens, output_tokens),
+        cost_micro_usd=price_of(info, input_tokens, output_tokens),
     )
 
 

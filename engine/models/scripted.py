@@ -148,7 +148,7 @@ def _usage(entry: Entry, info: ModelInfo) -> Usage | None:
         input_tokens=said.input_tokens,
         output_tokens=said.output_tokens,
         cached_tokens=said.cached_tokens,
-        cost_usd=cost_usd,
+        cost_micro_usd=cost_usd,
     )
 
 

@@ -43,7 +43,7 @@ class Reservation:
         return Usage(
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            cost_usd=self.cost_usd,
+            cost_micro_usd=self.cost_usd,
             estimated=True,
         )
 
@@ -129,10 +129,10 @@ class Ledger:
             ledger.input_tokens += used.input_tokens
             ledger.output_tokens += used.output_tokens
             ledger.cached_tokens += used.cached_tokens
-            if used.cost_usd is None:
+            if used.cost_micro_usd is None:
                 ledger.unpriced_calls += 1
             else:
-                ledger.cost_usd += used.cost_usd
+                ledger.cost_usd += used.cost_micro_usd
             if used.estimated:
                 ledger.estimated = True
 

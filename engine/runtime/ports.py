@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from engine.events import ModelInfo, Usage
+from engine.runtime.marks import call_mark
 from engine.sema.model import Model, Verifier, Worker
 
 __all__ = [
@@ -174,8 +175,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
             `secret` is a mapping from names to values; failures are cleaned of the values.
         isolated: Run no code of the user's in this process for it, but in one of its own.
-        mark: Names run, call and attempt; set by a driver. A program that is started for the
-            request has it in its environment, so that it can be found when the engine is dead.
+        run: Whose call it is.
         input_bytes: The size of the input, where that may be large; else 0.
     """
 
@@ -188,8 +188,14 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     timeout_ms: int | None = None
     attempt: int = 1
     isolated: bool = False
-    mark: str = ""
+    run: str = ""
     input_bytes: int = 0
+
+    @property
+    def mark(self) -> str:
+        """Names run, call and attempt. A program that is started for the request has it in its
+        environment, so that it can be found when the engine is dead."""
+        return call_mark(self.run, self.key, self.attempt) if self.run else ""
 
 
 class WorkerReply(msgspec.Struct, frozen=True):

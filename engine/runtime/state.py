@@ -29,6 +29,7 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
+    from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
 
 __all__ = [
@@ -50,6 +51,7 @@ TaskStatus = Literal[
     "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
 ]
 GateKind = Literal["approval", "outcome", "escalation"]
+CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
 LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
 
 
@@ -63,7 +65,6 @@ class Todo(Enum):
     BEGIN_ROUND = "begin round"
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
-    TASK_ENDED = "task ended"
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
@@ -125,6 +126,8 @@ class Call:
     Attributes:
         key: The structural path, stable over attempts.
         subject: Whose call it is.
+        status: `starved` waits for budget, `asked` has an open attempt, `begun` one that is known
+            to have started, `closed` none and nothing decided yet (within a step).
         attempt: The number of the attempt that is open or was the last, from 1.
         begun: The last attempt that is known to have started.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
@@ -161,6 +164,7 @@ class Call:
         "reservation",
         "retries",
         "started_at",
+        "status",
         "subject",
         "suspect",
         "unknown",
@@ -173,6 +177,7 @@ class Call:
         self.loop = loop
         self.subject = subject
         self.ledger: Ledger = loop.ledger
+        self.status: CallStatus = "new"
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
         self.attempt = 0
@@ -323,7 +328,8 @@ class HookRun:
         hook: The hook whose verifiers are looking, or the last one that did.
         rest: The hooks still to come; none is looked at after one that did not pass.
         offers: What the hook offers, by name; values are computed when a verifier binds them.
-        failed: `(verifier, feedback)` of the checks that did not pass.
+        failed: `(verifier, feedback, cause)` of the checks that did not pass; the cause is why a
+            verifier gave no verdict, or None where it gave one.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
@@ -362,7 +368,7 @@ class HookRun:
         self.offers = offers
         self.task = task
         self.waits = 0
-        self.failed: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str, Cause | None]] = []
         self.passed = 0
         self.cleaned = False
         self.number = 0
@@ -487,6 +493,7 @@ class Loop:
         shown_path: The same as workers and checks see it, once it has begun.
         task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
+        cause: What in the program it is about that it did not finish, or None.
         taken: Task ids that cannot be given again.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
@@ -497,6 +504,7 @@ class Loop:
         "best",
         "blocks",
         "bound",
+        "cause",
         "closing",
         "compactions",
         "decisions",
@@ -559,6 +567,7 @@ class Loop:
         self.status: RunStatus = "running"
         self.reason = ""
         self.bound: str | None = None
+        self.cause: Cause | None = None
         self.escalated = False
         self.tainted = False
         # How it will have ended once nothing that may happen only once is open any more.
@@ -608,7 +617,8 @@ class Loop:
 
     def shown(self, key: str) -> str:
         """A key under this loop as workers and checks see it."""
-        return self.shown_path + key[len(self.path) :]
+        path, shown_path = self.path, self.shown_path
+        return key if path == shown_path else shown_path + key[len(path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""

@@ -117,4 +117,5 @@ def died(call: Call, failure: Failure) -> Failure | None:
     return Failure(
         "crashed",
         f"its process died {call.deaths} times, while running alone: {failure.message}",
+        cause=failure.cause,
     )

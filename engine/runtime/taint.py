@@ -71,16 +71,15 @@ def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
-    return _tainted_producer(task) is not None
+    return bool(task.references) and _tainted_producer(task) is not None
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
-    """Set whether what a task returns is tainted; a verifier that passed it cleans it."""
-    task.tainted = (
-        not verified
-        and _is_source(state, task)
-        and (task.failure is not None or _facts(state, task.worker).speaks)
-    )
+    """Set whether what a task gives back is tainted; a verifier that passed it cleans it."""
+    if verified or (task.failure is None and not _facts(state, task.worker).speaks):
+        task.tainted = False
+    else:
+        task.tainted = _is_source(state, task)
 
 
 def needs_clearance(state: RunState, task: Task) -> bool:

@@ -49,6 +49,7 @@ __all__ = [
     "Verifier",
     "Worker",
     "WorkerLimit",
+    "fallback_chain",
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
@@ -425,3 +426,19 @@ class Program(msgspec.Struct, frozen=True):
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""
         return {name: param.value for name, param in self.params.items()}
+
+
+def fallback_chain(declared: Mapping[str, Model] | Mapping[str, Worker], name: str) -> list[str]:
+    """A model or worker and its fallbacks, each once, depth first.
+
+    Args:
+        declared: All models, or all workers.
+    """
+    found: list[str] = []
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        if current not in found:
+            found.append(current)
+            pending.extend(reversed(declared[current].fallback))
+    return found

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import nodes
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.prices import look_up
 from engine.schemes import built_in
 from engine.sema.expressions.environment import fence, json_text
@@ -50,6 +51,28 @@ _SAME_LENGTH = frozenset(
     ["capitalize", "e", "escape", "indent", "lower", "string", "title", "trim", "upper", "wordwrap"]
 )
 _SAME_ITEMS = frozenset(["list", "reverse", "sort", "unique"])
+
+
+PROMPT_OVER_CONTEXT = Rule(
+    code="ORC311",
+    name="prompt-over-context",
+    severity="error",
+    summary=("A prompt with its values at their longest does not fit the model's context window."),
+    why="A provider refuses such a prompt, and the run finds out only when values are long.",
+    bad="""\
+schema Page = string @length(max: 100_000)
+worker tell(pages: Page[] @items(max: 20)) -> string via llm {
+  model = fast
+  prompt = "{% for p in pages %}{{ p }}{% endfor %}"
+}""",
+    good="""\
+schema Page = string @length(max: 100_000)
+worker tell(pages: Page[] @items(max: 5)) -> string via llm {
+  model = fast
+  prompt = "{% for p in pages %}{{ p }}{% endfor %}"
+}""",
+    allowable=True,
+)
 
 
 def check_prompt_sizes(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.syntax.problem import Lexeme, Problem, Repair, blank, over_blank, short
@@ -111,6 +110,9 @@ def _block_comment(problem: Problem) -> Iterator[Repair]:
 
 def _misspelt_keyword(problem: Problem) -> Iterator[Repair]:
     """`vai llm`, `esle "..."`, `asesrt x > 3`."""
+    # 2 ms of CPU, and only a mistake needs it.
+    from difflib import get_close_matches
+
     for distance in range(9):
         item = problem.at(problem.index - distance)
         if item is None:

@@ -7,10 +7,10 @@ taken become "a value", "a type", "`,` or `]`".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lark.exceptions import UnexpectedInput
-from lark.parsers.lalr_analysis import Shift
+if TYPE_CHECKING:
+    from lark.exceptions import UnexpectedInput
 
 __all__ = ["accepted_terminals", "expected_words"]
 
@@ -50,7 +50,7 @@ def _accepts(tables: Any, stack: list[Any], terminal: str) -> bool:
         if action is None:
             return False
         kind, argument = action
-        if kind is Shift:
+        if kind.name == "Shift":
             return True
         size = len(argument.expansion)
         if size:

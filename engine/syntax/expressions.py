@@ -14,15 +14,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from lark import Token, Tree
 
 from engine.source import Span
 from engine.syntax import ast
+from grammar import Token, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Part = Token | Tree[Token]
+    Part = Token | Tree
 
 __all__ = ["BRACKET_COST", "MAX_DEPTH", "ExpressionBuilder", "Reporter", "TooDeepError"]
 
@@ -134,7 +134,7 @@ class ExpressionBuilder:
             return ast.Null(self._token_span(token))
         return ast.Variable(self._token_span(token), str(token))
 
-    def _map(self, node: Tree[Token], depth: int) -> ast.Expr:
+    def _map(self, node: Tree, depth: int) -> ast.Expr:
         entries: list[ast.MapEntry] = []
         seen: set[str] = set()
         for child in node.children:
@@ -252,7 +252,7 @@ class ExpressionBuilder:
         operands.append(value)
         return at
 
-    def _index(self, value: ast.Expr, part: Tree[Token], depth: int) -> ast.Expr:
+    def _index(self, value: ast.Expr, part: Tree, depth: int) -> ast.Expr:
         inside = part.children[1]
         index: ast.Expr | ast.Slice
         if isinstance(inside, Tree) and inside.data == "slice":
@@ -345,7 +345,7 @@ class ExpressionBuilder:
         )
 
     def _arguments(
-        self, node: Tree[Token], depth: int
+        self, node: Tree, depth: int
     ) -> tuple[tuple[ast.Expr, ...], tuple[tuple[ast.Name, ast.Expr], ...]]:
         args: list[ast.Expr] = []
         kwargs: list[tuple[ast.Name, ast.Expr]] = []
@@ -372,7 +372,7 @@ class ExpressionBuilder:
         start = token.start_pos or 0
         return self.span(start, start + len(token))
 
-    def _span_of(self, node: Tree[Token]) -> Span:
+    def _span_of(self, node: Tree) -> Span:
         last = _last_token(node)
         return self.span(_first_token(node).start_pos or 0, (last.start_pos or 0) + len(last))
 

@@ -7,13 +7,16 @@ changing a text without moving anything: blanking a range, and writing over a bl
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
-from lark.exceptions import UnexpectedInput
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
 from engine.syntax.expected import accepted_terminals, expected_words
+
+if TYPE_CHECKING:
+    from lark.exceptions import UnexpectedInput
 
 __all__ = [
     "CLOSERS",

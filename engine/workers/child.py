@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import Failure
+from engine.own import own_command
 from engine.runtime.ports import PolicyState
 from engine.sizes import size_words
 from engine.workers.messages import clean, crash_of, exit_words, last_lines, redacted
@@ -65,7 +66,7 @@ async def call_apart(
     }
     try:
         child = await run_process(
-            [sys.executable, "-P", "-m", "engine.workers.isolated"],
+            own_command("engine.workers.isolated"),
             cwd=os.getcwd(),
             env=os.environ if env is None else env,
             stdin=msgspec.json.encode(order),

@@ -39,7 +39,7 @@ class Held:
     """A place in the table, for one program; a context manager around its life.
 
     Args:
-        mark: What it is started for; see `engine.workers.marks`.
+        mark: What it is started for; see `engine.runtime.marks`.
 
     Attributes:
         environment: What to add to the program's environment.

@@ -14,7 +14,7 @@ from typing import Any
 from engine.provider_keys import is_provider_key
 from engine.redaction import current
 from engine.runtime.ports import WorkerRequest
-from engine.workers.settings import argument_of, evaluated
+from engine.workers.settings import evaluated, text_of
 
 __all__ = ["inherited", "process_environment"]
 
@@ -45,7 +45,7 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
         if value is None:
             environment.pop(name, None)
         else:
-            environment[name] = argument_of(value, f"env.{name}")
+            environment[name] = text_of(value, f"env.{name}")
     return environment
 
 

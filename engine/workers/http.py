@@ -10,7 +10,6 @@ This module imports httpx (110 ms), so it is itself imported when a run first ne
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
+from engine import clock
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
@@ -364,7 +364,7 @@ def _retry_after_ms(headers: httpx.Headers) -> int | None:
     try:
         now = parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (TypeError, ValueError, OverflowError):
-        now = time.time()
+        now = clock.wall_s()
     return max(0, int((until - now) * 1000))
 
 

@@ -64,7 +64,7 @@ _MAX_PAGES = 100
 class Place(msgspec.Struct, frozen=True):
     """Where a server is: a command with its environment and folder, or an address.
 
-    `mark` names the run it is started for; see `engine.workers.marks`.
+    `mark` names the run it is started for; see `engine.runtime.marks`.
     """
 
     name: str

@@ -63,7 +63,7 @@ async def run_process(
     Args:
         stdin: What it reads; None for an empty standard input.
         max_bytes: How much it may write to its standard output.
-        mark: The attempt it is started for; see `engine.workers.marks`.
+        mark: The attempt it is started for; see `engine.runtime.marks`.
 
     Raises:
         OSError: It could not be started.

@@ -27,7 +27,7 @@ from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
 from engine.workers.environment import process_environment
-from engine.workers.large import off_the_loop, rough_size
+from engine.workers.large import LARGE_BYTES, off_the_loop, rough_size
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads, TooManyAbandoned
@@ -180,7 +180,11 @@ def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
 async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
     try:
         value = await call()
-        return await off_the_loop(partial(plain_json, value), rough_size(value))
+        size = rough_size(value)
+        # Most answers are small: for those `off_the_loop` would cost more than the copy does.
+        if size < LARGE_BYTES:
+            return plain_json(value)
+        return await off_the_loop(partial(plain_json, value), size)
     except GeneratorExit:
         raise
     except asyncio.CancelledError as error:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import cast
 
 from engine.errors import Failure
+from engine.own import own_module
 from engine.runtime.ports import ClosablePort, WorkerPort
 from engine.sema.kinds import BUILT_IN, KindError, find_kind, usable
 from engine.sema.model import Program
@@ -79,5 +80,6 @@ def port_problem(kind: str) -> str | None:
 
 def _opener(port: str) -> Callable[[Program | None], object]:
     module, _, name = port.partition(":")
-    opener: Callable[[Program | None], object] = getattr(import_module(module), name)
+    load = own_module if module.startswith("engine.") else import_module
+    opener: Callable[[Program | None], object] = getattr(load(module), name)
     return opener

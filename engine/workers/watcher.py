@@ -35,7 +35,7 @@ __all__ = [
     "now_ns",
 ]
 
-#: The variable that holds the mark; `engine.workers.marks` says what a mark is.
+#: The variable that holds the mark; `engine.runtime.marks` says what a mark is.
 VARIABLE = "ORCH_CALL"
 
 #: One process in the table: its number (0 for a free slot), its group (0 while it starts), and

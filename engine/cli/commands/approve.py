@@ -8,7 +8,7 @@ import click
 
 from engine.cli import complete
 from engine.cli.answer_gate import answer_gate, gate_options, json_file, outcome_needed, who
-from engine.cli.drive_run import Manner, manner_options
+from engine.cli.drive_run import RunOptions, with_run_options
 from engine.cli.journals import journal_option
 from engine.drive.answers import Reply
 from engine.errors import InputError
@@ -35,7 +35,7 @@ __all__ = ["command"]
 )
 @click.option("--not-done", is_flag=True, help="The task was not done: start it once more.")
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     gate: str | None,
@@ -64,7 +64,7 @@ def command(
         raise InputError(["--edit: a JSON object with the task's inputs is expected"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
 
     def reply_to(found: Gate) -> Reply:
         if found.kind == "outcome" and not not_done and output is ... and not offers(found):
@@ -77,4 +77,4 @@ def command(
             by=who(by),
         )
 
-    return answer_gate(run, manner, gate, task, reply_to)
+    return answer_gate(run, run_options, gate, task, reply_to)

@@ -11,11 +11,12 @@ import msgspec
 from engine.cli import complete
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import count, one_line
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status
+from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width
 from engine.history.changes import changed_files
 from engine.history.compare import Difference, differences, shared_events
+from engine.journal.listing import shown_status
 
 __all__ = ["command"]
 

@@ -6,7 +6,7 @@ import click
 
 from engine.cli import complete
 from engine.cli.answer_gate import answer_gate, gate_options, who
-from engine.cli.drive_run import Manner, manner_options
+from engine.cli.drive_run import RunOptions, with_run_options
 from engine.cli.journals import journal_option
 from engine.drive.answers import Reply
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @gate_options
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     gate: str | None,
@@ -39,7 +39,7 @@ def command(
     (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
     accepted.
     """
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     return answer_gate(
-        run, manner, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
+        run, run_options, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from engine.cli import complete
-from engine.cli.drive_run import Manner, carry_out, manner_options
+from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.end_report import EXITS, note, tell_end
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import (
@@ -17,11 +17,11 @@ from engine.cli.journals import (
     find_run,
     is_remote,
     journal_option,
-    shown_status,
+    refuse_live,
 )
 from engine.drive import launch
 from engine.drive.launch import Options
-from engine.errors import JournalError
+from engine.drive.loading import load_run
 from engine.history import fork_and_retry as again
 from engine.history.fork_and_retry import Diverged, Move
 from engine.journal import RunRecord, SqliteJournal
@@ -53,7 +53,7 @@ __all__ = ["command"]
     help="With --from: start again what RUN has changed outside since, without asking.",
 )
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     upgrade: bool,
@@ -76,14 +76,14 @@ def command(
     --upgrade is refused because the journal does not fit the changed program.
     """
     _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     if is_remote(directory):
         if upgrade or retry_failed or seq is not None:
             raise click.UsageError("a run on a cluster keeps its program; it can only be followed")
         # temporalio costs 450 ms to import.
         from engine.cli.remote import follow_there
 
-        return follow_there(run, manner)
+        return follow_there(run, run_options)
     move = Move(upgrade, keep_results)
     journal = SqliteJournal(directory)
     try:
@@ -96,8 +96,8 @@ def command(
         }
         if seq is None:
             if record.status not in ("running", "waiting") and not retry_failed and not upgrade:
-                return _tell_again(journal, record, manner, extra)
-            _refuse_live(record)
+                return _tell_again(journal, record, run_options, extra)
+            refuse_live(record, help="wait for it to end, or stop that process and resume then")
 
         async def work(options: Options) -> RunState:
             if seq is not None:
@@ -111,7 +111,7 @@ def command(
             return await launch.resume(found, journal, options)
 
         try:
-            return carry_out(work, manner, extra=extra)
+            return carry_out(work, run_options, extra=extra)
         except Diverged as problem:
             raise _refused(problem, directory, seq) from None
     finally:
@@ -132,32 +132,24 @@ def _check_options(
 def _tell_again(
     journal: SqliteJournal,
     record: RunRecord,
-    manner: Manner,
+    run_options: RunOptions,
     extra: dict[str, str],
 ) -> int:
     """Give the result of a run that has ended once more."""
-    if not manner.quiet:
+    if not run_options.quiet:
         note(f"run {record.run} has ended: {record.status}")
-    _, state = launch.load_run(journal, record.run)
+    _, state = load_run(journal, record.run)
     with reserved_stdout() as stream:
         tell_end(
             state,
             stream,
-            style=manner.style,
-            quiet=manner.quiet,
-            color=manner.color,
-            full=manner.full,
+            style=run_options.style,
+            quiet=run_options.quiet,
+            color=run_options.color,
+            full=run_options.full,
             extra=extra,
         )
     return EXITS[state.status]
-
-
-def _refuse_live(record: RunRecord) -> None:
-    if shown_status(record) == "running":
-        raise JournalError(
-            f"run {record.run} is being driven by another process",
-            help="wait for it to end, or stop that process and resume then",
-        )
 
 
 def _refused(problem: Diverged, directory: str, seq: int | None) -> CommandError:

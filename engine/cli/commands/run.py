@@ -11,7 +11,7 @@ import msgspec
 
 from engine.cli import complete
 from engine.cli.checked import check_with_params
-from engine.cli.drive_run import Manner, carry_out, manner_options
+from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.exit_codes import Exit
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
@@ -76,7 +76,7 @@ def _inputs(
 @param_option
 @journal_option
 @click.option("--no-journal", is_flag=True, help="Keep the run in memory only.")
-@manner_options
+@with_run_options
 def command(
     file: str,
     orchestrator: str | None,
@@ -119,20 +119,20 @@ def command(
     most = _RAW_TIMES * chosen.policy.max_input_bytes
     values = _values(chosen.inputs, inputs, source, most)
     kept = None if no_journal else directory
-    manner = Manner(style, quiet, color, models, record_dir, kept, full)
-    extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}
+    run_options = RunOptions(style, quiet, color, models, record_dir, kept, full)
+    extra = {"workflow": file, "orchestrator": chosen.name, "journal": run_options.directory}
     if is_remote(directory) and not no_journal:
         # temporalio costs 450 ms to import.
         from engine.cli.remote import start_there
 
-        return start_there(program, chosen, values, manner, extra)
+        return start_there(program, chosen, values, run_options, extra)
     journal = MemoryJournal() if no_journal else SqliteJournal(directory)
 
     async def work(options: Options) -> RunState:
         return await launch.start(program, chosen, values, journal, options)
 
     try:
-        return carry_out(work, manner, extra=extra)
+        return carry_out(work, run_options, extra=extra)
     finally:
         journal.close()
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine import Failure
+from orch import Failure
 
 
 def list_notes(folder):

@@ -38,6 +38,7 @@ from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
 from engine.sema.types.json_schema import may_fit
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["CallableReader", "Signature"]
 
@@ -470,19 +471,13 @@ def _plain(value: Any) -> Any:
 
 
 def reads_task_key(expr: ast.Expr) -> bool:
-    """Whether `task.key` is anywhere in an expression."""
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Attribute):
-            if isinstance(node.object, ast.Variable) and node.object.name == "task":
-                return True
-            todo.append(node.object)
-        elif isinstance(node, ast.Node):
-            todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
-    return False
+    """Whether `task.key` stands anywhere in an expression."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.object, ast.Variable)
+        and node.object.name == "task"
+        for node in walk(expr)
+    )
 
 
 def _all_of(kind: WorkerKind) -> Callable[[Declared], Iterable[Diagnostic]]:

@@ -22,7 +22,7 @@ from engine.sema.expressions.environment import OrchEnvironment
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
-__all__ = ["Located", "TemplateFault", "parse_template"]
+__all__ = ["Located", "TemplateFault", "parse_anew", "parse_template"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _WORDS = {
@@ -104,7 +104,7 @@ def parse_template(text: str) -> nodes.Template:
     Raises:
         TemplateFault: If it is not a template.
     """
-    return _parse_kept(text) if len(text) <= _MAX_KEPT else _parse(text)
+    return _parse_kept(text) if len(text) <= _MAX_KEPT else parse_anew(text)
 
 
 #: Longer templates are rare and would fill the memory.
@@ -113,10 +113,11 @@ _MAX_KEPT = 50_000
 
 @lru_cache(maxsize=1024)
 def _parse_kept(text: str) -> nodes.Template:
-    return _parse(text)
+    return parse_anew(text)
 
 
-def _parse(text: str) -> nodes.Template:
+def parse_anew(text: str) -> nodes.Template:
+    """As `parse_template`, with nodes that are the caller's own and may be changed."""
     if not _environment:
         _environment.append(_Environment())
     normalized = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -85,4 +85,5 @@ COMMAND = WorkerKind(
     check=_check,
     facts=_facts,
     port="engine.workers.command:open_port",
+    calls="run",
 )

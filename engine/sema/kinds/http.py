@@ -60,4 +60,5 @@ HTTP = WorkerKind(
     derived=_derived,
     facts=_facts,
     port="engine.workers.http:open_port",
+    calls="url",
 )

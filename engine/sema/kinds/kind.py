@@ -94,6 +94,8 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
         inputs_are_arguments: Whether inputs are passed by name, so that renaming one breaks code.
         port: What does the work, as `"package.module:name"`: called with the `Program` (or None)
             for a `WorkerPort`. None: the machine does it.
+        calls: The setting that says what is called: a failure that is about no other setting is
+            shown there. "" for none; then it is shown at the kind.
         needs: A package that the port imports, and the extra of this package that brings it.
     """
 
@@ -108,6 +110,7 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
     derived: Callable[[Declared], Mapping[str, Any]] = _nothing_more
     inputs_are_arguments: bool = False
     port: str | None = None
+    calls: str = ""
     needs: tuple[str, str] | None = None
 
     def body(self, declared: str) -> Kind | None:

@@ -40,5 +40,6 @@ MCP = WorkerKind(
     check=_check,
     facts=_facts,
     port="engine.workers.mcp:open_port",
+    calls="tool",
     needs=("mcp", "mcp"),
 )

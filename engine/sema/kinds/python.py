@@ -57,4 +57,5 @@ PYTHON = WorkerKind(
     facts=_facts,
     inputs_are_arguments=True,
     port="engine.workers.python:open_port",
+    calls="call",
 )

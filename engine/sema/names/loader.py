@@ -109,7 +109,6 @@ class MemoryReader:
 
     def __init__(self, files: Mapping[str, str], base: str, *, with_python: bool = True) -> None:
         self.with_python = with_python
-        self._base = base
         self._files = {os.path.normpath(os.path.join(base, p)): t for p, t in files.items()}
 
     def project(self, folder: str) -> Project | None:

@@ -14,12 +14,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Suppression", "Suppressions"]
 
@@ -135,15 +135,13 @@ class Suppressions:
 
 def _text_around(module: Module, offset: int) -> Span | None:
     """The string of a module that an offset is in; None if it is in none."""
-    todo: list[Any] = [module.document.declarations]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Node) and node.span.start <= offset < node.span.end:
-            if isinstance(node, ast.String):
-                return node.span
-            todo.extend(getattr(node, name) for name in node.__struct_fields__)
+
+    def around(node: ast.Node) -> bool:
+        return node.span.start <= offset < node.span.end
+
+    for node in walk(module.document.declarations, into=around):
+        if isinstance(node, ast.String) and around(node):
+            return node.span
     return None
 
 

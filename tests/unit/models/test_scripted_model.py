@@ -49,8 +49,8 @@ def test_usage_is_free_unless_the_entry_says_so(request_of):
     replies = [ask(model, request_of(info=info)).usage for _ in range(4)]
     assert replies == [
         Usage(),
-        Usage(input_tokens=3, output_tokens=4, cost_usd=11),
-        Usage(input_tokens=3, output_tokens=4, cached_tokens=2, cost_usd=2),
+        Usage(input_tokens=3, output_tokens=4, cost_micro_usd=11),
+        Usage(input_tokens=3, output_tokens=4, cached_tokens=2, cost_micro_usd=2),
         None,
     ]
     assert not Scripted(["a", {"$fail": "timeout"}]).has_usage
@@ -58,7 +58,7 @@ def test_usage_is_free_unless_the_entry_says_so(request_of):
 
 def test_a_price_nobody_knows_stays_unknown(request_of):
     model = ScriptedModel(Scripted([{"$reply": "b", "usage": {"input_tokens": 3}}]))
-    assert ask(model, request_of()).usage.cost_usd is None
+    assert ask(model, request_of()).usage.cost_micro_usd is None
 
 
 def test_failures(request_of):

@@ -109,7 +109,7 @@ def test_the_report_on_a_project_is_true(workflow, project):
         (module, last - 1, "There is a FIXME here: what?"): "medium",
     }
     assert report["head"] == project.git("rev-parse", "HEAD")
-    assert run.failures == []
+    assert run.failures == ()
 
 
 def test_the_same_repository_gives_the_same_report(workflow, project):
@@ -137,7 +137,7 @@ def test_an_empty_repository(workflow, repo):
     assert run.status == "finished", run.reason
     assert run.output["findings"] == []
     assert run.output["summary"].startswith("Nothing to review")
-    assert [failure["mode"] for failure in run.failures] == ["no_history"]
+    assert [failure.mode for failure in run.failures] == ["no_history"]
 
 
 def test_files_before_the_first_commit(workflow, repo):
