@@ -151,7 +151,7 @@ def carry_out(
         )
         if state.status == "waiting" and not run_options.quiet:
             tell_questions(state, run_options.directory)
-        # The result stands, but whoever scripted the run expected another course of it.
+        # The result is valid, but the author of the script expected a different course.
         return Exit.FINDINGS if state.unplayed else EXITS[state.status]
 
 
@@ -191,7 +191,7 @@ def _cut_short(
         note("interrupted; it was not journaled and cannot be resumed", tone="bad")
     else:
         again = resume_command(state.run, run_options.directory)
-        note(f"interrupted; go on with: {again}", tone="bad", color=run_options.color)
+        note(f"interrupted; resume with: {again}", tone="bad", color=run_options.color)
     if run_options.style == "json":
         report = {**run_report(state), **extra, "status": "interrupted", "reason": reason}
         write_report(report, stream)
