@@ -164,6 +164,9 @@ def _wait_for_release(journal: HasInbox, run: str) -> None:
 def _fate(journal: Journal, seen: Loaded, letter: Letter) -> Fate | None:
     """What the journal says of a letter; None if its event is not there."""
     events = journal.read(seen.record.run, after=seen.seq)
+    # The journal decides, not the file: the owner deletes a letter only after its event is durable,
+    # so a missing file alone could also mean that the owner died or refused it. The name of the
+    # letter in the event tells this answer from another one to the same gate.
     for at, event in enumerate(events):
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
             if isinstance(event, CancelRequested):
