@@ -89,7 +89,10 @@ def _run(cell: str, python: str, resolution: str) -> str:
         "making the environment": [
             *UV, "venv", "--quiet", "--clear", "--python", python, str(folder),
         ],
-        "installing": [*UV, "pip", "sync", "--quiet", "--python", own, str(resolved)],
+        # Compiled here, where nobody sees what old libraries are warned about.
+        "installing": [
+            *UV, "pip", "sync", "--quiet", "--compile-bytecode", "--python", own, str(resolved),
+        ],
         "installing orch": [
             *UV, "pip", "install", "--quiet", "--python", own, "--no-deps", "--no-build-isolation",
             "--editable", ".",
