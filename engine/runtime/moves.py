@@ -1,9 +1,9 @@
 """The legal moves of tasks, loops and calls: a table each, checked at every move in every test.
 
 Every change of `Task.status`, `Loop.phase` and `Call.status` goes through `move`, `enter_phase` and
-`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks.
-A user's run is not ended over it: there the check is off. What decides *when* a move is made is
-in the rooms; nothing here changes anything else.
+`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks
+for it. A user's run is not ended over it: there the check is off. What decides *when* a move is
+made is in the rooms; nothing here changes anything else.
 """
 
 from __future__ import annotations
