@@ -2,7 +2,7 @@
 
     python docs/_generate.py
 
-`tests/docs` compares what this gives with what stands in the repository, so a page can never be out
+`tests/docs` compares what this gives with the files in the repository, so a page can never be out
 of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
 about a rule beside it (`engine.diagnostics.rule`); here are only those about sorts of values, and
 which bodies stand where.
@@ -35,13 +35,13 @@ _HEAD = """\
 <!-- Made by docs/_generate.py from engine/sema/settings/table.py and engine/sema/kinds. -->
 # Settings
 
-Every body takes exactly the settings listed for it; any other is an error
-([ORC103](language.md#findings)). What the bodies are for is told in [the language](language.md).
+Each body accepts only the settings listed for it; any other setting is an error
+([ORC103](language.md#findings)). [The language](language.md) describes the bodies.
 
-Marks: a setting in **bold** must be there. "block" is written `name { ... }`, everything else
-`name = value`. A constant is a literal, a `param`, or a choice of such
-(`8 if param.depth == "deep" else 3`); a template or an expression is evaluated when the run gets
-there, with the names in the last table of this page.
+A setting in **bold** is required. "block" is written `name { ... }`, everything else
+`name = value`. A constant is a literal, a `param`, or a choice between these
+(`8 if param.depth == "deep" else 3`). Templates and expressions are evaluated during the run, with
+the names in the last table of this page.
 
 """
 
@@ -91,7 +91,7 @@ _CHAPTERS = (
     ("Tests", ("test", "mock")),
 )
 
-#: Titles of kinds that are no sentence by themselves.
+#: Titles of kinds that are not sentences by themselves.
 _TITLES = {
     "env": "`env` blocks of workers and verifiers",
     "server env": "`env` blocks of servers",
@@ -209,7 +209,7 @@ def _names(kind: str, many: str) -> str:
 def _scopes() -> str:
     lines = ["## What expressions see", "", "| | names |", "| --- | --- |"]
     lines += [f"| {name} | {seen} |" for name, seen in _SCOPES]
-    lines += ["", "`secret.NAME` may stand only where a table says so.", ""]
+    lines += ["", "`secret.NAME` may be used only where a table says so.", ""]
     return "\n".join(lines)
 
 

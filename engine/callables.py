@@ -1,10 +1,10 @@
 """Find a Python function named in a `.orch` file: `package.module:function`.
 
-Modules beside the `.orch` file come first, as beside a script, but `sys.path` is never touched:
-each folder gets a private package name under which its modules live in `sys.modules`, so the
+Modules next to the `.orch` file come first, as next to a script, but `sys.path` is never touched:
+each folder gets a private package name, under which its modules are in `sys.modules`. So the
 `tools.py` of two projects in one process stay two modules. An absolute import inside such a
 module (`from tools.text import words`) finds its neighbours too, at import and later, because the
-module is executed with an `__import__` of its own that looks beside the file first.
+module is executed with an `__import__` of its own that looks next to the file first.
 
 The names of orch's packages are shared: where a file is called `orch.py`, `engine.py` or
 `grammar.py`, `from orch import Failure` gives orch's, and what orch has not is the file's
@@ -147,7 +147,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Executes a module with an `__import__` that looks beside the `.orch` file first."""
+    """Executes a module with an `__import__` that looks next to the `.orch` file first."""
 
     def exec_module(self, module: ModuleType) -> None:
         root = module.__name__.partition(".")[0]

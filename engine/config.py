@@ -1,6 +1,6 @@
 """`orch.toml`, or `[tool.orch]` in `pyproject.toml`: how a project wants its files to be checked.
 
-The nearest of them counts, looked for upward from a file's folder; where both stand in one folder,
+The nearest of them counts, looked for upward from a file's folder; where both are in one folder,
 `orch.toml`. A `pyproject.toml` without `[tool.orch]` is none. Every key is known: another one is an
 error that names its line. What words name which rules is not known here (`engine.linter`).
 """
@@ -28,7 +28,7 @@ _MAX_BYTES = 1_000_000
 
 
 class LintConfig(msgspec.Struct, frozen=True):
-    """What `[lint]` says. Words stand for rules as `--select` takes them.
+    """What `[lint]` says. Words select rules as in `--select`.
 
     Attributes:
         select: The rules that count.
@@ -49,7 +49,7 @@ class LintConfig(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """A configuration, and where it stands.
+    """A configuration, and where it is.
 
     Attributes:
         path: The file, or the empty string where there is none.
@@ -79,7 +79,7 @@ def find_config(folder: str, known: dict[str, Config] | None = None) -> Config:
         known: What was found for folders already; added to.
 
     Raises:
-        ConfigError: If a file cannot be read, is no TOML, or says something unknown.
+        ConfigError: If a file cannot be read, is not TOML, or says something unknown.
     """
     known = {} if known is None else known
     folder = os.path.abspath(folder)

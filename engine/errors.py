@@ -2,7 +2,7 @@
 
 What is wrong with a user's program is a `Diagnostic`, a value; `CompileError` only carries them
 over the Python face. What went wrong in a run is a `Failure`: an exception where a worker raises
-it, a plain value everywhere else. A bug of ours is an `InternalError`. Nothing else crosses a
+it, a plain value everywhere else. A bug in orch is an `InternalError`. Nothing else crosses a
 public function, and no exception ever reaches a terminal.
 """
 
@@ -53,7 +53,7 @@ class OrchError(Exception):
 
 
 class CompileError(OrchError):
-    """The program does not check.
+    """The program has errors.
 
     Attributes:
         diagnostics: What was found, in order of position; at least one is an error.
@@ -142,7 +142,7 @@ class Failure(OrchError):
         message: One or two sentences for the orchestrator and for a person; no stack trace.
         retryable: Whether the same call may succeed if it is made again.
         retry_after_ms: How long the other side asked to wait, in milliseconds.
-        usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
+        usage: What the failed call used anyway (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
         where: The setting that the failure is about, for whoever raises it: `run`, `run[0]`, or

@@ -56,7 +56,7 @@ _NAMES = frozenset([*(f"{name}_API_KEY" for name in _API_KEYS.split()), *_OTHERS
 _PATHS = frozenset(_EITHER.split())
 #: Ends of names that belong to a key but hold none: `HF_TOKEN_PATH`.
 _NO_KEYS = ("_PATH", "_FILE", "_DIR", "_URL", "_URI", "_BASE", "_VERSION", "_REGION", "_ENDPOINT")
-#: A value that is shorter is one that somebody made up for a server that wants any at all.
+#: A value that is shorter is one made up for a server that only needs some value.
 _MIN_LENGTH = 8
 _MADE_UP = frozenset({"lm-studio", "no-key-needed", "no-key-required", "not-needed", "not_needed",
                       "placeholder", "anything", "undefined", "sk-no-key-required"})  # fmt: skip
@@ -65,7 +65,7 @@ _MADE_UP = frozenset({"lm-studio", "no-key-needed", "no-key-required", "not-need
 def is_provider_key(name: str, models: Iterable[str] = ()) -> bool:
     """Whether a variable holds a key of a provider, or leads to one.
 
-    A known name may go on: `AZURE_API_KEY_EU`, `HF_TOKEN_PATH`.
+    A known name may continue: `AZURE_API_KEY_EU`, `HF_TOKEN_PATH`.
 
     Args:
         models: Ids of models, whose providers count too where the table does not know them.
@@ -88,7 +88,7 @@ def _is_known(name: str) -> bool:
 def key_values(environment: Mapping[str, str], models: Iterable[str] = ()) -> dict[str, str]:
     """The keys that are set, by their names: what is to be taken out of everything.
 
-    Left out are values that are no keys: paths, and words such as `not-needed`.
+    Left out are values that are not keys: paths, and words such as `not-needed`.
 
     Args:
         models: As for `is_provider_key`.

@@ -42,7 +42,7 @@ _MOST_STATES = 20_000
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One part of the dearest way.
+    """One part of the most expensive path.
 
     Attributes:
         what: `decision`, `task`, or the hook point of a check.
@@ -71,8 +71,8 @@ class Bound(msgspec.Struct, frozen=True):
         budget: Its own budget.
         metric: What the steps are the worst case of: `cost_usd`, or, where that is zero or not
             known, `tokens`, or else `model_calls`.
-        steps: The dearest way, the dearest part first.
-        path: Names from the orchestrator down to the dearest part.
+        steps: The most expensive way, the most expensive part first.
+        path: Names from the orchestrator down to the most expensive part.
         unknown: Why a number is not known, one sentence each.
     """
 
@@ -109,7 +109,7 @@ class _Worker(msgspec.Struct, frozen=True):
 
 
 def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list[Bound]:
-    """The bound of every orchestrator of a program, each as if it were the one that is run.
+    """The bound of every orchestrator of a program, each as if it were run itself.
 
     Args:
         program: A program without errors, folded with the params that count.
@@ -189,7 +189,7 @@ class _Bounder:
         )
 
     def _onward(self, steps: list[Step], active: Mapping[str, int]) -> tuple[str, ...]:
-        """Names from the dearest part of an orchestrator down."""
+        """Names from the most expensive part of an orchestrator down."""
         if not steps:
             return ()
         first = steps[0]

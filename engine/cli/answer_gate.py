@@ -184,11 +184,11 @@ def who(by: str | None) -> str:
 
 
 def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
-    """What to say where it is not said what became of a `once` task."""
+    """The message if the outcome of a `once` task is not given."""
     assert gate.task is not None
     again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
     return CommandError(
-        f"nobody knows whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        f"it is not known whether task {gate.task.id} ({gate.task.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

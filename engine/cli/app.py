@@ -35,7 +35,7 @@ from engine.version import __version__
 
 __all__ = ["COMMANDS", "leave", "run"]
 
-#: What a disk says that takes no more.
+#: The errors of a full disk.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
@@ -203,7 +203,7 @@ def _guarded(arguments: list[str], imported: Callable[[], None] | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        # Files of the user's are named by whoever opens them; what is left is standard output.
+        # Files of the user's are named by whoever opens them; the rest is standard output.
         return _unwritable(problem) if problem.errno in _UNWRITABLE else _crashed(problem)
     except Exception as problem:
         if isinstance(problem, OrchError) and not isinstance(problem, InternalError):

@@ -1,6 +1,6 @@
 """What a shell can complete besides commands and options: files, runs, names, rules.
 
-Called while somebody waits for a key to answer, and in any folder: whatever goes wrong, there is
+Called while a person waits for a key press, and in any folder: whatever goes wrong, there is
 just nothing to complete.
 """
 
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 __all__ = ["files", "orchestrators", "rules", "runs"]
 
-#: The newest runs are those that somebody asks for.
+#: The newest runs are the most likely ones.
 _MOST_RUNS = 50
 
 

@@ -68,7 +68,7 @@ def with_run_options(function: _F) -> _F:
                 multiple=True,
                 metavar="NAME=ID",
                 callback=pairs,
-                help="Use another model in the place of a declared one.",
+                help="Replace a declared model.",
             ),
             click.option(
                 "--record", "record_dir", metavar="DIR", help="Record what the models answer."
@@ -179,7 +179,7 @@ def _cut_short(
     extra: Mapping[str, Any],
     why: Interrupted | JournalError,
 ) -> int:
-    """Tell of a run that stopped without an end: it goes on where it is when it is resumed."""
+    """Report a run that stopped without an end: it continues from there when it is resumed."""
     if isinstance(why, JournalError):
         error(str(why), help=why.help)
         code, reason = int(Exit.FINDINGS), str(why)

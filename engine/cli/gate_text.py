@@ -16,7 +16,7 @@ __all__ = ["about", "answers", "left_ms", "tell_questions"]
 
 
 def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
-    """How long a gate (of `gate_reports`) still waits, in milliseconds; None for ever."""
+    """How long a gate (of `gate_reports`) still waits, in milliseconds; None means forever."""
     if gate["timeout_ms"] is None or gate["opened_ms"] is None:
         return None
     now_ms = clock.wall_ms() if now_ms is None else now_ms
@@ -47,7 +47,7 @@ def answers(
     """
     which = _which(gate, gates)
     if left_ms(gate) == 0:
-        yield command_line("resume", run, directory), "its time is up: go on as the file says"
+        yield command_line("resume", run, directory), "its time is up: resume as the file says"
         return
     if gate["kind"] == "outcome":
         if gate["offers"]:

@@ -50,7 +50,7 @@ def open_journal(directory: str) -> Journal:
     """The journal in a folder, or on a cluster, to be looked at; says whose it is not.
 
     Raises:
-        UsageError: It is no address of a cluster.
+        UsageError: It is not the address of a cluster.
         JournalError: It cannot be read, or the cluster cannot be reached.
     """
     if is_remote(directory):
@@ -112,7 +112,7 @@ def _place(ctx: click.Context, option: click.Parameter, directory: str) -> str:
 
 
 def find_run(journal: Journal, name: str) -> str:
-    """The id of the run that `name` stands for: an id, the beginning of one, or `last`.
+    """The id of the run that `name` refers to: an id, the beginning of one, or `last`.
 
     Raises:
         CommandError: There is none, or more than one.
@@ -147,7 +147,7 @@ def command_line(verb: str, run: str, directory: str, *more: str) -> str:
 
 
 def resume_command(run: str, directory: str) -> str:
-    """The command line that goes on with a run."""
+    """The command line that resumes a run."""
     return command_line("resume", run, directory)
 
 

@@ -71,7 +71,7 @@ def follow_there(name: str, run_options: RunOptions) -> int:
 
     Raises:
         CommandError: There is no such run.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, _place(run_options))
     if state.ended and not run_options.quiet:
@@ -89,7 +89,7 @@ def answer_there(
 
     Raises:
         CommandError, UsageError: There is no such gate (any more), or the reply does not fit it.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, _place(run_options))
     if state.ended:
@@ -113,7 +113,7 @@ def cancel_there(name: str, run_options: RunOptions, reason: str) -> int:
 
     Raises:
         CommandError, UsageError: There is no such run, or it has ended.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
     run, state, seen, extra = _found(name, _place(run_options))
     refuse_secrets(reason, redactor_of(state.program))

@@ -1,6 +1,6 @@
 """A `Diagnostic`: one thing that is wrong with a program, where, why, and what helps.
 
-Diagnostics are values. A phase collects them and goes on; it never raises over a phase's end.
+Diagnostics are values. A phase collects them and continues; it never raises over a phase's end.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A host writes the outcome of an attempt here before it reports it. When the same
 again, because the report was lost on the way or the host was taken for dead, it answers from the
 receipt instead of doing the work twice. An attempt is named by run, key and number; that the same
 name comes with another input is an error, never a silent reuse. For what may happen only once the
-beginning is noted too: begun and without an outcome means that nobody knows.
+beginning is noted too: begun and without an outcome means that the outcome is unknown.
 
 One thread writes, and each receipt is on disk when `put` returns.
 """
@@ -65,7 +65,7 @@ class Receipts:
         path: Of the SQLite file; it is made if it is not there.
 
     Raises:
-        JournalError: It cannot be opened, or is no file of receipts.
+        JournalError: It cannot be opened, or is not a file of receipts.
     """
 
     def __init__(self, path: str) -> None:

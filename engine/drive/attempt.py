@@ -170,7 +170,7 @@ class Attempts:
     def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
         """What came back, fit for a journal and without secrets."""
         if isinstance(request, ModelRequest):
-            # Workers see to it themselves; a model's word is journaled as it was said.
+            # Workers do this themselves; a model's text is journaled as it was said.
             if isinstance(value, str):
                 return self._redactor.said(_text(value))
             value = plain_json(value)
@@ -203,7 +203,7 @@ class Attempts:
             self._in_flight.give_back(request.input_bytes)
 
     def _listen(self, request: ModelRequest, on_task: OnTask, cut: _Cut) -> ModelRequest:
-        """Ask for the answer in pieces, and tell of each task in it, until it is too large."""
+        """Ask for the answer in pieces, and report each task in it, until it is too large."""
         tasks = ClosedTasks()
         most = request.max_bytes or UNBOUNDED
         size = 0
@@ -262,5 +262,5 @@ def _since(began: float) -> int:
 
 def _text(text: str) -> str:
     """A text that a journal can hold: halves of surrogate pairs, which JSON's escapes can smuggle
-    in, are no characters."""
+    in, are not characters."""
     return text if text.isascii() else text.encode(errors="replace").decode()

@@ -1,9 +1,9 @@
 """The local driver: the one place that awaits.
 
-It carries out the machine's commands with asyncio and feeds the answers back as events, in this
-order: take what has happened, step the machine, journal those events together with the intents
-of the calls they lead to, and only when they are durable let anything be seen or started. So an
-event is durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
+It runs the machine's commands with asyncio and feeds the answers back as events. The order
+is: take what has happened, step the machine, and journal those events together with the intents of
+the calls they lead to. Only when they are durable may anything be seen or started. So an event is
+durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
 
 The driver decides nothing: what to call, when to retry and when to stop is the machine's.
 """

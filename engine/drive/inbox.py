@@ -2,7 +2,7 @@
 
 The driving process takes a letter in as an event like any other: journaled before it has an
 effect, and the letter thrown away only then. So a letter outlives the death of either side, and
-the next process that takes the run up finds it. Of two answers to one gate the first one in the
+the next process that resumes the run finds it. Of two answers to one gate the first one in the
 journal counts; the journal is also where a sender sees whether its own answer won.
 
 Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
@@ -25,12 +25,12 @@ from engine.runtime.state import RunState
 
 __all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
 
-#: What became of a letter: it counts; it came too late or did not fit; nobody drives the run.
+#: The outcome of a letter: it counts; it came too late or did not fit; the run is not driven.
 Fate = Literal["taken", "refused", "returned"]
 
 #: How long a sender waits for the driving process to look into the inbox, in seconds.
 PATIENCE_S = 30.0
-#: How long it waits for a process that drives the run no more to end, in seconds.
+#: How long it waits for the end of a process that no longer drives the run, in seconds.
 RELEASE_S = 8.0
 _LOOK_S = 0.05
 
@@ -116,7 +116,7 @@ def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelReques
         event: The answer, checked already; the driving process checks it again.
 
     Returns:
-        What became of it. `returned`: no process drives the run any more, and the answer is
+        The outcome. `returned`: no process drives the run any more, and the answer is
         back in the hands of the caller.
 
     Raises:

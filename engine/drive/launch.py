@@ -65,10 +65,10 @@ __all__ = [
 
 @dataclass
 class Options:
-    """How a run is carried out, apart from what it does.
+    """The settings of a run, apart from its program.
 
     Attributes:
-        models: What to put in the place of declared models, by name.
+        models: What replaces declared models, by name.
         record_dir: Where to record what models answer, for `recorded/DIR`.
         observers: Told of each event once it is durable.
         on_driver: Given the driver before it starts, so that a run can be cancelled.
@@ -83,7 +83,7 @@ class Options:
 
 
 def choose(program: Program, name: str | None) -> Orchestrator:
-    """The orchestrator to run: the named one, or the one that no other uses.
+    """The orchestrator to run: the named one, or by default the only one that no other uses.
 
     Raises:
         UsageError: There is none, or more than one and none is named.
@@ -143,7 +143,7 @@ def prepare(
     options: Options,
     secrets: Mapping[str, str],
 ) -> tuple[RunRecord, RunStarted]:
-    """Everything that is to be known of a run before it begins, wherever it is carried out.
+    """Everything that must be known of a run before it begins, wherever it runs.
 
     Args:
         secrets: The values of secrets that are known here. Nothing that is written down may
@@ -154,7 +154,7 @@ def prepare(
 
     Raises:
         InputError: The inputs do not fit.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
@@ -237,7 +237,7 @@ async def start(
 
     Raises:
         InputError: The inputs do not fit, or a secret is not set.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
         JournalError: The journal failed.
     """
     options = options or Options()
@@ -388,7 +388,7 @@ async def take_up(
 
     Args:
         drive: Owns the run.
-        first: Makes the first events, given the models that stand for others from here on.
+        first: Makes the first events, given the models that replace others from here on.
         known: What is known of models that the run did not have before.
 
     Raises:
@@ -447,7 +447,7 @@ async def cancel(
         seen: The run as the caller has loaded it. Not to be used again: its state is driven on.
 
     Returns:
-        The run: cancelled, or still waiting where a person must say first what became of a
+        The run: cancelled, or still waiting if a person must first give the outcome of a
         `once` task.
 
     Raises:

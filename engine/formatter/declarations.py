@@ -1,6 +1,6 @@
 """Layout of declarations, bodies and types.
 
-Members keep their order. In a body with several lines they stand one to a line, without commas;
+Members keep their order. In a body with several lines they are one to a line, without commas;
 on one line the members of a schema are parted by commas, those of any other body by two blanks.
 """
 
@@ -40,7 +40,7 @@ class DeclarationLayout(ExpressionLayout):
 
         Returns:
             Where they end, whether one of them is about the member's first line, and whether a
-            blank line stands before the member.
+            blank line is before the member.
         """
         start = token.start_pos or 0
         known = len(items)
@@ -157,7 +157,7 @@ class DeclarationLayout(ExpressionLayout):
         return concat(head, self.brackets(Tree("", rest), items, pad="", keep=False))
 
     def _type(self, node: Part, *, inner: bool = False) -> Doc:
-        """A type; `inner` if a union needs brackets where it stands."""
+        """A type; `inner` if a union needs brackets where it is."""
         assert isinstance(node, Tree)
         kind = node.data
         if kind in ("array", "optional"):

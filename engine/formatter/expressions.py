@@ -81,14 +81,14 @@ class ExpressionLayout:
 
         Args:
             node: The tree.
-            items: What stands between its brackets.
-            pad: What stands inside the brackets on one line.
+            items: What is between its brackets.
+            pad: What is inside the brackets on one line.
             keep: Whether a line break after the opening bracket keeps the items apart.
         """
         assert isinstance(node, Tree)
         opening, closing = node.children[0], node.children[-1]
         assert isinstance(opening, Token)
-        # Comments after the last item stand with the items, not with the bracket.
+        # Comments after the last item are with the items, not with the bracket.
         inside = [text for _, text in self.trivia.before.pop(_start(closing), ())]
         begin, end = self.token(opening), self.token(closing)
         if not items and not inside and not isinstance(begin, Piece):

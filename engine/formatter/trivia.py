@@ -2,7 +2,7 @@
 
 A comment belongs to the token before it on its line (`after`), else to the token that comes next
 (`before`). A doc comment that documents something belongs to what it documents, wherever it
-stands. Punctuation is no token here: Lark leaves out of the tree what the grammar implies.
+is. Punctuation is not a token here: Lark leaves out of the tree what the grammar implies.
 
 Invariant: no comment is given to two tokens, none to none, and their order stays.
 """
@@ -30,7 +30,7 @@ class Trivia:
 
     Attributes:
         before: Offsets and texts of the comments on lines of their own before a token; those at
-            the end of the file stand at its length.
+            the end of the file are at its length.
         after: The comments behind a token.
     """
 
@@ -76,7 +76,7 @@ class Trivia:
                 self.before.setdefault(target, []).append((start, comment))
 
     def blank_between(self, start: int, end: int) -> bool:
-        """Whether a blank line stands in a range of the text."""
+        """Whether a blank line is in a range of the text."""
         return _BLANK_LINE.search(self._text, start, end) is not None
 
     def breaks_after(self, offset: int) -> bool:
@@ -88,7 +88,7 @@ class Trivia:
 
 
 def about_line(comment: str) -> bool:
-    """Whether a comment says something about the very line it stands on, or above."""
+    """Whether a comment says something about the very line it is on, or above."""
     return _ABOUT_LINE.match(comment) is not None
 
 

@@ -1,4 +1,4 @@
-"""The program of a run as its file stands now, beside the one the run keeps.
+"""The program of a run as its file is now, next to the one the run keeps.
 
 `against` puts the two side by side: what has changed, and what that means for the journal.
 """
@@ -52,12 +52,12 @@ def current_program(record: RunRecord, file: str | None = None, *, to_run: bool 
     """The program in the file of a run (or in another one), with the params of the run.
 
     Args:
-        to_run: Whether the run is to go on with it, so that the linter's errors count too. A
+        to_run: Whether the run is to continue with it, so that the linter's errors count too. A
             replay calls nothing, and shows also what such a program would have done.
 
     Raises:
-        UnreadableFile: There is no such file any more, or it is no text.
-        CompileError: It does not check.
+        UnreadableFile: There is no such file any more, or it is not text.
+        CompileError: It has errors.
         UsageError: The run's params do not fit it.
     """
     path = file_of(record) if file is None else file
@@ -81,7 +81,7 @@ def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:
     """What is known of the models a changed program may call in this run.
 
     Raises:
-        UsageError: The program cannot be carried out.
+        UsageError: The program cannot run.
     """
     orchestrator = program.orchestrators.get(record.orchestrator)
     if orchestrator is None:

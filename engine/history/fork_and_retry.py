@@ -58,13 +58,13 @@ class Diverged(OrchError):
         self.run = run
         self.divergence = divergence
         super().__init__(
-            f"run {run} cannot go on with the changed program: event {divergence.seq} "
+            f"run {run} cannot continue with the changed program: event {divergence.seq} "
             f"({divergence.has}): {divergence.why}"
         )
 
 
 class Move(msgspec.Struct, frozen=True):
-    """Whether a run goes on with the program in its file as that is now.
+    """Whether a run continues with the program in its file as that is now.
 
     Attributes:
         upgrade: It does, where the journal fits the changed program.
@@ -77,7 +77,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class _Course(msgspec.Struct, frozen=True):
-    """The program a run goes on with; `changed` if it is not the one it had."""
+    """The program a run continues with; `changed` if it is not the one it had."""
 
     program: Program
     changed: bool
@@ -86,7 +86,7 @@ class _Course(msgspec.Struct, frozen=True):
 
 
 def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
-    """Find out which program a run goes on with, and that its journal fits.
+    """Find out which program a run continues with, and that its journal fits.
 
     Raises:
         Diverged: It does not.
@@ -111,7 +111,7 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     changed = {
         name: info
         for name, info in infos.items()
-        # What `--model` has put in the place of a model stays there.
+        # A replacement by `--model` is kept.
         if name not in record.models and _who(recorded, name) != _who(program, name)
     }
     return _Course(program, True, launch.program_hash(program), changed)
@@ -134,7 +134,7 @@ def _read(journal: Journal, run: str) -> tuple[RunRecord, list[Event]]:
 async def upgrade(
     run: str, journal: Journal, options: Options | None = None, *, keep_results: bool = False
 ) -> RunState:
-    """Go on with a run under the program that its file holds now.
+    """Resume a run with the current program of its file.
 
     Args:
         keep_results: See `Move`.
@@ -197,7 +197,7 @@ async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
     record, events = _read(drive.journal, run)
     if record.status not in _ENDED:
         raise UsageError(
-            f"run {run} has not ended ({record.status}): `orch resume` goes on with it"
+            f"run {run} has not ended ({record.status}): `orch resume` continues with it"
         )
     if record.status == "finished":
         raise UsageError(
@@ -265,7 +265,7 @@ async def fork(
         raise JournalError(
             f"the journal of run {run} is damaged: {damage}",
             help="what the run has changed outside since is not known; --allow-effects with a "
-            "SEQ before the damage begins a fork all the same",
+            "SEQ before the damage starts a fork anyway",
         )
     if not 1 <= seq <= len(events):
         raise UsageError(

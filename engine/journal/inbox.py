@@ -8,8 +8,8 @@ through three states, each reached by one atomic step, so no letter is lost and 
     RUN.STAMP.taken    the driving process has it, and is about to journal its event
     (gone)             its event is in the journal, or it was refused
 
-Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender what became
-of it.
+Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender the
+outcome.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Inbox:
         self._unlink(letter.name + _POSTED)
 
     def posted(self) -> list[str]:
-        """The names of the files of letters that nobody has taken, the oldest of a run first."""
+        """The names of the files of letters that no one has taken, the oldest of a run first."""
         return [name for name in self._names() if name.endswith(_POSTED)]
 
     def _is_folder(self) -> bool:
@@ -193,7 +193,7 @@ class Inbox:
             event = None
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == _stem(name):
             return Letter(_run_of(name), event)
-        # No letter of ours: out of the way, but not away.
+        # Not our letter: move it out of the way, but keep it.
         with contextlib.suppress(OSError):
             (self._folder / name).rename(self._folder / f"{name}.unreadable")
         return None

@@ -2,7 +2,7 @@
 
 A database holds a random token, and the state folder a note under that token: where the database
 lay, which file it was, whose. Only who can write the notes can make a database that has one, so a
-journal that came with another person's repository has none. A second file beside the
+journal that came with another person's repository has none. A second file next to the
 note says that a process has the database open, and may leave a log behind.
 
 The state folder is `$XDG_STATE_HOME/orch`, else `~/.local/state/orch`. Where it cannot be written,

@@ -1,6 +1,6 @@
-"""Who may write a database: the process that holds the lock on the file beside it.
+"""Who may write a database: the process that holds the lock on the file next to it.
 
-`flock` is given back by the kernel when its holder dies, however it dies, so a run can be taken
+The kernel releases a `flock` when its holder dies, however it dies, so a run can be taken
 over at once and without a clock. The process id in the file is for messages only. The file is
 never deleted: deleting a lock that another process is opening would give it to both.
 """
@@ -88,7 +88,7 @@ class FileLock:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process id of who holds the lock (0 if it is not known), or None if nobody does."""
+    """The process id of who holds the lock (0 if it is not known), or None if there is none."""
     try:
         descriptor = open_plain(path, os.O_RDONLY)
     except OSError:

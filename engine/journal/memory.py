@@ -105,7 +105,7 @@ class _Owned:
     def _checked(self) -> _Run:
         self._journal._check_open()
         if self._run.owner is None:
-            raise JournalError(f"the run {self.run} has been given back")
+            raise JournalError(f"the run {self.run} has been released")
         if self._run.owner is not self:
             raise JournalError(f"another drive has taken over the run {self.run}", resumable=False)
         return self._run

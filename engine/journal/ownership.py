@@ -1,7 +1,7 @@
 """A claim on a run in a database: what `SqliteJournal` gives to a drive, and the only way to write.
 
 Of two claims on one run only the later one can write, whichever journal object made it. A claim
-that is released can write no more, and nothing is kept of it. Transactions and durability are
+that is released can no longer write, and nothing is kept of it. Transactions and durability are
 `writer`'s.
 """
 
@@ -29,7 +29,7 @@ class SqliteOwnership:
     Args:
         owned: The run.
         writer: Who writes its database.
-        released: Told when it is given back.
+        released: Called when it is released.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SqliteOwnership:
 
     def _use(self) -> Writer:
         if self._writer is None:
-            raise JournalError(f"the run {self.run} has been given back, or the journal is closed")
+            raise JournalError(f"the run {self.run} has been released, or the journal is closed")
         return self._writer
 
 

@@ -1,7 +1,7 @@
 """ORC511, ORC807, ORC808: commands that run a text as a program, or talk to the network.
 
 `run` is a list, so no input can become two arguments or an operator; but a shell that is run reads
-its argument as a program all the same. And what a command does to the network no file says: the
+its argument as a program anyway. And what a command does to the network no file says: the
 few programs known by name here are what most people reach for.
 """
 
@@ -44,7 +44,7 @@ _INTERPRETERS = {
     "ruby": r"-[a-z]*e",
     "php": r"-r",
 }
-#: Programs of the network whose output is what somebody else's server says.
+#: Programs of the network whose output comes from a foreign server.
 _FETCHERS = frozenset(
     ("aria2c", "curl", "gh", "glab", "http", "https", "lynx", "w3m", "wget", "xh")
 )  # fmt: skip
@@ -151,7 +151,7 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help="use an `http` worker, whose hosts stand in the file, or let a `before_dispatch` "
+            help="use an `http` worker, whose hosts are in the file, or let a `before_dispatch` "
             "hook look at the address",
         )
 
@@ -242,19 +242,19 @@ def _as_arguments(run: ast.ListExpr, position: int) -> Fix | None:
         return None
     parts = _joined(run.items[position])
     if parts is None or not isinstance(parts[0], ast.String):
-        # What an input begins with is the program that is run: no argument can stand there.
+        # What an input begins with is the program that is run: no argument can be there.
         return None
     script, names = "", []
     for at, part in enumerate(parts):
         if isinstance(part, ast.Variable):
             if script.count("'") % 2 or script.count('"') % 2:
-                # Inside quotes that go on after it, `$1` would mean something else.
+                # Inside quotes that continue after it, `$1` would mean something else.
                 return None
             names.append(part.name)
             script += f'"${len(names)}"'
             continue
         text = part.value
-        # The quotes that stood around the name are the new ones now.
+        # The quotes around the name are the new ones now.
         if at > 0 and text[:1] in ("'", '"'):
             text = text[1:]
         if at < len(parts) - 1 and text[-1:] in ("'", '"'):

@@ -85,7 +85,7 @@ def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
             slashes = Span(span.source, span.start, span.start + 3)
             yield diagnostic(
                 "ORC908",
-                "this `///` documents nothing: it stands before no declaration, field or setting",
+                "this `///` documents nothing: no declaration, field or setting follows it",
                 span,
                 help="write `//`, or put it right before what it is about",
                 fix=Fix("make it a comment", (Edit(slashes, "//"),)),

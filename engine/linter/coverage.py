@@ -118,7 +118,7 @@ test "one" for ask {
 
 
 def live_call_in_test(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC904: something that a test calls and nothing stands for, which fails the test."""
+    """ORC904: something that a test calls and no mock replaces, which fails the test."""
     if not subject.complete:
         return
     for test in subject.program.tests:

@@ -89,7 +89,7 @@ server kb via mcp { url = "https://kb.acme.dev/mcp"
 
 
 def hardcoded_credential(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC804: each key in the files of the program and the templates and data beside them."""
+    """ORC804: each key in the files of the program and the templates and data next to them."""
     seen: set[tuple[str, int]] = set()
     for source in _sources(subject):
         for span, whose in _shaped(source):

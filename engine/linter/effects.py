@@ -65,8 +65,8 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
     """ORC801: each `write` or `once` worker that may be started by a stranger's words.
 
     It is told where the entry file can do something about it: in the orchestrator that starts the
-    effect, or in the last one of this file on the way to an imported one. A way that lies in
-    imported files alone is told in the first of them.
+    effect, or in the last one of this file on the way to an imported one. A way that is in
+    imported files alone is reported in the first of them.
     """
     if not subject.complete:
         return

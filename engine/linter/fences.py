@@ -1,10 +1,10 @@
-"""ORC802, ORC806: text of strangers that stands bare in a prompt.
+"""ORC802, ORC806: text of strangers without a fence in a prompt.
 
-A fence (`| untrusted`) tells a model where a stranger's text begins and ends. Which values are a
-stranger's is only told where the file leaves no doubt: what is marked `@untrusted`, an input whose
-type is the output of an untrusted worker beside it, and one named after such a worker or after a
-field of its output. That a planner which has read a page may write anything into any input is
-taint, and no fence helps against it: see ORC801.
+A fence (`| untrusted`) tells a model where a stranger's text begins and ends. Values of a stranger
+are only reported if the file leaves no doubt. Such a value is marked `@untrusted`, or is an input
+with the type of the output of an untrusted worker next to it. It may also be an input named after
+such a worker or after a field of its output. That a planner which has read a page may write
+anything into any input is taint, and no fence helps against it: see ORC801.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ orchestrator ask(topic: string @untrusted) -> string {
 
 
 def untrusted_in_goal(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC806: the same in a goal, which stands in every prompt of the run."""
+    """ORC806: the same in a goal, which is in every prompt of the run."""
     for file in subject.files:
         for orchestrator in file.orchestrators:
             values = _marked(orchestrator)
@@ -141,7 +141,7 @@ def _sources(subject: Subject, orchestrator: Orchestrator) -> list[Worker]:
 
 
 def _beside(sources: list[Worker], worker: Worker | None) -> Iterator[tuple[Field, Span]]:
-    """The inputs of a worker that are plainly outputs of untrusted workers beside it."""
+    """The inputs of a worker that are plainly outputs of untrusted workers next to it."""
     fields: tuple[Field, ...] = () if worker is None else getattr(worker.inputs.type, "fields", ())
     for source in sources:
         taken = {field.name for field in getattr(source.inputs.type, "fields", ())}
@@ -211,9 +211,9 @@ def _found(
                     fix = Fix(f"write `{text}`", (Edit(bare.span, text),))
                 yield diagnostic(
                     code,
-                    f"`{bare.text}` is untrusted text and stands in the prompt without a fence"
+                    f"`{bare.text}` is untrusted text in the prompt without a fence"
                     if code == "ORC802"
-                    else f"`{bare.text}` is untrusted text and stands in the `{setting}`, "
+                    else f"`{bare.text}` is untrusted text in the `{setting}`, "
                     "as an instruction in every prompt",
                     bare.span or bare.place,
                     help=f"write `{{{{ {bare.text} | untrusted }}}}`",
@@ -223,7 +223,7 @@ def _found(
 
 
 def _loader(subject: Subject) -> Callable[[str], SourceFile | None]:
-    """Reads a file beside the subject's from what checking has read already."""
+    """Reads a file next to the subject's from what checking has read already."""
     entry = subject.result.scopes.entry.module
     own = os.path.relpath(subject.scope.module.base_dir, entry.base_dir)
     shown = os.path.dirname(entry.source.path)

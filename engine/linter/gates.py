@@ -1,4 +1,4 @@
-"""ORC601, ORC602, ORC604, ORC605: results nobody checks, and checks that check little."""
+"""ORC601, ORC602, ORC604, ORC605: unchecked results, and checks that check little."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
         ):
             yield diagnostic(
                 "ORC605",
-                f"the gate `{verifier.name}` waits forever when nobody answers",
+                f"the gate `{verifier.name}` waits forever if there is no answer",
                 verifier.span,
                 help="add `timeout = 24h` and `on_timeout = abort`",
                 fix=adding(body_of(subject, verifier.name), "timeout = 24h"),

@@ -103,7 +103,7 @@ def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
         if policy.stall is None and policy.max_rounds >= _ROUNDS_THAT_CAN_STALL:
             yield diagnostic(
                 "ORC411",
-                f"`{orchestrator.name}` goes on even when rounds bring nothing new",
+                f"`{orchestrator.name}` continues even if rounds make no progress",
                 orchestrator.span,
                 help="add `stall { after = 2  action = replan }` to its policy",
                 fix=adding(

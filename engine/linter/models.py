@@ -23,7 +23,7 @@ from engine.syntax import ast
 
 __all__ = ["fallback_weaker", "model_cannot_do", "unknown_model"]
 
-#: Providers whose models all have names of the provider's: nobody deploys their own there.
+#: Providers whose models all have names of the provider's: there are no custom deployments there.
 _CLOSED = frozenset(
     (
         "anthropic", "cerebras", "cohere", "deepseek", "gemini", "groq", "mistral", "moonshot",
@@ -138,7 +138,7 @@ model little { id = "openai/own-small"  context = 200k }""",
 
 
 def fallback_weaker(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC509: a fallback that holds less than the model it stands in for."""
+    """ORC509: a fallback that holds less than the model it replaces."""
     for model, at in _written(subject):
         own = _window(model)
         for name in model.fallback:

@@ -55,7 +55,7 @@ def naming(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _written(name: str, style: str) -> str:
-    """A name in a style; its words are told by case and underscores."""
+    """A name in a style; case and underscores separate its words."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
     if style == "PascalCase":
         return "".join(word[:1].upper() + word[1:] for word in words)
@@ -67,7 +67,7 @@ def _renamed(subject: Subject, entity: Entity, better: str) -> Fix | None:
     """Change the name wherever the file has it as a word outside of texts; else no fix.
 
     A secret's name is also a variable of the environment, a param's one of the command line, and
-    a schema's one stands in no text: only what the file alone decides is renamed.
+    a schema's one is in no text: only what the file alone decides is renamed.
     """
     if entity.kind in ("secret", "param"):
         return None

@@ -64,7 +64,7 @@ def no_budget(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _bounding(subject: Subject, name: str) -> Fix | None:
-    """A bound on cost, beside that on time where there is one."""
+    """A bound on cost, next to the bound on time if there is one."""
     policy = block_of(body_of(subject, name), "policy")
     budget = block_of(policy, "budget")
     if budget is not None:
@@ -102,7 +102,7 @@ def budget_unreachable(subject: Subject) -> Iterator[Diagnostic]:
         bound = subject.bounds.get(orchestrator.name)
         if bound is None:
             continue
-        # What costs nothing may stand for a model that does: `--model` puts it in its place.
+        # What costs nothing may be replaced by a model that does: `--model` puts it in its place.
         worst, budget = bound.structure, bound.budget
         for most, given, what, shown in (
             (worst.cost_usd, budget.cost_usd, "cost", dollars),
@@ -217,7 +217,7 @@ orchestrator ask(topic: string) -> string {
 
 
 def budget_of_child(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC409: an orchestrator that may spend more than the one that calls it."""
+    """ORC409: an orchestrator that may spend more than its caller."""
     program = subject.program
     for parent in subject.orchestrators:
         for name in parent.workers:

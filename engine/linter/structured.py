@@ -112,7 +112,7 @@ def _output(subject: Subject, owner: Worker | Orchestrator) -> Span:
 
 
 def _takes_schemas(model: Model | None) -> bool:
-    """Whether a model is handed the schema beside the prompt, as far as is known."""
+    """Whether a model is handed the schema next to the prompt, as far as is known."""
     if model is None or model.structured == "prompt" or built_in(model.id):
         return False
     listed = look_up(model.id)

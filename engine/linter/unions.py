@@ -97,7 +97,7 @@ def _overlap(one: Type, other: Type) -> bool:
 
 
 def _written(subject: Subject, union: Union, holder: Span) -> Span:
-    """Where a union stands: in the declaration or field that begins at a place."""
+    """Where a union is: in the declaration or field that begins at a place."""
     for declaration in subject.result.scopes.entry.module.document.declarations:
         if not declaration.span.start <= holder.start < declaration.span.end:
             continue

@@ -1,6 +1,6 @@
 """ORC607, ORC701, ORC705: what is declared and never used.
 
-Never in a file without an orchestrator, which is there to be imported, and never for what stands
+Never in a file without an orchestrator, which is there to be imported, and never for what is
 in another file. Params and secrets are named inside templates too, so any mention in any text of
 the program counts as a use.
 """
@@ -45,7 +45,7 @@ worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }
 
 
 def unused_workers(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC701: a worker in no `workers` list and nobody's fallback."""
+    """ORC701: a worker that is in no `workers` list and no `fallback`."""
     if not subject.complete or not subject.orchestrators:
         return
     program = subject.program

@@ -27,7 +27,7 @@ SHOW_GRAPH = "orch.showGraph"
 
 
 class CannotDo(Exception):
-    """Why a command cannot be carried out, in a sentence."""
+    """Why a command cannot run, in a sentence."""
 
 
 def code_lenses(project: Project, analysis: Analysis) -> list[lsp.CodeLens]:
@@ -103,7 +103,7 @@ def show_graph(project: Project, uri: str, name: str | None) -> dict[str, str]:
         name: Only what this orchestrator can reach.
 
     Raises:
-        CannotDo: If the file does not check, or has no such orchestrator.
+        CannotDo: If the file has errors, or has no such orchestrator.
     """
     analysis = project.analysis(project.documents.path(uri))
     program = None if analysis is None else analysis.result.program

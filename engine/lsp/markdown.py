@@ -1,6 +1,6 @@
 """What a thing is, in Markdown: for hover and for completion.
 
-Texts come from where they stand already: declarations as written, `///` docs, the table of
+Texts come from where they are already: declarations as written, `///` docs, the table of
 settings, the catalogue of rules, the bounds.
 """
 

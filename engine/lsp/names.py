@@ -115,7 +115,7 @@ class Index:
     Attributes:
         nodes: What declares a target: a declaration, a field, an import.
         owners: The declaration a field, input or failure mode belongs to.
-        origin: What an alias stands for.
+        origin: The name that an alias refers to.
     """
 
     def __init__(self, result: CheckResult, recorder: Recorder) -> None:
@@ -172,7 +172,7 @@ class Index:
                     yield path, use
 
     def real(self, target: Target) -> Target:
-        """What a target stands for in the end."""
+        """What a target finally refers to."""
         while target in self.origin:
             target = self.origin[target]
         return target

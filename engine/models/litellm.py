@@ -248,7 +248,7 @@ def _provider(litellm: Any, model_id: str) -> str:
 
 
 def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's options with those of its `extra` map beside them."""
+    """A model's options with those of its `extra` map next to them."""
     extra = options.get("extra")
     if not isinstance(extra, Mapping):
         return dict(options)
@@ -287,7 +287,7 @@ async def _streamed(
 
     Raises:
         Failure: The stream ended before the answer did.
-        _NoStreamError: What came was no stream at all.
+        _NoStreamError: What came was not a stream at all.
     """
     stream = await litellm.acompletion(
         **arguments, stream=True, stream_options={"include_usage": True}

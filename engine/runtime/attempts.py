@@ -1,11 +1,10 @@
 """Calls and their attempts: reserve, start, settle; then retry, repair, fall back, or report.
 
-A call is carried out in attempts. When one ends, this module settles its budget and decides, in
+A call runs in attempts. When one ends, this module settles its budget and decides, in
 this order: *retry* the same request, where the failure and the policy allow it; *repair*, asking
-a model again with what was wrong with its answer; *fall back* to the next model of the chain;
-and at last *report* the failure. All of it is bounded: a call makes at most
-(1 + retries)(1 + repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds
-after a crash.
+a model again with the problems of its answer. Then *fall back* to the next model of the chain, and
+at last *report* the failure. All of it is bounded: a call makes at most (1 + retries)(1 +
+repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds after a crash.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ __all__ = [
 
 #: The longest wait before a retry, in milliseconds.
 MAX_BACKOFF_MS = 60_000
-#: Failures after which nobody knows whether the work was done.
+#: Failures after which it is not known whether the work was done.
 _UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
@@ -159,7 +158,7 @@ def started(state: RunState, event: CallStarted) -> None:
 
 def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) -> None:
     """Book what an attempt used. `spent` says whether a call without reported usage may have
-    cost something all the same; it is then settled at its reservation."""
+    cost something anyway; it is then settled at its reservation."""
     reservation = call.reservation
     call.reservation = None
     if reservation is None:
@@ -272,7 +271,7 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
-        # It has happened, and what came of it cannot be read: nobody may do it again for that.
+        # It has happened, and its outcome cannot be read: it must not be done again for that.
         lose(state, call, failure)
         return
     if call.chain and call.repairs < _repair_max(call):
@@ -326,7 +325,7 @@ def failed(state: RunState, event: CallFailed) -> None:
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
-    """Nobody knows whether a `once` call was carried out: report that, and nothing else."""
+    """It is not known whether a `once` call was made: report only that."""
     call.unknown = True
     _end(state, call, failure=failure)
 
@@ -353,7 +352,7 @@ def _repair_max(call: Call) -> int:
 
 
 def effect_of(call: Call) -> str:
-    """The effect of what a call carries out; `read` for everything but a worker's task."""
+    """The effect of what a call runs; `read` for everything but a worker's task."""
     subject = call.subject
     if isinstance(subject, Task) and isinstance(subject.acting, Worker):
         return subject.acting.effect
@@ -443,7 +442,7 @@ def lost(state: RunState) -> None:
 
 
 def lost_call(state: RunState, event: CallLost) -> None:
-    """What carried out one attempt is gone, and the rest of the run goes on."""
+    """The host of one attempt is gone, and the rest of the run continues."""
     call = _open(state, event.key, event.attempt)
     if call is None or call.begun != call.attempt:
         return
@@ -512,7 +511,7 @@ def withdraw(state: RunState, call: Call) -> None:
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     """Stop every call of these loops; what was reserved for them is booked as used.
 
-    A `once` call that has begun goes on: stopping it would leave its outcome unknown.
+    A `once` call that has begun continues: stopping it would leave its outcome unknown.
     """
     members = set(map(id, loops))
     stopped = [

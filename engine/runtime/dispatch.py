@@ -40,7 +40,7 @@ _NO_BUDGET = Budget()
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
     """Take a decision's tasks in; those that wait for nothing are ready at once.
 
-    Tasks that started early and are not in the decision belong to the round all the same.
+    Tasks that started early and are not in the decision belong to the round anyway.
     """
     current = loop.current
     early = loop.early
@@ -342,7 +342,7 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says what became of a `once` task."""
+    """A person says the outcome of a `once` task."""
     task = gate.task
     assert task is not None
     contract = task.worker.output
@@ -439,7 +439,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
 
 
 def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
+    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified
         queue(state, task)

@@ -97,7 +97,7 @@ def known_models(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _still_wanted(commands: list[Command]) -> list[Command]:
-    """Drop what was asked for and called off within one step; nobody needs to hear of it."""
+    """Drop what was asked for and called off within one step; it needs no report."""
     gone: set[str] = set()
     ended = False
     for command in commands:
@@ -230,7 +230,7 @@ def _timer(state: RunState, name: str) -> None:
 
 
 def _wait(state: RunState) -> None:
-    """Nothing runs, and a person has to say how it goes on."""
+    """Nothing runs, and a person has to say how it continues."""
     state.status = "waiting"
     state.reason = "; ".join(gate.message for gate in state.gates.values())
     state.commands.append(EndRun("waiting", state.reason))

@@ -96,7 +96,7 @@ def enter_phase(loop: Loop, to: LoopPhase, *, retried: bool = False) -> None:
     """Let a loop enter another phase.
 
     Args:
-        retried: Whether its run is being retried: then an ended loop may go on.
+        retried: Whether its run is being retried: then an ended loop may continue.
     """
     if _Check.on:
         legal = to == loop.phase or to in LOOP_MOVES[loop.phase]

@@ -38,7 +38,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             they refer to is there.
 
     Raises:
-        DecisionError: The decision cannot be carried out; nothing has changed then.
+        DecisionError: The decision cannot run; nothing has changed then.
     """
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early

@@ -55,11 +55,11 @@ class PolicyState(msgspec.Struct, frozen=True):
             `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
         tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
             "output" | "failure": {"mode", "message"}, "round"}`;
-            status is `done` or `failed`. An input of more than 64 KiB has references in the place
+            status is `done` or `failed`. An input of more than 64 KiB has references instead
             of what they lead to.
         outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
-        left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
+        left: The rest of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
             (None where unbounded).
         output_schema: JSON Schema of what is to be returned in the end.
     """
@@ -91,14 +91,14 @@ class ModelRequest(msgspec.Struct, frozen=True):
         state: Builds the structured state, for `python/` models only.
         attempt: From 1, counting repairs, retries and fallbacks.
         index: How many calls of this model were started earlier in this run, those lost in a
-            crash not counted, so that a resumed run goes on where it was; None if nobody counts.
+            crash not counted, so that a resumed run continues where it was; None if nothing counts.
         caller_index: The same, of the calls with this role and name only.
-        stream: Ask for the answer in pieces; the whole text comes back all the same.
+        stream: Ask for the answer in pieces; the whole text comes back anyway.
         on_text: Told each piece as it comes; set by a driver that can use it, where `stream`.
         isolated: Run no code of the user's in this process for it.
         apart: How to do so: calls `module:function`, looked up from a folder, in a process of its
             own; set by a driver that can, where `isolated`.
-        max_bytes: What the answer may take; 0 where nobody says.
+        max_bytes: The maximum size of the answer; 0 if not set.
     """
 
     key: str
@@ -144,7 +144,7 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what it holds; a scripted model reports a leftover here by raising Failure."""
+        """Release its resources; a scripted model reports a leftover here by raising Failure."""
         ...
 
 
@@ -152,7 +152,7 @@ async def ready(model: ChatModel) -> None:
     """Let a model load what it has to load once, before the clock of a call starts.
 
     A model that has such work offers it as `prepare()`; most have none. What is slow there (an
-    import, a file of weights) is no slowness of the provider and no reason for a `timeout`.
+    import, a file of weights) is not a slowness of the provider and no reason for a `timeout`.
 
     Raises:
         Failure: It cannot be loaded.
@@ -206,7 +206,7 @@ class WorkerReply(msgspec.Struct, frozen=True):
 
 
 class WorkerPort(Protocol):
-    """How workers (and verifiers) of one kind are carried out."""
+    """How workers (and verifiers) of one kind run."""
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
         """Do the work.

@@ -1,7 +1,7 @@
 """A run as plain data: what `orch run --format json` and `orch show` give.
 
 Built from the folded state alone, so a live run, a finished one and one read from a journal
-years later are told in the same words.
+years later are reported in the same words.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""From a call to the request a driver carries out: prompts rendered, schemas chosen.
+"""From a call to the request a driver runs: prompts rendered, schemas chosen.
 
-Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
+Everything here is pure. The prompt of a decision is the loop's blocks as they are; the prompt
 of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
 is rendered when it is read, which a `python/` model never does.
 """
@@ -133,7 +133,7 @@ def _decision_request(
 
 
 def caller_of(model: str, role: str, name: str) -> str:
-    """What counts the calls of one caller of a model, beside those of the model itself."""
+    """What counts the calls of one caller of a model, next to those of the model itself."""
     return f"{model} {role} {name}"
 
 
@@ -268,7 +268,7 @@ def task_key(state: RunState, loop: Loop, key: str) -> str:
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
-    """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
+    """The request of the next attempt of a tool: a worker, or a verifier run as one."""
     subject = call.subject
     worker: Worker | Verifier
     input_bytes = 0

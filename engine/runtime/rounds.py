@@ -1,4 +1,4 @@
-"""The rounds of one orchestrator: ask for a decision, carry it out, look, go on or end.
+"""The rounds of one orchestrator: ask for a decision, run it, check, continue or end.
 
 Every way round is bounded: `max_rounds` counts revisions, replans and failed rounds too, and a
 bad decision is asked again at most `repair_max` times within its round.
@@ -349,7 +349,7 @@ def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
-    """Carry out what a hook's outcome means for the whole loop: `abort` or `escalate`."""
+    """Run what a hook's outcome means for the whole loop: `abort` or `escalate`."""
     if outcome.action == "abort":
         ending.end(state, run.loop, "aborted", outcome.feedback, cause=outcome.cause)
     elif outcome.action == "escalate":
@@ -359,7 +359,8 @@ def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
 def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has decided what a hook or a stall handed over.
 
-    An output given finishes the orchestrator with it; a bare yes lets go on what was held up.
+    An output given finishes the orchestrator with it; a bare approval lets the blocked step
+    continue.
     """
     loop, run = gate.loop, gate.resume
     if event.answer != "approve":
@@ -404,7 +405,7 @@ def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
 
 
 def _close_round(state: RunState, loop: Loop) -> None:
-    """Append what the round brought to the prompt, look for a stall, go on."""
+    """Append what the round brought to the prompt, look for a stall, continue."""
     policy = loop.orchestrator.policy
     over = loop.current
     if policy.stall is not None and not _keeps_moving(state, loop, over):
@@ -426,7 +427,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     """Detect a stall: rounds that brought no output that was not there before.
 
     Returns:
-        Whether the loop goes on (perhaps with a request to plan anew).
+        Whether the loop continues (perhaps with a request to plan again).
     """
     stall = loop.orchestrator.policy.stall
     assert stall is not None

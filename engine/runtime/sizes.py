@@ -116,7 +116,7 @@ def unfit(state: RunState, value: Any, contract: Contract, most: int) -> str:
 
 
 def cut(state: RunState, text: str, most: int = MAX_SAID) -> str:
-    """Words of somebody else, cut where they are too long to be kept and shown again."""
+    """Foreign text, cut where they are too long to be kept and shown again."""
     if not state.bounds or len(text) <= most:
         return text
     return remarks.shortened(text[:most], len(text))

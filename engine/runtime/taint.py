@@ -4,11 +4,11 @@ A task's output is tainted if its worker is untrusted or read something tainted.
 has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
 or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
 int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
-which hooks are meant stands in `engine.sema.trust`; the linter tells before a run what may happen.
+which hooks are meant is in `engine.sema.trust`; the linter tells before a run what may happen.
 
-A sub-orchestrator gives back what it has read whatever way it ends. Where it decides to finish,
+A sub-orchestrator returns what it has read whatever way it ends. Where it decides to finish,
 that is what its planner had seen. Any other end (escalated, aborted, exhausted, failed, cancelled)
-hands on words of its tasks without a planner between: partial results, verifiers' feedback,
+passes on words of its tasks without a planner between: partial results, verifiers' feedback,
 `on_escalate`; then each of its tasks counts, those of the last round too.
 
 Everything here is a function of the folded state, so it is the same after a resume.
@@ -100,7 +100,7 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
     for name in run.hook.verifiers:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
-        # The goal stands at the head of an `llm` verifier's prompt.
+        # The goal is at the head of an `llm` verifier's prompt.
         if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
             return loop.tainted or any(other.tainted for other in loop.tasks.values())
     return False
@@ -123,7 +123,7 @@ def _is_source(state: RunState, task: Task) -> bool:
 
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
-    """Whether what a sub-orchestrator gives back is tainted; see the module's text."""
+    """Whether what a sub-orchestrator returns is tainted; see the module's text."""
     if loop.tainted:
         return True
     if loop.status == "finished" and not loop.escalated:

@@ -162,7 +162,7 @@ def _approval(run: HookRun, check: Check) -> bytes:
 
 
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person has answered a `human` verifier, or nobody has in time."""
+    """A person has answered a `human` verifier, or the time ran out."""
     check = gate.check
     assert check is not None
     run = check.hook_run
@@ -186,7 +186,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             run.forced = check.verifier.on_timeout
             said = remarks.NO_ANSWER
         else:
-            # What a person has rejected must not go on because the hook only warns.
+            # What a person has rejected must not continue because the hook only warns.
             run.forced = "abort" if run.hook.on_fail == "warn" else None
             said = event.note or remarks.REJECTED
         _verdict(state, run, check, False, said)

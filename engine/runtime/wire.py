@@ -1,7 +1,7 @@
 """The wire schemas: those of decisions and outputs, in the subset that providers accept.
 
-What the subset is stands in `engine.sema.types.strict_schema`. Here it is put together: one root
-object, `$defs` at its top, a reference to an earlier output in the place of each input. What the
+The subset is defined in `engine.sema.types.strict_schema`. Here it is put together: one root
+object, `$defs` at its top, a reference to an earlier output instead of each input. What the
 subset cannot express makes these functions return None, and the schema goes into the prompt
 instead.
 """
@@ -18,7 +18,7 @@ from engine.sema.types.strict_schema import Inexpressible, nullable, strict_sche
 
 __all__ = ["from_wire", "wire_decision", "wire_output"]
 
-#: Name of the property that wraps an output that is no object.
+#: Name of the property that wraps an output that is not an object.
 WRAPPED = "result"
 
 _REFERENCE = {
@@ -99,7 +99,7 @@ def wire_decision(
 
 
 def wire_output(contract: Contract) -> dict[str, Any] | None:
-    """The wire schema of a worker's output (wrapped if it is no object), or None."""
+    """The wire schema of a worker's output (wrapped if it is not an object), or None."""
     defs: dict[str, Any] = {}
     try:
         strict = _hoist(strict_schema(contract.schema), "", defs)
@@ -118,7 +118,7 @@ def wire_output(contract: Contract) -> dict[str, Any] | None:
 
 
 def from_wire(value: Any, schema: Mapping[str, Any], *, unwrap: bool = False) -> Any:
-    """Undo what the wire schema asked for: the wrapper, and nulls that stand for absent values.
+    """Undo what the wire schema asked for: the wrapper, and nulls for absent values.
 
     Args:
         value: What the model gave.

@@ -64,7 +64,7 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
             report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` cannot stand in for `{worker.name}`: its effect, {other.effect}, "
+                    f"`{name}` cannot replace `{worker.name}`: its effect, {other.effect}, "
                     f"is stronger than {worker.effect}",
                     worker.span,
                     help=f"let `{worker.name}` say `effect = {other.effect}` itself",
@@ -75,7 +75,7 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
             report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` cannot stand in for `{worker.name}`: "
+                    f"`{name}` cannot replace `{worker.name}`: "
                     + ("it is the same" if other is worker else "its contract is another"),
                     worker.span,
                     help="a fallback has the same inputs and output",

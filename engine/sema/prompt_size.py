@@ -1,7 +1,7 @@
 """ORC311: prompts that do not fit their model's context window when every value is at its longest.
 
-A prompt's worst case is what is written in it and the longest each printed value can be, as far as
-its type bounds it; what has no bound counts as nothing, so the number is never more than what the
+A prompt's worst case is its written text and the longest each printed value can be, as far as its
+type bounds it. A value without a bound counts as nothing, so the number is never more than what the
 types allow. Conditions are not judged: the longer branch counts, but for tests of `loop`, which
 cannot all hold, where the shorter does. The schema of a worker's output is sent along and counts
 too. Four characters count as a token.
@@ -202,7 +202,7 @@ class _Measure:
             tree = self._trees.get(text) or parse_template(text)
             self._trees[text] = tree
             if any(isinstance(node, nodes.Extends) for node in tree.body):
-                # What is printed stands in another file, with blocks put in.
+                # What is printed is in another file, with blocks put in.
                 return 0
             return _Scope(self, template, names).body(tree.body)
         except (TemplateFault, RecursionError):

@@ -11,7 +11,7 @@ from itertools import islice
 
 __all__ = ["closest", "names_list"]
 
-#: Nothing longer is a name that somebody mistyped.
+#: Longer text is not a mistyped name.
 _MAX_LENGTH = 80
 #: How many candidates are looked at, and how many closely.
 _MAX_READ = 10_000

@@ -3,7 +3,7 @@
 Spans come from the first and last token of a node, so Lark need not propagate positions (a third
 of its time). Doc comments are attached by position: a `///` belongs to the declaration or member
 whose first token is the next one after it. Faults that the grammar cannot see, such as a bad
-unit or escape, are reported here; the node is built all the same.
+unit or escape, are reported here; the node is built anyway.
 
 Invariant: a tree that Lark accepted always gives nodes, or `TooDeepError` for one declaration.
 """
@@ -34,7 +34,7 @@ class Builder(ExpressionBuilder):
 
     Args:
         source: The file.
-        docs: Text of doc comments by the offset of the token they stand before; what is used
+        docs: Text of doc comments by the offset of the token they are before; what is used
             is taken out, so what remains documents nothing.
         found: Where diagnostics go.
         base: What to add to Lark's offsets, when Lark saw a part of the file only.
@@ -92,7 +92,7 @@ class Builder(ExpressionBuilder):
     def report(
         self, message: str, span: Span, help: str | None = None, replacement: str | None = None
     ) -> None:
-        """Note a syntax error; `replacement` would mend it safely."""
+        """Note a syntax error; `replacement` would fix it safely."""
         fix = None
         if replacement is not None:
             fix = Fix(f"replace by `{replacement}`", (Edit(span, replacement),))

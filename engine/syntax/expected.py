@@ -1,4 +1,4 @@
-"""What could have stood where a parse stopped, in a person's words.
+"""What was expected where a parse stopped, in a person's words.
 
 Lark's own set of expected terminals is too large (LALR merges look-aheads) and names terminals.
 Here every terminal is tried on a copy of the parser's stack, and the ones that would really be

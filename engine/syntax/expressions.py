@@ -5,7 +5,7 @@ and `not in`), `+ -`, `~`, `* / %`, `**` (from the left, as in Jinja2), the sign
 [index] (call)`; filters and `is` tests apply after the signs: `-x | abs` is `(-x) | abs`. A
 differential test holds this against Jinja2's own parser.
 
-Invariant: the tree is never deeper than `MAX_DEPTH`, so that nobody downstream has to fear a
+Invariant: the tree is never deeper than `MAX_DEPTH`, so that later phases need not fear a
 recursion error. `//` is a comment in `.orch` files and so no operator.
 """
 
@@ -53,7 +53,7 @@ class Reporter(Protocol):
     def __call__(
         self, message: str, span: Span, help: str | None = None, replacement: str | None = None
     ) -> None:
-        """Report one fault; `replacement` is the text that would mend it safely."""
+        """Report one fault; `replacement` is the text that would fix it safely."""
 
 
 class TooDeepError(Exception):
@@ -95,7 +95,7 @@ class ExpressionBuilder:
         raise NotImplementedError
 
     def expression(self, node: Part, depth: int) -> ast.Expr:
-        """The node of an expression. `depth` is how deep it will stand in the tree."""
+        """The node of an expression. `depth` is how deep it will be in the tree."""
         if isinstance(node, Token):
             return self._atom_token(node)
         kind = node.data
@@ -112,7 +112,7 @@ class ExpressionBuilder:
             return self._map(node, depth)
         if kind == "group":
             value = self.expression(children[1], depth + BRACKET_COST)
-            # The brackets belong to the span, so that what stands around it is one stretch.
+            # The brackets belong to the span, so that what is around it is one stretch.
             return msgspec.structs.replace(value, span=self._span_of(node))
         # conditional: then IF test ELSE otherwise
         then = self.expression(children[0], depth + 1)
@@ -361,7 +361,7 @@ class ExpressionBuilder:
                 continue
             value = self.expression(child, depth + BRACKET_COST)
             if kwargs:
-                self.report("arguments by place stand before arguments by name", value.span)
+                self.report("positional arguments come before named arguments", value.span)
             args.append(value)
         return tuple(args), tuple(kwargs)
 

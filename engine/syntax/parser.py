@@ -57,7 +57,7 @@ def parse_tree(source: SourceFile) -> tuple[ast.Document, list[Diagnostic], Tree
 
 
 def _visible(item: Diagnostic) -> Diagnostic:
-    """A finding about what is missing at the end of a file stands at its last character."""
+    """A finding about what is missing at the end of a file is at its last character."""
     size = len(item.span.source.text)
     if item.span.start < size or not size:
         return item

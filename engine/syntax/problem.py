@@ -81,7 +81,7 @@ class Problem(msgspec.Struct):
     Attributes:
         text: The part, perhaps repaired before; `base` is its offset in the file.
         offset: Where the parser stopped; the length of the text at its end.
-        index: Which lexeme stands there (their number at the end).
+        index: Which lexeme is there (their number at the end).
         accepted: The terminals that would have been taken.
     """
 

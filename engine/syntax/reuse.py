@@ -5,7 +5,7 @@ the text where declarations begin, remembers the tree of each piece by its text,
 pieces it has not seen; offsets are added when nodes are built, so a piece may move.
 
 Invariant: what comes out is what a parse of the whole text gives. Whoever makes the pieces may
-therefore be wrong (`model = fast` at the beginning of a line is no declaration): from the first
+therefore be wrong (`model = fast` at the beginning of a line is not a declaration): from the first
 piece that does not parse alone, the rest of the text is parsed in one.
 """
 
@@ -44,7 +44,7 @@ class ParseCache:
         """The trees of a whole text with their offsets, or None if it does not parse.
 
         Args:
-            starts: Where keywords stand that seem to begin declarations, ascending.
+            starts: Where keywords are that seem to begin declarations, ascending.
         """
         edges = [0, *(start for start in starts if start > 0), len(text)]
         found: list[tuple[Tree, int]] = []

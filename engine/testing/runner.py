@@ -291,7 +291,7 @@ def _skipped(program: Program, verifier: Verifier, values: Mapping[str, Any]) ->
 
 
 def _judged_at_once(program: Program, verifier: Verifier, values: dict[str, Any]) -> _Outcome:
-    """The verdict of a verifier that needs nobody: `rules`, or one that is skipped."""
+    """The verdict of a verifier that needs no mock: `rules`, or one that is skipped."""
     skipped = _skipped(program, verifier, values)
     output = None
     if not skipped:

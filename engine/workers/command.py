@@ -30,7 +30,7 @@ __all__ = ["CommandWorker", "open_port"]
 
 
 class CommandWorker:
-    """Carries out `run = [...]`.
+    """Runs `run = [...]`.
 
     Args:
         functions: Calls the function of `parse = "module:function"`.

@@ -50,10 +50,10 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
 
 
 def inherited(names: Iterable[str], secrets: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of the engine's environment that `names` stand for.
+    """The variables of the engine's environment that `names` select.
 
     Args:
-        names: Names; one that ends in `*` stands for all that begin so, without keys and secrets.
+        names: Names; one that ends in `*` selects all that begin so, without keys and secrets.
         secrets: The secrets of the run, by name.
     """
     exact = {name for name in names if not name.endswith("*")}

@@ -50,7 +50,7 @@ class _Order(msgspec.Struct):
 
 
 def main() -> None:
-    """Carry out the one order on standard input."""
+    """Run the one order on standard input."""
     with reserved_stdout() as reply:
         _volunteer()
         order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)

@@ -1,8 +1,8 @@
 """Work on large values, kept off the event loop.
 
-What an answer is made into (JSON read, values copied, secrets taken out, sizes measured) takes time
-in proportion to its size, and is done where it comes in: small ones at once, for a thread costs
-more than they do, large ones in a thread, so that no answer holds up the other calls, a timer or
+Processing an answer (reading JSON, copying values, removing secrets, measuring sizes) takes time in
+proportion to its size. Small answers are processed at once, because a thread costs more than they
+do. Large ones are processed in a thread, so that no answer holds up the other calls, a timer or
 Ctrl-C.
 """
 

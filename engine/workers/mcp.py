@@ -2,10 +2,9 @@
 
 A server is started when it is first needed, once a run; its session serves any number of calls at
 once. One that has gone away is started again for the next call. A call is never repeated here:
-whether it may be is the machine's to decide. Only tools that `allow` names are called, and what a
-server offers is compared with the snapshot that lies beside the file
-(`engine.sema.kinds.mcp_snapshot`): a call that no longer fits is not made, any other difference
-becomes a warning of the run.
+whether it may be is the machine's to decide. Only tools that `allow` names are called. The tools of
+a server are compared with the snapshot next to the file (`engine.sema.kinds.mcp_snapshot`). A call
+that no longer fits is not made; any other difference becomes a warning of the run.
 
 How a server is talked to is in `engine.workers.mcp_session`.
 """
@@ -48,7 +47,7 @@ _threads = DaemonThreads("orch-import")
 
 
 class McpWorker:
-    """Carries out calls of tools; one instance serves any number of calls.
+    """Runs calls of tools; one instance serves any number of calls.
 
     Args:
         servers: The servers of the program, by name.

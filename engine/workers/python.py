@@ -7,8 +7,8 @@ raises becomes a `Failure` here and nowhere else, without a stack trace, also `S
 result is rebuilt, so neither side can change a value the other holds.
 
 With `isolate = true`, or where the call may have taken the engine down before, it runs in a process
-of its own (`engine.workers.child`), which can be killed at its timeout and whose death harms nobody
-else.
+of its own (`engine.workers.child`), which can be killed at its timeout and whose death affects
+nothing else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _threads = DaemonThreads("orch-python")
 
 
 class PythonWorker:
-    """Carries out `call = "package.module:function"`; one instance serves any number of calls."""
+    """Runs `call = "package.module:function"`; one instance serves any number of calls."""
 
     def __init__(self) -> None:
         self._functions: dict[tuple[str, str], _Loaded] = {}
@@ -147,7 +147,7 @@ async def _load(load: Callable[[], _Loaded | Failure], request: WorkerRequest) -
 
 def _not_begun(error: TooManyAbandoned, request: WorkerRequest) -> Failure:
     """The failure of a call that was not begun: after every other mode, a person would be asked
-    what became of a `once` task."""
+    the outcome of a `once` task."""
     once = getattr(request.worker, "effect", None) == "once"
     return Failure("denied" if once else "crashed", str(error))
 

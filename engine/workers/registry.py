@@ -28,7 +28,7 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
             its MCP servers.
 
     Raises:
-        Failure: `crashed`; nothing here carries out that kind, or its port cannot be imported.
+        Failure: `crashed`; nothing here runs that kind, or its port cannot be imported.
     """
     try:
         known = find_kind(kind)
@@ -47,7 +47,7 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
 
 
 async def close_port(port: WorkerPort) -> None:
-    """Let a port give back what it holds, if it holds anything.
+    """Let a port return what it holds, if it holds anything.
 
     Raises:
         Failure: A finding about a run that is over, such as a changed schema.

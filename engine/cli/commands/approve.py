@@ -1,4 +1,4 @@
-"""`orch approve`: answer a gate with yes, or say what became of a `once` task, and go on."""
+"""`orch approve`: approve a gate, or give the outcome of a `once` task, and resume the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["command"]
     "--edit",
     metavar="FILE",
     callback=json_file,
-    help="Go on with this input of the task instead: JSON; - is standard input.",
+    help="Replace the input of the task: JSON; - is standard input.",
 )
 @click.option(
     "--output",
@@ -53,7 +53,7 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Approve what RUN waits for, and go on with it.
+    """Approve a gate and resume the run.
 
     RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
     --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open

@@ -29,7 +29,7 @@ __all__ = ["command"]
 def command(first: str, second: str, style: str, directory: str) -> int:
     """Say what differs between two runs: a fork and its parent, or two runs of one program.
 
-    Calls and gates are compared under the keys that both runs have, by what came of them.
+    Calls and gates are compared by their outcome, under the keys that both runs have.
 
     Exit codes: 0 the same; 1 they differ; 2 usage; 3 the journal cannot be read.
     """

@@ -1,4 +1,4 @@
-"""`orch reject`: answer a gate with no, and go on with the run as its file says."""
+"""`orch reject`: reject a gate, and resume the run as its file says."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Reject what RUN waits for, and go on with it as its file says.
+    """Reject a gate and resume the run as its file says.
 
     RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
     --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open

@@ -38,7 +38,7 @@ def command(run: str, file: str | None, style: str, directory: str) -> int:
     it matters, and the first event that would not have happened so.
 
     Exit codes: 0 no divergence; 1 a divergence; 2 usage; 3 the journal or the file cannot be read,
-    or the program does not check.
+    or the program has errors.
     """
     journal = open_journal(directory)
     try:

@@ -1,4 +1,4 @@
-"""`orch resume`: go on with a run, from what its journal holds.
+"""`orch resume`: resume a run from its journal.
 
 As it was interrupted; with the program that its file holds now (`--upgrade`); from an earlier
 event, as a run of its own (`--from`); or after its end (`--retry-failed`).
@@ -33,13 +33,13 @@ __all__ = ["command"]
 
 @click.command("resume")
 @click.argument("run", metavar="RUN", shell_complete=complete.runs)
-@click.option("--upgrade", is_flag=True, help="Go on with the program that the file holds now.")
+@click.option("--upgrade", is_flag=True, help="Resume with the current program of the file.")
 @click.option(
     "--keep-results",
     is_flag=True,
     help="With --upgrade: keep what was answered also where it would be asked otherwise now.",
 )
-@click.option("--retry-failed", is_flag=True, help="Take a run up again that has ended.")
+@click.option("--retry-failed", is_flag=True, help="Retry the last round of an ended run.")
 @click.option(
     "--from",
     "seq",
@@ -69,7 +69,7 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Go on with RUN: a run's id, the beginning of one, or `last`.
+    """Resume RUN: a run's id, the beginning of one, or `last`.
 
     What has finished is not done again; calls that were in flight are. A run that has ended says
     so and gives its result again. Output and exit codes are those of `orch run`; 1 also where
@@ -79,7 +79,7 @@ def command(
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     if is_remote(directory):
         if upgrade or retry_failed or seq is not None:
-            raise click.UsageError("a run on a cluster goes on as it is: only follow it.")
+            raise click.UsageError("a run on a cluster keeps its program; it can only be followed")
         # temporalio costs 450 ms to import.
         from engine.cli.remote import follow_there
 
@@ -122,7 +122,7 @@ def _check_options(
     upgrade: bool, keep_results: bool, retry_failed: bool, seq: int | None, allow_effects: bool
 ) -> None:
     if retry_failed and seq is not None:
-        raise click.UsageError("--retry-failed goes on with a run, --from begins one: give one.")
+        raise click.UsageError("--retry-failed and --from cannot be used together")
     if allow_effects and seq is None:
         raise click.UsageError("--allow-effects goes with --from.")
     if keep_results and not upgrade:
@@ -156,7 +156,7 @@ def _refused(problem: Diverged, directory: str, seq: int | None) -> CommandError
     at = problem.divergence
     ways = []
     if at.kind == "request":
-        ways.append("--keep-results goes on all the same")
+        ways.append("--keep-results resumes it anyway")
     if at.seq > 1 and (seq is None or at.seq <= seq):
         fork = command_line(
             "resume", problem.run, directory, "--from", str(at.seq - 1), "--upgrade"

@@ -31,7 +31,7 @@ from engine.sizes import size_words
 
 __all__ = ["command"]
 
-#: How many times the size of the inputs a file may have, for indentation and the like.
+#: How many times the size of the inputs a file may have, for indentation and similar.
 _RAW_TIMES = 4
 
 
@@ -96,8 +96,8 @@ def command(
 
     The result goes to standard output, alone; progress and everything else to standard error.
 
-    Exit codes: 0 finished; 1 failed, or a script was not played to its end; 2 usage, or inputs
-    that do not fit; 3 the file cannot be read or has errors, or the journal cannot be used;
+    Exit codes: 0 finished; 1 failed, or entries of a script were left over; 2 usage, or inputs
+    that do not fit; 3 the file cannot be read or has errors, or the journal cannot be used.
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
     try:
@@ -140,13 +140,13 @@ def command(
 def _values(
     contract: Contract, typed: list[tuple[str, str]], source: str | None, most: int
 ) -> dict[str, Any]:
-    """The inputs from both sources; what stands on the command line counts for more.
+    """The inputs from both sources; what is on the command line counts for more.
 
     Args:
         most: How much of the source is read, in bytes.
 
     Raises:
-        InputError: A source cannot be read, or a text is no value of its input's type.
+        InputError: A source cannot be read, or a text is not a value of its input's type.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}

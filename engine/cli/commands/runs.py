@@ -55,7 +55,7 @@ def command(
 ) -> int | None:
     """List the runs in the journal, latest first.
 
-    A run is `interrupted` if it has not ended and no process drives it: `orch resume` goes on
+    A run is `interrupted` if it has not ended and no process drives it: `orch resume` continues
     with it.
     """
     if ctx.invoked_subcommand is not None:
@@ -144,7 +144,7 @@ def _statuses(ctx: click.Context, option: click.Parameter, text: str | None) -> 
     for name in names:
         if name not in _STATUSES:
             known = ", ".join(_STATUSES)
-            raise click.BadParameter(f"'{name}' is no status (there are: {known}).", ctx, option)
+            raise click.BadParameter(f"'{name}' is not a status (there are: {known}).", ctx, option)
     return names
 
 
@@ -251,7 +251,7 @@ def _check_removable(record: RunSummary, force: bool) -> None:
     if status in ("waiting", "interrupted") and not force:
         said = "waits for a person" if status == "waiting" else "was interrupted"
         raise CommandError(
-            f"run {record.run} {said} and can go on", Exit.USAGE, help="--force removes it"
+            f"run {record.run} {said} and can be resumed", Exit.USAGE, help="--force removes it"
         )
 
 

@@ -101,7 +101,7 @@ def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[
 
     Raises:
         JournalError: There is nothing to show.
-        CompileError: The program of the run does not check with this version.
+        CompileError: The program of the run has errors with this version.
     """
     record: RunRecord = journal.record(run)
     events, damage = journal.salvage(run)

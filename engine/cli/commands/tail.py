@@ -28,7 +28,8 @@ _EVERY_S = 0.2
 @format_option("A line of text, or of JSON as `orch export` writes it, for each event.")
 @journal_option
 def command(run: str, style: str, directory: str) -> int:
-    """Show the events of RUN, and those to come, until it ends or waits, or nobody drives it.
+    """Show the events of RUN, and those to come, until the run ends, waits, or is no longer being
+    driven.
 
     Exit codes: those of `orch run` for how it ended; 0 where it was interrupted.
     """

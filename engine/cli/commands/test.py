@@ -1,4 +1,4 @@
-"""`orch test`: run the tests of files, offline, and tell what came of them."""
+"""`orch test`: run the tests of files, offline, and report the results."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def command(
     """Run the tests of files, or of all *.orch files of folders.
 
     Decisions come from scripts and workers from mocks: nothing is called, no key is needed, and a
-    call that no mock stands for fails its test.
+    call without a mock fails its test.
 
     Exit codes: 0 all passed, or there are no tests; 1 a test failed; 2 usage; 3 something cannot
-    be read or does not check.
+    be read or has errors.
     """
     began = clock.running_s()
     files, unreadable = orch_files(paths)

@@ -39,7 +39,7 @@ def read_retry(settings: Settings) -> Retry | None:
 
 
 def read_repair(settings: Settings) -> int:
-    """`repair { max }`, else the default of the body it stands in, else 0."""
+    """`repair { max }`, else the default of the body it is in, else 0."""
     block = settings.block("repair")
     default = (settings.find("repair") or {}).get("max", 0)
     written = None if block is None else block.get("max")

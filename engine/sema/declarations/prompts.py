@@ -36,7 +36,7 @@ from engine.syntax.visitor import walk
 
 __all__ = ["FILE", "Texts", "file_argument", "rendered"]
 
-#: The function that stands for the text of a file.
+#: The function for the text of a file.
 FILE = "file"
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -66,7 +66,7 @@ class Texts:
     Attributes:
         types: The type of each name every text sees: `param` and the templates.
         values: Their values.
-        secrets: The type of `secret`, where it may stand.
+        secrets: The type of `secret`, where it may be.
         used: The names that texts have used since it was last emptied.
         ever: The names that texts and expressions have used at all.
     """
@@ -241,7 +241,7 @@ class Texts:
         self, written: ast.String | SourceFile | ast.Expr, scope: Mapping[str, Type]
     ) -> set[str]:
         """Check a part of a text; gives the names it uses."""
-        # A secret is known here, so that naming one is one fault: that it stands in a text.
+        # A secret is known here, so that naming one is one fault: that it is in a text.
         scope = {**scope, "secret": ANY}
         if isinstance(written, SourceFile):
             used = check_template_file(
@@ -439,7 +439,7 @@ def _is_field(node: ast.Node) -> TypeGuard[ast.Attribute]:
 def _secret(span: Span) -> Diagnostic:
     return diagnostic(
         "ORC803",
-        "a secret may not stand here, where a model, a person or a log could read it",
+        "a secret may not be used here, where a model, a person or a log could read it",
         span,
         help="secrets go into `headers`, `url`, `query`, `json`, `form` and `env` alone",
     )

@@ -2,7 +2,7 @@
 
 A `TypeResolver` reads type expressions and reports what is wrong with them; it never stops, an
 unknown name becomes `json`. What depends on every name being known (defaults and invariants) is
-kept and checked by `finish`, so declarations may stand in any order.
+kept and checked by `finish`, so declarations may be in any order.
 
 JSON Schema files are read by `engine.sema.types.external_schema`; recursion without end is found
 here.
@@ -111,7 +111,7 @@ class TypeResolver:
                 return Record(None, self.fields(expr.fields))
 
     def _each_once(self, expr: ast.UnionType) -> None:
-        """ORC105: a literal or name that stands in the union before."""
+        """ORC105: a literal or name that is in the union before."""
         seen: set[tuple[str, Any]] = set()
         before: ast.TypeExpr | None = None
         for option in expr.options:
@@ -127,7 +127,7 @@ class TypeResolver:
                     gap = Span(span.source, before.span.end, span.end)
                     if gap.text.removesuffix(span.text).strip() == "|":
                         fix = Fix("remove the second one", (Edit(gap, ""),))
-                message = f"`{option.span.text}` stands twice in this union"
+                message = f"`{option.span.text}` appears twice in this union"
                 self._report(diagnostic("ORC105", message, option.span, fix=fix))
             elif key is not None:
                 seen.add(key)

@@ -63,7 +63,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 LLM = WorkerKind(
     name="llm",
-    summary="carried out by a model, from a prompt",
+    summary="run by a model, from a prompt",
     worker=(*_ROWS, *worker_settings()),
     verifier=(*_ROWS, *CHECKED),
     modes=MODEL_MODES,

@@ -1,6 +1,6 @@
 """Rules of `mcp` workers: the tool is allowed, the server has it, and the arguments fit it.
 
-What a server offers is read from the snapshot beside the file that declares it
+What a server offers is read from the snapshot next to the file that declares it
 (`engine.sema.kinds.mcp_snapshot`); without one only `allow` can be checked. What may or may not fit
 at run time is not reported here, only what never can.
 """
@@ -50,7 +50,7 @@ class Snapshots:
         self._read: dict[str, Servers] = {}
 
     def tools(self, server: Entity) -> Mapping[str, Tool] | None:
-        """The tools of a server, or None if nobody kept them."""
+        """The tools of a server, or None without a snapshot."""
         path = snapshot_path(server.module.path)
         if path not in self._read:
             self._read[path] = self._servers(path, server)

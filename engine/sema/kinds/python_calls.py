@@ -1,6 +1,6 @@
 """Python callables named in a file: found and read without running any of them.
 
-`"tools.web:readable_text"` is looked up beside the `.orch` file first, then where Python would
+`"tools.web:readable_text"` is looked up next to the `.orch` file first, then where Python would
 look. The module's source is parsed with `ast`; its parameters are compared with the contract. A
 module that cannot be read as source (an extension, something generated) is trusted to be right.
 No code of the user runs here, not even a package's `__init__`; and whatever a file holds, all that
@@ -76,7 +76,7 @@ def check_call(
     Args:
         base_dir: The folder of the declaring file.
         span: Of the string in the `.orch` file, quotes included.
-        project: Where a module beside the file may lie; None for anywhere.
+        project: Where a module next to the file may lie; None for anywhere.
         inputs: The names the function is called with, or None if only its existence counts.
         owner: Whose inputs they are, for messages: "worker `search`".
     """
@@ -196,7 +196,7 @@ def _fix(span: Span, old: str, new: str) -> Fix | None:
 
 
 def _find(module: str, base_dir: str) -> str | None:
-    """The file of a module: beside the `.orch` file, or where Python finds its top package."""
+    """The file of a module: next to the `.orch` file, or where Python finds its top package."""
     parts = module.split(".")
     beside = _below(base_dir, parts)
     if beside is not None:
@@ -369,7 +369,7 @@ def _check_function(
 
 
 def _top_level(body: list[python.stmt]) -> Iterator[python.stmt]:
-    """Statements of a module, also inside `if` and `try`, in the order they stand there."""
+    """Statements of a module, also inside `if` and `try`, in the order they are there."""
     # By a list and not by recursion: a thousand `elif` are a thousand levels.
     todo = list(reversed(body))
     while todo:
@@ -438,7 +438,7 @@ def _compare(
                         related=related,
                     )
                 )
-    # A parameter that goes by another name is told by the input that does not fit.
+    # A parameter that goes by another name is reported at the input that does not fit.
     for name in missing if not problems else ():
         problems.append(
             diagnostic(

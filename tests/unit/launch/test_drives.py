@@ -163,7 +163,7 @@ def test_of_three_answers_to_two_gates_one_is_refused(desk: Desk) -> None:
     ("reply", "message"),
     [
         ({"answer": "approve", "gate": "other"}, "there is no open gate `other`"),
-        ({"answer": "maybe"}, "`maybe` is no answer"),
+        ({"answer": "maybe"}, "`maybe` is not an answer"),
         ({"answer": "approve", "edit": {"n": "all"}}, "`pay`'s input does not fit"),
         ({"answer": "approve", "note": "\ud800"}, "cannot be written as JSON"),
     ],

@@ -141,11 +141,11 @@ def test_a_delay_lets_others_go_first(request_of):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([{"$fail": "crash"}], "the script, entry 1: `crash` is no failure mode of models"),
+        ([{"$fail": "crash"}], "the script, entry 1: `crash` is not a failure mode of models"),
         (["a", {"$replay": 1}], "the script, entry 2: Object contains unknown field `$replay`"),
         ([{"$reply": 1, "usages": {}}], "unknown field `usages`"),
         ([{"$reply": 1, "usage": {"input": 3}}], "unknown field `input`"),
-        ({"planner": []}, "`planner` is no caller; write decision, worker:NAME or verifier:NAME"),
+        ({"planner": []}, "`planner` is not a caller; use decision, worker:NAME or verifier:NAME"),
         ({"decision": "abc"}, "a list of entries is expected"),
         ({"decision": [{"$fail": 3}]}, "entry 1 of `decision`"),
         ("abc", "a list of entries is expected"),

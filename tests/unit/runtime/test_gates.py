@@ -149,7 +149,7 @@ def test_what_was_approved_is_the_edited_input(start, reply, tmp_path, tasks, fi
 @pytest.mark.parametrize("answer", ["timeout", "maybe"])
 def test_only_answers_are_taken_from_a_person(start, reply, tasks, finish, answer):
     run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
-    with pytest.raises(engine.UsageError, match="is no answer"):
+    with pytest.raises(engine.UsageError, match="is not an answer"):
         reply(run, answer=answer)
     assert reply(run, answer="approve").status == "finished"
 
