@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def run(
         subprocess.TimeoutExpired: It took longer; it has been killed.
     """
     command = [sys.executable, "-m", "engine.cli", *arguments]
-    if len(stdin.encode()) > _MAX_STDIN_BYTES or not _lock.acquire(blocking=False):
+    plain = all(isinstance(argument, str) for argument in arguments)
+    fits = len(stdin.encode()) <= _MAX_STDIN_BYTES
+    if not (plain and fits and _lock.acquire(blocking=False)):
         return subprocess.run(
             command, capture_output=True, text=True, input=stdin, cwd=cwd, env=dict(environment),
             timeout=timeout_s, check=False,
@@ -75,19 +78,24 @@ def _ask(
     try:
         os.write(writer, stdin.encode())
         os.close(writer)
+        line = json.dumps(request).encode() + b"\n"
         socket.send_fds(server, [b"\n"], [reader, *outputs])
-        server.sendall(json.dumps(request).encode() + b"\n")
+        server.sendall(line)
     finally:
         os.close(reader)
     server.settimeout(timeout_s)
-    with server.makefile("r") as answers:
-        child = int(answers.readline())
-        try:
-            return int(answers.readline())
-        except TimeoutError:
-            os.kill(child, 9)
+    child, code = None, None
+    try:
+        with server.makefile("r") as answers:
+            child = int(answers.readline())
+            code = int(answers.readline())
+    except TimeoutError:
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+    finally:
+        if code is None:  # what it says next would be taken for the answer to the next request
             _end()
-            return None
+    return code
 
 
 def _server() -> socket.socket:
