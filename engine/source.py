@@ -2,7 +2,7 @@
 
 A `SourceFile` is a path and its text. A `Span` is a half-open range of character offsets in one
 source file. Offsets are what the syntax tree carries; lines and columns are computed only when
-somebody looks at them. Lines and columns shown to people are 1-based, and a column counts
+someone looks at them. Lines and columns shown to people are 1-based, and a column counts
 characters (Unicode code points), as ruff and the JSON output of `orch lint` do.
 """
 

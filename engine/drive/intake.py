@@ -1,4 +1,4 @@
-"""What an attempt may take in and give back: the bounds on sizes, where values cross the border.
+"""What an attempt may take in and return: the bounds on sizes, where values cross the border.
 
 A prompt, an answer and the inputs of all that runs at once are bounded here, before anything is
 journaled. What is refused here is data like any other failure, so a journal tells it, and the
@@ -40,7 +40,7 @@ MAX_MESSAGE = 2_000
 #: The longest name of a setting that a failure is about, in characters.
 LONGEST_WHERE = 100
 
-#: Where nobody says what an answer may take.
+#: The default maximum size of an answer.
 UNBOUNDED = 1 << 62
 
 
@@ -48,7 +48,7 @@ def too_large(most: int, usage: Usage | None) -> Failure:
     """The failure of a call whose answer is too large.
 
     Args:
-        usage: What it has cost all the same.
+        usage: What it has cost.
     """
     said = f"the output takes more than {size_words(most)}, as JSON or in memory (`max_bytes`)"
     return Failure("invalid_output", said, usage=usage, where="max_bytes")

@@ -1,11 +1,10 @@
 """Calls and their attempts: reserve, start, settle; then retry, repair, fall back, or report.
 
-A call is carried out in attempts. When one ends, this module settles its budget and decides, in
+A call runs in attempts. When one ends, this module settles its budget and decides, in
 this order: *retry* the same request, where the failure and the policy allow it; *repair*, asking
-a model again with what was wrong with its answer; *fall back* to the next model of the chain;
-and at last *report* the failure. All of it is bounded: a call makes at most
-(1 + retries)(1 + repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds
-after a crash.
+a model again with the problems of its answer. Then *fall back* to the next model of the chain, and
+at last *report* the failure. All of it is bounded: a call makes at most (1 + retries)(1 +
+repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds after a crash.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import move_call
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
-from engine.runtime.prompts import repair, revision
+from engine.runtime.prompts import calls
+from engine.runtime.prompts.blocks import repair, revision
 from engine.runtime.requests import (
     caller_of,
-    chain_of,
     is_text,
     model_request,
     worker_request,
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire import from_wire
-from engine.sema.model import Retry, Worker
+from engine.sema.model import Retry, Worker, fallback_chain
 from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
 
@@ -52,7 +51,7 @@ __all__ = [
 
 #: The longest wait before a retry, in milliseconds.
 MAX_BACKOFF_MS = 60_000
-#: Failures after which nobody knows whether the work was done.
+#: Failures after which it is not known whether the work was done.
 _UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
@@ -61,7 +60,7 @@ SHOWN_ANSWER = 4_000
 def begin(state: RunState, call: Call, model: str | None = None) -> None:
     """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
     if model is not None:
-        call.chain = chain_of(state, model)
+        call.chain = tuple(fallback_chain(state.program.models, model))
     _attempt(state, call)
 
 
@@ -159,7 +158,7 @@ def started(state: RunState, event: CallStarted) -> None:
 
 def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) -> None:
     """Book what an attempt used. `spent` says whether a call without reported usage may have
-    cost something all the same; it is then settled at its reservation."""
+    cost something anyway; it is then settled at its reservation."""
     reservation = call.reservation
     call.reservation = None
     if reservation is None:
@@ -168,7 +167,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
         return
     if usage is None:
         usage = reservation.as_usage() if spent else Usage()
-    elif not usage.cost_usd:
+    elif not usage.cost_micro_usd:
         info = state.models[call.chain[call.chain_index]]
         tokens = usage.input_tokens + usage.output_tokens
         cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
@@ -176,7 +175,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
-            cost_usd=cost,
+            cost_micro_usd=cost,
             estimated=usage.estimated,
         )
     call.ledger.settle(reservation, usage)
@@ -216,21 +215,21 @@ def _close_attempt(state: RunState, call: Call) -> None:
 def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[str]]:
     """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
     subject = call.subject
-    if isinstance(subject, Loop):
-        # A decision is read by the loop, which answers a bad one with a new decision.
-        return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
         by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
+    elif isinstance(subject, Loop):
+        # A decision is read by the loop, which answers a bad one with a new decision.
+        return True, value, []
     else:
         contract, by = VERDICT, subject.verifier.facts.done_by
+        if by != "model":
+            value = _verdict(value)
     if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
             return False, value, error.problems
-    elif not isinstance(subject, Task):
-        value = _verdict(value)
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
     filled = contract.with_defaults(value)
@@ -238,8 +237,7 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
         assert isinstance(subject.acting, Worker)
         most = subject.acting.max_bytes
         if size_of(filled, most) > most:
-            said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
-            return False, value, [said]
+            return False, value, [calls.output_too_large(size_words(most))]
     return True, filled, []
 
 
@@ -267,13 +265,13 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
     failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
-        # It has happened, and what came of it cannot be read: nobody may do it again for that.
+        # It has happened, and its outcome cannot be read: it must not be done again for that.
         lose(state, call, failure)
         return
     if call.chain and call.repairs < _repair_max(call):
@@ -281,7 +279,7 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", repair(problems)),
         ]
         _attempt(state, call)
@@ -327,7 +325,7 @@ def failed(state: RunState, event: CallFailed) -> None:
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
-    """Nobody knows whether a `once` call was carried out: report that, and nothing else."""
+    """It is not known whether a `once` call was made: report only that."""
     call.unknown = True
     _end(state, call, failure=failure)
 
@@ -354,7 +352,7 @@ def _repair_max(call: Call) -> int:
 
 
 def effect_of(call: Call) -> str:
-    """The effect of what a call carries out; `read` for everything but a worker's task."""
+    """The effect of what a call runs; `read` for everything but a worker's task."""
     subject = call.subject
     if isinstance(subject, Task) and isinstance(subject.acting, Worker):
         return subject.acting.effect
@@ -424,7 +422,7 @@ def again(state: RunState, call: Call, feedback: str, *, untrusted: bool) -> Non
     if call.chain:
         shown = call.raw if isinstance(call.raw, str) else str(call.raw)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", revision(feedback, untrusted=untrusted)),
         ]
     call.value = None
@@ -444,7 +442,7 @@ def lost(state: RunState) -> None:
 
 
 def lost_call(state: RunState, event: CallLost) -> None:
-    """What carried out one attempt is gone, and the rest of the run goes on."""
+    """The host of one attempt is gone, and the rest of the run continues."""
     call = _open(state, event.key, event.attempt)
     if call is None or call.begun != call.attempt:
         return
@@ -513,7 +511,7 @@ def withdraw(state: RunState, call: Call) -> None:
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     """Stop every call of these loops; what was reserved for them is booked as used.
 
-    A `once` call that has begun goes on: stopping it would leave its outcome unknown.
+    A `once` call that has begun continues: stopping it would leave its outcome unknown.
     """
     members = set(map(id, loops))
     stopped = [

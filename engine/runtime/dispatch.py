@@ -13,9 +13,10 @@ from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
+from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
-from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
 __all__ = [
@@ -39,7 +40,7 @@ _NO_BUDGET = Budget()
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
     """Take a decision's tasks in; those that wait for nothing are ready at once.
 
-    Tasks that started early and are not in the decision belong to the round all the same.
+    Tasks that started early and are not in the decision belong to the round anyway.
     """
     current = loop.current
     early = loop.early
@@ -178,7 +179,7 @@ def _hold(state: RunState, task: Task) -> bool:
         return False
     worker = task.worker
     assert isinstance(worker, Worker)
-    held = forks.held(state, task, _fallbacks(state, worker))
+    held = forks.held(state, task, fallback_chain(state.program.workers, worker.name))
     if held is None:
         return False
     move(task, "checking")
@@ -238,25 +239,13 @@ def _fall_back(state: RunState, task: Task) -> bool:
     assert isinstance(acting, Worker)
     if acting.effect == "once":
         return False
-    chain = _fallbacks(state, task.worker)
+    chain = fallback_chain(state.program.workers, task.worker.name)
     position = chain.index(acting.name) + 1
     if position >= len(chain):
         return False
     task.acting = following = state.program.workers[chain[position]]
     _call(state, task, following, f"{task.path} / fallback {following.name}")
     return True
-
-
-def _fallbacks(state: RunState, worker: Worker) -> list[str]:
-    """A worker and those that stand in for it, each once, depth first."""
-    found: list[str] = []
-    pending = [worker.name]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.append(name)
-            pending.extend(reversed(state.program.workers[name].fallback))
-    return found
 
 
 def _from_cache(state: RunState, task: Task) -> bool:
@@ -290,7 +279,7 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        remark = Remark("your last result was not accepted", task.feedback, task.told)
+        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
         task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
@@ -353,7 +342,7 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says what became of a `once` task."""
+    """A person says the outcome of a `once` task."""
     task = gate.task
     assert task is not None
     contract = task.worker.output
@@ -440,7 +429,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            head = f"task `{task.id}` was not started"
+            head = remarks.task_not_started(task.id)
             loop.feedback.append(Remark(head, outcome.feedback, task.told))
             denied = Failure("denied", outcome.feedback, cause=outcome.cause)
             end_task(state, task, failure=denied)
@@ -450,7 +439,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
 
 
 def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
+    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified
         queue(state, task)

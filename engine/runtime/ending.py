@@ -136,7 +136,7 @@ def partial(loop: Loop) -> Any:
 
 
 def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = None) -> None:
-    """Hand the decision over: to `on_escalate`, where it stands, else to a person.
+    """Hand the decision over: to `on_escalate` if there is one, else to a person.
 
     Args:
         run: The hook that escalates, or None for a stall.

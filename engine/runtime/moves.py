@@ -85,9 +85,10 @@ def move(task: Task, to: TaskStatus, *, retried: bool = False) -> None:
     Args:
         retried: Whether its run is being retried: then an ended task may begin again.
     """
-    legal = to == task.status or to in TASK_MOVES[task.status]
-    if _Check.on and not legal and not (retried and to in _RETRIED_TASK):
-        raise AssertionError(f"{task.path}: {task.status} -> {to}")
+    if _Check.on:
+        legal = to == task.status or to in TASK_MOVES[task.status]
+        if not legal and not (retried and to in _RETRIED_TASK):
+            raise AssertionError(f"{task.path}: {task.status} -> {to}")
     task.status = to
 
 
@@ -95,11 +96,12 @@ def enter_phase(loop: Loop, to: LoopPhase, *, retried: bool = False) -> None:
     """Let a loop enter another phase.
 
     Args:
-        retried: Whether its run is being retried: then an ended loop may go on.
+        retried: Whether its run is being retried: then an ended loop may continue.
     """
-    legal = to == loop.phase or to in LOOP_MOVES[loop.phase]
-    if _Check.on and not legal and not (retried and to in _RETRIED_LOOP):
-        raise AssertionError(f"{loop.phase} -> {to}")
+    if _Check.on:
+        legal = to == loop.phase or to in LOOP_MOVES[loop.phase]
+        if not legal and not (retried and to in _RETRIED_LOOP):
+            raise AssertionError(f"{loop.phase} -> {to}")
     loop.phase = to
 
 

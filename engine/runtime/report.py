@@ -1,7 +1,7 @@
 """A run as plain data: what `orch run --format json` and `orch show` give.
 
 Built from the folded state alone, so a live run, a finished one and one read from a journal
-years later are told in the same words.
+years later are reported in the same words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.runtime import forks
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
-from engine.runtime.prompts import preview
+from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
 

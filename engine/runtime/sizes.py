@@ -17,6 +17,7 @@ import msgspec
 
 from engine.errors import Failure
 from engine.runtime.causes import Cause
+from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
 from engine.sema.types.contract import Contract
@@ -115,7 +116,7 @@ def unfit(state: RunState, value: Any, contract: Contract, most: int) -> str:
 
 
 def cut(state: RunState, text: str, most: int = MAX_SAID) -> str:
-    """Words of somebody else, cut where they are too long to be kept and shown again."""
+    """Foreign text, cut where they are too long to be kept and shown again."""
     if not state.bounds or len(text) <= most:
         return text
-    return f"{text[:most]}... (cut: {len(text):,} characters in all)"
+    return remarks.shortened(text[:most], len(text))

@@ -6,8 +6,8 @@ get the state at an earlier point, fold the events up to there.
 
 A run is a tree of loops. A `Loop` is one orchestrator at work; a task whose worker is an
 orchestrator has a loop of its own under it. A `Task` is one unit of work of one worker, a
-`Check` one verifier's look at something, and a `Call` is the series of attempts that carries
-out a decision, a task or a check.
+`Check` one verifier's look at something, and a `Call` is the series of attempts that runs
+a decision, a task or a check.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Todo(Enum):
     """What is to be done next inside the machine; the agenda holds these with their subject.
 
     The agenda keeps the machine's rooms apart: a room says that something has happened, and
-    `machine.py` alone knows which room goes on from there.
+    `machine.py` alone knows which room continues from there.
     """
 
     BEGIN_ROUND = "begin round"
@@ -72,7 +72,7 @@ class Todo(Enum):
 
 
 class Block:
-    """One message of an orchestrator's prompt, rendered when somebody needs its text.
+    """One message of an orchestrator's prompt, rendered when its text is needed.
 
     What it is rendered from never changes afterwards, so it gives the same bytes whenever it
     is rendered; a planner that takes no prompt costs no rendering.
@@ -121,7 +121,7 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 class Call:
-    """The attempts that carry out one decision, task or check.
+    """The attempts that run one decision, task or check.
 
     Attributes:
         key: The structural path, stable over attempts.
@@ -133,14 +133,14 @@ class Call:
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
         extra: Messages added by repairs and revisions.
         command: The open command, until it is answered; `request` outlives it.
-        bound: The name of the budget that stood in the way, if one did.
+        bound: The name of the budget that was in the way, if one did.
         cut: A part of a streamed answer had come when its last attempt failed.
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
-        unknown: It may happen only once, was started, and nobody knows whether it was done.
+        unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
     __slots__ = (
@@ -211,18 +211,18 @@ class Task:
         waits: How many tasks of the same round it still waits for.
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
-        decided_tainted: The decision it stands in was made after reading untrusted text.
-        tainted: What it gives back is, or was made from, untrusted text.
+        decided_tainted: The decision it is in was made after reading untrusted text.
+        tainted: What it returns is, or was made from, untrusted text.
         told: A check that had seen untrusted text has said what was wrong with it.
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
-        again: The number of the retry of the run that takes it up again, or 0.
+        again: The number of the retry of the run that continues it, or 0.
         input_bytes: The size of its input with what it refers to; None before it was measured, or
             where it refers to nothing.
-        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once somebody
+        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once someone
             refers to it.
-        pure_key: What its output depends on, while it is carried out (see `dispatch`), or None.
+        pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
@@ -395,7 +395,7 @@ class Gate:
 
     Attributes:
         kind: `approval` (a `human` verifier asks), `outcome` (a `once` task was started and
-            nobody knows whether it was done) or `escalation` (a hook or a stall asks).
+            it is not known whether it was done) or `escalation` (a hook or a stall asks).
         message: The question.
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
@@ -453,8 +453,8 @@ class Round:
         verdicts: `(hook point, verifier, ok, feedback)` in order.
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
-        closed: What it brought stands in the prompt.
-        again: The number of the retry of the run that takes it up again, or 0.
+        closed: What it brought is in the prompt.
+        again: The number of the retry of the run that continues it, or 0.
     """
 
     __slots__ = (
@@ -491,7 +491,7 @@ class Loop:
     Attributes:
         path: Prefix of the keys of its calls; "" for the root.
         shown_path: The same as workers and checks see it, once it has begun.
-        task: The parent's task it carries out, or None for the root.
+        task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
         taken: Task ids that cannot be given again.
@@ -617,7 +617,8 @@ class Loop:
 
     def shown(self, key: str) -> str:
         """A key under this loop as workers and checks see it."""
-        return self.shown_path + key[len(self.path) :]
+        path, shown_path = self.path, self.shown_path
+        return key if path == shown_path else shown_path + key[len(path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
@@ -640,7 +641,7 @@ class Loop:
 
 
 def _path_under(task: Task) -> str:
-    """What the keys under a task begin with: another at each time the task is carried out."""
+    """What the keys under a task begin with: another at each time the task runs."""
     again = f"attempt {task.attempts} / " if task.attempts > 1 else ""
     return f"{task.key} / {again}"
 
@@ -673,7 +674,7 @@ class RunState:
             that is not this one.
         held: Tasks of the parent that are not started again without a person's word, by key;
             `held_inputs` has them by the hash of their input.
-        released: Keys of the tasks that may start all the same.
+        released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """

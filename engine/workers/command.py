@@ -23,14 +23,14 @@ from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
-from engine.workers.settings import argument_of, evaluated
+from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["CommandWorker", "open_port"]
 
 
 class CommandWorker:
-    """Carries out `run = [...]`.
+    """Runs `run = [...]`.
 
     Args:
         functions: Calls the function of `parse = "module:function"`.
@@ -87,12 +87,12 @@ def _argv(request: WorkerRequest) -> list[str]:
     if not isinstance(items, (list, tuple)) or not items:
         said = "`run` must give a list with at least the program's name"
         raise Failure("crashed", said, where="run")
-    return [argument_of(item, f"run[{at}]") for at, item in enumerate(items)]
+    return [text_of(item, f"run[{at}]") for at, item in enumerate(items)]
 
 
 def _folder(request: WorkerRequest) -> str:
     cwd = evaluated(request, "cwd", ".")
-    folder = os.path.normpath(os.path.join(request.base_dir, argument_of(cwd, "cwd")))
+    folder = os.path.normpath(os.path.join(request.base_dir, text_of(cwd, "cwd")))
     if not os.path.isdir(folder):
         raise Failure("crashed", clean(f"no such folder: {cwd}", request.scope), where="cwd")
     return folder

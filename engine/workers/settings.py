@@ -11,7 +11,7 @@ from engine.sema.expressions.template import EvaluationError, Expression, Templa
 from engine.source import Span
 from engine.workers.messages import clean
 
-__all__ = ["argument_of", "evaluated", "evaluated_in", "text_of"]
+__all__ = ["evaluated", "evaluated_in", "text_of"]
 
 
 def evaluated(request: WorkerRequest, name: str, default: Any = None) -> Any:
@@ -58,27 +58,12 @@ def _where(name: str, error: EvaluationError, declared: Span | None) -> str:
 
 
 def text_of(value: Any, place: str) -> str:
-    """A string, number or bool as the text that goes over the network.
+    """A string, number or bool as text: an argument, a variable, a header, a part of an address.
+
+    A list or map is never spread over several.
 
     Raises:
         Failure: `crashed`; it is something else.
-    """
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-    where = place.partition(".")[0]
-    raise Failure("crashed", f"{place} must be a string or a number", where=where)
-
-
-def argument_of(value: Any, place: str) -> str:
-    """One argument or variable of a program; a list or map is never spread over several.
-
-    Raises:
-        Failure: `crashed`; it is no string, number or bool.
     """
     match value:
         case str():

@@ -13,13 +13,14 @@ from engine.cli.commands.tail import event_text
 from engine.cli.end_report import write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.failure_text import end_drawn, failures_drawn
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
+from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
-from engine.drive.launch import compile_record
+from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
+from engine.journal.listing import shown_status
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
 from engine.runtime.state import RunState
@@ -29,7 +30,7 @@ __all__ = ["command"]
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
@@ -100,7 +101,7 @@ def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[
 
     Raises:
         JournalError: There is nothing to show.
-        CompileError: The program of the run does not check with this version.
+        CompileError: The program of the run has errors with this version.
     """
     record: RunRecord = journal.record(run)
     events, damage = journal.salvage(run)

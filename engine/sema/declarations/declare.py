@@ -1,6 +1,6 @@
 """What must be known before bodies are read: schemas, params, secrets, templates, signatures.
 
-Types are resolved for all modules first, for declarations may stand in any order and refer to
+Types are resolved for all modules first, for declarations may be in any order and refer to
 each other over imports. Nothing here looks into a body.
 """
 

@@ -1,4 +1,4 @@
-"""Expressions of a `.orch` file: carried out by Jinja2, compiled from our own syntax tree.
+"""Expressions of a `.orch` file: run by Jinja2, compiled from our own syntax tree.
 
 The tree is turned into Jinja2's nodes, not into text, so nothing is ever quoted or parsed twice
 and a position is never lost. Compiling waits for the first evaluation: a file is linted without
@@ -20,6 +20,7 @@ from engine.sema.expressions.metering import UNBOUNDED, EvaluationError, counted
 from engine.sema.expressions.tracing import Written, innermost
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Expression", "NotConstantError", "constant", "free_names", "is_constant", "to_nodes"]
 
@@ -51,7 +52,7 @@ _RESULT = "_orch_value"
 
 
 class NotConstantError(OrchError):
-    """An expression that is no constant; `span` is the part that is not."""
+    """An expression that is not a constant; `span` is the part that is not."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -179,17 +180,7 @@ def _unary(expr: ast.Unary) -> nodes.Expr:
 
 def free_names(expr: ast.Expr) -> frozenset[str]:
     """Every name the expression reads."""
-    found: set[str] = set()
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Variable):
-            found.add(node.name)
-        elif isinstance(node, ast.Node) and not isinstance(node, ast.Name):
-            todo.extend(getattr(node, field) for field in node.__struct_fields__ if field != "span")
-    return frozenset(found)
+    return frozenset(node.name for node in walk(expr) if isinstance(node, ast.Variable))
 
 
 class Expression:
@@ -201,7 +192,7 @@ class Expression:
 
     Attributes:
         text: The source as written.
-        span: Where it stands.
+        span: Where it is.
         names: The names it reads.
     """
 
@@ -324,7 +315,7 @@ def _settle(value: Any) -> Any:
         return [_settle(item) for item in value]
     if isinstance(value, Iterable):
         return [_settle(item) for item in counted(value)]
-    raise EvaluationError("a function is no value; call it with `()`")
+    raise EvaluationError("a function is not a value; call it with `()`")
 
 
 def _in(text: str, error: EvaluationError) -> EvaluationError:

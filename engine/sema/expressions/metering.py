@@ -69,7 +69,7 @@ class EvaluationError(OrchError):
 
 
 class Meter:
-    """What is left of an evaluation.
+    """The rest of an evaluation.
 
     Attributes:
         left: Steps; below zero when too many were taken.

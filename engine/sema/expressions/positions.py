@@ -2,7 +2,7 @@
 
 Jinja2 keeps line numbers only. Its lexer's raw tokens, put end to end, are the source (but for
 white space that `{%-` strips), so the offset of each token is counted here and handed to Jinja2's
-own parser in the place of the line. `Located` turns offsets into spans, in a template file or
+own parser instead of the line. `Located` turns offsets into spans, in a template file or
 inside a string of a `.orch` file.
 """
 
@@ -102,7 +102,7 @@ def parse_template(text: str) -> nodes.Template:
     nodes of recent ones are kept, by their text.
 
     Raises:
-        TemplateFault: If it is no template.
+        TemplateFault: If it is not a template.
     """
     return _parse_kept(text) if len(text) <= _MAX_KEPT else parse_anew(text)
 
@@ -137,7 +137,7 @@ def parse_anew(text: str) -> nodes.Template:
 
 
 def _fault(error: jinja2.TemplateSyntaxError, parser: _Parser | None, text: str) -> TemplateFault:
-    message = (error.message or "this is no template").rstrip(".")
+    message = (error.message or "this is not a template").rstrip(".")
     start = min(error.lineno, len(text))
     unclosed = _UNCLOSED.search(message)
     if unclosed and message.startswith("Unexpected end") and parser is not None and parser.open:
@@ -183,7 +183,7 @@ def _restore_offsets(tree: nodes.Template, text: str) -> None:
 
 
 class Located:
-    """A template's text, and where it stands.
+    """A template's text, and where it is.
 
     Args:
         text: The template.
@@ -207,7 +207,7 @@ class Located:
         return cls(source.text, lambda a, b: Span(source, a, b), name)
 
     def name_of(self, node: Any) -> Span:
-        """Where the name a node is about stands: of an attribute, filter or test the name alone."""
+        """Where the name a node is about is: of an attribute, filter or test the name alone."""
         known: Span | None = node.__dict__.get("orch_span")
         if known is not None:
             return known

@@ -115,7 +115,7 @@ class Template:
         environment = shared_environment()
         if self._load is not None and "{%" in self.text:
             environment = OrchEnvironment(jinja2.FunctionLoader(self._load))
-            # An imported file sees no scope, but the program's own names all the same.
+            # An imported file sees no scope, but the program's own names anyway.
             environment.globals.update(self._variables)
         return OrchTemplate.of(environment, _compile(self.text, self.name), self._variables)
 

@@ -79,7 +79,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 COMMAND = WorkerKind(
     name="command",
-    summary="carried out by a program: an argument list, never a shell",
+    summary="run by a program: an argument list, never a shell",
     worker=(*_ROWS, *worker_settings(effect=None)),
     verifier=(*_ROWS, *CHECKED),
     check=_check,

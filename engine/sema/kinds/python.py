@@ -50,7 +50,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 PYTHON = WorkerKind(
     name="python",
-    summary="carried out by a Python function",
+    summary="run by a Python function",
     worker=(*_ROWS, *worker_settings()),
     verifier=(*_ROWS, *CHECKED),
     check=_check,

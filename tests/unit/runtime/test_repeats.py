@@ -98,7 +98,7 @@ def test_a_sub_orchestrator_that_has_changed_something_is_not_asked_again(
     tools = TOOLS.replace('"ok": len(calls) > 2', '"ok": False')
     run = play(source, decisions, tools, models={"child": child})
     assert run.status == "finished", run.reason
-    assert [(f["mode"], f["message"]) for f in run.failures] == [("denied", "check: not yet")]
+    assert [(f.mode, f.message) for f in run.failures] == [("denied", "check: not yet")]
     assert len([key for key in keys(run) if key.endswith("task x")]) == 1
 
 
@@ -159,7 +159,7 @@ def test_a_yes_to_one_hook_does_not_skip_the_next(play, tasks):
     before_dispatch one { with = small  on_fail = abort }
     """
     run = play(hooks(text), [tasks(("a", "one", {"x": 9}))], TOOLS)
-    assert run.gates[0]["kind"] == "escalation"
+    assert run.gates[0].kind == "escalation"
     done = engine.resume(
         run.id,
         journal=run.journal,
@@ -418,7 +418,7 @@ def test_what_a_journal_cannot_hold_does_not_break_a_run(load):
         assert run.status == status, (said, run.reason)
         folded = fold(workflow.program, run.journal.read(run.id))
         assert run_report(folded, details=True) == run.report()
-    assert "half: ?" in run.failures[0]["message"]
+    assert "half: ?" in run.failures[0].message
 
 
 def test_a_lost_call_of_a_model_is_booked_and_made_again(load, tasks):
