@@ -17,6 +17,7 @@ from engine import clock
 from engine.drive.intake import (
     COUNTED_BYTES,
     KEPT_OF_DECISION,
+    LONGEST_WHERE,
     UNBOUNDED,
     BoundedPrompt,
     InFlight,
@@ -148,7 +149,7 @@ class Attempts:
             ms=_since(began),
             cut=cut.seen,
             died=caught.died,
-            where=caught.where,
+            where=_text(self._redactor.text(str(caught.where)))[:LONGEST_WHERE],
         )
 
     def _cleaned_and_measured(

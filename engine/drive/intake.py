@@ -21,6 +21,7 @@ from engine.sizes import size_words
 __all__ = [
     "COUNTED_BYTES",
     "KEPT_OF_DECISION",
+    "LONGEST_WHERE",
     "UNBOUNDED",
     "BoundedPrompt",
     "InFlight",
@@ -36,6 +37,8 @@ COUNTED_BYTES = 64 * 1024
 KEPT_OF_DECISION = 8_000
 #: The longest message of a failure, in characters.
 MAX_MESSAGE = 2_000
+#: The longest name of a setting that a failure is about, in characters.
+LONGEST_WHERE = 100
 
 #: The default maximum size of an answer.
 UNBOUNDED = 1 << 62

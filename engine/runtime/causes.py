@@ -2,7 +2,7 @@
 
 A `Cause` names a declaration and, where one is concerned, a setting of it. It holds no lines and
 looks nothing up: a failure costs one small record, and `engine.runtime.places` finds the place when
-someone looks at it. The journal keeps a few characters of it (`CallFailed.where`), and only what
+it is shown. The journal keeps a few characters of it (`CallFailed.where`), and only what
 the machine cannot know by itself: which setting a worker could not use.
 """
 
@@ -61,7 +61,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 def of_call(state: RunState, call: Call) -> Cause:
-    """The declaration that a call runs: a worker, a verifier, or an orchestrator's model."""
+    """The declaration whose call it is: a worker, a verifier, or an orchestrator's model."""
     subject = call.subject
     if isinstance(subject, Task):
         return Cause(subject.acting)

@@ -1,9 +1,9 @@
 """The legal moves of tasks, loops and calls: a table each, checked at every move in every test.
 
 Every change of `Task.status`, `Loop.phase` and `Call.status` goes through `move`, `enter_phase` and
-`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks.
-A user's run is not ended over it: there the check is off. What decides *when* a move is made is
-in the rooms; nothing here changes anything else.
+`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks
+for it. A user's run is not ended over it: there the check is off. What decides *when* a move is
+made is in the rooms; nothing here changes anything else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
     # A prompt that cannot be rendered, or a budget that is too small, ends it at once.
     "new": frozenset({"starved", "asked", "ended"}),
     "starved": frozenset({"asked", "ended", "withdrawn"}),
-    # An attempt may come back silently that it has begun: no one could carry it out.
+    # An attempt that could not even begin comes back without a `CallStarted`.
     "asked": frozenset({"begun", "closed"}),
     # What was under way when a process stopped, or when the run was forked, is asked for again.
     "begun": frozenset({"asked", "closed"}),

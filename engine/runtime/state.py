@@ -126,8 +126,8 @@ class Call:
     Attributes:
         key: The structural path, stable over attempts.
         subject: Whose call it is.
-        status: `starved` waits for budget, `asked` has an open attempt, `begun` one that is known
-            to have started, `closed` none and nothing decided yet (within a step).
+        status: `starved` waits for budget, `asked` has an open attempt, `begun` has one that is
+            known to have started, `closed` has none and nothing decided yet (within a step).
         attempt: The number of the attempt that is open or was the last, from 1.
         begun: The last attempt that is known to have started.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.

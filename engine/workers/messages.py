@@ -18,8 +18,6 @@ from engine.redaction import Redactor, current
 __all__ = ["clean", "crash_of", "exit_words", "last_lines", "redacted"]
 
 _LIMIT = 500
-#: The longest name of a setting that a failure may be about.
-_LONGEST = 100
 
 
 def clean(text: str, scope: Mapping[str, Any], limit: int = _LIMIT) -> str:
@@ -55,7 +53,7 @@ def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT
             clean(str(error.message), scope, limit),
             retryable=bool(error.retryable),
             retry_after_ms=error.retry_after_ms,
-            where=clean(str(error.where), scope, _LONGEST),
+            where=clean(str(error.where), scope),
         )
     name = type(error).__name__
     try:

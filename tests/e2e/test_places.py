@@ -210,6 +210,11 @@ worker large(n: int) -> string via python { call = "tools:large"  ⟦large|max_b
 worker refused(n: int) -> string via http { ⟦refused|url = "URL/nothing"⟧ }
 worker unreachable(n: int) -> string via http { ⟦unreachable|url = "http://127.0.0.1:1/x"⟧ }
 
+server nowhere via mcp { command = ["no-such-program-here"] }
+worker tool(n: int) -> json via mcp {
+  ⟦tool|server = nowhere⟧  tool = "t"  effect = read
+}
+
 worker prompted(text: string) -> string via llm {
   model = broken
   prompt = \"\"\"
@@ -243,6 +248,38 @@ def test_every_failure_of_a_task_points_at_the_source(placed: Placed) -> None:
         placed.write(text, [{"tasks": tasks}])
         found = failed_at(placed.report("run", "a.orch"))
     assert found == {name: placed.expected[name] for name in names}
+
+
+def test_what_follows_from_a_failure_points_where_that_does(placed: Placed) -> None:
+    declared = """
+worker item(items: int[]) -> string via command {
+  run = ["echo", ⟦item|items[3]⟧]  effect = read
+}
+worker number(n: int) -> int via python { call = "tools:number" }
+worker long(n: int) -> string via command { run = ["echo", "xxx"]  parse = text  effect = read }
+worker short(⟦short|text⟧: string @length(max: 2)) -> string via python { call = "tools:torn" }
+verifier never(task: json) via rules { assert false else "never" }
+"""
+    hook = "with = [never]  on_fail = revise  max_revisions = 1"
+    hooks = f"verify {{ ⟦hook|before_dispatch⟧ number {{ {hook} }} }}"
+    placed.write(
+        HEAD + declared + loop("item, number, long, short", hooks),
+        [
+            {
+                "tasks": [
+                    task("item", items=[]),
+                    {"id": "after", "worker": "short", "input": {"text": {"$from": "item"}}},
+                    task("number", n=1),
+                    task("long", n=1),
+                    {"id": "misfit", "worker": "short", "input": {"text": {"$from": "long"}}},
+                ]
+            }
+        ],
+    )
+    found = failed_at(placed.report("run", "a.orch", "--no-journal"))
+    assert found["after"] == found["item"] == placed.expected["item"]
+    assert found["number"] == placed.expected["hook"]
+    assert found["misfit"] == placed.expected["short"]
 
 
 # ---------------------------------------------------------------- ends of runs
@@ -462,4 +499,4 @@ def test_the_python_face_has_the_place(placed: Placed) -> None:
     assert str(run.place) == f"{placed.folder}/a.orch:13:12"
     assert run.place is not None
     assert (run.place.range.start.line, run.place.range.end.column) == (13, 26)
-    assert run.failures[0]["place"]["range"]["start"] == {"line": 6, "column": 18}
+    assert str(run.failures[0].place) == f"{placed.folder}/a.orch:6:18"

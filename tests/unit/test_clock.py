@@ -11,9 +11,11 @@ import pytest
 import engine
 from engine import clock
 from engine.drive.inbox import PATIENCE_S, hand_over, wait_for_end
+from engine.drive.loading import Loaded
 from engine.errors import JournalError
 from engine.events import CancelRequested, RunStarted
 from engine.journal import RunRecord, SqliteJournal
+from engine.runtime.state import RunState
 from engine.sema.check import check_file
 from engine.sema.names.loader import MemoryReader
 
@@ -88,9 +90,11 @@ def held(tmp_path):
 def test_an_answer_that_is_not_taken_is_withdrawn_after_a_while(held):
     source = 'orch 1\nmodel m { id = "x/y" }\n'
     program = check_file("/p/x.orch", reader=MemoryReader({"x.orch": source}, "/p"), env={}).program
+    assert program is not None
+    seen = Loaded(held.record("r"), RunState(program), 1)
     with clock.use(clock.VirtualClock()):
         with pytest.raises(JournalError, match="was withdrawn"):
-            hand_over(held, program, "r", CancelRequested(reason="enough"))
+            hand_over(held, seen, CancelRequested(reason="enough"))
         assert PATIENCE_S < clock.running_s() < PATIENCE_S + 1
     assert held.inbox.letters("r") == []
 
