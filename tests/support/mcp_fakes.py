@@ -48,6 +48,9 @@ class Played:
         methods: The methods that came.
         arguments: The arguments of the calls that were carried out.
         answers: How HTTP answers: `json` or `sse`.
+        initialized: What the handshake gives.
+        discovered: What newer versions of the protocol give instead; None for an older server.
+        headers: The headers of the last request over HTTP.
     """
 
     def __init__(
@@ -56,12 +59,21 @@ class Played:
         results: Mapping[str, Any] | None = None,
         errors: Mapping[str, Any] | None = None,
         answers: str = "json",
+        version: str = VERSION,
     ) -> None:
         self.tools = tools
         self.results = dict(results or {})
         self.errors = dict(errors or {})
         self.answers = answers
         self.statuses: dict[str, list[Status]] = {}
+        info = {"name": "played", "version": "1"}
+        self.initialized: Any = {
+            "protocolVersion": version,
+            "capabilities": {"tools": {}},
+            "serverInfo": info,
+        }
+        self.discovered: Any = None
+        self.headers: dict[str, str] = {}
         self.unknown: Status | None = Status(404)
         self.methods: list[str] = []
         self.arguments: list[Any] = []
@@ -82,9 +94,9 @@ class Played:
         answer = {"jsonrpc": "2.0", "id": message["id"]}
         match method:
             case "initialize":
-                info = {"name": "played", "version": "1"}
-                result = {"protocolVersion": VERSION, "capabilities": {"tools": {}}}
-                return {**answer, "result": {**result, "serverInfo": info}}
+                return {**answer, "result": self.initialized}
+            case "server/discover" if self.discovered is not None:
+                return {**answer, "result": self.discovered}
             case "tools/list":
                 return {**answer, "result": self._listed(params.get("cursor"))}
             case "tools/call":
@@ -125,6 +137,7 @@ class Played:
 
     def _posted(self, handler: Any) -> Status:
         message = json.loads(handler.body)
+        self.headers = {name.lower(): value for name, value in handler.headers.items()}
         session = handler.headers.get("Mcp-Session-Id")
         waiting = self.statuses.get(message.get("method"))
         if waiting:

@@ -223,6 +223,81 @@ def test_secrets_in_refusals_are_redacted(play, over_http, talk, fakes):
     assert failure.message.endswith("bad token [secret TOKEN]")
 
 
+# ---------------------------------------------------------------- versions
+
+
+DISCOVERED = {
+    "resultType": "complete",
+    "supportedVersions": ["2026-07-28"],
+    "capabilities": {"tools": {}},
+    "ttlMs": 0,
+    "cacheScope": "private",
+}
+
+
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+def test_older_versions(play, over_http, over_stdio, talk, fakes, version):
+    played = {"tools": [fakes.tool("a")], "results": {"a": OK}, "version": version}
+    play(**played)
+    assert talk(over_http(worker("a", "int")), "a")[0] == [7]
+    assert talk(over_stdio(worker("a", "int"), **played), "a")[0] == [7]
+
+
+def test_the_newest_version_knows_no_sessions(play, over_http, talk, fakes):
+    header = {"type": "string", "x-mcp-header": "Region"}
+    schema = {"type": "object", "properties": {"region": header, "x": True}}
+    wrong = {"type": "object", "properties": {"n": {"type": "object", "x-mcp-header": "a b"}}}
+    played = play(
+        tools=[
+            {"name": "a", "inputSchema": schema},
+            {"name": "b", "inputSchema": wrong},
+            fakes.tool("c"),
+        ],
+        results={"a": OK, "c": [fakes.Status(404)]},
+    )
+    played.discovered = DISCOVERED
+    program = over_http(worker("a", "int", "region: string") + worker("b") + worker("c"))
+    (value, wrong, gone), _ = talk(program, ("a", {"region": "eu"}), "b", "c")
+    assert value == 7
+    assert "initialize" not in played.methods
+    assert "(`x-mcp-header`) are not valid" in wrong.message
+    assert gone.message == "server `kb`: HTTP 404: Not Found"
+    talk(program, ("a", {"region": "eu"}))
+    assert played.headers["mcp-param-region"] == "eu"
+    assert "mcp-session-id" not in played.headers
+
+
+def test_a_tool_that_asks_in_the_middle_of_a_call(play, over_http, talk, fakes):
+    asks = {"k": {"method": "elicitation/create", "params": {"message": "?"}}}
+    played = play(
+        tools=[fakes.tool("a"), fakes.tool("b")],
+        results={"a": {"resultType": "input_required", "inputRequests": asks}},
+        errors={"b": {"code": -32021, "message": "needs elicitation"}},
+    )
+    played.discovered = DISCOVERED
+    (first, second), _ = talk(over_http(worker("a") + worker("b")), "a", "b")
+    assert (first.mode, second.mode) == ("crashed", "crashed")
+    assert "asks for input in the middle of the call (elicitation/create)" in first.message
+    assert "asks for what a run cannot give in the middle of a call" in second.message
+
+
+@pytest.mark.parametrize(
+    ("initialized", "words"),
+    [
+        ({"protocolVersion": "2025-06-18"}, "`capabilities` is missing"),
+        ({"protocolVersion": 7, "capabilities": {}}, "`protocolVersion` is not what the protocol"),
+        ([], "its result is a list, not an object"),
+    ],
+)
+def test_a_handshake_that_breaks_the_protocol(play, over_http, talk, initialized, words):
+    played = play()
+    played.initialized = initialized
+    (failure,), _ = talk(over_http(worker("a")), "a")
+    assert failure.message.startswith("no session with server `kb`: ")
+    assert words in failure.message
+    assert "validation error" not in failure.message
+
+
 # ---------------------------------------------------------------- lists of tools
 
 
