@@ -224,8 +224,10 @@ class McpWorker:
                 )
 
 
-async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[str, Tool]:
-    """What a server offers now.
+async def offered_tools(
+    server: Server, secrets: Mapping[str, str]
+) -> tuple[Mapping[str, Tool], Mapping[str, str]]:
+    """What a server offers now, and what is wrong with the tools that cannot be called, by name.
 
     Raises:
         Failure: It cannot be started or reached.
@@ -235,7 +237,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
     session: Session = module.Session(_place(module, server, scope, server_mark("", server.name)))
     try:
         await session.ready()
-        return session.listing.tools
+        return session.listing.tools, session.listing.broken
     except Failure as failure:
         raise crash_of(failure, scope) from None
     finally:

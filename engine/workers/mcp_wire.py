@@ -38,7 +38,7 @@ MAX_EVENT_BYTES = 10 * 1024 * 1024
 #: The key of `_meta` under which the library hands on what it did not see.
 ASIDE = "orch/aside"
 _MAX_REFUSAL_BYTES = 64 * 1024
-_LINE_ENDS = re.compile(rb"(?<=[\r\n])")
+_LINE_ENDS = re.compile(rb"(?<=\n)|(?<=\r)(?!\n)")
 _SESSION_ID = "mcp-session-id"
 
 
@@ -415,7 +415,7 @@ class _Events(httpx2.AsyncByteStream):
             return line
         refusal = _refusal_in(read, status=200)
         self._wire.refused(asked, refusal)
-        return b"data: " + _error_text(asked, refusal) + b"\n"
+        return b"data: " + _error_text(asked, refusal) + line[len(line.rstrip(b"\r\n")) :]
 
 
 def _error_text(asked: Any, refusal: Refusal) -> bytes:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import engine
+from engine.cli import main
 
 PROGRAM = """\
 orch 1
@@ -92,6 +93,16 @@ def test_what_an_output_cannot_hold_is_a_warning(play):
         "tool `a` of server `kb` gave more than the output of worker `a` can hold, which was left "
         "out: image (image/png)"
     ]
+
+
+def test_a_snapshot_leaves_broken_tools_out_and_says_so(play, fakes, capsys):
+    play.tools = [fakes.tool("a"), {"name": "b", "inputSchema": None}]
+    path = play.written()
+    assert main(["mcp", "snapshot", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "kb (1 tool)" in said.out
+    words = "tool `b` of server `kb` breaks the protocol: its inputSchema is null, not an object"
+    assert said.err == f"warning: it is left out: {words}\n"
 
 
 # ---------------------------------------------------------------- nulls
