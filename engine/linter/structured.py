@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.places import setting_of
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import look_up
 from engine.schemes import built_in
@@ -16,6 +17,24 @@ from engine.source import Span
 from engine.syntax import ast
 
 __all__ = ["schema_in_the_prompt"]
+
+
+SCHEMA_IN_THE_PROMPT = Rule(
+    code="ORC210",
+    name="schema-in-the-prompt",
+    severity="info",
+    summary="A provider cannot hold a model to this schema, so it goes into the prompt.",
+    why=(
+        "Providers make sure that an answer fits its schema, if it is one without open "
+        "places. Otherwise the schema is words in the prompt, and more answers have to be"
+        " repaired."
+    ),
+    bad="""\
+worker tell(q: string) -> { found: json } via llm { model = fast  prompt = "{{ q }}" }""",
+    good="""\
+worker tell(q: string) -> { found: string[] } via llm { model = fast  prompt = "{{ q }}" }""",
+    allowable=True,
+)
 
 
 def schema_in_the_prompt(subject: Subject) -> Iterator[Diagnostic]:
@@ -93,7 +112,7 @@ def _output(subject: Subject, owner: Worker | Orchestrator) -> Span:
 
 
 def _takes_schemas(model: Model | None) -> bool:
-    """Whether a model is handed the schema beside the prompt, as far as is known."""
+    """Whether a model is handed the schema next to the prompt, as far as is known."""
     if model is None or model.structured == "prompt" or built_in(model.id):
         return False
     listed = look_up(model.id)

@@ -22,7 +22,7 @@ _MAX_WORDS = 400
 #: What LiteLLM puts before a provider's words, once or several times.
 _PREFIX = re.compile(r"^\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)\b\s*[:-]?\s+")
 _KEY = re.compile(r"\b(sk|pk|rk|key|gsk|xai|AIza)[-_]?[A-Za-z0-9*_-]{12,}|\b[Bb]earer\s+\S+")
-#: How Python's JSON decoder begins its complaints about what is no JSON at all.
+#: How Python's JSON decoder begins its complaints about what is not JSON at all.
 _NOT_JSON = re.compile(r"(Expecting|Extra data|Unterminated|Invalid control)\b.*\(char \d+\)$")
 #: Other variables that do instead of the one LiteLLM reports as missing.
 _INSTEAD = {

@@ -34,8 +34,8 @@ _MAX_CACHE_MARKS = 4
 
 _lock = threading.Lock()
 _loaded: Any = None
-#: Open gateways by the id of their event loop; LiteLLM keeps its HTTP clients by loop too.
-_open: dict[int, int] = {}
+#: Open gateways by the mark of their event loop; LiteLLM keeps its HTTP clients by loop too.
+_open: dict[str, int] = {}
 
 
 def _litellm() -> Any:
@@ -102,7 +102,7 @@ class LiteLLMModel:
         self._id = model_id
         self._name = name or model_id
         self._options = dict(options or {})
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_mark: str | None = None
         self._streams = True
 
     async def prepare(self) -> Any:
@@ -124,7 +124,7 @@ class LiteLLMModel:
                 `invalid_output`.
         """
         litellm = await self.prepare()
-        self._enter_loop()
+        self._enter_loop(litellm)
         options = {**_flat(request.model.options), **self._options}
         self._preflight(litellm, options)
         arguments = self._arguments(litellm, request, options)
@@ -157,10 +157,10 @@ class LiteLLMModel:
                 self._streams = False
         return _Answer(await litellm.acompletion(**arguments))
 
-    def _enter_loop(self) -> None:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            _open[id(self._loop)] = _open.get(id(self._loop), 0) + 1
+    def _enter_loop(self, litellm: Any) -> None:
+        if self._loop_mark is None:
+            self._loop_mark = _loop_mark(litellm)
+            _open[self._loop_mark] = _open.get(self._loop_mark, 0) + 1
 
     def _preflight(self, litellm: Any, options: Mapping[str, Any]) -> None:
         """A missing key comes back from providers in many disguises; so it is looked for first."""
@@ -230,13 +230,13 @@ class LiteLLMModel:
 
     async def close(self) -> None:
         """Close LiteLLM's connections of this event loop when its last gateway is closed."""
-        if self._loop is None:
+        if self._loop_mark is None:
             return
-        loop_id, self._loop = id(self._loop), None
-        _open[loop_id] -= 1
-        if _open[loop_id] == 0:
-            del _open[loop_id]
-            await _close_clients(loop_id)
+        mark, self._loop_mark = self._loop_mark, None
+        _open[mark] -= 1
+        if _open[mark] == 0:
+            del _open[mark]
+            await _close_clients(mark)
 
 
 def _provider(litellm: Any, model_id: str) -> str:
@@ -248,7 +248,7 @@ def _provider(litellm: Any, model_id: str) -> str:
 
 
 def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's options with those of its `extra` map beside them."""
+    """A model's options with those of its `extra` map next to them."""
     extra = options.get("extra")
     if not isinstance(extra, Mapping):
         return dict(options)
@@ -267,8 +267,9 @@ class _Answer:
         message = choices[0].message if choices else None
         self.text: str = (message.content if message is not None else None) or ""
         self.finish_reason: str | None = choices[0].finish_reason if choices else None
+        # Up to 1.106 a refusal is among the extra fields, from 1.110 on it is a field.
         extra = getattr(message, "provider_specific_fields", None) or {}
-        self.refusal: str | None = extra.get("refusal")
+        self.refusal: str | None = getattr(message, "refusal", None) or extra.get("refusal")
         self.usage: Any = getattr(response, "usage", None)
 
 
@@ -286,7 +287,7 @@ async def _streamed(
 
     Raises:
         Failure: The stream ended before the answer did.
-        _NoStreamError: What came was no stream at all.
+        _NoStreamError: What came was not a stream at all.
     """
     stream = await litellm.acompletion(
         **arguments, stream=True, stream_options={"include_usage": True}
@@ -361,7 +362,7 @@ def _usage(said: Any, info: ModelInfo) -> Usage | None:
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_tokens=getattr(details, "cached_tokens", None) or 0,
-        cost_usd=price_of(info, input_tokens, output_tokens),
+        cost_micro_usd=price_of(info, input_tokens, output_tokens),
     )
 
 
@@ -372,15 +373,25 @@ def _secrets(options: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(v for k, v in named.items() if k.upper().endswith(ends) and len(v) >= 8)
 
 
-async def _close_clients(loop_id: int) -> None:
+def _loop_mark(litellm: Any) -> str:
+    """What LiteLLM appends to the keys of the HTTP clients that it keeps for the running loop.
+
+    The id of the loop up to 1.106, a number of its own from 1.110 on: so its cache is asked.
+    """
+    cache = getattr(litellm, "in_memory_llm_clients_cache", None)
+    marked = getattr(cache, "update_cache_key_with_event_loop", None)
+    return str(marked("")) if marked else f"-{id(asyncio.get_running_loop())}"
+
+
+async def _close_clients(loop_mark: str) -> None:
     """Close the HTTP clients that LiteLLM keeps for an event loop, and forget them.
 
-    It never does so itself, and takes a client up again for a later loop that happens to get the
-    same id, whose calls then fail with "Event loop is closed".
+    It never does so itself, and older versions take a client up again for a later loop that
+    happens to get the same id, whose calls then fail with "Event loop is closed".
     """
     cache = getattr(_loaded, "in_memory_llm_clients_cache", None)
     clients = getattr(cache, "cache_dict", {})
-    for key in [key for key in clients if str(key).endswith(f"-{loop_id}")]:
+    for key in [key for key in clients if str(key).endswith(loop_mark)]:
         client = clients.pop(key)
         inner = getattr(client, "_client", None) or getattr(client, "client", None) or client
         try:

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
+from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
@@ -37,19 +38,18 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             they refer to is there.
 
     Raises:
-        DecisionError: The decision cannot be carried out; nothing has changed then.
+        DecisionError: The decision cannot run; nothing has changed then.
     """
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early
     new = [spec for spec in specs if spec["id"] not in early]
     _check_limits(loop, new)
     problems: list[str] = []
-    allowed = loop.orchestrator.policy.max_per_round
+    policy = loop.orchestrator.policy
+    allowed = policy.max_per_round
+    writes_large = bounded and policy.writes_large
     if len(new) + len(early) > allowed:
-        problems.append(
-            f"{len(new)} new tasks, and {len(early)} have started already: the policy allows "
-            f"{allowed} a round"
-        )
+        problems.append(rejections.too_many_with_early(len(new), len(early), allowed))
     made: dict[str, Task] = {}
     for spec in specs:
         if len(problems) >= MAX_PROBLEMS:
@@ -60,7 +60,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             made[task_id] = begun
             continue
         if task_id in made or task_id in loop.taken:
-            problems.append(f"task id `{task_id}` is already taken; give each task a new id")
+            problems.append(rejections.id_taken(task_id))
             continue
         worker = loop.decisions.workers[spec["worker"]]
         special, references = find_references(spec["input"])
@@ -69,7 +69,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
         )
         made[task_id] = task
         if not special:
-            problems += _resolve(task, bounded)
+            problems += _resolve(task, writes_large, bounded)
     wired = False
     wires = 0
     named: dict[str, list[Task]] = {}
@@ -83,13 +83,13 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
                 break
             problem = _wire(loop, made, task, reference)
             if problem is not None:
-                problems.append(f"task `{task.id}`: {problem}")
+                problems.append(rejections.problem_of(task.id, problem))
         limit = loop.orchestrator.limits.get(task.worker.name)
         if limit is not None and limit.after:
             problems += _wire_after(loop, named, task, limit.after)
         wires += task.waits
         if wires > _MAX_WIRES:
-            problems.append("its tasks wait for one another too often: give fewer at a time")
+            problems.append(rejections.WAITS_TOO_OFTEN)
             break
         wired = wired or task.waits > 0
     if wired and not problems:
@@ -104,22 +104,21 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     return list(made.values())
 
 
-def _resolve(task: Task, bounded: bool) -> list[str]:
+def _resolve(task: Task, writes_large: bool, bounded: bool) -> list[str]:
     """Fill in the defaults of an input without references, and say what is wrong with it."""
     worker = task.worker
     contract = worker.inputs
     task.resolved = contract.with_defaults(task.input)
-    if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
+    if writes_large or (bounded and contract.multiplies):
         most = task.loop.orchestrator.policy.max_input_bytes
         if size_of(task.resolved, most) > most:
-            said = f"its input takes more than {size_words(most)} (`max_input_bytes`)"
-            remedy = "refer to outputs instead of writing them out"
-            return [f"task `{task.id}` ({worker.name}): {said}: {remedy}"]
+            return [rejections.input_too_large(task.id, worker.name, size_words(most))]
     if contract.is_valid(task.resolved):
         return []
+    where = rejections.task_named(task.id)
     return [
-        f"task `{task.id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
-        for p in contract.problems(task.resolved)
+        rejections.input_problem(where, worker.name, problem)
+        for problem in contract.problems(task.resolved)
     ]
 
 
@@ -128,6 +127,9 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
 
     It must be beyond doubt: everything it needs is known, within every limit, and valid.
     """
+    # Each doubt ends in `None`, not in an error: the whole decision is still to come, and is
+    # checked then with every problem at once. Starting a task too late costs a second. Starting one
+    # that the decision then rejects costs a call, and its id stays taken.
     if set(spec) != {"id", "worker", "input"} or not isinstance(spec["worker"], str):
         return None
     worker = loop.decisions.workers.get(spec["worker"])
@@ -150,7 +152,8 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        return None if _resolve(task, bounded) else task
+        writes_large = bounded and loop.orchestrator.policy.writes_large
+        return None if _resolve(task, writes_large, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():
@@ -169,12 +172,8 @@ def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
     if policy.max_dispatches is not None:
         left = policy.max_dispatches - loop.dispatches
         if len(specs) > left:
-            told = "finish with what you have" if left == 0 else f"give at most {left}, or finish"
             raise OutOfDispatches(
-                [
-                    f"{len(specs)} tasks, but {left} of max_dispatches = "
-                    f"{policy.max_dispatches} are left: {told}"
-                ]
+                [rejections.out_of_dispatches(len(specs), left, policy.max_dispatches)]
             )
     wanted: dict[str, int] = {}
     for spec in specs:
@@ -186,10 +185,7 @@ def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
             continue
         left = limit.max_dispatches - loop.worker_dispatches.get(name, 0)
         if count > left:
-            problems.append(
-                f"{count} tasks of `{name}`, but {left} of its max_dispatches = "
-                f"{limit.max_dispatches} are left"
-            )
+            problems.append(rejections.out_of_worker(count, name, left, limit.max_dispatches))
     if problems:
         raise DecisionError(problems)
 
@@ -198,34 +194,28 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
     """Connect a reference, or say why it cannot be."""
     producer = made.get(reference.task)
     if producer is task:
-        return f"input{reference.path} refers to the task itself"
+        return rejections.refers_to_itself(reference.path)
     if producer is None:
         producer = loop.tasks.get(reference.task)
         if producer is None:
             close = closest(reference.task, chain(made, loop.tasks))
-            hint = f"; did you mean `{close}`?" if close is not None else ""
-            named = reference.task if is_id(reference.task) else "what is no id"
-            return f"input{reference.path} refers to `{named}`, which is no task{hint}"
+            named = reference.task if is_id(reference.task) else None
+            return rejections.no_such_task(reference.path, named, close)
         if producer.failure is not None:
-            return (
-                f"input{reference.path} refers to `{producer.id}`, which failed "
-                f"({producer.failure.mode}): it has no output"
-            )
+            return rejections.refers_to_failed(reference.path, producer.id, producer.failure.mode)
     # A task is wired at one go, so where it is fed already, it is the last one.
     if not producer.over and (not producer.feeds or producer.feeds[-1] is not task):
         producer.feeds.append(task)
         task.waits += 1
     offered = subschema_at(producer.worker.output.schema, reference.at)
     if offered is None:
-        return (
-            f"input{reference.path}: the output of `{producer.id}` ({producer.worker.name}) "
-            f"can have nothing at {reference.at}"
+        return rejections.nothing_at(
+            reference.path, producer.id, producer.worker.name, reference.at
         )
     wanted = subschema_at(task.worker.inputs.schema, reference.path)
     if isinstance(offered, dict) and isinstance(wanted, dict) and not may_fit(offered, wanted):
-        return (
-            f"input{reference.path} of `{task.worker.name}` cannot take what `{producer.id}` "
-            f"({producer.worker.name}) gives at {reference.at or 'its root'}"
+        return rejections.does_not_fit(
+            reference.path, task.worker.name, producer.id, producer.worker.name, reference.at
         )
     return None
 
@@ -240,10 +230,7 @@ def _wire_after(
     for name in missing:
         earlier = named.get(name, [])
         if not earlier:
-            problems.append(
-                f"task `{task.id}`: `{task.worker.name}` runs only after a task of `{name}` has "
-                "succeeded, and there is none yet"
-            )
+            problems.append(rejections.only_after(task.id, task.worker.name, name))
         for other in earlier:
             is_fed = other.feeds and other.feeds[-1] is task
             if other is not task and not other.over and not is_fed:
@@ -270,5 +257,4 @@ def _cycles(made: dict[str, Task]) -> list[str]:
                     ready.append(other)
     if not waits:
         return []
-    names = ", ".join(f"`{name}`" for name in list(waits)[:5])
-    return [f"tasks {names} wait for each other: references must not form a cycle"]
+    return [rejections.cycle(list(waits)[:5])]

@@ -1,8 +1,8 @@
-"""From a call to the request a driver carries out: prompts rendered, schemas chosen.
+"""From a call to the request a driver runs: prompts rendered, schemas chosen.
 
-Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
+Everything here is pure. The prompt of a decision is the loop's blocks as they are; the prompt
 of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
-is rendered when somebody reads it: a `python/` model never does.
+is rendered when it is read, which a `python/` model never does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from engine.errors import Failure
 from engine.events import ModelInfo
 from engine.runtime import views
 from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
+from engine.runtime.causes import Cause
 from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
-from engine.runtime.prompts import goal_block, schema_text
+from engine.runtime.prompts.blocks import answer_with, verifier_system
 from engine.runtime.state import Call, Check, Loop, RunState, Task
-from engine.runtime.wire import wire_decision, wire_output
+from engine.runtime.wire import wire_output
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
 from engine.sema.types.contract import VERDICT, Contract
@@ -26,7 +27,6 @@ from engine.sema.types.contract import VERDICT, Contract
 __all__ = [
     "LazyMessages",
     "caller_of",
-    "chain_of",
     "is_text",
     "may_start_early",
     "model_request",
@@ -85,46 +85,15 @@ def _use_native(model: Model, info: ModelInfo) -> bool:
     return model.structured == "native"
 
 
-def _finish(
-    state: RunState,
-    call: Call,
-    *,
-    role: str,
-    name: str,
-    model: Model,
-    info: ModelInfo,
-    messages: LazyMessages,
-    schema: Mapping[str, Any] | None,
-    structured: bool,
-    timeout_ms: int,
-    policy: Callable[[], PolicyState],
-    input_bound: Callable[[], int],
-    max_bytes: int,
-    stream: bool = False,
-) -> tuple[ModelRequest, Reservation | None]:
-    caller = caller_of(model.name, role, name)
-    index = state.model_calls.get(model.name, 0)
-    caller_index = state.model_calls.get(caller, 0)
-    request = ModelRequest(
-        key=call.key,
-        role=role,  # type: ignore[arg-type]
-        name=name,
-        model=model,
-        info=info,
-        messages=messages,
-        schema=schema,
-        structured=structured,
-        max_tokens=model.max_tokens,
-        timeout_ms=timeout_ms,
-        state=policy,
-        attempt=call.attempt,
-        index=index,
-        caller_index=caller_index,
-        stream=stream,
-        max_bytes=max_bytes,
-    )
-    reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
-    return request, reservation
+def _reservation(info: ModelInfo, model: Model, bound: Callable[[], int]) -> Reservation | None:
+    """What to set aside for a call whose prompt takes at most `bound()` tokens."""
+    return reservation_for(info, bound(), model.max_tokens) if info.metered else None
+
+
+def _number_of_calls(state: RunState, model: str, role: str, name: str) -> tuple[int, int]:
+    """How many calls of a model there were: all of them, and this caller's."""
+    counted = state.model_calls
+    return counted.get(model, 0), counted.get(caller_of(model, role, name), 0)
 
 
 def _decision_request(
@@ -132,7 +101,7 @@ def _decision_request(
 ) -> tuple[ModelRequest, Reservation | None]:
     blocks = tuple(loop.blocks)
     structured = _use_native(model, info)
-    schema = wire_decision(loop.decisions) if structured else None
+    schema = loop.decisions.wire if structured else None
 
     def render() -> tuple[Message, ...]:
         last = len(blocks) - 1
@@ -141,9 +110,9 @@ def _decision_request(
             for index, block in enumerate(blocks)
         )
 
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "decision", loop.orchestrator.name)
+    request = ModelRequest(
+        key=call.key,
         role="decision",
         name=loop.orchestrator.name,
         model=model,
@@ -152,15 +121,19 @@ def _decision_request(
         schema=schema or loop.decisions.schema,
         structured=schema is not None,
         timeout_ms=model.timeout_ms,
-        policy=lambda: views.policy_state(state, loop),
-        input_bound=lambda: prompt_tokens(loop, model.name),
+        state=lambda: views.policy_state(state, loop),
         max_bytes=loop.orchestrator.policy.max_decision_bytes,
         stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_tokens(loop, model.name))
 
 
 def caller_of(model: str, role: str, name: str) -> str:
-    """What counts the calls of one caller of a model, beside those of the model itself."""
+    """What counts the calls of one caller of a model, next to those of the model itself."""
     return f"{model} {role} {name}"
 
 
@@ -181,7 +154,8 @@ def _scope(state: RunState, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
+def _render(of: Worker | Verifier, setting: str, scope: Mapping[str, Any], what: str) -> str:
+    template = of.settings.get(setting)
     if template is None:
         return ""
     if isinstance(template, str):
@@ -190,14 +164,8 @@ def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
     try:
         return template.render(scope)
     except EvaluationError as error:
-        raise Failure("crashed", f"{what} could not be rendered: {error}") from None
-
-
-def _describe(schema: Mapping[str, Any]) -> str:
-    return (
-        "Answer with one JSON value and nothing else. It must match this JSON Schema:\n"
-        + schema_text(schema)
-    )
+        cause = Cause(of, setting, error.span)
+        raise Failure("crashed", f"{what} could not be rendered: {error}", cause=cause) from None
 
 
 def is_text(contract: Contract) -> bool:
@@ -209,22 +177,24 @@ def _worker_model_request(
     state: RunState, call: Call, task: Task, worker: Worker, model: Model, info: ModelInfo
 ) -> tuple[ModelRequest, Reservation | None]:
     scope = _scope(state, task.resolved)
-    system = _render(worker.settings.get("system"), scope, f"the system prompt of {worker.name}")
-    prompt = _render(worker.settings.get("prompt"), scope, f"the prompt of {worker.name}")
+    system = _render(worker, "system", scope, f"the system prompt of {worker.name}")
+    prompt = _render(worker, "prompt", scope, f"the prompt of {worker.name}")
     wire = None
     if not is_text(worker.output):
         if _use_native(model, info):
             wire = wire_output(worker.output)
         if wire is None:
-            system = "\n\n".join(part for part in (system, _describe(worker.output.schema)) if part)
+            system = "\n\n".join(
+                part for part in (system, answer_with(worker.output.schema)) if part
+            )
     messages = []
     if system:
         messages.append(Message("system", system, cache=True))
     messages.append(Message("user", prompt))
     whole = (*messages, *call.extra)
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "worker", worker.name)
+    request = ModelRequest(
+        key=call.key,
         role="worker",
         name=worker.name,
         model=model,
@@ -233,16 +203,20 @@ def _worker_model_request(
         schema=None if is_text(worker.output) else (wire or worker.output.schema),
         structured=wire is not None,
         timeout_ms=worker.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="worker",
             name=worker.name,
             goal="",
             input=task.resolved,
             output_schema=worker.output.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=worker.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def _verifier_model_request(
@@ -251,28 +225,18 @@ def _verifier_model_request(
     verifier = check.verifier
     goal = call.loop.goal
     scope = _scope(state, check.bound)
-    system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
-    prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
+    system = _render(verifier, "system", scope, f"the system of {verifier.name}")
+    prompt = _render(verifier, "prompt", scope, f"the prompt of {verifier.name}")
     wire = wire_output(VERDICT) if _use_native(model, info) else None
-    # The goal stands at the head of every verifier's prompt, whatever its own prompt says.
-    parts = [
-        "You verify the work of others against the goal below. Judge only what you are shown. "
-        "`ok` says whether the check passes, `feedback` what is wrong and what to do about it.",
-        goal_block(goal),
-        system,
-    ]
-    if verifier.doc:
-        parts.insert(1, f"The check: {verifier.doc}")
-    if wire is None:
-        parts.append(_describe(VERDICT.schema))
+    shown_schema = VERDICT.schema if wire is None else None
     whole = (
-        Message("system", "\n\n".join(part for part in parts if part), cache=True),
+        Message("system", verifier_system(verifier, goal, system, shown_schema), cache=True),
         Message("user", prompt),
         *call.extra,
     )
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "verifier", verifier.name)
+    request = ModelRequest(
+        key=call.key,
         role="verifier",
         name=verifier.name,
         model=model,
@@ -281,16 +245,20 @@ def _verifier_model_request(
         schema=wire or VERDICT.schema,
         structured=wire is not None,
         timeout_ms=verifier.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="verifier",
             name=verifier.name,
             goal=goal,
             input=check.bound,
             output_schema=VERDICT.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=verifier.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def task_key(state: RunState, loop: Loop, key: str) -> str:
@@ -300,9 +268,8 @@ def task_key(state: RunState, loop: Loop, key: str) -> str:
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
-    """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
+    """The request of the next attempt of a tool: a worker, or a verifier run as one."""
     subject = call.subject
-    key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier
     input_bytes = 0
     if isinstance(subject, Task):
@@ -315,6 +282,7 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
     else:
         assert isinstance(subject, Check)
         worker, inputs = subject.verifier, subject.bound
+        key = task_key(state, call.loop, call.key)
         task = {"key": key}
         input_bytes = subject.bound_bytes
     return WorkerRequest(
@@ -323,45 +291,9 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         worker=worker,
         input=inputs,
         base_dir=worker.base_dir,
-        scope=LazyScope(state, task),
+        scope={"param": state.params, "task": task},
         timeout_ms=worker.timeout_ms,
         attempt=call.attempt,
+        run=state.run,
         input_bytes=input_bytes,
     )
-
-
-class LazyScope(Mapping[str, Any]):
-    """What a worker's expressions see besides its inputs: `param` and `task`."""
-
-    __slots__ = ("_state", "_task")
-
-    def __init__(self, state: RunState, task: Mapping[str, Any]) -> None:
-        self._state = state
-        self._task = task
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "task":
-            return self._task
-        if name == "param":
-            return self._state.params
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("param", "task"))
-
-    def __len__(self) -> int:
-        return 2
-
-
-def chain_of(state: RunState, model: str) -> tuple[str, ...]:
-    """A model and its fallbacks, each once, depth first."""
-    found: list[str] = []
-
-    def walk(name: str) -> None:
-        if name not in found:
-            found.append(name)
-            for other in state.program.models[name].fallback:
-                walk(other)
-
-    walk(model)
-    return tuple(found)

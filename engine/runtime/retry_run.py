@@ -1,13 +1,13 @@
 """A run that had ended is taken up where it ended: what failed is tried again, what is done stays.
 
-Each orchestrator goes on in its last round, for that is where nobody has dealt with a failure
-yet: earlier failures the planner has seen and planned around. In that round
+Each orchestrator continues in its last round, for that is where a failure has not been handled yet:
+ earlier failures the planner has seen and planned around. In that round
 
 - a decision that was not made is asked for again;
-- a task that failed, or was cut off by the end, is carried out again with the same task key, and
-  so with the same idempotency key; a sub-orchestrator goes on where it ended in its turn;
-- a `once` task that had begun is never carried out again, nor is one that was denied;
-- checks that did not let the run go on look again.
+- a task that failed, or was cut off by the end, runs again with the same task key, and
+  so with the same idempotency key; a sub-orchestrator continues where it ended in its turn;
+- a `once` task that had begun is never run again, nor is one that was denied;
+- checks that did not let the run continue look again.
 
 Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
 The keys of calls that are made again end in `again N`, N the number of the retry.
@@ -15,9 +15,10 @@ The keys of calls that are made again end in `again N`, N the number of the retr
 
 from __future__ import annotations
 
-from engine.runtime import dispatch, ending, prompts, rounds, sizes
+from engine.runtime import dispatch, ending, rounds, sizes
 from engine.runtime.commands import SetTimer
 from engine.runtime.moves import enter_phase, move
+from engine.runtime.prompts.blocks import rejection
 from engine.runtime.state import Block, Loop, RunState, Task, Todo
 from engine.sema.model import Orchestrator, Worker
 
@@ -25,7 +26,7 @@ __all__ = ["reopen"]
 
 
 def reopen(state: RunState) -> bool:
-    """Take the run up.
+    """Resume the run.
 
     Returns:
         False where it had not ended at all under its present program: then there is nothing to
@@ -47,6 +48,7 @@ def reopen(state: RunState) -> bool:
 def _reopen(state: RunState, loop: Loop) -> None:
     loop.status = "running"
     loop.reason = ""
+    loop.cause = None
     loop.bound = None
     loop.held = None
     loop.best = loop.result
@@ -70,7 +72,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
             return
-        # What the prompt says of the round is not true any more, and nobody has read it.
+        # What the prompt says of the round is not true any more, and it has not been read.
         loop.blocks.pop()
         current.closed = False
     if undecided:
@@ -78,9 +80,9 @@ def _reopen(state: RunState, loop: Loop) -> None:
     _take_up(state, loop, tasks)
     if undecided:
         if loop.blocks[-1].role == "assistant":
-            # The run ended with a decision that was not accepted; nobody has said why.
+            # The run ended with a decision that was not accepted; it was never said why.
             problems = current.rejected[-1:]
-            loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
+            loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
         rounds.check_result(state, loop, loop.result)
@@ -101,6 +103,10 @@ def _may_retry(task: Task) -> bool:
 
 
 def _take_up(state: RunState, loop: Loop, tasks: list[Task]) -> None:
+    """Start the tasks of a round that are to be done again."""
+    # Only tasks that run again will count down, so the counts are rebuilt from them. This must be
+    # complete before any task starts: one can end at once (a cached `pure` result), and would
+    # otherwise count down what is not counted yet.
     loop.current.open_tasks = len(tasks)
     open_tasks = set(map(id, tasks))
     for task in tasks:

@@ -1,9 +1,10 @@
 """Reading a decision while it streams: which tasks have closed so far.
 
-A small scanner, not a parser: it follows strings and brackets just far enough to know where an
-element of the root object's `tasks` begins and ends, looks at each character once, and leaves
-the JSON inside to the real parser. What it finds is only ever a head start; the whole decision
-is read and validated when it has come.
+A small scanner, not a parser. It follows strings and brackets just far enough to know where an
+element of the root object's `tasks` begins and ends. It looks at each character once, because a
+scan from the start for every piece would be quadratic, and leaves the JSON inside to the real
+parser. What it finds is only ever a head start; the whole decision is read and validated when it
+has come.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ class ClosedTasks:
         """Take the next piece of text.
 
         Returns:
-            The tasks that this piece has closed, in order; what is no object or no JSON is
+            The tasks that this piece has closed, in order; what is not an object or no JSON is
             passed over, for the whole decision will be judged anyway.
         """
+        # Pieces may be cut anywhere, even after a backslash, so the state between pieces includes a
+        # pending escape. Each piece is searched once, from its start: parsing the whole text again
+        # for each piece would take time that grows with the square of the answer.
         closed: list[dict[str, Any]] = []
         at = taken = 0
         if self._escaped and piece:

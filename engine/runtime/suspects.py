@@ -7,7 +7,7 @@ time, each in a process of its own, before anything else of their kind starts. A
 that dies says which call it was; after `MOST_DEATHS` of them the call has failed as `crashed`.
 
 Programs, servers and providers cannot take the engine down; their calls are made again at once.
-The same goes for what other packages bring: nobody here can put it in a process of its own. What
+The same goes for what other packages bring: nothing here can put it in its own process. What
 may happen only once is never made again, so it is never a suspect.
 
 What counts is in the journal, so the rule holds over any number of crashes of the engine.
@@ -47,6 +47,8 @@ def issue(state: RunState, call: Call) -> None:
         elif suspects.on_trial is call:
             suspects.on_trial = None  # its attempt was lost: the turn is still its own
     elif suspects.calls and runs_here(call.command.request):
+        # User code in the engine's process could crash it again while a suspect runs. That crash
+        # would make new suspects out of innocent calls, so such calls wait until the trial is over.
         suspects.kept_back.append(call)
     else:
         state.commands.append(call.command)
@@ -110,6 +112,7 @@ def died(call: Call, failure: Failure) -> Failure | None:
     Returns:
         The failure of the call, if that was the last time.
     """
+    # One death proves nothing: most processes that die were killed by something else.
     call.deaths += 1
     if call.deaths < MOST_DEATHS:
         call.suspect = True
@@ -117,4 +120,5 @@ def died(call: Call, failure: Failure) -> Failure | None:
     return Failure(
         "crashed",
         f"its process died {call.deaths} times, while running alone: {failure.message}",
+        cause=failure.cause,
     )

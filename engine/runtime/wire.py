@@ -1,7 +1,7 @@
 """The wire schemas: those of decisions and outputs, in the subset that providers accept.
 
-What the subset is stands in `engine.sema.types.strict_schema`. Here it is put together: one root
-object, `$defs` at its top, a reference to an earlier output in the place of each input. What the
+The subset is defined in `engine.sema.types.strict_schema`. Here it is put together: one root
+object, `$defs` at its top, a reference to an earlier output instead of each input. What the
 subset cannot express makes these functions return None, and the schema goes into the prompt
 instead.
 """
@@ -11,21 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.runtime.decision import DecisionContract
+from engine.runtime.prompts import calls
+from engine.sema.model import Orchestrator, Worker
 from engine.sema.types.contract import Contract
 from engine.sema.types.strict_schema import Inexpressible, nullable, strict_schema
 
 __all__ = ["from_wire", "wire_decision", "wire_output"]
 
-#: Name of the property that wraps an output that is no object.
+#: Name of the property that wraps an output that is not an object.
 WRAPPED = "result"
 
 _REFERENCE = {
     "type": "object",
-    "description": "In place of a value: (a part of) the output of an earlier task.",
+    "description": calls.REFERENCE,
     "properties": {
-        "$from": {"type": "string", "description": "A task's id."},
-        "at": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "A JSON Pointer."},
+        "$from": {"type": "string", "description": calls.REFERENCE_TASK},
+        "at": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": calls.REFERENCE_AT},
     },
     "required": ["$from", "at"],
     "additionalProperties": False,
@@ -56,21 +57,14 @@ def _hoist(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> dict[st
     return renamed
 
 
-def wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
-    """The wire schema of an orchestrator's decisions, or None where it cannot be expressed.
-
-    It is the same for every call, and kept with the contract.
-    """
-    if not decisions.wire:
-        decisions.wire.append(_wire_decision(decisions))
-    return decisions.wire[0]
-
-
-def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
+def wire_decision(
+    orchestrator: Orchestrator, workers: Mapping[str, Worker | Orchestrator]
+) -> dict[str, Any] | None:
+    """The wire schema of an orchestrator's decisions, or None where it cannot be expressed."""
     defs: dict[str, Any] = {"reference": _REFERENCE}
     try:
         tasks = []
-        for index, (name, worker) in enumerate(decisions.workers.items()):
+        for index, (name, worker) in enumerate(workers.items()):
             strict = _hoist(strict_schema(worker.inputs.schema), f"w{index}_", defs)
             properties = {
                 key: {"anyOf": [value, {"$ref": "#/$defs/reference"}]}
@@ -88,7 +82,7 @@ def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
                     "additionalProperties": False,
                 }
             )
-        output = _hoist(strict_schema(decisions.orchestrator.output.schema), "out_", defs)
+        output = _hoist(strict_schema(orchestrator.output.schema), "out_", defs)
     except Inexpressible:
         return None
     return {
@@ -105,7 +99,7 @@ def _wire_decision(decisions: DecisionContract) -> dict[str, Any] | None:
 
 
 def wire_output(contract: Contract) -> dict[str, Any] | None:
-    """The wire schema of a worker's output (wrapped if it is no object), or None."""
+    """The wire schema of a worker's output (wrapped if it is not an object), or None."""
     defs: dict[str, Any] = {}
     try:
         strict = _hoist(strict_schema(contract.schema), "", defs)
@@ -124,7 +118,7 @@ def wire_output(contract: Contract) -> dict[str, Any] | None:
 
 
 def from_wire(value: Any, schema: Mapping[str, Any], *, unwrap: bool = False) -> Any:
-    """Undo what the wire schema asked for: the wrapper, and nulls that stand for absent values.
+    """Undo what the wire schema asked for: the wrapper, and nulls for absent values.
 
     Args:
         value: What the model gave.

@@ -2,10 +2,9 @@
 
 A server is started when it is first needed, once a run; its session serves any number of calls at
 once. One that has gone away is started again for the next call. A call is never repeated here:
-whether it may be is the machine's to decide. Only tools that `allow` names are called, and what a
-server offers is compared with the snapshot that lies beside the file
-(`engine.sema.kinds.mcp_snapshot`): a call that no longer fits is not made, any other difference
-becomes a warning of the run.
+whether it may be is the machine's to decide. Only tools that `allow` names are called. The tools of
+a server are compared with the snapshot next to the file (`engine.sema.kinds.mcp_snapshot`). A call
+that no longer fits is not made; any other difference becomes a warning of the run.
 
 How a server is talked to is in `engine.workers.mcp_session`.
 """
@@ -13,7 +12,6 @@ How a server is talked to is in `engine.workers.mcp_session`.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import re
 from collections.abc import Mapping
@@ -21,13 +19,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Failure
+from engine.own import own_module
+from engine.runtime.marks import server_mark
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.kinds.mcp_arguments import needs_null
 from engine.sema.kinds.mcp_snapshot import Tool, differences
 from engine.sema.model import Program, Server, Worker
 from engine.workers.environment import inherited
 from engine.workers.large import off_the_loop, rough_size
-from engine.workers.marks import server_mark
 from engine.workers.mcp_answers import Answer, Output, SessionLost, json_or, output_of
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
@@ -46,7 +45,7 @@ _threads = DaemonThreads("orch-import")
 
 
 class McpWorker:
-    """Carries out calls of tools; one instance serves any number of calls.
+    """Runs calls of tools; one instance serves any number of calls.
 
     Args:
         servers: The servers of the program, by name.
@@ -58,7 +57,7 @@ class McpWorker:
         self._left: list[Session] = []
         #: What the run should know, each once, by what it is about.
         self._findings: dict[str, str] = {}
-        #: Servers whose 400 or 503 is no word about a session.
+        #: Servers whose status 400 or 503 does not mean a lost session.
         self._firm: set[str] = set()
         self._module: ModuleType | None = None
 
@@ -104,7 +103,7 @@ class McpWorker:
         Raises:
             Failure: As `call`.
         """
-        session = await self._session(server, request)
+        session = await self._reached(server, request)
         try:
             return await self._once(session, server, given, request)
         except SessionLost as lost:
@@ -113,12 +112,12 @@ class McpWorker:
                 raise lost.failure from None
             first = lost
         try:
-            session = await self._session(server, request)
+            session = await self._reached(server, request)
             return await self._once(session, server, given, request)
         except SessionLost as lost:
             self._leave(server, session)
             if not lost.is_certain:
-                # It was no word about the session: other calls are not to open one after another.
+                # The session was not the reason: other calls need not open new ones.
                 self._firm.add(server.name)
             raise lost.failure from None
         except Failure:
@@ -168,6 +167,13 @@ class McpWorker:
         await asyncio.gather(*(session.close() for session in sessions))
         if self._findings:
             raise Failure("crashed", "; ".join(self._findings.values()))
+
+    async def _reached(self, server: Server, request: WorkerRequest) -> Session:
+        """`_session`, whose failures are about the server."""
+        try:
+            return await self._session(server, request)
+        except Failure as failure:
+            raise failure.replace(where=failure.where or "server") from None
 
     async def _session(self, server: Server, request: WorkerRequest) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""
@@ -247,7 +253,7 @@ async def offered_tools(
 async def _session_module() -> ModuleType:
     """`engine.workers.mcp_session`, imported not on the event loop."""
     try:
-        return await _threads.run(lambda: importlib.import_module("engine.workers.mcp_session"))
+        return await _threads.run(lambda: own_module("engine.workers.mcp_session"))
     except ModuleNotFoundError as error:
         words = f"MCP needs an extra: pip install 'orch-engine[mcp]' ({error})"
         raise Failure("crashed", words) from None

@@ -1,12 +1,12 @@
 """What a tool of an MCP server gave, and the output that a contract makes of it.
 
-The contract decides, never the number of blocks: a list type takes the content blocks as its items
-(none is an empty list), text is text where the type says so and JSON elsewhere, and a record may
-hold what is no text: an image, audio, a resource or a link, as `{type, mime_type, data | uri}`.
-What the output cannot hold is named by the caller, so nothing is lost in silence.
+The contract decides, never the number of blocks. A list type takes the content blocks as its items;
+no block is an empty list. Text stays text if the type is a string, and is JSON otherwise. A record
+can hold other blocks (an image, audio, a resource or a link) as `{type, mime_type, data | uri}`.
+Blocks that the output cannot hold are returned, so that the caller can report them.
 
-Nothing here talks to a server or knows the library; results are read as they came, also where
-they break the protocol. Whether an output fits in the end is checked where every output is.
+Nothing here talks to a server or uses the library. Results are read as they came, even if they
+violate the protocol. Whether an output fits is checked later, as for every output.
 """
 
 from __future__ import annotations
@@ -226,8 +226,8 @@ def _item(block: Block, shape: _Shape, *, with_others: bool) -> Any:
     """What a block is as a value of a type; NOTHING where the type cannot hold it.
 
     Args:
-        with_others: Some of the blocks are values that are no text, so texts beside them may be
-            words about these.
+        with_others: Some other blocks are values that are not text, so a text may only describe
+            them.
 
     Raises:
         Failure: `invalid_output`; its text is not JSON, and should be.

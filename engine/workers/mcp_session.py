@@ -5,9 +5,9 @@ itself imported in a thread when a run first calls a tool. A session belongs to 
 because the library's contexts must be left by the task that entered them; callers only wait for
 it. A session that has been lost is never revived: whoever needs the server opens a new one.
 
-What the server says goes through `engine.workers.mcp_wire` before the library sees it. So the
-library never checks an answer against a schema of the server's (it would, with Python's regular
-expressions and on the event loop): that is done here, in bounded time.
+Messages of the server go through `engine.workers.mcp_wire` before the library reads them. So the
+library never checks an answer against the server's schema, which it would do with Python's regular
+expressions on the event loop. That is done here, in bounded time.
 
 What an error means is told from HTTP statuses and JSON-RPC codes, never from a server's words.
 
@@ -72,7 +72,7 @@ logging.getLogger("mcp").addHandler(logging.NullHandler())
 _START_S = 30.0
 _CONNECT_S = 10.0
 _KEEP_STDERR_BYTES = 8_192
-#: A list of tools that does not end is no list.
+#: A list of tools that does not end is not a list.
 _MAX_PAGES = 100
 #: Statuses below 500 after which the same request may succeed.
 _RETRYABLE = (408, 425, 429)
@@ -95,7 +95,7 @@ _WAY_ROUND = "`output_schema = ignore` in the worker leaves the check to its out
 class Place(msgspec.Struct, frozen=True):
     """Where a server is: a command with its environment and folder, or an address.
 
-    `mark` names the run it is started for; see `engine.workers.marks`.
+    `mark` names the run it is started for; see `engine.runtime.marks`.
     """
 
     name: str
@@ -148,7 +148,7 @@ class Session:
 
     @property
     def lost(self) -> bool:
-        """Whether it can be used no more."""
+        """Whether it can no longer be used."""
         return self._over.is_set() or self._owner.done()
 
     async def ready(self) -> None:
@@ -433,7 +433,7 @@ def _problem_of(tool: Mapping[str, Any]) -> str:
         return "it has no inputSchema"
     if not isinstance(schema, dict):
         return f"its inputSchema is {kind_words(schema)}, not an object"
-    # Without a type, as with a choice of objects, arguments can be given all the same.
+    # A schema without a type, such as a choice of objects, still takes arguments.
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         return f"its inputSchema is not for an object: its type is {kind!r}"

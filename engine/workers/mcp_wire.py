@@ -1,12 +1,12 @@
-"""What an MCP server says, made into what the library reads.
+"""Normalizes the messages of an MCP server before the library reads them.
 
-The library holds each message against the protocol, whole: one tool with a wrong schema costs all
-of them, an answer with an unknown block is none, and an error with a string for a code never gets
-to its caller. It also keeps no HTTP status. So messages are mended on their way in: a list of tools
-and the result of a call are set aside as they came, in `_meta`, and the library sees an empty one
-of the right form; an error keeps all it said, and the HTTP status it came with, in a `Refusal`.
+The library validates each message as a whole. One tool with a wrong schema makes the whole list
+unusable, an unknown block makes an answer invalid, and an error with a string as its code never
+reaches the caller. It also drops the HTTP status. So the list of tools and the result of a call
+are moved into `_meta` unchanged, and the library sees an empty one of the right form. An error
+keeps all its details, and the HTTP status it came with, in a `Refusal`.
 
-Only what came from the server has a `Refusal`: errors without one are the library's own words, such
+Only what came from the server has a `Refusal`: errors without one were made by the library, such
 as a timeout. Nothing here decides what an answer means.
 """
 
@@ -35,7 +35,7 @@ __all__ = ["ASIDE", "MAX_EVENT_BYTES", "HttpAnswers", "Refusal", "Watched", "Wir
 
 #: The largest answer over HTTP.
 MAX_EVENT_BYTES = 10 * 1024 * 1024
-#: The key of `_meta` under which the library hands on what it did not see.
+#: The key of `_meta` under which the library passes on the original.
 ASIDE = "orch/aside"
 _MAX_REFUSAL_BYTES = 64 * 1024
 _LINE_ENDS = re.compile(rb"(?<=\n)|(?<=\r)(?!\n)")
@@ -47,7 +47,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
     Attributes:
         message: Its words, or those of the HTTP answer; may be empty.
-        code: The JSON-RPC code as it came; None where the answer is no JSON-RPC error.
+        code: The JSON-RPC code as it came; None where the answer is not a JSON-RPC error.
         data: What else it says.
         status: The HTTP status; None on standard input and output.
         retry_after_ms: How long the server asks to wait.
@@ -85,13 +85,13 @@ class Wire:
             self._asked[str(message.id)] = message.method
 
     def refused(self, request_id: Any, refusal: Refusal) -> None:
-        """Note an error that stands in an HTTP answer."""
+        """Note an error in an HTTP answer."""
         self._refusals[str(request_id)] = refusal
 
-    def mend(self, item: Any) -> Any:
+    def normalize(self, item: Any) -> Any:
         """A message of the server, as the library may see it."""
         if isinstance(item, Exception):
-            return self._mended_exception(item)
+            return self._of_exception(item)
         message = getattr(item, "message", None)
         if isinstance(message, JSONRPCResponse):
             method = self._asked.pop(str(message.id), None)
@@ -103,10 +103,10 @@ class Wire:
             elif method == "tools/list":
                 message.result = _with_aside(message.result, _listing(message.result))
         elif isinstance(message, JSONRPCError):
-            self._mend_error(message)
+            self._keep_error(message)
         return item
 
-    def _mend_error(self, message: JSONRPCError) -> None:
+    def _keep_error(self, message: JSONRPCError) -> None:
         if message.id is None and len(self._asked) == 1:
             # A server that could not read the id of a request; there is but one.
             (only,) = self._asked
@@ -119,8 +119,8 @@ class Wire:
         if refusal is not None:
             message.error = _error(refusal)
 
-    def _mended_exception(self, error: Exception) -> Any:
-        """What a line on standard output that is no JSON-RPC message answers, if anything."""
+    def _of_exception(self, error: Exception) -> Any:
+        """The answer, if any, in a line of standard output that the library could not read."""
         raw = _message_in(error)
         if raw is None or ("error" not in raw and "result" not in raw):
             return error
@@ -131,7 +131,7 @@ class Wire:
             (request_id,) = self._asked
         if isinstance(raw.get("result"), dict):
             known = JSONRPCResponse(jsonrpc="2.0", id=_known_id(request_id), result=raw["result"])
-            return self.mend(SessionMessage(known))
+            return self.normalize(SessionMessage(known))
         return self._as_error(request_id, _refusal_in(raw))
 
     def _as_error(self, request_id: Any, refusal: Refusal) -> Any:
@@ -276,7 +276,7 @@ class _Incoming(_Stream):
         except StopAsyncIteration:
             self._wire.ended.set()
             raise
-        return self._wire.mend(item)
+        return self._wire.normalize(item)
 
 
 class _Outgoing(_Stream):
@@ -289,7 +289,7 @@ class _Outgoing(_Stream):
 
 
 class HttpAnswers(httpx2.AsyncBaseTransport):
-    """HTTP as it is, but for answers to JSON-RPC requests that hold errors: these are mended.
+    """HTTP, except that errors in answers to JSON-RPC requests are normalized.
 
     Args:
         wire: Told of every error.
@@ -332,7 +332,7 @@ class HttpAnswers(httpx2.AsyncBaseTransport):
     async def _refused(
         self, request: httpx2.Request, response: httpx2.Response, asked: Any, kind: str
     ) -> httpx2.Response:
-        """A status that is no success, as a JSON-RPC error."""
+        """A status that is not a success, as a JSON-RPC error."""
         body, _ = await _body(response, _MAX_REFUSAL_BYTES)
         more: dict[str, Any] = {
             "status": response.status_code,
@@ -391,20 +391,20 @@ class _Events(httpx2.AsyncByteStream):
             size += len(pending[-1])
             # A line that is too long is the library's to refuse.
             if end or size > MAX_EVENT_BYTES:
-                yield self._mended(b"".join(pending))
+                yield self._normal(b"".join(pending))
                 pending, size = ([piece[end:]], len(piece) - end) if end else ([], 0)
         if pending:
-            yield self._mended(b"".join(pending))
+            yield self._normal(b"".join(pending))
 
     async def aclose(self) -> None:
         await self._response.aclose()
 
-    def _mended(self, lines: bytes) -> bytes:
+    def _normal(self, lines: bytes) -> bytes:
         if b'"error"' not in lines:
             return lines
-        return b"".join(map(self._mended_line, _LINE_ENDS.split(lines)))
+        return b"".join(map(self._normal_line, _LINE_ENDS.split(lines)))
 
-    def _mended_line(self, line: bytes) -> bytes:
+    def _normal_line(self, line: bytes) -> bytes:
         if not line.startswith(b"data:") or b'"error"' not in line:
             return line
         read = _object_in(line[5:])

@@ -7,8 +7,9 @@ that a clock that is wrong makes no wait longer. What is none of these is no ans
 from __future__ import annotations
 
 import math
-import time
 from email.utils import parsedate_to_datetime
+
+from engine import clock
 
 __all__ = ["retry_after_ms"]
 
@@ -28,7 +29,7 @@ def retry_after_ms(asked: str, date: str = "") -> int | None:
         if until is None:
             return None
         now = _moment(date)
-        wait_s = until - (time.time() if now is None else now)
+        wait_s = until - (clock.wall_s() if now is None else now)
     return int(min(max(0.0, wait_s), _MAX_S) * 1000)
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from engine.runtime.decision import DecisionContract
-from engine.runtime.wire import from_wire, wire_decision, wire_output
+from engine.runtime.wire import from_wire, wire_output
 from engine.sema.check import check_file
 from engine.sema.model import Program
 from engine.sema.names.loader import MemoryReader
@@ -268,7 +268,7 @@ def decisions() -> DecisionContract:
 
 @functools.cache
 def wire_validator() -> Any:
-    wire = wire_decision(decisions())
+    wire = decisions().wire
     assert wire is not None
     check_strict(wire)
     return jsonschema_rs.Draft202012Validator(wire)

@@ -570,6 +570,12 @@ class Simulation:
         if state.starved:
             held = any(call.reservation is not None for call in state.calls.values())
             require(held, "calls wait for a reservation that nobody holds")
+        for call in state.calls.values():
+            begun = call.begun == call.attempt
+            require(
+                call.status == ("begun" if begun else "asked"), f"an open call is {call.status}"
+            )
+        require(all(c.status == "starved" for c in state.starved), "what waits is not starved")
         loops = subtree(root)
         for loop in loops:
             self._check_loop(loop)

@@ -245,7 +245,7 @@ class World:
         return Usage(
             input_tokens=rng.randint(0, reserved.input_tokens),
             output_tokens=rng.randint(0, reserved.output_tokens),
-            cost_usd=rng.choice((0, None)),
+            cost_micro_usd=rng.choice((0, None)),
         )
 
     # ------------------------------------------------------------ people

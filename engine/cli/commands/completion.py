@@ -1,7 +1,7 @@
 """`orch completion`: the script that makes a shell complete orch's command lines.
 
 The script asks orch itself at each press of the key (`_ORCH_COMPLETE`, which click answers), so
-it never goes out of date. What can be completed besides names of commands and options stands in
+it never goes out of date. What can be completed besides names of commands and options is in
 `engine.cli.complete`.
 """
 
@@ -24,7 +24,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
 @click.pass_context
 def command(ctx: click.Context, shell: str | None) -> int:
-    """Print the script that completes command lines in SHELL; without it, in yours.
+    """Print a script that completes command lines in SHELL (default: your shell).
 
     \b
     bash:  orch completion bash > ~/.local/share/bash-completion/completions/orch

@@ -24,13 +24,13 @@ __all__ = ["command"]
     "-o",
     "--output",
     metavar="PATH",
-    help="Write to this file; with several FILEs a folder, for a page each.",
+    help="Write to this file; with several FILEs, to this folder.",
 )
 @param_option
 def command(paths: tuple[str, ...], output: str | None, params: dict[str, str]) -> int:
     """Write a reference page for each FILE, in Markdown: contracts, bounds, graph.
 
-    Folders stand for all *.orch files in them.
+    A folder means all *.orch files in it.
 
     Exit codes: 0 written; 2 usage; 3 something cannot be read or written, or has errors.
     """

@@ -52,7 +52,7 @@ __all__ = ["command"]
 @click.option(
     "--only",
     type=click.Choice(["workflows", "calls"]),
-    help="Only drive runs, or only carry out calls.",
+    help="Only drive runs, or only make calls.",
 )
 @click.option(
     "--model",
@@ -60,7 +60,7 @@ __all__ = ["command"]
     multiple=True,
     metavar="NAME=ID",
     callback=pairs,
-    help="Use another model in the place of a declared one, on this host.",
+    help="Replace a declared model, on this host.",
 )
 @click.option("--blobs", metavar="DIR", help="Keep values over 4 KiB here; hosts share the folder.")
 @click.option(
@@ -68,7 +68,7 @@ __all__ = ["command"]
     metavar="FILE",
     default=".orch/receipts.db",
     show_default=True,
-    help="What this host has done, so that it does nothing twice.",
+    help="The record of finished calls, so that none is made twice.",
 )
 @click.option(
     "--max-concurrent",
@@ -84,9 +84,9 @@ __all__ = ["command"]
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long calls may go on after SIGTERM.",
+    help="How long calls may continue after SIGTERM.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 def command(
     files: tuple[str, ...],
     address: str,
@@ -101,11 +101,11 @@ def command(
     drain: float,
     quiet: bool,
 ) -> int:
-    """Serve runs on a Temporal cluster: drive them, and carry out what FILEs declare.
+    """Serve runs on a Temporal cluster: drive them, and make the calls that FILEs declare.
 
-    Everything by default; with --serve only what is named. Runs come from `orch run --on`. On
-    SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest to
-    other hosts.
+    By default it serves everything; with --serve only these names. Runs come from `orch run --on`.
+    On SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest
+    to other hosts.
 
     Exit codes: 0 stopped; 2 a name that no file declares; 3 a file has errors, or the server
     cannot be reached.

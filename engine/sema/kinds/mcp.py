@@ -23,8 +23,8 @@ _ROWS = (
     Row(
         "output_schema",
         Choice(("check", "ignore")),
-        "What to do with the server's own schema of the tool's answers: `ignore` it where the "
-        "server does not keep it. The output type is checked all the same.",
+        "Whether to check answers against the server's output schema: `ignore` is for servers "
+        "that violate it. The output type is always checked.",
         default="check",
     ),
 )
@@ -42,10 +42,11 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 MCP = WorkerKind(
     name="mcp",
-    summary="carried out by a tool of an MCP server",
+    summary="run by a tool of an MCP server",
     worker=(*_ROWS, *worker_settings(effect=None, trust="untrusted")),
     check=_check,
     facts=_facts,
     port="engine.workers.mcp:open_port",
+    calls="tool",
     needs=("mcp", "mcp"),
 )

@@ -61,7 +61,7 @@ class Inexpressible(Exception):
 
 
 def strict_schema(schema: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A schema in the subset, its `$defs` beside it.
+    """A schema in the subset, its `$defs` next to it.
 
     Raises:
         Inexpressible: It cannot be said there.

@@ -146,7 +146,8 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
         TOOLS,
     )
     done = by_id(run)
-    assert done["bad"]["failure"] == {"mode": "too_big", "message": "a is over 1000"}
+    bad = done["bad"]["failure"]
+    assert (bad["mode"], bad["message"]) == ("too_big", "a is over 1000")
     assert done["child"]["failure"]["mode"] == "unmet_reference"
     assert "`bad`" in done["child"]["failure"]["message"]
     assert done["child"]["attempts"] == 0
@@ -154,7 +155,7 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
     assert done["wrong"]["failure"]["mode"] == "invalid_output"
     assert "summ" in done["wrong"]["failure"]["message"]
     assert run.status == "finished"
-    assert [f["task"] for f in run.failures] == ["bad", "child", "wrong"]
+    assert [f.task for f in run.failures] == ["bad", "child", "wrong"]
 
 
 def test_an_undeclared_mode_is_a_crash(play, tasks, finish):
@@ -209,7 +210,7 @@ def test_bad_decisions_are_answered_with_the_exact_problem(prompted, load, tasks
     )
     assert "already taken" in told(tasks(("a", "add", {"a": 1}), ("a", "add", {"a": 2})))
     assert "refers to the task itself" in told(tasks(("a", "add", {"a": {"$from": "a"}})))
-    assert "no task; did you mean `first`?" in told(
+    assert "not a task; did you mean `first`?" in told(
         tasks(("first", "add", {"a": 1}), ("b", "add", {"a": {"$from": "fist"}}))
     )
     assert "wait for each other" in told(
@@ -267,7 +268,7 @@ def test_max_dispatches_is_told_and_then_exhausts(prompted, load, tasks):
     )
     run = load(program("max_dispatches = 2"), TOOLS).run(models={"planner": planner})
     assert (run.status, run.bound) == ("exhausted", "max_dispatches")
-    assert "tasks 0 of 2" in planner.prompts[1][-1][1]
+    assert "0 of 2 tasks" in planner.prompts[1][-1][1]
     assert "0 of max_dispatches = 2 are left" in planner.prompts[2][-1][1]
 
 

@@ -57,7 +57,7 @@ def test_a_status_is_retried(play, fakes, method, status):
     play.statuses[method] = [fakes.Status(status, b"", {"Retry-After": "0"})] * 2
     play.statuses["server/discover"] = [fakes.Status(status)] * 2
     run = play.run("effect = read  retry { max = 2  backoff = 1ms }")
-    assert (run.status, run.failures) == ("finished", [])
+    assert (run.status, run.failures) == ("finished", ())
     assert play.methods.count("tools/call") == (3 if method == "tools/call" else 1)
 
 
@@ -66,7 +66,7 @@ def test_credentials_that_do_not_work_are_not_tried_again(play, fakes, status):
     play.statuses["tools/call"] = [fakes.Status(status)] * 5
     run = play.run("effect = read  retry { max = 2  backoff = 1ms }")
     (failure,) = run.failures
-    assert f"HTTP {status} (the credentials in `headers`" in failure["message"]
+    assert f"HTTP {status} (the credentials in `headers`" in failure.message
     assert play.methods.count("tools/call") == 1
 
 
@@ -75,24 +75,24 @@ def test_a_once_task_waits_for_a_person_where_nobody_knows(play, fakes):
     run = play.run("effect = once")
     assert run.status == "waiting"
     (gate,) = run.gates
-    assert gate["kind"] == "outcome"
+    assert gate.kind == "outcome"
 
 
 def test_a_once_task_goes_on_after_a_lost_session(play, fakes):
     play.statuses["tools/call"] = [fakes.Status(404, b"no such session")]
     run = play.run("effect = once")
-    assert (run.status, run.failures, run.warnings) == ("finished", [], [])
+    assert (run.status, run.failures, run.warnings) == ("finished", (), ())
 
 
 def test_what_an_output_cannot_hold_is_a_warning(play):
     image = {"type": "image", "mimeType": "image/png", "data": "aGk="}
     play.results["a"] = {"content": [*OK["content"], image]}
     run = play.run()
-    assert (run.status, run.failures) == ("finished", [])
-    assert run.warnings == [
+    assert (run.status, run.failures) == ("finished", ())
+    assert run.warnings == (
         "tool `a` of server `kb` gave more than the output of worker `a` can hold, which was left "
-        "out: image (image/png)"
-    ]
+        "out: image (image/png)",
+    )
 
 
 def test_a_snapshot_leaves_broken_tools_out_and_says_so(play, fakes, capsys):
