@@ -13,7 +13,6 @@ from functools import lru_cache
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.parser import parse
-from engine.syntax.recovery import declaration_starts
 
 __all__ = ["setting_span"]
 
@@ -36,6 +35,9 @@ def setting_span(declared: Span, path: str) -> Span | None:
         None where nothing of it is written.
     """
     text = declared.source.text
+    # Only where a failure is shown: the import costs 5 ms of CPU.
+    from engine.syntax.recovery import declaration_starts
+
     starts = declaration_starts(text)
     number = bisect_right(starts, declared.start)
     begin = starts[number - 1] if number else 0

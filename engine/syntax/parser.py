@@ -18,7 +18,6 @@ from engine.source import SourceFile, Span
 from engine.syntax import ast
 from engine.syntax.builder import Builder
 from engine.syntax.comments import scan_comments
-from engine.syntax.recovery import declaration_starts, recover
 from engine.syntax.reuse import ParseCache
 from grammar import Tree
 from grammar import parse as parse_text
@@ -100,6 +99,9 @@ def _read(
     lost: list[ast.Name] = []
     trees = _trees(source.text, cache)
     if trees is None:
+        # The import costs 5 ms of CPU, which a text without an error need not pay.
+        from engine.syntax.recovery import recover
+
         declarations, lost = recover(source, comments.docs, found, cache)
     else:
         declarations = []
@@ -115,6 +117,8 @@ def _read(
 def _trees(text: str, cache: ParseCache | None) -> _Trees:
     """The trees of a text with the offsets at which they begin, or None if it does not parse."""
     if cache is not None:
+        from engine.syntax.recovery import declaration_starts  # as above
+
         cache.begin()
         return cache.trees(text, declaration_starts(text))
     tree = parse_text(text)

@@ -218,8 +218,8 @@ def test_rename_a_field_reaches_into_other_files(work: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "place", "why"),
     [
-        ("2x", ("worker search", "search"), "is no name"),
-        ("a b", ("worker search", "search"), "is no name"),
+        ("2x", ("worker search", "search"), "is not a name"),
+        ("a b", ("worker search", "search"), "is not a name"),
         ("and", ("worker search", "search"), "word of the language"),
         ("write", ("worker search", "search"), "already declared"),
         ("string", ("-> Finding[] fails", "Finding"), "built-in type"),
