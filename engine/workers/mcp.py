@@ -55,6 +55,7 @@ class McpWorker:
         self._servers = servers
         self._sessions: dict[str, Session] = {}
         self._left: list[Session] = []
+        self._closing: set[asyncio.Task[None]] = set()
         #: What the run should know, each once, by what it is about.
         self._findings: dict[str, str] = {}
         #: Servers whose status 400 or 503 does not mean a lost session.
@@ -105,7 +106,7 @@ class McpWorker:
         """
         session = await self._reached(server, request)
         try:
-            return await self._once(session, server, given, request)
+            return await self._in_session(session, server, given, request)
         except SessionLost as lost:
             self._leave(server, session)
             if not lost.is_certain and not self._may_repeat(server, request):
@@ -113,7 +114,7 @@ class McpWorker:
             first = lost
         try:
             session = await self._reached(server, request)
-            return await self._once(session, server, given, request)
+            return await self._in_session(session, server, given, request)
         except SessionLost as lost:
             self._leave(server, session)
             if not lost.is_certain:
@@ -125,7 +126,7 @@ class McpWorker:
                 raise
             raise first.failure from None
 
-    async def _once(
+    async def _in_session(
         self, session: Session, server: Server, given: Mapping[str, Any], request: WorkerRequest
     ) -> Answer:
         """Call the tool in a session.
@@ -154,6 +155,12 @@ class McpWorker:
         if self._sessions.get(server.name) is session:
             del self._sessions[server.name]
             self._left.append(session)
+        if not session.calls and session in self._left:
+            self._left.remove(session)
+            # Not awaited: the server may take its time, and the call need not wait for that.
+            closing = asyncio.create_task(session.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """End every session.
@@ -164,7 +171,7 @@ class McpWorker:
         """
         sessions = [*self._left, *self._sessions.values()]
         self._sessions.clear()
-        await asyncio.gather(*(session.close() for session in sessions))
+        await asyncio.gather(*self._closing, *(session.close() for session in sessions))
         if self._findings:
             raise Failure("crashed", "; ".join(self._findings.values()))
 

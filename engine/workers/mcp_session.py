@@ -117,6 +117,7 @@ class Listing(msgspec.Struct):
         unchecked: Tools whose answers cannot be checked, likewise.
         end: Why the list ended where it should not have; empty where it did not.
         is_partial: There may be tools that are not in it.
+        pages: How many pages of it have been asked for.
     """
 
     tools: dict[str, Tool] = {}
@@ -124,6 +125,7 @@ class Listing(msgspec.Struct):
     unchecked: dict[str, str] = {}
     end: str = ""
     is_partial: bool = False
+    pages: int = 0
 
 
 class Session:
@@ -131,10 +133,12 @@ class Session:
 
     Attributes:
         listing: What the server offers, once it is ready.
+        calls: How many calls are in progress.
     """
 
     def __init__(self, place: Place) -> None:
         self.listing = Listing()
+        self.calls = 0
         self._place = place
         #: The schemas of answers, made ready at the first call, by tool.
         self._promises: dict[str, ForeignSchema] = {}
@@ -163,6 +167,8 @@ class Session:
         if not self._ready.done():
             await self.close()
             words = f"server `{self._place.name}` is not ready after {patience_s:g} s"
+            if self.listing.pages > 1:
+                words += f", at page {self.listing.pages} of its list of tools"
             raise Failure("timeout", words + self._last_words(), retryable=True)
         problem: Failure | None = self._ready.result()
         if problem is not None:
@@ -186,6 +192,7 @@ class Session:
         """
         assert self._client is not None
         promise = self._promise(tool) if check else None
+        self.calls += 1
         try:
             result = await self._client.call_tool(tool, dict(arguments))
         except MCPError as error:
@@ -193,6 +200,8 @@ class Session:
         except (RuntimeError, ValidationError) as error:
             words = f"the answer of tool `{tool}` is not valid: {_protocol_words(error)}"
             raise Failure("invalid_output", words) from None
+        finally:
+            self.calls -= 1
         raw = _aside(result)
         answer = answer_of(raw)
         if promise is not None and not answer.is_error:
@@ -282,7 +291,7 @@ class Session:
                     cache=None,
                 )
                 async with client:
-                    self.listing = await _listed(client)
+                    await _list(client, self.listing)
                     self._client = client
                     self._ready.set_result(None)
                     await self._over.wait()
@@ -367,12 +376,11 @@ async def _started(
         yield streams
 
 
-async def _listed(client: Client) -> Listing:
-    """What a server offers, page by page until there is no other."""
-    found = Listing()
+async def _list(client: Client, found: Listing) -> None:
+    """Ask what a server offers, page by page until there is no other."""
     cursor: str | None = None
     seen: set[str] = set()
-    for _ in range(_MAX_PAGES):
+    for found.pages in range(1, _MAX_PAGES + 1):
         try:
             page = await client.list_tools(cursor=cursor)
         except MCPError as error:
@@ -400,7 +408,6 @@ async def _listed(client: Client) -> Listing:
         found.end = f"its list of tools has more than {_MAX_PAGES} pages"
         found.is_partial = True
     found.tools = dict(sorted(found.tools.items()))
-    return found
 
 
 def _take(found: Listing, tool: Any, listed: Collection[str]) -> None:

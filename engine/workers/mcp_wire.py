@@ -40,6 +40,8 @@ ASIDE = "orch/aside"
 _MAX_REFUSAL_BYTES = 64 * 1024
 _LINE_ENDS = re.compile(rb"(?<=\n)|(?<=\r)(?!\n)")
 _SESSION_ID = "mcp-session-id"
+_GOODBYE_S = 3.0
+_STEPS = ("connect", "read", "write", "pool")
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -313,6 +315,9 @@ class HttpAnswers(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, and give its answer as the library can read it."""
+        if request.method == "DELETE":
+            # The end of a session, for which the library waits without a limit.
+            request.extensions["timeout"] = dict.fromkeys(_STEPS, _GOODBYE_S)
         response = await self._connections.handle_async_request(request)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         is_refusal = response.status_code >= 400

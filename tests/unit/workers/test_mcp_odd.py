@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from http_server import hang as never
 
 from engine.errors import Failure
 from engine.workers.registry import close_port, worker_port
@@ -34,6 +35,12 @@ def play(site, fakes):
         return played
 
     return play
+
+
+@pytest.fixture
+def hang():
+    """A page that never answers."""
+    return never()
 
 
 @pytest.fixture
@@ -151,6 +158,40 @@ def test_calls_at_once_share_the_new_session(play, over_http, talk, fakes):
     results, _ = talk(program, *["a"] * 9, between=played.forget, together=True)
     assert results == [7] * 9
     assert played.methods.count("initialize") == 2
+
+
+def test_sessions_that_were_left_are_ended(play, over_http, talk, fakes, site):
+    played = play(tools=[fakes.tool("a")], results={"a": OK})
+    played.statuses["tools/call"] = [fakes.Status(503)] * 20
+    talk(over_http(worker("a", "int", body="effect = once")), *["a"] * 5)
+    assert played.methods.count("initialize") == 5
+    assert len([1 for asked in site.requests if asked.method == "DELETE"]) == 5
+
+
+def test_a_server_that_never_says_goodbye_does_not_hold_up_the_end(
+    play, over_http, talk, fakes, site, hang
+):
+    played = play(tools=[fakes.tool("a")], results={"a": OK})
+
+    def page(handler, ending):
+        (hang if handler.command == "DELETE" else played.page)(handler, ending)
+
+    site.pages["/mcp"] = page
+    assert talk(over_http(worker("a", "int")), "a")[0] == [7]
+
+
+def test_a_list_that_is_not_at_its_end_in_time_is_named(play, over_http, talk, fakes, site, hang):
+    pages = {"": {"tools": [fakes.tool("a")], "nextCursor": "1"}}
+    played = play(tools=pages)
+
+    def page(handler, ending):
+        later = handler.command == "POST" and b'"cursor"' in handler.body
+        (hang if later else played.page)(handler, ending)
+
+    site.pages["/mcp"] = page
+    (failure,), _ = talk(over_http(worker("a"), "timeout = 1s"), "a")
+    assert failure.mode == "timeout"
+    assert "not ready after 1 s, at page 2 of its list of tools" in failure.message
 
 
 def test_a_server_may_use_the_codes_of_the_library(play, over_http, talk, fakes):
