@@ -195,7 +195,7 @@ def _asks(result: Any) -> str:
     if not isinstance(requests, dict) or not requests:
         return ""
     methods = {str(item.get("method")) for item in requests.values() if isinstance(item, dict)}
-    return f"it asks for input in the middle of the call ({', '.join(sorted(methods))})"
+    return f"the tool asks for input in the middle of the call ({', '.join(sorted(methods))})"
 
 
 def _with_aside(raw: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
