@@ -25,7 +25,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
   bench-complexfunc bench-drift bench-eager bench-lsp bench-scale fuzz \
-  test-crash test-hostile test-llamacpp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
+  test-crash test-hostile test-llamacpp test-mcp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -41,7 +41,7 @@ quick: $(INSTALLED)  ## Run the tests that take little (under a minute)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(QUICK)
 
 test-more: $(INSTALLED)  ## Run the stories that `make test` leaves out (5 minutes)
-	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (llamacpp or temporal or treesitter)' \
+	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (llamacpp or mcpservers or temporal or treesitter)' \
 	  tests/canary tests/conformance tests/crash tests/fuzz tests/property/test_bounds_hold.py \
 	  tests/simulation
 
@@ -106,6 +106,9 @@ test-hostile: $(INSTALLED)  ## Attack the engine for an hour: two callers, stran
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
+
+test-mcp: $(INSTALLED)  ## Test against real MCP servers of PyPI and npm (needs Node.js 20 for one)
+	$(BIN)/python -m pytest -rs -m mcpservers tests/unit/workers/test_mcp_real.py
 
 test-temporal: $(VENV)/.temporal  ## Test runs on a cluster with a real Temporal server (2 minutes)
 	$(BIN)/python -m pytest -rs -m temporal tests/temporal $(TEMPORAL_FAULTS:%=--ignore=%)

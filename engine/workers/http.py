@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -21,7 +20,6 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
-from engine import clock
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
@@ -31,6 +29,7 @@ from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
 from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, redacted
+from engine.workers.retry_after import retry_after_ms
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
@@ -330,7 +329,7 @@ async def _refusal(response: httpx.Response, order: _Order) -> Failure:
         _modes(order.request).get(status, "crashed"),
         order.said(message),
         retryable=retryable,
-        retry_after_ms=_retry_after_ms(response.headers) if retryable else None,
+        retry_after_ms=_asked_wait_ms(response) if retryable else None,
     )
 
 
@@ -352,20 +351,9 @@ async def _beginning(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
     return begin
 
 
-def _retry_after_ms(headers: httpx.Headers) -> int | None:
-    """How long the server asks to wait: seconds, or a date, told by the server's own clock."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isdecimal():
-        return min(int(asked), 86_400) * 1000
-    try:
-        until = parsedate_to_datetime(asked).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    try:
-        now = parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        now = clock.wall_s()
-    return max(0, int((until - now) * 1000))
+def _asked_wait_ms(response: httpx.Response) -> int | None:
+    headers = response.headers
+    return retry_after_ms(headers.get("retry-after", ""), headers.get("date", ""))
 
 
 def _decoded(response: httpx.Response, body: bytes) -> str:

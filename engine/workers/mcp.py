@@ -18,25 +18,23 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from engine.errors import Failure
 from engine.own import own_module
 from engine.runtime.marks import server_mark
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.runtime.requests import is_text
+from engine.sema.kinds.mcp_arguments import needs_null
 from engine.sema.kinds.mcp_snapshot import Tool, differences
 from engine.sema.model import Program, Server, Worker
-from engine.sema.types.contract import Contract
 from engine.workers.environment import inherited
 from engine.workers.large import off_the_loop, rough_size
+from engine.workers.mcp_answers import Answer, Output, SessionLost, json_or, output_of
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
 from engine.workers.values import plain_json
 
 if TYPE_CHECKING:
-    from engine.workers.mcp_session import Answer, Place, Session
+    from engine.workers.mcp_session import Listing, Place, Session
 
 __all__ = ["McpWorker", "offered_tools", "open_port"]
 
@@ -57,7 +55,11 @@ class McpWorker:
         self._servers = servers
         self._sessions: dict[str, Session] = {}
         self._left: list[Session] = []
-        self._drift: dict[str, str] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        #: What the run should know, each once, by what it is about.
+        self._findings: dict[str, str] = {}
+        #: Servers whose status 400 or 503 does not mean a lost session.
+        self._firm: set[str] = set()
         self._module: ModuleType | None = None
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
@@ -75,31 +77,103 @@ class McpWorker:
         if allowed is not None and tool not in allowed:
             words = f"tool `{tool}` is not in `allow` of server `{server.name}`"
             raise Failure("denied", clean(words, request.scope))
-        arguments = evaluated(request, "args", request.input)
-        arguments = plain_json({k: v for k, v in arguments.items() if v is not None})
+        given = evaluated(request, "args", request.input)
         try:
-            session = await self._reached(server, request)
-            self._compare(server, tool, arguments, session.tools)
-            answer = await session.call(tool, arguments)
+            answer = await self._answer(server, given, request)
         except Failure as failure:
             raise crash_of(failure, request.scope) from None
         if answer.is_error:
             raise _refusal(answer, request)
-        size = rough_size(answer.structured) + sum(map(len, answer.texts))
-        value = await off_the_loop(lambda: plain_json(_value(answer, request)), size)
-        return WorkerReply(value)
+        size = rough_size(answer.structured) + rough_size(
+            [b.record or b.text for b in answer.blocks]
+        )
+        output = await off_the_loop(lambda: _output(answer, request), size)
+        if output.lost:
+            kinds = ", ".join(sorted({str(block) for block in output.lost}))
+            self._findings[f"{server.name} {tool}"] = (
+                f"tool `{tool}` of server `{server.name}` gave more than the output of worker "
+                f"`{request.worker.name}` can hold, which was left out: {kinds}"
+            )
+        return WorkerReply(output.value)
+
+    async def _answer(
+        self, server: Server, given: Mapping[str, Any], request: WorkerRequest
+    ) -> Answer:
+        """What the tool gave; in a new session, once, where the server has lost the old one.
+
+        Raises:
+            Failure: As `call`.
+        """
+        session = await self._reached(server, request)
+        try:
+            return await self._in_session(session, server, given, request)
+        except SessionLost as lost:
+            self._leave(server, session)
+            if not lost.is_certain and not self._may_repeat(server, request):
+                raise lost.failure from None
+            first = lost
+        try:
+            session = await self._reached(server, request)
+            return await self._in_session(session, server, given, request)
+        except SessionLost as lost:
+            self._leave(server, session)
+            if not lost.is_certain:
+                # The session was not the reason: other calls need not open new ones.
+                self._firm.add(server.name)
+            raise lost.failure from None
+        except Failure:
+            if first.is_certain:
+                raise
+            raise first.failure from None
+
+    async def _in_session(
+        self, session: Session, server: Server, given: Mapping[str, Any], request: WorkerRequest
+    ) -> Answer:
+        """Call the tool in a session.
+
+        Raises:
+            Failure: As `call`.
+            SessionLost: The server does not know the session.
+        """
+        listing, tool = session.listing, str(request.worker.settings["tool"])
+        if listing.is_partial:
+            self._findings[server.name] = f"server `{server.name}`: {listing.end}"
+        kept = None if server.tools is None else server.tools.get(tool)
+        schema = (kept or listing.tools.get(tool) or Tool()).input_schema
+        arguments = _arguments(given, schema)
+        self._compare(server, tool, arguments, listing)
+        check = request.worker.settings.get("output_schema") != "ignore"
+        return await session.call(tool, arguments, check=check)
+
+    def _may_repeat(self, server: Server, request: WorkerRequest) -> bool:
+        """Whether a call may be made again after a refusal that may have been about the session."""
+        assert isinstance(request.worker, Worker)
+        return request.worker.effect in ("pure", "read") and server.name not in self._firm
+
+    def _leave(self, server: Server, session: Session) -> None:
+        """Use a session no more; calls that are under way in it may still end."""
+        if self._sessions.get(server.name) is session:
+            del self._sessions[server.name]
+            self._left.append(session)
+        if not session.calls and session in self._left:
+            self._left.remove(session)
+            # Not awaited: the server may take its time, and the call need not wait for that.
+            closing = asyncio.create_task(session.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """End every session.
 
         Raises:
-            Failure: A server has changed since its tools were kept.
+            Failure: What the run should know: a server that has changed since its tools were kept,
+                content that an output could not hold, a list of tools that does not end.
         """
         sessions = [*self._left, *self._sessions.values()]
         self._sessions.clear()
-        await asyncio.gather(*(session.close() for session in sessions))
-        if self._drift:
-            raise Failure("crashed", "; ".join(self._drift.values()))
+        await asyncio.gather(*self._closing, *(session.close() for session in sessions))
+        if self._findings:
+            raise Failure("crashed", "; ".join(self._findings.values()))
 
     async def _reached(self, server: Server, request: WorkerRequest) -> Session:
         """`_session`, whose failures are about the server."""
@@ -128,7 +202,7 @@ class McpWorker:
         server: Server,
         tool: str,
         arguments: Mapping[str, Any],
-        offered: Mapping[str, Tool],
+        offered: Listing,
     ) -> None:
         """Refuse a call that the server cannot take any more; note other differences.
 
@@ -136,16 +210,20 @@ class McpWorker:
             Failure: `crashed`; nothing has been sent.
         """
         kept = None if server.tools is None else server.tools.get(tool)
-        now = offered.get(tool)
+        now = offered.tools.get(tool)
+        if now is None and tool in offered.broken:
+            words = f"tool `{tool}` of server `{server.name}` breaks the protocol"
+            raise Failure("crashed", f"{words}: {offered.broken[tool]}")
         if now is None:
             since = " any more" if kept is not None else ""
-            raise Failure("crashed", f"server `{server.name}` has no tool `{tool}`{since}")
+            end = f" ({offered.end})" if offered.end else ""
+            raise Failure("crashed", f"server `{server.name}` has no tool `{tool}`{since}{end}")
         if kept is None:
             return
         found = differences({tool: kept}, {tool: now})
         if not found:
             return
-        self._drift[f"{server.name} {tool}"] = (
+        self._findings[f"{server.name} {tool} changed"] = (
             f"server `{server.name}` has changed since its tools were kept: {found[0]}"
         )
         if kept.input_schema != now.input_schema and _problems(kept, arguments) == []:
@@ -159,8 +237,10 @@ class McpWorker:
                 )
 
 
-async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[str, Tool]:
-    """What a server offers now.
+async def offered_tools(
+    server: Server, secrets: Mapping[str, str]
+) -> tuple[Mapping[str, Tool], Mapping[str, str]]:
+    """What a server offers now, and what is wrong with the tools that cannot be called, by name.
 
     Raises:
         Failure: It cannot be started or reached.
@@ -170,7 +250,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
     session: Session = module.Session(_place(module, server, scope, server_mark("", server.name)))
     try:
         await session.ready()
-        return session.tools
+        return session.listing.tools, session.listing.broken
     except Failure as failure:
         raise crash_of(failure, scope) from None
     finally:
@@ -226,6 +306,13 @@ def _problems(tool: Tool, arguments: Mapping[str, Any]) -> list[str] | None:
         return None
 
 
+def _arguments(given: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes to the tool: a null goes along only where the tool needs it."""
+    kept = {k: v for k, v in given.items() if v is not None or needs_null(schema, k)}
+    arguments: dict[str, Any] = plain_json(kept)
+    return arguments
+
+
 # ---------------------------------------------------------------- answers
 
 
@@ -235,7 +322,7 @@ def _refusal(answer: Answer, request: WorkerRequest) -> Failure:
     text = " ".join(part.strip() for part in answer.texts if part.strip())
     details = answer.structured
     if details is None:
-        details = _json_or_none(text)
+        details = json_or(text, None)
     names: list[Any] = []
     if isinstance(details, dict):
         inner = details.get("error")
@@ -246,42 +333,24 @@ def _refusal(answer: Answer, request: WorkerRequest) -> Failure:
     first = re.match(r"[A-Za-z_][A-Za-z0-9_]*", text)
     names.append(first.group() if first else None)
     mode = next((name for name in names if name in request.worker.fails), "crashed")
-    return Failure(mode, clean(text or "the tool says that it failed", request.scope))
+    text = text or "the tool says that it failed"
+    if answer.status is not None and answer.status >= 400 and mode == "crashed":
+        text = f"HTTP {answer.status}: {text}"
+    return Failure(mode, clean(text, request.scope))
 
 
-def _value(answer: Answer, request: WorkerRequest) -> Any:
-    """The worker's output."""
+def _output(answer: Answer, request: WorkerRequest) -> Output:
+    """The worker's output, in plain JSON.
+
+    Raises:
+        Failure: `invalid_output`.
+    """
     assert isinstance(request.worker, Worker)
-    contract = request.worker.output
-    if is_text(contract) and answer.texts:
-        return "\n".join(answer.texts)
-    if answer.structured is not None:
-        return _unwrapped(answer.structured, contract)
-    if not answer.texts:
-        if answer.others:
-            kinds = ", ".join(answer.others)
-            raise Failure("invalid_output", f"the tool gave neither data nor text, but: {kinds}")
-        return None
-    values = [_json_or_none(text) for text in answer.texts]
-    if None in values and any(text.strip() != "null" for text in answer.texts):
-        words = f"the tool's text is not JSON; it begins with {answer.texts[0][:2_000]!r}"
-        raise Failure("invalid_output", clean(words, request.scope, 200))
-    return values[0] if len(values) == 1 else values
-
-
-def _unwrapped(value: Any, contract: Contract) -> Any:
-    """Structured content, which is always an object: some servers wrap what is none."""
-    is_wrap = isinstance(value, dict) and set(value) == {"result"}
-    if is_wrap and not contract.is_valid(value) and contract.is_valid(value["result"]):
-        return value["result"]
-    return value
-
-
-def _json_or_none(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
+        output = output_of(answer, request.worker.output)
+    except Failure as failure:
+        raise crash_of(failure, request.scope) from None
+    return Output(plain_json(output.value), output.lost)
 
 
 def open_port(program: Program | None) -> McpWorker:

@@ -5,9 +5,11 @@ itself imported in a thread when a run first calls a tool. A session belongs to 
 because the library's contexts must be left by the task that entered them; callers only wait for
 it. A session that has been lost is never revived: whoever needs the server opens a new one.
 
-The library would check answers against the schemas that the server gives for them, with Python's
-regular expressions and on the event loop. It never sees them: they are taken out of what the
-server says on its way in, and checked in bounded time here (`engine.sema.types.foreign_schema`).
+Messages of the server go through `engine.workers.mcp_wire` before the library reads them. So the
+library never checks an answer against the server's schema, which it would do with Python's regular
+expressions on the event loop. That is done here, in bounded time.
+
+What an error means is told from HTTP statuses and JSON-RPC codes, never from a server's words.
 
 A server on stdin and stdout leads a process group of its own, gets only a few variables of the
 environment besides those the file gives it, and writes its standard error to us alone. It does not
@@ -20,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TextIO
 
@@ -30,10 +32,15 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import (
     CONNECTION_CLOSED,
-    INVALID_REQUEST,
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
     METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    PARSE_ERROR,
     REQUEST_TIMEOUT,
-    CallToolResult,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    URL_ELICITATION_REQUIRED,
     Implementation,
 )
 from pydantic import ValidationError
@@ -43,10 +50,20 @@ from engine.sema.kinds.mcp_snapshot import Tool
 from engine.sema.types.foreign_schema import ForeignSchema
 from engine.version import __version__
 from engine.workers.children import Held
+from engine.workers.mcp_answers import Answer, Block, SessionLost, answer_of
+from engine.workers.mcp_wire import (
+    ASIDE,
+    MAX_EVENT_BYTES,
+    HttpAnswers,
+    Refusal,
+    Watched,
+    Wire,
+    kind_words,
+)
 from engine.workers.messages import last_lines
 from engine.workers.process import Tail
 
-__all__ = ["Answer", "Place", "Session"]
+__all__ = ["Listing", "Place", "Session"]
 
 # What the library has to say is said in failures; its tracebacks belong on no terminal.
 logging.getLogger("mcp").addHandler(logging.NullHandler())
@@ -54,11 +71,25 @@ logging.getLogger("mcp").addHandler(logging.NullHandler())
 #: How long a server may take to be ready, where it has no `timeout`.
 _START_S = 30.0
 _CONNECT_S = 10.0
-#: The largest answer over HTTP.
-_MAX_EVENT_BYTES = 10 * 1024 * 1024
 _KEEP_STDERR_BYTES = 8_192
 #: A list of tools that does not end is not a list.
 _MAX_PAGES = 100
+#: Statuses below 500 after which the same request may succeed.
+_RETRYABLE = (408, 425, 429)
+#: JSON-RPC codes that name a fault of the request, so that it is none of the session.
+_OTHER_FAULTS = (
+    METHOD_NOT_FOUND,
+    INVALID_PARAMS,
+    INTERNAL_ERROR,
+    PARSE_ERROR,
+    HEADER_MISMATCH,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    URL_ELICITATION_REQUIRED,
+)
+#: JSON-RPC codes of tools that want something of a person or a model in the middle of a call.
+_WANTS_MORE = (MISSING_REQUIRED_CLIENT_CAPABILITY, URL_ELICITATION_REQUIRED)
+_WAY_ROUND = "`output_schema = ignore` in the worker leaves the check to its output type"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -77,38 +108,44 @@ class Place(msgspec.Struct, frozen=True):
     mark: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What a tool gave back.
+class Listing(msgspec.Struct):
+    """What a server offers.
 
     Attributes:
-        is_error: It says itself that it failed.
-        structured: A JSON value, or None.
-        texts: The texts, one a block.
-        others: The kinds of blocks that are not text: `image`, `audio`.
+        tools: By name, in order of names.
+        broken: Tools that cannot be called, by name, with what is wrong.
+        unchecked: Tools whose answers cannot be checked, likewise.
+        end: Why the list ended where it should not have; empty where it did not.
+        is_partial: There may be tools that are not in it.
+        pages: How many pages of it have been asked for.
     """
 
-    is_error: bool
-    structured: Any
-    texts: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    tools: dict[str, Tool] = {}
+    broken: dict[str, str] = {}
+    unchecked: dict[str, str] = {}
+    end: str = ""
+    is_partial: bool = False
+    pages: int = 0
 
 
 class Session:
     """One session with one server.
 
     Attributes:
-        tools: What the server offers, by name, once it is ready.
+        listing: What the server offers, once it is ready.
+        calls: How many calls are in progress.
     """
 
     def __init__(self, place: Place) -> None:
-        self.tools: Mapping[str, Tool] = {}
+        self.listing = Listing()
+        self.calls = 0
         self._place = place
-        #: The schemas of answers, by tool, as they came; then made ready, at the first answer.
-        self._promised: dict[str, Any] = {}
-        self._promises: dict[str, tuple[Any, ForeignSchema]] = {}
+        #: The schemas of answers, made ready at the first call, by tool.
+        self._promises: dict[str, ForeignSchema] = {}
         self._client: Client | None = None
+        self._wire = Wire(over_http=place.url is not None)
         #: Set when the server has gone away, or is to be left.
-        self._over = asyncio.Event()
+        self._over = self._wire.ended
         self._ready = asyncio.get_running_loop().create_future()
         self._said = b""
         self._owner = asyncio.create_task(self._own())
@@ -130,63 +167,108 @@ class Session:
         if not self._ready.done():
             await self.close()
             words = f"server `{self._place.name}` is not ready after {patience_s:g} s"
+            if self.listing.pages > 1:
+                words += f", at page {self.listing.pages} of its list of tools"
             raise Failure("timeout", words + self._last_words(), retryable=True)
-        problem = self._ready.result()
+        problem: Failure | None = self._ready.result()
         if problem is not None:
             raise Failure(
-                problem.mode, problem.message + self._last_words(), retryable=problem.retryable
+                problem.mode,
+                problem.message + self._last_words(),
+                retryable=problem.retryable,
+                retry_after_ms=problem.retry_after_ms,
             )
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Answer:
+    async def call(self, tool: str, arguments: Mapping[str, Any], *, check: bool = True) -> Answer:
         """Call a tool.
 
+        Args:
+            check: Hold the answer against the schema that the server gives for it.
+
         Raises:
-            Failure: `timeout`; `crashed` where the server went away in the middle;
-                `invalid_output` where its answer breaks the protocol or its own schema.
+            Failure: `timeout`; `crashed` where the server went away in the middle, or refuses the
+                request; `invalid_output` where its answer breaks the protocol or its own schema.
+            SessionLost: The server does not know the session.
         """
         assert self._client is not None
+        promise = self._promise(tool) if check else None
+        self.calls += 1
         try:
             result = await self._client.call_tool(tool, dict(arguments))
         except MCPError as error:
-            if _is_cut(error):
-                words = f"connection lost: server `{self._place.name}`: {error.message}"
-                raise Failure("crashed", words, retryable=True) from None
-            if self._over.is_set() or _is_lost(error):
-                raise await self._gone() from None
-            if error.code == REQUEST_TIMEOUT:
-                words = f"no answer from server `{self._place.name}` in time"
-                raise Failure("timeout", words, retryable=True) from None
-            return Answer(is_error=True, structured=error.data, texts=(error.message,))
+            return await self._refused(tool, error)
         except (RuntimeError, ValidationError) as error:
-            words = f"the answer of tool `{tool}` is not valid: {error}"
+            words = f"the answer of tool `{tool}` is not valid: {_protocol_words(error)}"
             raise Failure("invalid_output", words) from None
-        if not result.is_error:
-            self._check(tool, result)
-        return _answer(result)
+        finally:
+            self.calls -= 1
+        raw = _aside(result)
+        answer = answer_of(raw)
+        if promise is not None and not answer.is_error:
+            _check(tool, answer, promise)
+        return answer
 
-    def _check(self, tool: str, result: CallToolResult) -> None:
-        """Hold an answer against what the server promised of it.
+    async def _refused(self, tool: str, error: MCPError) -> Answer:
+        """What an error is: the tool's own, or a failure of the call.
 
         Raises:
-            Failure: `invalid_output`.
+            Failure: As `call`.
+            SessionLost: As `call`.
         """
-        promised = self._promised.get(tool)
+        refusal, name = error.data, self._place.name
+        if not isinstance(refusal, Refusal):
+            raise await self._lost_answer(tool, error)
+        if refusal.is_broken:
+            words = f"the answer of tool `{tool}` is not valid: {refusal.message}"
+            raise Failure("invalid_output", words)
+        if refusal.status is None or refusal.status < 400:
+            return _error_answer(refusal)
+        failure = _status_failure(refusal, f"server `{name}`")
+        if refusal.had_session and (known := _unknown_session(refusal)) is not None:
+            wait_ms = failure.retry_after_ms
+            again = Failure("crashed", failure.message, retryable=True, retry_after_ms=wait_ms)
+            raise SessionLost(again, is_certain=known)
+        if refusal.code is not None and refusal.status in (400, 404):
+            # The statuses that go with errors of JSON-RPC: the tool's own words.
+            return _error_answer(refusal)
+        raise failure
+
+    async def _lost_answer(self, tool: str, error: MCPError) -> Failure:
+        """The failure that an error of the library's own is: the server did not say it."""
+        name = self._place.name
+        if self._over.is_set() or _is_closed(error):
+            return await self._gone()
+        if error.code == CONNECTION_CLOSED:
+            words = f"connection lost: server `{name}`: {error.message}"
+            return Failure("crashed", words, retryable=True)
+        if error.code == REQUEST_TIMEOUT:
+            words = f"no answer from server `{name}` in time"
+            return Failure("timeout", words, retryable=True)
+        if error.code == PARSE_ERROR:
+            words = f"the answer of tool `{tool}` is not valid: it is not a JSON-RPC message"
+            return Failure("invalid_output", words)
+        return Failure("crashed", f"server `{name}`: {error.message}")
+
+    def _promise(self, tool: str) -> ForeignSchema | None:
+        """The schema that the server gives for the answers of a tool, if it gives one.
+
+        Raises:
+            Failure: `invalid_output`; it cannot be checked. Nothing has been sent.
+        """
+        if (problem := self.listing.unchecked.get(tool)) is not None:
+            words = f"the answers of tool `{tool}` cannot be checked: {problem}"
+            raise Failure("invalid_output", f"{words}; {_WAY_ROUND}")
+        offered = self.listing.tools.get(tool)
+        promised = None if offered is None else offered.output_schema
         if promised is None:
-            return
-        words = f"the answer of tool `{tool}` is not valid: "
-        if "structured_content" not in result.model_fields_set:
-            raise Failure("invalid_output", words + "it has a schema, and there is no data")
-        kept, promise = self._promises.get(tool, (None, None))
-        try:
-            if promise is None or kept is not promised:
-                promise = ForeignSchema(promised)
-                self._promises[tool] = (promised, promise)
-        except ValueError as error:
-            words += f"its schema cannot be checked: {error}"
-            raise Failure("invalid_output", words) from None
-        problems = promise.problems(result.structured_content)
-        if problems:
-            raise Failure("invalid_output", words + "; ".join(problems))
+            return None
+        if tool not in self._promises:
+            try:
+                self._promises[tool] = ForeignSchema(promised)
+            except ValueError as error:
+                words = f"the output schema of tool `{tool}` cannot be checked: {error}"
+                raise Failure("invalid_output", f"{words}; {_WAY_ROUND}") from None
+        return self._promises[tool]
 
     async def close(self) -> None:
         """End the session and the server's process; waits for both, which takes seconds at most."""
@@ -203,13 +285,13 @@ class Session:
         try:
             async with self._transport() as transport:
                 client = Client(
-                    _Watched(transport, self._over, self._promised),
+                    Watched(transport, self._wire),
                     read_timeout_seconds=_seconds(self._place.timeout_ms),
                     client_info=Implementation(name="orch", version=__version__),
                     cache=None,
                 )
                 async with client:
-                    self.tools = await _tools(client, self._promised)
+                    await _list(client, self.listing)
                     self._client = client
                     self._ready.set_result(None)
                     await self._over.wait()
@@ -228,11 +310,12 @@ class Session:
             async with httpx2.AsyncClient(
                 headers=dict(place.headers),
                 trust_env=False,
+                transport=HttpAnswers(self._wire, httpx2.AsyncHTTPTransport(trust_env=False)),
                 # A stream may be silent for long; calls have the session's own timeout.
                 timeout=httpx2.Timeout(None, connect=_CONNECT_S),
             ) as http:
                 yield streamable_http_client(
-                    place.url, http_client=http, max_sse_event_size=_MAX_EVENT_BYTES
+                    place.url, http_client=http, max_sse_event_size=MAX_EVENT_BYTES
                 )
             return
         program, *arguments = place.command
@@ -260,12 +343,14 @@ class Session:
             case FileNotFoundError() | PermissionError() | NotADirectoryError():
                 words = f"cannot start server `{name}`: {error.strerror}: {error.filename}"
                 return Failure("crashed", words)
-            case MCPError() if _is_lost(error):
+            case MCPError(data=Refusal() as refusal) if (refusal.status or 0) >= 400:
+                return _status_failure(refusal, f"no session with server `{name}`", at_start=True)
+            case MCPError() if _is_closed(error) and self._place.url is None:
                 words = f"server `{name}` ended before it was ready"
             case httpx2.TransportError() | OSError():
                 words = f"cannot reach server `{name}`: {str(error) or type(error).__name__}"
             case _:
-                words = f"no session with server `{name}`: {str(error) or type(error).__name__}"
+                words = f"no session with server `{name}`: {_protocol_words(error)}"
         return Failure("crashed", words, retryable=True)
 
     async def _gone(self) -> Failure:
@@ -291,108 +376,156 @@ async def _started(
         yield streams
 
 
-class _Watched:
-    """A transport that tells when the server has closed its side, and keeps schemas aside."""
-
-    def __init__(self, transport: Any, ended: asyncio.Event, promised: dict[str, Any]) -> None:
-        self._transport = transport
-        self._ended = ended
-        self._promised = promised
-
-    async def __aenter__(self) -> tuple[Any, Any]:
-        read, write = await self._transport.__aenter__()
-        return _WatchedStream(read, self._ended, self._promised), write
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self._transport.__aexit__(*error)
-
-
-class _WatchedStream:
-    def __init__(self, stream: Any, ended: asyncio.Event, promised: dict[str, Any]) -> None:
-        self._stream = stream
-        self._ended = ended
-        self._promised = promised
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def __aenter__(self) -> _WatchedStream:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> Any:
-        return await self._stream.__aexit__(*error)
-
-    def __aiter__(self) -> _WatchedStream:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            message = await self._stream.__anext__()
-        except StopAsyncIteration:
-            self._ended.set()
-            raise
-        _keep_aside(message, self._promised)
-        return message
-
-
-def _keep_aside(message: Any, promised: dict[str, Any]) -> None:
-    """Take the schemas of answers out of a list of tools, so that the library checks none."""
-    result = getattr(getattr(message, "message", None), "result", None)
-    tools = result.get("tools") if isinstance(result, dict) else None
-    for tool in tools if isinstance(tools, list) else ():
-        if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-            schema = tool.pop("outputSchema", None)
-            promised[tool["name"]] = schema if isinstance(schema, dict) else None
-
-
-async def _tools(client: Client, promised: Mapping[str, Any]) -> dict[str, Tool]:
-    """What a server offers, by name, in order of names."""
-    found: dict[str, Tool] = {}
+async def _list(client: Client, found: Listing) -> None:
+    """Ask what a server offers, page by page until there is no other."""
     cursor: str | None = None
-    for _ in range(_MAX_PAGES):
+    seen: set[str] = set()
+    for found.pages in range(1, _MAX_PAGES + 1):
         try:
             page = await client.list_tools(cursor=cursor)
         except MCPError as error:
             if error.code == METHOD_NOT_FOUND:
                 break
             raise
-        for tool in page.tools:
-            output = promised.get(tool.name)
-            found[tool.name] = Tool(tool.input_schema, output, tool.description)
-        cursor = page.next_cursor
-        if cursor is None:
+        raw = _aside(page)
+        listed = {tool.name for tool in page.tools}
+        tools = raw.get("tools")
+        for tool in tools if isinstance(tools, list) else ():
+            _take(found, tool, listed)
+        following = raw.get("nextCursor")
+        if following is None:
             break
-    return dict(sorted(found.items()))
+        if not isinstance(following, str) or not following:
+            found.end = f"its list of tools ended with the cursor {following!r}"
+            break
+        if following in seen:
+            found.end = f"its list of tools does not move on from the cursor {following[:80]!r}"
+            found.is_partial = True
+            break
+        seen.add(following)
+        cursor = following
+    else:
+        found.end = f"its list of tools has more than {_MAX_PAGES} pages"
+        found.is_partial = True
+    found.tools = dict(sorted(found.tools.items()))
 
 
-def _answer(result: CallToolResult) -> Answer:
-    texts: list[str] = []
-    others: list[str] = []
-    for block in result.content:
-        if block.type == "text":
-            texts.append(block.text)
-        elif block.type == "resource" and hasattr(block.resource, "text"):
-            texts.append(block.resource.text)
-        else:
-            others.append(block.type)
-    return Answer(bool(result.is_error), result.structured_content, tuple(texts), tuple(others))
+def _take(found: Listing, tool: Any, listed: Collection[str]) -> None:
+    """Take up one tool, or note what is wrong with it."""
+    name = tool.get("name") if isinstance(tool, dict) else None
+    if not isinstance(name, str) or not name:
+        return  # nothing could call it
+    problem = _problem_of(tool)
+    if not problem and name not in listed:
+        problem = "its arguments for headers (`x-mcp-header`) are not valid"
+    if problem:
+        found.broken[name] = problem
+        found.tools.pop(name, None)
+        return
+    description, output = tool.get("description"), tool.get("outputSchema")
+    found.broken.pop(name, None)
+    if output is not None and not isinstance(output, dict):
+        found.unchecked[name] = f"its outputSchema is {kind_words(output)}, not an object"
+    found.tools[name] = Tool(
+        tool["inputSchema"],
+        output if isinstance(output, dict) else None,
+        description if isinstance(description, str) else None,
+    )
 
 
-def _is_lost(error: MCPError) -> bool:
-    """Whether an error says that the session is over.
+def _problem_of(tool: Mapping[str, Any]) -> str:
+    """Why no call of a tool could be made or understood; empty if one can."""
+    schema = tool.get("inputSchema")
+    if "inputSchema" not in tool:
+        return "it has no inputSchema"
+    if not isinstance(schema, dict):
+        return f"its inputSchema is {kind_words(schema)}, not an object"
+    # A schema without a type, such as a choice of objects, still takes arguments.
+    kind = schema.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        return f"its inputSchema is not for an object: its type is {kind!r}"
+    return ""
 
-    The code alone does not: many servers use the same one for errors of their own.
+
+def _check(tool: str, answer: Answer, promise: ForeignSchema) -> None:
+    """Hold an answer against what the server promised of it.
+
+    Raises:
+        Failure: `invalid_output`.
     """
-    if error.code == CONNECTION_CLOSED:
-        return error.message == "Connection closed"
-    # A server over HTTP that was started again does not know the session: nothing was done.
-    return error.code == INVALID_REQUEST and error.message == "Session terminated"
+    words = f"the answer of tool `{tool}` is not valid: "
+    if not answer.has_structured:
+        words += "it has an output schema, and there is no structured content"
+        raise Failure("invalid_output", f"{words}; {_WAY_ROUND}")
+    problems = promise.problems(answer.structured)
+    if problems:
+        raise Failure("invalid_output", words + "; ".join(problems))
 
 
-def _is_cut(error: MCPError) -> bool:
-    """Whether the one answer was cut short, over HTTP; other calls may still get theirs."""
-    return error.code == CONNECTION_CLOSED and error.message.startswith("SSE stream ")
+def _aside(result: Any) -> Mapping[str, Any]:
+    """A result as the server gave it, which the library has only carried."""
+    raw = (result.meta or {}).get(ASIDE)
+    return raw if isinstance(raw, dict) else {}
+
+
+def _error_answer(refusal: Refusal) -> Answer:
+    text = refusal.message
+    if refusal.code in _WANTS_MORE:
+        text = f"the tool asks for what a run cannot give in the middle of a call: {text}"
+    details = refusal.data
+    if details is None and isinstance(refusal.code, str):
+        details = {"code": refusal.code}
+    return Answer(
+        True, details, blocks=(Block("text", text),) if text else (), status=refusal.status
+    )
+
+
+def _unknown_session(refusal: Refusal) -> bool | None:
+    """Whether a refusal says that the session is not known: surely, perhaps, or (None) not.
+
+    The protocol's word for it is 404, whatever the body says. Some servers say 400 or 503, which
+    can mean other things as well; with a code that names another fault they do.
+    """
+    if refusal.status == 404:
+        return True
+    if refusal.status in (400, 503) and refusal.code not in _OTHER_FAULTS:
+        return False
+    return None
+
+
+def _status_failure(refusal: Refusal, what: str, *, at_start: bool = False) -> Failure:
+    """The failure that an HTTP status is.
+
+    Args:
+        what: What it is about, before the colon.
+    """
+    status = refusal.status or 0
+    words = f"{what}: HTTP {status}"
+    if status in (401, 403):
+        wrong = "missing or not valid" if status == 401 else "not allowed to do this"
+        words += f" (the credentials in `headers` are {wrong})"
+    elif at_start and status in (404, 405):
+        words += " (nothing serves MCP over streamable HTTP at this address)"
+    if refusal.message:
+        words += f": {refusal.message}"
+    retryable = status >= 500 or status in _RETRYABLE
+    wait_ms = refusal.retry_after_ms if retryable else None
+    return Failure("crashed", words, retryable=retryable, retry_after_ms=wait_ms)
+
+
+def _protocol_words(error: BaseException) -> str:
+    """Why something is not valid, in words of our own where the library quotes its models."""
+    if not isinstance(error, ValidationError):
+        return str(error) or type(error).__name__
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = "/".join(str(part) for part in first["loc"]) or "it"
+    what = "is missing" if first["type"] == "missing" else "is not what the protocol asks for"
+    return f"`{place}` {what}"
+
+
+def _is_closed(error: MCPError) -> bool:
+    """Whether an error of the library's own says that the connection has ended."""
+    return error.code == CONNECTION_CLOSED and error.message == "Connection closed"
 
 
 def _seconds(duration_ms: int | None) -> float | None:

@@ -188,7 +188,7 @@ class Site:
             disable_nagle_algorithm = True
 
             def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                body = self.body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 names = {name.lower(): value for name, value in self.headers.items()}
                 outer.requests.append(Asked(self.command, self.path, names, body))
                 page = outer.pages.get(self.path.partition("?")[0])

@@ -131,11 +131,15 @@ def _offered(file: str, params: dict[str, str]) -> Servers:
 async def _ask(servers: list[Server], secrets: Mapping[str, str]) -> dict[str, dict[str, Tool]]:
     found: dict[str, dict[str, Tool]] = {}
     for server in servers:
-        tools = await offered_tools(server, secrets)
+        tools, broken = await offered_tools(server, secrets)
         # What a server says of itself is written into a file that goes into version control.
         clean = current().value(msgspec.to_builtins(tools))
         tools = msgspec.convert(clean, dict[str, Tool])
         allowed = server.settings.get("allow")
+        for name, problem in broken.items():
+            if allowed is None or name in allowed:
+                words = f"tool `{name}` of server `{server.name}` breaks the protocol: {problem}"
+                echo(f"warning: it is left out: {current().text(words)}", err=True)
         found[server.name] = {
             name: tool for name, tool in tools.items() if allowed is None or name in allowed
         }

@@ -11,7 +11,7 @@ from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.mcp_calls import check_tool
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
-from engine.sema.settings.values import Computed, Names, Str
+from engine.sema.settings.values import Choice, Computed, Names, Str
 from engine.syntax import ast
 
 __all__ = ["MCP"]
@@ -20,6 +20,13 @@ _ROWS = (
     Row("server", Names(("server",), "one"), "The MCP server.", True),
     Row("tool", Str(), "The tool's name there.", True),
     Row("args", Computed(shape="map"), "Its arguments.", otherwise="the inputs"),
+    Row(
+        "output_schema",
+        Choice(("check", "ignore")),
+        "Whether to check answers against the server's output schema: `ignore` is for servers "
+        "that violate it. The output type is always checked.",
+        default="check",
+    ),
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.diagnostics.rule import Rule
+from engine.sema.kinds.mcp_arguments import is_needed, needs_null, with_definitions
 from engine.sema.kinds.mcp_snapshot import Servers, Tool, read_snapshot, snapshot_path
 from engine.sema.names.loader import CannotRead, Files, outside_project
 from engine.sema.names.scope import Entity
@@ -19,7 +20,7 @@ from engine.sema.settings.bodies import Settings
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates.check_template import check_expression
 from engine.sema.types.contract import Contract
-from engine.sema.types.definitions import Field, Type
+from engine.sema.types.definitions import Constant, Field, Type, strip
 from engine.sema.types.json_schema import may_fit
 from engine.source import Span
 from engine.syntax import ast
@@ -223,10 +224,18 @@ class _Arguments:
             )
             return
         wanted = self._properties[name]
+        if isinstance(strip(type_), Constant) and str(type_) == "null":
+            if is_needed(self._schema, name) and not needs_null(self._schema, name):
+                yield diagnostic(
+                    "ORC513",
+                    f"tool `{self._tool}` needs the argument `{name}`, and null leaves it out",
+                    span,
+                    help=f"it takes {_words(wanted) if isinstance(wanted, dict) else 'nothing'}",
+                )
+            return
         if not isinstance(wanted, dict):
             return
-        definitions = {k: self._schema[k] for k in ("$defs", "definitions") if k in self._schema}
-        if not may_fit(Contract(type_).schema, {**definitions, **wanted}):
+        if not may_fit(Contract(type_).schema, with_definitions(self._schema, wanted)):
             yield diagnostic(
                 "ORC513",
                 f"argument `{name}` is `{type_}`, which tool `{self._tool}` never takes",

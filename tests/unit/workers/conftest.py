@@ -152,6 +152,12 @@ def mcp_servers() -> ModuleType:
     return _load_support("mcp_servers")
 
 
+@pytest.fixture(scope="session")
+def fakes() -> ModuleType:
+    """The module `mcp_fakes`."""
+    return _load_support("mcp_fakes")
+
+
 @pytest.fixture
 def declare(tmp_path: Path) -> Callable[..., Program]:
     """Checks declarations, which have to be right, and gives the program."""

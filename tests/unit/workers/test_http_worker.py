@@ -208,6 +208,8 @@ def test_a_compressed_refusal_is_readable(fetch):
     [
         ({"Retry-After": "0"}, 0),
         ({"Retry-After": "120"}, 120_000),
+        ({"Retry-After": "1.5"}, 1_500),
+        ({"Retry-After": "nan"}, None),
         (
             {
                 "Date": "Mon, 01 Jan 2024 10:00:00 GMT",

@@ -77,7 +77,7 @@ def test_arguments_may_be_computed(call):
 
 
 def test_other_forms_of_content(call):
-    tools = tool("mixed") + tool("two_texts") + tool("nothing", "json?") + tool("image")
+    tools = tool("mixed") + tool("two_texts") + tool("nothing", "json?") + tool("image", "int")
     mixed, texts, nothing, image = call(
         tools, "mixed", "two_texts", "nothing", "image", variant="low"
     )
