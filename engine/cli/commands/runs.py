@@ -200,10 +200,10 @@ def prune(
     dry_run: bool,
     directory: str,
 ) -> int:
-    """Remove ended runs: old ones, all but the latest, or those with some status.
+    """Remove ended runs by age, number or status.
 
-    A run must match all filters given. Runs that wait, were interrupted, or are under way stay,
-    unless --force is given (those under way stay even then).
+    Only runs that match all given filters are removed. --force also removes runs that wait or were
+    interrupted. A run that a process is driving is never removed.
 
     Exit codes: 0 removed, or nothing to remove; 2 usage; 3 the journal cannot be written, or
     another process writes it.
@@ -261,5 +261,6 @@ def _remove(directory: str, runs: list[str]) -> None:
     if removed.unshrunk:
         warn(
             f"a database keeps its size, because it could not be rewritten: {removed.unshrunk}",
-            help="its room serves later runs; the next removal with enough room gives it back",
+            help="later runs use the free space in it; to shrink it, free some disk space and "
+            "remove another run",
         )
