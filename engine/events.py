@@ -125,7 +125,7 @@ class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
     model: str | None = None
     """Which model of a fallback chain is asked, if the call is to a model."""
     isolated: bool = False
-    """It is made in a process of its own, because it may have taken the engine's down."""
+    """It runs in a separate process, because it may have crashed the engine."""
 
 
 class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
@@ -274,7 +274,7 @@ class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
-    """The events before this one were copied from another run; from here on it is a run of its own.
+    """The events before this one were copied from another run; from here on the run is independent.
 
     What the parent had started keeps the parent's idempotency keys; what starts from here on has
     keys of the fork. `held` are the tasks that are not started again without a person's word.

@@ -74,7 +74,7 @@ def sizes_as_text(found: Sequence[Sizes]) -> str:
     lines = table([_HEADS, *(_row(sizes) for sizes in found)])
     answers = {name: size for sizes in found for name, size in sizes.answers.items()}
     prompts = {name: size for sizes in found for name, size in sizes.prompts.items()}
-    return "\n".join([*lines, *_each("an answer", answers), *_each("a prompt", prompts)])
+    return "\n".join([*lines, *_each("per answer", answers), *_each("per prompt", prompts)])
 
 
 def _each(what: str, bounds: Mapping[str, int]) -> list[str]:

@@ -107,7 +107,7 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="`orch COMMAND --help` says more about one command.",
+    epilog="`orch COMMAND --help` describes one command.",
 )
 @click.version_option(__version__, "-V", "--version", message="orch %(version)s")
 def _orch() -> None:

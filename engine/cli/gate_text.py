@@ -53,15 +53,15 @@ def answers(
         if gate["offers"]:
             yield command_line("approve", run, directory, *which), "take what it gave"
         given = [*which, "--output", "FILE.json"]
-        yield command_line("approve", run, directory, *given), "it was done, and gave this"
+        yield command_line("approve", run, directory, *given), "it was done, with this output"
         yield command_line("approve", run, directory, *which, "--not-done"), "start it again"
         yield command_line("reject", run, directory, *which), "it failed; do not start it again"
         return
-    yield command_line("approve", run, directory, *which), "go on"
+    yield command_line("approve", run, directory, *which), "continue"
     if gate["kind"] == "escalation":
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "finish with this result"
-    yield command_line("reject", run, directory, *which, "--note", "WHY"), "do not"
+    yield command_line("reject", run, directory, *which, "--note", "WHY"), "refuse"
 
 
 def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -74,10 +74,8 @@ class Narrator:
                 # What may happen only once, and what was called off, is not made again.
                 again = sum(key in state.calls for key in event.lost)
                 if again:
-                    alone = len(state.suspects.calls)
-                    how = f", {alone} of them one at a time, each in its own process"
-                    said = f"resumed; {count(again, 'call')} made again{how if alone else ''}"
-                    self._say(said, "detail")
+                    how = _alone(len(state.suspects.calls), again)
+                    self._say(f"resumed; {count(again, 'call')} made again{how}", "detail")
             if state.root is not None:
                 self._catch_up(state.root)
 
@@ -216,6 +214,15 @@ def task_path(task: Task) -> str:
     """A task's id, after those of the tasks it is nested in: `a2/b1`."""
     above = [loop.task.id for loop in task.loop.lineage() if loop.task is not None]
     return "/".join([*reversed(above), task.id])
+
+
+def _alone(suspects: int, again: int) -> str:
+    """How many of the repeated calls run apart from the engine, because one may have killed it."""
+    if not suspects:
+        return ""
+    which = "" if suspects == again else f"{suspects} of them "
+    how = "in its own process" if suspects == 1 else "one at a time, each in its own process"
+    return f", {which}{how}"
 
 
 def _margin(loop: Loop) -> str:

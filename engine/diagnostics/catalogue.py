@@ -44,7 +44,9 @@ class RuleRow(msgspec.Struct, frozen=True):
     def weight(self) -> str:
         """The severity, and what it means for a run and for a comment, in words."""
         if self.blocks:
-            unless = "unless a comment allows it" if self.allowable else "whatever a comment says"
+            unless = (
+                "unless a comment allows it" if self.allowable else "even if a comment allows it"
+            )
             return f"{self.severity}, stops a run {unless}"
         return self.severity if self.allowable else f"{self.severity}, no comment allows it"
 

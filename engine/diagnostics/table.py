@@ -166,7 +166,7 @@ ROWS: tuple[tuple[str, str, Severity, str, bool, bool, str], ...] = (
      "An orchestrator may spend more than the budget of its caller.",
      True, False, "engine.linter.spending"),
     ("ORC410", "dispatches-unreachable", "warning",
-     "`max_dispatches` is more than the rounds and tasks a round can add up to.",
+     "`max_dispatches` is more than `max_rounds` times `max_per_round`.",
      True, False, "engine.linter.limits"),
     ("ORC411", "no-stall-rule", "info",
      "A loop of many rounds does not say what to do when nothing new comes.",

@@ -61,7 +61,7 @@ def _bounds(bounds: Sequence[Bound]) -> list[str]:
         )
         for bound in bounds
     ]
-    return ["## What a run can take at most", "", *table(head, rows), ""]
+    return ["## The most a run can use", "", *table(head, rows), ""]
 
 
 def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
@@ -78,11 +78,11 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
     limits = [
         ("model", code(item.model)),
         ("rounds", str(policy.max_rounds)),
-        ("tasks a round", f"{policy.max_per_round}, {policy.max_parallel} at once"),
-        ("tasks in all", str(policy.max_dispatches or "")),
-        ("depth of calls of itself", str(policy.max_depth or "")),
+        ("tasks per round", f"{policy.max_per_round}, {policy.max_parallel} at once"),
+        ("tasks in total", str(policy.max_dispatches or "")),
+        ("depth of recursion", str(policy.max_depth or "")),
         ("budget", _budget(policy.budget)),
-        ("when nothing is learnt", "" if policy.stall is None else _stalls(item)),
+        ("if it stalls", "" if policy.stall is None else _stalls(item)),
     ]
     lines += [*table(("policy", ""), ((key, value) for key, value in limits if value)), ""]
     workers = []
@@ -150,7 +150,7 @@ def _names(names: Iterable[str]) -> str:
 
 def _contract(item: Orchestrator | Worker) -> list[str]:
     lines = _inputs(item)
-    lines.append(f"Gives back {code(item.output.type)}.")
+    lines.append(f"Returns {code(item.output.type)}.")
     if item.fails:
         lines[-1] += f" May fail with {_names(item.fails)}."
     lines.append("")
@@ -200,7 +200,7 @@ def _models(program: Program) -> list[str]:
         (code(m.name), code(m.id), _names(m.fallback), str(m.max_tokens), prose(m.doc))
         for m in program.models.values()
     ]
-    head = ("name", "id", "falls back to", "tokens an answer", "meaning")
+    head = ("name", "id", "falls back to", "tokens per answer", "meaning")
     return ["## Models", "", *table(head, rows), ""] if rows else []
 
 

@@ -94,7 +94,7 @@ def choose(program: Program, name: str | None) -> Orchestrator:
             return program.orchestrators[name]
         except KeyError:
             raise UsageError(
-                f"{program.path} has no orchestrator `{name}` (it has: {known or 'none'})"
+                f"{program.path} has no orchestrator `{name}` (orchestrators: {known or 'none'})"
             ) from None
     if program.entry is not None:
         return program.orchestrators[program.entry]

@@ -87,6 +87,6 @@ def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
                 "ORC908",
                 "this `///` documents nothing: no declaration, field or setting follows it",
                 span,
-                help="write `//`, or put it right before what it is about",
+                help="write `//`, or put it directly before what it documents",
                 fix=Fix("make it a comment", (Edit(slashes, "//"),)),
             )

@@ -24,7 +24,7 @@ DISPATCHES_UNREACHABLE = Rule(
     code="ORC410",
     name="dispatches-unreachable",
     severity="warning",
-    summary="`max_dispatches` is more than the rounds and tasks a round can add up to.",
+    summary="`max_dispatches` is more than `max_rounds` times `max_per_round`.",
     why="The limit can never bite; it hides the true bound from a reader.",
     bad="""\
 orchestrator ask(topic: string) -> string {
@@ -58,7 +58,7 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
                 f"`max_dispatches = {policy.max_dispatches}` can never be reached: "
                 f"{policy.max_rounds} rounds of {policy.max_per_round} tasks are {most}",
                 orchestrator.span,
-                help="lower `max_dispatches`, or allow more rounds or tasks a round",
+                help="lower `max_dispatches`, or allow more rounds or tasks per round",
             )
         most = min(most, policy.max_dispatches or most)
         for name, limit in orchestrator.limits.items():

@@ -67,7 +67,7 @@ def suppressions(result: CheckResult) -> Iterator[Diagnostic]:
                     "ORC901",
                     f"{word} cannot be allowed here: with it the program cannot run",
                     item.span,
-                    help="correct what it is about",
+                    help="correct the error instead",
                     fix=_without(item, number),
                 )
             elif code not in item.used:

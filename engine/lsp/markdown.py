@@ -132,7 +132,7 @@ def _facts(target: Target, analysis: Analysis) -> list[str]:
     )
     if target.kind == "model" and canonical in program.models:
         model = program.models[canonical]
-        return [f"`{model.id}`, at most {model.max_tokens:,} tokens an answer"]
+        return [f"`{model.id}`, at most {model.max_tokens:,} tokens per answer"]
     if target.kind == "worker" and canonical in program.workers:
         worker = program.workers[canonical]
         return [f"effect `{worker.effect}`, output `{worker.trust or 'trusted'}`"]

@@ -40,6 +40,6 @@ async def end_left_over(
     if left:
         which = ", ".join(map(str, left))
         raise JournalError(
-            f"what run {run} had under way still runs and cannot be ended: process {which}",
+            f"a process that run {run} had started is still running and cannot be ended: {which}",
             help="end it, then resume the run",
         )

@@ -44,7 +44,7 @@ TOOLS = """
 import asyncio, ctypes, os, pathlib, signal, sys, threading
 
 HERE = pathlib.Path(__file__).parent
-ALONE = sys.modules["__main__"].__spec__.name == "engine.workers.isolated"
+ALONE = "engine.workers.isolated" in sys.orig_argv
 together = threading.Barrier(int((HERE / "size").read_text()))
 
 
@@ -191,9 +191,7 @@ def test_suspects_run_one_at_a_time_and_before_anything_else_of_their_kind(tmp_p
     desk = Desk(tmp_path, tasks)
     desk.orch("run", "main.orch")
     done = desk.orch("resume", "last")
-    assert "resumed; 5 calls made again, 5 of them one at a time, each in its own process" in (
-        done.stderr
-    )
+    assert "resumed; 5 calls made again, one at a time, each in its own process" in (done.stderr)
     assert "cut off when a process stopped: 5 calls; re-ran 5 suspects one at a time" in (
         desk.orch("show").stdout
     )

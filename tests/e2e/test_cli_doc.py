@@ -81,7 +81,7 @@ def test_the_page_says_what_the_program_says(folder):
 
     assert text.startswith("# review\n\nFinds \\| reports.\n")
     assert "```mermaid\nflowchart LR\n" in chapter(text, "## Graph")
-    assert "| `review` | 3 | 4 |" in chapter(text, "## What a run can take at most")
+    assert "| `review` | 3 | 4 |" in chapter(text, "## The most a run can use")
     review = chapter(text, "## Orchestrator `review`")
     assert "$ orch run a.orch -i topic=..." in review
     assert "| budget | $2.00, 5 m |" in review
@@ -90,7 +90,7 @@ def test_the_page_says_what_the_program_says(folder):
     find = chapter(text, "### `find`")
     assert "Via `http`, effect `read`, its output is untrusted, timeout 90 s, 2 retries." in find
     assert "| `most` | `int` | `3` | at most 9 |" in find
-    assert "Gives back `Finding[]`. May fail with `nothing`, `late`." in find
+    assert "Returns `Finding[]`. May fail with `nothing`, `late`." in find
     assert "- `result | length > 0`" not in find
     assert "| `depth` | `int` | `3` |" in chapter(text, "## Params")
     assert "- `KEY`" in chapter(text, "## Secrets")

@@ -88,14 +88,14 @@ def test_a_waiting_run_says_for_what_and_how_to_answer(desk, pay_50):
     assert lines[at + 1].startswith('  task a, pay {"amount": 50}; ')
     assert lines[at + 1].endswith(" left")
     assert lines[at + 2 :] == [
-        f"  orch approve {run}            # go on",
-        f"  orch reject {run} --note WHY  # do not",
+        f"  orch approve {run}            # continue",
+        f"  orch reject {run} --note WHY  # refuse",
     ]
 
 
 def test_what_is_said_can_be_pasted(desk, pay_50):
     _, done = pay_50
-    (line,) = [line for line in done.stderr.splitlines() if "# go on" in line]
+    (line,) = [line for line in done.stderr.splitlines() if "# continue" in line]
     words = shlex.split(line, comments=True)
     assert words[0] == "orch"
     assert desk.orch(*words[1:]).returncode == 0
@@ -395,6 +395,6 @@ def test_a_run_that_is_not_journaled_says_so(desk, bank):
 def test_the_journal_is_named_where_it_is_not_the_default(desk, bank):
     bank(desk.tasks(desk.task("a", "pay", amount=50)), desk.finish(5))
     done = desk.orch("run", "a.orch", "main", "--journal", "my journal")
-    (line,) = [line for line in done.stderr.splitlines() if "# go on" in line]
+    (line,) = [line for line in done.stderr.splitlines() if "# continue" in line]
     assert "--journal 'my journal'" in line
     assert desk.orch(*shlex.split(line, comments=True)[1:]).returncode == 0

@@ -419,7 +419,7 @@ def test_a_run_is_the_same_as_itself(desk):
     done = desk.orch("diff", run, run)
 
     assert done.returncode == 0
-    assert "every call has come to the same" in done.stdout
+    assert "every call had the same outcome" in done.stdout
 
 
 # ---------------------------------------------------------------- rm, prune

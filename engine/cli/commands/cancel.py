@@ -95,7 +95,7 @@ def _tell_end(
         The exit code; None if that process stopped before the run had ended.
     """
     if not wait_for_end(journal, run):
-        note(f"run {run} will be cancelled: something that may happen only once is under way")
+        note(f"run {run} will be cancelled when the `once` task that is in flight has ended")
         return Exit.OK
     _, state = load_run(journal, run)
     if state.status not in EXITS:

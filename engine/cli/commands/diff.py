@@ -62,7 +62,7 @@ def command(first: str, second: str, style: str, directory: str) -> int:
         for difference in found:
             _tell(difference, width)
         if not found:
-            echo("every call has come to the same")
+            echo("every call had the same outcome")
     return Exit.FINDINGS if found else Exit.OK
 
 

@@ -25,10 +25,10 @@ def command() -> None:
 def trust(directory: str | None) -> int:
     """Trust the journal in DIR on this machine.
 
-    Without DIR, the journal is that of other commands: ORCH_JOURNAL, or else .orch. A journal runs
-    programs when it is resumed, so look at what it holds first: `orch runs`, `orch show`.
+    DIR defaults to ORCH_JOURNAL, or else to .orch. To resume a run is to run the program in its
+    journal, so look at the runs first, with `orch runs` and `orch show`.
 
-    Exit codes: 0 it is yours; 2 usage; 3 there is none, it cannot be written, or another process
+    Exit codes: 0 trusted; 2 usage; 3 there is no journal, it cannot be written, or another process
     writes it.
     """
     if directory is not None and is_remote(directory):

@@ -103,7 +103,7 @@ def _hints(found: Sequence[Diagnostic], unsafe: bool) -> list[str]:
     elif more:
         lines.append(f"{more} fixable with --fix --unsafe-fixes")
     if found:
-        lines.append(f"`orch explain {found[0].code}` says more about a rule")
+        lines.append(f"for details about a rule: `orch explain {found[0].code}`")
     return lines
 
 

@@ -41,16 +41,17 @@ _OF_SNAPSHOTS = ("ORC512", "ORC513", "ORC514")
 
 @click.group("mcp")
 def command() -> None:
-    """Snapshot the tools of MCP servers, so that calls of tools are checked offline."""
+    """Keep a snapshot of the tools of MCP servers, so that `orch lint` can check calls offline."""
 
 
 @command.command("snapshot")
 @click.argument("file", metavar="FILE", shell_complete=complete.files)
 @param_option
 def snapshot(file: str, params: dict[str, str]) -> int:
-    """Start the servers that FILE declares, and write a snapshot of their tools next to FILE.
+    """Write a snapshot of the tools of the servers in FILE.
 
-    `x.orch` has its snapshot in `x.mcp.json`: keep it in version control. `orch lint` reads it.
+    It starts the servers. The snapshot of `x.orch` is `x.mcp.json`, next to it: keep it in version
+    control. `orch lint` reads it.
 
     Exit codes: 0 written; 2 usage; 3 the file cannot be read or has errors, or a server
     cannot be reached.
@@ -68,7 +69,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
 @format_option("How to show the differences.")
 @param_option
 def check(file: str, style: str, params: dict[str, str]) -> int:
-    """Compare the tools of FILE's servers with the snapshot next to FILE.
+    """Compare the tools of the servers in FILE with the snapshot.
 
     Exit codes: 0 nothing has changed; 1 something has; 2 usage; 3 the file or its snapshot cannot
     be read, or a server cannot be reached.
@@ -78,9 +79,9 @@ def check(file: str, style: str, params: dict[str, str]) -> int:
     found: list[dict[str, str]] = []
     for name in sorted({*kept, *offered}):
         if name not in offered:
-            changes = ["it is not declared any more"]
+            changes = ["it is no longer declared"]
         elif name not in kept:
-            changes = ["its tools were not kept"]
+            changes = ["its tools are not in the snapshot"]
         else:
             changes = differences(kept[name], offered[name])
         found += [{"server": name, "change": change} for change in changes]

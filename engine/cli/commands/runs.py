@@ -153,13 +153,14 @@ def _statuses(ctx: click.Context, option: click.Parameter, text: str | None) -> 
 @click.option("--force", is_flag=True, help="Also runs that wait or were interrupted.")
 @journal_option
 def remove(names: tuple[str, ...], force: bool, directory: str) -> int:
-    """Remove each RUN permanently, with the data that only it uses, and free the disk space.
+    """Remove runs permanently, and free the disk space.
 
-    A run that waits for a person, or was interrupted and could be resumed, is removed only with
-    --force; one that a process drives is not. Nothing is removed if one of them cannot be.
+    Data that only these runs use is removed too. A run that waits for a person, or was interrupted
+    and could be resumed, is removed only with --force. A run that a process is driving is never
+    removed. If one of the runs cannot be removed, none is.
 
-    Exit codes: 0 removed; 2 a run that is not there, or not over; 3 the journal cannot be written,
-    or another process writes it.
+    Exit codes: 0 removed; 2 a run does not exist, or has not ended; 3 the journal cannot be
+    written, or another process writes it.
     """
     journal = _local(directory)
     try:
@@ -200,10 +201,10 @@ def prune(
     dry_run: bool,
     directory: str,
 ) -> int:
-    """Remove ended runs: old ones, all but the latest, or those with some status.
+    """Remove ended runs by age, number or status.
 
-    A run must match all filters given. Runs that wait, were interrupted, or are under way stay,
-    unless --force is given (those under way stay even then).
+    Only runs that match all given filters are removed. --force also removes runs that wait or were
+    interrupted. A run that a process is driving is never removed.
 
     Exit codes: 0 removed, or nothing to remove; 2 usage; 3 the journal cannot be written, or
     another process writes it.
@@ -261,5 +262,6 @@ def _remove(directory: str, runs: list[str]) -> None:
     if removed.unshrunk:
         warn(
             f"a database keeps its size, because it could not be rewritten: {removed.unshrunk}",
-            help="its room serves later runs; the next removal with enough room gives it back",
+            help="later runs use the free space in it; to shrink it, free some disk space and "
+            "remove another run",
         )

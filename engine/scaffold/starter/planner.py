@@ -1,11 +1,11 @@
-"""Decides, round by round, what is done next: what a model does where there is one.
+"""Decides in each round what to do next, in place of a model.
 
-It gets the state of the run (`engine.PolicyState`) and returns a decision: tasks, or a finish.
+It gets the state of the run (`orch.PolicyState`) and returns a decision: tasks, or a result.
 """
 
 
 def next_step(state):
-    """List the notes, then read them all, then put together what was found."""
+    """List the notes, then read them all, then return what was found."""
     if "list_notes" not in state.outputs:
         task = {"id": "list", "worker": "list_notes", "input": {"folder": state.input["folder"]}}
         return {"assessment": "Which notes are there?", "tasks": [task]}
@@ -16,7 +16,7 @@ def next_step(state):
             {"id": f"note{n}", "worker": "find_todos", "input": {"path": path}}
             for n, path in enumerate(notes, start=1)
         ]
-        return {"assessment": f"{len(notes)} notes to read.", "tasks": tasks}
+        return {"assessment": f"Notes to read: {len(notes)}.", "tasks": tasks}
     return {
         "assessment": "All notes are read.",
         "finish": [todo for todos in found for todo in todos],

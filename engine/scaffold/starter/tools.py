@@ -1,4 +1,4 @@
-"""What the workers do: plain functions, which know nothing of each other or of the run."""
+"""The functions of the workers. They know nothing about each other or the run."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from orch import Failure
 
 
 def list_notes(folder):
-    """The Markdown files in a folder."""
+    """List the Markdown files in a folder."""
     if not Path(folder).is_dir():
         raise Failure("no_folder", f"{folder} is not a folder")
     return sorted(str(path) for path in Path(folder).glob("*.md"))
 
 
 def find_todos(path):
-    """The lines of a file that say TODO."""
+    """Find the lines with TODO in a file."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return [
         {"path": path, "line": number, "text": line.partition("TODO")[2].strip(" :")}

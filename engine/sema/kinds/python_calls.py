@@ -245,10 +245,11 @@ OUTSIDE_PROJECT = Rule(
         "A file is named, or a link leads there, that lies outside the project: it is not read."
     ),
     why=(
-        "A finding quotes what it is about. If a file could name any other, checking a "
-        "stranger's file would print parts of your own. The project is the repository "
-        "that holds the file, else the folder of the nearest `orch.toml` or "
-        "`pyproject.toml`, else the file's own folder; `ORCH_PROJECT` names a larger one."
+        "A finding quotes lines of the files that it reads. If a file could name any other "
+        "file, checking an untrusted file could print parts of your own files. The project is "
+        "the repository that contains the file. Without one, it is the folder of the nearest "
+        "`orch.toml` or `pyproject.toml`, or else the file's own folder. `ORCH_PROJECT` names "
+        "a larger one."
     ),
     allowable=False,
 )

@@ -95,6 +95,7 @@ def unknown_params(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[s
     for name in given:
         if name not in known:
             near = closest(name, known)
-            hint = f"did you mean `{near}`?" if near else f"it has {names_list(known) or 'none'}"
+            declared = names_list(known) or "no params"
+            hint = f"did you mean `{near}`?" if near else f"it has {declared}"
             problems.append(f"the program has no param `{name}`; {hint}")
     return problems
