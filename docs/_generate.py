@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from _events import events_page
-from _floors import with_floors
+from _layers import with_layers
 from _rules import TABLE, table_text
 
 from engine.diagnostics.catalogue import AREAS, RULES, RuleRow, explained
@@ -304,7 +304,7 @@ def main() -> None:
     (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
     architecture = FOLDER / "explanation" / "architecture.md"
     page = architecture.read_text(encoding="utf-8")
-    architecture.write_text(with_floors(page), encoding="utf-8")
+    architecture.write_text(with_layers(page), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

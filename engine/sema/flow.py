@@ -1,8 +1,8 @@
-"""Errors that only the whole program shows: recursion, precedence, what hooks offer.
+"""Errors that need the whole program: recursion, precedence, inputs that hooks do not offer.
 
-The rules here are errors, so a program that breaks one is never run; warnings that need the whole
-program are in `engine.linter`. They look at the model alone, and put up with a program that is
-partly wrong: what could not be resolved is simply missing from it.
+These rules report errors, so a program that violates one never runs; warnings that need the whole
+program are in `engine.linter`. The rules look only at the model, and tolerate a program that is
+partly wrong: names that could not be resolved are missing from it.
 """
 
 from __future__ import annotations
