@@ -19,7 +19,7 @@ __all__ = ["PYTHON"]
 _ROWS = (
     Row("call", CallPath(), 'The function, as `"package.module:function"`.', required=True),
     Row("args", Computed(shape="map"), "Its keyword arguments.", otherwise="the inputs"),
-    Row("isolate", Bool(), "Run it in a process of its own.", default=False),
+    Row("isolate", Bool(), "Runs it in a separate process.", default=False),
     ENV,
 )
 
