@@ -107,7 +107,8 @@ _INHERIT = Row(
     "inherit",
     Strings(),
     "Variables to pass on from the engine's environment, as names or patterns. Keys and secrets "
-    'need their full names: `["GIT_*", "OPENAI_API_KEY"]`. A few, such as `PATH`, are always passed on.',
+    'need their full names: `["GIT_*", "OPENAI_API_KEY"]`. '
+    "A few, such as `PATH`, are always passed on.",
 )
 _SET = "Additional variables; null removes one."
 _BUDGET = Row("budget", BlockValue("budget"), "Limits on spending.")
