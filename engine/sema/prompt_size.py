@@ -57,8 +57,10 @@ PROMPT_OVER_CONTEXT = Rule(
     code="ORC311",
     name="prompt-over-context",
     severity="error",
-    summary=("A prompt with its values at their longest does not fit the model's context window."),
-    why="A provider refuses such a prompt, and the run finds out only when values are long.",
+    summary=(
+        "With its longest possible values, a prompt does not fit the context window of its model."
+    ),
+    why="A provider refuses such a prompt, and a run fails only when the values are long.",
     bad="""\
 schema Page = string @length(max: 100_000)
 worker tell(pages: Page[] @items(max: 20)) -> string via llm {
