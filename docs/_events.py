@@ -1,7 +1,7 @@
 """The reference of events, made from `engine/events.py`.
 
 A field's type comes from its annotation, its meaning from the docstring under it or from the
-`Attributes` of its class, so the page cannot say something that the code does not.
+`Attributes` of its class, so the page cannot differ from the code.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _HEAD = """\
 <!-- Made by docs/_generate.py from engine/events.py. Change it there. -->
 # Events
 
-A journal is a list of these records, in order. `orch export` writes them, one JSON object a line
-with its number `seq`, and `Workflow.stream` yields them in Python. A run's state is a fold of them.
+A journal is a list of these records, in order. `orch export` writes them as JSON, one object per
+line with its number `seq`. `Workflow.stream` yields them in Python. The state of a run is computed
+by folding them: each event is applied to the state in turn.
 
-The JSON of an event has its name as `type`. Fields that have their default are left out. Fields are
-added over time, always with a default, and none is ever removed or given another meaning; a reader
-must ignore fields that it does not know. An engine refuses a journal whose format is newer than its
-own (`FORMAT`, now {format}).
+The JSON of an event has its name as `type`, and omits fields that have their default value. New
+versions may add fields, always with a default. They never remove a field or change its meaning. A
+reader must ignore unknown fields. An engine refuses a journal with a newer format than its own
+(`FORMAT`, now {format}).
 
 - `at` is milliseconds of running time since the run began: waiting for a person and downtime do not
   count. Every event has it.

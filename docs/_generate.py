@@ -3,9 +3,9 @@
     python docs/_generate.py
 
 `tests/docs` compares what this gives with the files in the repository, so a page can never be out
-of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
-about a rule next to it (`engine.diagnostics.rule`); here are only those about sorts of values, and
-where each body may be used.
+of date. The description of a setting is in the table (`engine.sema.settings.table`), that of a
+rule next to it (`engine.diagnostics.rule`). This file only describes the types of values, and where
+each body may be used.
 
 It also writes the table of rules that every program loads, `engine/diagnostics/table.py`.
 """
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from _events import events_page
-from _floors import with_floors
+from _layers import with_layers
 from _rules import TABLE, table_text
 
 from engine.diagnostics.catalogue import AREAS, RULES, RuleRow, explained
@@ -99,14 +99,14 @@ _TITLES = {
     "round hook": "Hooks: `after_round`",
 }
 
-#: What is to be said of a kind besides its settings.
+#: Notes on a kind besides its settings.
 _NOTES = {
-    "mcp server": "One of `command` and `url`.",
-    "on_status": "Entries `STATUS = failure_mode`, 100 to 599.",
-    "on_exit": "Entries `CODE = failure_mode`, 0 to 255.",
-    "rules verifier": 'Takes `assert EXPRESSION else "message"`, at least one.',
-    "test": "Takes `assert EXPRESSION`, any number.",
-    "mock": "One of `returns`, `fails` and `script`.",
+    "mcp server": "Requires exactly one of `command` and `url`.",
+    "on_status": "Contains entries `STATUS = failure_mode`; a status is from 100 to 599.",
+    "on_exit": "Contains entries `CODE = failure_mode`; a code is from 0 to 255.",
+    "rules verifier": 'Contains at least one `assert EXPRESSION else "message"`.',
+    "test": "May contain any number of `assert EXPRESSION`.",
+    "mock": "Requires exactly one of `returns`, `fails` and `script`.",
 }
 
 _SCOPES = (
@@ -203,11 +203,15 @@ def _value(value: values.Value) -> str:
 def _names(kind: str, many: str) -> str:
     if many == "one":
         return f"a {kind}"
-    return f"list of {kind}s" if many == "list" else f"a {kind} or a list"
+    return (
+        "list of " + " or ".join(f"{one}s" for one in kind.split(" or "))
+        if many == "list"
+        else f"a {kind} or a list"
+    )
 
 
 def _scopes() -> str:
-    lines = ["## What expressions see", "", "| | names |", "| --- | --- |"]
+    lines = ["## What expressions see", "", "| expression | names |", "| --- | --- |"]
     lines += [f"| {name} | {seen} |" for name, seen in _SCOPES]
     lines += ["", "`secret.NAME` may be used only where a table says so.", ""]
     return "\n".join(lines)
@@ -252,7 +256,7 @@ def rule_pages() -> dict[str, str]:
                 f"| {_fix_of(rule.code)} | {summary} |"
             )
         parts.append("")
-    parts += ["## The examples\n", "What the examples on the pages take for granted:\n"]
+    parts += ["## The examples\n", "The examples on the pages assume these declarations:\n"]
     parts += [f"```orch-example\n{PRELUDE}```\n"]
     pages["index.md"] = "\n".join(parts)
     return pages
@@ -304,7 +308,7 @@ def main() -> None:
     (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
     architecture = FOLDER / "explanation" / "architecture.md"
     page = architecture.read_text(encoding="utf-8")
-    architecture.write_text(with_floors(page), encoding="utf-8")
+    architecture.write_text(with_layers(page), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

@@ -1,12 +1,12 @@
-"""The public face: what `import orch` gives, as functions and the class `Workflow`.
+"""The public API: what `import orch` provides, as functions and the class `Workflow`.
 
-    workflow = orch.load("report.orch")                 # CompileError when it has errors
+    workflow = orch.load("report.orch")                 # CompileError if it has errors
     run = workflow.run(topic="sodium-ion batteries")    # or: await workflow.arun(...)
     run.status, run.output, run.failures, run.usage
 
-Everything here is a thin shell over `launch`; a run that was started here is found again by
-`orch show`, and the other way round. The records are in `engine.records`, the handle to a run that
-is under way in `engine.handle`.
+Everything here is a thin layer over `launch`. `orch show` finds a run that was started here, and
+the functions here find runs that were started on the command line. The records are in
+`engine.records`, and the handle to an active run is in `engine.handle`.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Find a Python function named in a `.orch` file: `package.module:function`.
+"""Finds a Python function named in a `.orch` file: `package.module:function`.
 
-Modules next to the `.orch` file come first, as next to a script, but `sys.path` is never touched:
-each folder gets a private package name, under which its modules are in `sys.modules`. So the
-`tools.py` of two projects in one process stay two modules. An absolute import inside such a
-module (`from tools.text import words`) finds its neighbours too, at import and later, because the
-module is executed with an `__import__` of its own that looks next to the file first.
+Modules next to the `.orch` file take precedence, as with a script, but `sys.path` never changes.
+Each folder gets a private package name, under which its modules are in `sys.modules`. So if two
+projects in one process have a `tools.py`, these are two modules. An absolute import inside such a
+module (`from tools.text import words`) also finds modules next to it, at import and later, because
+the module is executed with a private `__import__` that looks next to the file first.
 
-The names of orch's packages are shared: where a file is called `orch.py`, `engine.py` or
-`grammar.py`, `from orch import Failure` gives orch's, and what orch has not is the file's
-(`_Shared`).
+If a file is called `orch.py`, `engine.py` or `grammar.py`, it shares its name with a package of
+orch. `from orch import Failure` gives orch's `Failure`; names that orch does not define come from
+the file (`_Shared`).
 
-Holds no cache besides `sys.modules`; knows nothing of workers, contracts or models.
+Has no cache except `sys.modules`; knows nothing about workers, contracts or models.
 """
 
 from __future__ import annotations

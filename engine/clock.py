@@ -1,13 +1,13 @@
-"""Where time comes from: wall time, running time, and pauses of a thread.
+"""The clock: wall time, running time, and sleeping threads.
 
-Every module asks here (`clock.wall_ms()`), so that a test can let an hour pass at once: `use` puts
-another clock in place for a while, and `VirtualClock` is one whose pauses take no time. Ask the
-module, and import no name out of it: the names are bound again while another clock is in use.
+Every module asks this one for the time (`clock.wall_ms()`), so a test can skip an hour: `use`
+replaces the clock for a while, and `VirtualClock` sleeps without taking time. Call the functions
+through the module and do not import their names, because `use` rebinds them.
 
-Waiting in an event loop is the loop's own business. `asyncio.sleep`, `asyncio.timeout` and
-`call_later` go by `loop.time()`, so a loop with another clock is all that a test needs there.
+Waiting in an event loop does not use this module. `asyncio.sleep`, `asyncio.timeout` and
+`call_later` use `loop.time()`, so a test only needs an event loop with a different clock.
 
-The machine (`engine.runtime`) asks for no time at all: events carry it.
+The machine (`engine.runtime`) never reads the time: its events contain it.
 """
 
 from __future__ import annotations

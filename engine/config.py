@@ -1,8 +1,8 @@
-"""`orch.toml`, or `[tool.orch]` in `pyproject.toml`: how a project wants its files to be checked.
+"""How a project configures its checks: `orch.toml`, or `[tool.orch]` in `pyproject.toml`.
 
-The nearest of them counts, looked for upward from a file's folder; where both are in one folder,
-`orch.toml`. A `pyproject.toml` without `[tool.orch]` is none. Every key is known: another one is an
-error that names its line. What words name which rules is not known here (`engine.linter`).
+The nearest file above the checked file counts; in the same folder, `orch.toml` takes precedence. A
+`pyproject.toml` without `[tool.orch]` is ignored. An unknown key is an error that names its line.
+`engine.linter` knows which words select which rules.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The few exceptions of the product.
+"""The exceptions of the product.
 
-What is wrong with a user's program is a `Diagnostic`, a value; `CompileError` only carries them
-over the Python face. What went wrong in a run is a `Failure`: an exception where a worker raises
-it, a plain value everywhere else. A bug in orch is an `InternalError`. Nothing else crosses a
-public function, and no exception ever reaches a terminal.
+A problem in a user's program is a `Diagnostic`, a value; `CompileError` only transports diagnostics
+through the Python API. A problem in a run is a `Failure`: an exception if a worker raises it, a
+plain value everywhere else. A bug in orch is an `InternalError`. Public functions raise no other
+exceptions, and no exception reaches a terminal.
 """
 
 from __future__ import annotations

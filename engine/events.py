@@ -1,22 +1,22 @@
-"""Everything that can happen to a run, as a closed union of small records.
+"""Every event of a run, as a closed union of small records.
 
-Events are facts from outside the machine (a call ended, a person answered) or the intent to
-touch the outside (a call starts). They are the journal's rows and the only input of
-`engine.runtime.machine.step`; what follows from them (rounds, budgets, stalls) is computed by
-folding them and is never stored.
+An event is a fact from outside the machine (a call ended, a person answered), or the intent to act
+on the outside (a call starts). Events are the rows of the journal and the only input of
+`engine.runtime.machine.step`. Everything that follows from them (rounds, budgets, stalls) is
+computed by folding them and is never stored.
 
 Encoding: JSON by msgspec, tagged with `type`. Fields are only ever added, with a default;
-`FORMAT` is raised when an old reader would misunderstand a new event.
+`FORMAT` is raised if an old reader would misunderstand a new event.
 
 `at` is milliseconds of *running* time since the run began: waiting for a person and downtime
-before a resume do not count. The driver stamps it; the machine only compares.
+before a resume do not count. The driver sets it; the machine only compares it.
 
 `key` names a call by its structural path, so a journal survives an engine that reorders code:
 
     round 3 / decision 1                      the orchestrator's model, first answer of round 3
     round 3 / decision 1 / task a2            a task of that decision
     round 3 / decision 1 / task a2 / round 1 / decision 1      inside a sub-orchestrator
-    round 3 / verify on_track                 an `after_round` hook's verifier
+    round 3 / verify on_track                 the verifier of an `after_round` hook
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ FORMAT = 1
 RunStatus = Literal["running", "waiting", "finished", "failed", "exhausted", "aborted", "cancelled"]
 
 
-#: What a person (or a gate's timeout) says. `not_done` is for a `once` task of unknown outcome.
+#: The answer of a person, or a timeout. `not_done` is for a `once` task of unknown outcome.
 Answer = Literal["approve", "reject", "not_done", "timeout"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one call used.
+    """The usage of one call.
 
-    `cost_micro_usd` is micro-dollars, None where no price is known (never zero), and `cost_usd` in
-    the journal. `estimated` says that the provider did not report the tokens, so that the
+    `cost_micro_usd` is micro-dollars, or None if no price is known (never zero). In the journal it
+    is called `cost_usd`. `estimated` means that the provider did not report the tokens, so the
     reservation counts.
     """
 
@@ -78,15 +78,15 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the run knows of a model: resolved once, at the start, and journaled.
+    """The data of a model that a run uses: resolved once, at the start, and journaled.
 
     Attributes:
-        id: The id in force (after `--model NAME=ID`).
+        id: The id that is used (after `--model NAME=ID`).
         metered: Whether calls use tokens and money at all (`python/` models do not).
-        input_usd: Micro-dollars for a million prompt tokens, or None if unknown.
-        output_usd: The same for the answer's tokens.
+        input_usd: Micro-dollars per million prompt tokens, or None if unknown.
+        output_usd: The same for tokens of answers.
         context: Context window in tokens, or None if unknown.
-        native: Whether the model takes a JSON Schema for its answer.
+        native: Whether the model accepts a JSON Schema for its answer.
     """
 
     id: str
@@ -102,7 +102,7 @@ class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", k
 
 
 class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
-    """The first event of every run: all that the machine needs besides the program."""
+    """The first event of every run: everything that the machine needs besides the program."""
 
     run: str
     orchestrator: str
@@ -114,24 +114,24 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     wall_ms: int = 0
     """Wall-clock time of the start, Unix milliseconds; for people only."""
     bounds: int = 0
-    """Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 for a run of an engine without any."""
+    """Which bounds on sizes apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
-    """The intent of one attempt; durable before the attempt touches the outside."""
+    """The intent of one attempt; durable before the attempt does anything external."""
 
     key: str
     attempt: int = 1
     model: str | None = None
-    """Which model of a fallback chain is asked, if the call is to a model."""
+    """For a call to a model: which model of the fallback chain is called."""
     isolated: bool = False
-    """It runs in a separate process, because it may have crashed the engine."""
+    """Whether the call runs in a separate process, because it may have crashed the engine."""
 
 
 class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
-    """An attempt gave a value. For a model call the value is its text, or what a policy returned.
+    """An attempt returned a value: for a model call, its text, or the result of a policy.
 
-    Whether the value keeps its contract is the machine's to say, not the driver's.
+    The machine decides whether the value fits its contract, not the driver.
     """
 
     key: str
@@ -141,15 +141,17 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
     ms: int = 0
     """How long the attempt took."""
     bytes: int = 0
-    """What the value takes while it is kept (`engine.sizes`); 0 where it was not measured."""
+    """The size of the value while it is kept (`engine.sizes`); 0 if it was not measured."""
     whole: int = 0
     """The size of a decision that was too large to be kept; `value` is its beginning, as text."""
 
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
-    """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
-    `died` that the process it had for itself has died. `where` is the setting that it is about
-    (`Failure.where`), where the machine cannot know that by itself."""
+    """An attempt ended without a value.
+
+    `cut`: a part of a streamed answer had arrived. `died`: its separate process died. `where` is
+    the setting that failed (`Failure.where`), if the machine cannot determine it.
+    """
 
     key: str
     mode: str
@@ -165,10 +167,10 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):
-    """What carried an attempt out is gone: its host on a cluster died or was cut off.
+    """The host that made an attempt is lost: on a cluster, it died or was cut off.
 
-    It is to this attempt what `RunResumed` is to all that were in flight: its outcome is not
-    known, so it is made again unless it may happen only once. `reason` says what was seen.
+    `RunResumed` means the same for all calls in flight: the outcome of the attempt is not known,
+    so it is made again unless it may happen only once. `reason` describes what was observed.
     """
 
     key: str
@@ -177,10 +179,10 @@ class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):
 
 
 class TaskClosed(_Base, frozen=True, tag="task_closed", kw_only=True):
-    """A task's object has closed in a decision that still streams.
+    """A task's object is complete in a decision that is still streaming.
 
-    `key` and `attempt` are those of the decision's call. Only whole tasks are events; pieces of
-    text never are.
+    `key` and `attempt` are those of the call that makes the decision. Only complete tasks are
+    events, never pieces of text.
     """
 
     key: str
@@ -189,19 +191,20 @@ class TaskClosed(_Base, frozen=True, tag="task_closed", kw_only=True):
 
 
 class TimerFired(_Base, frozen=True, tag="timer_fired", kw_only=True):
-    """A timer that the machine asked for has run out."""
+    """A timer that the machine had set has expired."""
 
     timer: str
 
 
 class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
-    """The run asks a person.
+    """A gate asks a person.
 
     Attributes:
-        wall_ms: What the gate's timeout counts from, Unix milliseconds: time continues while the
-            run waits.
-        shown: The question as `gate_report` gives it, so that listing what thousands of runs wait
-            for compiles no program; empty where it is long, or the gate was open before.
+        wall_ms: The start of the gate's timeout, in Unix milliseconds. The timeout continues
+            while the run waits.
+        shown: The question as `gate_report` returns it, so that the gates of thousands of runs can
+            be listed without compiling programs. Empty if it is long, or if the gate was already
+            open.
     """
 
     key: str
@@ -210,13 +213,13 @@ class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
 
 
 class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
-    """A person has answered, or the time ran out.
+    """A person has answered, or the timeout has expired.
 
     Attributes:
-        output: For a `once` task recorded as done, or a result given instead of one that
-            was not let through; None if there is none.
+        output: The output of a `once` task that was done, or a result that replaces a blocked
+            one; None if there is none.
         edit: The task's input as the person changed it, or None.
-        letter: The name of the letter it came by (`engine.journal.inbox`), if it did.
+        letter: The name of the letter that delivered the answer (`engine.journal.inbox`), if any.
     """
 
     key: str
@@ -230,27 +233,29 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
 
 
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
-    """The run was asked to end (`orch cancel`); `letter` as for `GateAnswered`."""
+    """The run was asked to end (`orch cancel`); `letter` as in `GateAnswered`."""
 
     reason: str = ""
     letter: str = ""
 
 
 class RunInterrupted(_Base, frozen=True, tag="run_interrupted", kw_only=True):
-    """The process stopped in good order (Ctrl-C): nothing that was in flight took it down."""
+    """The process stopped in an orderly way (Ctrl-C): no call in flight crashed it."""
 
 
 class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
-    """Another process took the run over. `lost` are the keys that were in flight, `models` those
-    that replace others from here on."""
+    """A process took over the run.
+
+    `lost` are the keys of the calls that were in flight, `models` the replacements from here on.
+    """
 
     lost: list[str] = []
     models: dict[str, ModelInfo] = {}
     program: str = ""
-    """Hash of the program it continues with, if that has changed."""
+    """Hash of the program from here on, if it has changed."""
     wall_ms: int = 0
     bounds: int = 0
-    """Which bounds on sizes hold from here on, if more than before; see `RunStarted`."""
+    """Which bounds on sizes apply from here on, if more than before; see `RunStarted`."""
 
 
 class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -258,11 +263,11 @@ class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         key: The task's structural path in the parent.
-        workers: Who carried it out: the task's worker, and the fallback that did where one did.
+        workers: The workers that ran it: the task's worker, and the fallback, if one ran.
         input: Hash of its input (hex).
         seq: The number of the event that started it, in the parent's journal.
         outcome: Its outcome in the parent: `done`, `failed`, or `unknown`.
-        output: What it gave, where it is `done`.
+        output: Its output, if it is `done`.
     """
 
     key: str
@@ -274,11 +279,11 @@ class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
-    """The events before this one were copied from another run; from here on the run is independent.
+    """A fork begins: the events before this one were copied from another run, its parent.
 
-    What the parent had started keeps the parent's idempotency keys; what starts from here on has
-    keys of the fork. `held` are the tasks that are not started again without a person's word.
-    A `RunResumed` follows it.
+    Tasks that the parent had started keep their idempotency keys; tasks that start from here on
+    have keys of the fork. `held` are the tasks that are not started again without approval by a
+    person. A `RunResumed` follows.
     """
 
     run: str
@@ -291,7 +296,7 @@ class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
 
 
 class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
-    """A run that had ended is taken up again where it ended (`orch resume --retry-failed`)."""
+    """An ended run continues where it ended (`orch resume --retry-failed`)."""
 
     models: dict[str, ModelInfo] = {}
     program: str = ""
@@ -300,10 +305,10 @@ class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
-    """The run is over, or waits; repeats what the fold of the events before it says, for listings.
+    """The run has ended, or waits. Repeats the result of folding the earlier events, for listings.
 
-    `gates` is how many gates are open where it waits: some may have been called off without an
-    event of their own.
+    `gates` is the number of open gates if it waits: gates may be closed without a separate
+    event.
     """
 
     status: RunStatus
@@ -330,7 +335,7 @@ Event = (
     | RunEnded
 )
 
-#: The events that tell which gates are open (`engine.runtime.waiting`).
+#: The events that determine which gates are open (`engine.runtime.waiting`).
 ABOUT_GATES = (GateOpened, GateAnswered, RunResumed, RunForked, RunRetried, RunEnded)
 
 _encoder = msgspec.json.Encoder()

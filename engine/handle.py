@@ -1,8 +1,8 @@
-"""A handle to a run that is under way in this process: its id, its events, its result, its end.
+"""A handle to an active run of this process: its id, its events, its result, cancellation.
 
-The run is driven by a task of the event loop that started it; the handle holds that task. Events
-are handed out once they are durable, each to every reader, and are kept as long as the handle.
-Decides nothing: what a cancelled or interrupted run does is the machine's.
+A task of the event loop that started the run drives it; the handle holds that task. Every reader
+gets each event once it is durable, and events are kept as long as the handle. Decides nothing: the
+machine decides what a cancelled or interrupted run does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""This package under the name it has in this process, and how to start it in another one.
+"""The name under which this package is loaded, and how to start it in another process.
 
-The name is `engine`, or `orch.engine` where a program has an `engine.py` of its own (`orch._own`
-says how). An `import` statement works under both names; a name in a string does not, and is looked
-up here.
+The name is `engine`, or `orch.engine` if the program has its own `engine.py` (see `orch._own`). An
+`import` statement works under both names. A name in a string does not; this module resolves it.
 """
 
 from __future__ import annotations

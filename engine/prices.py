@@ -1,10 +1,10 @@
-"""What LiteLLM's price table says of a model, without importing LiteLLM.
+"""Reads LiteLLM's price table without importing LiteLLM.
 
-LiteLLM ships the table as a JSON file of 3 MB next to its code. Reading it raw and decoding the
-one entry takes 6 ms; importing LiteLLM takes seconds. The table is in dollars a token, this
-module in micro-dollars a million tokens, rounded up. What a call is expected to cost has one price
-a direction: higher prices for very long prompts and for writing to a cache, and lower ones for
-cached tokens and batches, are not in it. The most a token can cost is kept next to it, for bounds.
+LiteLLM ships the table as a JSON file of 3 MB. Reading the file and decoding one entry takes 6 ms;
+importing LiteLLM takes seconds. The table is in dollars per token, this module in micro-dollars per
+million tokens, rounded up. The expected cost of a call uses one price for each direction. It
+ignores higher prices for very long prompts and for cache writes, and lower prices for cached tokens
+and batches. The most a token can cost is returned too; bounds use it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Text from outside as a terminal, a log or a web page may show it.
+"""Makes external text safe to show in a terminal, a log or a web page.
 
-A terminal obeys escape sequences and control characters, and marks for the direction of text make a
-line read as something else. What a file, a model, a worker or a server wrote is shown only through
-`printable`, and JSON that is written for programs through `escaped`, which keeps its meaning.
+A terminal obeys escape sequences and control characters, and bidirectional marks make a line read
+differently. Text from a file, a model, a worker or a server is shown only through `printable`. JSON
+for programs is written through `escaped`, which does not change its meaning.
 """
 
 from __future__ import annotations

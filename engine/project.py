@@ -1,12 +1,13 @@
-"""Where a program may be read from: the project that its file belongs to.
+"""The project of a file: the folder from which its program may be read.
 
 A check quotes what it reads. A stranger's file must not make a check quote other people's files.
-So all files that a file names must be in its project once symbolic links are resolved: the
-repository that holds the file, else the folder of the nearest configuration, else the file's own
-folder. The home folder and the root of the file system are never a project, nor is a version
-control system's own folder ever part of one. `ORCH_PROJECT` names another folder; a file cannot.
+So every file that a program names must be in its project after symbolic links are resolved. The
+project is the repository that holds the file, or else the folder of the nearest configuration, or
+else the folder of the file. The home folder and the root of the file system are never a project,
+and the folder of a version control system is never part of one. `ORCH_PROJECT` names another
+folder; a file cannot do this.
 
-Decides from names alone; reads nothing.
+Decides from names alone and reads nothing.
 """
 
 from __future__ import annotations

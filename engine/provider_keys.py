@@ -1,10 +1,9 @@
-"""The variables of the environment that hold keys of model providers: one table.
+"""The environment variables that hold keys of model providers: one table.
 
-Programs do not declare them, for it is LiteLLM and the providers' own libraries that read them (and
-Temporal's, for a cluster). So this says which they are: they are kept from the processes that a run
-starts, and taken out of what comes back. Keys of other services (search, mail, databases) are not
-here; a program that uses them declares them as `secret`. Nothing here reads the environment by
-itself.
+Programs do not declare these variables. LiteLLM and the libraries of the providers read them (and
+Temporal's library, for a cluster). Their values are withheld from the processes that a run starts,
+and removed from results. Keys of other services (search, mail, databases) are not here; a program
+that uses them declares them as `secret`. This module does not read the environment itself.
 """
 
 from __future__ import annotations

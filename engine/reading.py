@@ -1,9 +1,9 @@
-"""Opens files that others may have put there: regular files only, up to a size, without waiting.
+"""Opens files that others may have created: regular files only, up to a size, without blocking.
 
-A name in a folder can lead to a pipe that no process writes into, to a device, or to a file of
-gigabytes. Everything a check reads goes through `read_regular`; what must not be reached through a
-symbolic link either goes through `open_plain`. Knows nothing of what the files mean, or of where
-they may lie (`engine.project`).
+A name in a folder may refer to a pipe that no process writes to, to a device, or to a file of
+gigabytes. Everything that a check reads is opened by `read_regular`. Files that must not be reached
+through a symbolic link either are opened by `open_plain`. This module knows nothing about the
+meaning of files or where they may be (`engine.project`).
 
 Invariant: nothing here waits for another process.
 """

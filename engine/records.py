@@ -1,10 +1,10 @@
-"""The records of the public face: what a program that embeds orch gets to see of a run.
+"""The records of the public API: a run as a program that embeds orch sees it.
 
-All of them are frozen and slotted, and hold plain values: numbers, text, JSON values, tuples of
-other records. Money is in micro-dollars (a millionth of a dollar), time in milliseconds, moments in
-Unix milliseconds; the unit is in the name.
+All records are frozen, slotted, and hold plain values: numbers, text, JSON values, tuples of other
+records. Money is in micro-dollars (a millionth of a dollar), durations are in milliseconds, and
+timestamps in Unix milliseconds; the unit is part of the name.
 
-Holds no behaviour. `Failure`, which workers raise too, is in `engine.errors`.
+Contains no behaviour. `Failure`, which workers also raise, is in `engine.errors`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The first word of a model's id, and who answers for it.
+"""The first word of a model's id, and the implementation that it selects.
 
-`scripted`, `recorded`, `python` and `local` are built in, and `memory` is an object that
-was given in Python. A package may add schemes by an entry point in the group `orch.models`. Every
-other id is LiteLLM's, whose first word is a provider. Nothing here opens a model.
+`scripted`, `recorded`, `python` and `local` are built in, and `memory` is an object passed from
+Python. A package may add schemes by an entry point in the group `orch.models`. Every other id is
+passed to LiteLLM, and its first word is a provider. Nothing here opens a model.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""How large a JSON value is, and the bounds on that where a program sets none of its own.
+"""Measures the size of JSON values, and defines the default bounds on sizes.
 
-The size of a value is the bytes of its JSON, or about what it takes in memory where that is more:
-32 bytes for each value in it, 96 for a list, 192 for an object. `[{},{},{}]` is short to write, and
-a million of `{}` are not small. Below 2 KiB it is an estimate. A size is measured once, where a
-value comes in, and is in the journal next to it (`CallFinished.bytes`), so that the sum of what a
-run keeps does not depend on how sizes are measured.
+The size of a value is the larger of two numbers: the bytes of its JSON, and about the memory it
+uses. The second is 32 bytes for each value in it, 96 for a list and 192 for an object, because a
+million of `{}` is short as JSON and large in memory. Below 2 KiB it is an estimate. A size is
+measured once, when a value arrives, and is stored in the journal next to the value
+(`CallFinished.bytes`). So the sum of what a run keeps does not depend on how sizes are measured.
 
-Which bound stops what, and how, is described in docs/reference/bounds.md. This module
-enforces none of them.
+docs/reference/bounds.md describes the bounds and their effects. This module enforces none of them.
 """
 
 from __future__ import annotations

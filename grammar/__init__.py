@@ -1,14 +1,15 @@
-"""The language as data: the grammar's text, and the parsers' tables made from it.
+"""The grammar of the language, and the parser tables built from it.
 
-`parse` is the one way from a text to its tree. It takes the fast parser, and Lark is not even
-imported; where that finds an error, `parse_error` lets Lark say where it stopped, and why.
+`parse` is the only function that turns a text into its tree. It uses the fast parser, without
+importing Lark. If the fast parser finds an error, `parse_error` uses Lark to find its position and
+cause.
 
-Building tables from the grammar costs about 0.4 s, loading them 0.003 s (the fast parser's) and
-0.03 s (Lark's). So they are built once: by the build hook into files next to the grammar, which
-wheels carry, or else on first use, kept in the user's cache folder. A table file begins with a key
-and a digest of the rest; a file that does not fit is ignored, never trusted, never an error.
+Building tables from the grammar takes about 0.4 s. Loading them takes 0.003 s (for the fast parser)
+and 0.03 s (for Lark). So they are built once: by the build hook into files next to the grammar,
+which are part of wheels, or else on first use, in the user's cache folder. A table file begins with
+a key and a digest of the rest. A file that does not match is ignored; it is never an error.
 
-Imports nothing of the rest of the product.
+Imports nothing from the rest of the product.
 """
 
 from __future__ import annotations

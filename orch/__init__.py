@@ -1,13 +1,13 @@
-"""The public face of orch: `import orch`.
+"""The public API of orch: `import orch`.
 
     import orch
 
     workflow = orch.load("report.orch")
     run = workflow.run(topic="tides")
 
-Every name is that of `engine`, which holds the code; each is loaded when it is first used, so that
-`import orch` costs next to nothing. `orch.events` has the events of runs; `orch.kinds` is for
-packages that add a kind of worker.
+Every name is defined in `engine`, which contains the code. Each is loaded when it is first used, so
+`import orch` is fast. `orch.events` has the events of runs; `orch.kinds` is for packages that add a
+kind of worker.
 """
 
 from __future__ import annotations

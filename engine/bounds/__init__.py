@@ -1,10 +1,10 @@
-"""What a run can take at most, computed from the file alone.
+"""The most that a run can use, computed from the file alone.
 
-`bounds_of` gives, for each orchestrator, the worst-case rounds, tasks, model calls, tokens and
-dollars, and the most expensive way there; `sizes_of` gives what values may take. The formulas are
-those of the machine in `engine.runtime`: no run passes its bound, which a property test shows over
-random programs and hostile answers. It reads the price table that LiteLLM ships as a file; nothing
-is imported or asked.
+`bounds_of` computes, for each orchestrator, the worst-case rounds, tasks, model calls, tokens and
+dollars, and the path to its most expensive part. `sizes_of` gives the bounds on the sizes of
+values. The formulas match the machine in `engine.runtime`. No run exceeds its bound; a property
+test checks this with random programs and hostile answers. The price table that LiteLLM ships is
+read as a file: nothing is imported, and no server is contacted.
 """
 
 from engine.bounds.amounts import METRICS, Metric, Number, Spend

@@ -1,7 +1,7 @@
-"""The command line, `orch`: one file per command, no logic of its own.
+"""The command line, `orch`: one file per command, without logic that belongs elsewhere.
 
-This module holds only the entry point. `orch --version` is answered here, before click and the
-commands' table are imported; everything else is in `engine.cli.app`.
+This module contains only the entry point. It answers `orch --version` before it imports click and
+the table of commands; everything else is in `engine.cli.app`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What `orch approve` and `orch reject` share: find the gate, answer it, drive the run on.
+"""The shared code of `orch approve` and `orch reject`: find the gate, answer it, drive the run.
 
-Where another process drives the run, the answer is handed over to that one instead.
+If another process drives the run, that process gets the answer instead.
 
-The gate is looked up before the run is claimed and then named by its key. So of two people who
-answer one gate at once, exactly one wins, and the other's answer never falls on the next gate.
+The gate is looked up before the run is claimed, and then identified by its key. So if two people
+answer one gate at once, exactly one succeeds, and the other answer never applies to the next gate.
 """
 
 from __future__ import annotations

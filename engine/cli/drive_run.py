@@ -1,7 +1,8 @@
-"""Drives a run for `orch run` and `orch resume`: watched, interruptible, told at its end.
+"""Drives a run for `orch run` and `orch resume`: shows it, handles interrupts, reports its end.
 
-Both commands end in `carry_out`, so they speak alike and end with the same codes. While it goes
-nothing but the result can reach standard output: what user code prints goes to standard error.
+Both commands end in `carry_out`, so they print the same messages and return the same codes. While
+the run is active, only the result can reach standard output: the output of user code goes to
+standard error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a run's end is told: the result on standard output, the rest on standard error."""
+"""Reports the end of a run: the result on standard output, the rest on standard error."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a run is telling, line by line, while it goes: the events as a person wants to hear them.
+"""Describes a run line by line while it is active, for people.
 
 An observer of the driver. It gets each event once that event is durable, with the state after the
 whole batch. It reads rounds, decisions and verdicts from the state, each once, with a cursor for
-each loop. It knows calls by their start. It does no I/O: lines go to a `say` function. Its cost for
-an event does not depend on the size of the run.
+each loop, and identifies calls by their start. It does no I/O: lines go to a `say` function. Its
+cost per event does not depend on the size of the run.
 """
 
 from __future__ import annotations

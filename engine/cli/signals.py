@@ -1,9 +1,9 @@
-"""Ctrl-C and SIGTERM while a run goes.
+"""Handles Ctrl-C and SIGTERM during a run.
 
-The first one cancels the run: calls in flight are stopped, what had finished is journaled. A
-second one kills what is still being stopped and ends the process at once, whatever it does.
-The handlers run between two steps of the interpreter, so they work while user code has the
-event loop too.
+The first signal cancels the run: calls in flight are stopped, and finished results are journaled.
+A second one kills everything that is still being stopped, and ends the process at once. The
+handlers run between two steps of the interpreter, so they work even while user code blocks the
+event loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with a program, as values, and the catalogue of rules that can say so."""
+"""Problems in a program, as values, and the catalogue of rules that report them."""
 
 from engine.diagnostics.catalogue import OPTIONAL, RULES, RuleRow, explained
 from engine.diagnostics.diagnostic import (

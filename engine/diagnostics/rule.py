@@ -17,7 +17,7 @@ __all__ = ["PRELUDE", "Rule", "Severity"]
 
 Severity = Literal["error", "warning", "info"]
 
-#: What the examples take for granted, except those that are whole files: they begin with `orch`.
+#: The declarations that examples assume, except those that are whole files: they begin with `orch`.
 PRELUDE = """orch 1
 model fast { id = "openai/gpt-5-mini" }
 model judge { id = "gemini/gemini-2.5-pro" }

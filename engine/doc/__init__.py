@@ -1,7 +1,7 @@
-"""The reference page of a workflow, in Markdown: contracts, bounds, graph.
+"""Writes the reference page of a workflow, in Markdown: contracts, bounds, graph.
 
-Everything on it is taken from the checked program, so it cannot say anything else than the
-engine does. It is made for people who run a workflow, not for those who write it.
+Everything on the page comes from the checked program, so it cannot differ from what the engine
+does. It is for people who run a workflow, not for its authors.
 """
 
 from engine.doc.page import page

@@ -1,1 +1,1 @@
-"""What drives a run: start and resume it, make its calls, take in answers from outside."""
+"""Drives runs: starts and resumes them, makes their calls, and accepts answers from people."""

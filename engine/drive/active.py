@@ -1,12 +1,12 @@
-"""The drives of this process: which runs are being driven here, and how others reach a drive.
+"""The drives of this process: which runs it is driving, and how other callers reach a drive.
 
-A run has one drive at a time. A caller who wants to resume, answer or cancel a run that is driven
-here joins that drive: it is told what is wanted, and all callers get its result. So nothing is
-claimed, folded or called a second time. Between processes the journal's lock does the same, and
-`engine.drive.inbox` carries what is wanted.
+A run has at most one drive at a time. A caller that wants to resume, answer or cancel a run that
+this process drives joins that drive: it passes its request to the drive, and all callers get its
+result. So nothing is claimed, folded or called twice. Between processes, the lock of the journal
+prevents a second drive, and `engine.drive.inbox` delivers requests.
 
-Keeps a run only while it is driven. Decides nothing: `engine.drive.answers` says what fits a gate,
-and the machine what follows from it.
+Keeps a run only while it is driven. Decides nothing: `engine.drive.answers` checks what fits a
+gate, and the machine decides what follows.
 """
 
 from __future__ import annotations

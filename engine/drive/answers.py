@@ -1,7 +1,7 @@
-"""What a person says to an open gate: found, checked, and made into events.
+"""Answers to open gates: found, checked, and turned into events.
 
-Everything that the machine would have to ask again for is refused here, where the person can
-still be told why.
+An answer that the machine would have to request again is refused here, where the person can still
+get the reason.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One attempt of a call: a request goes to its model or worker, an event comes back.
+"""One attempt of a call: sends a request to its model or worker, and returns an event.
 
-The one place where what a model or worker raises becomes data. Secrets are taken out here, so
-what leaves this module may be journaled. Nothing here retries, and nothing decides.
+This is the only place where an exception of a model or worker becomes data. Secrets are removed
+here, so everything that leaves this module may be journaled. It never retries and decides nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The local driver: the one place that awaits.
+"""The local driver: the only module that awaits.
 
-It runs the machine's commands with asyncio and feeds the answers back as events. The order
-is: take what has happened, step the machine, and journal those events together with the intents of
-the calls they lead to. Only when they are durable may anything be seen or started. So an event is
-durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
+It runs the commands of the machine with asyncio and returns the results to it as events. The order
+is: collect the events that have happened, step the machine, and journal those events together with
+the intents of the calls that follow. Only when they are durable is anything shown or started. So an
+event is durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
 
-The driver decides nothing: what to call, when to retry and when to stop is the machine's.
+The driver decides nothing: the machine decides what to call, when to retry and when to stop.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The garbage collector's pace while runs are under way.
+"""Runs the garbage collector less often while runs are active.
 
-A round of ten thousand tasks makes some hundred thousand objects that all live until it is over.
-CPython looks at every 700 new ones for cycles, finds none, and that looking is a third of the
-engine's time (51 against 30 µs a task at 10,000 tasks a round, CPython 3.11). While at least one
-run is driven the youngest generation is therefore collected less often; the setting of the host
-program is put back when the last run ends, and a host that has set a larger one keeps it.
+A round of ten thousand tasks creates several hundred thousand objects, all of which live until the
+round ends. CPython searches for cycles after every 700 new objects and finds none. This search
+takes a third of the engine's time (51 instead of 30 µs per task at 10,000 tasks per round, CPython
+3.11). So while at least one run is active, the youngest generation is collected less often. When
+the last run ends, the setting of the host program is restored. A host that has set a larger
+threshold keeps it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What may not be written down: secrets among the things a person gives to a run.
+"""Refuses input from people that contains a secret.
 
-The journal keeps inputs, params, the texts of the program, and what people say at gates. Each is
-searched before it gets that far, and refused with the name of the secret it holds. Replacing a
-part of it, as in the results of workers, would run something else than was asked for. Nothing here
-is ever shown with the value in it.
+The journal stores inputs, params, the text of the program, and answers at gates. Each is searched
+before it is stored, and refused with the name of the secret. Replacing a part of it, as in the
+results of workers, would run something other than what was requested. No message shows the
+value.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Answers to a run that another process drives: handed over by one, taken in by the other.
+"""Delivers answers to a run that another process drives.
 
-The driving process takes a letter in as an event like any other: journaled before it has an
-effect, and the letter thrown away only then. So a letter outlives the death of either side, and
-the next process that resumes the run finds it. Of two answers to one gate the first one in the
-journal counts; the journal is also where a sender sees whether its own answer won.
+The process that drives the run treats a letter like any other event: it journals the event before
+it takes effect, and only then deletes the letter. So a letter survives the death of either side,
+and the next process that resumes the run finds it. Of two answers to one gate, the first one in the
+journal counts. The sender reads the journal to see whether its answer was accepted.
 
-Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
+`engine.journal.inbox` defines where letters are stored and how they are passed on.
 """
 
 from __future__ import annotations

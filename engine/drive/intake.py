@@ -1,9 +1,9 @@
-"""What an attempt may take in and return: the bounds on sizes, where values cross the border.
+"""Bounds on the sizes of values that enter or leave an attempt.
 
-A prompt, an answer and the inputs of all that runs at once are bounded here, before anything is
-journaled. What is refused here is data like any other failure, so a journal tells it, and the
-machine need not measure it again. Nothing here knows a run; see `engine.runtime.sizes` for what
-the machine adds up.
+Prompts, answers, and the inputs of all concurrent calls are bounded here, before anything is
+journaled. A value that is refused here becomes a failure like any other. So the journal records it,
+and the machine does not need to measure it again. Nothing here knows about runs;
+`engine.runtime.sizes` describes what the machine adds up.
 """
 
 from __future__ import annotations

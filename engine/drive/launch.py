@@ -1,8 +1,9 @@
-"""From a checked program to a run under way: everything that happens once, before the loop.
+"""Starts a run of a checked program: everything that happens once, before the loop.
 
-Inputs and secrets are checked, models are resolved and opened, the run is entered in the journal
-and the driver is set off. The same room takes a run over again after a crash. What can be refused
-is refused here, before a cent is spent; nothing here decides anything once the run goes.
+Inputs and secrets are checked, models are resolved and opened, the run is added to the journal, and
+the driver is started. This module also takes over a run after a crash. Everything that can be
+refused is refused here, before any money is spent; nothing here decides anything once the run is
+active.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Runs loaded from a journal: the program from the texts that it keeps, the state as a fold.
+"""Loads runs from a journal: compiles the recorded program and folds the events into a state.
 
-A run may be looked at before it is claimed, and be driven on from what was seen then: `Loaded`
-says up to which event that was, so nothing is folded twice. Writes nothing and claims nothing.
+A run may be loaded before it is claimed, and driven from that state: `Loaded` holds the number of
+the last event that was folded, so no event is folded twice. Writes nothing and claims nothing.
 """
 
 from __future__ import annotations

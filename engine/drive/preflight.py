@@ -1,7 +1,7 @@
-"""What is looked at before a run begins: can all of it run here, and what does it cost?
+"""Checks before a run starts: whether everything in it can run here, and what it costs.
 
-A run that is started finds no worker whose kind is missing, no unknown model, and no budget
-of money that cannot be kept because a price is not known. Nothing is called, opened or spent.
+A run that has passed uses no worker of a missing kind, no unknown model, and no cost budget that
+cannot be enforced because a price is unknown. Nothing is called, opened or spent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The standard style of `.orch` files: from a parse tree to text, comments and all.
+"""Writes `.orch` files in the standard style, from the parse tree, including comments.
 
-`format_text` in `engine.formatter.formatting` is the way in. The layers: `trivia` gives every
+Entry point: `format_text` in `engine.formatter.formatting`. The steps: `trivia` assigns each
 comment to a token, `expressions` and `declarations` turn the parse tree into pieces of layout,
-`layout` says where a piece breaks, `writer` writes it, and `agreement` proves that nothing but
+`layout` decides where a piece breaks, `writer` writes it, and `agreement` verifies that only the
 layout has changed.
 """

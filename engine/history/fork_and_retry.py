@@ -1,8 +1,8 @@
-"""Runs that are set going once more: with another program, from an earlier point, after their end.
+"""Forks, upgrades and retries: starts driving a recorded run again.
 
-What may go wrong is found before anything is written: a run is never left half moved. Each way
-on begins with an event that the machine folds like any other, so a journal still tells the whole
-run.
+A run continues with another program, from an earlier point, or after its end. Everything that may
+fail is checked before anything is written, so a run is never left in between. Each of these begins
+with an event that the machine folds like any other, so the journal still describes the whole run.
 """
 
 from __future__ import annotations

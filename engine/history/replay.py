@@ -1,15 +1,15 @@
-"""Re-drive the machine from a journal, without any call, and check each event on the way.
+"""Drives the machine again from a journal, without any call, and checks each event.
 
-A journal tells what happened; the machine, folded over it, tells what was asked for. The two must
-fit: an intent answers an open command, an end answers a start, the end is the one the fold
-arrives at. Where they do not, the run could not have gone like this under that program, and the
-first such event is the *divergence*.
+A journal records what happened. The machine, folded over it, determines what was requested. The two
+must match: an intent answers an open command, an end answers a start, and the end of the run is the
+one that the fold reaches. If they do not match, the run could not have happened like this under
+that program, and the first such event is the *divergence*.
 
-With a second program (the file as it is now) both are driven in lock step over the same events.
-Then what was asked is compared too: the prompt and schema of a model's call, the input of a
-task, the question at a gate. What was answered under another question is not an answer to this one,
-so that is a divergence as well. Other models, timeouts or implementations of a worker are not:
-results are valid whoever gave them.
+With a second program (the current file), both are driven in parallel over the same events. Then the
+requests are compared too: the prompt and schema of a model's call, the input of a task, the
+question of a gate. An answer to a different request does not count, so that is a divergence as
+well. Other models, timeouts or implementations of a worker are not: results are valid whoever
+produced them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The journal: every event of every run, durable before its effect shows.
+"""The journal: stores every event of every run, before the event has a visible effect.
 
-`Journal` is what the rest relies on; `SqliteJournal` keeps it in a folder, `MemoryJournal` for
-the life of an object.
+Other packages use the protocol `Journal`. `SqliteJournal` keeps a journal in a folder, and
+`MemoryJournal` keeps one as long as the object lives.
 """
 
 from engine.journal.inbox import HasInbox, Inbox, Letter, letter_name

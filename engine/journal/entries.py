@@ -1,9 +1,9 @@
-"""In which order runs were entered on this machine, whichever database they went to.
+"""The order in which runs were added on this machine, across databases.
 
-Clocks are set back, and a run can claim any date; a counter knows which run came last. It is a file
-in the state folder of twenty digits, under a lock that is held for as long as it takes to read and
-write them. Where it cannot be kept, numbers continue from the highest in the databases, which is
-right as long as one process at a time enters runs.
+Clocks can be set back, and a run can claim any date, so a counter decides which run is the latest.
+It is a file of twenty digits in the state folder, with a lock that is held only to read and write
+it. If it cannot be stored, numbers continue from the highest one in the databases. This is correct
+as long as only one process at a time adds runs.
 """
 
 from __future__ import annotations

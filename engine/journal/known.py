@@ -1,12 +1,12 @@
-"""What this user has made, or trusts, on this machine: a note for each in the state folder.
+"""The databases that this user has created or trusts on this machine: a note for each.
 
-A database holds a random token, and the state folder a note under that token: where the database
-lay, which file it was, whose. Only who can write the notes can make a database that has one, so a
-journal that came with another person's repository has none. A second file next to the
-note says that a process has the database open, and may leave a log behind.
+A database contains a random token, and the state folder has a note under that token: the path of
+the database, its inode, and its owner. Only someone who can write the notes can create a database
+that has one, so a journal from another person's repository has none. A second file next to the note
+records that a process has the database open, and may leave a log behind.
 
-The state folder is `$XDG_STATE_HOME/orch`, else `~/.local/state/orch`. Where it cannot be written,
-notes last as long as the process. What follows from a missing note is `engine.journal.trust`'s.
+The state folder is `$XDG_STATE_HOME/orch`, or else `~/.local/state/orch`. If it cannot be written,
+notes last as long as the process. `engine.journal.trust` decides what follows from a missing note.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What every journal offers.
+"""The protocol that every journal implements.
 
-The one promise that everything else relies on: when `append` returns, the events are durable, whole
-and in order; when it raises, the run must go no further, because none of what it said may have
-an effect. A run is written only by its owner, and has one at a time.
+Everything relies on one promise. When `append` returns, the events are durable, complete and in
+order. When it raises, the run must stop, because none of its events may have an effect. Only the
+owner of a run can write it, and a run has one owner at a time.
 """
 
 from __future__ import annotations

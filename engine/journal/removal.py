@@ -1,7 +1,7 @@
-"""Take runs out of a journal, and give the room back to the disk.
+"""Removes runs from a journal, and returns the space to the disk.
 
-Only databases that are journals are opened, and only under the lock of whoever writes them: a
-database that another process writes is left alone. Values and program texts go with the last
+Only databases that are journals are opened, and only under the lock of their writer. A database
+that another process is writing is left alone. Values and program texts are removed with the last
 run that uses them.
 """
 

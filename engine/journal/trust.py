@@ -1,11 +1,11 @@
-"""Whose a journal is: databases that this user has not made on this machine are not driven.
+"""Decides whose a journal is: databases that this user has not created here are not driven.
 
-A journal is code: it holds the texts of programs, the folder they are to run in and what they have
-decided, and `orch resume` continues from there. So whoever writes to a database, or drives a run of
-it, has it admitted here first. Reading asks nothing, but knows whose each database is.
+A journal is code: it contains programs, the folder in which they run, and their decisions, and
+`orch resume` continues from there. So a database must be admitted here before it is written, or
+before one of its runs is driven. Reading needs no admission, but knows the owner of each database.
 
-A person vouches for a folder in `ORCH_TRUST_JOURNAL`, by the argument `trust`, or once and for all
-with `orch journal trust`. The notes that tell databases apart are `engine.journal.known`'s.
+A person trusts a folder with `ORCH_TRUST_JOURNAL`, with the argument `trust`, or permanently with
+`orch journal trust`. `engine.journal.known` keeps the notes that identify databases.
 """
 
 from __future__ import annotations

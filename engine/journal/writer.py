@@ -1,13 +1,13 @@
-"""The one thread that writes one database.
+"""The thread that writes a database; there is one for each.
 
-All callers give it jobs; each time it is free it takes all that wait and writes them in one
-transaction, so a hundred runs share one wait for the disk and no job is delayed on purpose. A job's
-caller hears of it only after the commit.
+All callers pass jobs to it. Whenever it is free, it takes all waiting jobs and writes them in one
+transaction. So a hundred runs share one wait for the disk, and no job is delayed on purpose. A
+caller is notified only after the commit.
 
-When storage fails, the writer fails for good: a transaction is undone and every job from then on
-gets the error, so nothing more is spent. One exception: when the disk is full for the first time
-a reserve is given up, and the room serves only to write down what has finished. Intents to
-start something are refused from then on.
+If storage fails, the writer fails permanently: the transaction is rolled back, and every later job
+gets the error, so nothing more is spent. There is one exception. When the disk is full for the
+first time, a reserve is released, and its space is used only to record what has finished. Intents
+to start something are refused from then on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What can be said of a checked program: its errors, warnings and advice.
+"""Findings on a checked program: errors, warnings and advice.
 
-`admission` holds the rules that report errors and refuses a program that has one; `rules` has all
-of them. A run needs the first alone, and the second costs five times as much to import: so the
-names here are loaded when they are first used.
+`admission` has the rules that report errors, and refuses a program with an error; `rules` has all
+rules. A run needs only `admission`, and importing `rules` takes five times as long. So the names
+here are loaded when they are first used.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What keeps a program from running: each finding that is an error, unless a comment allows it.
+"""The findings that prevent a program from running: every error, unless a comment allows it.
 
-`orch lint` reports these errors with everything else; `orch run`, `orch test`, `engine.load`, an
-upgrade of a run and the hosts of a cluster ask here and refuse the program. Both use the same
-rules over the same files, so what one calls an error stops the other. Which rules are errors, and
-which of them a comment may allow, is in `engine.diagnostics.catalogue`.
+`orch lint` reports these errors with everything else. `orch run`, `orch test`, `orch.load`, an
+upgrade of a run and the hosts of a cluster use this module and refuse the program. Both use the
+same rules on the same files, so an error of `orch lint` always stops the others.
+`engine.diagnostics.catalogue` defines which rules are errors, and which a comment may allow.
 
-A run that began is not asked again: see `engine.drive.loading.compile_record`.
+A run that has started is not checked again: see `engine.drive.loading.compile_record`.
 """
 
 from __future__ import annotations

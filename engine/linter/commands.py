@@ -54,10 +54,10 @@ SHELL_INTERPOLATION = Rule(
     code="ORC511",
     name="shell-interpolation",
     severity="error",
-    summary="An input becomes part of a text that a shell or interpreter runs.",
+    summary="An input becomes part of code that a shell or interpreter runs.",
     why=(
-        "`run` is a list so that no input becomes an order. A shell reads its argument as"
-        " a program anyway: `; rm -rf /` in the input would run."
+        "`run` is a list, so that inputs cannot become commands. But a shell interprets its "
+        "argument as a program: `; rm -rf /` in the input would run."
     ),
     bad="""\
 worker find(q: string) -> string via command {
@@ -100,9 +100,8 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     severity="warning",
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
-        "An `http` worker reaches only hosts that are in its file; what a command "
-        "reaches, no one can see. There is no setting that takes the network away from a "
-        "command."
+        "An `http` worker reaches only hosts that are written in its file. A command can reach "
+        "any host, and no setting denies it access to the network."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {
@@ -160,10 +159,10 @@ UNDECLARED_SOURCE = Rule(
     code="ORC808",
     name="undeclared-source",
     severity="warning",
-    summary="A command fetches from the network, and its output passes for trusted.",
+    summary="A command fetches from the network, and its output counts as trusted.",
     why=(
-        "Taint begins where text from outside is declared. An `http` worker is untrusted "
-        "by itself; a command may be either."
+        "Only declared external text is tracked. An `http` worker is untrusted by default, but "
+        "a command is not."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {

@@ -54,7 +54,7 @@ DANGLING_DOC_COMMENT = Rule(
     code="ORC908",
     name="dangling-doc-comment",
     severity="warning",
-    summary="A `///` comment is not followed by anything that could be documented.",
+    summary="No declaration or field follows a `///` comment.",
     why="Models read doc comments. A comment that documents nothing is never read.",
     bad="""\
 model m {

@@ -26,9 +26,7 @@ NO_TEST = Rule(
     name="no-test",
     severity="info",
     summary="A file has tests, and none of them runs this orchestrator.",
-    why=(
-        "A file that has tests for one orchestrator and none for another looks tested, and is not."
-    ),
+    why=("A file with tests for only one of its orchestrators looks completely tested."),
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -83,7 +81,7 @@ LIVE_CALL_IN_TEST = Rule(
     name="live-call-in-test",
     severity="warning",
     summary="A test calls something that no mock replaces.",
-    why="A test calls nothing live: it fails where it would.",
+    why="Tests make no real calls. A call without a mock fails the test.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -19,8 +19,8 @@ MISSING_DESCRIPTION = Rule(
     severity="info",
     summary="A worker has no doc comment, and a model chooses it by its description.",
     why=(
-        "What a planner knows of a worker is its name, its inputs and its doc comment. "
-        "Told where most workers of the same orchestrator are described."
+        "A planner knows only the name, the inputs and the doc comment of a worker. This is "
+        "reported only if most workers of the same orchestrator have a doc comment."
     ),
     bad="""\
 /// Says less of a topic.

@@ -26,8 +26,8 @@ UNTRUSTED_TO_EFFECT = Rule(
         "Text from outside can reach a `write` or `once` worker with no verifier or gate between."
     ),
     why=(
-        "A web page could tell the model what to do, and it would be done. At run time "
-        "such a task is denied; here the file says so before anything is spent."
+        "A web page could instruct the model to cause an effect. At run time, such a task is "
+        "denied. This rule reports it before any money is spent."
     ),
     bad="""\
 worker read_page(u: url) -> string via command {

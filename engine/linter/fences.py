@@ -90,7 +90,10 @@ UNTRUSTED_IN_GOAL = Rule(
     name="untrusted-in-goal",
     severity="error",
     summary="A goal prints text from outside without a fence.",
-    why=("The goal is in every prompt, as an instruction. A stranger's text in it is an order."),
+    why=(
+        "Every prompt contains the goal, as an instruction. A model would treat external text in "
+        "it as an instruction too."
+    ),
     bad="""\
 orchestrator ask(topic: string @untrusted) -> string {
   model   = fast

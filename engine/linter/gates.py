@@ -122,8 +122,8 @@ VERIFIER_SAME_MODEL = Rule(
     code="ORC602",
     name="verifier-same-model",
     severity="warning",
-    summary="A model judges what the same model made.",
-    why="A model shares its own blind spots.",
+    summary="A model verifies the work of the same model.",
+    why="A model tends to miss its own mistakes.",
     bad="""\
 verifier fair(result: string) via llm { model = fast  prompt = "{{ result }}" }
 orchestrator ask(topic: string) -> string {
@@ -172,8 +172,8 @@ VERIFIER_ALWAYS_TRUE = Rule(
     code="ORC604",
     name="verifier-always-true",
     severity="warning",
-    summary="A `pass_when` or an `assert` reads nothing, so it always gives the same.",
-    why="The verifier would pass whatever it says.",
+    summary="A `pass_when` or an `assert` reads no values, so its result is always the same.",
+    why="The verifier would always pass, or never.",
     bad="""\
 verifier fair(result: string) via llm {
   model = judge

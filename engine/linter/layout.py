@@ -24,8 +24,8 @@ NOT_FORMATTED = Rule(
     severity="warning",
     summary="The file is not laid out as `orch fmt` does.",
     why=(
-        "Layout is for `orch fmt`, and `orch fmt --check` is how CI asks for it. This "
-        "rule is off unless it is named: `--select ORC905`, or `extend-select` in the "
+        "Use `orch fmt` to format files, and `orch fmt --check` in CI. This rule is off by "
+        "default: turn it on with `--select ORC905`, or with `extend-select` in the "
         "configuration."
     ),
     bad='''\

@@ -24,8 +24,10 @@ DISPATCHES_UNREACHABLE = Rule(
     code="ORC410",
     name="dispatches-unreachable",
     severity="warning",
-    summary="`max_dispatches` is more than `max_rounds` times `max_per_round`.",
-    why="The limit can never bite; it hides the true bound from a reader.",
+    summary=(
+        "`max_dispatches` is higher than the number of tasks that all rounds together can have."
+    ),
+    why="The limit has no effect, and hides the real bound from a reader.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -76,8 +78,8 @@ NO_STALL_RULE = Rule(
     code="ORC411",
     name="no-stall-rule",
     severity="info",
-    summary="A loop of many rounds does not say what to do when nothing new comes.",
-    why="A loop without progress pays for every round up to the last.",
+    summary="A loop with many rounds has no `stall` block.",
+    why="A loop without progress costs money in every round until the last one.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -162,8 +164,8 @@ REVISION_WITHOUT_EXIT = Rule(
     code="ORC414",
     name="revision-without-exit",
     severity="warning",
-    summary="A hook revises, and does not say what follows the last revision.",
-    why="`abort` is what happens; a reader should see it.",
+    summary="A hook with `on_fail = revise` does not set `then`.",
+    why="After the last revision, the run is aborted by default. Writing this down helps readers.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

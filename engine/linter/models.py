@@ -42,8 +42,8 @@ UNKNOWN_MODEL = Rule(
     severity="warning",
     summary="The id of a model looks misspelt.",
     why=(
-        "A misspelt id would only fail when the model is called, and nothing is known of "
-        "its price until then."
+        "A misspelt id would fail only when the model is called, and its price is unknown "
+        "until then."
     ),
     bad='model m { id = "openai/gpt-5-mni" }',
     good='model m { id = "openai/gpt-5-mini" }',
@@ -74,8 +74,8 @@ MODEL_CANNOT_DO = Rule(
     code="ORC502",
     name="model-cannot-do",
     severity="error",
-    summary="A model is asked for what it does not do.",
-    why="The call would be refused, or cut short.",
+    summary="A model does not support what is requested.",
+    why="The provider would refuse the call or cut it short.",
     bad='model m { id = "openai/text-embedding-3-small" }',
     good='model m { id = "openai/gpt-5-mini" }',
     allowable=True,
@@ -124,8 +124,8 @@ FALLBACK_WEAKER = Rule(
     severity="info",
     summary="A fallback has a smaller context window than the model it replaces.",
     why=(
-        "A fallback is asked with the same prompt. One that holds less fails when it is "
-        "needed: when the run has grown long."
+        "A fallback gets the same prompt. With a smaller window, it fails when it is needed: "
+        "when the prompts of a run have become long."
     ),
     bad="""\
 model big { id = "openai/own"  context = 200k  fallback = [little] }

@@ -29,10 +29,10 @@ MCP_PACKAGE_UNPINNED = Rule(
     code="ORC508",
     name="mcp-package-unpinned",
     severity="warning",
-    summary="A server's command fetches whatever version of a package is newest.",
+    summary="The command of a server always fetches the newest version of a package.",
     why=(
-        "A server has the rights of its secrets. Whoever can publish a new version of its"
-        " package has them too, unless the version is named."
+        "A server can use its secrets. Without a fixed version, so can anyone who can publish "
+        "a new version of its package."
     ),
     bad='server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server"] }',
     good='server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server@1.4.2"] }',

@@ -23,10 +23,10 @@ SCHEMA_RESTATED = Rule(
     code="ORC312",
     name="schema-restated",
     severity="info",
-    summary="A prompt writes out the schema of the output, which is sent along anyway.",
+    summary="A prompt repeats the schema of the output, which is sent anyway.",
     why=(
-        "The schema is sent along, with its doc comments; a second one in the prompt "
-        "costs tokens and is forgotten when the first changes."
+        "The engine sends the schema with its doc comments. A copy in the prompt costs tokens, "
+        "and becomes outdated when the schema changes."
     ),
     bad='''\
 worker tell(q: string) -> { title: string, body: string } via llm {

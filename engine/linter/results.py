@@ -19,10 +19,10 @@ NO_WORKER_PRODUCES_RESULT = Rule(
     code="ORC704",
     name="no-worker-produces-result",
     severity="info",
-    summary="No worker makes the result: the orchestrator's model writes it itself.",
+    summary="No worker creates the result: the model of the orchestrator writes it itself.",
     why=(
-        "Outputs go from worker to worker by reference. What the orchestrator itself "
-        "writes, it copies from previews that are cut at `preview`."
+        "Outputs pass from worker to worker by reference. An orchestrator that writes the "
+        "result itself copies from previews, which are cut at `preview`."
     ),
     bad="""\
 orchestrator ask(topic: string) -> Finding {

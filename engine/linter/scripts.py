@@ -28,10 +28,11 @@ SCRIPT_NOT_ACCEPTED = Rule(
     code="ORC911",
     name="script-not-accepted",
     severity="warning",
-    summary=("A scripted decision names a worker there is not, or holds values that do not fit."),
+    summary=("A scripted decision names an unknown worker, or contains values that do not fit."),
     why=(
-        "Workers are renamed and tests are forgotten. A decision that is not accepted is "
-        "asked for again, and the test fails for a reason that is hard to see."
+        "If a decision is not accepted, the planner is asked again, and the test fails for a "
+        "reason that is hard to find. This happens if a worker is renamed and a test is not "
+        "updated."
     ),
     bad="""\
 orchestrator ask(topic: string) -> string {

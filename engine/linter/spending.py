@@ -24,7 +24,7 @@ NO_BUDGET = Rule(
     name="no-budget",
     severity="warning",
     summary="A loop that may spend money has no bound on cost or tokens.",
-    why="Rounds bound the work, not the money.",
+    why="A limit on rounds bounds the work, not the cost.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -76,8 +76,8 @@ BUDGET_UNREACHABLE = Rule(
     code="ORC407",
     name="budget-unreachable",
     severity="warning",
-    summary="A budget is more than the worst case, so it never bites.",
-    why="A bound that is never reached bounds nothing; a reader may rely on it.",
+    summary="A budget is above the worst case, so it has no effect.",
+    why="A bound that cannot be reached limits nothing, but a reader may rely on it.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -122,8 +122,8 @@ BUDGET_BELOW_MINIMUM = Rule(
     code="ORC408",
     name="budget-below-minimum",
     severity="error",
-    summary="A budget is too small for a single call, so nothing can ever be done.",
-    why="Not even one round could be paid, so the run would end before it began.",
+    summary="A budget is too small for a single call, so a run cannot do anything.",
+    why="The budget does not cover even one round, so the run would end at once.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -23,11 +23,10 @@ SCHEMA_IN_THE_PROMPT = Rule(
     code="ORC210",
     name="schema-in-the-prompt",
     severity="info",
-    summary="A provider cannot hold a model to this schema, so it goes into the prompt.",
+    summary="A provider cannot enforce this schema, so it is written into the prompt.",
     why=(
-        "Providers make sure that an answer fits its schema, if it is one without open "
-        "places. Otherwise the schema is words in the prompt, and more answers have to be"
-        " repaired."
+        "Providers can enforce only closed schemas. Any other schema is text in the prompt, "
+        "and more answers have to be repaired."
     ),
     bad="""\
 worker tell(q: string) -> { found: json } via llm { model = fast  prompt = "{{ q }}" }""",

@@ -23,7 +23,7 @@ UNUSED_SUPPRESSION = Rule(
     name="unused-suppression",
     severity="warning",
     summary="An `orch: allow[...]` comment allows nothing.",
-    why="A suppression that is no longer needed would hide the next fault.",
+    why="A suppression that is no longer needed would hide the next problem.",
     bad='model m { id = "x" }  // orch: allow[ORC302] why',
     good='model m { id = "x" }',
     allowable=False,
@@ -34,7 +34,7 @@ UNEXPLAINED_SUPPRESSION = Rule(
     name="unexplained-suppression",
     severity="info",
     summary="An `orch: allow[...]` comment gives no reason.",
-    why="Who comes next cannot tell whether the reason still holds.",
+    why="Without a reason, later readers cannot tell whether the comment is still needed.",
     bad="""\
 // orch: allow[ORC504]
 worker get(q: string) -> json via http { url = "https://a.example/"    }""",

@@ -42,10 +42,7 @@ LETHAL_TRIFECTA = Rule(
     name="lethal-trifecta",
     severity="warning",
     summary="One orchestrator has private data, untrusted text and a way out.",
-    why=(
-        "A stranger's text can tell the planner to read what is private and to put it "
-        "into an address."
-    ),
+    why=("External text can instruct the planner to read private data and send it to an address."),
     bad="""\
 worker mail(q: string) -> string via http {
   url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }

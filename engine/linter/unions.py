@@ -33,8 +33,7 @@ AMBIGUOUS_UNION = Rule(
     severity="warning",
     summary="A value can match two of the records in a union.",
     why=(
-        "Where two records fit one value, no one can tell which was meant: neither a "
-        "prompt nor the code that reads it."
+        "If a value fits two records, neither a model nor your code can tell which one was meant."
     ),
     bad="""\
 schema Reply { text: string }

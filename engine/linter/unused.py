@@ -66,7 +66,7 @@ VERIFIER_NOT_USED = Rule(
     name="verifier-not-used",
     severity="warning",
     summary="No hook names this verifier.",
-    why="It looks as if something were checked.",
+    why="A reader may think that it checks something.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -1,9 +1,9 @@
-"""The language server: what editors ask about `.orch` files, over the Language Server Protocol.
+"""The language server: support for `.orch` files in editors, over the Language Server Protocol.
 
-`server` speaks the protocol; each feature is a module with a function from an analysis and a
-place to what the protocol wants. `project` keeps what is open, `analysis` what a file means.
-Nothing here knows the language by itself: everything is asked of the checker, the linter, the
-table of settings and the bounds, so an editor and the command line can never disagree.
+`server` implements the protocol. Each feature is a module with a function that takes an analysis
+and a position, and returns what the protocol needs. `project` keeps the open files, and `analysis`
+what they mean. Nothing here implements the language: the checker, the linter, the table of settings
+and the bounds do, so an editor and the command line always agree.
 
-The only room that imports pygls and lsprotocol; an extra, `orch-engine[lsp]`.
+This is the only package that imports pygls and lsprotocol (the extra `orch-engine[lsp]`).
 """

@@ -1,7 +1,7 @@
-"""Models: implementations of the `ChatModel` port, one scheme a module, found by `registry`.
+"""Models: implementations of the `ChatModel` port, one module per scheme, found by `registry`.
 
-`litellm` (with `faults` and `strict`) reaches providers, `local` a GGUF file on this machine,
-`scripted` and `recorded` replay, `policy` asks a Python function. `info` says what a run knows
-of a model before its first call; `limiter` holds calls back. Retries, timeouts of the run,
-fallbacks and repairs are the machine's and not here.
+`litellm` (with `faults` and `strict`) calls providers, and `local` runs a GGUF file on this
+machine. `scripted` and `recorded` replay answers, and `policy` calls a Python function. `info`
+collects what a run needs to know about a model before its first call; `limiter` delays calls.
+Retries, run timeouts, fallbacks and repairs are not here: the machine handles them.
 """

@@ -1,12 +1,12 @@
-"""Secrets taken out of everything that is kept or shown.
+"""Removes secrets from everything that is stored or shown.
 
-- `redactor`: replaces values by `[secret NAME]`, in texts, JSON values and words of models.
-- `forms`, `numbers`: what a value looks like when it comes back encoded, or as a number.
-- `current`: which redactor is in force where.
-- `logs`: log records that it cleans; imported by whoever makes calls.
+- `redactor`: replaces values by `[secret NAME]`, in texts, JSON values and answers of models.
+- `forms`, `numbers`: how a value looks if it is encoded, or written as a number.
+- `current`: which redactor applies in the current context.
+- `logs`: cleans log records; imported by modules that make calls.
 
-What is not found: a value cut in two, reversed, encrypted, hashed, or encoded in a way that
-`forms` does not know. Nothing here reads the environment.
+Not found: a value that is split, reversed, encrypted, hashed, or encoded in a way that `forms` does
+not know. Nothing here reads the environment.
 """
 
 from engine.redaction.current import bind, bound, current

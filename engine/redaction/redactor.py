@@ -98,10 +98,10 @@ class Redactor:
         return self.text(key) if isinstance(key, str) else key
 
     def said(self, text: str) -> str:
-        """A model's words without secrets: what was JSON in them still is.
+        """A model's answer without secrets; JSON in it remains valid JSON.
 
-        A number that goes becomes a text, so it must not be cut out of JSON as text is; and JSON
-        can hold any character in an escape.
+        A number that is replaced becomes a string, so it cannot be replaced as in plain text. JSON
+        can also contain any character as an escape.
         """
         cleaned = self.text(text)
         if not self._pairs or (cleaned == text and "\\u" not in text):

@@ -1,1 +1,1 @@
-"""The interpreter of a run: a pure machine, what it knows, and the ports it is driven through."""
+"""The interpreter of a run: a pure state machine, its state, and the ports that a driver uses."""

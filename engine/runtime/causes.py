@@ -1,9 +1,9 @@
-"""Causes: what in the program a failure is about, as the machine knows it.
+"""Causes: the part of the program that caused a failure, as far as the machine knows it.
 
-A `Cause` names a declaration and, where one is concerned, a setting of it. It holds no lines and
-looks nothing up: a failure costs one small record, and `engine.runtime.places` finds the place when
-it is shown. The journal keeps a few characters of it (`CallFailed.where`), and only what
-the machine cannot know by itself: which setting a worker could not use.
+A `Cause` names a declaration and, if there is one, a setting. It contains no lines and looks
+nothing up. A failure costs one small record, and `engine.runtime.places` finds the place when it is
+shown. The journal keeps only the part that the machine cannot determine: which setting a worker
+could not use (`CallFailed.where`).
 """
 
 from __future__ import annotations

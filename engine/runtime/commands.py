@@ -1,8 +1,8 @@
-"""What the machine asks a driver to do: a closed union of small records.
+"""The commands of the machine to a driver: a closed union of small records.
 
-A command is a wish, not a fact. It becomes a fact when the driver journals the event that
-answers it. A command that is still unanswered after a crash is found again in the folded state
-(`RunState.open_commands`), so commands themselves are never stored.
+A command is a request, not a fact. It becomes a fact when the driver journals the event that
+answers it. After a crash, a command without an answer is found again in the folded state
+(`RunState.open_commands`), so commands are never stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tasks on their way: ready when their inputs exist, queued for a slot, run, checked, over.
+"""The steps of a task: ready when its inputs exist, queued for a slot, run, checked, ended.
 
-A task starts the moment its inputs exist, not when a wave ends. Siblings are isolated: a task
-that fails takes only those down that refer to it, and they say so (`unmet_reference`).
+A task starts as soon as its inputs exist; there is no barrier. Tasks are isolated: if one fails,
+only tasks that refer to it fail too, and report the reason (`unmet_reference`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A run that goes its own way from a point of another one: what it keeps, what it must not repeat.
+"""Forks: what a run keeps from its parent, and what it must not repeat.
 
-What the parent had started by then keeps the parent's idempotency keys, so a `write` that was
-under way is finished and not done twice; what starts afterwards has keys of the fork. A `write`
-or `once` task that the parent started *after* that point has changed something already. It is
-held: where the fork comes to the same task (the same key, or the same worker with the same
-input), a person says whether its result is valid, whether it is to be done again, or neither.
+Tasks that the parent had started before the fork keep their idempotency keys. So a `write` in
+progress is finished and not done twice; later tasks get keys of the fork. A `write` or `once` task
+that the parent started *after* that point has already had an effect, so it is held. If the fork
+reaches the same task (the same key, or the same worker with the same input), a person decides:
+reuse its result, do it again, or neither.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Gates: questions to a person, on which a run waits without holding anything.
+"""Gates: questions to a person. A waiting run uses no resources.
 
-A gate is state like any other: the process may end while it is open, and the answer may come
-from any process. While the only things open are gates the run is `waiting`; its running time
-is paused.
+A gate is state like any other: the process may end while it is open, and the answer may come from
+any process. While only gates are open, the run is `waiting`, and its running time is paused.
 """
 
 from __future__ import annotations

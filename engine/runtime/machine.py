@@ -1,12 +1,11 @@
 """The interpreter: `step(state, event) -> (state, commands)`, pure.
 
-No I/O, no clock, no randomness, no await. A driver carries the commands out and feeds the
-answers back as events. The same function runs under the local driver, in replay and wherever
-else a driver is written for it; nothing outside it decides.
+No I/O, no clock, no randomness, no await. A driver executes the commands and returns the results as
+events. Every driver uses the same function, also in replay; nothing outside it makes decisions.
 
-The state is handed over: `step` changes it in place and returns it (a copy for each event would
-make a run of n tasks cost n squared). Whoever needs the state at an earlier point folds the
-events up to there. Late, doubled and unknown completions change nothing.
+`step` owns the state: it changes it in place and returns it (a copy for each event would make the
+cost of a run grow with the square of its tasks). To get the state at an earlier point, fold the
+events up to that point. Late, duplicate and unknown completions change nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The legal moves of tasks, loops and calls: a table each, checked at every move in every test.
+"""The legal moves of tasks, loops and calls, in one table each; tests check every move.
 
 Every change of `Task.status`, `Loop.phase` and `Call.status` goes through `move`, `enter_phase` and
-`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks
-for it. A user's run is not ended over it: there the check is off. What decides *when* a move is
-made is in the rooms; nothing here changes anything else.
+`move_call`. So an illegal move fails any test in which it happens, not only a test that looks for
+it. The check is off in a user's run, which does not end because of it. Other modules decide *when*
+a move is made; nothing here changes anything else.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Stall and drift detection without a model: did this round bring anything new?
+"""Detects rounds without progress, without a model.
 
-A round is new if a task of it gave an output that no task gave before, and was not merely an
-earlier task put in other words. The same output, the same failure, the same result offered to
-the same verifiers again: nothing new. It is a first line, cheap and certain; a verifier with a
-model is the second, `max_rounds` the last.
+A round makes progress if one of its tasks returned an output that no task returned before, and the
+task did not merely repeat an earlier one in other words. The same output, the same failure, or the
+same result for the same verifiers is not progress. This check is cheap and certain. A verifier with
+a model is the second line of defence, and `max_rounds` the last.
 """
 
 from __future__ import annotations

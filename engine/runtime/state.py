@@ -56,10 +56,10 @@ LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "
 
 
 class Todo(Enum):
-    """What is to be done next inside the machine; the agenda holds these with their subject.
+    """What the machine does next; the agenda holds these with their subject.
 
-    The agenda keeps the machine's rooms apart: a room says that something has happened, and
-    `machine.py` alone knows which room continues from there.
+    The agenda keeps the machine's modules apart: a module reports that something has happened, and
+    only `machine.py` knows which module continues from there.
     """
 
     BEGIN_ROUND = "begin round"

@@ -1,7 +1,6 @@
-"""A new project: a small workflow that lints, tests and runs at once, without a key.
+"""Creates a new project: a small workflow that lints, tests and runs at once, without a key.
 
-The files are in `starter/` as they are written; the name `starter` in them is replaced by the
-project's.
+The files are in `starter/`. The name `starter` in them is replaced by the name of the project.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""From a tree to a program: names, types, templates, settings, policies, and what is wrong."""
+"""Checks a syntax tree and turns it into a program: names, types, templates, settings, policies."""

@@ -1,8 +1,8 @@
-"""`check_file`: from a path to a `Program`, or to everything that is wrong with it.
+"""`check_file`: turns a path into a `Program`, or into a list of everything that is wrong.
 
-The order: read the modules, declare names, resolve types and params, read bodies, look at the
-whole. Each step reports into one list and continues with what it has, so one pass tells everything;
-a program with an error is never handed out (`CheckResult.program` is None), only to the linter
+The order: read the modules, declare names, resolve types and params, read bodies, check the whole
+program. Each step adds to one list and continues with what it has, so one pass finds everything. A
+program with an error is never returned (`CheckResult.program` is None); only the linter gets it
 (`CheckResult.partial`).
 """
 

@@ -1,8 +1,8 @@
-"""Errors that only the whole program shows: recursion, precedence, what hooks offer.
+"""Errors that need the whole program: recursion, precedence, inputs that hooks do not offer.
 
-The rules here are errors, so a program that breaks one is never run; warnings that need the whole
-program are in `engine.linter`. They look at the model alone, and put up with a program that is
-partly wrong: what could not be resolved is simply missing from it.
+These rules report errors, so a program that violates one never runs; warnings that need the whole
+program are in `engine.linter`. The rules look only at the model, and tolerate a program that is
+partly wrong: names that could not be resolved are missing from it.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ WORKER_NEVER_RUNNABLE = Rule(
     code="ORC703",
     name="worker-never-runnable",
     severity="error",
-    summary="A worker waits for, or a block is about, a worker that is not in `workers`.",
-    why="What it waits for can never have run.",
+    summary="A worker waits for a worker that is not in `workers`, or a block names one.",
+    why="A worker that is not in `workers` never runs.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -147,7 +147,7 @@ RECURSIVE_WORKFLOW = Rule(
     code="ORC404",
     name="recursive-workflow",
     severity="error",
-    summary="An orchestrator can call itself and no policy on the way sets `max_depth`.",
+    summary="An orchestrator can call itself, and no policy in the cycle sets `max_depth`.",
     why="Such a program would have no bound.",
     bad="""\
 orchestrator ask(topic: string) -> string {
@@ -281,8 +281,8 @@ VERIFIER_INPUT_UNBOUND = Rule(
     code="ORC603",
     name="verifier-input-unbound",
     severity="error",
-    summary="A verifier needs an input that the hook which names it does not offer.",
-    why="A hook fills a verifier's inputs by their names.",
+    summary="A verifier needs an input that its hook does not offer.",
+    why="A hook binds the inputs of a verifier by name.",
     bad="""\
 verifier fair(evidence: string) via rules { assert evidence }
 orchestrator ask(topic: string) -> string {

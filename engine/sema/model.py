@@ -1,8 +1,8 @@
-"""The checked program: what a `.orch` file means, resolved and folded.
+"""The checked program: a `.orch` file with names resolved and params folded.
 
-A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a thing
+`engine.sema.check` makes a `Program`, which never changes. A resolved name is the name that a thing
 has in the entry file (`search`, or `common.fast` for an import with an alias). Params are folded to
-the values the caller gave. Settings have been checked against the table in
+the values from the caller. Settings have been checked against the table in
 `engine.sema.settings.table`, so nothing here needs to be checked again.
 
 Units: durations are int milliseconds (`*_ms`), money is int micro-dollars (`*_usd`), sizes are

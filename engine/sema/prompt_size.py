@@ -1,12 +1,12 @@
-"""ORC311: prompts that do not fit their model's context window when every value is at its longest.
+"""ORC311: prompts that exceed the context window of their model when every value is at its longest.
 
-A prompt's worst case is its written text and the longest each printed value can be, as far as its
-type bounds it. A value without a bound counts as nothing, so the number is never more than what the
-types allow. Conditions are not judged: the longer branch counts, but for tests of `loop`, which
-cannot all hold, where the shorter does. The schema of a worker's output is sent along and counts
-too. Four characters count as a token.
+The worst case of a prompt is its written text plus the longest form of each printed value, as far
+as its type bounds it. A value without a bound counts as zero, so the number is never higher than
+what the types allow. Conditions are not evaluated: the longer branch counts. For tests of `loop`,
+which cannot all hold, the shorter branch counts. The schema of a worker's output is part of the
+request and counts too. Four characters count as one token.
 
-Runs on programs without errors only. Measures; renders nothing.
+Runs only on programs without errors. It measures and renders nothing.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ PROMPT_OVER_CONTEXT = Rule(
     code="ORC311",
     name="prompt-over-context",
     severity="error",
-    summary=("A prompt with its values at their longest does not fit the model's context window."),
-    why="A provider refuses such a prompt, and the run finds out only when values are long.",
+    summary=(
+        "With its longest possible values, a prompt does not fit the context window of its model."
+    ),
+    why="A provider refuses such a prompt, and a run fails only when the values are long.",
     bad="""\
 schema Page = string @length(max: 100_000)
 worker tell(pages: Page[] @items(max: 20)) -> string via llm {

@@ -1,7 +1,7 @@
-"""Did you mean: the nearest of the names that would have been right.
+""" "Did you mean": finds the nearest valid name.
 
-One place decides how near is near enough, so that every suggestion feels the same, and that none
-takes long: a name may be a whole text that came from outside, and the candidates may be thousands.
+The threshold is defined in one place, so all suggestions are consistent. The search is always fast,
+although a name may be a long external text and there may be thousands of candidates.
 """
 
 from __future__ import annotations

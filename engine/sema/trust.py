@@ -1,9 +1,10 @@
-"""What can carry a stranger's words, and what cleans: the facts behind taint.
+"""The facts behind taint: which types can hold external text, and which hooks clean it.
 
-The machine follows taint through a run (`engine.runtime.taint`), the linter through the graph
-(`engine.linter.taint`). Both ask here which types can hold text that someone else chose, where a
-contract says that it does, and which hooks let nothing pass unlooked-at, so they cannot disagree.
-What can be proved of types is in `engine.sema.types.words` and offered here too.
+The machine tracks taint through a run (`engine.runtime.taint`), the linter through the graph
+(`engine.linter.taint`). Both use this module, so they cannot disagree. It knows which types can
+hold text that someone else chose, where a contract declares that they do, and which hooks let
+nothing pass unchecked. What can be proved about types is in `engine.sema.types.words`, and is
+exported here too.
 """
 
 from __future__ import annotations

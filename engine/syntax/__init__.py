@@ -1,1 +1,1 @@
-"""The text of a `.orch` file to its syntax tree, and back."""
+"""Parses the text of a `.orch` file into its syntax tree, and writes it back."""

@@ -13,7 +13,10 @@ SYNTAX_ERROR = Rule(
     name="syntax-error",
     severity="error",
     summary="The text does not fit the grammar at this place.",
-    why="Nothing after the error can be trusted; the message says what is expected there.",
+    why=(
+        "The rest of the file cannot be understood reliably. The message says what is expected "
+        "here."
+    ),
     bad="model m { id = }",
     good='model m { id = "openai/gpt-5-mini" }',
     allowable=False,
@@ -23,7 +26,7 @@ UNCLOSED_BLOCK = Rule(
     code="ORC002",
     name="unclosed-block",
     severity="error",
-    summary="A `{`, `[` or `(` has no partner; the message names what it opens.",
+    summary="A `{`, `[` or `(` is not closed; the message names what it opens.",
     why="Everything up to the end of the file would belong to the block.",
     bad='model m { id = "openai/gpt-5-mini"',
     good='model m { id = "openai/gpt-5-mini" }',
@@ -47,8 +50,8 @@ MISSING_EQUALS = Rule(
     code="ORC004",
     name="missing-equals",
     severity="error",
-    summary="A setting has a name and a value and nothing between them.",
-    why="A setting is a name, `=` and a value.",
+    summary="The `=` between the name and the value of a setting is missing.",
+    why="A setting consists of a name, `=` and a value.",
     bad='model m { id "openai/gpt-5-mini" }',
     good='model m { id = "openai/gpt-5-mini" }',
     allowable=False,
@@ -59,7 +62,7 @@ UNTERMINATED_STRING = Rule(
     name="unterminated-string",
     severity="error",
     summary="A string or text block has no closing quotes.",
-    why='A string ends on its line; use `"""` for a text of several lines.',
+    why='A string must end on its line. For a text of several lines, use `"""`.',
     bad="""\
 model m { id = "openai/gpt-5-mini }
 """,
@@ -73,8 +76,8 @@ UNKNOWN_DECLARATION = Rule(
     code="ORC006",
     name="unknown-declaration",
     severity="error",
-    summary="A declaration begins with a word that declares nothing.",
-    why="A misspelt keyword would leave out a whole declaration.",
+    summary="A declaration begins with an unknown keyword.",
+    why="Because of a misspelt keyword, the whole declaration would be missing.",
     bad='modle m { id = "openai/gpt-5-mini" }',
     good='model m { id = "openai/gpt-5-mini" }',
     allowable=False,
@@ -85,7 +88,10 @@ MISSING_VERSION_HEADER = Rule(
     name="missing-version-header",
     severity="error",
     summary="The file does not begin with the edition of the language, `orch 1`.",
-    why="The edition says which language the file is written in, for the engines to come.",
+    why=(
+        "The edition says which version of the language the file uses, so that later engines can "
+        "still read it."
+    ),
     bad='model m { id = "x" }',
     good="""\
 orch 1
@@ -97,8 +103,8 @@ NEWER_LANGUAGE_VERSION = Rule(
     code="ORC008",
     name="newer-language-version",
     severity="error",
-    summary="The file asks for an edition this engine does not know.",
-    why=("What looks wrong in a newer edition may be right there, so nothing else is reported."),
+    summary="The file requires an edition that this engine does not support.",
+    why=("Code that is wrong here may be valid in a newer edition, so nothing else is reported."),
     bad="orch 9",
     good="orch 1",
     allowable=False,

@@ -1,10 +1,10 @@
 """Runs the `test` blocks of a file: offline, with scripted decisions and mocked workers.
 
-    engine.run_tests("report.orch") -> [TestResult(...), ...]
+    orch.run_tests("report.orch") -> [TestResult(...), ...]
 
-A test is a real run of the real machine under the real driver; only what would touch the outside
-is replaced by the test's mocks. Whatever has no mock and is not offline by itself fails
-the test: nothing here opens a socket, starts a process or needs a key.
+A test is a real run, with the real machine and the real driver. Only calls to the outside are
+replaced by the mocks of the test. A call that has no mock and is not offline by nature fails the
+test: nothing here opens a socket, starts a process or needs a key.
 """
 
 from engine.testing.junit import junit_xml

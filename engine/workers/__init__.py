@@ -1,1 +1,1 @@
-"""Runs the work of workers and verifiers: one module a kind, found by `registry`."""
+"""Runs workers and verifiers: one module per kind, found by `registry`."""

@@ -137,10 +137,10 @@ def test_the_events_page_is_fresh():
     assert page == generator().events_page()
 
 
-def test_the_floors_of_the_architecture_page_are_fresh():
+def test_the_layers_of_the_architecture_page_are_fresh():
     """After a change of the import contract or of a module's first line: docs/_generate.py."""
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
-    assert page == generator().with_floors(page)
+    assert page == generator().with_layers(page)
 
 
 def test_the_table_of_rules_is_fresh():

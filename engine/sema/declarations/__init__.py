@@ -1,1 +1,1 @@
-"""Declarations: workers, verifiers, orchestrators, tests, and what each kind requires."""
+"""Declarations: workers, verifiers, orchestrators, tests, and what each of them requires."""

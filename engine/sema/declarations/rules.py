@@ -13,7 +13,7 @@ UNBOUNDED_REVISION = Rule(
     name="unbounded-revision",
     severity="error",
     summary="`on_fail = revise` without `max_revisions` could revise forever.",
-    why="A verifier that never passes would keep the loop going.",
+    why="A verifier that never passes would keep the loop running.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -37,7 +37,7 @@ RETRY_NOT_IDEMPOTENT = Rule(
     code="ORC503",
     name="retry-not-idempotent",
     severity="error",
-    summary="A `once` or `write` worker could run twice without a common key.",
+    summary="A `once` or `write` worker could run twice, and the other side could not detect it.",
     why="A repeated payment is a second payment.",
     bad="""\
 worker get(q: string) -> json via http {
@@ -61,8 +61,8 @@ SECRET_IN_PROMPT = Rule(
     code="ORC803",
     name="secret-in-prompt",
     severity="error",
-    summary="A secret is used where a model, a person or a log could read it.",
-    why="A prompt goes to a provider, into the journal and the logs.",
+    summary="A model, a person or a log could read a secret.",
+    why="A prompt is sent to a provider, and stored in the journal and in logs.",
     bad="""\
 worker tell(q: string) -> string via llm { model = fast  prompt = "{{ q }} {{ secret.KEY }}" }""",
     good="""\
@@ -77,8 +77,8 @@ MOCK_TYPE_MISMATCH = Rule(
     code="ORC903",
     name="mock-type-mismatch",
     severity="error",
-    summary="What a mock returns does not fit the contract of what it replaces.",
-    why="A test that feeds impossible values proves nothing.",
+    summary="The value of a mock does not fit the contract of the mocked name.",
+    why="A test with impossible values proves nothing.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -1,1 +1,1 @@
-"""Expressions and templates as code: parsed, compiled and evaluated in the sandbox."""
+"""Expressions and templates: parsed, compiled, and evaluated in the sandbox."""

@@ -1,9 +1,9 @@
-"""Kinds of workers and verifiers: what may follow `via`, one record a kind, one file each.
+"""Kinds of workers and verifiers: what may follow `via`, one record and one file per kind.
 
-A record (`WorkerKind`) holds everything that the engine asks of a kind: its settings, its checks,
-and the facts that the linter, the machine and the tests need. It also has the sentence that editors
-show, and the name of the port that does the work. Nothing outside this folder asks for a kind by
-its name.
+A record (`WorkerKind`) contains everything that the engine needs to know about a kind: its
+settings, its checks, and facts for the linter, the machine and the tests. It also has the sentence
+that editors show, and the name of the port that does the work. Nothing outside this folder looks up
+a kind by its name.
 
 Installed packages add kinds by an entry point; see `engine.sema.kinds.registry`.
 """

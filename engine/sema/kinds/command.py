@@ -26,17 +26,22 @@ _ROWS = (
         "The program and its arguments, a list; never a shell.",
         required=True,
     ),
-    Row("stdin", Computed(), "What the program reads."),
+    Row("stdin", Computed(), "The standard input of the program."),
     Row(
         "cwd",
         Computed(),
-        "Its working folder, relative to the file.",
+        "Its working directory, relative to the folder of the file.",
         otherwise="the file's folder",
     ),
     ENV,
     Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
-    Row("on_exit", BlockValue("on_exit"), "The failure mode an exit code means."),
-    Row("parse", Parse(), "How to read its output: `json`, `lines` or `text`.", default="json"),
+    Row("on_exit", BlockValue("on_exit"), "Maps exit codes to failure modes."),
+    Row(
+        "parse",
+        Parse(),
+        "How to read its output: `json`, `lines`, `text` or a function.",
+        default="json",
+    ),
 )
 
 #: Programs that reach the network with what they are given.

@@ -17,27 +17,27 @@ __all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]
 _MAX_BYTES = Row(
     "max_bytes",
     Size(),
-    "The most one answer may take; more is `invalid_output`.",
+    "The maximum size of one answer; a larger one is `invalid_output`.",
     default=MAX_OUTPUT_BYTES,
 )
-_TIMEOUT = Row("timeout", Duration(), "How long one attempt may take.")
-_RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
+_TIMEOUT = Row("timeout", Duration(), "The time limit for one attempt.")
+_RETRY = Row("retry", BlockValue("retry"), "Retries a failed call.")
 
 #: Of kinds that start a process.
 ENV = Row(
     "env",
     Computed(secrets=True, shape="map", block="env"),
-    "Its environment: what is set, or a block that also says what is inherited.",
+    "Its environment: variables to set, or a block that also selects inherited ones.",
     otherwise="the engine's without keys and secrets",
 )
 
 #: Of kinds that ask a model: an answer that breaks its contract is asked for again.
-REPAIR = Row("repair", BlockValue("repair"), "Ask again for an answer that breaks its contract.")
+REPAIR = Row(
+    "repair", BlockValue("repair"), "Asks again after an answer that violates its contract."
+)
 
 #: What every verifier takes.
-VERIFIER = (
-    Row("skip_when", Computed(scope="inputs"), "The hook counts as not run where this holds."),
-)
+VERIFIER = (Row("skip_when", Computed(scope="inputs"), "Skips the check if this is true."),)
 
 #: What verifiers take whose verdict comes from a call.
 CHECKED = (
@@ -69,18 +69,22 @@ def worker_settings(
         Row(
             "effect",
             Choice(("pure", "read", "write", "once")),
-            "What carrying it out does to the world outside.",
+            "What a task does to the outside world.",
             required=effect is None,
             default=effect,
         ),
         Row(
             "trust",
             Choice(("trusted", "untrusted")),
-            "Whether its output comes from outside and may hold instructions of strangers.",
+            "Whether its output is external text that may contain instructions from strangers.",
             default=trust,
         ),
         _TIMEOUT,
         _RETRY,
-        Row("fallback", Names(("worker",)), "Workers of the same contract to try when it fails."),
+        Row(
+            "fallback",
+            Names(("worker",)),
+            "Workers with the same contract to try if it fails, in order.",
+        ),
         _MAX_BYTES,
     )

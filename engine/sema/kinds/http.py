@@ -22,10 +22,10 @@ _ROWS = (
         "The HTTP method.",
         default="GET",
     ),
-    Row("url", Computed(secrets=True), "The address; its host is in the file.", True),
-    Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
-    Row("query", Computed(secrets=True, shape="map"), "Parameters of the address."),
-    Row("headers", Computed(secrets=True, shape="map"), "Further HTTP headers."),
+    Row("url", Computed(secrets=True), "The address. Its host must be written in the file.", True),
+    Row("hosts", Strings(), "The hosts it may reach, if the host of `url` is computed."),
+    Row("query", Computed(secrets=True, shape="map"), "The query parameters of the address."),
+    Row("headers", Computed(secrets=True, shape="map"), "Additional HTTP headers."),
     Row("json", Computed(secrets=True), "The body, sent as JSON."),
     Row("form", Computed(secrets=True, shape="map"), "The body, sent as a form."),
     Row(
@@ -34,7 +34,7 @@ _ROWS = (
         "The output, from `response` (the body), `status` and `headers`.",
         otherwise="response",
     ),
-    Row("on_status", BlockValue("on_status"), "The failure mode an HTTP status means."),
+    Row("on_status", BlockValue("on_status"), "Maps HTTP statuses to failure modes."),
 )
 
 

@@ -14,13 +14,13 @@ from engine.sema.settings.values import Choice, Duration, Strings, Text
 __all__ = ["HUMAN"]
 
 _ROWS = (
-    Row("message", Text(), "What the person is asked.", True),
+    Row("message", Text(), "The question to the person.", True),
     Row("options", Strings(), "The answers to choose from."),
     Row("timeout", Duration(), "How long to wait for an answer."),
     Row(
         "on_timeout",
         Choice(("abort", "escalate")),
-        "What happens when no answer comes in time.",
+        "What happens if no answer arrives in time.",
         default="abort",
     ),
 )

@@ -18,7 +18,7 @@ __all__ = ["MCP"]
 
 _ROWS = (
     Row("server", Names(("server",), "one"), "The MCP server.", True),
-    Row("tool", Str(), "The tool's name there.", True),
+    Row("tool", Str(), "The name of the tool on the server.", True),
     Row("args", Computed(shape="map"), "Its arguments.", otherwise="the inputs"),
     Row(
         "output_schema",

@@ -32,8 +32,8 @@ MCP_SNAPSHOT_UNREADABLE = Rule(
     code="ORC514",
     name="mcp-snapshot-unreadable",
     severity="error",
-    summary="The kept tools of a file's MCP servers cannot be read.",
-    why="The file of kept tools is written by the engine; make it again.",
+    summary="The snapshot of the MCP servers of a file cannot be read.",
+    why="`orch mcp snapshot` writes this file; run it again.",
     allowable=False,
 )
 
@@ -85,8 +85,8 @@ MCP_TOOL_NOT_ALLOWED = Rule(
     code="ORC507",
     name="mcp-tool-not-allowed",
     severity="error",
-    summary="A tool is named that the server's `allow` list does not hold.",
-    why="`allow` is the list a reviewer reads: what is not in it cannot be called.",
+    summary="A tool is not in the `allow` list of its server.",
+    why="Reviewers rely on `allow`: a tool that is not in it cannot be called.",
     bad="""\
 server kb via mcp { command = ["kb"]  allow = ["find"] }
 worker look(key: string) -> json via mcp { server = kb  tool = "drop"  effect = read }""",
@@ -100,8 +100,8 @@ MCP_TOOL_UNKNOWN = Rule(
     code="ORC512",
     name="mcp-tool-unknown",
     severity="error",
-    summary="A tool is named that the server did not have when its tools were last kept.",
-    why="The tools of a server are kept in a file next to the program, and compared.",
+    summary="A tool is not in the last snapshot of its server.",
+    why="`orch mcp snapshot` stores the tools of a server in a file next to the program.",
     allowable=True,
 )
 
@@ -181,8 +181,8 @@ MCP_ARGS_MISMATCH = Rule(
     code="ORC513",
     name="mcp-args-mismatch",
     severity="error",
-    summary="The arguments of a call do not fit the tool, as its schema was last kept.",
-    why="The tool's own schema, as it was kept, says what it takes.",
+    summary="The arguments of a call do not fit the schema of the tool in the last snapshot.",
+    why="The server would reject the call.",
     allowable=True,
 )
 

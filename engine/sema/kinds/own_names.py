@@ -36,9 +36,9 @@ PYTHON_HIDES_ORCH = Rule(
     severity="warning",
     summary="A Python module that the program uses has the name of a package of orch.",
     why=(
-        "`orch`, `engine` and `grammar` are orch's own packages. The module is still "
-        "found, but `from engine import Failure` gives orch's `Failure`, even where the module "
-        "has one."
+        "`orch`, `engine` and `grammar` are the packages of orch. The module is still found, "
+        "but `from engine import Failure` imports orch's `Failure`, even if the module defines "
+        "one."
     ),
     allowable=True,
 )

@@ -43,7 +43,7 @@ CALL_NOT_IMPORTABLE = Rule(
     code="ORC506",
     name="call-not-importable",
     severity="error",
-    summary="A Python module or function that is named does not exist.",
+    summary="A Python module or function does not exist.",
     why="Modules are looked up next to the file first.",
     bad='worker f(q: string) -> json via python { call = "no_such_module:run" }',
     good='worker f(obj: json) -> json via python { call = "json:dumps" }',
@@ -241,9 +241,7 @@ OUTSIDE_PROJECT = Rule(
     code="ORC110",
     name="outside-project",
     severity="error",
-    summary=(
-        "A file is named, or a link leads there, that lies outside the project: it is not read."
-    ),
+    summary=("A file is outside the project, directly or through a link, and is not read."),
     why=(
         "A finding quotes lines of the files that it reads. If a file could name any other "
         "file, checking an untrusted file could print parts of your own files. The project is "
@@ -274,8 +272,8 @@ PYTHON_NOT_CHECKED = Rule(
     severity="warning",
     summary=("A Python file is too large, or nested too deeply, for its functions to be checked."),
     why=(
-        "The run imports the module anyway; whether the function is there, and "
-        "takes the inputs, is found out then."
+        "A run imports the module anyway. Only then is it known whether the function exists "
+        "and accepts the inputs."
     ),
     allowable=True,
 )

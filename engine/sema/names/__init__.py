@@ -1,1 +1,1 @@
-"""Names: files and imports, what each module declares, and how a name is looked up."""
+"""Names: files and imports, the declarations of each module, and name lookup."""

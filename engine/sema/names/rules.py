@@ -12,7 +12,7 @@ UNKNOWN_NAME = Rule(
     code="ORC101",
     name="unknown-name",
     severity="error",
-    summary=("A name is used that nothing declares: a model, worker, param, failure mode, ..."),
+    summary=("A name is used but not declared: a model, worker, param, failure mode, ..."),
     why="Otherwise a misspelt name would only fail in the middle of a run.",
     bad='worker tell(q: string) -> string via llm { model = fats  prompt = "{{ q }}" }',
     good='worker tell(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }',
@@ -58,8 +58,11 @@ IMPORT_CYCLE = Rule(
     code="ORC107",
     name="import-cycle",
     severity="error",
-    summary="Files import each other in a circle.",
-    why="Neither file could be read before the other; move what both need.",
+    summary="Files import each other in a cycle.",
+    why=(
+        "None of the files could be read before the others. Move the declarations that they share "
+        "into another file."
+    ),
     allowable=False,
 )
 
@@ -67,8 +70,8 @@ WRONG_KIND = Rule(
     code="ORC108",
     name="wrong-kind",
     severity="error",
-    summary="A name is known, but what it names is of another kind than is needed here.",
-    why="A model cannot be dispatched, a worker cannot plan.",
+    summary="A name refers to the wrong kind of declaration.",
+    why="For example, a model cannot be dispatched, and a worker cannot plan.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -90,8 +93,11 @@ SHADOWED_NAME = Rule(
     code="ORC109",
     name="shadowed-name",
     severity="warning",
-    summary="An input has the name of something that expressions see here, and hides it.",
-    why="In expressions the input hides the name that the engine gives.",
+    summary="An input has the same name as a value that expressions can use here, and hides it.",
+    why=(
+        "In expressions, the name refers to the input, and the value from the engine cannot be "
+        "used."
+    ),
     bad="""\
 worker tell(param: string) -> string via llm { model = fast  prompt = "{{ param }}" }""",
     good="""\

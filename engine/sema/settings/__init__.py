@@ -1,1 +1,1 @@
-"""Settings: the table of what a body may hold, and how bodies are read by it."""
+"""Settings: the table of what each body may contain, and the code that reads bodies with it."""

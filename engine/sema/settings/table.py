@@ -96,7 +96,7 @@ _MAX_ROUNDS = 10_000
 _HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
-_RETRY = Row("retry", BlockValue("retry"), "Make a failed call again.")
+_RETRY = Row("retry", BlockValue("retry"), "Retries a failed call.")
 
 
 def _size(name: str, doc: str, default_bytes: int) -> Row:
@@ -106,11 +106,12 @@ def _size(name: str, doc: str, default_bytes: int) -> Row:
 _INHERIT = Row(
     "inherit",
     Strings(),
-    "The variables it gets of the engine's environment, keys and secrets only by their full names: "
-    '`["GIT_*", "OPENAI_API_KEY"]`. Of all others it gets a few, such as `PATH`.',
+    "Variables to pass on from the engine's environment, as names or patterns. Keys and secrets "
+    'need their full names: `["GIT_*", "OPENAI_API_KEY"]`. '
+    "A few, such as `PATH`, are always passed on.",
 )
-_SET = "Further variables; null takes one away."
-_BUDGET = Row("budget", BlockValue("budget"), "What may be spent at most.")
+_SET = "Additional variables; null removes one."
+_BUDGET = Row("budget", BlockValue("budget"), "Limits on spending.")
 
 _TABLE = (
     Kind(
@@ -118,48 +119,54 @@ _TABLE = (
         "models",
         (
             Row("id", Str(), 'The model, as LiteLLM names it: `"openai/gpt-5-mini"`.', True),
-            Row("temperature", NumberValue(0, 2), "How freely it samples."),
-            Row("top_p", NumberValue(0, 1), "Nucleus sampling."),
-            Row("seed", Int(minimum=0), "For answers that can be had again, where supported."),
+            Row(
+                "temperature",
+                NumberValue(0, 2),
+                "Sampling temperature: higher values give more varied answers.",
+            ),
+            Row(
+                "top_p", NumberValue(0, 1), "Nucleus sampling: the probability mass to sample from."
+            ),
+            Row("seed", Int(minimum=0), "Makes answers repeatable, if the provider supports it."),
             Row("stop", Strings(), "Strings that end the answer."),
-            Row("frequency_penalty", NumberValue(-2, 2), "Against repetition of words."),
-            Row("presence_penalty", NumberValue(-2, 2), "Against repetition of topics."),
+            Row("frequency_penalty", NumberValue(-2, 2), "Reduces the repetition of words."),
+            Row("presence_penalty", NumberValue(-2, 2), "Reduces the repetition of topics."),
             Row(
                 "reasoning_effort",
                 Choice(("none", "minimal", "low", "medium", "high")),
-                "How long a reasoning model thinks.",
+                "How much effort a reasoning model spends.",
             ),
-            Row("max_tokens", Int(), "The longest answer, in tokens.", default=4_096),
+            Row("max_tokens", Int(), "The maximum length of an answer, in tokens.", default=4_096),
             Row("context", Int(), "The size of its context window, in tokens."),
             _size(
                 "max_prompt_bytes",
-                "The most one prompt may take; more is `context_overflow`.",
+                "The maximum size of a prompt; a larger one is `context_overflow`.",
                 MAX_PROMPT_BYTES,
             ),
             Row(
                 "structured",
                 Choice(("auto", "native", "prompt")),
-                "Hand the schema to the provider, or write it into the prompt.",
+                "Whether to pass the schema to the provider or write it into the prompt.",
                 default="auto",
             ),
-            Row("timeout", Duration(), "How long one attempt may take.", default=120_000),
+            Row("timeout", Duration(), "The time limit for one attempt.", default=120_000),
             _RETRY,
-            Row("fallback", Names(("model",)), "Models to ask when this one fails, in order."),
-            Row("max_concurrent", Int(), "Calls at the same time."),
-            Row("rpm", Int(), "Requests a minute."),
-            Row("tpm", Int(), "Tokens a minute."),
-            Row("price", BlockValue("price"), "Dollars for a million tokens."),
-            Row("api_base", Str(), "The address of the server, where it is not the provider's."),
+            Row("fallback", Names(("model",)), "Models to call if this one fails, in order."),
+            Row("max_concurrent", Int(), "The maximum number of concurrent calls."),
+            Row("rpm", Int(), "The maximum number of requests per minute."),
+            Row("tpm", Int(), "The maximum number of tokens per minute."),
+            Row("price", BlockValue("price"), "Prices in dollars per million tokens."),
+            Row("api_base", Str(), "The address of the server, if it is not the provider's."),
             Row("api_version", Str(), "The version of the provider's API."),
-            Row("extra", Constant(), "A map of further options for the provider's API."),
+            Row("extra", Constant(), "A map of additional options for the provider's API."),
         ),
     ),
     Kind(
         "price",
         "`price` blocks",
         (
-            Row("input", Money(minimum=0), "For a million tokens of the prompt.", True),
-            Row("output", Money(minimum=0), "For a million tokens of the answer.", True),
+            Row("input", Money(minimum=0), "The price per million prompt tokens.", True),
+            Row("output", Money(minimum=0), "The price per million answer tokens.", True),
         ),
     ),
     Kind(
@@ -169,15 +176,15 @@ _TABLE = (
             Row(
                 "max",
                 Int(minimum=0, maximum=100),
-                "How many more times.",
+                "The maximum number of additional attempts.",
                 True,
                 missing="ORC403",
             ),
-            Row("on", Modes(), "The failure modes that are worth it.", otherwise="retryable ones"),
+            Row("on", Modes(), "The failure modes to retry.", otherwise="retryable ones"),
             Row(
                 "backoff",
                 Duration(),
-                "The wait before the first, doubled each time.",
+                "The wait before the first retry; it doubles each time.",
                 default=500,
             ),
         ),
@@ -185,29 +192,40 @@ _TABLE = (
     Kind(
         "repair",
         "`repair` blocks",
-        (Row("max", Int(minimum=0, maximum=100), "How many more times.", True),),
+        (
+            Row(
+                "max",
+                Int(minimum=0, maximum=100),
+                "The maximum number of additional attempts.",
+                True,
+            ),
+        ),
     ),
     Kind(
         "mcp server",
         "`mcp` servers",
         (
-            Row("command", Strings(), "The program that serves on stdin and stdout, a list."),
+            Row(
+                "command",
+                Strings(),
+                "The server program and its arguments, a list; it uses stdin and stdout.",
+            ),
             Row(
                 "env",
                 Computed("none", True, "map", "server env"),
-                "Its environment: what is set, or a block that also says what is inherited.",
+                "Its environment: variables to set, or a block that also selects inherited ones.",
                 otherwise="a few variables",
             ),
             Row(
                 "cwd",
                 Str(),
-                "Its working folder, relative to the file.",
+                "Its working directory, relative to the folder of the file.",
                 otherwise=_HERE,
             ),
-            Row("url", Str(), "The address of a server over HTTP."),
-            Row("headers", Computed("none", True, "map"), "Further HTTP headers."),
+            Row("url", Str(), "The address of an HTTP server."),
+            Row("headers", Computed("none", True, "map"), "Additional HTTP headers."),
             Row("allow", Strings(), "The tools that may be called."),
-            Row("timeout", Duration(), "How long one attempt may take."),
+            Row("timeout", Duration(), "The time limit for one attempt."),
         ),
     ),
     Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
@@ -219,14 +237,14 @@ _TABLE = (
         "orchestrators",
         (
             Row("model", Names(("model",), "one"), "The model that plans.", True),
-            Row("goal", Text(), "What is to be reached; in every prompt, word for word.", True),
-            Row("instructions", Text(), "How to go about it."),
+            Row("goal", Text(), "The goal; every prompt repeats it exactly.", True),
+            Row("instructions", Text(), "How to reach the goal."),
             Row("workers", Names(_CALLABLES), "The workers it may dispatch.", True),
             Row("policy", BlockValue("policy"), "The bounds of the loop.", True, missing="ORC401"),
             Row("limit", BlockValue("limit", _CALLABLES, True), "Bounds of one worker."),
             Row("verify", BlockValue("verify"), "Which verifiers check what, and when."),
             Row("on_escalate", BlockValue("on_escalate"), "The output of an escalated run."),
-            _size("max_bytes", "The most its result may take.", MAX_OUTPUT_BYTES),
+            _size("max_bytes", "The maximum size of its result.", MAX_OUTPUT_BYTES),
         ),
     ),
     Kind(
@@ -236,33 +254,48 @@ _TABLE = (
             Row(
                 "max_rounds",
                 Int(maximum=_MAX_ROUNDS),
-                "How many rounds there are at most.",
+                "The maximum number of rounds.",
                 True,
                 missing="ORC401",
             ),
-            Row("max_per_round", Int(maximum=10_000), "Tasks one decision may give.", default=8),
-            Row("max_parallel", Int(maximum=10_000), "Tasks running at once.", default=8),
-            Row("max_dispatches", Int(), "Tasks of the whole run."),
-            Row("max_depth", Int(maximum=100), "How deep orchestrators may call themselves."),
-            _BUDGET,
-            Row("stall", BlockValue("stall"), "When nothing new comes, do something."),
-            Row("context", BlockValue("context"), "What of the past stays in the prompt."),
             Row(
-                "repair", BlockValue("repair"), "Ask again for a bad decision.", default={"max": 2}
+                "max_per_round",
+                Int(maximum=10_000),
+                "The maximum number of tasks in one decision.",
+                default=8,
+            ),
+            Row(
+                "max_parallel",
+                Int(maximum=10_000),
+                "The maximum number of concurrent tasks.",
+                default=8,
+            ),
+            Row("max_dispatches", Int(), "The maximum number of tasks in total."),
+            Row("max_depth", Int(maximum=100), "How deeply the orchestrator may call itself."),
+            _BUDGET,
+            Row("stall", BlockValue("stall"), "What to do if rounds bring nothing new."),
+            Row(
+                "context", BlockValue("context"), "How much of earlier rounds stays in the prompt."
+            ),
+            Row(
+                "repair",
+                BlockValue("repair"),
+                "Asks again after an invalid decision.",
+                default={"max": 2},
             ),
             _size(
                 "max_input_bytes",
-                "The most an input may take; a task with more fails as `unmet_reference`.",
+                "The maximum size of an input; a task with more fails as `unmet_reference`.",
                 MAX_INPUT_BYTES,
             ),
             _size(
                 "max_decision_bytes",
-                "The most one decision may take; a larger one is asked for again.",
+                "The maximum size of a decision; after a larger one the model is asked again.",
                 MAX_DECISION_BYTES,
             ),
             _size(
                 "max_kept_bytes",
-                "The most all answers together may take; then the run ends as `exhausted`.",
+                "The maximum size of all answers together; above it the run ends as `exhausted`.",
                 MAX_KEPT_BYTES,
             ),
         ),
@@ -271,16 +304,20 @@ _TABLE = (
         "budget",
         "budgets",
         (
-            Row("cost", Money(), "Dollars."),
-            Row("tokens", Int(), "Tokens of all models, in and out."),
-            Row("time", Duration(), "Time running; waiting for a person does not count."),
+            Row("cost", Money(), "The maximum cost in dollars."),
+            Row(
+                "tokens", Int(), "The maximum number of tokens of all models, prompts and answers."
+            ),
+            Row(
+                "time", Duration(), "The maximum running time; waiting for a person does not count."
+            ),
         ),
     ),
     Kind(
         "stall",
         "`stall` blocks",
         (
-            Row("after", Int(), "Rounds without anything new.", True),
+            Row("after", Int(), "The number of rounds without anything new.", True),
             Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
             Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
         ),
@@ -289,17 +326,31 @@ _TABLE = (
         "context",
         "`context` blocks",
         (
-            Row("keep_last", Int(), "Rounds a compaction leaves as they are.", default=3),
+            Row(
+                "keep_last",
+                Int(),
+                "The number of rounds that compaction does not change.",
+                default=3,
+            ),
             Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
-            Row("compact_at", Share(), "Fill of the window that compacts.", default=0.6),
+            Row(
+                "compact_at",
+                Share(),
+                "The share of the context window at which compaction starts.",
+                default=0.6,
+            ),
         ),
     ),
     Kind(
         "limit",
         "limits",
         (
-            Row("max_dispatches", Int(minimum=0), "Tasks of this worker in a run."),
-            Row("after", Names(_CALLABLES), "Workers that must have succeeded before."),
+            Row("max_dispatches", Int(minimum=0), "The maximum number of tasks of this worker."),
+            Row(
+                "after",
+                Names(_CALLABLES),
+                "Workers that must have succeeded before this one starts.",
+            ),
             _BUDGET,
         ),
     ),
@@ -307,10 +358,18 @@ _TABLE = (
         "verify",
         "`verify` blocks",
         (
-            Row("before_dispatch", BlockValue("hook", _CALLABLES, True), "Before a task starts."),
-            Row("after_dispatch", BlockValue("hook", _CALLABLES, True), "On a task's output."),
-            Row("after_round", BlockValue("round hook", (), True), "After a round."),
-            Row("before_finish", BlockValue("hook", (), True), "On the result."),
+            Row(
+                "before_dispatch",
+                BlockValue("hook", _CALLABLES, True),
+                "Checks a task before it starts.",
+            ),
+            Row(
+                "after_dispatch",
+                BlockValue("hook", _CALLABLES, True),
+                "Checks the output of a task.",
+            ),
+            Row("after_round", BlockValue("round hook", (), True), "Checks after a round."),
+            Row("before_finish", BlockValue("hook", (), True), "Checks the result."),
         ),
     ),
     *(
@@ -322,11 +381,14 @@ _TABLE = (
                 Row(
                     "on_fail",
                     Choice(("revise", "abort", "escalate", "warn")),
-                    "What happens when one does not pass.",
+                    "What happens if a verifier does not pass.",
                     default="abort",
                 ),
                 Row(
-                    "max_revisions", Int(minimum=0, maximum=100), "How often to revise.", default=0
+                    "max_revisions",
+                    Int(minimum=0, maximum=100),
+                    "The maximum number of revisions.",
+                    default=0,
                 ),
                 Row(
                     "then",
@@ -339,7 +401,7 @@ _TABLE = (
         )
         for name, more in (
             ("hook", ()),
-            ("round hook", (Row("every", Int(), "Only each so many rounds.", default=1),)),
+            ("round hook", (Row("every", Int(), "Check only every Nth round.", default=1),)),
         )
     ),
     Kind(

@@ -1,1 +1,1 @@
-"""Templates checked against types before anything is rendered."""
+"""Checks templates against types before anything is rendered."""

@@ -25,7 +25,7 @@ UNKNOWN_TEMPLATE_FIELD = Rule(
     code="ORC302",
     name="unknown-template-field",
     severity="error",
-    summary="A field is read that the type does not have.",
+    summary="A field does not exist in the type.",
     why="A misspelt field would be an error in the middle of a run.",
     bad="""\
 worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.clam }}" }""",
@@ -38,8 +38,8 @@ UNKNOWN_TEMPLATE_VARIABLE = Rule(
     code="ORC303",
     name="unknown-template-variable",
     severity="error",
-    summary="A name is read that is not defined there.",
-    why="A template sees the inputs, `param` and the templates, nothing else.",
+    summary="A name is not defined in this template or expression.",
+    why="A template can use only the inputs, `param` and the templates of the file.",
     bad="""\
 worker tell(question: string) -> string via llm { model = fast  prompt = "{{ quesion }}" }""",
     good="""\
@@ -51,8 +51,8 @@ UNKNOWN_FILTER_OR_TEST = Rule(
     code="ORC304",
     name="unknown-filter-or-test",
     severity="error",
-    summary="A filter or test is used that does not exist.",
-    why="Filters and tests are those of Jinja2 and a few more.",
+    summary="A filter or test does not exist.",
+    why="Available are the filters and tests of Jinja2, and a few more.",
     bad="""\
 worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim | uper }}" }""",
     good="""\
@@ -64,8 +64,8 @@ OPTIONAL_NOT_GUARDED = Rule(
     code="ORC305",
     name="optional-not-guarded",
     severity="warning",
-    summary="A value that may be null is used as if it were always there.",
-    why="Null has no fields, and prints as nothing that was meant.",
+    summary="A value that may be null is used without a guard.",
+    why="Null has no fields, and is printed as `null`.",
     bad="""\
 worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.quote }}" }""",
     good="""\
@@ -81,7 +81,7 @@ LOOP_OVER_SCALAR = Rule(
     name="loop-over-scalar",
     severity="error",
     summary="A loop runs over something that is not a list.",
-    why="A loop over a string gives its letters.",
+    why="For example, a loop over a string yields its characters.",
     bad="""\
 worker tell(f: Finding) -> string via llm {
   model = fast
@@ -100,7 +100,7 @@ RECORD_PRINTED_RAW = Rule(
     name="record-printed-raw",
     severity="warning",
     summary="A record or list is printed where text was probably meant.",
-    why="A whole object in a prompt is rarely meant; `json` says that it is.",
+    why="A whole object in a prompt is rarely intended. If it is, use the filter `json`.",
     bad='worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f }}" }',
     good="""\
 worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f | json }}" }""",
@@ -135,7 +135,7 @@ TEMPLATE_RECURSION = Rule(
     code="ORC313",
     name="template-recursion",
     severity="error",
-    summary="A template includes or needs itself.",
+    summary="A template includes itself, directly or through other templates.",
     why="Rendering would never end.",
     bad='template a = "{{ a }}"',
     good='template a = "text"',

@@ -1,7 +1,7 @@
 """What `run` is where an expression may read it: in a test's assertions and in `on_escalate`.
 
 The records say what the engine gives there (`engine.runtime.report` and `engine.runtime.ending`,
-floors above this one), so that a misspelt field or status is an error before anything runs.
+layers above this one), so that a misspelt field or status is an error before anything runs.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Types: as values, as JSON Schema, and as contracts that values are checked against."""
+"""Types: as values, as JSON Schema, and as contracts that validate values."""
