@@ -458,6 +458,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "warning",
         "A command fetches from the network, and its output passes for trusted.",
     ),
+    (
+        "ORC809",
+        "value-in-path",
+        "warning",
+        "A text that may hold a `/` is added to the path of an address.",
+    ),
     ("ORC901", "unused-suppression", "warning", "An `orch: allow[...]` comment allows nothing."),
     ("ORC902", "no-test", "info", "A file has tests, and none of them runs this orchestrator."),
     (

@@ -95,7 +95,7 @@ _MAIL = """worker mail(q: string) -> string via http {
   url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
   trust = trusted  timeout = 5s
 }
-worker page(u: string) -> string via http { url = "https://a.example/" ~ u  timeout = 5s }
+worker page(u: string) -> string via http { url = "https://a.example/" ~ (u | segment)  timeout = 5s }
 """
 
 
@@ -564,7 +564,7 @@ EXAMPLES: dict[str, Example] = {
         _CURL + _orchestrator("").replace("[search]", "[search, fetch]"),
         _CURL.replace(
             'via command {\n  run = ["curl", "-s", u]  effect = read',
-            'via http {\n  url = "https://a.example/" ~ u',
+            'via http {\n  url = "https://a.example/" ~ (u | segment)',
         ).replace("  parse = text", "")
         + _orchestrator("").replace("[search]", "[search, fetch]"),
     ),
@@ -573,6 +573,15 @@ EXAMPLES: dict[str, Example] = {
         "itself; of a command nobody knows.",
         _CURL.replace("  trust = untrusted", ""),
         _CURL,
+    ),
+    "ORC809": Example(
+        "A model chooses the text: `x/../../admin` would be another path of the same host, asked "
+        "for with the worker's key. Such a value is refused when it comes; `segment` encodes it. "
+        "Numbers, choices of words and texts with a plain pattern need nothing.",
+        "worker profile(id: string) -> json via http {\n"
+        '  url = "https://a.example/users/" ~ id ~ "/profile"  timeout = 5s\n}',
+        "worker profile(id: string) -> json via http {\n"
+        '  url = "https://a.example/users/" ~ (id | segment) ~ "/profile"  timeout = 5s\n}',
     ),
     "ORC901": Example(
         "A suppression that is no longer needed would hide the next fault.",

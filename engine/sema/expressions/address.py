@@ -26,7 +26,16 @@ from engine.sema.expressions.printing import text_of
 from engine.sema.expressions.segments import decodings, is_dots, segment
 from engine.syntax import ast
 
-__all__ = ["Address", "AddressError", "Piece", "address_of", "is_written", "parts_of", "places"]
+__all__ = [
+    "Address",
+    "AddressError",
+    "Piece",
+    "Reader",
+    "address_of",
+    "is_written",
+    "parts_of",
+    "places",
+]
 
 #: What the caller of a run or its environment chooses, never a model.
 _OURS = frozenset({"param", "secret"})
@@ -248,7 +257,7 @@ def _inside(value: Any) -> Iterator[str]:
 
 def _check(pieces: list[Piece]) -> None:
     """Refuse a value that does not stay in its place."""
-    reader = _Reader()
+    reader = Reader()
     for piece in pieces:
         if piece.kind in ("written", "whole"):
             reader.read(piece.text)
@@ -260,7 +269,7 @@ def _check(pieces: list[Piece]) -> None:
 
 def places(pieces: list[Piece]) -> list[Place]:
     """Where each piece of an address begins."""
-    reader = _Reader()
+    reader = Reader()
     found: list[Place] = []
     for piece in pieces:
         found.append(reader.place)
@@ -269,13 +278,19 @@ def places(pieces: list[Piece]) -> list[Place]:
     return found
 
 
-class _Reader:
+class Reader:
     """Follows an address from its beginning; `place` is where the next character stands."""
 
     def __init__(self) -> None:
         self.place: Place = "scheme"
         self._last = ""
         self._segment: list[Piece] = []
+
+    def copy(self) -> Reader:
+        """A reader that is at the same place."""
+        made = Reader()
+        made.place, made._last, made._segment = self.place, self._last, list(self._segment)
+        return made
 
     def read(self, text: str) -> None:
         """What was written there: it may lead to another place."""
