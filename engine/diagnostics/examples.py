@@ -95,7 +95,9 @@ _MAIL = """worker mail(q: string) -> string via http {
   url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
   trust = trusted  timeout = 5s
 }
-worker page(u: string) -> string via http { url = "https://a.example/" ~ (u | segment)  timeout = 5s }
+worker page(u: string) -> string via http {
+  url = "https://a.example/" ~ (u | segment)  timeout = 5s
+}
 """
 
 

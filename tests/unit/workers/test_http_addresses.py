@@ -107,7 +107,8 @@ def test_what_the_author_and_the_caller_wrote_may_hold_anything(declare, carry_o
     source = f"""
     param base: string = "{site.url}/v1/x"
     worker w(id: string, kind: string) -> json via http {{
-      url = param.base ~ "/../y/" ~ {{ a: "b/c", d: "e/f?g=1" }}[kind] ~ "/" ~ secret.TOKEN ~ "-" ~ id
+      url = (param.base ~ "/../y/" ~ {{ a: "b/c", d: "e/f?g=1" }}[kind] ~ "/"
+        ~ secret.TOKEN ~ "-" ~ id)
     }}
     """
     site.pages["/v1/y/b/c/s3cret-value-7"] = send("sent")
@@ -127,7 +128,9 @@ def test_a_value_in_the_query_begins_no_other_parameter(declare, carry_out, site
     program = declare(f"""
     worker raw(q: string) -> json via http {{ url = "{site.url}/find?q=" ~ q }}
     worker quoted(q: string) -> json via http {{ url = "{site.url}/find?q=" ~ (q | urlencode) }}
-    worker pairs(q: string) -> json via http {{ url = "{site.url}/find?" ~ ({{ q: q }} | urlencode) }}
+    worker pairs(q: string) -> json via http {{
+      url = "{site.url}/find?" ~ ({{ q: q }} | urlencode)
+    }}
     """)
     site.pages["/find"] = send("found")
     for worker, value in (("raw", "a/b?c"), ("quoted", "a&b#c"), ("pairs", "a&b")):
