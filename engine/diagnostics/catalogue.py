@@ -183,6 +183,12 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "info",
         "A worker has no doc comment, and a model chooses it by its description.",
     ),
+    (
+        "ORC212",
+        "keyword-without-meaning",
+        "warning",
+        "A JSON Schema has a keyword that counts for nothing in its dialect.",
+    ),
     ("ORC301", "template-syntax", "error", "The text of a template is not valid Jinja2."),
     ("ORC302", "unknown-template-field", "error", "A field is read that the type does not have."),
     ("ORC303", "unknown-template-variable", "error", "A name is read that is not defined there."),

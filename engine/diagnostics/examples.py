@@ -230,7 +230,10 @@ EXAMPLES: dict[str, Example] = {
         "schema Tree { left: Tree }",
         "schema Tree { left: Tree? }",
     ),
-    "ORC207": Example("The file is used as it is, so it has to be a JSON Schema (2020-12)."),
+    "ORC207": Example(
+        "The file is read as its own dialect means it, so it has to be valid there: a JSON Schema "
+        "of draft-04, 06, 07, 2019-09 or 2020-12, or an OpenAPI 3.0 document."
+    ),
     "ORC208": Example("The schema would accept anything, or nothing, at this place."),
     "ORC209": Example(
         "Where two records fit one value, nobody can tell which was meant: neither a prompt nor "
@@ -252,6 +255,10 @@ EXAMPLES: dict[str, Example] = {
         "most workers of the same orchestrator are described.",
         _DESCRIBED + _orchestrator("").replace("[search]", "[search, less, more]"),
         _DESCRIBED + _orchestrator("").replace("[search]", "[less, more]"),
+    ),
+    "ORC212": Example(
+        "`const` says nothing in a draft-04 file, `nullable` nothing outside OpenAPI 3.0, and "
+        "beside `$ref` nothing counts until 2019-09. Its author meant what is not checked."
     ),
     "ORC301": Example(
         "The text could not be rendered.",
