@@ -201,8 +201,10 @@ def _schema_problem(document: Any, dialect: Dialect) -> str | None:
         return None  # what OpenAPI says is checked where schemas are cut out
     document = {**document, "$schema": dialect.schema}
     # jsonschema takes a second and more for a document of 300 KB, and each of its schemas that
-    # a program names comes by here: it is only asked to say what is wrong.
-    if jsonschema_rs.meta.is_valid(document):
+    # a program names comes by here: it is only asked to say what is wrong. Patterns are tried
+    # when the schema is compiled: metaschemas ask for another kind of them.
+    meta = {"$schema": dialect.schema, "$ref": dialect.schema}
+    if jsonschema_rs.validator_for(meta, offline=True, validate_formats=False).is_valid(document):
         return None
 
     # 70 ms to import; only a file with a broken schema pays for it.
@@ -210,7 +212,7 @@ def _schema_problem(document: Any, dialect: Dialect) -> str | None:
     from jsonschema.validators import validator_for
 
     try:
-        validator_for(document).check_schema(document)
+        validator_for(document).check_schema(document, format_checker=None)
     except SchemaError as error:
         place = "".join(f"/{part}" for part in error.absolute_path)
         message = error.message if len(error.message) < 200 else error.message[:197] + "..."

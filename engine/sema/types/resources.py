@@ -50,15 +50,19 @@ class Base:
         uri: Its address; `file://...` where it gives none.
         node: The schema.
         path: The file it is in; "" where it is in none.
+        whole: The document that it is in.
         origin: The address of the whole document, which the file's is compared with.
     """
 
-    def __init__(self, uri: str, node: Any, dialect: Dialect, path: str, origin: str = "") -> None:
+    def __init__(
+        self, uri: str, node: Any, dialect: Dialect, path: str, whole: Base | None = None
+    ) -> None:
         self.uri = uri
         self.node = node
         self.dialect = dialect
         self.path = path
-        self.origin = origin or uri
+        self.whole = whole or self
+        self.origin = uri if whole is None else whole.origin
 
 
 def read_document(text: str) -> Any:
@@ -140,7 +144,7 @@ class Library:
         if "$schema" in node and not dialect.ref_is_alone:
             with suppress(UnknownDialect):  # else it is read as what it is in
                 dialect = dialect_of(node, dialect)
-        made = Base(uri, node, dialect, whole.path, whole.origin)
+        made = Base(uri, node, dialect, whole.path, whole)
         self._bases[id(node)] = made
         self._by_uri.setdefault(uri, made)
         return made
@@ -173,7 +177,13 @@ class Library:
         if around is None:
             around = self._load(reference, uri, base)
         if not fragment or fragment.startswith("/"):
-            return self.at(fragment, around)
+            try:
+                return self.at(fragment, around)
+            except Unresolved:
+                # Bundlers write pointers from the root of the file also where an `$id` is between.
+                if around.whole is around:
+                    raise
+                return self.at(fragment, around.whole)
         name = unquote(fragment)
         found = self._anchors.get((around.uri, name))
         if found is None:
