@@ -38,6 +38,8 @@ class Maker:
         made: dict[str, Any] = {}
         for name in chance.sample(keywords, chance.randrange(1, 4)):
             made.update(getattr(self, name)(depth + 1))
+        if isinstance(made.get("items"), bool):
+            made.pop("additionalItems", None)  # jsonschema 4.26 raises a TypeError there
         return made
 
     def inner(self, depth: int) -> Any:

@@ -24,7 +24,7 @@ from typing import Any
 import jsonschema_rs
 
 from engine.diagnostics import Diagnostic
-from engine.sema.types.dialects import DRAFT_2020, UnknownDialect, dialect_of
+from engine.sema.types.dialects import DRAFT_2020, dialect_of
 from engine.sema.types.external_schema import load_external
 from engine.source import SourceFile, Span
 from engine.syntax import ast

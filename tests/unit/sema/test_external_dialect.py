@@ -78,8 +78,10 @@ PET = "#/components/schemas/Pet"
         ({"$schema": D7, "dependencies": {"a": ["b"]}}, {"a": 1, "b": 2}, {"a": 1}),
         ({"$schema": D4, "dependencies": {"a": {"required": ["b"]}}}, {"b": 1}, {"a": 1}),
         ({"dependencies": {"a": ["b"]}}, {"b": 1}, {"a": 1}),
-        ({"$schema": D7, "definitions": {"A": {"$id": "#a", "type": "null"}}, "$ref": "#a"}, None, 1),
-        ({"$schema": D4, "definitions": {"A": {"id": "#a", "type": "null"}}, "$ref": "#a"}, None, 1),
+        ({"$schema": D7, "definitions": {"A": {"$id": "#a", "type": "null"}}, "$ref": "#a"},
+         None, 1),
+        ({"$schema": D4, "definitions": {"A": {"id": "#a", "type": "null"}}, "$ref": "#a"},
+         None, 1),
         ({"$ref": "#/$defs/A%20B", "$defs": {"A B": {"type": "string"}}}, "a", 1),
         ({"$ref": "#/$defs/A~1B%25", "$defs": {"A/B%": {"type": "string"}}}, "a", 1),
         ({"$id": "https://a.example/t.json", "anyOf": [{"type": "null"}, {"properties": {
