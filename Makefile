@@ -18,7 +18,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp \
   bench-scale fuzz \
-  test-crash test-hostile test-llamacpp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
+  test-crash test-hostile test-llamacpp test-schemas test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -78,6 +78,9 @@ test-hostile: $(INSTALLED)  ## Attack the engine for an hour: two callers, stran
 	ORCH_CONFORMANCE=3000 ORCH_SOAK_S=600 ORCH_CANARY=200000 ORCH_CRASHES=100 \
 	  $(BIN)/python -m pytest $(PYTEST_FLAGS) \
 	  tests/conformance tests/canary tests/hostile_folder tests/crash
+
+test-schemas: $(INSTALLED)  ## Import every schema of a public collection, and count what is refused
+	$(BIN)/python tests/schemas/collection.py
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp
