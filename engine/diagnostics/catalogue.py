@@ -232,6 +232,7 @@ _ROWS: tuple[tuple[str, str, Severity, str], ...] = (
         "A prompt writes out the schema of the output, which is sent along anyway.",
     ),
     ("ORC313", "template-recursion", "error", "A template includes or needs itself."),
+    ("ORC314", "text-in-comment", "warning", "A `{#` in a prompt begins a comment by accident."),
     (
         "ORC401",
         "no-round-bound",

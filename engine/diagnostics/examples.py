@@ -328,6 +328,12 @@ EXAMPLES: dict[str, Example] = {
         'template a = "{{ a }}"',
         'template a = "text"',
     ),
+    "ORC314": Example(
+        "In a template `{# ... #}` is a comment, as in Jinja2, and no model reads it. In a prompt "
+        "about LaTeX, Lua or templates it was meant as text.",
+        _llm("Write {#x} and {#y #} of {{ q }}", "q: string"),
+        _llm("Write {{ '{#' }}x} of {{ q }} {# a note #}", "q: string"),
+    ),
     "ORC401": Example(
         "Every loop is bounded before it runs.",
         _orchestrator("", "budget { cost = $0.10 }"),
