@@ -208,18 +208,19 @@ def _schema_problem(document: Any, dialect: Dialect) -> str | None:
         return None
 
     # 70 ms to import; only a file with a broken schema pays for it.
-    from jsonschema.exceptions import SchemaError
+    from jsonschema.exceptions import best_match
     from jsonschema.validators import validator_for
 
+    cls = validator_for(document)
     try:
-        validator_for(document).check_schema(document, format_checker=None)
-    except SchemaError as error:
-        place = "".join(f"/{part}" for part in error.absolute_path)
-        message = error.message if len(error.message) < 200 else error.message[:197] + "..."
-        return f"{_said(dialect)}`#{place}`: {message}"
+        error = best_match(cls(cls.META_SCHEMA).iter_errors(document))
     except RecursionError:
         return "the schema is nested too deeply"
-    return None
+    if error is None:
+        return None
+    place = "".join(f"/{part}" for part in error.absolute_path)
+    message = error.message if len(error.message) < 200 else error.message[:197] + "..."
+    return f"{_said(dialect)}`#{place}`: {message}"
 
 
 def _said(dialect: Dialect) -> str:

@@ -62,7 +62,7 @@ class Base:
         self.dialect = dialect
         self.path = path
         self.whole = whole or self
-        self.origin = uri if whole is None else whole.origin
+        self.origin: str = uri if whole is None else whole.origin
 
 
 def read_document(text: str) -> Any:
