@@ -25,7 +25,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
   bench-complexfunc bench-drift bench-eager bench-lsp bench-scale fuzz \
-  test-crash test-hostile test-llamacpp test-mcp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
+  test-crash test-hostile test-llamacpp test-mcp test-schemas test-temporal \
+  test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
@@ -103,6 +104,9 @@ test-hostile: $(INSTALLED)  ## Attack the engine for an hour: two callers, stran
 	ORCH_CONFORMANCE=3000 ORCH_SOAK_S=600 ORCH_CANARY=200000 ORCH_CRASHES=100 \
 	  ORCH_TEST_LIMIT_S=7200 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not llamacpp' \
 	  tests/conformance tests/canary tests/hostile_folder tests/crash
+
+test-schemas: $(INSTALLED)  ## Import every schema of a public collection, and count what is refused
+	$(BIN)/python tests/schemas/collection.py
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine
 	ORCH_TEST_WEIGHTS=$(abspath $(SMOLLM2)) $(BIN)/python -m pytest -rs -m llamacpp

@@ -115,7 +115,7 @@ orchestrator ask(topic: string) -> string {
 }""",
     good="""\
 worker fetch(u: string) -> string via http {
-  url = "https://a.example/" ~ u  timeout = 5s  trust = untrusted
+  url = "https://a.example/" ~ (u | segment)  timeout = 5s  trust = untrusted
 }
 orchestrator ask(topic: string) -> string {
   model   = fast

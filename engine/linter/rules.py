@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, sort_diagnostics
+from engine.linter.addresses import value_in_path
 from engine.linter.admission import BLOCKING, found_by
 from engine.linter.commands import command_on_the_network, undeclared_source
 from engine.linter.comments import comment_for_division, dangling_doc_comment
@@ -90,6 +91,7 @@ RULES: tuple[LintRule, ...] = (
     unused_declarations,
     unused_verifiers,
     unused_workers,
+    value_in_path,
 )
 
 #: Rules that are applied only where they are asked for, by their code.

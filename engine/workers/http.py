@@ -23,6 +23,8 @@ import msgspec
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
+from engine.sema.expressions.address import AddressError, Piece, address_of, places
+from engine.sema.expressions.template import EvaluationError, Expression
 from engine.sema.model import Program, Worker
 from engine.sizes import size_words
 from engine.version import __version__
@@ -65,9 +67,10 @@ class HttpWorker:
         """Make the request and read its response.
 
         Raises:
-            Failure: A mode of `on_status`. `denied` where the host is not in the file. `timeout`.
-                `invalid_output` where the response is too large or cannot be read. `crashed` for
-                any other status that is not a success, and where there is no connection.
+            Failure: A mode of `on_status`. `denied` where the host is not in the file, or a value
+                would have left its place in the address. `timeout`. `invalid_output` where the
+                response is too large or cannot be read. `crashed` for any other status that is not
+                a success, and where there is no connection.
         """
         order = _Order.of(request)
         allowed = _Hosts(request.worker.settings["hosts"])
@@ -248,7 +251,40 @@ class _Order(msgspec.Struct, frozen=True):
 
 
 def _url(request: WorkerRequest) -> httpx.URL:
-    text = evaluated(request, "url")
+    """The address, in which every value has stayed in its place.
+
+    Raises:
+        Failure: `denied`; a value would have led elsewhere. `crashed`; it is no address.
+    """
+    pieces = _pieces(request)
+    url = _parsed("".join(piece.text for piece in pieces), request)
+    # The client has its own ideas of addresses: what it sends must have the form of what was
+    # checked, whatever the values are.
+    plain = "".join(
+        "x"
+        if piece.kind not in ("written", "whole") and place not in ("scheme", "host")
+        else piece.text
+        for piece, place in zip(pieces, places(pieces), strict=True)
+    )
+    if _form(url) != _form(_parsed(plain, request)):
+        raise Failure("denied", clean("a value in `url` changes its form", request.scope))
+    return url
+
+
+def _pieces(request: WorkerRequest) -> list[Piece]:
+    setting = request.worker.settings["url"]
+    if not isinstance(setting, Expression):
+        return [Piece(str(evaluated(request, "url")), "written")]
+    try:
+        return address_of(setting).evaluate({**request.scope, **request.input})
+    except EvaluationError as error:
+        message = f"cannot evaluate `url`: {error}"
+        raise Failure("crashed", clean(message, request.scope)) from None
+    except AddressError as error:
+        raise Failure("denied", clean(f"`url`: {error}", request.scope)) from None
+
+
+def _parsed(text: str, request: WorkerRequest) -> httpx.URL:
     try:
         url = httpx.URL(text)
         if url.scheme not in ("http", "https") or not url.raw_host:
@@ -257,6 +293,12 @@ def _url(request: WorkerRequest) -> httpx.URL:
         said = clean(f"`url` is not an address: {error}", request.scope)
         raise Failure("crashed", said) from None
     return url
+
+
+def _form(url: httpx.URL) -> tuple[object, ...]:
+    """All of an address but what is within its segments and its query."""
+    path, mark, _ = url.raw_path.partition(b"?")
+    return url.scheme, url.userinfo, url.raw_host, url.port, path.count(b"/"), bool(mark)
 
 
 def _pairs(given: Mapping[str, Any], place: str) -> list[tuple[str, str | int | float | None]]:

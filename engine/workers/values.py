@@ -25,8 +25,9 @@ from engine.errors import Failure
 __all__ = ["plain_json", "verdict_of"]
 
 _MAX_DEPTH = 128
-_MIN_INT = -(2**63)
-_MAX_INT = 2**64 - 1
+#: What Python, and so whoever reads the journal, converts from and to decimal digits.
+_MAX_DIGITS = 4_300
+_MAX_INT = 10**_MAX_DIGITS
 
 
 def plain_json(value: Any) -> Any:
@@ -166,9 +167,9 @@ def _text(value: str) -> str:
 
 
 def _integer(value: int) -> int:
-    if _MIN_INT <= value <= _MAX_INT:
+    if -_MAX_INT < value < _MAX_INT:
         return value
-    raise _NotJsonError("the int needs more than 64 bits; return it as a string")
+    raise _NotJsonError(f"the int has more than {_MAX_DIGITS:,} digits; return it as a string")
 
 
 def _number(value: float) -> float:

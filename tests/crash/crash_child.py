@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine import clock
 from engine.cli.app import run as run_command_line
 from engine.drive import launch
 from engine.drive.answers import Reply
@@ -150,6 +151,7 @@ def command_line(folder: Path, out: str, arguments: list[str]) -> None:
 
     time.time_ns = time_ns
     time.time = lambda: time_ns() / 1e9
+    clock.wall_ns, clock.wall_s = time.time_ns, time.time
     code = run_command_line(arguments)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -98,7 +98,7 @@ def test_a_disk_that_fills_up_keeps_what_was_paid_for(disk):
 
     assert (code, stdout) == (1, "")
     assert "no space left for" in stderr
-    assert "go on with: orch resume" in stderr
+    assert "resume with: orch resume" in stderr
     assert disk.done() == before
     ends = {e.key for e in disk.events() if isinstance(e, CallFinished)}
     assert {f"round 2 / decision 1 / task {task}" for task in ("r1", "r2", "c")} <= ends
@@ -174,7 +174,7 @@ def test_a_limit_on_the_size_of_files_stops_the_run(new_world):
     code, stdout, stderr = process.wait()
     assert (code, stdout) == (1, "")
     assert "error: the journal " in stderr
-    assert "go on with: orch resume" in stderr
+    assert "resume with: orch resume" in stderr
     # The charge's end did not fit, so a person is asked what became of it.
     report = world.settle()
     check(world, report)

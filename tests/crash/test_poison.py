@@ -24,7 +24,7 @@ EXPECTED = {
     "bytes": (NO_JSON, NO_JSON, NO_JSON, NO_JSON),
     "nan": ("nan is not a JSON number", "nan is not a JSON number", NO_JSON, NO_JSON),
     "deep": ("nested deeper", "nested deeper", NO_JSON, NO_JSON),
-    "number": ("more than 64 bits", "more than 64 bits", "out of range", NO_JSON),
+    "number": ("more than 4,300 digits", "more than 4,300 digits", "out of range", NO_JSON),
     "nothing": (None, None, NO_JSON, None),
 }
 KINDS = ("function", "isolated", "program", "page")

@@ -38,7 +38,7 @@ def test_nothing_passes_a_budget_and_every_node_is_the_sum_below_it(nodes, data)
             )
             used = data.draw(st.sampled_from([used, wanted.as_usage(), Usage()]))
             ledgers[index].settle(wanted, used)
-            own[index]["cost"] += used.cost_usd or 0
+            own[index]["cost"] += used.cost_micro_usd or 0
             own[index]["tokens"] += used.input_tokens + used.output_tokens
             own[index]["calls"] += 1
         else:

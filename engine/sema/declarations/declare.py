@@ -179,7 +179,9 @@ class Declarations:
                 help = f"did you mean `{better}`? ({help})"
             self.report(diagnostic("ORC106", message, reference.span, help=help))
             return
-        found = load_external(definition.name, reference, text, self.report)
+        found = load_external(
+            definition.name, reference, text, self.report, path=path, read=self._files.read
+        )
         if found is not None:
             definition.type = found
 

@@ -205,6 +205,15 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """The names of texts that every evaluation sees."""
+        return frozenset(n for n, value in self._variables.items() if isinstance(value, str))
+
+    def part(self, expr: ast.Expr) -> Expression:
+        """A part of it, which sees the same names."""
+        return Expression(expr, self._variables)
+
     @cached_property
     def names(self) -> frozenset[str]:
         """The names it reads."""

@@ -40,6 +40,7 @@ from engine.sema.expressions.metering import (
     MAX_TEXT,
     EvaluationError,
     Meter,
+    Rendered,
     counted,
     counted_list,
     current,
@@ -223,7 +224,11 @@ _NO_MAPS = frozenset({LoopContext, Macro, Namespace, list, str, tuple})
 @jinja2.pass_context
 def _finalize(context: Context, value: Any) -> str:
     # It asks for the context only so that Jinja2 evaluates no constant at compile time.
-    return value if type(value) is str else text_of(value)
+    text = value if type(value) is str else text_of(value)
+    marks = current.marks
+    if marks is None or type(text) is Rendered:
+        return text
+    return f"{marks[0]}{text}{marks[1]}"
 
 
 class OrchTemplate(jinja2.Template):

@@ -33,6 +33,7 @@ from engine.sema.expressions.metering import (
     weight,
 )
 from engine.sema.expressions.printing import fence, json_text, kind_of, text_of
+from engine.sema.expressions.segments import segment
 from engine.sema.expressions.text_formats import fill_percents
 from engine.sema.expressions.text_methods import (
     TEXT_METHODS,
@@ -181,6 +182,16 @@ def _quoted(value: Any, *, for_qs: bool) -> str:
     if not text.isalnum() or not text.isascii():
         take_text(len(text) * (3 if text.isascii() else _QUOTED))
     return url_quote(text, for_qs=for_qs)
+
+
+def _segment(value: Any) -> str:
+    text = plain_text(value)
+    take(len(text) >> 2)
+    take_text(len(text) * (3 if text.isascii() else _QUOTED))
+    try:
+        return segment(text)
+    except ValueError as error:
+        raise EvaluationError(f"this value {error}") from None
 
 
 def _wordcount(s: Any) -> int:
@@ -528,6 +539,7 @@ FILTERS: dict[str, Function] = {
     "replace": _replace,
     "reverse": _reverse,
     "round": _round,
+    "segment": _segment,
     "select": _selecting(True, False),
     "selectattr": _selecting(True, True),
     "slice": _batchable(theirs.sync_do_slice),

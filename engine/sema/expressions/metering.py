@@ -27,6 +27,8 @@ __all__ = [
     "MAX_TEXT",
     "UNBOUNDED",
     "EvaluationError",
+    "Meter",
+    "Rendered",
     "check_text",
     "counted",
     "counted_list",
@@ -93,9 +95,17 @@ class Meter:
         return True
 
 
+class Rendered(str):
+    """What a template gave while `current.marks` were set; its values stand between them."""
+
+    __slots__ = ()
+
+
 class _Current(threading.local):
     def __init__(self) -> None:
         self.meter = Meter()
+        #: What is put around each value that a template prints, or None.
+        self.marks: tuple[str, str] | None = None
 
 
 #: The meter of this thread.

@@ -25,6 +25,7 @@ from engine.sema.expressions.environment import (
 from engine.sema.expressions.metering import (
     UNBOUNDED,
     EvaluationError,
+    Rendered,
     check_text,
     current,
     take_text,
@@ -219,4 +220,5 @@ class TemplateFunction:
                 if param not in self.defaults:
                     raise EvaluationError(f"`{self.name}` needs `{param}`")
                 given[param] = self.defaults[param]
-        return self.template.render(given)
+        text = self.template.render(given)
+        return text if current.marks is None else Rendered(text)

@@ -45,14 +45,14 @@ def given_value(
         return UNSET
     wrong = contract.problems(raw)
     if not wrong:
-        return raw
+        return contract.with_whole_numbers(raw)
     if isinstance(raw, str):
         try:
             value = json.loads(raw)
         except ValueError:
             value = raw
         if value is not raw and not contract.problems(value):
-            return value
+            return contract.with_whole_numbers(value)
     problems.append(f"{source}: {wrong[0].removeprefix(ROOT)}")
     return UNSET
 
@@ -86,7 +86,7 @@ def default_value(
             )
         )
         return UNSET
-    return value
+    return contract.with_whole_numbers(value)
 
 
 def unknown_params(given: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:

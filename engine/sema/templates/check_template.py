@@ -11,11 +11,13 @@ It collects, never raises, and one root cause is one finding: what is unknown is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from jinja2 import nodes
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.expressions.compiler import to_nodes
+from engine.sema.expressions.environment import shared_environment
 from engine.sema.expressions.positions import Located, TemplateFault, parse_template
 from engine.sema.names.observer import Observer
 from engine.sema.suggest import closest
@@ -40,6 +42,8 @@ Report = Callable[[Diagnostic], None]
 #: The file an `{% include "name" %}` means, or None.
 Load = Callable[[str], SourceFile | None]
 
+#: What begins the text of a comment that is meant as one.
+_BEFORE_COMMENT = frozenset(("", " ", "\t", "\n", "\r", "-", "+", "#", "}"))
 #: How many files may include one another in a row.
 _MAX_DEPTH = 32
 
@@ -144,6 +148,7 @@ class _Checker:
         """Check the whole template; gives the names as its end sees them."""
         try:
             tree = parse_template(self.where.text)
+            self.comments()
             self.statements(tree.body, names)
         except TemplateFault as fault:
             span = self.where.span(fault.start, fault.end)
@@ -152,6 +157,25 @@ class _Checker:
             span = self.where.span(0, min(1, len(self.where.text)))
             self.report(diagnostic("ORC301", "the template is nested too deeply", span))
         return names
+
+    def comments(self) -> None:
+        """ORC314: what Jinja2 cuts out as a comment, and does not look like one."""
+        text = self.where.text
+        if "{#" not in text:
+            return
+        at = 0
+        tokens = list(shared_environment().lex(text))
+        for (_, kind, begin), (_, _, inside) in pairwise(tokens):
+            if kind == "comment_begin" and inside[:1] not in _BEFORE_COMMENT:
+                self.report(
+                    diagnostic(
+                        "ORC314",
+                        f"`{begin}{inside.split()[0][:20]}` begins a comment, which is cut out",
+                        self.where.span(at, at + len(begin)),
+                        help="write `{{ '{#' }}` for the characters, or a blank behind `{#`",
+                    )
+                )
+            at += len(begin)
 
     def statements(self, body: list[nodes.Node], names: Names) -> None:
         for node in body:

@@ -141,3 +141,25 @@ TEMPLATE_RECURSION = Rule(
     good='template a = "text"',
     allowable=False,
 )
+
+TEXT_IN_COMMENT = Rule(
+    code="ORC314",
+    name="text-in-comment",
+    severity="warning",
+    summary="A `{#` in a prompt begins a comment by accident.",
+    why=(
+        "In a template `{# ... #}` is a comment, as in Jinja2, and no model reads it. In a prompt "
+        "about LaTeX, Lua or templates it was meant as text."
+    ),
+    bad="""\
+worker tell(q: string) -> string via llm {
+  model  = fast
+  prompt = "Write {#x} and {#y #} of {{ q }}"
+}""",
+    good="""\
+worker tell(q: string) -> string via llm {
+  model  = fast
+  prompt = "Write {{ '{#' }}x} of {{ q }} {# a note #}"
+}""",
+    allowable=True,
+)

@@ -89,6 +89,7 @@ STRING_FILTERS = frozenset(
         "json",
         "lower",
         "replace",
+        "segment",
         "string",
         "striptags",
         "title",

@@ -37,6 +37,7 @@ from engine.sema.types.definitions import (
     Union,
 )
 from engine.sema.types.json_schema import follow, schema_of, schema_of_fields
+from engine.sema.types.whole_numbers import Change, whole_numbers
 from engine.syntax import ast
 
 if TYPE_CHECKING:
@@ -222,15 +223,29 @@ class Contract:
     # ------------------------------------------------------------ defaults
 
     def with_defaults(self, value: Any) -> Any:
-        """The value with declared defaults filled in where a property is missing, at any depth.
+        """The value with declared defaults filled in where a property is missing, at any depth,
+        and with whole numbers as `with_whole_numbers` has them.
 
         Returns the very same object when there is nothing to fill; never changes its argument.
         What is filled in in several places is one object. A schema from a file (`schema T from
         "t.json"`) declares no defaults: there `default` is a note to the reader.
         """
-        if not self._has_defaults:
-            return value
-        return self._fill(self.schema, value, {})
+        if self._has_defaults:
+            value = self._fill(self.schema, value, {})
+        change = self._whole_numbers
+        return value if change is None else change(value)
+
+    def with_whole_numbers(self, value: Any) -> Any:
+        """The value with an int for each `5.0` or `1e3` where the contract says `int`.
+
+        Returns the very same object when there is none; never changes its argument.
+        """
+        change = self._whole_numbers
+        return value if change is None else change(value)
+
+    @cached_property
+    def _whole_numbers(self) -> Change | None:
+        return whole_numbers(self.schema, self._fits)
 
     @cached_property
     def multiplies(self) -> bool:

@@ -1,10 +1,11 @@
 """Schemas that others wrote (MCP servers), checked in bounded time whatever they say.
 
-A schema from outside may be made to hold a validator up: references that lead to one another many
-times over, patterns that take long. So it is laid out first: references are replaced by what they
-mean, once in a row each, and the whole may have so many parts. Patterns that are not matched in
-time that grows with the text alone, or are very large, are left out, as are formats. The rest
-is checked by the engine's own validator; a value that is too large for it is not checked at all.
+Each is read by the rules of its own dialect (`engine.sema.types.dialects`), an unknown one as the
+newest. A schema from outside may be made to keep a validator busy: references that lead to each other
+many times, or slow patterns. So it is laid out first. References are replaced by their targets, each
+once in a row, and the number of parts is limited. Formats, and patterns that are very large or that
+cannot be matched in linear time, are left out. The rest is checked by the engine's own validator; a
+value that is too large for it is not checked at all.
 
 What a worker may return is its own contract's to say; this is what its server promised.
 """
@@ -19,6 +20,7 @@ import jsonschema_rs
 import msgspec
 
 from engine.sema.types.explain import explain_failure
+from engine.sema.types.external_schema import self_contained
 from engine.sema.types.json_schema import follow, map_subschemas
 
 __all__ = ["ForeignSchema"]
@@ -47,17 +49,11 @@ class ForeignSchema:
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        layout = _Layout(schema)
+        layout = _Layout(self_contained(schema))
         self._schema = layout.laid_out()
         self._parts = layout.parts
         self._patterns = layout.patterns
-        try:
-            self._compiled = _compile(self._schema)
-        except ValueError:
-            # A dialect that is not known is read as the newest one.
-            if self._schema.pop("$schema", None) is None:
-                raise
-            self._compiled = _compile(self._schema)
+        self._compiled = _compile(self._schema)
 
     def problems(self, value: Any, limit: int = 3) -> list[str]:
         """Why a JSON value does not fit, at most `limit` sentences; [] if it does, or if it is
@@ -110,8 +106,6 @@ class _Layout:
             result: dict[str, Any] = self._lay(self._root)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
-        if isinstance(self._root.get("$schema"), str):
-            result["$schema"] = self._root["$schema"]
         return result
 
     def _lay(self, schema: Any) -> Any:
@@ -123,14 +117,6 @@ class _Layout:
         bare = {key: value for key, value in schema.items() if key not in _DROPPED}
         reference = bare.pop("$ref", None)
         result: dict[str, Any] = map_subschemas(bare, self._lay)
-        for key in ("items", "dependencies"):  # as older drafts write them
-            if isinstance(result.get(key), list):
-                result[key] = [self._lay(inner) for inner in result[key]]
-            elif key == "dependencies" and isinstance(result.get(key), Mapping):
-                result[key] = {
-                    name: inner if isinstance(inner, list) else self._lay(inner)
-                    for name, inner in result[key].items()
-                }
         self._keep_simple_patterns(result)
         if isinstance(reference, str):
             meant = self._meant(reference)

@@ -68,7 +68,10 @@ EXTERNAL_SCHEMA_INVALID = Rule(
     name="external-schema-invalid",
     severity="error",
     summary="A JSON Schema file is not valid JSON, or not a valid JSON Schema.",
-    why="The file is used unchanged, so it has to be a valid JSON Schema (2020-12).",
+    why=(
+        "The file is read by the rules of its own dialect, so it has to be valid there: a JSON "
+        "Schema of draft-04, 06, 07, 2019-09 or 2020-12, or an OpenAPI 3.0 document."
+    ),
     allowable=False,
 )
 
@@ -79,4 +82,17 @@ SCHEMA_REF_UNRESOLVED = Rule(
     summary="A JSON Pointer or `$ref` refers to something that does not exist.",
     why="The schema would accept anything, or nothing, at this place.",
     allowable=False,
+)
+
+KEYWORD_WITHOUT_MEANING = Rule(
+    code="ORC212",
+    name="keyword-without-meaning",
+    severity="warning",
+    summary="A JSON Schema has a keyword that has no effect in its dialect.",
+    why=(
+        "`const` says nothing in a draft-04 file, `nullable` nothing outside OpenAPI 3.0, and up "
+        "to draft-07 the keywords next to a `$ref` are ignored. The author meant to check "
+        "something that is not checked."
+    ),
+    allowable=True,
 )

@@ -19,7 +19,7 @@ BASE = """orch 1
 
 model m { id = "openai/x" }
 worker w(q: string) -> string via http {
-  url = "https://a.example/" ~ q%s
+  url = "https://a.example/" ~ (q | segment)%s
 }
 """
 
