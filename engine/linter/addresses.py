@@ -99,7 +99,7 @@ def _finding(part: ast.Expr, owner: Worker | Verifier) -> Diagnostic:
 
 
 def _in_path(url: ast.Expr, reader: Reader) -> Iterator[ast.Expr]:
-    """The values of an address that stand in its path."""
+    """The values in the path of an address."""
     for at, part in enumerate(parts_of(url)):
         if isinstance(part, ast.Conditional):
             yield from _in_path(part.then, reader.copy())
@@ -160,7 +160,7 @@ def _is_plain(value: Any) -> bool:
         return False
 
 
-#: What a plain pattern is made of: letters and digits, groups, classes of such, counts.
+#: What a plain pattern is made of: letters and digits, groups, classes of these, counts.
 _CHARACTER = r"(?:[A-Za-z0-9_~-]|\\[dw._~-])"
 _RANGE = r"(?:0-9|a-z|A-Z|a-f|A-F|[0-9]-[0-9]|[a-z]-[a-z]|[A-Z]-[A-Z])"
 _PLAIN = re.compile(

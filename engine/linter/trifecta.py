@@ -48,7 +48,9 @@ worker mail(q: string) -> string via http {
   url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
   trust = trusted  timeout = 5s
 }
-worker page(u: string) -> string via http { url = "https://a.example/" ~ (u | segment)  timeout = 5s }
+worker page(u: string) -> string via http {
+  url = "https://a.example/" ~ (u | segment)  timeout = 5s
+}
 orchestrator ask(topic: string) -> string {
   model   = fast
   goal    = "Explain {{ topic }}."
@@ -60,7 +62,9 @@ worker mail(q: string) -> string via http {
   url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
   trust = trusted  timeout = 5s
 }
-worker page(u: string) -> string via http { url = "https://a.example/" ~ (u | segment)  timeout = 5s }
+worker page(u: string) -> string via http {
+  url = "https://a.example/" ~ (u | segment)  timeout = 5s
+}
 orchestrator ask(topic: string) -> string {
   model   = fast
   goal    = "Explain {{ topic }}."

@@ -254,7 +254,7 @@ def _url(request: WorkerRequest) -> httpx.URL:
     """The address, in which every value has stayed in its place.
 
     Raises:
-        Failure: `denied`; a value would have led elsewhere. `crashed`; it is no address.
+        Failure: `denied`; a value would have led elsewhere. `crashed`; it is not a valid address.
     """
     pieces = _pieces(request)
     url = _parsed("".join(piece.text for piece in pieces), request)

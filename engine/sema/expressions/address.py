@@ -60,7 +60,7 @@ class Piece(NamedTuple):
     """A part of an address: what was written, or a value and where it came from.
 
     `segment` and `encoded` are values that the filters `segment` and `urlencode` have made;
-    `whole` is an address that somebody else has chosen as a whole.
+    `whole` is a complete address that was chosen elsewhere.
     """
 
     text: str
@@ -279,7 +279,7 @@ def places(pieces: list[Piece]) -> list[Place]:
 
 
 class Reader:
-    """Follows an address from its beginning; `place` is where the next character stands."""
+    """Follows an address from its beginning; `place` is the position of the next character."""
 
     def __init__(self) -> None:
         self.place: Place = "scheme"
@@ -338,7 +338,7 @@ _ENDS: dict[str, Literal["path", "query", "fragment"]] = {
 def _check_host(piece: Piece) -> None:
     if not _HOST.fullmatch(piece.text):
         raise AddressError(
-            f"with `{piece.source}`, the host does not stand in the file: "
+            f"with `{piece.source}`, the host is not in the file: "
             "a value in a host has letters, digits, `-` and `.` only"
         )
 

@@ -96,7 +96,7 @@ class Meter:
 
 
 class Rendered(str):
-    """What a template gave while `current.marks` were set; its values stand between them."""
+    """What a template gave while `current.marks` were set; its values are between them."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
 """A text as one segment of a URL's path, and what a server may read in one.
 
-Servers and what stands before them decode a path more or less often, and some cut a segment at `;`.
+Servers and the proxies before them decode a path more or less often, and some cut a segment at `;`.
 So a text is looked at in each of its readings. Knows nothing of expressions or addresses.
 """
 

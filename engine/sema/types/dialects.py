@@ -46,7 +46,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
     @property
     def ref_is_alone(self) -> bool:
-        """Whether nothing beside `$ref` counts."""
+        """Whether the keywords next to `$ref` are ignored."""
         return self.level < _2019
 
 
@@ -210,12 +210,12 @@ def modernised(
     if dialect.ref_is_alone and isinstance(schema.get("$ref"), str):
         for key in schema:
             if key in _ALWAYS or key in _KEYWORDS:
-                note(f"`{key}` beside `$ref` counts for nothing")
+                note(f"`{key}` next to `$ref` has no effect")
         return {"$ref": schema["$ref"]}
     for key, (first, last) in _KEYWORDS.items():
         is_foreign = key in result and not first <= dialect.level <= last
         if is_foreign and _counts(key, result.pop(key)):
-            note(f"`{key}` counts for nothing")
+            note(f"`{key}` has no effect")
     if dialect is OPENAPI_30:
         _openapi(result, note, refuse)
     if dialect.level <= DRAFT_04.level:

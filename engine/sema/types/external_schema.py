@@ -167,7 +167,7 @@ def _report_notes(notes: list[str], invalid: _Invalid) -> None:
 
 
 def self_contained(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema that refers to nothing but itself, in 2020-12, its `$defs` beside it.
+    """A schema that refers to nothing but itself, in 2020-12, with its `$defs`.
 
     Raises:
         ValueError: It leads elsewhere, or cannot be said there; the message says why.
@@ -296,7 +296,7 @@ class _Cutter:
             self.definitions[name] = self._cut(target, around)
         if base.dialect.name == "2019-09" and {"contains", "unevaluatedItems"} <= self._seen:
             self.refused.append(
-                f"{_said(base.dialect)}`unevaluatedItems` means something else beside `contains` "
+                f"{_said(base.dialect)}`unevaluatedItems` means something else next to `contains` "
                 "since 2020-12"
             )
         return result

@@ -1,11 +1,11 @@
 """Schemas that others wrote (MCP servers), checked in bounded time whatever they say.
 
 Each is read by the rules of its own dialect (`engine.sema.types.dialects`), an unknown one as the
-newest. A schema from outside may be made to keep a validator busy: references that lead to each other
-many times, or slow patterns. So it is laid out first. References are replaced by their targets, each
-once in a row, and the number of parts is limited. Formats, and patterns that are very large or that
-cannot be matched in linear time, are left out. The rest is checked by the engine's own validator; a
-value that is too large for it is not checked at all.
+newest. A schema from outside may be made to keep a validator busy: references that lead to each
+other many times, or slow patterns. So it is laid out first. References are replaced by their
+targets, each once in a row, and the number of parts is limited. Formats, and patterns that are very
+large or that cannot be matched in linear time, are left out. The rest is checked by the engine's
+own validator; a value that is too large for it is not checked at all.
 
 What a worker may return is its own contract's to say; this is what its server promised.
 """

@@ -125,7 +125,7 @@ def test_what_stands_beside_a_ref_counts_for_nothing_and_is_told(draft: str) -> 
     assert takes(schema, {"a": "x"})
     (message,) = messages(schema)
     assert message.startswith("pair.json: this is draft-0")
-    assert "`minLength` beside `$ref` counts for nothing" in message
+    assert "`minLength` next to `$ref` has no effect" in message
     newer = {**schema, "$schema": D2019}
     assert not takes(newer, {"a": "x"})
 

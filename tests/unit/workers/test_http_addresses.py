@@ -120,7 +120,7 @@ def test_an_address_that_is_a_value_as_a_whole_is_sent_to_its_hosts(declare, car
     site.pages["/a/b"] = send("sent")
     program = declare(source)
     assert carry_out(program, ("w", {"page": f"{site.url}/a/b?c=d%2Fe#f"})) == "sent"
-    with pytest.raises(Failure, match="does not stand in the file"):
+    with pytest.raises(Failure, match="is not in the file"):
         carry_out(program, ("w", {"page": "http://localhost:1/"}))
 
 
