@@ -158,7 +158,7 @@ def test_a_keyword_without_meaning_is_told(schema: Any, said: str) -> None:
         ({"$schema": D4, "exclusiveMinimum": 1}, "this is draft-04: `#"),
         ({"$schema": "https://json-schema.org/draft/2020-12/schema", "items": [{}]}, "`#/items`: "),
         ({"openapi": "3.0.0", "type": ["string", "null"]}, "this is OpenAPI 3.0: `type` is one"),
-        ({"$schema": D2019, "contains": {}, "unevaluatedItems": False}, "beside `contains`"),
+        ({"$schema": D2019, "contains": {}, "unevaluatedItems": False}, "next to `contains`"),
         ({"$ref": "https://a.example/b.json"}, "`https://a.example/b.json`, which is not in it"),
         ({"$ref": "b.json"}, "`b.json`, which does not exist"),
         ({"$ref": "#/$defs/Nothing"}, "`#/$defs/Nothing`, which does not exist in it"),
