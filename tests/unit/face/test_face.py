@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import importlib.util
 import inspect
+import os
 import subprocess
 import sys
 import traceback
@@ -15,6 +16,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
+import engine
 import orch
 from orch import events
 
@@ -132,6 +134,7 @@ def application() -> ModuleType:
 
 def test_the_names():
     assert sorted(orch.__all__) == sorted(NAMES)
+    assert orch.__all__ == engine.__all__
     assert {*NAMES, "events", "kinds"} <= set(dir(orch))
     assert all(getattr(orch, name) is not None for name in NAMES)
 
@@ -198,6 +201,45 @@ def test_an_application_that_uses_all_of_it_is_typed(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+MISTAKES = """
+import engine
+import orch
+
+orch.lod("shout.orch")  # E
+orch.runs(status="bogus")  # E
+run = orch.resume("last")
+run.status = "failed"  # E
+print(run.usage.cost)  # E
+for failure in run.failures:
+    failure.mode = 3  # E
+"""
+
+
+@pytest.mark.parametrize("own", [[], ["engine.py", "grammar.py"]])
+def test_a_type_checker_finds_mistakes_also_beside_a_file_called_engine(tmp_path, own):
+    for name in own:
+        (tmp_path / name).write_text("MINE = 1\n")
+    (tmp_path / "app.py").write_text(MISTAKES)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "app.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+    )
+    expected = [n for n, line in enumerate(MISTAKES.split("\n"), 1) if line.endswith("# E")]
+    found = [
+        int(line.split(":")[1]) for line in done.stdout.split("\n") if line.startswith("app.py:")
+    ]
+    assert found == expected, done.stdout
+
+
+def test_the_modules_are_there_without_an_import_of_their_own():
+    code = "import orch; print(orch.events.CallFinished.__name__, orch.kinds.Row.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "CallFinished Row\n", done.stderr
 
 
 def test_the_application_runs(tmp_path, capsys):
