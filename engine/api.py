@@ -27,7 +27,7 @@ from engine.handle import Place, RunHandle, cancelled, opened
 from engine.history.waiting_runs import gates_of, gates_of_all
 from engine.history.whole_replay import replay_run
 from engine.journal import Journal, MemoryJournal
-from engine.journal.listing import ShownStatus, list_runs
+from engine.journal.listing import STATUSES, ShownStatus, list_runs
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
@@ -343,8 +343,14 @@ def runs(
         limit: The maximum number; None for all.
 
     Raises:
+        UsageError: There is no such status, or the limit is not a number from 1 on.
         JournalError: The journal cannot be read.
     """
+    if status is not None and status not in STATUSES:
+        known = ", ".join(STATUSES)
+        raise UsageError(f"there is no status {status!r}; there are {known}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"`limit` must be at least 1, or None for all, not {limit}")
     with opened(journal) as found:
         return [info_of(summary) for summary in list_runs(found, status, limit)]
 

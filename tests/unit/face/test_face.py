@@ -386,6 +386,9 @@ def test_runs_and_gates_of_a_journal(workflow, tmp_path):
     assert [info.id for info in orch.runs(tmp_path)] == [asks.id, done.id]
     assert [info.id for info in orch.runs(tmp_path, status="waiting")] == [asks.id]
     assert [info.id for info in orch.runs(tmp_path, limit=1)] == [asks.id]
+    for wrong in ({"status": "bogus"}, {"limit": 0}, {"limit": -3}):
+        with pytest.raises(orch.UsageError, match=r"no status 'bogus'; there are|at least 1"):
+            orch.runs(tmp_path, **wrong)
     (gate,) = orch.gates(tmp_path)
     assert (gate.run, gate.kind, gate.message) == (asks.id, "approval", "Pay ann?")
     assert (gate.options, gate.input) == (("yes", "no"), {"text": "ann"})
