@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import importlib.util
 import inspect
 import os
+import pickle
 import subprocess
 import sys
 import traceback
@@ -271,6 +273,18 @@ def test_a_failure_is_raised_and_given_as_a_value(workflow):
     assert {expected: 1}[run.failures[0]] == 1
 
 
+def test_failures_are_copied_and_sent_to_other_processes(workflow):
+    plan = {"tasks": [{"id": "b", "worker": "upper", "input": {"text": ""}}]}
+    run = workflow.run(text="x", models=models(plan, *SAY_HELLO))
+    assert run.failures[0].place is not None
+    raised = orch.Failure("m", "why", retryable=True, retry_after_ms=5, where="run[0]")
+    for failure in (raised, *run.failures):
+        for again in (pickle.loads(pickle.dumps(failure)), copy.deepcopy(failure)):
+            assert (again, str(again)) == (failure, str(failure))
+            assert (again.where, again.place) == (failure.where, failure.place)
+    assert pickle.loads(pickle.dumps(run.tasks)) == run.tasks
+
+
 def test_python_may_note_things_on_a_frozen_failure():
     def fail():
         try:
@@ -399,6 +413,14 @@ def test_runs_and_gates_of_a_journal(workflow, tmp_path):
     assert orch.gates(tmp_path) == []
     with pytest.raises(orch.UsageError, match="ended already"):
         orch.cancel(asks.id, journal=tmp_path)
+
+
+@pytest.mark.parametrize("run", ["last", "20261130-000000-0123456789", "zz"])
+@pytest.mark.parametrize("function", [orch.resume, orch.cancel, orch.replay])
+def test_a_run_that_there_is_not_is_a_usage_error(function, run, tmp_path):
+    for journal in (orch.MemoryJournal(), tmp_path):
+        with pytest.raises(orch.UsageError, match="no run in "):
+            function(run, journal=journal)
 
 
 def test_replay_says_where_a_changed_file_does_not_fit(workflow, tmp_path):
