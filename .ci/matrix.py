@@ -35,7 +35,14 @@ LEFT_OUT = "not test_every_key_that_litellm_reads_is_known"
 
 
 def main() -> int:
-    """Run the cells that are named, or all; 1 if one failed."""
+    """Run the cells that are named, or all; 1 if one failed, 2 if there is no such cell."""
+    cells = [f"{version}-{name}" for version in PYTHONS for name in RESOLUTIONS]
+    unknown = [cell for cell in sys.argv[1:] if cell not in cells]
+    if unknown:
+        print(
+            f"there is no cell {', '.join(unknown)}; there are {', '.join(cells)}", file=sys.stderr
+        )
+        return 2
     results: dict[str, str] = {}
     for version in PYTHONS:
         for name in RESOLUTIONS:

@@ -27,7 +27,7 @@ from engine.handle import Place, RunHandle, cancelled, opened
 from engine.history.waiting_runs import gates_of, gates_of_all
 from engine.history.whole_replay import replay_run
 from engine.journal import Journal, MemoryJournal
-from engine.journal.listing import ShownStatus, list_runs
+from engine.journal.listing import STATUSES, ShownStatus, list_runs
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
@@ -265,8 +265,8 @@ async def aresume(
         reply: The answer to an open gate, for a run that waits for a person.
 
     Raises:
-        JournalError: There is no such run, or another process drives it.
-        UsageError: The reply fits no open gate.
+        JournalError: Another process drives it, or it cannot be read.
+        UsageError: There is no such run, or the reply fits no open gate.
     """
     return await _resumed(run, journal, Options(models=models or {}), reply)
 
@@ -311,8 +311,8 @@ async def acancel(
         is cancelled when the outcome of that is known.
 
     Raises:
-        JournalError: There is no such run, or the process that drives it does not answer.
-        UsageError: It has ended already.
+        JournalError: The process that drives it does not answer.
+        UsageError: There is no such run, or it has ended already.
     """
     with opened(journal) as found:
         return await cancelled(run, found, reason)
@@ -343,8 +343,14 @@ def runs(
         limit: The maximum number; None for all.
 
     Raises:
+        UsageError: There is no such status, or the limit is not a number from 1 on.
         JournalError: The journal cannot be read.
     """
+    if status is not None and status not in STATUSES:
+        known = ", ".join(STATUSES)
+        raise UsageError(f"there is no status {status!r}; there are {known}")
+    if limit is not None and limit < 1:
+        raise UsageError(f"`limit` must be at least 1, or None for all, not {limit}")
     with opened(journal) as found:
         return [info_of(summary) for summary in list_runs(found, status, limit)]
 
@@ -361,7 +367,8 @@ def gates(
         run: A run's id, an unambiguous beginning of it, or `last`; None for all runs.
 
     Raises:
-        JournalError: There is no such run, or it cannot be read.
+        JournalError: It cannot be read.
+        UsageError: There is no such run.
     """
     with opened(journal) as found:
         one = None if run is None else found.find(run)
@@ -385,10 +392,10 @@ def replay(
         file: The file to compare with; that of the run if left out.
 
     Raises:
-        JournalError: There is no such run, or it cannot be read.
+        JournalError: It cannot be read.
         CompileError: The program in the file has errors.
         UnreadableFile: The file cannot be read.
-        UsageError: The run's params do not fit the file.
+        UsageError: There is no such run, or its params do not fit the file.
     """
     with opened(journal) as found:
         path = None if file is None else os.fspath(file)

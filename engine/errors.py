@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.diagnostics import Diagnostic
     from engine.source import Place
 
@@ -220,6 +222,11 @@ class Failure(OrchError):
         kept = {name: getattr(self, name) for name in Failure.__annotations__}
         return Failure(**{**kept, **changes})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by setting its attributes, which a frozen one refuses.
+        kept = {name: getattr(self, name) for name in Failure.__annotations__}
+        return _failure_of, (kept,)
+
     def _values(self) -> tuple[object, ...]:
         return (
             self.mode, self.message, self.retryable, self.retry_after_ms,
@@ -231,3 +238,7 @@ class Failure(OrchError):
 
     def __hash__(self) -> int:
         return hash(self._values())
+
+
+def _failure_of(fields: Mapping[str, Any]) -> Failure:
+    return Failure(**fields)

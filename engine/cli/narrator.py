@@ -118,9 +118,15 @@ class Narrator:
             self._call_over(call, task, event.ms)
 
     def _call_over(self, call: Call, task: Task, ms: int) -> None:
-        """Say how a task's call has ended: the task with it, unless someone takes over."""
+        """Say how a task's call has ended: the task with it, unless someone takes over.
+
+        A withdrawn call has not: the run has ended before it.
+        """
         name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
-        if call.failure is None:
+        if call.status == "withdrawn":
+            if self._tasks:
+                self._say(f"{name}: cancelled", "plain")
+        elif call.failure is None:
             self._done.add(call.key)
             if self._tasks:
                 self._say(f"{name}: done in {duration(call.ms)}", "plain")

@@ -5,16 +5,19 @@ Reads summaries alone, no events.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.events import RunStatus
 from engine.journal.protocol import Journal
 from engine.journal.record import RunSummary
 
-__all__ = ["ShownStatus", "list_runs", "shown_status"]
+__all__ = ["STATUSES", "ShownStatus", "list_runs", "shown_status"]
 
 #: A run's status, where one that is under way and that no one drives is `interrupted`.
 ShownStatus = RunStatus | Literal["interrupted"]
+
+#: All of them, for those who take one from outside.
+STATUSES: tuple[ShownStatus, ...] = (*get_args(RunStatus), "interrupted")
 
 
 def shown_status(summary: RunSummary) -> ShownStatus:

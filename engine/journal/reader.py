@@ -230,10 +230,11 @@ class Reader:
             holder = lock_holder(lock_path(path))
             with _opened(path) as connection:
                 if connection is not None:
+                    # By name: early releases of Python 3.12 warn of numbered placeholders.
                     rows = connection.execute(
-                        f"SELECT {_SUMMARY} FROM runs WHERE ?1 IS NULL OR status = ?1"  # noqa: S608
-                        " ORDER BY number DESC LIMIT ?2",
-                        (status, -1 if limit is None else limit),
+                        f"SELECT {_SUMMARY} FROM runs WHERE :status IS NULL OR status = :status"  # noqa: S608
+                        " ORDER BY number DESC LIMIT :most",
+                        {"status": status, "most": -1 if limit is None else limit},
                     )
                     is_mine = self._trust.is_mine(connection, path)
                     found.append([_summary(row, holder, is_mine) for row in rows])

@@ -16,6 +16,7 @@ from engine.own import own_module
 from engine.runtime.ports import ClosablePort, WorkerPort
 from engine.sema.kinds import BUILT_IN, KindError, find_kind, usable
 from engine.sema.model import Program
+from engine.workers.guarded import GuardedPort
 
 __all__ = ["close_port", "missing_extra", "port_problem", "worker_port"]
 
@@ -37,13 +38,14 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
     if known is None or known.port is None:
         raise Failure("crashed", f"workers of kind `{kind}` are not built into this version")
     try:
-        return cast(WorkerPort, _opener(known.port)(program))
-    except Exception as error:
+        port = cast(WorkerPort, _opener(known.port)(program))
+    except (Exception, SystemExit) as error:
         raise Failure(
             "crashed",
             f"the port of the kind `{kind}` ({known.port}) cannot be opened: "
             f"{type(error).__name__}: {error}",
         ) from error
+    return port if kind in BUILT_IN else GuardedPort(port)
 
 
 async def close_port(port: WorkerPort) -> None:
@@ -73,7 +75,7 @@ def port_problem(kind: str) -> str | None:
     if known.port is not None and kind not in BUILT_IN:
         try:
             _opener(known.port)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return f"whose port {known.port} cannot be imported: {type(error).__name__}: {error}"
     return None
 

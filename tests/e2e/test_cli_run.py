@@ -681,3 +681,13 @@ def test_a_round_is_told_to_its_end_before_the_next(desk):
     ended = [i for i, line in enumerate(lines) if " add: done in " in line]
     assert len(ended) == 8
     assert max(ended) < lines.index("round 2 of 3")
+
+
+def test_a_task_that_the_end_of_the_run_has_stopped_is_not_called_done(desk):
+    nap = desk.task("a1", "nap", n=1)
+    desk.write(desk.tasks(nap), policy="max_rounds = 3  budget { time = 1s }")
+
+    done = desk.orch("run", "a.orch")
+
+    assert "  a1 nap: cancelled\n" in done.stderr
+    assert " done in " not in done.stderr

@@ -233,9 +233,23 @@ HEAD = (
             "the setting `effect` twice",
         ),
         (
-            HEAD + "KIND = made(worker=ROWS, check=lambda it: 1 / 0)",
+            HEAD + "KIND = made(worker=ROWS, port='a:b', check=lambda it: 1 / 0)",
             "failed: ZeroDivisionError",
         ),
+        (
+            HEAD + "KIND = made(worker=ROWS, port='a:b', check=lambda it: ['bad'])",
+            "the check of the kind `sql` of broken_sql 1.0 failed: TypeError: it gave a str",
+        ),
+        (HEAD + "KIND = made(worker=ROWS, port='a:b', check=lambda it: exit(4))", "SystemExit: 4"),
+        (HEAD + "KIND = made(worker=ROWS, port='a:b', facts=lambda it: None)", "not a Facts"),
+        (
+            HEAD + "KIND = made(worker=ROWS, port='a:b', derived=lambda it: None)",
+            "the table of settings of the kind `sql` of broken_sql 1.0 failed: TypeError",
+        ),
+        (HEAD + "KIND = made(worker=ROWS)", "it has no `port`"),
+        (HEAD + "KIND = made(worker=('file',))", "is a str, not a Row"),
+        (HEAD + "KIND = made(worker=ROWS[1:])", "its workers have no setting `effect`"),
+        (HEAD + "KIND = made(verifier=())", "its verifiers have no setting `pass_when`"),
     ],
 )
 def test_a_package_that_does_not_work_is_named(
@@ -271,6 +285,54 @@ def test_a_kind_that_is_built_in_is_not_replaced(
     assert orch("lint", "plain.orch", packages=folder).returncode == 0
     listed = orch("kinds", packages=folder)
     assert "my_python 1.0 brings `python`, which is built in: it is not used" in listed.stderr
+
+
+PORTS = """
+import asyncio
+class Port:
+    def __init__(self, call): self._call = call
+    async def call(self, request): return self._call()
+class Stuck(Port):
+    async def close(self): raise RuntimeError("stuck")
+def thrown(error):
+    raise error
+exits = lambda _: Port(lambda: thrown(SystemExit(7)))
+interrupts = lambda _: Port(lambda: thrown(KeyboardInterrupt()))
+cancels = lambda _: Port(lambda: thrown(asyncio.CancelledError()))
+gives_a_dict = lambda _: Port(lambda: {"id": 1})
+gives_an_object = lambda _: Port(lambda: WorkerReply([object()]))
+closes = lambda _: Stuck(lambda: WorkerReply([]))
+refuses = lambda _: exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "code", "words"),
+    [
+        ("exits", 0, "crashed: SystemExit: 7"),
+        ("interrupts", 0, "crashed: KeyboardInterrupt"),
+        ("cancels", 0, "crashed: CancelledError"),
+        ("gives_a_dict", 0, "crashed: Port.call returned a dict, not a WorkerReply"),
+        ("gives_an_object", 0, "invalid_output: the output is not JSON: at /0"),
+        ("closes", 1, "error: Stuck.close failed: RuntimeError: stuck"),
+        ("refuses", 0, "cannot be opened: SystemExit: 7"),
+    ],
+)
+def test_a_port_that_breaks_its_contract_fails_its_call_only(
+    shop: Path,
+    orch: Orch,
+    tmp_path_factory: pytest.TempPathFactory,
+    port: str,
+    code: int,
+    words: str,
+) -> None:
+    """What the run has reached besides is not lost: it ends as its plan says."""
+    rows = "(Row('database', Computed(), ''), Row('query', Computed(), ''), *ROWS)"
+    body = f"{HEAD}KIND = made(worker={rows}, port='broken_sql:{port}')\n{PORTS}"
+    folder = package(tmp_path_factory.mktemp("broken"), "broken_sql", "sql", body)
+    ran = orch("run", "shop.orch", "-i", "city=Rome", packages=folder)
+    assert (ran.returncode, ran.stdout) == (code, "2\n"), ran.stderr
+    assert words in ran.stderr
 
 
 # ---------------------------------------------------------------- the tutorial

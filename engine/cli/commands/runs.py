@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -24,20 +24,17 @@ from engine.cli.journals import (
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.errors import UsageError
-from engine.events import RunStatus
 from engine.journal import RunSummary, SqliteJournal
-from engine.journal.listing import ShownStatus, list_runs, shown_status
+from engine.journal.listing import STATUSES, ShownStatus, list_runs, shown_status
 from engine.journal.removal import remove_runs
 from engine.journal.storage import log_damaged
 
 __all__ = ["command"]
 
-_STATUSES = (*get_args(RunStatus), "interrupted")
-
 
 @click.group("runs", invoke_without_command=True)
 @click.option(
-    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help="Only runs with this status."
+    "--status", type=click.Choice(STATUSES), metavar="STATUS", help="Only runs with this status."
 )
 @click.option(
     "--limit",
@@ -142,8 +139,8 @@ def _statuses(ctx: click.Context, option: click.Parameter, text: str | None) -> 
     """`finished,failed` as statuses; a click callback."""
     names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
     for name in names:
-        if name not in _STATUSES:
-            known = ", ".join(_STATUSES)
+        if name not in STATUSES:
+            known = ", ".join(STATUSES)
             raise click.BadParameter(f"'{name}' is not a status (there are: {known}).", ctx, option)
     return names
 

@@ -8,7 +8,7 @@ gives a record, as far as it goes, so that one fault does not hide or cause othe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -296,10 +296,11 @@ class CallableReader:
     def _by_kind(self, kind: WorkerKind, it: Declared, values: dict[str, Any]) -> model.Facts:
         """Let a kind check a declaration and add to its settings; what it knows of it."""
         try:
-            values.update(asked(kind, "table of settings", kind.derived, it))
-            for item in asked(kind, "check", _all_of(kind), it):
+            more = asked(kind, "table of settings", lambda it: dict(kind.derived(it)), it, dict)
+            values.update(more)
+            for item in asked(kind, "check", _all_of(kind), it, list):
                 self._report(item)
-            return asked(kind, "table of facts", kind.facts, values)
+            return asked(kind, "table of facts", kind.facts, values, model.Facts)
         except KindError as error:
             self._report(diagnostic("ORC101", str(error), it.node.kind.span, help=error.help))
             return model.Facts()
@@ -480,6 +481,14 @@ def reads_task_key(expr: ast.Expr) -> bool:
     )
 
 
-def _all_of(kind: WorkerKind) -> Callable[[Declared], Iterable[Diagnostic]]:
+def _all_of(kind: WorkerKind) -> Callable[[Declared], list[Diagnostic]]:
     """The check of a kind, run to its end: a generator raises while it is read."""
-    return lambda it: list(kind.check(it))
+
+    def check(it: Declared) -> list[Diagnostic]:
+        found = list(kind.check(it))
+        for item in found:
+            if not isinstance(item, Diagnostic):
+                raise TypeError(f"it gave a {type(item).__name__}, not a Diagnostic")
+        return found
+
+    return check

@@ -176,25 +176,32 @@ def _loaded(entry: EntryPoint) -> WorkerKind:
     elif kind.name != entry.name:
         wrong = f"{entry.value} is named `{kind.name}`"
     else:
-        wrong = kind.problem or ""
+        wrong = kind.problem or ("" if kind.port else "it has no `port`")
     if wrong:
         raise KindError(f"the kind `{entry.name}` of {package} cannot be used: {wrong}", help)
     assert isinstance(kind, WorkerKind)
     return kind
 
 
-def asked(kind: WorkerKind, what: str, function: Callable[[_A], _R], argument: _A) -> _R:
+def asked(
+    kind: WorkerKind, what: str, function: Callable[[_A], object], argument: _A, result: type[_R]
+) -> _R:
     """Call a function of a kind's record.
 
     Args:
         what: What the function is, for messages: "check".
+        result: What it has to give.
 
     Raises:
-        KindError: The kind is of a package, and its function raised something.
+        KindError: The kind is of a package, and its function raised something, or gave something
+            else.
     """
     try:
-        return function(argument)
-    except Exception as error:
+        given = function(argument)
+        if not isinstance(given, result):
+            raise TypeError(f"it gave a {type(given).__name__}, not a {result.__name__}")
+        return given
+    except (Exception, SystemExit) as error:
         if BUILT_IN.get(kind.name) is kind:
             raise
         package = " and ".join(map(package_of, installed().get(kind.name, [])))

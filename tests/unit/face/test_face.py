@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import importlib.util
 import inspect
+import os
+import pickle
 import subprocess
 import sys
 import traceback
@@ -15,6 +18,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
+import engine
 import orch
 from orch import events
 
@@ -132,6 +136,7 @@ def application() -> ModuleType:
 
 def test_the_names():
     assert sorted(orch.__all__) == sorted(NAMES)
+    assert orch.__all__ == engine.__all__
     assert {*NAMES, "events", "kinds"} <= set(dir(orch))
     assert all(getattr(orch, name) is not None for name in NAMES)
 
@@ -200,6 +205,45 @@ def test_an_application_that_uses_all_of_it_is_typed(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+MISTAKES = """
+import engine
+import orch
+
+orch.lod("shout.orch")  # E
+orch.runs(status="bogus")  # E
+run = orch.resume("last")
+run.status = "failed"  # E
+print(run.usage.cost)  # E
+for failure in run.failures:
+    failure.mode = 3  # E
+"""
+
+
+@pytest.mark.parametrize("own", [[], ["engine.py", "grammar.py"]])
+def test_a_type_checker_finds_mistakes_also_beside_a_file_called_engine(tmp_path, own):
+    for name in own:
+        (tmp_path / name).write_text("MINE = 1\n")
+    (tmp_path / "app.py").write_text(MISTAKES)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", "cache", "app.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+    )
+    expected = [n for n, line in enumerate(MISTAKES.split("\n"), 1) if line.endswith("# E")]
+    found = [
+        int(line.split(":")[1]) for line in done.stdout.split("\n") if line.startswith("app.py:")
+    ]
+    assert found == expected, done.stdout
+
+
+def test_the_modules_are_there_without_an_import_of_their_own():
+    code = "import orch; print(orch.events.CallFinished.__name__, orch.kinds.Row.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "CallFinished Row\n", done.stderr
+
+
 def test_the_application_runs(tmp_path, capsys):
     runs = application().main(PROGRAM, tmp_path)
     assert [run.status for run in runs] == [
@@ -227,6 +271,18 @@ def test_a_failure_is_raised_and_given_as_a_value(workflow):
     assert run.failures == (expected,)
     assert run.tasks[0].failure == expected
     assert {expected: 1}[run.failures[0]] == 1
+
+
+def test_failures_are_copied_and_sent_to_other_processes(workflow):
+    plan = {"tasks": [{"id": "b", "worker": "upper", "input": {"text": ""}}]}
+    run = workflow.run(text="x", models=models(plan, *SAY_HELLO))
+    assert run.failures[0].place is not None
+    raised = orch.Failure("m", "why", retryable=True, retry_after_ms=5, where="run[0]")
+    for failure in (raised, *run.failures):
+        for again in (pickle.loads(pickle.dumps(failure)), copy.deepcopy(failure)):
+            assert (again, str(again)) == (failure, str(failure))
+            assert (again.where, again.place) == (failure.where, failure.place)
+    assert pickle.loads(pickle.dumps(run.tasks)) == run.tasks
 
 
 def test_python_may_note_things_on_a_frozen_failure():
@@ -344,6 +400,9 @@ def test_runs_and_gates_of_a_journal(workflow, tmp_path):
     assert [info.id for info in orch.runs(tmp_path)] == [asks.id, done.id]
     assert [info.id for info in orch.runs(tmp_path, status="waiting")] == [asks.id]
     assert [info.id for info in orch.runs(tmp_path, limit=1)] == [asks.id]
+    for wrong in ({"status": "bogus"}, {"limit": 0}, {"limit": -3}):
+        with pytest.raises(orch.UsageError, match=r"no status 'bogus'; there are|at least 1"):
+            orch.runs(tmp_path, **wrong)
     (gate,) = orch.gates(tmp_path)
     assert (gate.run, gate.kind, gate.message) == (asks.id, "approval", "Pay ann?")
     assert (gate.options, gate.input) == (("yes", "no"), {"text": "ann"})
@@ -354,6 +413,14 @@ def test_runs_and_gates_of_a_journal(workflow, tmp_path):
     assert orch.gates(tmp_path) == []
     with pytest.raises(orch.UsageError, match="ended already"):
         orch.cancel(asks.id, journal=tmp_path)
+
+
+@pytest.mark.parametrize("run", ["last", "20261130-000000-0123456789", "zz"])
+@pytest.mark.parametrize("function", [orch.resume, orch.cancel, orch.replay])
+def test_a_run_that_there_is_not_is_a_usage_error(function, run, tmp_path):
+    for journal in (orch.MemoryJournal(), tmp_path):
+        with pytest.raises(orch.UsageError, match="no run in "):
+            function(run, journal=journal)
 
 
 def test_replay_says_where_a_changed_file_does_not_fit(workflow, tmp_path):

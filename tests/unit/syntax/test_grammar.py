@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,28 @@ def test_tables_for_a_wheel_load(tmp_path: Path) -> None:
     tree = grammar._read(payload).parse("orch 1")
     assert tree is not None
     assert tree.children
+
+
+# Refuses each package that is neither of the standard library nor asked for.
+BUILD_HOOK = """
+import pathlib, sys
+import importlib.machinery
+class OnlyWhatIsAsked(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        known = {"grammar", *sys.argv[2:], *sys.stdlib_module_names}
+        if name.partition(".")[0] not in known:
+            raise ModuleNotFoundError(f"the build does not install {name}", name=name)
+sys.meta_path.insert(0, OnlyWhatIsAsked)
+from grammar import build_tables
+build_tables(pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_the_build_hook_imports_only_what_the_build_installs(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [re.split("[^A-Za-z0-9_]", one)[0] for one in project["build-system"]["requires"]]
+    command = [sys.executable, "-c", BUILD_HOOK, str(tmp_path), *asked]
+    built = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
