@@ -15,7 +15,7 @@ to tasks that failed) is checked by `planning.py`, which knows the state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +23,9 @@ from engine.sema.model import Orchestrator, Program, Worker
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sema.types.json_schema import tolerant
+
+if TYPE_CHECKING:
+    from engine.runtime.wire_schema import WireDecision
 
 __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 
@@ -59,8 +62,8 @@ class DecisionContract:
         self.schema = contract_schema(orchestrator, self.workers)
         self._contract = Contract.of_schema(self.schema)
         self._inputs: dict[str, Contract] = {}
-        #: What `wire.py` made of the schema, in a list of one; empty until somebody asks.
-        self.wire: list[dict[str, Any] | None] = []
+        #: The wire forms made so far, by dialect (`engine.runtime.wire_schema`).
+        self.wires: dict[str, WireDecision | None] = {}
 
     def tolerant_input(self, worker: str) -> Contract:
         """The contract of a worker's input with references allowed in it."""
