@@ -86,6 +86,7 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         output_usd: The same for the answer's tokens.
         context: Context window in tokens, or None if unknown.
         native: Whether the model takes a JSON Schema for its answer.
+        dialect: Which schemas it takes (`engine.dialects.table`); "" if that is not known.
     """
 
     id: str
@@ -94,6 +95,7 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     output_usd: int | None = None
     context: int | None = None
     native: bool = False
+    dialect: str = ""
 
 
 class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", kw_only=True):
@@ -147,7 +149,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
-    `died` that the process it had for itself has died."""
+    `died` that the process it had for itself has died, `schema_refused` that the provider did not
+    take the schema of the answer."""
 
     key: str
     mode: str
@@ -159,6 +162,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     ms: int = 0
     cut: bool = False
     died: bool = False
+    schema_refused: bool = False
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

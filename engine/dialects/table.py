@@ -222,6 +222,7 @@ _ROWS = (
     Dialect(
         name="compatible",
         title="a server that speaks OpenAI's protocol",
+        strict=True,
         max_depth=10,
         max_properties=5_000,
         max_enum=1_000,

@@ -141,6 +141,7 @@ class Attempts:
             ms=_since(began),
             cut=cut.seen,
             died=caught.died,
+            schema_refused=caught.schema_refused,
         )
 
     def _cleaned_and_measured(

@@ -19,11 +19,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.dialects.table import known
 from engine.errors import Failure
 from engine.events import ModelInfo, Usage
 from engine.models import offline
 from engine.models.faults import failure_of, missing_key, struck_out
-from engine.models.strict import is_strict
 from engine.runtime.budget import price_of
 from engine.runtime.ports import Message, ModelReply, ModelRequest
 
@@ -206,7 +206,7 @@ class LiteLLMModel:
                 "json_schema": {
                     "name": _schema_name(request),
                     "schema": dict(request.schema),
-                    "strict": is_strict(request.schema),
+                    "strict": known(request.info.dialect).strict,
                 },
             }
         return arguments

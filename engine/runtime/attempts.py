@@ -20,7 +20,8 @@ from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
-from engine.runtime.prompts import repair, revision
+from engine.runtime.prompts import calls
+from engine.runtime.prompts.blocks import repair, revision
 from engine.runtime.requests import (
     caller_of,
     chain_of,
@@ -29,7 +30,7 @@ from engine.runtime.requests import (
     worker_request,
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
-from engine.runtime.wire import from_wire
+from engine.runtime.wire_values import read_output
 from engine.sema.model import Retry, Worker
 from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
@@ -229,8 +230,7 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
         assert isinstance(subject.acting, Worker)
         most = subject.acting.max_bytes
         if size_of(filled, most) > most:
-            said = f"with its defaults it takes more than {size_words(most)} (`max_bytes`)"
-            return False, value, [said]
+            return False, value, [calls.output_too_large(size_words(most))]
     return True, filled, []
 
 
@@ -240,7 +240,7 @@ def _model_value(value: Any, contract: Contract) -> Any:
         return value
     if is_text(contract):
         return value.strip()
-    return from_wire(read_json(value), contract.schema, unwrap=True)
+    return read_output(read_json(value), contract)
 
 
 def _verdict(value: Any) -> Any:
@@ -258,7 +258,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or "the output breaks its contract"
+    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     failure = Failure("invalid_output", said)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
@@ -271,7 +271,7 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", repair(problems)),
         ]
         _attempt(state, call)
@@ -292,7 +292,12 @@ def failed(state: RunState, event: CallFailed) -> None:
     spent = event.cut or event.mode in ("timeout", "invalid_output", "crashed")
     _settle(state, call, event.usage, spent=spent)
     on_trial = call.suspect
+    in_prompt = event.schema_refused and _without_schema(state, call)
     _close_attempt(state, call)
+    if in_prompt:
+        _attempt(state, call)
+        _go_on(state)
+        return
     failure = _reported(
         call,
         Failure(
@@ -313,6 +318,25 @@ def failed(state: RunState, event: CallFailed) -> None:
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
         _end(state, call, failure=failure)
     _go_on(state)
+
+
+def _without_schema(state: RunState, call: Call) -> bool:
+    """Put schemas into the prompts of a model whose provider refused one, from here on.
+
+    What a table says of providers cannot be complete: each refuses schemas that it finds too
+    large, and none says how large that is. The call is made again for nothing else than that, so
+    it costs no retry, and it can happen once a model.
+    """
+    model = call.chain[call.chain_index]
+    if not isinstance(call.request, ModelRequest) or not call.request.structured:
+        return False
+    if model not in state.in_prompt:
+        state.in_prompt.add(model)
+        state.warnings.append(
+            f"model `{model}`: its provider refused the schema of an answer; schemas go into the "
+            "prompt for the rest of this run"
+        )
+    return True
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
@@ -411,7 +435,7 @@ def again(state: RunState, call: Call, feedback: str, *, untrusted: bool) -> Non
     if call.chain:
         shown = call.raw if isinstance(call.raw, str) else str(call.raw)
         call.extra = [
-            Message("assistant", shown[:SHOWN_ANSWER] or "(empty)"),
+            Message("assistant", shown[:SHOWN_ANSWER] or calls.EMPTY_ANSWER),
             Message("user", revision(feedback, untrusted=untrusted)),
         ]
     call.value = None

@@ -11,15 +11,14 @@ and total tokens grow linearly.
 from __future__ import annotations
 
 from engine.runtime.budget import TOKENS_PER_MESSAGE
-from engine.runtime.prompts import remarks_block, task_line
+from engine.runtime.prompts.blocks import feedback_block, limits_of, record_block, task_line
 from engine.runtime.state import Block, Loop, RunState
 
 __all__ = ["compact", "prompt_tokens"]
 
 #: The context window of a model of a provider that nobody knows, in tokens.
 UNKNOWN_CONTEXT = 128_000
-#: How much of an assessment is kept, in characters, and of how many rounds.
-KEPT_ASSESSMENT = 240
+#: Of how many rounds the assessment is kept.
 KEPT_ASSESSMENTS = 5
 
 
@@ -77,8 +76,7 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     """The rounds up to number `upto` in at most about `budget` bytes, newest first."""
     lines: list[str] = []
     left = budget
-    older = 0
-    done: dict[str, int] = {}
+    older: dict[str, int] = {}
     for r in reversed(loop.rounds[:upto]):
         for task in reversed(r.tasks):
             line = task_line(task)
@@ -86,27 +84,11 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
             if left > 0:
                 lines.append(line)
             else:
-                older += 1
-                done[task.worker.name] = done.get(task.worker.name, 0) + 1
-    parts = [
-        f"# Rounds 1 to {upto}, shortened",
-        "The outputs below are still there: use them by reference.",
-        "\n".join(lines) or "No tasks.",
-    ]
-    if older:
-        counts = ", ".join(f"{count} of {name}" for name, count in done.items())
-        parts.append(f"and {older} earlier tasks ({counts}).")
-    said = [
-        f"- round {r.number}: {r.decision['assessment'][:KEPT_ASSESSMENT]}"
-        for r in loop.rounds[:upto][-KEPT_ASSESSMENTS:]
-        if r.decision is not None and r.decision.get("assessment")
-    ]
-    if said:
-        parts.append("# Your last assessments\n" + "\n".join(said))
+                older[task.worker.name] = older.get(task.worker.name, 0) + 1
+    parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS)]
     if loop.feedback:
-        parts.append(remarks_block("Still to be met", loop.feedback))
+        parts.append(feedback_block(loop.feedback, still_open=True))
     if last and loop.blocks[-1].role == "user":
         # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
-        tail = loop.blocks[-1].text
-        parts.append(tail[tail.rindex("Remaining: ") :] if "Remaining: " in tail else tail)
+        parts.append(limits_of(loop.blocks[-1].text))
     return "\n\n".join(parts)

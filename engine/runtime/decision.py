@@ -15,17 +15,16 @@ to tasks that failed) is checked by `planning.py`, which knows the state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from engine.runtime.prompts import rejections
+from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sema.types.json_schema import tolerant
-
-if TYPE_CHECKING:
-    from engine.runtime.wire_schema import WireDecision
 
 __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 
@@ -62,8 +61,13 @@ class DecisionContract:
         self.schema = contract_schema(orchestrator, self.workers)
         self._contract = Contract.of_schema(self.schema)
         self._inputs: dict[str, Contract] = {}
-        #: The wire forms made so far, by dialect (`engine.runtime.wire_schema`).
-        self.wires: dict[str, WireDecision | None] = {}
+        self._wires: dict[str, WireDecision | None] = {}
+
+    def wire(self, dialect: str) -> WireDecision | None:
+        """The wire form in a dialect, the same for every call; None where it takes no schema."""
+        if dialect not in self._wires:
+            self._wires[dialect] = wire_decision(self.orchestrator, self.workers, dialect)
+        return self._wires[dialect]
 
     def tolerant_input(self, worker: str) -> Contract:
         """The contract of a worker's input with references allowed in it."""
@@ -80,14 +84,12 @@ class DecisionContract:
             The decision, with `tasks` or `finish` (never both) and an `assessment`.
 
         Raises:
-            DecisionError: It is no decision of this orchestrator.
+            DecisionError: It is not a decision of this orchestrator.
         """
         if isinstance(value, str):
             value = read_json(value)
         if not isinstance(value, dict):
-            raise DecisionError(
-                [f"a decision is an object with `tasks` or `finish`, not {_kind(value)}"]
-            )
+            raise DecisionError([rejections.not_a_decision(_kind(value))])
         decision = _without_nulls(value)
         absent = "finish" in value and not decision.keys() & {"tasks", "finish"}
         if absent and self.orchestrator.output.is_valid(None):
@@ -98,7 +100,7 @@ class DecisionContract:
             decision["finish"] = self.orchestrator.output.with_defaults(decision["finish"])
             problems = self.orchestrator.output.problems(decision["finish"])
             if problems:
-                raise DecisionError([f"finish{_at(problem)}" for problem in problems])
+                raise DecisionError([rejections.finish_problem(problem) for problem in problems])
         return decision
 
     def _explain(self, decision: dict[str, Any]) -> list[str]:
@@ -107,20 +109,19 @@ class DecisionContract:
         problems = []
         unknown = sorted(set(decision) - {"assessment", "tasks", "finish"})
         if unknown:
-            problems.append(
-                f"a decision has no key `{unknown[0]}`; its keys are `assessment` and one of "
-                "`tasks`, `finish`"
-            )
+            problems.append(rejections.unknown_decision_key(_clip(unknown[0])))
         if "assessment" in decision and not isinstance(decision["assessment"], str):
-            problems.append("`assessment` must be a string")
+            problems.append(rejections.ASSESSMENT_NOT_TEXT)
         has_tasks, has_finish = "tasks" in decision, "finish" in decision
         if has_tasks and has_finish:
-            problems.append("a decision gives `tasks` or `finish`, never both")
+            problems.append(rejections.BOTH_FORMS)
         elif has_finish:
             finish = self.orchestrator.output.with_defaults(decision["finish"])
-            problems += [f"finish{_at(p)}" for p in self.orchestrator.output.problems(finish)]
+            problems += [
+                rejections.finish_problem(p) for p in self.orchestrator.output.problems(finish)
+            ]
         elif not has_tasks:
-            problems.append("a decision gives either `tasks` or `finish`; this one gives neither")
+            problems.append(rejections.NEITHER_FORM)
         else:
             problems += self._explain_tasks(decision["tasks"])
         # The schema is the authority: should the words above miss what it found, quote it.
@@ -128,50 +129,44 @@ class DecisionContract:
 
     def _explain_tasks(self, tasks: Any) -> list[str]:
         if not isinstance(tasks, list):
-            return [f"`tasks` must be a list, not {_kind(tasks)}"]
+            return [rejections.tasks_not_list(_kind(tasks))]
         if not tasks:
-            return ["`tasks` is empty: give at least one task, or `finish`"]
+            return [rejections.NO_TASKS]
         limit = self.orchestrator.policy.max_per_round
         if len(tasks) > limit:
-            return [f"{len(tasks)} tasks in one decision; the policy allows {limit} a round"]
+            return [rejections.too_many_tasks(len(tasks), limit)]
         problems: list[str] = []
         for index, task in enumerate(tasks):
-            where = f"tasks[{index}]"
+            where = rejections.task_at(index)
             if not isinstance(task, dict):
-                problems.append(f"{where} must be an object, not {_kind(task)}")
+                problems.append(rejections.not_an_object(where, _kind(task)))
                 continue
             label = task.get("id") if isinstance(task.get("id"), str) else None
             if label:
-                where = f"task `{_clip(label)}`"
+                where = rejections.task_named(_clip(label))
             for key in ("id", "worker", "input"):
                 if key not in task:
-                    problems.append(f"{where} has no `{key}`")
+                    problems.append(rejections.key_missing(where, key))
             extra = sorted(set(task) - {"id", "worker", "input"})
             if extra:
-                problems.append(f"{where} has an unknown key `{_clip(extra[0])}`")
+                problems.append(rejections.key_unknown(where, _clip(extra[0])))
             if "id" in task and not is_id(task["id"]):
-                problems.append(
-                    f"{where}: an id is 1 to 64 letters, digits, `_`, `-` or `.`, such as `a1`"
-                )
+                problems.append(rejections.bad_id(where))
             name = task.get("worker")
             if name is None:
                 continue
             if not isinstance(name, str) or name not in self.workers:
                 close = closest(str(name), self.workers)
-                hint = f"; did you mean `{close}`?" if close is not None else ""
-                known = ", ".join(self.workers)
                 problems.append(
-                    f"{where}: unknown worker `{_clip(str(name))}`{hint} (workers: {known})"
+                    rejections.unknown_worker(where, _clip(str(name)), close, self.workers)
                 )
                 continue
             if "input" in task:
                 if not isinstance(task["input"], dict):
-                    problems.append(
-                        f"{where}: `input` must be an object, not {_kind(task['input'])}"
-                    )
+                    problems.append(rejections.input_not_object(where, _kind(task["input"])))
                     continue
                 found = self.tolerant_input(name).problems(task["input"])
-                problems += [f"{where} ({name}): input{_at(p)}" for p in found]
+                problems += [rejections.input_problem(where, name, p) for p in found]
             if len(problems) >= MAX_PROBLEMS:
                 break
         return problems
@@ -240,9 +235,9 @@ def read_json(text: str) -> Any:
     """
     stripped = text.strip()
     if not stripped:
-        raise DecisionError(["the answer is empty"])
+        raise DecisionError([rejections.EMPTY])
     if len(stripped) > MAX_DECISION_BYTES:
-        raise DecisionError([f"the answer is longer than {MAX_DECISION_BYTES} bytes"])
+        raise DecisionError([rejections.answer_too_long(MAX_DECISION_BYTES)])
     if stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6:
         stripped = stripped[3:-3].strip()
         first, _, rest = stripped.partition("\n")
@@ -251,11 +246,11 @@ def read_json(text: str) -> Any:
     try:
         return msgspec.json.decode(stripped)
     except msgspec.DecodeError as error:
-        raise DecisionError([f"the answer is not JSON: {error}"]) from None
+        raise DecisionError([rejections.not_json(error)]) from None
     except RecursionError:
-        raise DecisionError(["the answer is nested too deeply"]) from None
+        raise DecisionError([rejections.TOO_DEEP]) from None
     except UnicodeEncodeError:
-        raise DecisionError(["the answer holds half of a surrogate pair"]) from None
+        raise DecisionError([rejections.HALF_A_PAIR]) from None
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
@@ -265,11 +260,6 @@ def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
         for key, item in value.items()
         if not (item is None and key in ("assessment", "tasks", "finish"))
     }
-
-
-def _at(problem: str) -> str:
-    """Join a problem (`/a/b: words`, or plain words) to the name of what it is about."""
-    return problem if problem.startswith("/") else f": {problem}"
 
 
 def is_id(value: Any) -> bool:

@@ -12,6 +12,7 @@ from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify,
 from engine.runtime.budget import Ledger
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
+from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
 from engine.sema.model import Budget, Orchestrator, Worker
@@ -281,7 +282,7 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        said = Remark("your last result was not accepted", task.feedback, task.told)
+        said = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
         task.child.feedback.append(said)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
@@ -431,7 +432,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            head = f"task `{task.id}` was not started"
+            head = remarks.task_not_started(task.id)
             loop.feedback.append(Remark(head, outcome.feedback, task.told))
             end_task(state, task, failure=Failure("denied", outcome.feedback))
         else:

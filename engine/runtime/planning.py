@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
+from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Task
@@ -46,10 +47,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     problems: list[str] = []
     allowed = loop.orchestrator.policy.max_per_round
     if len(new) + len(early) > allowed:
-        problems.append(
-            f"{len(new)} new tasks, and {len(early)} have started already: the policy allows "
-            f"{allowed} a round"
-        )
+        problems.append(rejections.too_many_with_early(len(new), len(early), allowed))
     made: dict[str, Task] = {}
     for spec in specs:
         if len(problems) >= MAX_PROBLEMS:
@@ -60,7 +58,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             made[task_id] = begun
             continue
         if task_id in made or task_id in loop.taken:
-            problems.append(f"task id `{task_id}` is already taken; give each task a new id")
+            problems.append(rejections.id_taken(task_id))
             continue
         worker = loop.decisions.workers[spec["worker"]]
         special, references = find_references(spec["input"])
@@ -83,13 +81,13 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
                 break
             problem = _wire(loop, made, task, reference)
             if problem is not None:
-                problems.append(f"task `{task.id}`: {problem}")
+                problems.append(rejections.problem_of(task.id, problem))
         limit = loop.orchestrator.limits.get(task.worker.name)
         if limit is not None and limit.after:
             problems += _wire_after(loop, named, task, limit.after)
         wires += task.waits
         if wires > _MAX_WIRES:
-            problems.append("its tasks wait for one another too often: give fewer at a time")
+            problems.append(rejections.WAITS_TOO_OFTEN)
             break
         wired = wired or task.waits > 0
     if wired and not problems:
@@ -112,14 +110,13 @@ def _resolve(task: Task, bounded: bool) -> list[str]:
     if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
         most = task.loop.orchestrator.policy.max_input_bytes
         if size_of(task.resolved, most) > most:
-            said = f"its input takes more than {size_words(most)} (`max_input_bytes`)"
-            remedy = "refer to outputs instead of writing them out"
-            return [f"task `{task.id}` ({worker.name}): {said}: {remedy}"]
+            return [rejections.input_too_large(task.id, worker.name, size_words(most))]
     if contract.is_valid(task.resolved):
         return []
+    where = rejections.task_named(task.id)
     return [
-        f"task `{task.id}` ({worker.name}): input{'' if p.startswith('/') else ': '}{p}"
-        for p in contract.problems(task.resolved)
+        rejections.input_problem(where, worker.name, problem)
+        for problem in contract.problems(task.resolved)
     ]
 
 
@@ -169,12 +166,8 @@ def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
     if policy.max_dispatches is not None:
         left = policy.max_dispatches - loop.dispatches
         if len(specs) > left:
-            told = "finish with what you have" if left == 0 else f"give at most {left}, or finish"
             raise OutOfDispatches(
-                [
-                    f"{len(specs)} tasks, but {left} of max_dispatches = "
-                    f"{policy.max_dispatches} are left: {told}"
-                ]
+                [rejections.out_of_dispatches(len(specs), left, policy.max_dispatches)]
             )
     wanted: dict[str, int] = {}
     for spec in specs:
@@ -186,10 +179,7 @@ def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
             continue
         left = limit.max_dispatches - loop.worker_dispatches.get(name, 0)
         if count > left:
-            problems.append(
-                f"{count} tasks of `{name}`, but {left} of its max_dispatches = "
-                f"{limit.max_dispatches} are left"
-            )
+            problems.append(rejections.out_of_worker(count, name, left, limit.max_dispatches))
     if problems:
         raise DecisionError(problems)
 
@@ -198,34 +188,28 @@ def _wire(loop: Loop, made: dict[str, Task], task: Task, reference: Reference) -
     """Connect a reference, or say why it cannot be."""
     producer = made.get(reference.task)
     if producer is task:
-        return f"input{reference.path} refers to the task itself"
+        return rejections.refers_to_itself(reference.path)
     if producer is None:
         producer = loop.tasks.get(reference.task)
         if producer is None:
             close = closest(reference.task, chain(made, loop.tasks))
-            hint = f"; did you mean `{close}`?" if close is not None else ""
-            named = reference.task if is_id(reference.task) else "what is no id"
-            return f"input{reference.path} refers to `{named}`, which is no task{hint}"
+            named = reference.task if is_id(reference.task) else None
+            return rejections.no_such_task(reference.path, named, close)
         if producer.failure is not None:
-            return (
-                f"input{reference.path} refers to `{producer.id}`, which failed "
-                f"({producer.failure.mode}): it has no output"
-            )
+            return rejections.refers_to_failed(reference.path, producer.id, producer.failure.mode)
     # A task is wired at one go, so where it is fed already, it is the last one.
     if not producer.over and (not producer.feeds or producer.feeds[-1] is not task):
         producer.feeds.append(task)
         task.waits += 1
     offered = subschema_at(producer.worker.output.schema, reference.at)
     if offered is None:
-        return (
-            f"input{reference.path}: the output of `{producer.id}` ({producer.worker.name}) "
-            f"can have nothing at {reference.at}"
+        return rejections.nothing_at(
+            reference.path, producer.id, producer.worker.name, reference.at
         )
     wanted = subschema_at(task.worker.inputs.schema, reference.path)
     if isinstance(offered, dict) and isinstance(wanted, dict) and not may_fit(offered, wanted):
-        return (
-            f"input{reference.path} of `{task.worker.name}` cannot take what `{producer.id}` "
-            f"({producer.worker.name}) gives at {reference.at or 'its root'}"
+        return rejections.does_not_fit(
+            reference.path, task.worker.name, producer.id, producer.worker.name, reference.at
         )
     return None
 
@@ -240,10 +224,7 @@ def _wire_after(
     for name in missing:
         earlier = named.get(name, [])
         if not earlier:
-            problems.append(
-                f"task `{task.id}`: `{task.worker.name}` runs only after a task of `{name}` has "
-                "succeeded, and there is none yet"
-            )
+            problems.append(rejections.only_after(task.id, task.worker.name, name))
         for other in earlier:
             is_fed = other.feeds and other.feeds[-1] is task
             if other is not task and not other.over and not is_fed:
@@ -270,5 +251,4 @@ def _cycles(made: dict[str, Task]) -> list[str]:
                     ready.append(other)
     if not waits:
         return []
-    names = ", ".join(f"`{name}`" for name in list(waits)[:5])
-    return [f"tasks {names} wait for each other: references must not form a cycle"]
+    return [rejections.cycle(list(waits)[:5])]

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.runtime import forks
 from engine.runtime.budget import Ledger
-from engine.runtime.prompts import preview
+from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
 

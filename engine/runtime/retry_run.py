@@ -15,9 +15,10 @@ The keys of calls that are made again end in `again N`, N the number of the retr
 
 from __future__ import annotations
 
-from engine.runtime import dispatch, ending, prompts, rounds, sizes
+from engine.runtime import dispatch, ending, rounds, sizes
 from engine.runtime.commands import SetTimer
 from engine.runtime.moves import enter_phase, move
+from engine.runtime.prompts.blocks import rejection
 from engine.runtime.state import Block, Loop, RunState, Task, Todo
 from engine.sema.model import Orchestrator, Worker
 
@@ -80,7 +81,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         if loop.blocks[-1].role == "assistant":
             # The run ended with a decision that was not accepted; nobody has said why.
             problems = current.rejected[-1:]
-            loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
+            loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
         rounds.check_result(state, loop, loop.result)

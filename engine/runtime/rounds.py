@@ -18,7 +18,6 @@ from engine.runtime import (
     dispatch,
     ending,
     gates,
-    prompts,
     sizes,
     taint,
     verify,
@@ -28,10 +27,10 @@ from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
-from engine.runtime.ports import ModelRequest, WorkerRequest
+from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
-from engine.runtime.wire import from_wire
+from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
 from engine.sizes import roughly, size_of, size_words
 
@@ -52,9 +51,6 @@ SHOWN_DECISION = 8_000
 #: How much of what was wrong with it is told, in characters a problem.
 SHOWN_PROBLEM = 2_000
 
-#: Failures that can come in the middle of a streamed answer and say nothing against asking again.
-_BROKEN_OFF = frozenset({"unavailable", "timeout"})
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -72,7 +68,7 @@ def begin_round(state: RunState, loop: Loop) -> None:
         ending.end(state, loop, "exhausted", reason, "max_rounds")
         return
     if not loop.rounds:
-        loop.blocks.append(Block("user", prompts.opening(state, loop)))
+        loop.blocks.append(Block("user", blocks.opening(state, loop)))
     loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
     ask(state, loop)
 
@@ -99,7 +95,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         # It is in every prompt, and an input that it is made from may be large.
         sizes.keep(state, loop, size_of(loop.goal) + size_of(loop.instructions))
     loop.started_at = state.now
-    loop.blocks.append(Block("system", lambda: prompts.role_and_catalogue(loop)))
+    loop.blocks.append(Block("system", lambda: blocks.role_and_catalogue(loop)))
     time_ms = orchestrator.policy.budget.time_ms
     if time_ms is not None:
         timer = SetTimer(ending.timer_name(loop), state.now + time_ms)
@@ -125,18 +121,15 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     if loop.over:
         return
     if call.failure is not None:
-        if call.cut and call.failure.mode in _BROKEN_OFF:
-            said = f"the answer broke off ({call.failure.mode}: {call.failure.message})"
-            _bad_decision(state, loop, "", DecisionError([said]))
-        else:
-            _no_decision(state, loop, call, call.failure)
+        _no_decision(state, loop, call, call.failure)
         return
     value = call.value
     key = _decision_key(loop)
     try:
         _check_whole(loop, call)
-        decision = loop.decisions.read(_from_wire(loop, value, call.request))
-        loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
+        decision = loop.decisions.read(_read(loop, value))
+        said = decision if call.form is None else write_decision(decision, call.form)
+        loop.blocks.append(Block("assistant", lambda: _encode(said).decode()))
         if "finish" in decision:
             _check_result_size(state, loop, decision["finish"])
             _accept(loop, decision)
@@ -159,12 +152,7 @@ def _check_whole(loop: Loop, call: Call) -> None:
     """
     if call.whole:
         most = size_words(loop.orchestrator.policy.max_decision_bytes)
-        raise DecisionError(
-            [
-                f"the decision takes {roughly(call.whole)}, and may take {most} "
-                "(`max_decision_bytes`): pass large values on by reference"
-            ]
-        )
+        raise DecisionError([rejections.decision_too_large(roughly(call.whole), most)])
 
 
 def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
@@ -175,37 +163,14 @@ def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
     """
     most = loop.orchestrator.max_bytes
     if state.bounds and size_of(result, most) > most:
-        raise DecisionError(
-            [f"finish: the result takes more than {size_words(most)} (`max_bytes`): shorten it"]
-        )
+        raise DecisionError([rejections.result_too_large(size_words(most))])
 
 
-def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
-    """Undo the wire schema's nulls in an answer that was made under it."""
-    if not _under_wire(request) or not isinstance(value, str):
+def _read(loop: Loop, value: object) -> object:
+    """A model's text as a decision in the contract's form, whichever form it was written in."""
+    if not isinstance(value, str):
         return value
-    read = read_json(value)
-    if not isinstance(read, dict):
-        return read
-    result = dict(read)
-    if isinstance(result.get("tasks"), list):
-        result["tasks"] = [
-            {
-                **task,
-                "input": from_wire(
-                    task["input"], loop.decisions.workers[task["worker"]].inputs.schema
-                ),
-            }
-            if isinstance(task, dict)
-            and isinstance(task.get("worker"), str)
-            and task["worker"] in loop.decisions.workers
-            and "input" in task
-            else task
-            for task in result["tasks"]
-        ]
-    if result.get("finish") is not None:
-        result["finish"] = from_wire(result["finish"], loop.orchestrator.output.schema)
-    return result
+    return read_decision(read_json(value), loop.decisions)
 
 
 def task_closed(state: RunState, event: TaskClosed) -> None:
@@ -217,16 +182,13 @@ def task_closed(state: RunState, event: TaskClosed) -> None:
     if loop.over or loop.phase != "deciding":
         return
     spec = dict(event.task)
-    worker = loop.decisions.workers.get(str(spec.get("worker")))
-    if worker is not None and "input" in spec and _under_wire(call.request):
-        spec["input"] = from_wire(spec["input"], worker.inputs.schema)
+    try:
+        spec = read_task(spec, loop.decisions)
+    except DecisionError:
+        return  # the whole decision says what is wrong with it
     task = make_early_task(loop, spec, event.key, bounded=bool(state.bounds))
     if task is not None:
         dispatch.enter_early(state, loop, task)
-
-
-def _under_wire(request: ModelRequest | WorkerRequest | None) -> bool:
-    return isinstance(request, ModelRequest) and request.structured
 
 
 def _accept(loop: Loop, decision: dict[str, object]) -> None:
@@ -249,15 +211,15 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
     loop.current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
-        loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or "(empty)"))
+        loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or calls.EMPTY_ANSWER))
     if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", prompts.rejection(problems, loop)))
+        loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
         ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
         return
-    head = f"round {loop.round} failed, no acceptable decision"
+    head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
 
@@ -323,11 +285,10 @@ def hook_ended(state: RunState, run: HookRun) -> None:
             _close_round(state, loop)
     elif outcome.action == "revise":
         if run.hook.point == "before_finish":
-            loop.feedback.append(_remark(state, run, "the result was not accepted", outcome))
+            loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
             _close_when_idle(state, loop)
         else:
-            head = "the check of this round did not pass"
-            loop.feedback.append(_remark(state, run, head, outcome))
+            loop.feedback.append(_remark(state, run, remarks.ROUND_REJECTED, outcome))
             _close_round(state, loop)
     else:
         settle_hook(state, run, outcome)
@@ -361,7 +322,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
             gates.ask(state, gate)
         return
     if event.note:
-        loop.feedback.append(Remark("a person says", event.note))
+        loop.feedback.append(Remark(remarks.PERSON_SAYS, event.note))
     if run is not None and run.rest:
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
@@ -392,8 +353,8 @@ def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     over.closed = True
     loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
     feedback = list(loop.feedback)
-    left = prompts.left_block(state, loop, loop.round + 1)
-    loop.blocks.append(Block("user", lambda: prompts.round_block(loop, over, feedback, left)))
+    left = blocks.left_block(state, loop, loop.round + 1)
+    loop.blocks.append(Block("user", lambda: blocks.round_block(loop, over, feedback, left)))
     context.compact(state, loop)
     begin_round(state, loop)
 
@@ -410,7 +371,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     loop.stalled = 0 if novelty.new else loop.stalled + 1
     if loop.stalled < stall.after:
         return True
-    said = f"no new information for {loop.stalled} rounds ({novelty.why})"
+    said = remarks.no_progress(loop.stalled, novelty.why)
     if stall.action == "abort":
         ending.end(state, loop, "aborted", f"stalled: {said}")
         return False
@@ -423,10 +384,5 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         return False
     loop.replans += 1
     loop.stalled = 0
-    loop.feedback.append(
-        Remark(
-            f"stalled: {said}. What you tried does not bring you nearer to the goal: make a new "
-            "plan, or finish with what you have"
-        )
-    )
+    loop.feedback.append(Remark(remarks.replan(said)))
     return True

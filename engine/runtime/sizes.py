@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import Failure
+from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
 from engine.sema.types.contract import Contract
@@ -116,4 +117,4 @@ def cut(state: RunState, text: str, most: int = MAX_SAID) -> str:
     """Words of somebody else, cut where they are too long to be kept and shown again."""
     if not state.bounds or len(text) <= most:
         return text
-    return f"{text[:most]}... (cut: {len(text):,} characters in all)"
+    return remarks.shortened(text[:most], len(text))

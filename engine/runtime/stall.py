@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from engine.runtime.prompts import remarks
 from engine.runtime.state import Loop, Round, Task
 
 __all__ = ["Novelty", "observe"]
@@ -32,9 +33,9 @@ def observe(loop: Loop, over: Round) -> Novelty:
     """Compare a round with all before it, and remember it."""
     found = [_task(loop, task) for task in over.tasks]
     if over.decision is not None and "finish" in over.decision:
-        found.append(_seen(loop, ["finish", over.decision["finish"]], "the same result again"))
+        found.append(_seen(loop, ["finish", over.decision["finish"]], remarks.SAME_RESULT))
     if not found:
-        return Novelty(False, "no task was carried out")
+        return Novelty(False, remarks.NOTHING_RUN)
     if any(why is None for why in found):
         return Novelty(True)
     reasons = sorted({why for why in found if why})
@@ -52,13 +53,13 @@ def _task(loop: Loop, task: Task) -> str | None:
     loop.seen.update((exact, near))
     if task.failure is not None:
         failure = ["failure", name, task.failure.mode, task.failure.message]
-        again = _seen(loop, failure, "the same failure again")
-        return again or "a task failed"
-    old = _seen(loop, ["output", name, task.output], "no new output")
+        again = _seen(loop, failure, remarks.SAME_FAILURE)
+        return again or remarks.TASK_FAILED
+    old = _seen(loop, ["output", name, task.output], remarks.SAME_OUTPUT)
     if repeated and old:
-        return "the same task again"
+        return remarks.SAME_TASK
     if reworded:
-        return "the same task again in other words"
+        return remarks.SAME_TASK_REWORDED
     return old
 
 

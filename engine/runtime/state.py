@@ -30,6 +30,7 @@ from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
     from engine.runtime.decision import DecisionContract
+    from engine.runtime.wire_schema import WireDecision
 
 __all__ = [
     "Block",
@@ -151,6 +152,7 @@ class Call:
         "deaths",
         "extra",
         "failure",
+        "form",
         "key",
         "ledger",
         "loop",
@@ -175,6 +177,8 @@ class Call:
         self.ledger: Ledger = loop.ledger
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
+        #: The wire form that its last request asked a decision in; None for the contract's own.
+        self.form: WireDecision | None = None
         self.attempt = 0
         self.begun = 0
         self.retries = 0
@@ -511,6 +515,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "opening",
         "orchestrator",
         "output",
         "outputs",
@@ -572,6 +577,8 @@ class Loop:
         self.taken: set[str] = set()
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
+        #: The first block in a wire form: the form, and the text.
+        self.opening: tuple[WireDecision, str] | None = None
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
         self.feedback: list[Remark] = []
@@ -682,6 +689,7 @@ class RunState:
         "gates",
         "held",
         "held_inputs",
+        "in_prompt",
         "input",
         "interrupted",
         "lost",
@@ -745,6 +753,8 @@ class RunState:
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
         self.warnings: list[str] = []
+        #: Models whose provider refused a schema: theirs go into the prompt.
+        self.in_prompt: set[str] = set()
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}

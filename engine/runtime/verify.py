@@ -14,6 +14,7 @@ import msgspec
 
 from engine.events import GateAnswered
 from engine.runtime import attempts, gates, sizes, views
+from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Verifier
@@ -63,19 +64,18 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
     most = _most(run)
     check.bound_bytes = size_of(bound, most) if state.bounds else 0
     if check.bound_bytes > most:
-        message = f"it was not asked: its inputs take more than {size_words(most)}"
-        _verdict(state, run, check, False, f"{message} (`max_input_bytes`)")
+        _verdict(state, run, check, False, remarks.not_asked(size_words(most)))
         return
     if not verifier.inputs.is_valid(bound):
         problems = "; ".join(verifier.inputs.problems(bound))
-        _verdict(state, run, check, False, f"its inputs do not fit: {problems}")
+        _verdict(state, run, check, False, remarks.inputs_do_not_match(problems))
         return
     scope = {**bound, **_globals(state)}
     if verifier.skip_when is not None:
         try:
             skip = bool(verifier.skip_when.evaluate(scope))
         except EvaluationError as error:
-            _verdict(state, run, check, False, f"skip_when cannot be evaluated: {error}")
+            _verdict(state, run, check, False, remarks.cannot_evaluate("skip_when", error))
             return
         if skip:
             run.waits -= 1
@@ -115,12 +115,12 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     """Open a gate, unless a person has already approved exactly this."""
     verifier = check.verifier
     if _approval(run, check) in state.approved:
-        _verdict(state, run, check, True, "approved before")
+        _verdict(state, run, check, True, remarks.APPROVED_BEFORE)
         return
     try:
         message = _text(verifier.settings.get("message"), scope)
     except EvaluationError as error:
-        _verdict(state, run, check, False, f"its message cannot be rendered: {error}")
+        _verdict(state, run, check, False, remarks.message_not_rendered(error))
         return
     gates.ask(
         state,
@@ -173,11 +173,11 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     else:
         if event.answer == "timeout":
             run.forced = check.verifier.on_timeout
-            said = "nobody answered in time"
+            said = remarks.NO_ANSWER
         else:
             # What a person has rejected must not go on because the hook only warns.
             run.forced = "abort" if run.hook.on_fail == "warn" else None
-            said = event.note or "rejected"
+            said = event.note or remarks.REJECTED
         _verdict(state, run, check, False, said)
     if run.waits == 0:
         begin(state, run)
@@ -219,9 +219,9 @@ def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, s
         try:
             if assertion.test.evaluate(scope):
                 continue
-            said.append(assertion.say(scope) or f"failed: {assertion.test.text}")
+            said.append(assertion.say(scope) or remarks.assertion_failed(assertion.test.text))
         except EvaluationError as error:
-            said.append(f"`{assertion.test.text}` cannot be evaluated: {error}")
+            said.append(remarks.cannot_evaluate(f"`{assertion.test.text}`", error))
     return not said, "; ".join(said)
 
 
@@ -245,9 +245,9 @@ def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any])
         try:
             ok = bool(verifier.pass_when.evaluate(scope))
         except EvaluationError as error:
-            ok, feedback = False, f"pass_when cannot be evaluated: {error}"
+            ok, feedback = False, remarks.cannot_evaluate("pass_when", error)
         if not ok and not feedback:
-            feedback = f"not `{verifier.pass_when.text}`"
+            feedback = remarks.not_true(verifier.pass_when.text)
     _verdict(state, run, check, ok, feedback)
 
 
@@ -258,7 +258,7 @@ def _verdict(state: RunState, run: HookRun, check: Check, ok: bool, feedback: st
     if ok:
         run.passed += 1
     else:
-        run.failed.append((name, feedback or "not ok"))
+        run.failed.append((name, feedback or remarks.NOT_OK))
     run.waits -= 1
 
 
@@ -268,8 +268,7 @@ def call_ended(state: RunState, call: Call, check: Check) -> None:
     if run.loop.over or run.superseded:
         return
     if call.failure is not None:
-        message = f"it gave no verdict ({call.failure.mode}: {call.failure.message})"
-        _verdict(state, run, check, False, message)
+        _verdict(state, run, check, False, remarks.no_verdict(call.failure))
     else:
         _judge(state, run, check, call.value)
     if run.waits == 0:

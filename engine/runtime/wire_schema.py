@@ -19,16 +19,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.dialects.dialect import Dialect
 from engine.dialects.problems import over_limits
 from engine.dialects.say import Inexpressible, say
 from engine.dialects.table import known
+from engine.runtime.prompts import calls
+from engine.sema.model import Orchestrator, Worker
 from engine.sema.types.contract import Contract
-
-if TYPE_CHECKING:
-    from engine.runtime.decision import DecisionContract
 
 __all__ = ["JSON_KEY", "WRAPPED", "WireDecision", "wire_decision", "wire_output"]
 
@@ -55,20 +54,26 @@ class WireDecision:
         self.finish_as_json = finish_as_json
 
 
-def wire_decision(decisions: DecisionContract, dialect: str) -> WireDecision | None:
-    """The wire form of an orchestrator's decisions; None where the dialect takes no schema.
-
-    It is the same for every call of a dialect, and kept with the contract.
-    """
-    if dialect not in decisions.wires:
-        decisions.wires[dialect] = _Form(decisions, known(dialect)).fitted()
-    return decisions.wires[dialect]
+def wire_decision(
+    orchestrator: Orchestrator, workers: Mapping[str, Worker | Orchestrator], dialect: str
+) -> WireDecision | None:
+    """The wire form of an orchestrator's decisions; None where the dialect takes no schema."""
+    return _Form(orchestrator, workers, known(dialect)).fitted()
 
 
 def wire_output(contract: Contract, dialect: str) -> dict[str, Any] | None:
-    """The wire schema of a model's output, wrapped if it is not an object; None if it has none."""
+    """The wire schema of a model's output, wrapped if it is not an object; None if it has none.
+
+    It is the same for every call of a dialect, and kept with the contract.
+    """
+    if dialect not in contract.wires:
+        contract.wires[dialect] = _output(contract, known(dialect))
+    return contract.wires[dialect]
+
+
+def _output(contract: Contract, dialect: Dialect) -> dict[str, Any] | None:
     try:
-        said = say(contract.schema, known(dialect), whole=False)
+        said = say(contract.schema, dialect, whole=False)
     except Inexpressible:
         return None
     defs = said.pop("$defs", {})
@@ -78,24 +83,29 @@ def wire_output(contract: Contract, dialect: str) -> dict[str, Any] | None:
         said = _closed({WRAPPED: said})
     if defs:
         said["$defs"] = defs
-    return None if over_limits(said, known(dialect)) else said
+    return None if over_limits(said, dialect) else said
 
 
 class _Form:
     """A decision's schema while it is made to fit."""
 
-    def __init__(self, decisions: DecisionContract, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        workers: Mapping[str, Worker | Orchestrator],
+        dialect: Dialect,
+    ) -> None:
         self._dialect = dialect
-        self._workers = list(decisions.workers)
+        self._workers = list(workers)
         self._defs: dict[str, Any] = {}
         #: The same by name, as each was before its references were renamed.
         self._written: dict[str, Any] = {}
         #: Names of inputs by the schema of their value, as JSON; "" for those as JSON text.
         self._names: dict[str, list[str]] = {"": []}
-        for worker in decisions.workers.values():
+        for worker in workers.values():
             for name, schema in worker.inputs.schema.get("properties", {}).items():
                 self._add(name, schema, worker.inputs.schema)
-        self._finish = self._said(decisions.orchestrator.output.schema)
+        self._finish = self._said(orchestrator.output.schema)
 
     def _add(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> None:
         if name not in root.get("required", ()) and schema.get("default", 0) is None:
@@ -189,11 +199,11 @@ def _one_of(names: list[str]) -> dict[str, Any]:
     return {"type": "string", "enum": names}
 
 
-_JSON = {"type": "string", "description": "The value as JSON text."}
+_JSON = {"type": "string", "description": calls.AS_JSON}
 _REFERENCE = _closed(
     {
-        "from": {"type": "string", "description": "The id of an earlier task."},
-        "at": {"type": "string", "description": 'A JSON Pointer into its output; "" for all.'},
+        "from": {"type": "string", "description": calls.REFERENCE_TASK},
+        "at": {"type": "string", "description": calls.REFERENCE_AT},
         "name": {"type": "string"},
     }
 )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.runtime.decision import DecisionContract, DecisionError
+from engine.runtime.prompts import rejections
 from engine.runtime.wire_schema import JSON_KEY, WRAPPED, WireDecision
 from engine.sema.types.contract import Contract
 
@@ -63,9 +64,16 @@ def _read_finish(result: dict[str, Any], output: Contract) -> None:
 
 
 def _from_json(value: Any, output: Contract) -> Any:
-    if isinstance(value, dict) and set(value) == {JSON_KEY} and not output.is_valid(value):
-        return _decoded(value[JSON_KEY], "finish")
-    return value
+    """A result that was written as JSON text; a record may have one field of that name itself."""
+    if not isinstance(value, dict) or set(value) != {JSON_KEY}:
+        return value
+    try:
+        decoded = _decoded(value[JSON_KEY], "finish")
+    except DecisionError:
+        if output.is_valid(value):
+            return value
+        raise
+    return value if output.is_valid(value) and not output.is_valid(decoded) else decoded
 
 
 def read_task(task: Any, decisions: DecisionContract) -> Any:
@@ -85,14 +93,14 @@ def read_task(task: Any, decisions: DecisionContract) -> Any:
 
 
 def _read_entries(entries: list[Any], task: Mapping[str, Any]) -> dict[str, Any]:
-    label = f"task `{task['id']}`" if isinstance(task.get("id"), str) else "a task"
+    label = rejections.task_named(str(task.get("id"))[:60])
     found: dict[str, Any] = {}
     for entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str):
-            raise DecisionError([f"{label}: each item of `input` is an object with a `name`"])
+            raise DecisionError([rejections.entry_not_named(label)])
         if name in found:
-            raise DecisionError([f"{label}: `{name[:60]}` is given twice"])
+            raise DecisionError([rejections.given_twice(label, name[:60])])
         keys = set(entry) - {"name"}
         if keys == {"value"}:
             found[name] = entry["value"]
@@ -102,9 +110,7 @@ def _read_entries(entries: list[Any], task: Mapping[str, Any]) -> dict[str, Any]
             at = {"at": entry["at"]} if entry.get("at") else {}
             found[name] = {"$from": entry["from"], **at}
         else:
-            raise DecisionError(
-                [f"{label}: `{name[:60]}` needs one of `value`, `{JSON_KEY}`, or `from` with `at`"]
-            )
+            raise DecisionError([rejections.entry_without_value(label, name[:60])])
     return found
 
 
@@ -114,7 +120,7 @@ def _decoded(text: Any, what: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-        raise DecisionError([f"{what}: the JSON text cannot be read: {error}"]) from None
+        raise DecisionError([rejections.not_json_text(what, error)]) from None
 
 
 def write_decision(decision: Mapping[str, Any], form: WireDecision) -> dict[str, Any]:

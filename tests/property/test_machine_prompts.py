@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Failure
-from engine.runtime.prompts import (
+from engine.runtime.prompts.blocks import (
+    feedback_block,
     preview,
-    remarks_block,
     repair,
     revision,
     task_line,
@@ -71,7 +71,7 @@ def test_an_output_cannot_close_its_tag(value, limit):
     # A line of JSON, and one that says what was cut; after the tag the words are the engine's.
     assert inside.count("\n") <= 1
     assert after == "" or re.fullmatch(
-        r'\n\(\d+ bytes in all; use the whole by reference: \{"\$from": "t1"\}\)', after
+        r'\n\(\d+ bytes in total; use the whole by reference: \{"\$from": "t1"\}\)', after
     )
 
 
@@ -100,7 +100,7 @@ def test_a_failure_cannot_get_out_of_its_tags(partial, message):
 @settings(deadline=None, max_examples=200)
 @given(TEXT, st.booleans())
 def test_what_a_check_says_stays_in_its_place(words, untrusted):
-    block = remarks_block("Feedback", [Remark("it did not pass", words, untrusted)])
+    block = feedback_block([Remark("it did not pass", words, untrusted)])
     assert block.startswith("# Feedback\n- it did not pass")
     assert block.count("</") == (untrusted and bool(words))
     said = revision(words, untrusted=untrusted)

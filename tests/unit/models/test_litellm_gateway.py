@@ -102,7 +102,8 @@ def test_a_schema_is_sent_strictly_where_it_may_be(ask, server):
     assert sent["json_schema"]["schema"] == schema
     assert sent["json_schema"]["strict"] is True
     assert sent["json_schema"]["name"] == "decision_research"
-    ask(play.reply("{}"), schema={"type": "object"}, structured=True)
+    info = ModelInfo("groq/test", dialect="llamacpp")
+    ask(play.reply("{}"), schema={"type": "object"}, structured=True, info=info)
     assert server.requests[0]["response_format"]["json_schema"]["strict"] is False
 
 

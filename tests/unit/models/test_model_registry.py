@@ -42,14 +42,14 @@ def test_what_the_table_does_not_list(model_id):
 
 def test_infos_of_providers(model_of):
     assert resolve_info(model_of("openai/gpt-5-mini")) == ModelInfo(
-        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True
+        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True, "openai"
     )
-    assert resolve_info(model_of("openai/test")) == ModelInfo("openai/test")
+    assert resolve_info(model_of("openai/test")) == ModelInfo("openai/test", dialect="openai")
 
 
 def test_what_the_program_declares_comes_first(model_of):
     model = model_of("openai/gpt-5-mini", price=Price(1, 2), context=1000, structured="prompt")
-    assert resolve_info(model) == ModelInfo("openai/gpt-5-mini", True, 1, 2, 1000, False)
+    assert resolve_info(model) == ModelInfo("openai/gpt-5-mini", True, 1, 2, 1000, False, "openai")
     assert resolve_info(model_of("openai/test", structured="native")).native
 
 
@@ -94,7 +94,7 @@ def test_record_and_replay(model_of, tmp_path, request_of):
     asyncio.run(recording.complete(request_of(model=model, info=info)))
     asyncio.run(recording.close())
     again = resolve_info(model, "recorded/rec")
-    assert again == ModelInfo("recorded/rec", True, 250_000, 2_000_000, 272_000, True)
+    assert again == ModelInfo("recorded/rec", True, 250_000, 2_000_000, 272_000, True, "openai")
     opened = open_(model, "recorded/rec")
     assert isinstance(opened, RecordedModel)
     assert asyncio.run(opened.complete(request_of(model=model, info=again))).value == "a"
@@ -138,7 +138,7 @@ def test_limits_are_put_around(model_of, limit):
 
 def test_a_local_model_needs_its_file(model_of, tmp_path):
     info = resolve_info(model_of("local/small.gguf", tmp_path))
-    assert info == ModelInfo("local/small.gguf", True, 0, 0, 4096, True)
+    assert info == ModelInfo("local/small.gguf", True, 0, 0, 4096, True, "llamacpp")
     with pytest.raises(UsageError, match="there is no model file"):
         open_(model_of("local/small.gguf", tmp_path))
 

@@ -201,7 +201,7 @@ def test_bad_decisions_are_answered_with_the_exact_problem(prompted, load, tasks
     assert "not JSON" in told('{"assessment": "x", "tas')
     assert "the answer is empty" in told("  ")
     assert "neither" in told({"assessment": "x"})
-    assert "never both" in told({"tasks": [], "finish": {"total": 1}})
+    assert "never both" in told({**tasks(("a", "add", {"a": 1})), "finish": {"total": 1}})
     assert "an object with `tasks` or `finish`, not a number" in told("7")
     assert "must be an object, not a number" in told({"tasks": [3]})
     assert "`input` must be an object, not a number" in told(
@@ -209,7 +209,7 @@ def test_bad_decisions_are_answered_with_the_exact_problem(prompted, load, tasks
     )
     assert "already taken" in told(tasks(("a", "add", {"a": 1}), ("a", "add", {"a": 2})))
     assert "refers to the task itself" in told(tasks(("a", "add", {"a": {"$from": "a"}})))
-    assert "no task; did you mean `first`?" in told(
+    assert "not a task; did you mean `first`?" in told(
         tasks(("first", "add", {"a": 1}), ("b", "add", {"a": {"$from": "fist"}}))
     )
     assert "wait for each other" in told(
@@ -267,7 +267,7 @@ def test_max_dispatches_is_told_and_then_exhausts(prompted, load, tasks):
     )
     run = load(program("max_dispatches = 2"), TOOLS).run(models={"planner": planner})
     assert (run.status, run.bound) == ("exhausted", "max_dispatches")
-    assert "tasks 0 of 2" in planner.prompts[1][-1][1]
+    assert "0 of 2 tasks" in planner.prompts[1][-1][1]
     assert "0 of max_dispatches = 2 are left" in planner.prompts[2][-1][1]
 
 

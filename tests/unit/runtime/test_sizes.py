@@ -414,7 +414,7 @@ def test_long_words_of_others_are_cut(play, tasks):
     )
     run = play(source, [tasks(("a", "page", {}), ("b", "boom", {})), {"finish": 1}], TOOLS)
     (verdict,) = run.report()["history"][0]["verdicts"]
-    assert verdict["feedback"].endswith("... (cut: 60,000 characters in all)")
+    assert verdict["feedback"].endswith("... (cut: 60,000 characters in total)")
     assert len(verdict["feedback"]) < 9_000
     assert len(only_failure(run)[1]) <= 2_000
 

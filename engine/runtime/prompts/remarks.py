@@ -1,0 +1,91 @@
+"""Feedback: what checks, people and the engine say about a task, a result or a round.
+
+The planner reads it under "Feedback", and a policy written in Python as a list of texts. A remark
+is the engine's own words here, and whoever spoke adds theirs (`engine.runtime.state.Remark`).
+"""
+
+from __future__ import annotations
+
+from engine.errors import Failure
+
+RESULT_REJECTED = "the result was not accepted"
+YOUR_RESULT_REJECTED = "your last result was not accepted"
+ROUND_REJECTED = "the check of this round did not pass"
+PERSON_SAYS = "a person says"
+#: What a verifier is taken to have said where it gave no words.
+NOT_OK = "not ok"
+REJECTED = "rejected"
+NO_ANSWER = "no one answered in time"
+APPROVED_BEFORE = "approved before"
+
+
+def task_not_started(task: str) -> str:
+    """A check kept a task from starting."""
+    return f"task `{task}` was not started"
+
+
+def no_decision(number: int) -> str:
+    """A round without a decision that could be used."""
+    return f"round {number} failed, no acceptable decision"
+
+
+def no_progress(rounds: int, why: str) -> str:
+    """Rounds that brought nothing new."""
+    return f"no new information for {rounds} rounds ({why})"
+
+
+def replan(said: str) -> str:
+    """A stall, and what to do about it."""
+    return (
+        f"stalled: {said}. What you tried does not bring you closer to the goal: make a new plan, "
+        "or finish with what you have"
+    )
+
+
+NOTHING_RUN = "no task was carried out"
+SAME_RESULT = "the same result again"
+SAME_FAILURE = "the same failure again"
+SAME_OUTPUT = "no new output"
+SAME_TASK = "the same task again"
+SAME_TASK_REWORDED = "the same task again in other words"
+TASK_FAILED = "a task failed"
+
+
+def not_asked(most: str) -> str:
+    """A verifier whose inputs are too large."""
+    return f"it was not asked: its inputs take more than {most} (`max_input_bytes`)"
+
+
+def inputs_do_not_match(problems: str) -> str:
+    """A verifier whose inputs break its contract."""
+    return f"its inputs do not match: {problems}"
+
+
+def no_verdict(failure: Failure) -> str:
+    """A verifier that failed."""
+    return f"it gave no verdict ({failure.mode}: {failure.message})"
+
+
+def cannot_evaluate(what: str, why: object) -> str:
+    """An expression of a verifier that cannot be evaluated."""
+    return f"{what} cannot be evaluated: {why}"
+
+
+def message_not_rendered(why: object) -> str:
+    """A question to a person that cannot be rendered."""
+    return f"its message cannot be rendered: {why}"
+
+
+def assertion_failed(text: str) -> str:
+    """An assertion that has no words of its own."""
+    return f"failed: {text}"
+
+
+def not_true(text: str) -> str:
+    """A `pass_when` that does not hold."""
+    return f"not `{text}`"
+
+
+def shortened(text: str, length: int) -> str:
+    """Words that are too long to be kept whole."""
+    return f"{text}... (cut: {length:,} characters in total)"
