@@ -142,7 +142,11 @@ class Failure(OrchError):
         usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
+        schema_refused: A provider did not take the schema of the answer; it may take the request
+            with the schema in the prompt.
     """
+
+    schema_refused = False
 
     def __init__(
         self,
