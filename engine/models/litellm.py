@@ -19,18 +19,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.dialects.table import known
 from engine.errors import Failure
-from engine.events import ModelInfo, Usage
 from engine.models import offline
-from engine.models.faults import failure_of, missing_key, struck_out
-from engine.runtime.budget import price_of
-from engine.runtime.ports import Message, ModelReply, ModelRequest
+from engine.models.answers import Answer, flat_options, messages_of, reply_of, text_of
+from engine.models.chat_protocol import response_format
+from engine.models.faults import failure_of, missing_key, secrets_of
+from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["LiteLLMModel", "warm"]
-
-#: Anthropic takes this many cache marks in one request.
-_MAX_CACHE_MARKS = 4
 
 _lock = threading.Lock()
 _loaded: Any = None
@@ -125,7 +121,7 @@ class LiteLLMModel:
         """
         litellm = await self.prepare()
         self._enter_loop()
-        options = {**_flat(request.model.options), **self._options}
+        options = {**flat_options(request.model.options), **self._options}
         self._preflight(litellm, options)
         arguments = self._arguments(litellm, request, options)
         try:
@@ -142,12 +138,14 @@ class LiteLLMModel:
         except Failure:
             raise
         except Exception as error:  # LiteLLM raises anything, its own bugs too
-            raise failure_of(error, self._name, _secrets(options)) from None
-        return self._reply(answer, request, _secrets(options))
+            raise failure_of(
+                error, self._name, secrets_of(options), schema_sent=request.structured
+            ) from None
+        return reply_of(answer, request, self._name, lambda: secrets_of(options))
 
     async def _answer(
         self, litellm: Any, arguments: dict[str, Any], request: ModelRequest
-    ) -> _Answer:
+    ) -> Answer:
         if request.stream and self._streams:
             try:
                 return await _streamed(litellm, arguments, self._name, request.on_text)
@@ -155,7 +153,7 @@ class LiteLLMModel:
                 # A server that knows no streams answers in one piece, which LiteLLM drops:
                 # ask it in the way it knows, now and from here on.
                 self._streams = False
-        return _Answer(await litellm.acompletion(**arguments))
+        return _whole(await litellm.acompletion(**arguments))
 
     def _enter_loop(self) -> None:
         if self._loop is None:
@@ -183,7 +181,7 @@ class LiteLLMModel:
         arguments: dict[str, Any] = {
             **options,
             "model": self._id,
-            "messages": _messages(request.messages, marks="claude" in self._id.lower()),
+            "messages": messages_of(request.messages, marks="claude" in self._id.lower()),
             "max_tokens": request.max_tokens,
             "timeout": request.timeout_ms / 1000,
             "num_retries": 0,
@@ -197,36 +195,14 @@ class LiteLLMModel:
         if request.structured and request.schema is not None:
             takes = litellm.get_supported_openai_params(model=self._id) or []
             if "response_format" not in takes:
-                raise Failure(
+                failure = Failure(
                     "unavailable",
                     f"{self._name} takes no JSON Schema for its answer; set `structured = prompt`",
                 )
-            arguments["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": _schema_name(request),
-                    "schema": dict(request.schema),
-                    "strict": known(request.info.dialect).strict,
-                },
-            }
+                failure.schema_refused = True
+                raise failure
+            arguments["response_format"] = response_format(request)
         return arguments
-
-    def _reply(self, answer: _Answer, request: ModelRequest, secrets: frozenset[str]) -> ModelReply:
-        usage = _usage(answer.usage, request.info)
-        if answer.refusal or answer.finish_reason == "content_filter":
-            words = f": {struck_out(answer.refusal, secrets)}" if answer.refusal else ""
-            raise Failure("refused", f"{self._name} refused to answer{words}", usage=usage)
-        if answer.finish_reason == "length":
-            raise Failure(
-                "invalid_output",
-                f"the answer of {self._name} was cut at `max_tokens` = {request.max_tokens}",
-                usage=usage,
-            )
-        if not answer.text.strip():
-            raise Failure(
-                "invalid_output", f"{self._name} gave an empty answer", retryable=True, usage=usage
-            )
-        return ModelReply(answer.text, usage)
 
     async def close(self) -> None:
         """Close LiteLLM's connections of this event loop when its last gateway is closed."""
@@ -247,29 +223,29 @@ def _provider(litellm: Any, model_id: str) -> str:
         return model_id.partition("/")[0]
 
 
-def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's options with those of its `extra` map beside them."""
-    extra = options.get("extra")
-    if not isinstance(extra, Mapping):
-        return dict(options)
-    return {**{name: value for name, value in options.items() if name != "extra"}, **extra}
+def _whole(response: Any) -> Answer:
+    """The answer in a whole response."""
+    choices = response.choices
+    if not choices:
+        return Answer(usage=_plain(getattr(response, "usage", None)))
+    message = choices[0].message
+    extra = getattr(message, "provider_specific_fields", None) or {}
+    return Answer(
+        text=text_of(message.content),
+        finish_reason=choices[0].finish_reason,
+        refusal=extra.get("refusal") or "",
+        reasoning=getattr(message, "reasoning_content", None) or "",
+        tools=bool(getattr(message, "tool_calls", None)),
+        usage=_plain(getattr(response, "usage", None)),
+    )
 
 
-class _Answer:
-    """What a provider said, from a whole response.
-
-    Attributes:
-        usage: LiteLLM's usage object, or None where the provider did not say.
-    """
-
-    def __init__(self, response: Any) -> None:
-        choices = response.choices
-        message = choices[0].message if choices else None
-        self.text: str = (message.content if message is not None else None) or ""
-        self.finish_reason: str | None = choices[0].finish_reason if choices else None
-        extra = getattr(message, "provider_specific_fields", None) or {}
-        self.refusal: str | None = extra.get("refusal")
-        self.usage: Any = getattr(response, "usage", None)
+def _plain(usage: Any) -> dict[str, Any] | None:
+    """LiteLLM's object for usage as the protocol has it; None where the provider did not say."""
+    if usage is None:
+        return None
+    plain: dict[str, Any] = usage.model_dump() if hasattr(usage, "model_dump") else dict(usage)
+    return plain
 
 
 class _NoStreamError(Exception):
@@ -281,7 +257,7 @@ async def _streamed(
     arguments: dict[str, Any],
     name: str,
     on_text: Callable[[str], None] | None,
-) -> _Answer:
+) -> Answer:
     """Ask for the answer in pieces and put them together; `on_text` hears each of them.
 
     Raises:
@@ -294,16 +270,20 @@ async def _streamed(
     usage = None
     pieces: list[str] = []
     refusal: list[str] = []
+    reasoning: list[str] = []
+    tools = False
     try:
         async for chunk in stream:
             usage = getattr(chunk, "usage", None) or usage
             if chunk.choices:
                 delta = chunk.choices[0].delta
-                piece = delta.content or ""
+                piece = text_of(delta.content)
                 pieces.append(piece)
                 if on_text is not None and piece:
                     on_text(piece)
                 refusal.append(getattr(delta, "refusal", None) or "")
+                reasoning.append(getattr(delta, "reasoning_content", None) or "")
+                tools = tools or bool(getattr(delta, "tool_calls", None))
     finally:
         await stream.aclose()
     # LiteLLM closes a stream that just stops with a finish reason, and usage, of its own making;
@@ -320,56 +300,14 @@ async def _streamed(
         )
     if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
         usage = None
-    answer = _Answer.__new__(_Answer)
-    answer.text = "".join(pieces)
-    answer.finish_reason = finish_reason
-    answer.refusal = "".join(refusal) or None
-    answer.usage = usage
-    return answer
-
-
-def _messages(messages: Any, *, marks: bool) -> list[dict[str, Any]]:
-    """Messages as the OpenAI protocol has them; with `marks`, the last cache marks set."""
-    marked: set[int] = set()
-    if marks:
-        marked = set([i for i, m in enumerate(messages) if m.cache][-_MAX_CACHE_MARKS:])
-    return [_message(message, i in marked) for i, message in enumerate(messages)]
-
-
-def _message(message: Message, mark: bool) -> dict[str, Any]:
-    if not mark:
-        return {"role": message.role, "content": message.content}
-    part = {"type": "text", "text": message.content, "cache_control": {"type": "ephemeral"}}
-    return {"role": message.role, "content": [part]}
-
-
-def _schema_name(request: ModelRequest) -> str:
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in request.name)
-    return f"{request.role}_{name}"[:64]
-
-
-def _usage(said: Any, info: ModelInfo) -> Usage | None:
-    if said is None:
-        return None
-    input_tokens = getattr(said, "prompt_tokens", None) or 0
-    output_tokens = getattr(said, "completion_tokens", None) or 0
-    # LiteLLM puts zeros where the provider said nothing; no call uses no tokens.
-    if not input_tokens and not output_tokens:
-        return None
-    details = getattr(said, "prompt_tokens_details", None)
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=getattr(details, "cached_tokens", None) or 0,
-        cost_usd=price_of(info, input_tokens, output_tokens),
+    return Answer(
+        text="".join(pieces),
+        finish_reason=finish_reason,
+        refusal="".join(refusal),
+        reasoning="".join(reasoning),
+        tools=tools,
+        usage=_plain(usage),
     )
-
-
-def _secrets(options: Mapping[str, Any]) -> frozenset[str]:
-    """Values that may not show up in a message: keys in options and in the environment."""
-    named = {**os.environ, **{k: v for k, v in options.items() if isinstance(v, str)}}
-    ends = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS")
-    return frozenset(v for k, v in named.items() if k.upper().endswith(ends) and len(v) >= 8)
 
 
 async def _close_clients(loop_id: int) -> None:

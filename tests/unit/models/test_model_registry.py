@@ -12,6 +12,7 @@ from engine.events import ModelInfo
 from engine.models.info import resolve_info
 from engine.models.limiter import LimitedModel
 from engine.models.litellm import LiteLLMModel
+from engine.models.openai_gateway import OpenAIModel
 from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.registry import open_model
@@ -56,7 +57,9 @@ def test_what_the_program_declares_comes_first(model_of):
 def test_an_override_swaps_the_id(model_of):
     model = model_of("python/plans:next_step")
     assert resolve_info(model, "anthropic/claude-sonnet-4-5").input_usd == 3_000_000
-    assert isinstance(open_(model, "openai/test"), LiteLLMModel)
+    assert isinstance(open_(model, "openai/test"), OpenAIModel)
+    assert isinstance(open_(model, "anthropic/claude-sonnet-4-5"), LiteLLMModel)
+    assert isinstance(open_(model, "litellm/openai/test"), LiteLLMModel)
 
 
 def test_policies_are_free(model_of, tmp_path):
@@ -191,4 +194,4 @@ def test_an_anchored_script_is_found_from_anywhere(model_of, tmp_path, request_o
 def test_an_id_without_a_provider_is_refused_before_the_run(model_of):
     with pytest.raises(UsageError, match="`nonsense` names no provider"):
         open_(model_of("nonsense"))
-    assert isinstance(open_(model_of("gpt-4o")), LiteLLMModel)
+    assert isinstance(open_(model_of("gpt-4o")), OpenAIModel)
