@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
 from engine.runtime import sizes, suspects
+from engine.runtime.answer_text import spoken
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
@@ -239,7 +240,7 @@ def _model_value(value: Any, contract: Contract) -> Any:
     if not isinstance(value, str):
         return value
     if is_text(contract):
-        return value.strip()
+        return spoken(value)
     return read_output(read_json(value), contract)
 
 

@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from engine.runtime.answer_text import NotJSON, find_json
 from engine.runtime.prompts import rejections
 from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
@@ -228,29 +227,19 @@ def _embedded(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def read_json(text: str) -> Any:
-    """Read JSON from a model's answer; a Markdown fence around it is taken off.
+    """Read the JSON in a model's answer; thoughts, prose and fences around it are passed over.
 
     Raises:
-        DecisionError: It is not JSON; the message says where it breaks.
+        DecisionError: There is none; the message says where it breaks.
     """
-    stripped = text.strip()
-    if not stripped:
+    if not text.strip():
         raise DecisionError([rejections.EMPTY])
-    if len(stripped) > MAX_DECISION_BYTES:
+    if len(text) > MAX_DECISION_BYTES:
         raise DecisionError([rejections.answer_too_long(MAX_DECISION_BYTES)])
-    if stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6:
-        stripped = stripped[3:-3].strip()
-        first, _, rest = stripped.partition("\n")
-        if first.strip().lower() in ("json", ""):
-            stripped = rest
     try:
-        return msgspec.json.decode(stripped)
-    except msgspec.DecodeError as error:
+        return find_json(text)
+    except NotJSON as error:
         raise DecisionError([rejections.not_json(error)]) from None
-    except RecursionError:
-        raise DecisionError([rejections.TOO_DEEP]) from None
-    except UnicodeEncodeError:
-        raise DecisionError([rejections.HALF_A_PAIR]) from None
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ A small scanner, not a parser: it follows strings and brackets just far enough t
 element of the root object's `tasks` begins and ends, looks at each character once, and leaves
 the JSON inside to the real parser. What it finds is only ever a head start; the whole decision
 is read and validated when it has come.
+
+Only an answer that begins with its root object gives a head start, after a thought between its tags
+and an opening fence at most: tasks in prose are drafts, and those inside a thought are no tasks.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import re
 from typing import Any
 
 import msgspec
+
+from engine.runtime.answer_text import Opening
 
 __all__ = ["ClosedTasks"]
 
@@ -26,6 +31,8 @@ class ClosedTasks:
     """
 
     def __init__(self) -> None:
+        self._opening = Opening()
+        self._over = False
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -43,11 +50,14 @@ class ClosedTasks:
             passed over, for the whole decision will be judged anyway.
         """
         closed: list[dict[str, Any]] = []
+        piece = self._opening.rest(piece)
+        if self._over or not piece:
+            return closed
         at = taken = 0
         if self._escaped and piece:
             self._escaped = False
             at = 1
-        while True:
+        while not self._over:
             found = (_IN_STRING if self._in_string else _SPECIAL).search(piece, at)
             if found is None:
                 break
@@ -105,6 +115,7 @@ class ClosedTasks:
                 self._task = None
             if self._depth == 1:
                 self._in_tasks = False
+            self._over = self._depth == 0
 
 
 def _read(text: str) -> Any:

@@ -220,8 +220,6 @@ def cycle(tasks: Iterable[str]) -> str:
 # A model's text that is not the JSON that was asked for.
 
 EMPTY = "the answer is empty"
-TOO_DEEP = "the answer is nested too deeply"
-HALF_A_PAIR = "the answer holds half of a surrogate pair"
 
 
 def answer_too_long(most_bytes: int) -> str:
@@ -231,4 +229,4 @@ def answer_too_long(most_bytes: int) -> str:
 
 def not_json(why: object) -> str:
     """A text that does not parse."""
-    return f"the answer is not JSON: {why}"
+    return f"the answer is not JSON: {why}; begin with `{{` and write nothing else"
