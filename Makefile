@@ -2,12 +2,19 @@
 # the environment is made in .venv from the locked, hashed requirements.
 #
 #   make demo    run the main example on this repository
+#   make quick   run the tests that take little
 #   make test    run the tests
 #   make check   lint, formatting, types, import contracts
 
 PYTHON ?= python3
 VENV ?= .venv
-PYTEST_FLAGS ?= -n auto
+PYTEST_FLAGS ?= -n auto --dist worksteal
+# What takes long is left out of `quick`: models, processes, sockets, many examples.
+QUICK := tests/unit tests/cases tests/docs/test_docs.py \
+  $(patsubst %,--ignore=tests/unit/%,bench models support workers launch/test_secrets.py)
+# Random stories beyond those of `make test`.
+MORE := ORCH_BOUNDS=200 ORCH_CANARY=10000 ORCH_CONFORMANCE=120 ORCH_CRASHES=12 ORCH_FUZZ=1600 \
+  ORCH_SIMULATIONS=800
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -16,19 +23,34 @@ TEMPORAL_FAULTS := $(patsubst %,tests/temporal/test_%.py,hosts temporal_faults t
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check format bench bench-complexfunc bench-drift bench-eager bench-lsp \
-  bench-scale fuzz \
+.PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
+  bench-complexfunc bench-drift bench-eager bench-lsp bench-scale fuzz \
   test-crash test-hostile test-llamacpp test-temporal test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## Review this repository with workflows/repo_review
 	$(BIN)/orch run workflows/repo_review/repo_review.orch -i repo=.
 
 test: $(INSTALLED)  ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+quick: $(INSTALLED)  ## Run the tests that take little (under a minute)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(QUICK)
+
+test-more: $(INSTALLED)  ## Run the stories that `make test` leaves out (5 minutes)
+	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (llamacpp or temporal or treesitter)' \
+	  tests/canary tests/conformance tests/crash tests/fuzz tests/property/test_bounds_hold.py \
+	  tests/simulation
+
+test-matrix: $(INSTALLED)  ## Test each Python with the lowest and the newest dependencies
+	@$(BIN)/python $(PIP_INSTALL) 'uv>=0.7'
+	$(BIN)/python .ci/matrix.py $(CELLS)
+
+slowest: $(INSTALLED)  ## Run the tests, and name the 20 that take longest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) --durations=20
 
 check: $(INSTALLED)  ## Lint, formatting, types, import contracts
 	$(BIN)/ruff check .
@@ -44,6 +66,9 @@ format: $(INSTALLED)  ## Format the code and apply safe fixes
 
 bench: $(BENCH_VENV)/.installed  ## Compare with other engines on fake workers
 	$(BENCH_VENV)/bin/python -m bench
+
+bench-against: $(INSTALLED)  ## Compare lint and approve with another checkout: AGAINST=PATH
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench --against $(AGAINST) --repeat 15
 
 bench-complexfunc: $(INSTALLED)  ## Play 1,000 recorded goals of real APIs (downloads 14 MB)
 	$(BIN)/python -m bench.complexfunc
@@ -62,7 +87,7 @@ bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 	$(BENCH_VENV)/bin/python -m bench.eager
 
 fuzz: $(INSTALLED)  ## Lint SEEDS random and mutated files (200000: a quarter of an hour)
-	ORCH_FUZZ=$(or $(SEEDS),200000) $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/fuzz -k any_text
+	ORCH_TEST_LIMIT_S=3600 ORCH_FUZZ=$(or $(SEEDS),200000) $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/fuzz -k any_text
 
 test-vscode: $(INSTALLED)  ## Build the extension for VS Code, and test it (needs Node.js 20)
 	cd grammar/vscode && npm ci --no-audit --no-fund && npm test && npm run package
@@ -72,11 +97,11 @@ test-tree-sitter: $(INSTALLED)  ## Compare the tree-sitter grammar with the pars
 	$(BIN)/python -m pytest -rs -m treesitter tests/tree_sitter
 
 test-crash: $(INSTALLED)  ## Kill real processes everywhere, in 200 random stories (5 minutes)
-	ORCH_CRASHES=200 $(BIN)/python -m pytest $(PYTEST_FLAGS) tests/crash
+	ORCH_CRASHES=200 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not llamacpp' tests/crash
 
 test-hostile: $(INSTALLED)  ## Attack the engine for an hour: two callers, strangers' text, kills, a soak
 	ORCH_CONFORMANCE=3000 ORCH_SOAK_S=600 ORCH_CANARY=200000 ORCH_CRASHES=100 \
-	  $(BIN)/python -m pytest $(PYTEST_FLAGS) \
+	  ORCH_TEST_LIMIT_S=7200 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not llamacpp' \
 	  tests/conformance tests/canary tests/hostile_folder tests/crash
 
 test-llamacpp: $(SMOLLM2)/.installed  ## Test against a real small model on this machine

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import checkers, prefix_cache, startup
+from bench import against, checkers, prefix_cache, startup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,9 +90,15 @@ def dispatch(repeat: int, shapes: tuple[tuple[int, int], ...]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*PARTS, []], help="all if none")
+    parser.add_argument(
+        "--against", type=Path, metavar="PATH", help="compare lint and approve with a checkout"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, for the median")
     parser.add_argument("--quick", action="store_true", help="two shapes only")
     arguments = parser.parse_args()
+    if arguments.against is not None:
+        against.main(arguments.against, arguments.repeat)
+        return
     what = arguments.what or PARTS
     if "dispatch" in what:
         shapes = ((100, 10), (1, 1000)) if arguments.quick else SHAPES

@@ -18,7 +18,7 @@ _END = "<!-- The end of what is made. -->\n"
 
 
 def with_floors(page: str) -> str:
-    """The text of the architecture page with its tables of floors made anew."""
+    """The text of the architecture page with its tables of floors written again."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return before + _BEGIN + _tables() + _END + after

@@ -2,22 +2,26 @@
 
     python docs/_generate.py
 
-`tests/docs` compares what this gives with what stands in the repository, so a page can never be out
+`tests/docs` compares what this gives with the files in the repository, so a page can never be out
 of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
-about a rule in the catalogue and its examples (`engine.diagnostics`); here are only those about
-sorts of values, and which bodies stand where.
+about a rule beside it (`engine.diagnostics.rule`); here are only those about sorts of values, and
+which bodies stand where.
+
+It also writes the table of rules that every program loads, `engine/diagnostics/table.py`.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from _events import events_page
 from _floors import with_floors
+from _rules import TABLE, table_text
 
-from engine.diagnostics import RULES, Rule
-from engine.diagnostics.catalogue import AREAS
-from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.diagnostics.catalogue import AREAS, RULES, RuleRow, explained
+from engine.diagnostics.rule import PRELUDE
 from engine.linter import lint
 from engine.sema.kinds import bodies
 from engine.sema.settings import values
@@ -31,13 +35,13 @@ _HEAD = """\
 <!-- Made by docs/_generate.py from engine/sema/settings/table.py and engine/sema/kinds. -->
 # Settings
 
-Every body takes exactly the settings listed for it; any other is an error
-([ORC103](language.md#findings)). What the bodies are for is told in [the language](language.md).
+Each body accepts only the settings listed for it; any other setting is an error
+([ORC103](language.md#findings)). [The language](language.md) describes the bodies.
 
-Marks: a setting in **bold** must be there. "block" is written `name { ... }`, everything else
-`name = value`. A constant is a literal, a `param`, or a choice of such
-(`8 if param.depth == "deep" else 3`); a template or an expression is evaluated when the run gets
-there, with the names in the last table of this page.
+A setting in **bold** is required. "block" is written `name { ... }`, everything else
+`name = value`. A constant is a literal, a `param`, or a choice between these
+(`8 if param.depth == "deep" else 3`). Templates and expressions are evaluated during the run, with
+the names in the last table of this page.
 
 """
 
@@ -87,7 +91,7 @@ _CHAPTERS = (
     ("Tests", ("test", "mock")),
 )
 
-#: Titles of kinds that are no sentence by themselves.
+#: Titles of kinds that are not sentences by themselves.
 _TITLES = {
     "env": "`env` blocks of workers and verifiers",
     "server env": "`env` blocks of servers",
@@ -205,7 +209,7 @@ def _names(kind: str, many: str) -> str:
 def _scopes() -> str:
     lines = ["## What expressions see", "", "| | names |", "| --- | --- |"]
     lines += [f"| {name} | {seen} |" for name, seen in _SCOPES]
-    lines += ["", "`secret.NAME` may stand only where a table says so.", ""]
+    lines += ["", "`secret.NAME` may be used only where a table says so.", ""]
     return "\n".join(lines)
 
 
@@ -218,13 +222,13 @@ _RULES_HEAD = """\
 Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
 is told in [Linting](../linting.md). An error keeps a program from running, in any of its files; a
 warning is probably a mistake; an info is advice. "Stops a run": `orch run`, `orch test`,
-`engine.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
+`orch.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
 [`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and then it stops
 nothing. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
 
 """
 
-_RULE_HEAD = "<!-- Made by docs/_generate.py from engine/diagnostics. Change it there. -->\n"
+_RULE_HEAD = "<!-- Made by docs/_generate.py from {}. Change it there. -->\n"
 
 _PRELUDE = """\
 The examples are parts of a file that begins with [these declarations](index.md#the-examples).
@@ -254,11 +258,12 @@ def rule_pages() -> dict[str, str]:
     return pages
 
 
-def _rule_page(rule: Rule) -> str:
-    example = EXAMPLES[rule.code]
+def _rule_page(rule: RuleRow) -> str:
+    example = explained(rule.code)
     fix = _fix_of(rule.code)
+    source = rule.module.replace(".", "/") + ".py"
     lines = [
-        f"{_RULE_HEAD}# {rule.code} {rule.name}\n",
+        f"{_RULE_HEAD.format(source)}# {rule.code} {rule.name}\n",
         f"{rule.weight} · {AREAS[rule.code[3]]} · {f'{fix} fix' if fix else 'no fix'} · "
         "[all rules](index.md)\n",
         f"{rule.summary}\n",
@@ -273,12 +278,12 @@ def _rule_page(rule: Rule) -> str:
 
 
 def _is_whole(code: str) -> bool:
-    return EXAMPLES[code].bad.startswith("orch ") or code == "ORC007"
+    return explained(code).bad.startswith("orch ") or code == "ORC007"
 
 
 def _fix_of(code: str) -> str:
     """`safe` or `unsafe` if what is reported in the example can be fixed."""
-    text = EXAMPLES[code].bad
+    text = explained(code).bad
     if not text:
         return ""
     found = lint(
@@ -290,6 +295,11 @@ def _fix_of(code: str) -> str:
 
 def main() -> None:
     """Write the pages."""
+    rules = table_text()
+    if TABLE.read_text(encoding="utf-8") != rules:
+        TABLE.write_text(rules, encoding="utf-8")
+        # What is loaded has the old table, and the pages are made from the new one.
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
     (FOLDER / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
     (FOLDER / "reference" / "events.md").write_text(events_page(), encoding="utf-8")
     architecture = FOLDER / "explanation" / "architecture.md"

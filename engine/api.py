@@ -1,18 +1,20 @@
-"""The public face: `load`, `lint`, `resume`, and a `Run` to look at.
+"""The public face: what `import orch` gives, as functions and the class `Workflow`.
 
-    workflow = engine.load("report.orch")               # CompileError when it does not check
+    workflow = orch.load("report.orch")                 # CompileError when it does not check
     run = workflow.run(topic="sodium-ion batteries")    # or: await workflow.arun(...)
     run.status, run.output, run.failures, run.usage
 
 Everything here is a thin shell over `launch`; a run that was started here is found again by
-`orch show`, and the other way round.
+`orch show`, and the other way round. The records are in `engine.records`, the handle to a run that
+is under way in `engine.handle`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.diagnostics import Diagnostic
@@ -20,71 +22,41 @@ from engine.drive import launch
 from engine.drive.answers import Reply
 from engine.drive.launch import Options
 from engine.errors import UsageError
-from engine.events import Event, RunStatus
-from engine.journal import Journal, MemoryJournal, SqliteJournal
+from engine.events import Event
+from engine.handle import Place, RunHandle, cancelled, opened
+from engine.history.waiting_runs import gates_of, gates_of_all
+from engine.history.whole_replay import replay_run
+from engine.journal import Journal, MemoryJournal
+from engine.journal.listing import ShownStatus, list_runs
 from engine.linter.admission import admit
 from engine.linter.rules import lint as lint_file
 from engine.linter.rules import lint_result
-from engine.runtime.report import failures, gate_reports, run_report, usage_report
-from engine.runtime.state import RunState
+from engine.records import Gate, Replay, Run, RunInfo, gate_of, info_of, replay_of
 from engine.sema.check import check_file
 from engine.sema.model import Program
 
 if TYPE_CHECKING:
     import networkx
 
-__all__ = ["Reply", "Run", "Workflow", "aresume", "lint", "load", "resume"]
-
-
-class Run:
-    """A run that has ended, or that waits for a person.
-
-    Attributes:
-        id: The run's id, for `engine.resume` and `orch show`.
-        status: `finished`, `failed`, `exhausted`, `aborted`, `cancelled` or `waiting`.
-        output: The result, if it finished.
-        partial: The best partial result, if it did not.
-        bound: The name of the bound that was hit, if it is `exhausted`.
-        reason: Why it ended as it did, in a sentence; empty for a plain finish.
-        rounds: How many rounds it took.
-        journal: Where its events stand.
-    """
-
-    def __init__(self, state: RunState, journal: Journal) -> None:
-        loop = state.loop
-        self._state = state
-        self.journal = journal
-        self.id: str = state.run
-        self.status: RunStatus = state.status
-        self.output: Any = loop.output
-        self.partial: Any = None if state.status == "finished" else loop.best
-        self.bound: str | None = state.bound
-        self.reason: str = state.reason or loop.reason
-        self.escalated: bool = loop.escalated
-        self.rounds: int = loop.round
-        self.warnings: list[str] = list(state.warnings)
-
-    def __repr__(self) -> str:
-        return f"Run({self.id!r}, status={self.status!r}, rounds={self.rounds})"
-
-    @property
-    def gates(self) -> list[dict[str, Any]]:
-        """The open gates: `{key, kind, message, task, worker, input, options, ...}` each."""
-        return gate_reports(self._state)
-
-    @property
-    def failures(self) -> list[dict[str, Any]]:
-        """The tasks that failed: `{task, worker, round, key, mode, message}` each."""
-        return failures(self._state.loop)
-
-    @property
-    def usage(self) -> dict[str, Any]:
-        """Tokens and money: `{input_tokens, output_tokens, cached_tokens, cost_usd, ...}`."""
-        return usage_report(self._state.loop.ledger)
-
-    def report(self, *, details: bool = True) -> dict[str, Any]:
-        """Everything about the run as plain data, as `orch show --format json` gives it."""
-        return run_report(self._state, details=details)
+__all__ = [
+    "Gate",
+    "Replay",
+    "Reply",
+    "Run",
+    "RunHandle",
+    "RunInfo",
+    "Workflow",
+    "acancel",
+    "aresume",
+    "cancel",
+    "gates",
+    "lint",
+    "load",
+    "replay",
+    "resume",
+    "runs",
+    "start_resume",
+]
 
 
 class Workflow:
@@ -109,6 +81,50 @@ class Workflow:
 
         return to_networkx(self.program)
 
+    async def start(
+        self,
+        orchestrator: str | None = None,
+        /,
+        *,
+        models: Mapping[str, Any] | None = None,
+        journal: Journal | str | os.PathLike[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
+        input: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> RunHandle:
+        """Start a run and give a handle to it, once its first event is durable.
+
+        Args:
+            orchestrator: Which orchestrator; the one that no other uses if left out.
+            models: Replacements of declared models, by name: an id, `Scripted([...])`, a function
+                of a `PolicyState`, or an object with `complete` and `close`.
+            journal: A folder for the journal, or a journal; in memory if left out.
+            record: A folder to record the models' answers in.
+            input: Inputs as a mapping, for names that are not Python identifiers.
+            inputs: Inputs by name.
+
+        Raises:
+            InputError: The inputs do not fit.
+            UsageError: It cannot be run as asked.
+            JournalError: The journal cannot be written.
+        """
+        place = MemoryJournal() if journal is None else journal
+        drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
+        return await RunHandle.begin(place, _options(models, record), drive)
+
+    def _to_drive(
+        self, orchestrator: str | None, values: Mapping[str, Any], place: Place
+    ) -> Callable[[Options], Awaitable[Run]]:
+        """What starts and drives a run, with the options it is given."""
+        chosen = launch.choose(self.program, orchestrator)
+
+        async def drive(options: Options) -> Run:
+            with opened(place) as found:
+                state = await launch.start(self.program, chosen, values, found, options)
+                return Run.of(state, found)
+
+        return drive
+
     async def arun(
         self,
         orchestrator: str | None = None,
@@ -120,42 +136,13 @@ class Workflow:
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> Run:
-        """Run to the end, or until a person is needed.
+        """Run to the end, or until a person is needed. Arguments and errors are those of `start`.
 
-        Args:
-            orchestrator: Which orchestrator; the one that no other uses if left out.
-            models: What stands in for declared models: an id, `Scripted([...])`, a function of a
-                `PolicyState`, or an object with `complete` and `close`.
-            journal: A folder for the journal, or a journal; in memory if left out.
-            record: A folder to record the models' answers in.
-            input: Inputs as a mapping, for names that are no Python identifiers.
-            inputs: Inputs by name.
-
-        Raises:
-            InputError: The inputs do not fit.
-            UsageError: It cannot be run as asked.
-            JournalError: The journal cannot be written.
+        Cancelling the call interrupts the run, which can be resumed.
         """
-        options = Options(
-            models=models or {}, record_dir=None if record is None else os.fspath(record)
-        )
-        return await self._start(orchestrator, {**(input or {}), **inputs}, journal, options)
-
-    async def _start(
-        self,
-        orchestrator: str | None,
-        values: Mapping[str, Any],
-        journal: Journal | str | os.PathLike[str] | None,
-        options: Options,
-    ) -> Run:
-        chosen = launch.choose(self.program, orchestrator)
-        opened, own = _opened(journal)
-        try:
-            state = await launch.start(self.program, chosen, values, opened, options)
-        finally:
-            if own:
-                opened.close()
-        return Run(state, opened)
+        place = MemoryJournal() if journal is None else journal
+        drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
+        return await drive(_options(models, record))
 
     def run(
         self,
@@ -188,39 +175,28 @@ class Workflow:
         *,
         models: Mapping[str, Any] | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
-    ) -> AsyncIterator[Event]:
-        """Run, and give each event once it is durable. Leaving the loop cancels the run's calls.
+    ) -> AsyncGenerator[Event | Run, None]:
+        """Run, and give each event once it is durable, and the `Run` in the end.
 
-        Raises:
-            InputError, UsageError, JournalError: As `arun`.
+        Leaving the loop interrupts the run, which can be resumed. Arguments and errors are those
+        of `start`.
         """
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        options = Options(
-            models=models or {}, observers=[lambda event, state: queue.put_nowait(event)]
+        handle = await self.start(
+            orchestrator, models=models, journal=journal, record=record, input=input, **inputs
         )
-        running = asyncio.ensure_future(
-            self._start(orchestrator, {**(input or {}), **inputs}, journal, options)
-        )
-        running.add_done_callback(lambda _: queue.put_nowait(None))
         try:
-            while (event := await queue.get()) is not None:
+            async for event in handle.events():
                 yield event
-            await running
+            yield await handle.result()
         finally:
-            if not running.done():
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            await handle.interrupt()
 
 
-def _opened(journal: Journal | str | os.PathLike[str] | None) -> tuple[Journal, bool]:
-    """A journal, and whether it was opened here and must be closed here."""
-    if journal is None:
-        return MemoryJournal(), False
-    if isinstance(journal, (str, os.PathLike)):
-        return SqliteJournal(os.fspath(journal)), True
-    return journal, False
+def _options(models: Mapping[str, Any] | None, record: str | os.PathLike[str] | None) -> Options:
+    return Options(models=models or {}, record_dir=None if record is None else os.fspath(record))
 
 
 def load(path: str | os.PathLike[str], *, params: Mapping[str, Any] | None = None) -> Workflow:
@@ -248,6 +224,27 @@ def lint(path: str | os.PathLike[str]) -> list[Diagnostic]:
     return lint_file(os.fspath(path))
 
 
+async def start_resume(
+    run: str,
+    *,
+    journal: Journal | str | os.PathLike[str] = ".orch",
+    models: Mapping[str, Any] | None = None,
+    reply: Reply | None = None,
+) -> RunHandle:
+    """Resume a run and give a handle to it. Arguments and errors are those of `aresume`.
+
+    The events of the handle are those from here on. Where this process drives the run already, the
+    handle has its result only.
+    """
+    with opened(journal) as found:
+        run = found.find(run)
+
+    async def drive(options: Options) -> Run:
+        return await _resumed(run, journal, options, reply)
+
+    return await RunHandle.begin(journal, Options(models=models or {}), drive, run)
+
+
 async def aresume(
     run: str,
     *,
@@ -255,15 +252,15 @@ async def aresume(
     models: Mapping[str, Any] | None = None,
     reply: Reply | None = None,
 ) -> Run:
-    """Take a run over where it stopped, and drive it on.
+    """Resume a run where it stopped, and drive it to its end or until a person is needed.
 
     Where this process drives the run already, nothing starts: the reply goes to that drive, and
     the call waits for its result.
 
     Args:
         run: Its id, an unambiguous beginning of it, or `last`.
-        journal: The journal it stands in, or that journal's folder.
-        models: What stands in for declared models; those of the first start are kept. Not used
+        journal: The journal that holds it, or that journal's folder.
+        models: Replacements of declared models; those of the first start are kept. Not used
             where the run is driven already.
         reply: The answer to an open gate, for a run that waits for a person.
 
@@ -271,13 +268,17 @@ async def aresume(
         JournalError: There is no such run, or another process drives it.
         UsageError: The reply fits no open gate.
     """
-    opened, own = _opened(journal)
-    try:
-        state = await launch.resume(run, opened, Options(models=models or {}), reply)
-    finally:
-        if own:
-            opened.close()
-    return Run(state, opened)
+    return await _resumed(run, journal, Options(models=models or {}), reply)
+
+
+async def _resumed(
+    run: str,
+    journal: Journal | str | os.PathLike[str],
+    options: Options,
+    reply: Reply | None,
+) -> Run:
+    with opened(journal) as found:
+        return Run.of(await launch.resume(run, found, options, reply), found)
 
 
 def resume(
@@ -290,6 +291,112 @@ def resume(
     """`aresume`, for callers without an event loop. Same arguments, same errors."""
     _no_loop("resume", "aresume")
     return asyncio.run(aresume(run, journal=journal, models=models, reply=reply))
+
+
+async def acancel(
+    run: str,
+    *,
+    journal: Journal | str | os.PathLike[str] = ".orch",
+    reason: str = "cancelled",
+) -> Run:
+    """End a run, wherever it is driven: nothing of it is done any more.
+
+    Args:
+        run: Its id, an unambiguous beginning of it, or `last`.
+        journal: The journal that holds it, or that journal's folder.
+        reason: Why, for the journal.
+
+    Returns:
+        The run, cancelled. It is still `waiting` or `running` where a `once` task is under way: it
+        is cancelled when the outcome of that is known.
+
+    Raises:
+        JournalError: There is no such run, or the process that drives it does not answer.
+        UsageError: It has ended already.
+    """
+    with opened(journal) as found:
+        return await cancelled(run, found, reason)
+
+
+def cancel(
+    run: str,
+    *,
+    journal: Journal | str | os.PathLike[str] = ".orch",
+    reason: str = "cancelled",
+) -> Run:
+    """`acancel`, for callers without an event loop. Same arguments, same errors."""
+    _no_loop("cancel", "acancel")
+    return asyncio.run(acancel(run, journal=journal, reason=reason))
+
+
+def runs(
+    journal: Journal | str | os.PathLike[str] = ".orch",
+    *,
+    status: ShownStatus | None = None,
+    limit: int | None = 20,
+) -> list[RunInfo]:
+    """The runs in a journal, latest first.
+
+    Args:
+        journal: A journal, or its folder.
+        status: Only those of this status.
+        limit: At most so many; None for all.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    with opened(journal) as found:
+        return [info_of(summary) for summary in list_runs(found, status, limit)]
+
+
+def gates(
+    journal: Journal | str | os.PathLike[str] = ".orch", *, run: str | None = None
+) -> list[Gate]:
+    """The open gates of all runs in a journal, or of one, oldest first.
+
+    A run that cannot be read is left out where all are asked for; a warning names it.
+
+    Args:
+        journal: A journal, or its folder.
+        run: A run's id, an unambiguous beginning of it, or `last`; None for all runs.
+
+    Raises:
+        JournalError: There is no such run, or it cannot be read.
+    """
+    with opened(journal) as found:
+        one = None if run is None else found.find(run)
+        told = gates_of_all(found, _unreadable) if one is None else gates_of(found, one)
+    return [gate_of(gate, gate["run"], gate["workflow"]) for gate in told]
+
+
+def replay(
+    run: str = "last",
+    *,
+    journal: Journal | str | os.PathLike[str] = ".orch",
+    file: str | os.PathLike[str] | None = None,
+) -> Replay:
+    """Drive a run once more from its journal, without any call, and say where that does not fit.
+
+    First with the program in the journal; then, if its file has changed, with that in the file.
+
+    Args:
+        run: Its id, an unambiguous beginning of it, or `last`.
+        journal: The journal that holds it, or that journal's folder.
+        file: The file to compare with; that of the run if left out.
+
+    Raises:
+        JournalError: There is no such run, or it cannot be read.
+        CompileError: The program in the file does not check.
+        UnreadableFile: The file cannot be read.
+        UsageError: The run's params do not fit the file.
+    """
+    with opened(journal) as found:
+        path = None if file is None else os.fspath(file)
+        return replay_of(replay_run(found, found.find(run), path))
+
+
+def _unreadable(run: str, problem: Exception) -> None:
+    warnings.warn(f"run {run} cannot be read: {problem}", RuntimeWarning, stacklevel=4)
 
 
 def _no_loop(name: str, instead: str) -> None:

@@ -1,10 +1,14 @@
 """Find a Python function named in a `.orch` file: `package.module:function`.
 
-Modules beside the `.orch` file come first, as beside a script, but `sys.path` is never touched:
-each folder gets a private package name under which its modules live in `sys.modules`, so the
+Modules next to the `.orch` file come first, as next to a script, but `sys.path` is never touched:
+each folder gets a private package name, under which its modules are in `sys.modules`. So the
 `tools.py` of two projects in one process stay two modules. An absolute import inside such a
 module (`from tools.text import words`) finds its neighbours too, at import and later, because the
-module is executed with an `__import__` of its own that looks beside the file first.
+module is executed with an `__import__` of its own that looks next to the file first.
+
+The names of orch's packages are shared: where a file is called `orch.py`, `engine.py` or
+`grammar.py`, `from orch import Failure` gives orch's, and what orch has not is the file's
+(`_Shared`).
 
 Holds no cache besides `sys.modules`; knows nothing of workers, contracts or models.
 """
@@ -26,10 +30,13 @@ from types import ModuleType
 from typing import Any
 
 from engine.errors import UsageError
+from engine.own import own_module, own_orch
 
 __all__ = ["CallableError", "load_callable"]
 
 _PREFIX = "_orch_"
+#: The names of orch's own packages.
+_OURS = ("orch", "engine", "grammar")
 
 
 class CallableError(UsageError):
@@ -140,7 +147,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Executes a module with an `__import__` that looks beside the `.orch` file first."""
+    """Executes a module with an `__import__` that looks next to the `.orch` file first."""
 
     def exec_module(self, module: ModuleType) -> None:
         root = module.__name__.partition(".")[0]
@@ -168,6 +175,8 @@ def _neighbour_import(root: str, base_dir: str) -> Callable[..., ModuleType]:
             top = name.partition(".")[0]
             if top not in local:
                 local[top] = _is_local(base_dir, top)
+            if top in _OURS:
+                return _shared_import(name, f"{root}.{top}" if local[top] else top, fromlist)
             if local[top]:
                 module = importlib.import_module(f"{root}.{name}")
                 if not fromlist:
@@ -177,3 +186,62 @@ def _neighbour_import(root: str, base_dir: str) -> Callable[..., ModuleType]:
         return builtins.__import__(name, globals, locals, fromlist or (), level)
 
     return import_
+
+
+def _shared_import(name: str, theirs: str, fromlist: Sequence[str] | None) -> ModuleType:
+    """Import a name of orch's packages for a module of the user's.
+
+    Args:
+        theirs: What the user's own module of that name is called in `sys.modules`.
+    """
+    top, _, rest = name.partition(".")
+    ours = own_orch() if top == "orch" else own_module(top)
+    is_alone = theirs == top and ours.__name__ == top
+    shared = ours if is_alone else _Shared(top, ours, theirs)
+    if not rest:
+        return shared
+    first, second = (ours.__name__, theirs) if name == "orch.kinds" else (theirs, ours.__name__)
+    found = _module_of(first, rest) or _module_of(second, rest)
+    if found is None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+    return found if fromlist else shared
+
+
+def _module_of(package: str, rest: str) -> ModuleType | None:
+    """A module below a package, or None if the package has none of that name."""
+    full = f"{package}.{rest}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (full == error.name or full.startswith(error.name + ".")):
+            return None
+        raise
+
+
+class _Shared(ModuleType):
+    """What a module of the user's gets for `import engine` where it has an `engine.py` too.
+
+    Names of orch's public face are orch's; every other name is that of the user's module, and where
+    that has none, again orch's. Assignments go to the user's module.
+    """
+
+    def __init__(self, name: str, ours: ModuleType, theirs: str) -> None:
+        super().__init__(name)
+        self.__dict__.update(_ours=ours, _theirs=theirs)
+
+    def __getattr__(self, name: str) -> Any:
+        ours: ModuleType = self.__dict__["_ours"]
+        if name in getattr(ours, "__all__", ()) and name != "__all__":
+            return getattr(ours, name)
+        theirs = importlib.import_module(self.__dict__["_theirs"])
+        if hasattr(theirs, name) or name.startswith("__"):
+            return getattr(theirs, name)
+        found = _module_of(ours.__name__, name)
+        if found is not None:
+            return found
+        raise AttributeError(
+            f"neither orch's package `{self.__name__}` nor {theirs.__file__} has `{name}`"
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(importlib.import_module(self.__dict__["_theirs"]), name, value)

@@ -1,6 +1,6 @@
 """`orch.toml`, or `[tool.orch]` in `pyproject.toml`: how a project wants its files to be checked.
 
-The nearest of them counts, looked for upward from a file's folder; where both stand in one folder,
+The nearest of them counts, looked for upward from a file's folder; where both are in one folder,
 `orch.toml`. A `pyproject.toml` without `[tool.orch]` is none. Every key is known: another one is an
 error that names its line. What words name which rules is not known here (`engine.linter`).
 """
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -30,7 +28,7 @@ _MAX_BYTES = 1_000_000
 
 
 class LintConfig(msgspec.Struct, frozen=True):
-    """What `[lint]` says. Words stand for rules as `--select` takes them.
+    """What `[lint]` says. Words select rules as in `--select`.
 
     Attributes:
         select: The rules that count.
@@ -51,7 +49,7 @@ class LintConfig(msgspec.Struct, frozen=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """A configuration, and where it stands.
+    """A configuration, and where it is.
 
     Attributes:
         path: The file, or the empty string where there is none.
@@ -81,7 +79,7 @@ def find_config(folder: str, known: dict[str, Config] | None = None) -> Config:
         known: What was found for folders already; added to.
 
     Raises:
-        ConfigError: If a file cannot be read, is no TOML, or says something unknown.
+        ConfigError: If a file cannot be read, is not TOML, or says something unknown.
     """
     known = {} if known is None else known
     folder = os.path.abspath(folder)
@@ -119,6 +117,9 @@ def _read(path: str) -> Config | None:
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"orch" not in data:
         return None  # most of them, and not worth parsing
+    # 1.5 ms of CPU, and most folders have no configuration.
+    import tomllib
+
     try:
         text = data.decode("utf-8-sig")
         tables: Any = tomllib.loads(text)
@@ -156,6 +157,9 @@ class _Reader:
             raise self._error(name.rpartition(".")[2], f"`{name}` needs to be a table")
         for key in value:
             if key not in keys:
+                # 2 ms of CPU, and only a mistake needs it.
+                from difflib import get_close_matches
+
                 near = get_close_matches(key, keys, n=1)
                 known = ", ".join(f"`{known}`" for known in keys)
                 help = f"did you mean `{near[0]}`?" if near else f"known are {known}"

@@ -2,7 +2,7 @@
 
 What is wrong with a user's program is a `Diagnostic`, a value; `CompileError` only carries them
 over the Python face. What went wrong in a run is a `Failure`: an exception where a worker raises
-it, a plain value everywhere else. A bug of ours is an `InternalError`. Nothing else crosses a
+it, a plain value everywhere else. A bug in orch is an `InternalError`. Nothing else crosses a
 public function, and no exception ever reaches a terminal.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.diagnostics import Diagnostic
+    from engine.source import Place
 
 __all__ = [
     "BUILTIN_MODES",
@@ -52,7 +53,7 @@ class OrchError(Exception):
 
 
 class CompileError(OrchError):
-    """The program does not check.
+    """The program has errors.
 
     Attributes:
         diagnostics: What was found, in order of position; at least one is an error.
@@ -132,21 +133,45 @@ class InternalError(OrchError):
 
 
 class Failure(OrchError):
-    """How one call failed: raised by workers and models, a plain value everywhere else.
+    """How one call failed, and which task of a run that was. Frozen.
+
+    Workers and models raise it; a run gives those of its failed tasks as values (`Run.failures`).
 
     Attributes:
         mode: A declared failure mode of the worker, or a built-in one.
         message: One or two sentences for the orchestrator and for a person; no stack trace.
         retryable: Whether the same call may succeed if it is made again.
         retry_after_ms: How long the other side asked to wait, in milliseconds.
-        usage: What the failed call used all the same (`engine.events.Usage`), or None; a model
+        usage: What the failed call used anyway (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
         schema_refused: A provider did not take the schema of the answer; it may take the request
             with the schema in the prompt.
+        where: The setting that the failure is about, for whoever raises it: `run`, `run[0]`, or
+            `url@120-131` with offsets in the file of the declaration; "" for none in particular.
+        cause: What in the program it is about (`engine.runtime.causes.Cause`), or None; only the
+            machine knows.
+        task: The id of the task that failed; empty where a worker raises it.
+        worker: The worker of that task.
+        round: The round of that task; 0 where a worker raises it.
+        key: The name of that task's place in its run.
+        place: Where in the source it comes from, or None; `str()` is `file:line:column`.
     """
 
-    schema_refused = False
+    mode: str
+    message: str
+    retryable: bool
+    retry_after_ms: int | None
+    usage: Any
+    died: bool
+    schema_refused: bool
+    task: str
+    worker: str
+    round: int
+    key: str
+    place: Place | None
+    where: str
+    cause: Any
 
     def __init__(
         self,
@@ -157,21 +182,57 @@ class Failure(OrchError):
         retry_after_ms: int | None = None,
         usage: Any = None,
         died: bool = False,
+        schema_refused: bool = False,
+        task: str = "",
+        worker: str = "",
+        round: int = 0,
+        key: str = "",
+        place: Place | None = None,
+        where: str = "",
+        cause: Any = None,
     ) -> None:
-        self.mode = mode
-        self.message = message
-        self.retryable = retryable
-        self.retry_after_ms = retry_after_ms
-        self.usage = usage
-        self.died = died
+        self.__dict__.update(
+            mode=mode,
+            message=message,
+            retryable=retryable,
+            retry_after_ms=retry_after_ms,
+            usage=usage,
+            died=died,
+            schema_refused=schema_refused,
+            task=task,
+            worker=worker,
+            round=round,
+            key=key,
+            place=place,
+            where=where,
+            cause=cause,
+        )
         super().__init__(f"{mode}: {message}" if message else mode)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Failure) and (
-            self.mode,
-            self.message,
-            self.retryable,
-            self.retry_after_ms,
-        ) == (other.mode, other.message, other.retryable, other.retry_after_ms)
+    def __setattr__(self, name: str, value: Any) -> None:
+        # What Python itself notes of an exception (`__traceback__`, `__notes__`) may change.
+        if not name.startswith("__"):
+            raise AttributeError(f"a Failure cannot be changed: `{name}`")
+        super().__setattr__(name, value)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        if not name.startswith("__"):
+            raise AttributeError(f"a Failure cannot be changed: `{name}`")
+        super().__delattr__(name)
+
+    def replace(self, **changes: Any) -> Failure:
+        """The same failure with other values for some of its fields."""
+        kept = {name: getattr(self, name) for name in Failure.__annotations__}
+        return Failure(**{**kept, **changes})
+
+    def _values(self) -> tuple[object, ...]:
+        return (
+            self.mode, self.message, self.retryable, self.retry_after_ms,
+            self.task, self.worker, self.round, self.key,
+        )  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Failure) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())

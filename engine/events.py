@@ -63,16 +63,17 @@ Answer = Literal["approve", "reject", "not_done", "timeout"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one call used. Money is micro-dollars.
+    """What one call used.
 
-    `cost_usd` is None where no price is known (never zero); `estimated` says that the provider
-    did not report the tokens and the reservation stands in for them.
+    `cost_micro_usd` is micro-dollars, None where no price is known (never zero), and `cost_usd` in
+    the journal. `estimated` says that the provider did not report the tokens, so that the
+    reservation counts.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
-    cost_usd: int | None = 0
+    cost_micro_usd: int | None = msgspec.field(default=0, name="cost_usd")
     estimated: bool = False
 
 
@@ -110,7 +111,7 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     input: dict[str, Any]
     models: dict[str, ModelInfo]
     program: str
-    """Hash of the program's files and params; the files stand in the journal's run record."""
+    """Hash of the program's files and params; the files are in the journal's run record."""
     params: dict[str, Any] = {}
     wall_ms: int = 0
     """Wall-clock time of the start, Unix milliseconds; for people only."""
@@ -150,7 +151,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
     `died` that the process it had for itself has died, `schema_refused` that the provider did not
-    take the schema of the answer."""
+    take the schema of the answer. `where` is the setting that it is about (`Failure.where`), where
+    the machine cannot know that by itself."""
 
     key: str
     mode: str
@@ -163,13 +165,14 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     cut: bool = False
     died: bool = False
     schema_refused: bool = False
+    where: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):
     """What carried an attempt out is gone: its host on a cluster died or was cut off.
 
-    It is to this attempt what `RunResumed` is to all that were in flight: nobody knows what
-    became of it, so it is made again unless it may happen only once. `reason` says what was seen.
+    It is to this attempt what `RunResumed` is to all that were in flight: its outcome is not
+    known, so it is made again unless it may happen only once. `reason` says what was seen.
     """
 
     key: str
@@ -199,8 +202,8 @@ class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
     """The run asks a person.
 
     Attributes:
-        wall_ms: What the gate's timeout counts from, Unix milliseconds: time goes on while the run
-            waits.
+        wall_ms: What the gate's timeout counts from, Unix milliseconds: time continues while the
+            run waits.
         shown: The question as `gate_report` gives it, so that listing what thousands of runs wait
             for compiles no program; empty where it is long, or the gate was open before.
     """
@@ -211,10 +214,10 @@ class GateOpened(_Base, frozen=True, tag="gate_opened", kw_only=True):
 
 
 class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
-    """A person has answered, or nobody has in time.
+    """A person has answered, or the time ran out.
 
     Attributes:
-        output: For a `once` task recorded as done, or a result given in the place of one that
+        output: For a `once` task recorded as done, or a result given instead of one that
             was not let through; None if there is none.
         edit: The task's input as the person changed it, or None.
         letter: The name of the letter it came by (`engine.journal.inbox`), if it did.
@@ -231,7 +234,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
 
 
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
-    """Somebody asked for the run to end (`orch cancel`); `letter` as for `GateAnswered`."""
+    """The run was asked to end (`orch cancel`); `letter` as for `GateAnswered`."""
 
     reason: str = ""
     letter: str = ""
@@ -243,12 +246,12 @@ class RunInterrupted(_Base, frozen=True, tag="run_interrupted", kw_only=True):
 
 class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
     """Another process took the run over. `lost` are the keys that were in flight, `models` those
-    that stand for others from here on."""
+    that replace others from here on."""
 
     lost: list[str] = []
     models: dict[str, ModelInfo] = {}
     program: str = ""
-    """Hash of the program it goes on with, where that is another one than before."""
+    """Hash of the program it continues with, if that has changed."""
     wall_ms: int = 0
     bounds: int = 0
     """Which bounds on sizes hold from here on, if more than before; see `RunStarted`."""
@@ -262,7 +265,7 @@ class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):
         workers: Who carried it out: the task's worker, and the fallback that did where one did.
         input: Hash of its input (hex).
         seq: The number of the event that started it, in the parent's journal.
-        outcome: What became of it in the parent: `done`, `failed`, or `unknown`.
+        outcome: Its outcome in the parent: `done`, `failed`, or `unknown`.
         output: What it gave, where it is `done`.
     """
 
@@ -347,6 +350,6 @@ def decode_event(data: bytes) -> Event:
     """Read one event back.
 
     Raises:
-        msgspec.ValidationError: It is no event of this format.
+        msgspec.ValidationError: It is not an event of this format.
     """
     return _decoder.decode(data)

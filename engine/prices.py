@@ -1,10 +1,10 @@
 """What LiteLLM's price table says of a model, without importing LiteLLM.
 
-LiteLLM ships the table as a JSON file of 3 MB beside its code. Reading it raw and decoding the
+LiteLLM ships the table as a JSON file of 3 MB next to its code. Reading it raw and decoding the
 one entry takes 6 ms; importing LiteLLM takes seconds. The table is in dollars a token, this
 module in micro-dollars a million tokens, rounded up. What a call is expected to cost has one price
 a direction: higher prices for very long prompts and for writing to a cache, and lower ones for
-cached tokens and batches, are not in it. The most a token can cost is kept beside it, for bounds.
+cached tokens and batches, are not in it. The most a token can cost is kept next to it, for bounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FILE = "model_prices_and_context_window_backup.json"
 #: kept in a cache for an hour.
 _NOT_OURS = ("batches", "flex", "priority", "above_1hr")
 
-#: Providers whose models stand in the table without them, or not at all.
+#: Providers whose models are in the table without them, or not at all.
 _UNLISTED = frozenset(
     (
         "ai21", "ai21_chat", "anthropic", "anthropic_text", "cohere", "cohere_chat", "custom",
@@ -44,7 +44,7 @@ class Listing(msgspec.Struct, frozen=True):
     Attributes:
         input_usd: Micro-dollars for a million prompt tokens.
         output_usd: The same for the answer's tokens.
-        most_input_usd: The dearest a prompt token can be: past a length, or written to a cache.
+        most_input_usd: The highest price of a prompt token: past a length, or written to a cache.
         most_output_usd: The same for the answer's tokens.
         context: The context window, in tokens.
         native: Whether the model takes a JSON Schema for its answer.

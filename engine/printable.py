@@ -33,5 +33,5 @@ def without_controls(text: str) -> str:
 
 
 def escaped(json: str) -> str:
-    r"""JSON in which `\u...` stands for every such character of a string; it says the same."""
+    r"""JSON in which `\u...` means every such character of a string; it says the same."""
     return _ONE.sub(lambda found: f"\\u{ord(found[0]):04x}", json)

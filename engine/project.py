@@ -1,10 +1,10 @@
 """Where a program may be read from: the project that its file belongs to.
 
-A check quotes what it reads. So that a stranger's file cannot have it quote other people's, what
-it names has to lie in its project once symbolic links are resolved: the repository that holds the
-file, else the folder of the nearest configuration, else the file's own folder. The home folder and
-the root of the file system are never a project, nor is a version control system's own folder ever
-part of one. `ORCH_PROJECT` names another folder; a file cannot.
+A check quotes what it reads. A stranger's file must not make a check quote other people's files.
+So all files that a file names must be in its project once symbolic links are resolved: the
+repository that holds the file, else the folder of the nearest configuration, else the file's own
+folder. The home folder and the root of the file system are never a project, nor is a version
+control system's own folder ever part of one. `ORCH_PROJECT` names another folder; a file cannot.
 
 Decides from names alone; reads nothing.
 """
@@ -36,7 +36,7 @@ class Project(msgspec.Struct, frozen=True):
     def of(cls, folder: str, env: Mapping[str, str] = os.environ) -> Project:
         """The project of the files in a folder, which need not exist."""
         if "\0" in folder:
-            return cls(folder)  # no file is in a folder of such a name
+            return cls(folder)  # there is no file with such a folder name
         folder = os.path.realpath(folder)
         chosen = env.get(VARIABLE)
         if chosen and _holds(os.path.realpath(chosen), folder):
@@ -49,7 +49,7 @@ class Project(msgspec.Struct, frozen=True):
         return cls(folder)
 
     def holds(self, path: str) -> bool:
-        """Whether a file lies in it, wherever links on the way lead."""
+        """Whether a file is in it, wherever links on the way lead."""
         if "\0" in path:
             return True  # no file has such a name
         found = os.path.realpath(path)

@@ -85,13 +85,13 @@ def _read(descriptor: int, limit: int) -> bytes:
 
 
 def open_plain(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> int:
-    """A descriptor of a regular file that is no link, opened (or made) without waiting.
+    """A descriptor of a regular file that is not a link, opened (or made) without waiting.
 
     Args:
         flags: Those of `os.open`; not to follow a link and not to wait is added.
 
     Raises:
-        OSError: As `os.open`; `ELOOP` for a link, `EINVAL` for what is no regular file either.
+        OSError: As `os.open`; `ELOOP` for a link, `EINVAL` for what is not a regular file either.
     """
     with contextlib.suppress(FileNotFoundError):
         _check_plain(os.lstat(path))
@@ -105,7 +105,7 @@ def open_plain(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> i
 
 
 def read_plain(path: str | os.PathLike[str], max_bytes: int) -> bytes:
-    """The beginning of a regular file that is no link.
+    """The beginning of a regular file that is not a link.
 
     Raises:
         OSError: As `open_plain`.

@@ -1,6 +1,6 @@
 """The first word of a model's id, and who answers for it.
 
-`scripted`, `recorded`, `python` and `local` are built in, and `memory` stands for an object that
+`scripted`, `recorded`, `python` and `local` are built in, and `memory` is an object that
 was given in Python. A package may add schemes by an entry point in the group `orch.models`. Every
 other id is LiteLLM's, whose first word is a provider. Nothing here opens a model.
 """
@@ -39,9 +39,9 @@ def split_id(model_id: str) -> tuple[str | None, str]:
 
 
 def anchor_id(model_id: str, folder: str) -> str:
-    """An id whose path, if it has one, is looked up in `folder` and not beside the `.orch` file.
+    """An id whose path, if it has one, is looked up in `folder` and not next to the `.orch` file.
 
-    For ids that a person types on a command line: paths there are relative to where they stand.
+    For ids that a person types on a command line: paths there are relative to where they are.
     """
     scheme, rest = split_id(model_id)
     if scheme not in _PATHS:

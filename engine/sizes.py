@@ -3,10 +3,11 @@
 The size of a value is the bytes of its JSON, or about what it takes in memory where that is more:
 32 bytes for each value in it, 96 for a list, 192 for an object. `[{},{},{}]` is short to write, and
 a million of `{}` are not small. Below 2 KiB it is an estimate. A size is measured once, where a
-value comes in, and is in the journal beside it (`CallFinished.bytes`), so that the sum of what a
+value comes in, and is in the journal next to it (`CallFinished.bytes`), so that the sum of what a
 run keeps does not depend on how sizes are measured.
 
-Which bound stops what, and how, is told in docs/reference/bounds.md. Nothing here enforces any.
+Which bound stops what, and how, is described in docs/reference/bounds.md. This module
+enforces none of them.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _VALUE_BYTES = 32
 #: What a list and an object count besides.
 _LIST_BYTES = 64
 _OBJECT_BYTES = 160
-#: What is smaller is estimated: by its texts, and by what stands around each value.
+#: What is smaller is estimated: by its texts, and by what is around each value.
 _SMALL = 2048
 _PUNCTUATION = 6
 _FIELD_BYTES = 24

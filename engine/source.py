@@ -2,7 +2,7 @@
 
 A `SourceFile` is a path and its text. A `Span` is a half-open range of character offsets in one
 source file. Offsets are what the syntax tree carries; lines and columns are computed only when
-somebody looks at them. Lines and columns shown to people are 1-based, and a column counts
+someone looks at them. Lines and columns shown to people are 1-based, and a column counts
 characters (Unicode code points), as ruff and the JSON output of `orch lint` do.
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 
 import msgspec
 
-__all__ = ["Position", "SourceFile", "Span"]
+__all__ = ["Place", "Position", "Range", "SourceFile", "Span"]
 
 
 class Position(msgspec.Struct, frozen=True, order=True):
@@ -21,6 +21,28 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
     line: int
     column: int
+
+
+class Range(msgspec.Struct, frozen=True):
+    """From one position up to another, which is not part of it any more."""
+
+    start: Position
+    end: Position
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A range of a file as other programs read it: the `file` and `range` of `orch lint`.
+
+    Attributes:
+        file: The path, as the user would name it.
+        range: 1-based lines and columns; the end is exclusive.
+    """
+
+    file: str
+    range: Range
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.range.start.line}:{self.range.start.column}"
 
 
 class SourceFile:
@@ -88,6 +110,11 @@ class Span(msgspec.Struct, frozen=True, eq=False, gc=False):
     def end_position(self) -> Position:
         """Where the range ends (1-based, exclusive column)."""
         return self.source.position(self.end)
+
+    @property
+    def place(self) -> Place:
+        """The range as other programs read it."""
+        return Place(self.source.path, Range(self.begin_position, self.end_position))
 
     @property
     def text(self) -> str:

@@ -6,18 +6,23 @@
     run = workflow.run(topic="tides")
 
 Every name is that of `engine`, which holds the code; each is loaded when it is first used, so that
-`import orch` costs next to nothing. `orch.kinds` is for packages that add a kind of worker.
+`import orch` costs next to nothing. `orch.events` has the events of runs; `orch.kinds` is for
+packages that add a kind of worker.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import engine
-from engine import __all__ as __all__
+from ._own import own
 
 if TYPE_CHECKING:
+    import engine
     from engine import *  # noqa: F403
+    from engine import __all__ as __all__
+else:
+    engine = own("engine")
+    __all__ = engine.__all__
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "kinds"]
+    return [*__all__, "events", "kinds"]

@@ -159,7 +159,7 @@ def main() -> None:
         for place, results in pinned.items()
         for name, result in results.items()
     ]
-    main_table = table(("goal stands in", "verifier", "alarms a check", *HEAD), rows)
+    main_table = table(("goal is in", "verifier", "alarms a check", *HEAD), rows)
     print("\n" + main_table, flush=True)
 
     rows = []
@@ -188,7 +188,7 @@ def main() -> None:
             result = measure(condition, range(max(20, arguments.seeds // 5)), WORK)
             shown = "on" if compaction else "off"
             rows.append([shown, SHOWN[place], result.largest, *cells(result)])
-    head = ("compaction", "goal stands in", "longest prompt, tokens", *HEAD)
+    head = ("compaction", "goal is in", "longest prompt, tokens", *HEAD)
     compaction_table = table(head, rows)
     print("\n" + compaction_table, flush=True)
 

@@ -175,7 +175,7 @@ async def _one(workflow: engine.Workflow, condition: Condition, seed: int, resul
     complete = done >= set(range(1, condition.habits.steps + 1))
     result.completed += run.status == "finished" and complete
     result.false_done += run.status == "finished" and not complete
-    result.cost_usd += round(run.usage["cost_usd"] * 1e6)
+    result.cost_usd += run.usage.cost_micro_usd or 0
     result.largest = max(result.largest, inner.largest)
     result.calls += judge.calls
     result.alarms += judge.alarms

@@ -53,7 +53,7 @@ def priced(messages: Sequence[Message], text: str) -> Usage:
     """Four characters a token; $1 and $4 for a million tokens of prompt and answer."""
     given = sum(len(message.content) for message in messages) // 4
     made = len(text) // 4
-    return Usage(input_tokens=given, output_tokens=made, cost_usd=given + 4 * made)
+    return Usage(input_tokens=given, output_tokens=made, cost_micro_usd=given + 4 * made)
 
 
 class Planner:

@@ -1,10 +1,10 @@
 """What a run can take at most, computed from the file alone.
 
 `bounds_of` gives, for each orchestrator, the worst-case rounds, tasks, model calls, tokens and
-dollars, and the dearest way there; `sizes_of` gives what values may take. The formulas are those
-of the machine in `engine.runtime`: no run passes its bound, which a property test shows over random
-programs and hostile answers. It reads the price table that LiteLLM ships as a file; nothing is
-imported or asked.
+dollars, and the most expensive way there; `sizes_of` gives what values may take. The formulas are
+those of the machine in `engine.runtime`: no run passes its bound, which a property test shows over
+random programs and hostile answers. It reads the price table that LiteLLM ships as a file; nothing
+is imported or asked.
 """
 
 from engine.bounds.amounts import METRICS, Metric, Number, Spend

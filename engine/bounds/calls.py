@@ -1,9 +1,9 @@
 """The most that one call can take: its attempts, each at the model's context window and price.
 
-A call retries, repairs and falls back. It makes at most (1 + retries)(1 + repairs) attempts at
-each model of its chain, and a revision after dispatch adds at most 1 + retries at one of them. An
-attempt sends at most the context window and gets at most `max_tokens`; the dearest price of a
-token counts. What is not known (a price, a context window) is no number here, never zero.
+A call retries, repairs and falls back. It makes at most (1 + retries)(1 + repairs) attempts at each
+model of its chain, and a revision after dispatch adds at most 1 + retries at one of them. An
+attempt sends at most the context window and gets at most `max_tokens`; the most expensive price of
+a token counts. What is not known (a price, a context window) is not a number here, never zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from engine.bounds.amounts import NOTHING, Number, Spend
 from engine.prices import cost_of, look_up
 from engine.schemes import LOCAL_CONTEXT, built_in
-from engine.sema.model import Model, Program, Retry, Verifier, Worker
+from engine.sema.model import Model, Program, Retry, Verifier, Worker, fallback_chain
 
 __all__ = ["Calls", "Rate", "least_attempt", "rate_of"]
 
@@ -96,16 +96,7 @@ class Calls:
 
     def chain(self, name: str) -> list[str]:
         """A model and its fallbacks, each once, depth first."""
-        found: list[str] = []
-
-        def walk(name: str) -> None:
-            if name not in found:
-                found.append(name)
-                for other in self._program.models[name].fallback:
-                    walk(other)
-
-        walk(name)
-        return found
+        return fallback_chain(self._program.models, name)
 
     def attempt(self, name: str) -> Spend:
         """One attempt at a model."""
@@ -131,7 +122,7 @@ class Calls:
         return self._call(verifier.facts.model, verifier.retry, verifier.repair_max)
 
     def work(self, worker: Worker, revisions: int) -> Spend:
-        """One task of a worker and of those that stand in for it, with so many revisions."""
+        """One task of a worker and of those that replace it, with this number of revisions."""
         found: list[Worker] = []
         pending = [worker]
         while pending:

@@ -1,9 +1,9 @@
 """How many tasks go to which worker at worst: the greedy fill.
 
-Each worker offers at most so many tasks, each with its own work, which a budget may cap for all
+Each worker offers at most that many tasks, each with its own work, which a budget may cap for all
 of them together, and with the checks around it, which that budget does not cap. Along a worker's
-tasks the gain never grows (full price, what is left of the budget, checks only), so taking the
-dearest next task each time is the exact maximum.
+tasks the gain never grows (full price, the rest of the budget, checks only), so taking the
+most expensive next task each time is the exact maximum.
 """
 
 from __future__ import annotations

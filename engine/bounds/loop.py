@@ -18,6 +18,7 @@ word (another start of a `once` task, a run taken over after a crash) is not in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -41,7 +42,7 @@ _MOST_STATES = 20_000
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One part of the dearest way.
+    """One part of the most expensive path.
 
     Attributes:
         what: `decision`, `task`, or the hook point of a check.
@@ -70,8 +71,8 @@ class Bound(msgspec.Struct, frozen=True):
         budget: Its own budget.
         metric: What the steps are the worst case of: `cost_usd`, or, where that is zero or not
             known, `tokens`, or else `model_calls`.
-        steps: The dearest way, the dearest part first.
-        path: Names from the orchestrator down to the dearest part.
+        steps: The most expensive way, the most expensive part first.
+        path: Names from the orchestrator down to the most expensive part.
         unknown: Why a number is not known, one sentence each.
     """
 
@@ -108,7 +109,7 @@ class _Worker(msgspec.Struct, frozen=True):
 
 
 def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list[Bound]:
-    """The bound of every orchestrator of a program, each as if it were the one that is run.
+    """The bound of every orchestrator of a program, each as if it were run itself.
 
     Args:
         program: A program without errors, folded with the params that count.
@@ -188,7 +189,7 @@ class _Bounder:
         )
 
     def _onward(self, steps: list[Step], active: Mapping[str, int]) -> tuple[str, ...]:
-        """Names from the dearest part of an orchestrator down."""
+        """Names from the most expensive part of an orchestrator down."""
         if not steps:
             return ()
         first = steps[0]
@@ -204,12 +205,15 @@ class _Bounder:
         each = self._calls.decision(loop.model)
         steps = [Step("decision", loop.model, decisions, each * decisions)]
         for hook in loop.hooks:
-            if hook.point == "after_round":
-                looks = rounds // hook.every
-            elif hook.point == "before_finish":
-                looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
-            else:
-                continue
+            match hook.point:
+                case "after_round":
+                    looks = rounds // hook.every
+                case "before_finish":
+                    looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
+                case "before_dispatch" | "after_dispatch":
+                    continue  # counted with the tasks
+                case _:
+                    assert_never(hook.point)
             for name in hook.verifiers:
                 each = self._calls.check(self._program.verifiers[name])
                 steps.append(Step(hook.point, name, looks, each * looks))

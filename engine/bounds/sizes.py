@@ -1,7 +1,7 @@
 """What values may take at most in a run, as the file sets it: no sums, only the bounds themselves.
 
 Worst cases are in `engine.bounds.loop`; a size needs no computing, for each bound stops what it
-is about. What happens then is told in docs/reference/bounds.md.
+is about. What happens then is described in docs/reference/bounds.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 People get three digits: a bound is an order of magnitude. Programs get every number whole, but
 dollars, which are dollars as in every report of a run. A number that is not known is `unknown`
-here and null there, and the reasons stand with it.
+here and null there, and the reasons are with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["amount", "as_data", "as_text", "dollars", "table"]
 _UNKNOWN = "unknown"
 _UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 _HEADS = ("orchestrator", "rounds", "tasks", "model calls", "tokens", "cost")
-#: How many parts of the dearest way are shown; the rest is summed up.
+#: How many parts of the most expensive way are shown; the rest is summed up.
 _SHOWN_STEPS = 8
 _SHOWN_PATH = 8
 
@@ -50,7 +50,7 @@ def _shown(metric: Metric, number: Number) -> str:
 
 
 def as_text(bounds: Sequence[Bound]) -> str:
-    """A table with a line an orchestrator, then the dearest way of each."""
+    """A table with a line an orchestrator, then the most expensive way of each."""
     lines = table([_HEADS, *(_row(bound) for bound in bounds)])
     if any(bound.caps(metric) for bound in bounds for metric in METRICS):
         lines.append("* stopped there by its own budget")

@@ -7,6 +7,7 @@ commands' table are imported; everything else is in `engine.cli.app`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -31,12 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"orch {__version__}", flush=True)  # noqa: T201
             return 0
     try:
+        if argv is None:
+            # The process is ours. What is imported lives until its end: no collection frees any.
+            gc.disable()
         # click costs 40 ms, two thirds of what `orch --version` may take in all.
         from engine.cli.app import leave, run
 
-        code = run(arguments)
+        code = run(arguments, None if argv is not None else _collect_again)
         if argv is None:
-            leave(code)  # the process is ours
+            leave(code)
         return code
     except KeyboardInterrupt:  # while modules were still being imported, or at the very end
         return 130
+
+
+def _collect_again() -> None:
+    """Collect garbage from here on, and never look at what was imported: 10 ms of CPU at least."""
+    gc.freeze()
+    gc.enable()

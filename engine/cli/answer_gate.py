@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from engine.cli.drive_run import Manner, carry_out
+from engine import clock
+from engine.cli.drive_run import RunOptions, carry_out
 from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import command_line, find_run, is_remote
@@ -27,6 +27,7 @@ from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over
 from engine.drive.launch import Options
+from engine.drive.loading import load, load_run
 from engine.errors import InputError
 from engine.events import GateAnswered
 from engine.journal import SqliteJournal
@@ -79,7 +80,7 @@ def json_file(ctx: click.Context, option: click.Parameter, path: str | None) -> 
 
 def answer_gate(
     run: str,
-    manner: Manner,
+    run_options: RunOptions,
     gate: str | None,
     task: str | None,
     reply_to: Callable[[Gate], Reply],
@@ -101,13 +102,13 @@ def answer_gate(
     """
     if gate is not None and task is not None:
         raise click.UsageError("--gate and --task name the same thing: give one of them.")
-    assert manner.directory is not None
-    if is_remote(manner.directory):
+    assert run_options.directory is not None
+    if is_remote(run_options.directory):
         # temporalio costs 450 ms to import.
         from engine.cli.remote import answer_there
 
-        return answer_there(run, manner, gate if gate is not None else task, reply_to)
-    journal = SqliteJournal(manner.directory)
+        return answer_there(run, run_options, gate if gate is not None else task, reply_to)
+    journal = SqliteJournal(run_options.directory)
     try:
         found = find_run(journal, run)
         record = journal.record(found)
@@ -115,7 +116,8 @@ def answer_gate(
             raise CommandError(
                 f"run {found} has ended ({record.status}): no gate is open", Exit.USAGE
             )
-        _, state = launch.load_run(journal, found)
+        seen = load(journal, record)
+        state = seen.state
         meant = find_gate(state, gate if gate is not None else task)
         reply = reply_to(meant)
         reply.gate = meant.key
@@ -123,31 +125,36 @@ def answer_gate(
         extra = {
             "workflow": record.workflow,
             "orchestrator": record.orchestrator,
-            "journal": manner.directory,
+            "journal": run_options.directory,
         }
 
         if record.live:
-            (*_, answer) = answers(state, reply, int(time.time() * 1000))
-            fate = hand_over(journal, state.program, found, answer)
+            (*_, answer) = answers(state, reply, clock.wall_ms())
+            fate = hand_over(journal, seen, answer)
             if fate == "refused":
                 raise _too_late(journal, found, meant)
             if fate == "taken":
-                return _tell_taken(journal, found, manner, extra)
+                return _tell_taken(
+                    journal, found, extra, quiet=run_options.quiet, style=run_options.style
+                )
 
         async def work(options: Options) -> RunState:
-            return await launch.resume(found, journal, options, reply)
+            # Only what has come since is folded: the look above is not repeated.
+            return await launch.resume(found, journal, options, reply, seen)
 
-        return carry_out(work, manner, extra=extra)
+        return carry_out(work, run_options, extra=extra)
     finally:
         journal.close()
 
 
-def _tell_taken(journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]) -> int:
+def _tell_taken(
+    journal: SqliteJournal, run: str, extra: Mapping[str, Any], *, quiet: bool, style: str
+) -> int:
     """Say that the process that drives the run goes on with it: its result is told there."""
-    if not manner.quiet:
+    if not quiet:
         note(f"answer accepted; the process driving run {run} continues")
-    if manner.style == "json":
-        _, state = launch.load_run(journal, run)
+    if style == "json":
+        _, state = load_run(journal, run)
         write_report({**run_report(state), **extra}, sys.stdout)
     return Exit.OK
 
@@ -177,11 +184,11 @@ def who(by: str | None) -> str:
 
 
 def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
-    """What to say where it is not said what became of a `once` task."""
+    """The message if the outcome of a `once` task is not given."""
     assert gate.task is not None
     again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
     return CommandError(
-        f"nobody knows whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        f"it is not known whether task {gate.task.id} ({gate.task.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

@@ -1,6 +1,6 @@
 """What a shell can complete besides commands and options: files, runs, names, rules.
 
-Called while somebody waits for a key to answer, and in any folder: whatever goes wrong, there is
+Called while a person waits for a key press, and in any folder: whatever goes wrong, there is
 just nothing to complete.
 """
 
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 __all__ = ["files", "orchestrators", "rules", "runs"]
 
-#: The newest runs are those that somebody asks for.
+#: The newest runs are the most likely ones.
 _MOST_RUNS = 50
 
 
@@ -26,9 +26,10 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of runs with their status, newest first, and `last`."""
     # The journal is imported where it is asked for: 20 ms.
-    from engine.cli.journals import DEFAULT_DIRECTORY, shown_status
+    from engine.cli.journals import DEFAULT_DIRECTORY
     from engine.errors import OrchError
     from engine.journal import SqliteJournal
+    from engine.journal.listing import shown_status
 
     given = ctx.params.get("directory") or os.environ.get("ORCH_JOURNAL")
     found: list[CompletionItem] = []

@@ -30,16 +30,21 @@ from engine.runtime.report import run_report
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
 
-__all__ = ["Manner", "carry_out", "manner_options", "show_cursor", "watch_for"]
+__all__ = ["RunOptions", "carry_out", "show_cursor", "watch_for", "with_run_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@dataclass
-class Manner:
-    """How a run is shown and what stands in for its models; the options of both commands.
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of each command that drives a run.
 
     Attributes:
+        style: `text` or `json`: how the result is printed.
+        quiet: Print only errors on standard error.
+        color: `always`, `never` or `auto`.
+        models: Ids of models, by the names of those that they replace.
+        record_dir: Where the answers of models are recorded, or None.
         directory: The journal's folder, or None where the run is kept in memory only.
         full: Print a partial result whole, however large.
     """
@@ -53,7 +58,7 @@ class Manner:
     full: bool = False
 
 
-def manner_options(function: _F) -> _F:
+def with_run_options(function: _F) -> _F:
     """The options that `run` and `resume` share."""
     for option in reversed(
         (
@@ -63,7 +68,7 @@ def manner_options(function: _F) -> _F:
                 multiple=True,
                 metavar="NAME=ID",
                 callback=pairs,
-                help="Use another model in the place of a declared one.",
+                help="Replace a declared model.",
             ),
             click.option(
                 "--record", "record_dir", metavar="DIR", help="Record what the models answer."
@@ -89,7 +94,7 @@ def manner_options(function: _F) -> _F:
 
 def carry_out(
     work: Callable[[Options], Coroutine[Any, Any, RunState]],
-    manner: Manner,
+    run_options: RunOptions,
     *,
     extra: Mapping[str, Any],
 ) -> int:
@@ -97,7 +102,7 @@ def carry_out(
 
     Args:
         work: Starts or resumes the run under the given options.
-        manner: How.
+        run_options: How it is shown, and which models answer.
         extra: What the JSON object says besides the run's report.
 
     Returns:
@@ -108,19 +113,19 @@ def carry_out(
         CommandError: It was interrupted before it began.
     """
     with reserved_stdout() as stream:
-        watch = watch_for(manner)
+        watch = watch_for(quiet=run_options.quiet, color=run_options.color)
         drivers: list[Driver] = []
         began: list[str] = []
 
         def first(event: Event, state: RunState) -> None:
             if not began:
                 began.append(state.run)
-                if not manner.quiet:
+                if not run_options.quiet:
                     note(f"run {state.run}")
 
         options = Options(
-            models=manner.models,
-            record_dir=manner.record_dir,
+            models=run_options.models,
+            record_dir=run_options.record_dir,
             observers=[first, *watch.observers],
             on_driver=drivers.append,
         )
@@ -130,60 +135,64 @@ def carry_out(
         except Interrupted as stop:
             if not began:
                 raise CommandError("interrupted", Exit(stop.code)) from None
-            return _cut_short(drivers[0].state, manner, stream, extra, stop)
+            return _cut_short(drivers[0].state, run_options, stream, extra, stop)
         except JournalError as problem:
             if not began:
                 raise
-            return _cut_short(drivers[0].state, manner, stream, extra, problem)
+            return _cut_short(drivers[0].state, run_options, stream, extra, problem)
         tell_end(
             state,
             stream,
-            style=manner.style,
-            quiet=manner.quiet,
-            color=manner.color,
-            full=manner.full,
+            style=run_options.style,
+            quiet=run_options.quiet,
+            color=run_options.color,
+            full=run_options.full,
             extra=extra,
         )
-        if state.status == "waiting" and not manner.quiet:
-            tell_questions(state, manner.directory)
+        if state.status == "waiting" and not run_options.quiet:
+            tell_questions(state, run_options.directory)
         # The result stands, but whoever scripted the run expected another course of it.
         return Exit.FINDINGS if state.unplayed else EXITS[state.status]
 
 
-def watch_for(manner: Manner) -> Watch:
-    """What shows a run while it goes."""
-    if manner.quiet:
+def watch_for(*, quiet: bool, color: str) -> Watch:
+    """What shows a run while it goes.
+
+    Args:
+        color: `always`, `never` or `auto`.
+    """
+    if quiet:
         return SilentWatch()
-    color = use_color(sys.stderr, manner.color)
+    colored = use_color(sys.stderr, color)
     if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         # rich costs 60 to 90 ms to import, and only a terminal can show what it draws.
         from engine.cli.live_view import LiveWatch
 
-        return LiveWatch(sys.stderr, color=color)
-    return PlainWatch(sys.stderr, color=color)
+        return LiveWatch(sys.stderr, color=colored)
+    return PlainWatch(sys.stderr, color=colored)
 
 
 def _cut_short(
     state: RunState,
-    manner: Manner,
+    run_options: RunOptions,
     stream: IO[str],
     extra: Mapping[str, Any],
     why: Interrupted | JournalError,
 ) -> int:
-    """Tell of a run that stopped without an end: it goes on where it is when it is resumed."""
+    """Report a run that stopped without an end: it continues from there when it is resumed."""
     if isinstance(why, JournalError):
         error(str(why), help=why.help)
         code, reason = int(Exit.FINDINGS), str(why)
     else:
         code, reason = why.code, f"interrupted by {why}"
     if isinstance(why, JournalError) and not why.resumable:
-        note("interrupted", tone="bad", color=manner.color)
-    elif manner.directory is None:
+        note("interrupted", tone="bad", color=run_options.color)
+    elif run_options.directory is None:
         note("interrupted; it was not journaled and cannot be resumed", tone="bad")
     else:
-        again = resume_command(state.run, manner.directory)
-        note(f"interrupted; go on with: {again}", tone="bad", color=manner.color)
-    if manner.style == "json":
+        again = resume_command(state.run, run_options.directory)
+        note(f"interrupted; go on with: {again}", tone="bad", color=run_options.color)
+    if run_options.style == "json":
         report = {**run_report(state), **extra, "status": "interrupted", "reason": reason}
         write_report(report, stream)
     return code

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from engine.cli.exit_codes import Exit
+from engine.cli.failure_text import end_drawn, failures_drawn
 from engine.cli.format_values import one_line, pretty, totals
 from engine.cli.journals import command_line
 from engine.cli.output import echo, error, use_color, warn
@@ -87,6 +88,9 @@ def tell_end(
             said.insert(1, "escalated")
         line = ": ".join(part for part in said if part)
         note(line, tone="good" if finished else "bad", color=color)
+        for drawn in (end_drawn(state, color), failures_drawn(state, color)):
+            if drawn:
+                echo(drawn, err=True, painted=True)
     if not quiet:
         note(totals(report))
         if not finished and result is not None and style == "text":

@@ -22,7 +22,7 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line is wrong."""
     UNREADABLE = 3
-    """Something cannot be read, or the program does not check."""
+    """Something cannot be read, or the program has errors."""
     EXHAUSTED = 4
     """A run has hit a bound."""
     WAITING = 5
@@ -42,7 +42,7 @@ class Exit(IntEnum):
 
 
 class CommandError(OrchError):
-    """A command cannot go on: one line for the person, an exit code for the script.
+    """A command cannot continue: one line for the person, an exit code for the script.
 
     Attributes:
         exit: The exit code.

@@ -26,7 +26,7 @@ _SKIPPED = {"node_modules", "__pycache__", "site-packages"}
 
 
 def orch_files(paths: Sequence[str]) -> tuple[list[str], bool]:
-    """The files that paths stand for, each once, and whether a folder held none (an error)."""
+    """The files that paths name, each once, and whether a folder held none (an error)."""
     files: dict[str, None] = {}
     unreadable = False
     for path in paths:
@@ -42,7 +42,7 @@ def orch_files(paths: Sequence[str]) -> tuple[list[str], bool]:
 
 
 class Scope:
-    """The files that paths stand for, of whatever kind, for asking whether one is among them.
+    """The files that paths name, of whatever kind, for asking whether one is among them.
 
     A template in a folder that was named is among them, one that is only used by a file is not.
     """

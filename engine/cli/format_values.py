@@ -7,10 +7,10 @@ obeys escape sequences, and text from outside must not give it orders.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
+from engine import clock
 from engine.printable import printable
 
 __all__ = [
@@ -67,7 +67,7 @@ def duration(ms: int) -> str:
 
 def age(then_ms: int, now_ms: int | None = None) -> str:
     """How long ago a wall-clock time (Unix milliseconds) was: `5 s ago`, `3 days ago`."""
-    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    now_ms = clock.wall_ms() if now_ms is None else now_ms
     seconds = max(0, (now_ms - then_ms) // 1000)
     for unit, length in (("day", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine import clock
 from engine.cli.end_report import note
 from engine.cli.format_values import compact, duration, one_line
 from engine.cli.journals import command_line
@@ -16,10 +16,10 @@ __all__ = ["about", "answers", "left_ms", "tell_questions"]
 
 
 def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
-    """How long a gate (of `gate_reports`) still waits, in milliseconds; None for ever."""
+    """How long a gate (of `gate_reports`) still waits, in milliseconds; None means forever."""
     if gate["timeout_ms"] is None or gate["opened_ms"] is None:
         return None
-    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    now_ms = clock.wall_ms() if now_ms is None else now_ms
     left = int(gate["opened_ms"] + gate["timeout_ms"] - now_ms)
     return min(max(0, left), int(gate["timeout_ms"]))  # also where a clock was set back
 
@@ -47,7 +47,7 @@ def answers(
     """
     which = _which(gate, gates)
     if left_ms(gate) == 0:
-        yield command_line("resume", run, directory), "its time is up: go on as the file says"
+        yield command_line("resume", run, directory), "its time is up: resume as the file says"
         return
     if gate["kind"] == "outcome":
         if gate["offers"]:

@@ -16,8 +16,9 @@ import click
 
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.output import warn
-from engine.errors import UsageError
+from engine.errors import JournalError, UsageError
 from engine.journal import Journal, RunSummary, SqliteJournal
+from engine.journal.listing import shown_status
 from engine.sema.suggest import closest
 
 __all__ = [
@@ -27,8 +28,8 @@ __all__ = [
     "is_remote",
     "journal_option",
     "open_journal",
+    "refuse_live",
     "resume_command",
-    "shown_status",
     "timestamp",
 ]
 
@@ -49,7 +50,7 @@ def open_journal(directory: str) -> Journal:
     """The journal in a folder, or on a cluster, to be looked at; says whose it is not.
 
     Raises:
-        UsageError: It is no address of a cluster.
+        UsageError: It is not the address of a cluster.
         JournalError: It cannot be read, or the cluster cannot be reached.
     """
     if is_remote(directory):
@@ -111,7 +112,7 @@ def _place(ctx: click.Context, option: click.Parameter, directory: str) -> str:
 
 
 def find_run(journal: Journal, name: str) -> str:
-    """The id of the run that `name` stands for: an id, the beginning of one, or `last`.
+    """The id of the run that `name` refers to: an id, the beginning of one, or `last`.
 
     Raises:
         CommandError: There is none, or more than one.
@@ -124,11 +125,14 @@ def find_run(journal: Journal, name: str) -> str:
         raise CommandError(str(problem), Exit.USAGE, help=help) from None
 
 
-def shown_status(summary: RunSummary) -> str:
-    """The status for people: a run that nobody drives any more was interrupted."""
-    if summary.status == "running" and not summary.live:
-        return "interrupted"
-    return summary.status
+def refuse_live(summary: RunSummary, *, help: str) -> None:
+    """Refuse to touch a run that another process drives.
+
+    Raises:
+        JournalError: One does; `help` says what to do.
+    """
+    if shown_status(summary) == "running":
+        raise JournalError(f"run {summary.run} is being driven by another process", help=help)
 
 
 def command_line(verb: str, run: str, directory: str, *more: str) -> str:
@@ -143,7 +147,7 @@ def command_line(verb: str, run: str, directory: str, *more: str) -> str:
 
 
 def resume_command(run: str, directory: str) -> str:
-    """The command line that goes on with a run."""
+    """The command line that resumes a run."""
     return command_line("resume", run, directory)
 
 

@@ -8,7 +8,6 @@ turns, so nothing is read while it changes; an observer only takes notes.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from typing import IO
 
@@ -16,6 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from engine import clock
 from engine.cli.format_values import count, duration, money, one_line, tokens
 from engine.cli.narrator import Narrator, Tone, task_path
 from engine.drive.driver import Observer
@@ -78,7 +78,7 @@ class LiveWatch:
     def _observe(self, event: Event, state: RunState) -> None:
         self._state = state
         if isinstance(event, CallStarted):
-            self._began[event.key] = time.monotonic()
+            self._began[event.key] = clock.running_s()
         elif isinstance(event, (CallFinished, CallFailed)):
             self._began.pop(event.key, None)
         self._narrator.observe(event, state)
@@ -116,7 +116,7 @@ class LiveWatch:
         return Group(*rows)
 
     def _rows(self, calls: Iterable[Call]) -> Iterable[Text]:
-        now = time.monotonic()
+        now = clock.running_s()
         spinner = self._frames[self._frame % len(self._frames)]
         for call in calls:
             row = Text(no_wrap=True, overflow="ellipsis")

@@ -1,9 +1,9 @@
 """What a run is telling, line by line, while it goes: the events as a person wants to hear them.
 
-An observer of the driver. It hears of each event once that is durable and with the state after
-the whole batch, so what it says of rounds, decisions and verdicts it reads from the state, each
-once (a cursor for each loop); calls it knows by their start. It does no I/O: lines go to a `say`
-function. Its cost for an event does not depend on the size of the run.
+An observer of the driver. It gets each event once that event is durable, with the state after the
+whole batch. It reads rounds, decisions and verdicts from the state, each once, with a cursor for
+each loop. It knows calls by their start. It does no I/O: lines go to a `say` function. Its cost for
+an event does not depend on the size of the run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Narrator:
 
     Args:
         say: Takes a line and its tone.
-        tasks: Whether to tell of tasks that start or are done, or only of those that fail.
+        tasks: Whether to report tasks that start or are done, or only of those that fail.
 
     Attributes:
         running: The calls that are under way now, by key.
@@ -57,7 +57,7 @@ class Narrator:
 
     @property
     def done(self) -> int:
-        """How many tasks have been carried out."""
+        """How many tasks have run."""
         return len(self._done)
 
     def observe(self, event: Event, state: RunState) -> None:
@@ -120,7 +120,7 @@ class Narrator:
             self._call_over(call, task, event.ms)
 
     def _call_over(self, call: Call, task: Task, ms: int) -> None:
-        """Say how a task's call has ended: the task with it, unless somebody takes over."""
+        """Say how a task's call has ended: the task with it, unless someone takes over."""
         name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
         if call.failure is None:
             self._done.add(call.key)
@@ -192,7 +192,7 @@ class Narrator:
                 self._say(f"{margin}{verifier} ({point}): passed", "detail")
 
     def _close(self, loop: Loop, over: Round, cursor: _Cursor) -> None:
-        """Tell of what no event has told yet, before the round that follows is told of.
+        """Report what no event has told yet, before the next round is reported.
 
         Failures that no call brought, such as a reference that was not met, and calls whose end
         is durable but comes after the event that is being told.
@@ -223,7 +223,7 @@ def _margin(loop: Loop) -> str:
 
 
 def _prefix(loop: Loop) -> str:
-    """What stands before a line about a loop itself: of those side by side, which one."""
+    """The prefix of a line about a loop itself: which of several parallel loops it is."""
     who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
     return _margin(loop) + who
 

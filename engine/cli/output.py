@@ -64,7 +64,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True, painted: bool = False
         text: What to write.
         err: Whether to stderr.
         nl: Whether to end the line.
-        painted: Whether it may have colours of ours; what is from outside in it is printable.
+        painted: Whether it may have our colours; what is from outside in it is printable.
     """
     stream = sys.stderr if err else sys.stdout
     # A process without a console has none.

@@ -82,5 +82,5 @@ class PlainWatch:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            # Whoever read the lines has gone; the run goes on, as its result is elsewhere.
+            # Whoever read the lines has gone; the run continues, as its result is elsewhere.
             return

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from engine.cli.drive_run import Manner, show_cursor, watch_for
+from engine.cli.drive_run import RunOptions, show_cursor, watch_for
 from engine.cli.end_report import EXITS, note, tell_end, write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.gate_text import tell_questions
@@ -42,7 +42,7 @@ def start_there(
     program: Program,
     orchestrator: Orchestrator,
     values: Mapping[str, Any],
-    manner: Manner,
+    run_options: RunOptions,
     extra: Mapping[str, Any],
 ) -> int:
     """Start a run on a cluster, and follow it.
@@ -51,36 +51,36 @@ def start_there(
         InputError, UsageError: It cannot be started like that.
         JournalError: The cluster cannot be reached.
     """
-    if manner.record_dir is not None:
+    if run_options.record_dir is not None:
         raise UsageError("--record keeps what models answer here, and they are asked elsewhere")
-    address = parse_address(_place(manner))
+    address = parse_address(_place(run_options))
     # Most secrets are known on the hosts alone; those that are set here must not travel either.
     known = {name: os.environ[name] for name in program.secrets if os.environ.get(name)}
-    options = Options(models=manner.models)
+    options = Options(models=run_options.models)
     record, began = launch.prepare(program, orchestrator, values, options, known)
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
         run = await start_run(await connect(address), address, record, began)
         return run, RunState(program), 0
 
-    return _follow(begin, manner, extra)
+    return _follow(begin, run_options, extra)
 
 
-def follow_there(name: str, manner: Manner) -> int:
+def follow_there(name: str, run_options: RunOptions) -> int:
     """Follow a run to its end, or until it waits for a person.
 
     Raises:
         CommandError: There is no such run.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
-    run, state, seen, extra = _found(name, manner)
-    if state.ended and not manner.quiet:
+    run, state, seen, extra = _found(name, _place(run_options))
+    if state.ended and not run_options.quiet:
         note(f"run {run} has ended: {state.status}")
-    return _follow(_reopened(run, state, seen, manner), manner, extra)
+    return _follow(_reopened(run, state, seen, _place(run_options)), run_options, extra)
 
 
 def answer_there(
-    name: str, manner: Manner, which: str | None, reply_to: Callable[[Gate], Reply]
+    name: str, run_options: RunOptions, which: str | None, reply_to: Callable[[Gate], Reply]
 ) -> int:
     """Answer a gate of a run, and follow the run.
 
@@ -89,52 +89,53 @@ def answer_there(
 
     Raises:
         CommandError, UsageError: There is no such gate (any more), or the reply does not fit it.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
-    run, state, seen, extra = _found(name, manner)
+    run, state, seen, extra = _found(name, _place(run_options))
     if state.ended:
         raise CommandError(f"run {run} has ended ({state.status}): no gate is open", Exit.USAGE)
     meant = find_gate(state, which)
     reply = reply_to(meant)
     reply.gate = meant.key
     refuse_secrets(reply, redactor_of(state.program))
-    reopened = _reopened(run, state, seen, manner)
+    reopened = _reopened(run, state, seen, _place(run_options))
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
         remote, _, _ = await reopened()
         await remote.answer(reply)
         return remote, state, seen
 
-    return _follow(begin, manner, extra)
+    return _follow(begin, run_options, extra)
 
 
-def cancel_there(name: str, manner: Manner, reason: str) -> int:
+def cancel_there(name: str, run_options: RunOptions, reason: str) -> int:
     """Call a run off, whether it waits or is under way, and follow it to its end.
 
     Raises:
         CommandError, UsageError: There is no such run, or it has ended.
-        JournalError: The cluster cannot be reached, or nobody there can tell of the run.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
     """
-    run, state, seen, extra = _found(name, manner)
+    run, state, seen, extra = _found(name, _place(run_options))
     refuse_secrets(reason, redactor_of(state.program))
-    reopened = _reopened(run, state, seen, manner)
+    reopened = _reopened(run, state, seen, _place(run_options))
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
         remote, _, _ = await reopened()
         await remote.cancel(reason)
         return remote, state, seen
 
-    return _follow(begin, manner, extra)
+    return _follow(begin, run_options, extra)
 
 
-def _place(manner: Manner) -> str:
-    assert manner.directory is not None
-    return manner.directory
+def _place(run_options: RunOptions) -> str:
+    """The address of the cluster, as it was typed."""
+    assert run_options.directory is not None
+    return run_options.directory
 
 
-def _found(name: str, manner: Manner) -> tuple[str, RunState, int, dict[str, Any]]:
+def _found(name: str, place: str) -> tuple[str, RunState, int, dict[str, Any]]:
     """A run as it is now: its id, its state, how many events it has, what reports say of it."""
-    journal = open_journal(_place(manner))
+    journal = open_journal(place)
     try:
         run = find_run(journal, name)
         record = journal.record(run)
@@ -144,13 +145,13 @@ def _found(name: str, manner: Manner) -> tuple[str, RunState, int, dict[str, Any
     extra = {
         "workflow": record.workflow,
         "orchestrator": record.orchestrator,
-        "journal": manner.directory,
+        "journal": place,
     }
     return run, fold(program_of(record), events), len(events), extra
 
 
-def _reopened(run: str, state: RunState, seen: int, manner: Manner) -> _Begin:
-    address = parse_address(_place(manner))
+def _reopened(run: str, state: RunState, seen: int, place: str) -> _Begin:
+    address = parse_address(place)
 
     async def begin() -> tuple[RemoteRun, RunState, int]:
         return RemoteRun(await connect(address), address, run), state, seen
@@ -158,14 +159,14 @@ def _reopened(run: str, state: RunState, seen: int, manner: Manner) -> _Begin:
     return begin
 
 
-def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
+def _follow(begin: _Begin, run_options: RunOptions, extra: Mapping[str, Any]) -> int:
     """Follow a run and tell its end; returns the exit code."""
     with reserved_stdout() as stream:
-        watch = watch_for(manner)
+        watch = watch_for(quiet=run_options.quiet, color=run_options.color)
         begun: list[tuple[str, RunState]] = []
 
         def tell(line: str) -> None:
-            if not manner.quiet:
+            if not run_options.quiet:
                 note(line)
 
         async def work() -> RunState:
@@ -182,21 +183,21 @@ def _follow(begin: _Begin, manner: Manner, extra: Mapping[str, Any]) -> int:
             if not begun:
                 raise CommandError("interrupted", Exit(stop.code)) from None
             run, state = begun[0]
-            again = resume_command(run, _place(manner))
+            again = resume_command(run, _place(run_options))
             note(f"left; the run goes on where it is driven. Look on with: {again}")
-            if manner.style == "json" and state.root is not None:
+            if run_options.style == "json" and state.root is not None:
                 write_report({**run_report(state), **extra, "status": "running"}, stream)
             return stop.code
         tell_end(
             state,
             stream,
-            style=manner.style,
-            quiet=manner.quiet,
-            color=manner.color,
-            full=manner.full,
+            style=run_options.style,
+            quiet=run_options.quiet,
+            color=run_options.color,
+            full=run_options.full,
             extra=extra,
         )
-        if state.status == "waiting" and not manner.quiet:
-            tell_questions(state, manner.directory)
+        if state.status == "waiting" and not run_options.quiet:
+            tell_questions(state, run_options.directory)
         sys.stderr.flush()
         return EXITS[state.status]

@@ -102,7 +102,7 @@ class _Story:
         if "failure" in task:
             failure = task["failure"]
             said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""
-            yield f"{margin}  {failure['mode']}{said}"
+            yield f"{margin}  {failure['mode']}{said}{_at(failure['place'])}"
         elif "output" in task:
             yield from self._value(f"{margin}  output: ", task["output"], len(margin) + 4)
 
@@ -143,3 +143,11 @@ class _Story:
 
     def _short(self, value: Any, used: int) -> str:
         return compact(value, max(40, self._width - used))
+
+
+def _at(place: Mapping[str, Any] | None) -> str:
+    """Where a failure comes from, to be put after its words."""
+    if place is None:
+        return ""
+    start = place["range"]["start"]
+    return f" ({printable(place['file'])}:{start['line']}:{start['column']})"

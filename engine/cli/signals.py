@@ -48,11 +48,11 @@ class Loop(asyncio.SelectorEventLoop):
     """An event loop for code of strangers.
 
     Its end does not wait for threads, as a call that hung may hold one; and what fails in a task
-    or callback that nobody looks after is told in a line, without a traceback.
+    or callback that nothing awaits is reported in one line, without a traceback.
     """
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for nobody."""
+        """Do not wait for other threads."""
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Tell it in a line."""

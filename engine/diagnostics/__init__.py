@@ -1,6 +1,6 @@
 """What is wrong with a program, as values, and the catalogue of rules that can say so."""
 
-from engine.diagnostics.catalogue import OPTIONAL, RULES, Rule, Severity
+from engine.diagnostics.catalogue import OPTIONAL, RULES, RuleRow, explained
 from engine.diagnostics.diagnostic import (
     Diagnostic,
     Edit,
@@ -9,6 +9,7 @@ from engine.diagnostics.diagnostic import (
     diagnostic,
     sort_diagnostics,
 )
+from engine.diagnostics.rule import Severity
 
 __all__ = [
     "OPTIONAL",
@@ -17,8 +18,9 @@ __all__ = [
     "Edit",
     "Fix",
     "Related",
-    "Rule",
+    "RuleRow",
     "Severity",
     "diagnostic",
+    "explained",
     "sort_diagnostics",
 ]

@@ -1,6 +1,6 @@
 """A `Diagnostic`: one thing that is wrong with a program, where, why, and what helps.
 
-Diagnostics are values. A phase collects them and goes on; it never raises over a phase's end.
+Diagnostics are values. A phase collects them and continues; it never raises over a phase's end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from engine.diagnostics.catalogue import RULES, Severity
+from engine.diagnostics.catalogue import RULES
+from engine.diagnostics.rule import Severity
 from engine.source import Span
 
 __all__ = ["Diagnostic", "Edit", "Fix", "Related", "diagnostic", "sort_diagnostics"]

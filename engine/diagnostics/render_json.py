@@ -17,11 +17,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from engine.diagnostics.catalogue import RULES
 from engine.diagnostics.diagnostic import Diagnostic
-from engine.source import Position, Span
+from engine.source import Place, Span
 
-__all__ = ["as_dict", "render"]
+__all__ = ["as_dict", "place_dict", "render"]
 
 
 def render(found: Sequence[Diagnostic]) -> str:
@@ -51,9 +53,12 @@ def as_dict(item: Diagnostic) -> dict[str, Any]:
     }
 
 
+def place_dict(place: Place) -> dict[str, Any]:
+    """`{"file", "range"}` as in a finding."""
+    made: dict[str, Any] = msgspec.to_builtins(place)
+    return made
+
+
 def _range(span: Span) -> dict[str, Any]:
-    return {"start": _point(span.begin_position), "end": _point(span.end_position)}
-
-
-def _point(position: Position) -> dict[str, int]:
-    return {"line": position.line, "column": position.column}
+    made: dict[str, Any] = msgspec.to_builtins(span.place.range)
+    return made

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine.diagnostics.catalogue import RULES
+from engine.diagnostics.catalogue import RULES, explained
 from engine.diagnostics.diagnostic import Diagnostic, Fix, Related
-from engine.diagnostics.examples import EXAMPLES
 from engine.source import SourceFile, Span
 from engine.version import __version__
 
@@ -51,7 +50,7 @@ def render(found: Sequence[Diagnostic], root: str) -> str:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    rule, example = RULES[code], EXAMPLES[code]
+    rule, example = RULES[code], explained(code)
     text = f"{rule.summary} {example.why} `orch explain {code}` says more, as does {rule.page}."
     markdown = text
     for title, shown in (("Reported", example.bad), ("Fine", example.good)):

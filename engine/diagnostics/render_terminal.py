@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from engine.diagnostics.diagnostic import Diagnostic
 from engine.source import Position, Span
 
-__all__ = ["render", "render_one", "summary"]
+__all__ = ["excerpt", "render", "render_one", "summary"]
 
 _TAB = 4
 #: A range of more lines than this is shown by its ends only.
@@ -107,6 +107,18 @@ def summary(found: Sequence[Diagnostic], files: int, *, color: bool = False) -> 
         return f"no problems found in {where}"
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{listed} in {where}"
+
+
+def excerpt(span: Span, *, color: bool = False, width: int = 100) -> str:
+    """The `-->` line and the marked source lines of a range, for what is no finding of the linter.
+
+    Args:
+        span: The range.
+        color: Whether to write ANSI colours.
+        width: Screen columns that a source line may take before it is clipped.
+    """
+    gutter = len(str(span.end_position.line))
+    return "\n".join(_excerpt(span, "^", _COLOURS["error"], gutter, _Paint(color), width))
 
 
 class _Paint:

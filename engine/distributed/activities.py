@@ -1,7 +1,6 @@
 """What a host does for a run: one attempt of a call to a model, or of a worker's task.
 
-An attempt is carried out by the same code as on one machine (`engine.drive.attempt`). Around it
-stand
+An attempt runs by the same code as on one machine (`engine.drive.attempt`). Around it are
 the checks that many hosts need: is it this host's version of the declaration; was it done here
 before (receipts); is it under way here already. Secrets are read here and taken out here.
 Whatever becomes of an attempt is data; only a host that stops raises.
@@ -59,12 +58,12 @@ class HostCalls:
     """The activities of one host.
 
     Args:
-        library: What it may carry out.
+        library: What it may run.
         receipts: What it has done.
-        models: Ids that stand for declared models on this host, by name.
+        models: Ids that replace declared models on this host, by name.
         secrets: The values of secrets, those that are set here.
         limit_bytes: The largest result that may travel, or None with a blob store.
-        client: Who is asked whether a `once` attempt is still this host's; None asks nobody.
+        client: Asked whether a `once` attempt is still this host's; None to skip the question.
     """
 
     def __init__(
@@ -165,15 +164,15 @@ class HostCalls:
             )
             return attempts, StartCall(order.key, order.attempt, request)
 
-        # `denied` is what a `once` task may end with that nobody has begun.
+        # `denied` is what a `once` task may end with if it was never started.
         return await self._deliver(_name(order, input.value), prepared, mode="denied", once=once)
 
     async def close(self) -> None:
-        """Give back what models and workers hold."""
+        """Return what models and workers hold."""
         await asyncio.gather(
             *(model.close() for model in self._models.values()),
             *(close_port(port) for port in self._ports.values()),
-            return_exceptions=True,  # what scripts have left is no finding about a host
+            return_exceptions=True,  # what scripts have left is not a finding about a host
         )
 
     # ------------------------------------------------------------ delivery
@@ -186,7 +185,7 @@ class HostCalls:
         mode: str,
         once: bool,
     ) -> Outcome:
-        """Carry an attempt out, unless it was or is carried out here already."""
+        """Run an attempt, unless it has run or is running here already."""
         work = self._works.get(attempt)
         if work is None:
             making = self._outcome(attempt, prepared, mode, once)
@@ -263,7 +262,7 @@ class HostCalls:
                 await asyncio.sleep(_ASK_AGAIN_S)
 
     def _fitting(self, outcome: Outcome) -> Outcome:
-        """The outcome, or what stands for one that cannot travel."""
+        """The outcome, or a replacement for one that is too large to send."""
         if self._limit_bytes is None:
             return outcome
         size = len(msgspec.json.encode(outcome))
@@ -290,7 +289,7 @@ class HostCalls:
         if info.id not in (model.id, own):
             serves = own or model.id
             return (
-                f"the run asks for `{info.id}` in the place of model `{model.name}`, and this host "
+                f"the run asks for `{info.id}` instead of model `{model.name}`, and this host "
                 f"serves `{serves}`; start it with --model {model.name}={info.id}"
             )
         used = own or model.id
@@ -355,8 +354,8 @@ def _state(states: list[PolicyState]) -> PolicyState:
 
 
 def _no_model(name: str) -> ChatModel:
-    raise Failure("crashed", f"model `{name}` is not carried out here")
+    raise Failure("crashed", f"this host does not serve model `{name}`")
 
 
 def _no_worker(kind: str) -> WorkerPort:
-    raise Failure("crashed", f"workers of kind {kind} are not carried out here")
+    raise Failure("crashed", f"this host does not serve workers of kind {kind}")

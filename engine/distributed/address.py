@@ -1,4 +1,4 @@
-"""Where a cluster is, and how to get there.
+"""The address of a cluster, and how to connect.
 
     temporal://HOST:PORT/NAMESPACE?queue=orch&blobs=DIR&heartbeat=15s&patience=1h
 
@@ -36,7 +36,7 @@ _FORM = "temporal://HOST:PORT/NAMESPACE"
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A cluster, and how a run is carried out there.
+    """A cluster, and the settings of its runs.
 
     Attributes:
         host: `HOST:PORT`.
@@ -75,7 +75,7 @@ def parse_address(text: str) -> Address:
     except ValueError:
         port = None
     if parts.scheme != "temporal" or not parts.hostname or port is None:
-        raise UsageError(f"`{text}` is no address of a cluster; write {_FORM}")
+        raise UsageError(f"`{text}` is not an address of a cluster; write {_FORM}")
     if parts.username is not None or parts.password is not None:
         raise UsageError(
             "an address holds no secrets: set TEMPORAL_API_KEY or TEMPORAL_TLS_CLIENT_CERT_PATH"
@@ -110,7 +110,7 @@ def _duration_ms(settings: dict[str, str], name: str, default: int, least: int) 
     unit = text.lstrip("0123456789")
     number = text[: len(text) - len(unit)]
     if not number or unit not in _UNITS_MS:
-        raise UsageError(f"`{name}={text}` is no duration; write {name}=15s, say")
+        raise UsageError(f"`{name}={text}` is not a duration; write {name}=15s, say")
     return max(least, int(number) * _UNITS_MS[unit])
 
 

@@ -1,8 +1,8 @@
 """The calls of a run that are in flight on the cluster, seen from its workflow.
 
-Each attempt is one activity with one attempt: retries are the machine's. What becomes of the
+Each attempt is one activity with one attempt: retries are the machine's. The outcome of the
 activity becomes one event: it answered; no host served it in time; its host is gone; or what
-came back was no answer. An attempt whose host is gone is asked for again by the machine, which
+came back was not an answer. An attempt whose host is gone is asked for again by the machine, which
 knows what may happen twice; after three lost hosts it fails, since the call may be what kills
 them.
 """
@@ -252,7 +252,7 @@ def _failed(command: StartCall, mode: str, message: str, *, retryable: bool = Fa
 def _not_begun(command: StartCall, mode: str | None = None) -> str:
     """The mode of a call that no host has begun.
 
-    Nobody need be asked what became of a `once` task then; every other mode would ask.
+    Then no person is asked about a `once` task; every other mode would ask.
     """
     if isinstance(command.request, ModelRequest):
         return mode or "unavailable"

@@ -1,7 +1,7 @@
 """A host: a process that serves a cluster with what its files declare.
 
 It polls one task queue for each worker, verifier and model it serves, and one for workflows. On
-SIGTERM it takes no more work, lets what runs end for a while, and stops what is left; runs ask
+SIGTERM it takes no more work, lets what runs end for a while, and stops the rest; runs ask
 for that again elsewhere. It binds no port and knows of no other host.
 """
 
@@ -42,11 +42,11 @@ class Serving(msgspec.Struct, frozen=True):
         files: The `.orch` files.
         names: Which workers, verifiers and models, or None for all.
         workflows: Whether it drives runs.
-        calls: Whether it carries out calls.
-        models: Ids that stand for declared models here, by name.
+        calls: Whether it makes calls.
+        models: Ids that replace declared models here, by name.
         receipts: The file of receipts.
         max_concurrent: How many calls of one name at once.
-        drain_s: How long calls that run when the host is stopped may go on.
+        drain_s: How long calls that run when the host is stopped may continue.
     """
 
     files: tuple[str, ...]
@@ -73,7 +73,7 @@ async def serve(
             for work.
 
     Raises:
-        CompileError, UnreadableFile: A file does not check, or cannot be read.
+        CompileError, UnreadableFile: A file has errors, or cannot be read.
         UsageError: A name is declared nowhere.
         JournalError: The cluster cannot be reached, or receipts or large values cannot be kept.
     """
@@ -114,7 +114,7 @@ async def serve(
 
 
 def _check_blobs(folder: str | None) -> None:
-    """Refuse a blob store that cannot be written, before a call has been made in vain.
+    """Refuse a blob store that cannot be written, before a call is made whose result would be lost.
 
     Raises:
         JournalError: It cannot.

@@ -1,6 +1,6 @@
 """The programs of a host, and what it serves of them.
 
-A host reads its own files: what it carries out is what stands in them, never what a run brings
+A host reads its own files: what it runs is what is in them, never what a run brings
 along. A call is matched by name and digest, with the program folded under the run's params.
 """
 
@@ -20,7 +20,7 @@ from engine.sema.suggest import closest
 
 __all__ = ["Declared", "Library", "secrets_of"]
 
-#: Kinds that the machine itself carries out, or asks a model for.
+#: Kinds that the machine itself runs, or asks a model for.
 
 #: How an expression names a secret.
 _SECRET = re.compile(r"\bsecret\.(\w+)")
@@ -36,7 +36,7 @@ class Library:
         params: Values for params without a default, where files need them to be read.
 
     Raises:
-        CompileError: One does not check.
+        CompileError: One has errors.
         UnreadableFile: One cannot be read.
     """
 
@@ -122,7 +122,7 @@ class Library:
 
 
 def secrets_of(program: Program, declared: Worker | Verifier) -> list[str]:
-    """The names of the secrets that stand in a declaration, or in that of its server."""
+    """The names of the secrets that are in a declaration, or in that of its server."""
     texts = [plain_of(declared.settings)]
     names = [*declared.settings.get("inherit", ())]
     server = program.servers.get(declared.facts.server or "")

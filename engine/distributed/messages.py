@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """How a run is carried out on a cluster, apart from what it does.
+    """The settings of a run on a cluster.
 
     Attributes:
         queue: Where hosts wait; see `engine.distributed.queues`.
@@ -99,13 +99,13 @@ class Json(msgspec.Struct, frozen=True):
 
 
 class ModelOrder(msgspec.Struct, frozen=True):
-    """One attempt of a call to a model; the schema and the messages travel beside it.
+    """One attempt of a call to a model; the schema and the messages travel next to it.
 
     Attributes:
         name: The declared model; `digest` says what its declaration was.
         params: What the program was folded with, for the host's own reading of it.
         caller: Whose call it is: an orchestrator, worker or verifier.
-        max_bytes: What the answer may take; 0 where nobody says.
+        max_bytes: The maximum size of the answer; 0 if not set.
     """
 
     run: str
@@ -126,7 +126,7 @@ class ModelOrder(msgspec.Struct, frozen=True):
 
 
 class WorkerOrder(msgspec.Struct, frozen=True):
-    """One attempt of a worker's or verifier's call; the input travels beside it.
+    """One attempt of a worker's or verifier's call; the input travels next to it.
 
     Attributes:
         task: What the worker's expressions see as `task`.
@@ -157,14 +157,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """What the workflow gives back; the events say the rest."""
+    """What the workflow returns; the events say the rest."""
 
     status: RunStatus
     reason: str = ""
     bound: str | None = None
 
 
-#: What may travel, by the name that stands in a payload's metadata.
+#: What may travel, by the name that is in a payload's metadata.
 TYPES: dict[str, type[Any]] = {
     it.__name__: it
     for it in (

@@ -1,9 +1,9 @@
 """How values become payloads: tagged JSON, compressed, and large ones kept by reference.
 
 Three steps, each of which the SDK has a place for. The converter writes the records of
-`messages` with their name in the metadata. The codec compresses what is worth it; and, because
-the SDK gives a step of a workflow two seconds and compiling a program may take longer on a busy
-machine, it also compiles a run's program while the payload that holds it is decoded, outside the
+`messages` with their name in the metadata. The codec compresses what is worth it. The SDK
+gives a step of a workflow two seconds, and compiling a program may take longer on a busy machine.
+So the codec also compiles a run's program while the payload that holds it is decoded, outside the
 workflow's thread. The store keeps what is larger than 4 KiB in a folder by its hash, so that
 prompts which share their beginning share its storage.
 """
@@ -57,7 +57,7 @@ _SLOW_BYTES = 512 * 1024
 
 
 class _RecordConverter(EncodingPayloadConverter):
-    """Writes the records of `messages`, and reads them back by the name beside them."""
+    """Writes the records of `messages`, and reads them back by the name next to them."""
 
     @property
     def encoding(self) -> str:
@@ -148,7 +148,7 @@ class BlobFolder(StorageDriver):
         self._folder = folder
 
     def name(self) -> str:
-        """The name that stands in references; the folder is each host's own business."""
+        """The name that is in references; the folder is each host's own business."""
         return "orch-blobs"
 
     async def store(
@@ -213,7 +213,7 @@ class BlobFolder(StorageDriver):
 
 
 def data_converter(blobs: str | None, *, compiles: bool = False) -> DataConverter:
-    """The converter that every process of ours uses.
+    """The converter that all our processes use.
 
     Args:
         blobs: The folder of the blob store, or None for none.

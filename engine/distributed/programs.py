@@ -1,6 +1,6 @@
 """Compiled programs, once each a process, and digests of what they declare.
 
-The workflow runs the program that travels with the run; a host carries out calls with its own
+The workflow runs the program that travels with the run; a host runs calls with its own
 files. They meet by digest: a call says what its worker's declaration was, and a host whose own
 is another one does not begin it. A digest covers the contract and the settings, not places in a
 file, so that moving a declaration about changes nothing.
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.diagnostics import Diagnostic
-from engine.drive.launch import check_record, compile_record
+from engine.drive.loading import check_record, compile_record
 from engine.journal import RunRecord
 from engine.linter.admission import errors_in
 from engine.sema.expressions.template import Expression, Template
@@ -46,7 +46,7 @@ def program_of(record: RunRecord) -> Program:
     """The program of a run.
 
     Raises:
-        CompileError: It does not check with this version of the engine.
+        CompileError: It has errors with this version of the engine.
     """
     return _compiled(record).program
 
@@ -55,7 +55,7 @@ def errors_of(record: RunRecord) -> list[Diagnostic]:
     """What keeps a run from beginning with its program.
 
     Raises:
-        CompileError: It could not even go on with it.
+        CompileError: It has errors that no comment could allow.
     """
     return _compiled(record).errors
 
@@ -82,7 +82,7 @@ def warm_program(record: RunRecord) -> None:
     program_of(record)
 
 
-#: What says where something is declared, or is no part of what a call does.
+#: What says where something is declared, or is not a part of what a call does.
 _ELSEWHERE = frozenset(
     {"span", "base_dir", "doc", "retry", "fallback", "repair_max", "max_prompt_bytes"}
 )

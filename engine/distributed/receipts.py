@@ -4,7 +4,7 @@ A host writes the outcome of an attempt here before it reports it. When the same
 again, because the report was lost on the way or the host was taken for dead, it answers from the
 receipt instead of doing the work twice. An attempt is named by run, key and number; that the same
 name comes with another input is an error, never a silent reuse. For what may happen only once the
-beginning is noted too: begun and without an outcome means that nobody knows.
+beginning is noted too: begun and without an outcome means that the outcome is unknown.
 
 One thread writes, and each receipt is on disk when `put` returns.
 """
@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
 
+from engine import clock
 from engine.distributed.messages import Outcome
 from engine.errors import JournalError
 
@@ -65,7 +65,7 @@ class Receipts:
         path: Of the SQLite file; it is made if it is not there.
 
     Raises:
-        JournalError: It cannot be opened, or is no file of receipts.
+        JournalError: It cannot be opened, or is not a file of receipts.
     """
 
     def __init__(self, path: str) -> None:
@@ -83,7 +83,7 @@ class Receipts:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
-        db.execute("DELETE FROM receipt WHERE wall_s < ?", (int(time.time()) - _KEPT_S,))
+        db.execute("DELETE FROM receipt WHERE wall_s < ?", (int(clock.wall_s()) - _KEPT_S,))
         return db
 
     async def find(self, attempt: Attempt) -> tuple[bool, Outcome | None]:
@@ -126,7 +126,7 @@ class Receipts:
                 attempt.attempt,
                 attempt.input,
                 None if outcome is None else msgspec.json.encode(outcome),
-                int(time.time()),
+                int(clock.wall_s()),
             ),
         )
 

@@ -3,7 +3,7 @@
 Whoever looks at a run reads its events and folds them with the very same code as a run on one
 machine; nothing of what the workflow holds is read in another way. What a cluster does not have
 (a host that drives runs, a run of that id) is said in a sentence, not waited for in silence,
-except by `follow`, which says what it waits for and goes on.
+except by `follow`, which says what it waits for and continues.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from engine import clock
 from engine.distributed.address import Address
 from engine.distributed.calls import activity_id
 from engine.distributed.messages import Page, RunOrder
@@ -312,9 +313,9 @@ class RemoteRun:
     async def _settled(self) -> None:
         """Wait until the step of the run that is due has been taken, if its host was lost.
 
-        A new host may have told of the gate already, from a step that is not taken yet. An update
-        which comes with that step is then accepted after it, but replayed before it: the SDK's
-        order differs (sdk-python issue 1591), and no host could take the run up any more.
+        A new host may have reported the gate already, from a step that is not taken yet. An update
+        that comes with that step is then accepted after it, but replayed before it: the SDK's order
+            differs (sdk-python issue 1591), and no host could resume the run.
 
         Raises:
             JournalError: There is no such run, or the cluster does not say.
@@ -411,7 +412,7 @@ class RemoteRun:
             away_s = away_s + took_s if away else 0.0
 
     async def _ending(self) -> Exception | None:
-        """Wait for the workflow's end; what is to be raised if it is no end of the run."""
+        """Wait for the workflow's end; the exception to raise if it is not an end of the run."""
         while True:
             try:
                 await self._handle.result()
@@ -422,7 +423,7 @@ class RemoteRun:
                         return InternalError(
                             f"the workflow of run {self.run} failed: {cause.message}"
                         )
-                    return JournalError(f"run {self.run} cannot go on: {cause.message}")
+                    return JournalError(f"run {self.run} cannot continue: {cause.message}")
                 return JournalError(f"run {self.run} was stopped on the cluster: {cause}")
             except RPCError as error:
                 if error.status not in _PASSING:
@@ -463,7 +464,7 @@ class RemoteRun:
                 )
 
     async def _served(self, queue: str, kind: TaskQueueType.ValueType) -> bool:
-        """Whether somebody polls a queue."""
+        """Whether any host polls a queue."""
         try:
             answer = await self._client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
@@ -474,7 +475,7 @@ class RemoteRun:
             )
         except RPCError as error:
             raise _said_by_the_server(error) from None
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(clock.wall_s(), UTC)
         return any(
             (now - poller.last_access_time.ToDatetime(UTC)).total_seconds() < _POLLED_S
             for poller in answer.pollers

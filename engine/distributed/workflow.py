@@ -2,11 +2,11 @@
 
 It decides nothing that the machine does not decide; what it adds is what the local driver adds,
 with a cluster's means. Its list of events is the run's journal. It does no I/O and reads no clock
-but the workflow's, and the SDK's sandbox is not used: the machine is pure by construction (one of
-its four rules) and is checked against recorded histories, while a sandbox would import the
-engine, Jinja2 and lark anew for every run.
+but the workflow's. The SDK's sandbox is not used: the machine is pure by construction (one of
+its four rules) and is checked against recorded histories. A sandbox would import the
+engine, Jinja2 and lark again for every run.
 
-An invariant on which continuing as new stands: folding the events gives the live state. So the
+Continuing as new relies on an invariant: folding the events gives the live state. So the
 snapshot is the events, and nothing is in flight when it is taken.
 """
 
@@ -62,7 +62,7 @@ _CANCELLED_THERE = "cancelled on the cluster"
 #: The marker of a run that was refused when it began.
 _REFUSED = "refused"
 
-#: How much of a reason stands in listings, in characters.
+#: How much of a reason is in listings, in characters.
 _SHOWN_REASON = 500
 
 
@@ -99,8 +99,8 @@ class OrchRun:
         """Drive the run to its end.
 
         Raises:
-            ApplicationError: A bug of ours, or a program that does not check on this host: the
-                run fails at once, where the SDK would try the same step for ever.
+            ApplicationError: A bug in orch, or a program that has errors on this host: the
+                run fails at once, where the SDK would try the same step forever.
         """
         try:
             return await self._drive()
@@ -148,7 +148,7 @@ class OrchRun:
         """Refuse a program with errors when its run begins.
 
         Whether it was is in the history as a marker: a host with other rules must neither end a
-        run under way nor go on with one that was refused.
+        run under way nor continue with one that was refused.
 
         Raises:
             CompileError, UsageError: It is refused.
@@ -169,7 +169,7 @@ class OrchRun:
         return state
 
     def _take_up(self, state: RunState) -> None:
-        """Go on where the execution before this one stopped, with nothing in flight."""
+        """Continue where the previous execution stopped, with nothing in flight."""
         for command in state.open_commands():
             if not isinstance(command, StartCall):
                 self._act(command)
@@ -211,7 +211,7 @@ class OrchRun:
         return bool(self._replies or self._cancels)
 
     def _heard(self) -> list[GateAnswered]:
-        """The events of what people have answered, each told what became of it."""
+        """The events of what people have answered, each of which gets the outcome."""
         assert self._state is not None
         found: list[GateAnswered] = []
         for said in self._replies:
@@ -227,7 +227,7 @@ class OrchRun:
 
     def _begin_to_wait(self, state: RunState) -> None:
         self._waiting = True
-        # Running time stands still, and with it the budgets of time. Gates count on.
+        # Running time is paused, and with it the budgets of time. Gates keep running.
         for name in state.timers:
             self._clear_timer(f"timer {name}")
         self._summarize(state)
@@ -377,7 +377,7 @@ class OrchRun:
             self._cancels.append(_CANCELLED_THERE)
 
     def _may_roll_over(self) -> bool:
-        """Whether it is time to continue as new and nothing stands in the way."""
+        """Whether it is time to continue as new and nothing is in the way."""
         if self._calls.running or not self._calm():
             return False
         if self._order.terms.rollover is not None:
@@ -471,7 +471,7 @@ class OrchRun:
         return state
 
     def _answered(self, key: str | None) -> str | None:
-        """Who has answered a gate already, in words; None if nobody has."""
+        """A description of who has answered a gate; None if it is not answered."""
         for body in reversed(self._bodies):
             if key is not None and b'"gate_answered"' in bytes(body):
                 event = decode_event(bytes(body))
@@ -482,7 +482,7 @@ class OrchRun:
 
 
 class _Said:
-    """What a person said to a gate, and what became of it."""
+    """The answer of a person to a gate, and its outcome."""
 
     __slots__ = ("heard", "problem", "reply")
 

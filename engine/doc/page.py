@@ -1,7 +1,7 @@
 """One page a workflow, top down: what it is for, how to run it, then every part of it.
 
 The order is that of a reader who has to use it: the orchestrator's contract and what a run can
-take at most, how its parts hang together, then workers, verifiers, models, params and schemas.
+take at most, how its parts fit together, then workers, verifiers, models, params and schemas.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def enter(journal: Journal, run: str) -> tuple[Drive, bool]:
-    """The drive of a run, and whether it is a new one, which the caller has to carry out."""
+    """The drive of a run, and whether it is a new one, which the caller must run."""
     key = (journal.place, run)
     with _lock:
         found = _drives.get(key)
@@ -251,6 +251,13 @@ def enter(journal: Journal, run: str) -> tuple[Drive, bool]:
     if found is not None:
         found._end()
     return made, True
+
+
+def is_driven_here(journal: Journal, run: str) -> bool:
+    """Whether this process drives a run."""
+    with _lock:
+        found = _drives.get((journal.place, run))
+        return found is not None and not found.is_lost
 
 
 @contextmanager

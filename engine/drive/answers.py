@@ -46,7 +46,7 @@ class Reply:
 
 
 def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
-    """The events of a reply and of the gates that nobody answered in time."""
+    """The events of a reply and of the gates that timed out."""
     late = [
         gate
         for gate in state.gates.values()
@@ -61,7 +61,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
         return events
     gate = find_gate(state, reply.gate)
     if gate in late:
-        raise UsageError(f"gate `{gate.key}` was not answered in time; go on with `orch resume`")
+        raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
     _check(gate, reply)
     events.append(
         GateAnswered(
@@ -144,7 +144,7 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
     """
     if reply.answer not in _ANSWERS:
         # A gate's `timeout` is the engine's to say, and nothing else is an answer.
-        raise UsageError(f"`{reply.answer}` is no answer; say `approve`, `reject` or `not_done`")
+        raise UsageError(f"`{reply.answer}` is not an answer: `approve`, `reject` or `not_done`")
     if reply.answer == "not_done" and gate.kind != "outcome":
         raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
     if gate.kind == "outcome" and reply.answer == "approve":

@@ -7,16 +7,17 @@ what leaves this module may be journaled. Nothing here retries, and nothing deci
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.drive.intake import (
     COUNTED_BYTES,
     KEPT_OF_DECISION,
+    LONGEST_WHERE,
     UNBOUNDED,
     BoundedPrompt,
     InFlight,
@@ -26,15 +27,15 @@ from engine.drive.intake import (
 from engine.errors import Failure
 from engine.events import CallFailed, CallFinished, Usage
 from engine.models.limiter import is_limited
-from engine.redaction import Redactor, bound
+from engine.redaction import Redactor, bound, current
 from engine.redaction.logs import clean_log_records
 from engine.runtime.commands import StartCall
+from engine.runtime.marks import call_mark
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort, WorkerRequest, ready
 from engine.runtime.stream import ClosedTasks
 from engine.sizes import WIDE_BYTES, beginning, held_bytes, size_of
 from engine.workers.child import ask_policy_apart
-from engine.workers.large import off_the_loop, rough_size
-from engine.workers.marks import call_mark
+from engine.workers.large import LARGE_BYTES, off_the_loop, rough_size
 from engine.workers.values import plain_json
 
 __all__ = ["Attempts", "OnTask"]
@@ -79,23 +80,26 @@ class Attempts:
         Raises:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
+        if current() is self._redactor:  # a drive has put it in force for all of its calls
+            return await self._make(command, run, on_task)
         with bound(self._redactor):
             return await self._make(command, run, on_task)
 
     async def _make(
         self, command: StartCall, run: str, on_task: OnTask | None
     ) -> CallFinished | CallFailed:
-        began = time.monotonic()
+        began = clock.running_s()
         request = command.request
         cut = _Cut()
-        mark = call_mark(run, command.key, command.attempt)
         if isinstance(request, WorkerRequest):
-            request = msgspec.structs.replace(request, mark=mark)
+            if request.run != run:
+                request = msgspec.structs.replace(request, run=run)
         else:
             request = msgspec.structs.replace(request, messages=BoundedPrompt(request))
             if request.stream and on_task is not None:
                 request = self._listen(request, on_task, cut)
             if request.isolated:
+                mark = call_mark(run, command.key, command.attempt)
                 apart = partial(ask_policy_apart, mark)
                 request = msgspec.structs.replace(request, apart=apart)
         try:
@@ -104,10 +108,14 @@ class Attempts:
                 most = request.max_bytes or UNBOUNDED
             else:
                 most = request.worker.max_bytes
-            value, size, held = await off_the_loop(
-                partial(self._cleaned_and_measured, request, reply.value, most),
-                rough_size(reply.value),
-            )
+            value = reply.value
+            size = rough_size(value)
+            if size < LARGE_BYTES:
+                value, size, held = self._cleaned_and_measured(request, value, most, size)
+            else:
+                value, size, held = await off_the_loop(
+                    partial(self._cleaned_and_measured, request, value, most, None), size
+                )
             if size > most:
                 if isinstance(request, ModelRequest) and request.role == "decision":
                     return _beginning(command, value, size, reply.usage, began)
@@ -142,21 +150,28 @@ class Attempts:
             cut=cut.seen,
             died=caught.died,
             schema_refused=caught.schema_refused,
+            where=_text(self._redactor.text(str(caught.where)))[:LONGEST_WHERE],
         )
 
     def _cleaned_and_measured(
-        self, request: ModelRequest | WorkerRequest, value: Any, most: int
+        self, request: ModelRequest | WorkerRequest, came: Any, most: int, known: int | None
     ) -> tuple[Any, int, int]:
-        """What came back, its size, and what it takes while it is kept."""
-        value = self._cleaned(request, value)
-        size = size_of(value, most)
+        """What came back, its size, and what it takes while it is kept.
+
+        Args:
+            known: The size of what came back, where it was measured already.
+        """
+        value = self._cleaned(request, came)
+        if known is None or known > most or value is not came:
+            known = size_of(value, most)
+        size = known
         held = size if size < WIDE_BYTES or size > most else held_bytes(value, size)
         return value, size, held
 
     def _cleaned(self, request: ModelRequest | WorkerRequest, value: Any) -> Any:
         """What came back, fit for a journal and without secrets."""
         if isinstance(request, ModelRequest):
-            # Workers see to it themselves; a model's word is journaled as it was said.
+            # Workers do this themselves; a model's text is journaled as it was said.
             if isinstance(value, str):
                 return self._redactor.said(_text(value))
             value = plain_json(value)
@@ -189,7 +204,7 @@ class Attempts:
             self._in_flight.give_back(request.input_bytes)
 
     def _listen(self, request: ModelRequest, on_task: OnTask, cut: _Cut) -> ModelRequest:
-        """Ask for the answer in pieces, and tell of each task in it, until it is too large."""
+        """Ask for the answer in pieces, and report each task in it, until it is too large."""
         tasks = ClosedTasks()
         most = request.max_bytes or UNBOUNDED
         size = 0
@@ -243,10 +258,10 @@ def _beginning(
 
 
 def _since(began: float) -> int:
-    return int((time.monotonic() - began) * 1000)
+    return int((clock.running_s() - began) * 1000)
 
 
 def _text(text: str) -> str:
     """A text that a journal can hold: halves of surrogate pairs, which JSON's escapes can smuggle
-    in, are no characters."""
+    in, are not characters."""
     return text if text.isascii() else text.encode(errors="replace").decode()

@@ -1,9 +1,9 @@
 """The local driver: the one place that awaits.
 
-It carries out the machine's commands with asyncio and feeds the answers back as events, in this
-order: take what has happened, step the machine, journal those events together with the intents
-of the calls they lead to, and only when they are durable let anything be seen or started. So an
-event is durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
+It runs the machine's commands with asyncio and feeds the answers back as events. The order
+is: take what has happened, step the machine, and journal those events together with the intents of
+the calls they lead to. Only when they are durable may anything be seen or started. So an event is
+durable before its effect is visible, and a round of n tasks costs two commits, not 2n.
 
 The driver decides nothing: what to call, when to retry and when to stop is the machine's.
 """
@@ -11,12 +11,12 @@ The driver decides nothing: what to call, when to retry and when to stop is the 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
+from engine import clock
 from engine.drive.attempt import Attempts
 from engine.errors import JournalError
 from engine.events import (
@@ -79,7 +79,8 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        self._redactor = redactor or Redactor({})
+        # Not `or`: one without secrets counts as false, and is the one in force all the same.
+        self._redactor = Redactor({}) if redactor is None else redactor
         self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []
         self._happened: list[Event] = []
@@ -90,11 +91,11 @@ class Driver:
         self._stopping: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._base_ms = state.now
-        self._began = time.monotonic()
+        self._began = clock.running_s()
 
     def _now(self) -> int:
         """Milliseconds of running time since the run began."""
-        return self._base_ms + int((time.monotonic() - self._began) * 1000)
+        return self._base_ms + int((clock.running_s() - self._began) * 1000)
 
     def feed(self, event: Event, durable: Callable[[], None] | None = None) -> None:
         """Hand an event from outside to the run; it is stamped and taken at the next turn.
@@ -153,7 +154,7 @@ class Driver:
                 and the run can be resumed.
         """
         self._base_ms = self.state.now
-        self._began = time.monotonic()
+        self._began = clock.running_s()
         self._happened.extend(map(self._cleaned, first))
         if durable is not None:
             self._told.append(durable)
@@ -270,4 +271,4 @@ class Driver:
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()

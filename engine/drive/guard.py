@@ -1,9 +1,9 @@
 """What may not be written down: secrets among the things a person gives to a run.
 
 The journal keeps inputs, params, the texts of the program, and what people say at gates. Each is
-looked through before it gets there, and refused with the name of the secret it holds: replacing a
-part of it, as is done with what comes back from workers, would run something else than was asked
-for. Nothing here is ever shown with the value in it.
+searched before it gets that far, and refused with the name of the secret it holds. Replacing a
+part of it, as in the results of workers, would run something else than was asked for. Nothing here
+is ever shown with the value in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["holds", "redactor_for", "redactor_of", "refuse_given", "refuse_written"]
 
-#: From this length on a secret in a text is no coincidence.
+#: From this length on a secret in a text is not a coincidence.
 _CERTAIN = 8
 
 
@@ -36,7 +36,7 @@ def redactor_of(
 
     Args:
         environment: Where they are set; that of the process if None.
-        models: What stands in for declared models: the providers of ids among them count too.
+        models: What replaces declared models: the providers of ids among them count too.
         secrets: The values of declared secrets, where they are not to be read here.
     """
     ids = [model.id for model in program.models.values()]
@@ -83,7 +83,7 @@ def refuse_given(redactor: Redactor, input: Mapping[str, Any], params: Mapping[s
 def refuse_written(redactor: Redactor, record: RunRecord) -> None:
     """Refuse a secret in what is kept of a program.
 
-    Short ones are let pass: they stand in ordinary text by chance.
+    Short ones are let pass: they are in ordinary text by chance.
 
     Raises:
         InputError: There is one.

@@ -2,7 +2,7 @@
 
 The driving process takes a letter in as an event like any other: journaled before it has an
 effect, and the letter thrown away only then. So a letter outlives the death of either side, and
-the next process that takes the run up finds it. Of two answers to one gate the first one in the
+the next process that resumes the run finds it. Of two answers to one gate the first one in the
 journal counts; the journal is also where a sender sees whether its own answer won.
 
 Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
@@ -10,28 +10,27 @@ Where letters lie, and how one changes hands, is `engine.journal.inbox`'s.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from engine import clock
 from engine.drive.answers import check_answer
 from engine.drive.driver import Driver
+from engine.drive.loading import Loaded
 from engine.errors import JournalError, UsageError
 from engine.events import CancelRequested, Event, GateAnswered
 from engine.journal import HasInbox, Inbox, Journal, Letter
-from engine.runtime.machine import fold
 from engine.runtime.state import RunState
-from engine.sema.model import Program
 
 __all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
 
-#: What became of a letter: it counts; it came too late or did not fit; nobody drives the run.
+#: The outcome of a letter: it counts; it came too late or did not fit; the run is not driven.
 Fate = Literal["taken", "refused", "returned"]
 
 #: How long a sender waits for the driving process to look into the inbox, in seconds.
 PATIENCE_S = 30.0
-#: How long it waits for a process that drives the run no more to end, in seconds.
+#: How long it waits for the end of a process that no longer drives the run, in seconds.
 RELEASE_S = 8.0
 _LOOK_S = 0.05
 
@@ -109,16 +108,15 @@ def _check(state: RunState, event: GateAnswered | CancelRequested) -> None:
         check_answer(state, event)
 
 
-def hand_over(
-    journal: Journal, program: Program, run: str, event: GateAnswered | CancelRequested
-) -> Fate:
+def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelRequested) -> Fate:
     """Give an answer to the process that drives a run, and wait until it has taken it up.
 
     Args:
+        seen: The run as it was seen before; folded on as far as the journal has to be read.
         event: The answer, checked already; the driving process checks it again.
 
     Returns:
-        What became of it. `returned`: no process drives the run any more, and the answer is
+        The outcome. `returned`: no process drives the run any more, and the answer is
         back in the hands of the caller.
 
     Raises:
@@ -126,48 +124,50 @@ def hand_over(
     """
     assert isinstance(journal, HasInbox)
     inbox = journal.inbox
+    run = seen.record.run
     letter = inbox.post(run, event)
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = clock.running_s() + PATIENCE_S
     while inbox.holds(letter):
         if not journal.record(run).live:
             inbox.take_back(letter)
             _wait_for_release(journal, run)
             # Whoever had it can write no more, so what the journal says is the last word.
-            return _fate(journal, program, run, letter) or "returned"
-        if time.monotonic() > give_up and inbox.take_back(letter):
+            return _fate(journal, seen, letter) or "returned"
+        if clock.running_s() > give_up and inbox.take_back(letter):
             raise JournalError(
                 f"the process driving run {run} did not accept the answer within "
                 f"{PATIENCE_S:g} s; the answer was withdrawn",
                 help="check whether that process is suspended or stuck; if so, kill it and resume "
                 "the run",
             )
-        time.sleep(_LOOK_S)
-    return _fate(journal, program, run, letter) or "refused"
+        clock.pause(_LOOK_S)
+    return _fate(journal, seen, letter) or "refused"
 
 
 def wait_for_end(journal: Journal, run: str) -> bool:
     """Wait until nobody drives a run any more, for a while; whether that has come."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = clock.running_s() + PATIENCE_S
     while journal.record(run).live:
-        if time.monotonic() > give_up:
+        if clock.running_s() > give_up:
             return False
-        time.sleep(_LOOK_S)
+        clock.pause(_LOOK_S)
     return True
 
 
 def _wait_for_release(journal: HasInbox, run: str) -> None:
     """A process whose run has ended needs a moment to give the journal back."""
-    give_up = time.monotonic() + RELEASE_S
-    while journal.is_held(run) and time.monotonic() < give_up:
-        time.sleep(_LOOK_S)
+    give_up = clock.running_s() + RELEASE_S
+    while journal.is_held(run) and clock.running_s() < give_up:
+        clock.pause(_LOOK_S)
 
 
-def _fate(journal: Journal, program: Program, run: str, letter: Letter) -> Fate | None:
+def _fate(journal: Journal, seen: Loaded, letter: Letter) -> Fate | None:
     """What the journal says of a letter; None if its event is not there."""
-    events = journal.read(run)
+    events = journal.read(seen.record.run, after=seen.seq)
     for at, event in enumerate(events):
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
             if isinstance(event, CancelRequested):
                 return "taken"
-            return "taken" if event.key in fold(program, events[:at]).gates else "refused"
+            seen.advance(events[:at])
+            return "taken" if event.key in seen.state.gates else "refused"
     return None

@@ -1,4 +1,4 @@
-"""What an attempt may take in and give back: the bounds on sizes, where values cross the border.
+"""What an attempt may take in and return: the bounds on sizes, where values cross the border.
 
 A prompt, an answer and the inputs of all that runs at once are bounded here, before anything is
 journaled. What is refused here is data like any other failure, so a journal tells it, and the
@@ -21,6 +21,7 @@ from engine.sizes import size_words
 __all__ = [
     "COUNTED_BYTES",
     "KEPT_OF_DECISION",
+    "LONGEST_WHERE",
     "UNBOUNDED",
     "BoundedPrompt",
     "InFlight",
@@ -36,8 +37,10 @@ COUNTED_BYTES = 64 * 1024
 KEPT_OF_DECISION = 8_000
 #: The longest message of a failure, in characters.
 MAX_MESSAGE = 2_000
+#: The longest name of a setting that a failure is about, in characters.
+LONGEST_WHERE = 100
 
-#: Where nobody says what an answer may take.
+#: The default maximum size of an answer.
 UNBOUNDED = 1 << 62
 
 
@@ -45,10 +48,10 @@ def too_large(most: int, usage: Usage | None) -> Failure:
     """The failure of a call whose answer is too large.
 
     Args:
-        usage: What it has cost all the same.
+        usage: What it has cost.
     """
     said = f"the output takes more than {size_words(most)}, as JSON or in memory (`max_bytes`)"
-    return Failure("invalid_output", said, usage=usage)
+    return Failure("invalid_output", said, usage=usage, where="max_bytes")
 
 
 def cut_message(text: str) -> str:

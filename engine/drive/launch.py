@@ -18,15 +18,16 @@ from typing import Any
 
 import msgspec
 
-from engine.diagnostics import RULES
+from engine import clock
 from engine.drive.active import Drive, Say, alone, enter
 from engine.drive.answers import Reply, answers, refuse_secrets
 from engine.drive.driver import Appender, Driver, Observer
 from engine.drive.gc_pause import unhurried_collector
 from engine.drive.guard import redactor_of, refuse_given, refuse_written
 from engine.drive.inbox import attending
+from engine.drive.loading import Loaded, load_on
 from engine.drive.preflight import Overrides, check_overrides, preflight
-from engine.errors import CompileError, Failure, InputError, JournalError, UsageError
+from engine.errors import Failure, InputError, UsageError
 from engine.events import (
     CancelRequested,
     Event,
@@ -40,12 +41,9 @@ from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.redaction import Redactor, bound, current
 from engine.runtime.inputs import checked_input
-from engine.runtime.machine import fold
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
 from engine.runtime.state import RunState
-from engine.sema.check import CheckResult, check_file
 from engine.sema.model import Orchestrator, Program
-from engine.sema.names.loader import MemoryReader
 from engine.sizes import BOUNDS, size_of, size_words
 from engine.version import __version__
 from engine.workers.leftovers import end_left_over
@@ -55,11 +53,8 @@ __all__ = [
     "Options",
     "WithSecrets",
     "cancel",
-    "check_record",
     "choose",
-    "compile_record",
     "in_flight",
-    "load_run",
     "prepare",
     "program_hash",
     "resume",
@@ -70,10 +65,10 @@ __all__ = [
 
 @dataclass
 class Options:
-    """How a run is carried out, apart from what it does.
+    """The settings of a run, apart from its program.
 
     Attributes:
-        models: What to put in the place of declared models, by name.
+        models: What replaces declared models, by name.
         record_dir: Where to record what models answer, for `recorded/DIR`.
         observers: Told of each event once it is durable.
         on_driver: Given the driver before it starts, so that a run can be cancelled.
@@ -88,7 +83,7 @@ class Options:
 
 
 def choose(program: Program, name: str | None) -> Orchestrator:
-    """The orchestrator to run: the named one, or the one that no other uses.
+    """The orchestrator to run: the named one, or by default the only one that no other uses.
 
     Raises:
         UsageError: There is none, or more than one and none is named.
@@ -138,7 +133,7 @@ def program_hash(program: Program) -> str:
 
 def new_run_id() -> str:
     """A new run's id: the day and second, so that ids sort by time, and some chance."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + random_names.token_hex(5)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(clock.wall_s())) + random_names.token_hex(5)
 
 
 def prepare(
@@ -148,7 +143,7 @@ def prepare(
     options: Options,
     secrets: Mapping[str, str],
 ) -> tuple[RunRecord, RunStarted]:
-    """Everything that is to be known of a run before it begins, wherever it is carried out.
+    """Everything that must be known of a run before it begins, wherever it runs.
 
     Args:
         secrets: The values of secrets that are known here. Nothing that is written down may
@@ -159,7 +154,7 @@ def prepare(
 
     Raises:
         InputError: The inputs do not fit.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
     """
     if program.missing_params:
         raise InputError([f"param `{name}` has no value" for name in program.missing_params])
@@ -242,7 +237,7 @@ async def start(
 
     Raises:
         InputError: The inputs do not fit, or a secret is not set.
-        UsageError: The run cannot be carried out as asked.
+        UsageError: The run cannot be started as requested.
         JournalError: The journal failed.
     """
     options = options or Options()
@@ -271,57 +266,12 @@ class _Entering:
             self._drive.own(await self._drive.journal.create(self._record, events))
 
 
-def check_record(record: RunRecord) -> CheckResult:
-    """Check the program of a run, from the texts its journal keeps."""
-    path = os.path.normpath(os.path.join(record.cwd, record.workflow))
-    reader = MemoryReader(record.files, os.path.dirname(path), with_python=False)
-    return check_file(path, params=record.params, reader=reader, env={})
-
-
-def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Program:
-    """The program a run began with, from the texts its journal keeps.
-
-    A run that began is not refused for an error that leaves a program sound, one that a comment
-    could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
-    must not strand it. Python modules are not looked at: they are not part of the journal, may have
-    changed, and need not be on the machine that drives the run.
-
-    Args:
-        checked: What `check_record` gave, where that is known already.
-
-    Raises:
-        CompileError: It does not check any more.
-    """
-    result = check_record(record) if checked is None else checked
-    errors = (item for item in result.diagnostics if item.severity == "error")
-    wrong = [item for item in errors if not RULES[item.code].allowable]
-    if wrong:
-        raise CompileError(wrong)
-    return msgspec.structs.replace(result.partial, path=record.workflow)
-
-
-def load_run(
-    journal: Journal, run: str, compiled: Callable[[RunRecord], Program] = compile_record
-) -> tuple[RunRecord, RunState]:
-    """A run as its journal tells it.
-
-    Args:
-        run: The run's id, an unambiguous beginning of it, or `last`.
-        compiled: Gives the program of a record, for who loads many runs of one program.
-
-    Raises:
-        JournalError: There is no such run, or the journal cannot be read.
-    """
-    record = journal.record(journal.find(run))
-    events = journal.read(record.run)
-    if not events:
-        raise JournalError(f"run {record.run} has no events: it ended before it began")
-    state = fold(compiled(record), events)
-    return record, state
-
-
 async def resume(
-    run: str, journal: Journal, options: Options | None = None, reply: Reply | None = None
+    run: str,
+    journal: Journal,
+    options: Options | None = None,
+    reply: Reply | None = None,
+    seen: Loaded | None = None,
 ) -> RunState:
     """Take a run over where it stopped, and drive it on.
 
@@ -333,19 +283,19 @@ async def resume(
 
     Args:
         reply: The answer to an open gate.
+        seen: The run as the caller has loaded it. Not to be used again: its state is driven on.
 
     Raises:
         JournalError: There is no such run, another process drives it, or what a call has left
             running cannot be ended.
         UsageError: There is no such gate, or the reply does not fit it.
     """
-
-    run = journal.find(run)
+    run = journal.find(run) if seen is None else seen.record.run
     chosen = options or Options()
     answer = None if reply is None else _Answer(reply, journal, run, chosen)
 
     async def work(drive: Drive) -> RunState:
-        return await _take_over(drive, chosen, answer)
+        return await _take_over(drive, chosen, answer, seen)
 
     return await _reach(run, journal, answer, work)
 
@@ -401,10 +351,13 @@ async def _reach(
         # It was interrupted, or ended before it could hear: as if the call had come after it.
 
 
-async def _take_over(drive: Drive, options: Options, answer: _Answer | None) -> RunState:
+async def _take_over(
+    drive: Drive, options: Options, answer: _Answer | None, seen: Loaded | None
+) -> RunState:
     run = drive.run
     drive.own(await drive.journal.claim(run))
-    record, state = load_run(drive.journal, run)
+    loaded = load_on(drive.journal, run, seen)
+    record, state = loaded.record, loaded.state
     reply = None if answer is None or answer.is_written() else answer.reply
     if reply is not None:
         refuse_secrets(reply, _redactor_here(state.program, options))
@@ -435,7 +388,7 @@ async def take_up(
 
     Args:
         drive: Owns the run.
-        first: Makes the first events, given the models that stand for others from here on.
+        first: Makes the first events, given the models that replace others from here on.
         known: What is known of models that the run did not have before.
 
     Raises:
@@ -480,14 +433,21 @@ async def _end_left_over(state: RunState) -> None:
 
 
 async def cancel(
-    run: str, journal: Journal, options: Options | None = None, reason: str = "cancelled"
+    run: str,
+    journal: Journal,
+    options: Options | None = None,
+    reason: str = "cancelled",
+    seen: Loaded | None = None,
 ) -> RunState:
     """End a run that no other process drives. Nothing is called any more.
 
     Where this process drives the run, that drive cancels it.
 
+    Args:
+        seen: The run as the caller has loaded it. Not to be used again: its state is driven on.
+
     Returns:
-        The run: cancelled, or still waiting where a person must say first what became of a
+        The run: cancelled, or still waiting if a person must first give the outcome of a
         `once` task.
 
     Raises:
@@ -502,7 +462,7 @@ async def cancel(
 
     async def work(drive: Drive) -> RunState:
         drive.own(await drive.journal.claim(drive.run))
-        _, state = load_run(drive.journal, drive.run)
+        state = load_on(drive.journal, drive.run, seen).state
         if state.ended:
             raise UsageError(f"run {drive.run} has ended already ({state.status})")
         await _end_left_over(state)
@@ -512,7 +472,8 @@ async def cancel(
         resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms(), bounds=BOUNDS)
         return await _drive(state, [asked, resumed], drive, {}, {}, chosen)
 
-    return await _reach(journal.find(run), journal, say, work)
+    run = journal.find(run) if seen is None else seen.record.run
+    return await _reach(run, journal, say, work)
 
 
 def _open_models(
@@ -601,7 +562,7 @@ async def _close(models: dict[str, ChatModel], ports: list[WorkerPort], state: R
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()
 
 
 class WithSecrets:

@@ -1,6 +1,6 @@
-"""What is looked at before a run begins: can all of it be carried out here, and at what price?
+"""What is looked at before a run begins: can all of it run here, and what does it cost?
 
-A run that is started finds no worker whose kind is missing, no model nobody knows, and no budget
+A run that is started finds no worker whose kind is missing, no unknown model, and no budget
 of money that cannot be kept because a price is not known. Nothing is called, opened or spent.
 """
 
@@ -62,10 +62,10 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
 def preflight(
     program: Program, orchestrator: Orchestrator, overrides: Overrides
 ) -> dict[str, ModelInfo]:
-    """Resolve the models of a run, and refuse what could not be carried out.
+    """Resolve the models of a run, and refuse a run that is not possible.
 
     Args:
-        overrides: What stands in for declared models.
+        overrides: What replaces declared models.
 
     Raises:
         UsageError: An unknown model was named, a kind or effect is not built in, or a price is
@@ -98,7 +98,7 @@ def preflight(
 
 
 def check_overrides(program: Program, overrides: Overrides) -> None:
-    """Refuse what would stand in for a model that is not declared.
+    """Refuse what would replace a model that is not declared.
 
     Raises:
         UsageError: There is no such model.

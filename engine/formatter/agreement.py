@@ -1,6 +1,6 @@
 """Whether two texts say the same: their trees without positions, and their comments.
 
-This is what stands between a bug in the formatter and somebody's file.
+This protects users' files from bugs in the formatter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.syntax.comments import scan_comments
 
 __all__ = ["difference"]
 
-#: What only says where a thing stands.
+#: What only says where a thing is.
 _LAYOUT = frozenset({"span", "name_span", "offset_map", "source", "comments"})
 
 

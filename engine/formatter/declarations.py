@@ -1,6 +1,6 @@
 """Layout of declarations, bodies and types.
 
-Members keep their order. In a body with several lines they stand one to a line, without commas;
+Members keep their order. In a body with several lines they are one to a line, without commas;
 on one line the members of a schema are parted by commas, those of any other body by two blanks.
 """
 
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token, Tree
-
 from engine.formatter.expressions import ExpressionLayout, Part
 from engine.formatter.layout import Body, Break, Doc, Group, Item, Signature, concat
 from engine.formatter.trivia import about_line
+from grammar import Token, Tree
 
 __all__ = ["DeclarationLayout"]
 
@@ -20,7 +19,7 @@ __all__ = ["DeclarationLayout"]
 class DeclarationLayout(ExpressionLayout):
     """Makes pieces of layout from the parse tree of a whole file."""
 
-    def file(self, tree: Tree[Token]) -> list[Item]:
+    def file(self, tree: Tree) -> list[Item]:
         """The declarations and comments of a file."""
         items: list[Item] = []
         last = 0
@@ -41,7 +40,7 @@ class DeclarationLayout(ExpressionLayout):
 
         Returns:
             Where they end, whether one of them is about the member's first line, and whether a
-            blank line stands before the member.
+            blank line is before the member.
         """
         start = token.start_pos or 0
         known = len(items)
@@ -83,7 +82,7 @@ class DeclarationLayout(ExpressionLayout):
         forced = bool(members) and self.breaks_after(first)
         return Body(opening, items, closing, between=between, forced=forced)
 
-    def _member(self, node: Tree[Token]) -> Item:
+    def _member(self, node: Tree) -> Item:
         kind = node.data
         if kind == "field":
             return Item("other", self._field(node))
@@ -101,7 +100,7 @@ class DeclarationLayout(ExpressionLayout):
             return Item("setting", value, head=name)
         return Item("other", concat(name, " = ", value))
 
-    def _assertion(self, node: Tree[Token]) -> Doc:
+    def _assertion(self, node: Tree) -> Doc:
         parts = node.children
         test = concat(self.token(parts[0]), " ", self.expression(parts[1]))
         if len(parts) == 2:
@@ -158,7 +157,7 @@ class DeclarationLayout(ExpressionLayout):
         return concat(head, self.brackets(Tree("", rest), items, pad="", keep=False))
 
     def _type(self, node: Part, *, inner: bool = False) -> Doc:
-        """A type; `inner` if a union needs brackets where it stands."""
+        """A type; `inner` if a union needs brackets where it is."""
         assert isinstance(node, Tree)
         kind = node.data
         if kind in ("array", "optional"):
@@ -178,7 +177,7 @@ class DeclarationLayout(ExpressionLayout):
 
     # ------------------------------------------------------------ declarations
 
-    def _declaration(self, node: Tree[Token]) -> Doc:
+    def _declaration(self, node: Tree) -> Doc:
         kind = node.data
         parts = node.children
         if kind in ("worker", "verifier", "orchestrator"):

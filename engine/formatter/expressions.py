@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lark import Token, Tree
-
 from engine.formatter.layout import Break, Doc, Group, OwnLines, Piece, TextBlock, concat
 from engine.formatter.trivia import Trivia
 from engine.source import SourceFile
 from engine.syntax.literals import read_text_block
+from grammar import Token, Tree
 
 __all__ = ["ExpressionLayout", "Part"]
 
-Part = Token | Tree[Token]
+Part = Token | Tree
 
 _LEVELS = {
     "OR": 1,
@@ -42,7 +41,7 @@ class ExpressionLayout:
         tree: Its parse tree.
     """
 
-    def __init__(self, source: SourceFile, tree: Tree[Token]) -> None:
+    def __init__(self, source: SourceFile, tree: Tree) -> None:
         self.source = source
         self.trivia = Trivia(source, tree)
 
@@ -82,14 +81,14 @@ class ExpressionLayout:
 
         Args:
             node: The tree.
-            items: What stands between its brackets.
-            pad: What stands inside the brackets on one line.
+            items: What is between its brackets.
+            pad: What is inside the brackets on one line.
             keep: Whether a line break after the opening bracket keeps the items apart.
         """
         assert isinstance(node, Tree)
         opening, closing = node.children[0], node.children[-1]
         assert isinstance(opening, Token)
-        # Comments after the last item stand with the items, not with the bracket.
+        # Comments after the last item are with the items, not with the bracket.
         inside = [text for _, text in self.trivia.before.pop(_start(closing), ())]
         begin, end = self.token(opening), self.token(closing)
         if not items and not inside and not isinstance(begin, Piece):
@@ -194,7 +193,7 @@ class ExpressionLayout:
         last = concat(*tight)
         return at, Group([*steps, last]) if steps else last
 
-    def _index(self, node: Tree[Token]) -> Doc:
+    def _index(self, node: Tree) -> Doc:
         opening, inside, closing = node.children
         if isinstance(inside, Tree) and inside.data == "slice":
             doc = concat(*(self.expression(child) for child in inside.children))
@@ -202,7 +201,7 @@ class ExpressionLayout:
             doc = self.expression(inside)
         return concat(self.token(opening), doc, self.token(closing))
 
-    def _arguments(self, node: Tree[Token]) -> Doc:
+    def _arguments(self, node: Tree) -> Doc:
         items: list[Doc] = []
         for child in node.children[1:-1]:
             if isinstance(child, Tree) and child.data == "keyword":

@@ -1,4 +1,4 @@
-"""`format_text`: the text of a file in the one layout.
+"""`format_text`: the text of a file in the standard style.
 
 The formatter trusts itself with nothing: what it has written is parsed again, and refused if it
 says anything else than the original, or leaves out a comment.
@@ -26,7 +26,7 @@ _HARMLESS = frozenset({"ORC007"})
 
 
 def format_text(text: str, filename: str = "text.orch") -> str:
-    """The text of a `.orch` file in the one layout.
+    """The text of a `.orch` file in the standard style.
 
     Args:
         text: The text; its first line says how its lines end, with or without a carriage return.
@@ -37,7 +37,7 @@ def format_text(text: str, filename: str = "text.orch") -> str:
 
     Raises:
         CompileError: It has a syntax error or an unknown declaration: who knows how it is meant.
-        InternalError: The result would say something else: a bug of ours.
+        InternalError: The result would say something else: a bug in orch.
     """
     return format_source(SourceFile(filename, text))
 

@@ -1,11 +1,11 @@
-"""Pieces of layout: what can stand on one line, and where it breaks when it cannot.
+"""Pieces of layout: what can be on one line, and where it breaks when it cannot.
 
 A piece is a string, which never breaks, or a `Piece`, which knows its one-line form (`flat`) and
 how many columns it takes up to the first place where it can break (`lead`). This is Wadler's
 pretty printer with the measuring done while the pieces are made, so that writing is linear: a
 line that fits is written as the string it has been all along.
 
-A comment runs to the end of its line. Where it ends a piece (`tail`) that piece can still stand on
+A comment runs to the end of its line. Where it ends a piece (`tail`) that piece can still be on
 one line; anywhere else it keeps the piece from that, and so breaks whatever is around it.
 Comments do not count towards the width.
 """
@@ -70,8 +70,8 @@ class Comments(Piece):
 
     Args:
         texts: The comments.
-        held: Whether the first says something about the very line it stands on.
-        before_comma: Whether they must not come to stand behind a comma that follows. Only a
+        held: Whether the first says something about the very line it is on.
+        before_comma: Whether they must not come to be behind a comma that follows. Only a
             doc comment that documents nothing need care: behind the comma it would.
     """
 
@@ -119,7 +119,7 @@ class Break:
     """A place in a `Group` where a line ends when the group is broken.
 
     Attributes:
-        flat: What stands there when it is not.
+        flat: What is there when it is not.
         broken: What ends the line: the comma after a last item.
         closing: Whether the indentation goes back for a closing bracket.
     """
@@ -174,10 +174,10 @@ class Item:
 
     Attributes:
         kind: `comment`, `setting`, `block` or `other`.
-        head: What stands before the aligned column: the name of a setting, the name and labels
+        head: What is before the aligned column: the name of a setting, the name and labels
             of a block.
         doc: What follows, for settings without the `=`; for others all of it.
-        blank: Whether a blank line stands before it.
+        blank: Whether a blank line is before it.
         held: Whether a comment above says something about its very line.
     """
 
@@ -194,7 +194,7 @@ class Item:
 
     @property
     def joint(self) -> str:
-        """What stands between head and doc."""
+        """What is between head and doc."""
         return {"setting": " = ", "block": " "}.get(self.kind, "")
 
 
@@ -296,7 +296,7 @@ def tail_of(doc: Doc) -> Comments | None:
 
 
 def _joined(parts: Sequence[Doc]) -> str | None:
-    """The one-line forms of pieces, joined, if no comment stands between them."""
+    """The one-line forms of pieces, joined, if no comment is between them."""
     flats: list[str] = []
     ended = False
     length = 0

@@ -2,7 +2,7 @@
 
 A comment belongs to the token before it on its line (`after`), else to the token that comes next
 (`before`). A doc comment that documents something belongs to what it documents, wherever it
-stands. Punctuation is no token here: Lark leaves out of the tree what the grammar implies.
+is. Punctuation is not a token here: Lark leaves out of the tree what the grammar implies.
 
 Invariant: no comment is given to two tokens, none to none, and their order stays.
 """
@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lark import Token, Tree
-
 from engine.formatter.layout import Comments
 from engine.source import SourceFile
 from engine.syntax.comments import scan_comments
+from grammar import Token, Tree
 
 __all__ = ["Trivia", "about_line"]
 
@@ -31,11 +30,11 @@ class Trivia:
 
     Attributes:
         before: Offsets and texts of the comments on lines of their own before a token; those at
-            the end of the file stand at its length.
+            the end of the file are at its length.
         after: The comments behind a token.
     """
 
-    def __init__(self, source: SourceFile, tree: Tree[Token]) -> None:
+    def __init__(self, source: SourceFile, tree: Tree) -> None:
         self._text = source.text
         self.before: dict[int, list[tuple[int, str]]] = {}
         self.after: dict[int, Comments] = {}
@@ -44,7 +43,7 @@ class Trivia:
         if comments:
             self._attach(comments, tree)
 
-    def _attach(self, comments: list[tuple[int, int]], tree: Tree[Token]) -> None:
+    def _attach(self, comments: list[tuple[int, int]], tree: Tree) -> None:
         text = self._text
         tokens = _tokens(tree)
         previous: Token | None = None
@@ -77,7 +76,7 @@ class Trivia:
                 self.before.setdefault(target, []).append((start, comment))
 
     def blank_between(self, start: int, end: int) -> bool:
-        """Whether a blank line stands in a range of the text."""
+        """Whether a blank line is in a range of the text."""
         return _BLANK_LINE.search(self._text, start, end) is not None
 
     def breaks_after(self, offset: int) -> bool:
@@ -89,7 +88,7 @@ class Trivia:
 
 
 def about_line(comment: str) -> bool:
-    """Whether a comment says something about the very line it stands on, or above."""
+    """Whether a comment says something about the very line it is on, or above."""
     return _ABOUT_LINE.match(comment) is not None
 
 
@@ -97,9 +96,9 @@ def _end(token: Token) -> int:
     return (token.start_pos or 0) + len(token)
 
 
-def _tokens(tree: Tree[Token]) -> Iterator[Token]:
+def _tokens(tree: Tree) -> Iterator[Token]:
     """The tokens of a tree in order."""
-    stack: list[Token | Tree[Token]] = [tree]
+    stack: list[Token | Tree] = [tree]
     while stack:
         node = stack.pop()
         if isinstance(node, Tree):

@@ -1,6 +1,6 @@
 """Writes pieces of layout: decides for each, outermost first, whether it breaks.
 
-A piece that fits on what is left of its line, with what follows up to the next place where a line
+A piece that fits on the rest of its line, with what follows up to the next place where a line
 can end, is written as it is; else it breaks where it says it can.
 
 Invariant: after a comment nothing but a comma is written on its line, whatever a piece says. And
@@ -229,7 +229,7 @@ class Writer:
         self._write(body.closing, indent, 0)
 
     def file(self, items: Sequence[Item]) -> None:
-        """Write declarations: those of several lines stand between blank lines."""
+        """Write declarations: those of several lines are between blank lines."""
         self._separate(items)
         self._items(items, 0)
 
@@ -272,7 +272,7 @@ class Writer:
         Settings line up with the settings before them, blocks with the blocks right before
         them, up to a blank line or a member of several lines. Whether a member needs several
         lines is measured as if all up to the blank line were lined up: it must not depend on
-        where the columns come to stand, which depends on it.
+        the final columns, which depend on it.
         """
         reserved = [0] * len(items)
         runs: list[list[int]] = []
@@ -330,7 +330,7 @@ class Writer:
             columns[number] = widest
 
     def _one_line(self, item: Item, column: int) -> bool:
-        """Whether a member stands on one line if its doc begins at a column of the head."""
+        """Whether a member is on one line if its doc begins at a column of the head."""
         if isinstance(item.doc, str):
             return True
         if item.held and item.doc.flat is not None:

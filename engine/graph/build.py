@@ -159,7 +159,7 @@ def to_networkx(program: Program) -> networkx.DiGraph:
 
     Of nodes: `kind`, `label`, `doc`, `file`, `line` and those of `Node.attributes`, with `model_id`
     for `id` (which formats keep for themselves) and names joined by commas. Of edges: `kinds`,
-    joined by commas, since two nodes may stand in several relations, and `relations`, a JSON list
+    joined by commas, since two nodes may be in several relations, and `relations`, a JSON list
     with an object for each: its `kind`, `orchestrator`, `point`, `worker` and `max_dispatches`
     where they apply.
     """

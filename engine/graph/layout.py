@@ -1,9 +1,9 @@
 """Where the boxes and lines of a drawing go: a small layered layout, left to right.
 
-The steps are those of Sugiyama, Tagawa and Toda (1981): turn back edges around, put each node in
-a column by the longest path that leads to it, give a line that passes a column a place of its own
-there, sort the columns by barycentres so that few lines cross, then move everything as near to
-its neighbours as the order allows (isotonic regression, solved by pooling adjacent violators).
+The steps are those of Sugiyama, Tagawa and Toda (1981). Turn back edges around. Put each node in a
+column by the longest path that leads to it, and give a line that passes a column its own place
+there. Sort the columns by barycentres so that few lines cross. Then move everything as near to its
+neighbours as the order allows (isotonic regression, solved by pooling adjacent violators).
 
 Pure and deterministic. Units are pixels; it knows nothing of SVG.
 """
@@ -26,7 +26,7 @@ _SWEEPS = 12
 
 
 class Box(msgspec.Struct, frozen=True):
-    """A node's size, and the first column it may stand in; `last` pushes it behind all others."""
+    """A node's size, and the first column it may be in; `last` pushes it behind all others."""
 
     width: float
     height: float

@@ -1,7 +1,7 @@
 """What has changed between two programs: declarations and their settings, not their spelling.
 
 The programs are compared as they were understood: params folded, imports resolved, prompts and
-schemas read. So a comment, the order of declarations or a moved file are no change, and an
+schemas read. So a comment, the order of declarations or a moved file are not changes, and an
 edited prompt file is one of every declaration that uses it. Tests are left out: no run sees them.
 """
 
@@ -19,7 +19,7 @@ from engine.sema.types.contract import Contract
 
 __all__ = ["Change", "changed_files", "changes"]
 
-#: Of a declaration: what says where it stands, and nothing else.
+#: Of a declaration: what says where it is, and nothing else.
 _PLACE = frozenset({"span", "base_dir", "name", "then_written"})
 #: Longest excerpt of a value, in characters.
 _ROOM = 60
@@ -72,8 +72,8 @@ def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> I
         else:
             found = list(_settings("", _plain(old[name]), _plain(new[name])))
             names = {setting for setting, _, _ in found}
-            # A duration stands there as it was read, and once more in milliseconds.
-            # An effect stands there in its settings, and once more as what it comes to.
+            # A duration is there as it was read, and once more in milliseconds.
+            # An effect is there in its settings, and once more as what it comes to.
             settings = tuple(dict.fromkeys(one for one in found if f"{one[0]}_ms" not in names))
             if settings:
                 yield Change(kind, name, "changed", settings)
@@ -92,7 +92,7 @@ def _settings(path: str, old: Any, new: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _plain(value: Any) -> Any:
-    """A declaration as plain data, without what says where it stands in the file."""
+    """A declaration as plain data, without what says where it is in the file."""
     if isinstance(value, Contract):
         return value.schema
     if isinstance(value, Template):

@@ -1,7 +1,7 @@
 """What differs between two runs, call by call: a fork and its parent, or two runs of one program.
 
 Runs are compared by what their calls gave, under the structural keys that both share; times,
-tokens and attempts are no difference.
+tokens and attempts are not differences.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Difference(msgspec.Struct, frozen=True):
     Attributes:
         key: Of the call or gate; "" for the end of the run.
         what: Whether only one of the runs has it, or both have it with another outcome.
-        first: What came of it in the first run, in a few words; "" where it has none.
+        first: Its outcome in the first run, in a few words; "" where it has none.
         second: The same in the second.
     """
 
@@ -60,7 +60,7 @@ def differences(first: Sequence[Event], second: Sequence[Event]) -> list[Differe
 
 
 def _outcomes(events: Sequence[Event]) -> dict[str, str]:
-    """What came of each call, gate and the run, by key."""
+    """The outcome of each call, gate and the run, by key."""
     outcomes: dict[str, str] = {}
     for event in events:
         if isinstance(event, CallStarted):
@@ -76,7 +76,7 @@ def _outcomes(events: Sequence[Event]) -> dict[str, str]:
             parts = (event.status, event.bound, event.reason)
             outcomes[""] = ": ".join(part for part in parts if part)
         else:
-            outcomes.pop("", None)  # it went on
+            outcomes.pop("", None)  # it continued
     return outcomes
 
 

@@ -1,4 +1,4 @@
-"""The program of a run as its file stands now, beside the one the run keeps.
+"""The program of a run as its file is now, next to the one the run keeps.
 
 `against` puts the two side by side: what has changed, and what that means for the journal.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.drive import launch
+from engine.drive.loading import compile_record
 from engine.drive.preflight import preflight
 from engine.errors import CompileError, InputError, UnreadableFile, UsageError
 from engine.events import Event, ModelInfo, RunStarted
@@ -52,12 +52,12 @@ def current_program(record: RunRecord, file: str | None = None, *, to_run: bool 
     """The program in the file of a run (or in another one), with the params of the run.
 
     Args:
-        to_run: Whether the run is to go on with it, so that the linter's errors count too. A
+        to_run: Whether the run is to continue with it, so that the linter's errors count too. A
             replay calls nothing, and shows also what such a program would have done.
 
     Raises:
-        UnreadableFile: There is no such file any more, or it is no text.
-        CompileError: It does not check.
+        UnreadableFile: There is no such file any more, or it is not text.
+        CompileError: It has errors.
         UsageError: The run's params do not fit it.
     """
     path = file_of(record) if file is None else file
@@ -81,7 +81,7 @@ def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:
     """What is known of the models a changed program may call in this run.
 
     Raises:
-        UsageError: The program cannot be carried out.
+        UsageError: The program cannot run.
     """
     orchestrator = program.orchestrators.get(record.orchestrator)
     if orchestrator is None:
@@ -92,7 +92,7 @@ def models_of(record: RunRecord, program: Program) -> dict[str, ModelInfo]:
 
 def against(record: RunRecord, events: Sequence[Event], program: Program) -> Comparison:
     """A run's journal under the program it has and under a changed one, in lock step."""
-    recorded = launch.compile_record(record)
+    recorded = compile_record(record)
     found = changes(recorded, program)
     watched = frozenset(change.name for change in found if change.kind in _CALLED)
     known = events[0].models if events and isinstance(events[0], RunStarted) else {}

@@ -7,16 +7,18 @@ run.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
+from engine import clock
 from engine.drive import launch
 from engine.drive.active import Drive, alone
 from engine.drive.answers import answers
 from engine.drive.guard import redactor_of, refuse_written
 from engine.drive.launch import Options
+from engine.drive.loading import compile_record
 from engine.errors import JournalError, OrchError, UsageError
 from engine.events import (
     CallStarted,
@@ -27,6 +29,7 @@ from engine.events import (
     RunForked,
     RunResumed,
     RunRetried,
+    RunStatus,
 )
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
@@ -40,7 +43,7 @@ from engine.version import __version__
 
 __all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
 
-_ENDED = ("finished", "failed", "exhausted", "aborted", "cancelled")
+_ENDED = frozenset(get_args(RunStatus)) - {"running", "waiting"}
 
 
 class Diverged(OrchError):
@@ -55,13 +58,13 @@ class Diverged(OrchError):
         self.run = run
         self.divergence = divergence
         super().__init__(
-            f"run {run} cannot go on with the changed program: event {divergence.seq} "
+            f"run {run} cannot continue with the changed program: event {divergence.seq} "
             f"({divergence.has}): {divergence.why}"
         )
 
 
 class Move(msgspec.Struct, frozen=True):
-    """Whether a run goes on with the program in its file as that is now.
+    """Whether a run continues with the program in its file as that is now.
 
     Attributes:
         upgrade: It does, where the journal fits the changed program.
@@ -74,7 +77,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class _Course(msgspec.Struct, frozen=True):
-    """The program a run goes on with; `changed` if it is not the one it had."""
+    """The program a run continues with; `changed` if it is not the one it had."""
 
     program: Program
     changed: bool
@@ -83,7 +86,7 @@ class _Course(msgspec.Struct, frozen=True):
 
 
 def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
-    """Find out which program a run goes on with, and that its journal fits.
+    """Find out which program a run continues with, and that its journal fits.
 
     Raises:
         Diverged: It does not.
@@ -91,8 +94,8 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
         InputError: It holds a secret.
     """
     if not move.upgrade:
-        return _Course(launch.compile_record(record), changed=False)
-    recorded = launch.compile_record(record)
+        return _Course(compile_record(record), changed=False)
+    recorded = compile_record(record)
     program = current_program(record, to_run=True)
     if dict(program.files) == dict(record.files):
         return _Course(recorded, changed=False)
@@ -108,7 +111,7 @@ def _course(record: RunRecord, events: Sequence[Event], move: Move) -> _Course:
     changed = {
         name: info
         for name, info in infos.items()
-        # What `--model` has put in the place of a model stays there.
+        # A replacement by `--model` is kept.
         if name not in record.models and _who(recorded, name) != _who(program, name)
     }
     return _Course(program, True, launch.program_hash(program), changed)
@@ -131,7 +134,7 @@ def _read(journal: Journal, run: str) -> tuple[RunRecord, list[Event]]:
 async def upgrade(
     run: str, journal: Journal, options: Options | None = None, *, keep_results: bool = False
 ) -> RunState:
-    """Go on with a run under the program that its file holds now.
+    """Resume a run with the current program of its file.
 
     Args:
         keep_results: See `Move`.
@@ -194,7 +197,7 @@ async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
     record, events = _read(drive.journal, run)
     if record.status not in _ENDED:
         raise UsageError(
-            f"run {run} has not ended ({record.status}): `orch resume` goes on with it"
+            f"run {run} has not ended ({record.status}): `orch resume` continues with it"
         )
     if record.status == "finished":
         raise UsageError(
@@ -262,7 +265,7 @@ async def fork(
         raise JournalError(
             f"the journal of run {run} is damaged: {damage}",
             help="what the run has changed outside since is not known; --allow-effects with a "
-            "SEQ before the damage begins a fork all the same",
+            "SEQ before the damage starts a fork anyway",
         )
     if not 1 <= seq <= len(events):
         raise UsageError(
@@ -279,7 +282,7 @@ async def fork(
         )
     wall_ms = _wall_ms()
     name = launch.new_run_id()
-    held = [] if allow_effects else held_tasks(launch.compile_record(record), events, seq)
+    held = [] if allow_effects else held_tasks(compile_record(record), events, seq)
     forked = RunForked(
         at=state.now,
         run=name,
@@ -371,4 +374,4 @@ async def _change_program(owned: Ownership, course: _Course, wall_ms: int) -> No
 
 
 def _wall_ms() -> int:
-    return int(time.time() * 1000)
+    return clock.wall_ms()

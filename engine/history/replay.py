@@ -7,9 +7,9 @@ first such event is the *divergence*.
 
 With a second program (the file as it is now) both are driven in lock step over the same events.
 Then what was asked is compared too: the prompt and schema of a model's call, the input of a
-task, the question at a gate. What was answered under another question is no answer to this one,
-so that is a divergence as well. Who is asked and for how long (models, timeouts, how a worker is
-carried out) is not: results stand whoever gave them.
+task, the question at a gate. What was answered under another question is not an answer to this one,
+so that is a divergence as well. Other models, timeouts or implementations of a worker are not:
+results are valid whoever gave them.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class _Follower:
     def _where(self) -> str:
         state = self.state
         if state.status == "running":
-            return f"to go on: {self._open()}"
+            return f"to continue: {self._open()}"
         return describe(RunEnded(status=state.status, reason=state.reason, bound=state.bound))
 
     def _open(self) -> str:

@@ -8,8 +8,8 @@ through three states, each reached by one atomic step, so no letter is lost and 
     RUN.STAMP.taken    the driving process has it, and is about to journal its event
     (gone)             its event is in the journal, or it was refused
 
-Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender what became
-of it.
+Knows nothing of gates; `engine.drive.inbox` says what is refused, and tells the sender the
+outcome.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import errno
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import CancelRequested, GateAnswered, decode_event, encode_event
 from engine.reading import open_plain, read_plain
@@ -58,7 +58,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 def letter_name(run: str) -> str:
     """A new letter's name. What is said within a process has one too, but no file."""
-    return f"{run}.{time.time_ns():020d}-{secrets.token_hex(4)}"
+    return f"{run}.{clock.wall_ns():020d}-{secrets.token_hex(4)}"
 
 
 @runtime_checkable
@@ -164,7 +164,7 @@ class Inbox:
         self._unlink(letter.name + _POSTED)
 
     def posted(self) -> list[str]:
-        """The names of the files of letters that nobody has taken, the oldest of a run first."""
+        """The names of the files of letters that no one has taken, the oldest of a run first."""
         return [name for name in self._names() if name.endswith(_POSTED)]
 
     def _is_folder(self) -> bool:
@@ -193,7 +193,7 @@ class Inbox:
             event = None
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == _stem(name):
             return Letter(_run_of(name), event)
-        # No letter of ours: out of the way, but not away.
+        # Not our letter: move it out of the way, but keep it.
         with contextlib.suppress(OSError):
             (self._folder / name).rename(self._folder / f"{name}.unreadable")
         return None

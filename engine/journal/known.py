@@ -2,7 +2,7 @@
 
 A database holds a random token, and the state folder a note under that token: where the database
 lay, which file it was, whose. Only who can write the notes can make a database that has one, so a
-journal that came with another person's repository has none. A second file beside the
+journal that came with another person's repository has none. A second file next to the
 note says that a process has the database open, and may leave a log behind.
 
 The state folder is `$XDG_STATE_HOME/orch`, else `~/.local/state/orch`. Where it cannot be written,
@@ -16,12 +16,12 @@ import json
 import os
 import secrets
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from engine import clock
 from engine.reading import read_plain
 
 __all__ = ["Note", "Notes", "new_token", "state_folder"]
@@ -163,7 +163,7 @@ class Notes:
 
     def _sweep(self, folder: Path) -> None:
         """Drop the notes of files that have long been gone."""
-        oldest = time.time() - _KEEP_DAYS * 86_400
+        oldest = clock.wall_s() - _KEEP_DAYS * 86_400
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.stat(follow_symlinks=False).st_mtime < oldest and _is_token(entry.name):

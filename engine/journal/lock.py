@@ -1,6 +1,6 @@
-"""Who may write a database: the process that holds the lock on the file beside it.
+"""Who may write a database: the process that holds the lock on the file next to it.
 
-`flock` is given back by the kernel when its holder dies, however it dies, so a run can be taken
+The kernel releases a `flock` when its holder dies, however it dies, so a run can be taken
 over at once and without a clock. The process id in the file is for messages only. The file is
 never deleted: deleting a lock that another process is opening would give it to both.
 """
@@ -11,9 +11,9 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from pathlib import Path
 
+from engine import clock
 from engine.errors import JournalError
 from engine.reading import open_plain
 
@@ -72,7 +72,7 @@ class FileLock:
                 if _pid_in(descriptor) is not None:
                     break
                 if attempt < _TRIES - 1:
-                    time.sleep(_WAIT_S)
+                    clock.pause(_WAIT_S)
         except BaseException:
             os.close(descriptor)
             raise
@@ -88,7 +88,7 @@ class FileLock:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The process id of who holds the lock (0 if it is not known), or None if nobody does."""
+    """The process id of who holds the lock (0 if it is not known), or None if there is none."""
     try:
         descriptor = open_plain(path, os.O_RDONLY)
     except OSError:
@@ -101,7 +101,7 @@ def lock_holder(path: Path) -> int | None:
             if holder is not None:
                 return holder
             if attempt < _TRIES - 1:
-                time.sleep(_WAIT_S)
+                clock.pause(_WAIT_S)
         return 0
     finally:
         os.close(descriptor)

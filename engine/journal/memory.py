@@ -6,16 +6,17 @@ what works with one works with the other.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import (
     ABOUT_GATES,
     CallFailed,
     CallFinished,
+    CallStarted,
     Event,
     RunEnded,
     RunForked,
@@ -63,21 +64,23 @@ class _Owned:
             bodies = [encode_event(event) for event in events]
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise JournalError(f"an event cannot be written as JSON: {error}") from None
-        ends = [
-            (event.key, event.attempt)
-            for event in events
-            if isinstance(event, (CallFinished, CallFailed))
-        ]
+        ends: list[tuple[str, int]] = []
+        turns: list[Event] = []
+        for event in events:
+            if isinstance(event, (CallFinished, CallFailed)):
+                ends.append((event.key, event.attempt))
+            elif not isinstance(event, CallStarted):
+                turns.append(event)
         if len(set(ends)) < len(ends) or not found.ends.isdisjoint(ends):
             raise JournalError(f"a call of the run {self.run} would end a second time")
         found.bodies.extend(bodies)
         found.ends.update(ends)
-        for event in events:
+        for event in turns:
             if isinstance(event, RunEnded):
                 found.record = msgspec.structs.replace(
                     found.record,
                     status=event.status,
-                    ended_ms=time.time_ns() // 1_000_000,
+                    ended_ms=clock.wall_ms(),
                     reason=event.reason,
                     bound=event.bound,
                 )
@@ -102,7 +105,7 @@ class _Owned:
     def _checked(self) -> _Run:
         self._journal._check_open()
         if self._run.owner is None:
-            raise JournalError(f"the run {self.run} has been given back")
+            raise JournalError(f"the run {self.run} has been released")
         if self._run.owner is not self:
             raise JournalError(f"another drive has taken over the run {self.run}", resumable=False)
         return self._run

@@ -1,19 +1,19 @@
 """A claim on a run in a database: what `SqliteJournal` gives to a drive, and the only way to write.
 
 Of two claims on one run only the later one can write, whichever journal object made it. A claim
-that is released can write no more, and nothing is kept of it. Transactions and durability are
+that is released can no longer write, and nothing is kept of it. Transactions and durability are
 `writer`'s.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.errors import JournalError
 from engine.events import Event, RunEnded, RunForked, RunResumed, RunRetried
 from engine.journal.reader import StoredProgram, StoredRecord
@@ -29,7 +29,7 @@ class SqliteOwnership:
     Args:
         owned: The run.
         writer: Who writes its database.
-        released: Told when it is given back.
+        released: Called when it is released.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SqliteOwnership:
 
     def _use(self) -> Writer:
         if self._writer is None:
-            raise JournalError(f"the run {self.run} has been given back, or the journal is closed")
+            raise JournalError(f"the run {self.run} has been released, or the journal is closed")
         return self._writer
 
 
@@ -95,7 +95,7 @@ def status_after(events: Sequence[Event]) -> tuple[Any, ...] | None:
     update: tuple[Any, ...] | None = None
     for event in events:
         if isinstance(event, RunEnded):
-            update = (event.status, time.time_ns() // 1_000_000, event.reason, event.bound)
+            update = (event.status, clock.wall_ms(), event.reason, event.bound)
         elif isinstance(event, (RunResumed, RunForked, RunRetried)):
             update = ("running", None, "", None)
     return update

@@ -21,13 +21,13 @@ from engine.reading import open_plain
 
 __all__ = ["is_open_elsewhere", "refuse_rollback", "refuse_special", "refuse_unless_plain"]
 
-#: What SQLite puts beside a database; the database itself is "". Whatever is ours alone is opened
+#: What SQLite puts next to a database; the database itself is "". Whatever is ours alone is opened
 #: with `open_plain`.
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 #: What every connection to a database holds a lock on (`SHARED_FIRST` of SQLite's file format).
 _SHARED_AT = 0x40000002
 _SHARED_BYTES = 510
-#: Where a database's page size stands in it: two bytes, of which 1 means 65536.
+#: Where a database's page size is in it: two bytes, of which 1 means 65536.
 _PAGE_SIZE_AT = 16
 
 
@@ -64,11 +64,11 @@ def refuse_unless_plain(name: str | Path) -> None:
 def refuse_rollback(path: Path) -> None:
     """Refuse a rollback journal: SQLite would have it write over the database.
 
-    A database of ours has one only in the moment in which it is made; what a kill leaves then has
+    Our database has one only in the moment in which it is made; what a kill leaves then has
     no page but the first, and is taken away. The caller holds the lock.
 
     Raises:
-        JournalError: There is one beside a database that holds something.
+        JournalError: There is one next to a database that holds something.
     """
     rollback = f"{path}-journal"
     if not os.path.lexists(rollback):

@@ -1,6 +1,6 @@
 """What every journal offers.
 
-The one promise everything else stands on: when `append` returns, the events are durable, whole
+The one promise that everything else relies on: when `append` returns, the events are durable, whole
 and in order; when it raises, the run must go no further, because none of what it said may have
 an effect. A run is written only by its owner, and has one at a time.
 """
@@ -71,14 +71,14 @@ class Journal(Protocol):
         gives some.
 
         Raises:
-            JournalError: Also where a run of that id is there already.
+            JournalError: Also where a run of that id already exists.
         """
         ...
 
     async def claim(self, run: str) -> Ownership:
-        """Become the owner of a run that is there already.
+        """Become the owner of a run that already exists.
 
-        An earlier claim of this process can write no more. So ask `engine.drive.active` first
+        An earlier claim of this process can no longer write. So ask `engine.drive.active` first
         whether the run is being driven here.
 
         Raises:
@@ -122,5 +122,5 @@ class Journal(Protocol):
         ...
 
     def close(self) -> None:
-        """Wait until everything is written and give back files and locks. May be repeated."""
+        """Wait until everything is written and release files and locks. May be repeated."""
         ...

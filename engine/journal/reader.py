@@ -102,7 +102,7 @@ class Reader:
         """The databases that are there.
 
         Raises:
-            JournalError: The folder is no folder, or cannot be read.
+            JournalError: The folder is not a folder, or cannot be read.
         """
         found: list[Path] = []
         try:
@@ -307,7 +307,7 @@ def find_among(
     runs: Callable[[int | None, RunStatus | None], list[RunSummary]],
     beginning_with: Callable[[str], list[str]],
 ) -> str:
-    """The one id that a prefix, or `last`, stands for.
+    """The only id that matches a prefix, or that of `last`.
 
     Raises:
         UsageError: There is none, or several.
@@ -367,7 +367,7 @@ def _events(bodies: list[bytes] | None) -> list[Event] | None:
 
 
 def _place(summary: RunSummary) -> tuple[bool, int, int]:
-    """Where a run stands in a list, the latest first."""
+    """Where a run is in a list, the latest first."""
     return not summary.trusted, -summary.entered, -summary.started_ms
 
 
@@ -375,7 +375,7 @@ def _origin(record: bytes) -> _Origin:
     try:
         return msgspec.json.decode(record, type=_Origin)
     except (ValueError, TypeError):
-        return _Origin()  # whoever wants more of the record is told of the damage
+        return _Origin()  # whoever wants more of the record is told about the damage
 
 
 def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummary:

@@ -60,7 +60,7 @@ class EarlierProgram(msgspec.Struct, frozen=True):
 
 
 class RunRecord(RunSummary, frozen=True, kw_only=True):
-    """All that is needed to take a run up again, besides its events.
+    """All that is needed to resume a run, besides its events.
 
     Attributes:
         files: The program's files by path, with their texts: a run keeps the program it began

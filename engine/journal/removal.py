@@ -27,7 +27,7 @@ _BUSY_MS = 5_000
 
 
 class Removed(msgspec.Struct):
-    """What came of a removal.
+    """The result of a removal.
 
     Attributes:
         freed: By how many bytes the databases have become smaller.
@@ -46,8 +46,8 @@ def remove_runs(directory: Path, runs: Sequence[str]) -> Removed:
         runs: Their ids.
 
     Raises:
-        JournalError: There is no such run, another process writes the database it lives in, what
-            is left of a damaged log would be written over, the database is not this user's, or the
+        JournalError: There is no such run, another process writes the database it lives in, the
+            rest of a damaged log would be written over, the database is not this user's, or the
             disk is full. Nothing of that database is removed then; others may have been done
             before. The message says which.
     """
@@ -125,7 +125,7 @@ def _delete(connection: sqlite3.Connection, runs: list[str]) -> None:
             query = "SELECT number, record FROM runs WHERE run = ?"
             row = connection.execute(query, (run,)).fetchone()
             if row is None:
-                continue  # somebody else was faster
+                continue  # another process was faster
             number, record = row
             query = "SELECT DISTINCT blob FROM events WHERE run = ? AND blob IS NOT NULL"
             gone.update(blob for (blob,) in connection.execute(query, (number,)))

@@ -1,10 +1,10 @@
 """Events as rows, and back.
 
-A row holds the event as JSON. Two things stand beside it, because the database must act on them:
-the *end* of a call's attempt, a number made of key and attempt, so that an attempt can end only
-once; and the hash of a large value, which is kept elsewhere and left out of the JSON. A number
-instead of the key keeps 60 bytes an event out of the index; two of a run's ends collide with a
-chance of n**2 / 2**65 (n = a million: 1 in 37 million), and then loudly.
+A row holds the event as JSON. Two things are next to it, because the database must act on them.
+The *end* of a call's attempt is a number made of key and attempt, so that an attempt can end only
+once. The hash of a large value refers to a value that is kept elsewhere and left out of the JSON. A
+number instead of the key keeps 60 bytes an event out of the index; two of a run's ends collide with
+a chance of n**2 / 2**65 (n = a million: 1 in 37 million), and then loudly.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 #: Values whose JSON is longer than this are kept as blobs, in bytes.
 BLOB_BYTES = 4096
 
-#: A number for each type of event, for good: it stands in the rows of journals.
+#: A number for each type of event, for good: it is in the rows of journals.
 _TYPES: dict[type, int] = {
     RunStarted: 0,
     CallStarted: 1,
@@ -142,7 +142,7 @@ def decode_row(body: bytes, blob: bytes | None, data: bytes | None) -> Event:
     if data is None:
         raise ValueError("the value that belongs to it is missing")
     if hash_of(data) != blob:
-        raise ValueError("the value that belongs to it is not the one that was written")
+        raise ValueError("its value is not the value that was written")
     value = msgspec.json.decode(data)
     if isinstance(event, CallFinished):
         return msgspec.structs.replace(event, value=value)

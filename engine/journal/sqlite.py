@@ -1,7 +1,7 @@
 """The journal on disk: a folder of SQLite databases, each written by exactly one process.
 
 A process that needs to write takes the first database whose lock is free, so two runs started at
-once never wait for each other; a process that takes up an old run needs the lock of the database
+once never wait for each other. A process that resumes an old run needs the lock of the database
 that run lives in. SQLite before 3.51.3 can corrupt a write-ahead log that has two writers, which
 is one more reason for one writer. Readers see all databases as one journal.
 """
@@ -54,7 +54,7 @@ class SqliteJournal:
             working directory later moves nothing.
         busy_ms: How long to wait for a program that has locked a database, in milliseconds.
         trust: Whether to drive runs that this user has not made on this machine. What a journal
-            says is carried out, so a folder from somewhere else is refused without it.
+            says is run, so a folder from somewhere else is refused without it.
 
     Attributes:
         directory: The folder's absolute path.
@@ -173,7 +173,7 @@ class SqliteJournal:
         *,
         starts: bool = False,
     ) -> SqliteOwnership:
-        """Carry out a claim; it is released if its caller was cancelled meanwhile."""
+        """Run a claim; it is released if its caller was cancelled meanwhile."""
         try:
             await writer.do(action, starts=starts)
         except BaseException:
@@ -192,7 +192,7 @@ class SqliteJournal:
         """A writer of this process; the first database that is free, if there is none yet.
 
         One in which a run waits for a person is left alone: whoever answers needs its lock. So are
-        databases of somebody else's beside those of this user; where all are, it is refused.
+        databases of another user next to those of this user; where all are, it is refused.
         """
         with self._lock:
             for writer in self._writers.values():
@@ -264,7 +264,7 @@ class SqliteJournal:
             ) from None
 
     def close(self) -> None:
-        """Write what waits, and give back files and locks; see `Journal.close`."""
+        """Write what waits, and release files and locks; see `Journal.close`."""
         with self._lock:
             for owned in list(self._owned):
                 owned.release()

@@ -15,7 +15,14 @@ from engine.errors import JournalError
 from engine.events import FORMAT
 from engine.journal.wal import lost_commits
 
-__all__ = ["is_full", "open_reader", "open_writer", "refuse_damaged_log", "translated"]
+__all__ = [
+    "is_full",
+    "log_damaged",
+    "open_reader",
+    "open_writer",
+    "refuse_damaged_log",
+    "translated",
+]
 
 #: Version of the tables.
 LAYOUT = 1
@@ -116,17 +123,22 @@ def refuse_damaged_log(path: Path) -> None:
         connection.close()
         if damaged:
             raise JournalError(
-                f"the write-ahead log is damaged after the last readable entry: {path}-wal",
+                log_damaged(path),
                 help="keep a copy of the folder; `orch show` shows what can be read, new runs go "
                 "elsewhere with --journal",
             )
+
+
+def log_damaged(path: str | Path) -> str:
+    """What is wrong where the log of a database holds commits that cannot be read."""
+    return f"the write-ahead log is damaged after the last readable entry: {path}-wal"
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:
     """Open a database read-only; None where its writer has not yet made the tables.
 
     Raises:
-        JournalError: It cannot be read, or not all of it: nothing is left out without a word.
+        JournalError: It cannot be read, or not all of it: nothing is left out silently.
     """
     address = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro"
     try:
@@ -162,7 +174,7 @@ def open_reader(path: Path) -> sqlite3.Connection | None:
 
 
 def _is_at_rest(error: sqlite3.OperationalError) -> bool:
-    """Whether nobody can be writing where opening failed so: there is no shared memory.
+    """Whether no one can be writing where opening failed so: there is no shared memory.
 
     The disk has no room for it, or the folder cannot be written. A writer would have made it.
     """
@@ -175,8 +187,8 @@ def _is_at_rest(error: sqlite3.OperationalError) -> bool:
 def _log_is_unread(path: Path) -> bool:
     """Whether a database that can be read has a log that holds something.
 
-    A copy that was made of a killed run may have the log and not the shared memory beside it,
-    which SQLite makes anew where it can write.
+    A copy that was made of a killed run may have the log and not the shared memory next to it,
+    which SQLite makes again where it can write.
     """
     try:
         holds = os.path.getsize(f"{path}-wal") > 0

@@ -196,11 +196,11 @@ class Trust:
         if now.path != noted.path and now.inode != noted.inode:
             return f"is a copy of {noted.path}"
         if self._has_strange_log(token, path):
-            return "has a log (-wal) beside it that no run of yours has left"
+            return "has a log (-wal) next to it that no run of yours has left"
         return None
 
     def _has_strange_log(self, token: str, path: Path) -> bool:
-        """Whether there is a log that no process of ours has left, nor one that is still there."""
+        """Whether there is a log that none of our processes has left or has open."""
         # Twice, for another process may be opening it between the two looks.
         for _ in range(2):
             if self.notes.was_open(token) or not _size(f"{path}-wal"):
@@ -223,7 +223,7 @@ class Trust:
         return f"set {VARIABLE}={os.path.abspath(self._directory)}"
 
 
-#: In the place of a token: there is no database, or it holds nothing yet.
+#: Instead of a token: there is no database, or it holds nothing yet.
 _NEW = ""
 
 

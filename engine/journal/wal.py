@@ -2,7 +2,7 @@
 
 After a crash SQLite takes from the log all up to the first frame whose checksum is wrong, and
 writes over the rest. That is right for the one transaction that was being written; but where a
-disk has damaged a frame further up, whole transactions behind it would go without a word: calls
+disk has damaged a frame further up, whole transactions behind it would be lost silently: calls
 that were made and paid for. As each commit waits for the disk, at most one transaction can be
 torn. So two commits behind the end that SQLite found say that something is damaged.
 
@@ -18,7 +18,7 @@ __all__ = ["lost_commits"]
 
 _LOG_HEADER = struct.Struct(">IIIIII8x")  # magic, version, page size, number, two salts
 _FRAME_HEADER = struct.Struct(">IIII8x")  # page, size of the database after a commit, two salts
-#: In the index beside the log: how many frames are good. In the machine's byte order.
+#: In the index next to the log: how many frames are good. In the machine's byte order.
 _GOOD_FRAMES = struct.Struct("=16xI")
 
 
@@ -27,7 +27,7 @@ def lost_commits(path: Path) -> bool:
 
     Args:
         path: The database. A connection must be open that has read from it, so that the index of
-            the log is there, and nobody may be writing.
+            the log exists, and nothing may be writing.
     """
     try:
         with open(f"{path}-shm", "rb") as index:

@@ -1,7 +1,7 @@
 """The one thread that writes one database.
 
-Everybody hands it jobs; each time it is free it takes all that wait and writes them in one
-transaction, so a hundred runs share one wait for the disk and nobody waits on purpose. A job's
+All callers give it jobs; each time it is free it takes all that wait and writes them in one
+transaction, so a hundred runs share one wait for the disk and no job is delayed on purpose. A job's
 caller hears of it only after the commit.
 
 When storage fails, the writer fails for good: a transaction is undone and every job from then on
@@ -65,7 +65,7 @@ class Owned:
 
 class _Job:
     """Something to be written, and who waits for it: rows of a run, or an action, or a run that
-    is given back."""
+    is returned."""
 
     __slots__ = (
         "action",
@@ -94,7 +94,7 @@ class _Job:
 
 
 class Writer:
-    """Writes one database whose lock is held; the lock is given back at the end.
+    """Writes one database whose lock is held; the lock is released at the end.
 
     Raises:
         JournalError: The database cannot be opened for writing, or is not to be trusted.
@@ -113,7 +113,7 @@ class Writer:
         self._before: list[tuple[int, Owned | None]] = []
         self._pid = os.getpid()
         self._closed = False
-        #: Held to put a job, so that none comes behind the end and waits for ever.
+        #: Held to put a job, so that none comes behind the end and waits forever.
         self._closing = threading.Lock()
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._put_so_far = 0
@@ -139,7 +139,7 @@ class Writer:
     # ------------------------------------------------------------ the callers' side
 
     async def do(self, action: Callable[[sqlite3.Connection], Any], *, starts: bool = False) -> Any:
-        """Carry out `action` inside a transaction, and give what it gives when it is durable.
+        """Run `action` inside a transaction, and give what it gives when it is durable.
 
         Args:
             starts: It writes intents to start something, and is refused when the disk is full.
@@ -167,7 +167,7 @@ class Writer:
         """Give a run back, after what was put before is written. Does not wait."""
         job = _Job(None)
         job.given_back = owned
-        with contextlib.suppress(JournalError):  # closed or failed: the lock is given back soon
+        with contextlib.suppress(JournalError):  # closed or failed: the lock is released soon
             self._put(job)
 
     def _put(self, job: _Job) -> None:
@@ -327,11 +327,11 @@ class Writer:
 
     def _check_files(self) -> None:
         """Before a write, which would hide that a file was cut short, and after it, for it may
-        have gone into a file that nobody will find."""
+        have gone into a deleted file."""
         if not self._files.are_whole():
             self._failure = JournalError(
                 f"the journal was deleted, replaced or cut short while it was in use: {self.path}",
-                help="what was written since then may be lost; `orch show` shows what is left",
+                help="what was written since then may be lost; `orch show` shows the rest",
                 resumable=False,
             )
             raise _same(self._failure)
@@ -362,7 +362,7 @@ class Writer:
         self._set_owner(number, owned)
 
     def _forget(self, jobs: list[_Job]) -> None:
-        """Take note of runs that were given back, outside of a transaction."""
+        """Take note of runs that were released, outside of a transaction."""
         for job in jobs:
             owned = job.given_back
             if owned is not None and self._owners.get(owned.number) is owned:
@@ -408,7 +408,7 @@ class _Pending:
 def _taken_over(run: str) -> JournalError:
     return JournalError(
         f"another drive has taken over the run {run}",
-        help="it goes on there; `orch show` shows how far it has come",
+        help="it continues there; `orch show` shows how far it has come",
         resumable=False,
     )
 
@@ -437,7 +437,7 @@ def _report(jobs: list[_Job]) -> None:
     for loop, its_jobs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, its_jobs)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed: no caller waits any more
             continue
 
 
@@ -466,7 +466,7 @@ def _integrity(error: sqlite3.IntegrityError, job: _Job) -> JournalError:
 class _Files:
     """Notices when the database or its log is taken away or cut short under us.
 
-    SQLite goes on writing to a file without a name, and reads what was cut off from its memory:
+    SQLite continues writing to a file without a name, and reads what was cut off from its memory:
     all would seem well until the process ends. Neither file ever shrinks while we have it open.
     """
 

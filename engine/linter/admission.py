@@ -3,9 +3,9 @@
 `orch lint` reports these errors with everything else; `orch run`, `orch test`, `engine.load`, an
 upgrade of a run and the hosts of a cluster ask here and refuse the program. Both use the same
 rules over the same files, so what one calls an error stops the other. Which rules are errors, and
-which of them a comment may allow, stands in `engine.diagnostics.catalogue`.
+which of them a comment may allow, is in `engine.diagnostics.catalogue`.
 
-A run that began is not asked again: see `engine.drive.launch.compile_record`.
+A run that began is not asked again: see `engine.drive.loading.compile_record`.
 """
 
 from __future__ import annotations

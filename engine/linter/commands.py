@@ -1,7 +1,7 @@
 """ORC511, ORC807, ORC808: commands that run a text as a program, or talk to the network.
 
 `run` is a list, so no input can become two arguments or an operator; but a shell that is run reads
-its argument as a program all the same. And what a command does to the network no file says: the
+its argument as a program anyway. And what a command does to the network no file says: the
 few programs known by name here are what most people reach for.
 """
 
@@ -13,14 +13,15 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.linter.places import nodes_in, setting_of
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import adding, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
-from engine.linter.written import adding
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker
 from engine.sema.trust import carries
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = [
     "command_on_the_network",
@@ -43,10 +44,31 @@ _INTERPRETERS = {
     "ruby": r"-[a-z]*e",
     "php": r"-r",
 }
-#: Programs of the network whose output is what somebody else's server says.
+#: Programs of the network whose output comes from a foreign server.
 _FETCHERS = frozenset(
     ("aria2c", "curl", "gh", "glab", "http", "https", "lynx", "w3m", "wget", "xh")
 )  # fmt: skip
+
+
+SHELL_INTERPOLATION = Rule(
+    code="ORC511",
+    name="shell-interpolation",
+    severity="error",
+    summary="An input becomes part of a text that a shell or interpreter runs.",
+    why=(
+        "`run` is a list so that no input becomes an order. A shell reads its argument as"
+        " a program all the same: `; rm -rf /` in the input would be carried out."
+    ),
+    bad="""\
+worker find(q: string) -> string via command {
+  run = ["sh", "-c", "grep -rn '" ~ q ~ "' ."]
+  effect = read  timeout = 5s }""",
+    good="""\
+worker find(q: string) -> string via command {
+  run = ["sh", "-c", "grep -rn \\"$1\\" .", "sh", q]
+  effect = read  timeout = 5s }""",
+    allowable=True,
+)
 
 
 def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
@@ -57,7 +79,7 @@ def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
             continue
         interpreter, position = found
         script = run.items[position]
-        inputs = [node for node in nodes_in(script) if _is_text_input(owner, node)]
+        inputs = [node for node in walk(script) if _is_text_input(owner, node)]
         if inputs:
             shown = " and ".join(dict.fromkeys(f"`{node.span.text}`" for node in inputs))
             yield diagnostic(
@@ -72,13 +94,47 @@ def shell_interpolation(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
+UNTRUSTED_NETWORK_COMMAND = Rule(
+    code="ORC807",
+    name="untrusted-network-command",
+    severity="warning",
+    summary="Untrusted text reaches a command that can send anything anywhere.",
+    why=(
+        "An `http` worker reaches only hosts that stand in its file; what a command "
+        "reaches, nobody can see. There is no setting that takes the network away from a "
+        "command."
+    ),
+    bad="""\
+worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+}
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, fetch]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+worker fetch(u: string) -> string via http {
+  url = "https://a.example/" ~ u  timeout = 5s  trust = untrusted
+}
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, fetch]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
+
+
 def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     """ORC807: a program that can send anything anywhere, steered by untrusted text."""
     for owner, run in _commands(subject):
         name = program_of(run)
         if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
             continue
-        used = [node for node in nodes_in(run) if _is_text_input(owner, node)]
+        used = [node for node in walk(run) if _is_text_input(owner, node)]
         way = next(
             (
                 subject.flow.way(Place("loop", orchestrator.name))
@@ -95,9 +151,32 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help="use an `http` worker, whose hosts stand in the file, or let a `before_dispatch` "
+            help="use an `http` worker, whose hosts are in the file, or let a `before_dispatch` "
             "hook look at the address",
         )
+
+
+UNDECLARED_SOURCE = Rule(
+    code="ORC808",
+    name="undeclared-source",
+    severity="warning",
+    summary="A command fetches from the network, and its output passes for trusted.",
+    why=(
+        "Taint begins where text from outside is declared. An `http` worker is untrusted "
+        "by itself; of a command nobody knows."
+    ),
+    bad="""\
+worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  parse = text
+}
+""",
+    good="""\
+worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+}
+""",
+    allowable=True,
+)
 
 
 def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
@@ -163,19 +242,19 @@ def _as_arguments(run: ast.ListExpr, position: int) -> Fix | None:
         return None
     parts = _joined(run.items[position])
     if parts is None or not isinstance(parts[0], ast.String):
-        # What an input begins with is the program that is run: no argument can stand there.
+        # What an input begins with is the program that is run: no argument can be there.
         return None
     script, names = "", []
     for at, part in enumerate(parts):
         if isinstance(part, ast.Variable):
             if script.count("'") % 2 or script.count('"') % 2:
-                # Inside quotes that go on after it, `$1` would mean something else.
+                # Inside quotes that continue after it, `$1` would mean something else.
                 return None
             names.append(part.name)
             script += f'"${len(names)}"'
             continue
         text = part.value
-        # The quotes that stood around the name are the new ones now.
+        # The quotes around the name are the new ones now.
         if at > 0 and text[:1] in ("'", '"'):
             text = text[1:]
         if at < len(parts) - 1 and text[-1:] in ("'", '"'):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.loader import SYNTAX_FAULTS
 from engine.source import Span
@@ -14,6 +15,22 @@ __all__ = ["comment_for_division", "dangling_doc_comment"]
 
 _NUMBER_ALONE = re.compile(r"//\s*\d[\w.]*%?\s*[)\]},]*\s*\Z")
 _VALUE_BEFORE = re.compile(r"(?:=|[-+*(,\[:]|\bassert\b).*[\w)\]]\s*\Z")
+
+
+COMMENT_FOR_DIVISION = Rule(
+    code="ORC909",
+    name="comment-for-division",
+    severity="warning",
+    summary="A `//` after a value begins a comment; it does not divide.",
+    why="`7 // 2` is 7.",
+    bad="""\
+verifier many(n: int) via rules { assert n > 7 // 2
+}""",
+    good="""\
+verifier many(n: int) via rules { assert n > (7 / 2) | int
+}""",
+    allowable=True,
+)
 
 
 def comment_for_division(subject: Subject) -> Iterator[Diagnostic]:
@@ -33,6 +50,24 @@ def comment_for_division(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
+DANGLING_DOC_COMMENT = Rule(
+    code="ORC908",
+    name="dangling-doc-comment",
+    severity="warning",
+    summary="A `///` stands before nothing that could be documented.",
+    why="A doc comment reaches the models. One that stands before nothing reaches nobody.",
+    bad="""\
+model m {
+  id = "openai/gpt-5-mini"
+  /// Cheap and quick.
+}""",
+    good="""\
+/// Cheap and quick.
+model m { id = "openai/gpt-5-mini" }""",
+    allowable=True,
+)
+
+
 def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
     """ORC908: a `///` before nothing that could be documented."""
     document = subject.result.scopes.entry.module.document
@@ -50,7 +85,7 @@ def dangling_doc_comment(subject: Subject) -> Iterator[Diagnostic]:
             slashes = Span(span.source, span.start, span.start + 3)
             yield diagnostic(
                 "ORC908",
-                "this `///` documents nothing: it stands before no declaration, field or setting",
+                "this `///` documents nothing: no declaration, field or setting follows it",
                 span,
                 help="write `//`, or put it right before what it is about",
                 fix=Fix("make it a comment", (Edit(slashes, "//"),)),

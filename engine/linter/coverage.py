@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.schemes import built_in
 from engine.sema.model import Orchestrator, Program, Test, Verifier, Worker
@@ -18,6 +19,38 @@ __all__ = ["live_call_in_test", "no_test"]
 
 #: Schemes of models that are offline by themselves.
 _OFFLINE = ("scripted", "recorded", "python", "memory")
+
+
+NO_TEST = Rule(
+    code="ORC902",
+    name="no-test",
+    severity="info",
+    summary="A file has tests, and none of them runs this orchestrator.",
+    why=(
+        "A file that has tests for one orchestrator and none for another looks tested, and is not."
+    ),
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for search { mock fast { returns = "tea" }  input = { query: "tea" } }""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [{ finish: "tea" }] }
+  mock search { returns = "tea" }
+}""",
+    allowable=True,
+)
 
 
 def no_test(subject: Subject) -> Iterator[Diagnostic]:
@@ -45,8 +78,47 @@ def no_test(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
+LIVE_CALL_IN_TEST = Rule(
+    code="ORC904",
+    name="live-call-in-test",
+    severity="warning",
+    summary="A test calls something that nothing stands for.",
+    why="A test calls nothing live: it fails where it would.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [
+    { tasks: [{ id: "a", worker: "search", input: { query: "tea" } }] },
+    { finish: "a drink" },
+  ] }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [
+    { tasks: [{ id: "a", worker: "search", input: { query: "tea" } }] },
+    { finish: "a drink" },
+  ] }
+  mock search { returns = "a drink" }
+}""",
+    allowable=True,
+)
+
+
 def live_call_in_test(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC904: something that a test calls and nothing stands for, which fails the test."""
+    """ORC904: something that a test calls and no mock replaces, which fails the test."""
     if not subject.complete:
         return
     for test in subject.program.tests:

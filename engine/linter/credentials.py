@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import nodes_in
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["hardcoded_credential"]
 
@@ -71,8 +72,24 @@ _EXAMPLE = (
 _RANDOM = 3.3
 
 
+HARDCODED_CREDENTIAL = Rule(
+    code="ORC804",
+    name="hardcoded-credential",
+    severity="error",
+    summary="A key or password stands in a file.",
+    why="What stands in a file is in every copy of it, and in its history for good.",
+    bad="""\
+server kb via mcp { url = "https://kb.acme.dev/mcp"
+  headers = { "X-Api-Key": "q7Rv2ZkP9sWm4TnX8bLd" } }""",
+    good="""\
+server kb via mcp { url = "https://kb.acme.dev/mcp"
+  headers = { "X-Api-Key": secret.KEY } }""",
+    allowable=True,
+)
+
+
 def hardcoded_credential(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC804: each key in the files of the program and the templates and data beside them."""
+    """ORC804: each key in the files of the program and the templates and data next to them."""
     seen: set[tuple[str, int]] = set()
     for source in _sources(subject):
         for span, whose in _shaped(source):
@@ -159,7 +176,7 @@ def _suspects(text: str) -> Iterator[int]:
 
 def _named(declaration: ast.Declaration) -> Iterator[tuple[str, ast.String]]:
     """Strings that are the value of a setting, a key of a map or a default called like a secret."""
-    for node in nodes_in(declaration):
+    for node in walk(declaration):
         found: tuple[ast.Name, ast.Expr | None] | None = None
         if isinstance(node, ast.Setting):
             found = node.name, node.value

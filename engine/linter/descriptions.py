@@ -5,11 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.schemes import built_in
 from engine.sema.model import Orchestrator, Worker
 
 __all__ = ["missing_description"]
+
+
+MISSING_DESCRIPTION = Rule(
+    code="ORC211",
+    name="missing-description",
+    severity="info",
+    summary="A worker has no doc comment, and a model chooses it by its description.",
+    why=(
+        "What a planner knows of a worker is its name, its inputs and its doc comment. "
+        "Told where most workers of the same orchestrator are described."
+    ),
+    bad="""\
+/// Says less of a topic.
+worker less(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }
+/// Says more of a topic.
+worker more(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, less, more]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+/// Says less of a topic.
+worker less(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }
+/// Says more of a topic.
+worker more(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [less, more]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def missing_description(subject: Subject) -> Iterator[Diagnostic]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.places import item_span
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.trust import clears
@@ -17,12 +18,55 @@ from engine.syntax import ast
 __all__ = ["untrusted_to_effect"]
 
 
+UNTRUSTED_TO_EFFECT = Rule(
+    code="ORC801",
+    name="untrusted-to-effect",
+    severity="error",
+    summary=(
+        "Text from outside can reach a `write` or `once` worker with no verifier or gate between."
+    ),
+    why=(
+        "A web page could tell the model what to do, and it would be done. At run time "
+        "such a task is denied; here the file says so before anything is spent."
+    ),
+    bad="""\
+worker read_page(u: url) -> string via command {
+  run = ["fetch", u]  effect = read  trust = untrusted  timeout = 5s  parse = text
+}
+worker save(text: string) -> string via command {
+  run = ["save", text]  effect = write  timeout = 5s  parse = text
+}
+orchestrator bugfix(topic: string) -> string {
+  model   = fast
+  goal    = "Fix {{ topic }}."
+  workers = [read_page, save]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+worker read_page(u: url) -> string via command {
+  run = ["fetch", u]  effect = read  trust = untrusted  timeout = 5s  parse = text
+}
+worker save(text: string) -> string via command {
+  run = ["save", text]  effect = write  timeout = 5s  parse = text
+}
+verifier gate(input: json) via human { message = "Save it?"  timeout = 1h }
+orchestrator bugfix(topic: string) -> string {
+  model   = fast
+  goal    = "Fix {{ topic }}."
+  workers = [read_page, save]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_dispatch save { with = gate  on_fail = abort } }
+}""",
+    allowable=True,
+)
+
+
 def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
     """ORC801: each `write` or `once` worker that may be started by a stranger's words.
 
     It is told where the entry file can do something about it: in the orchestrator that starts the
-    effect, or in the last one of this file on the way to an imported one. A way that lies in
-    imported files alone is told in the first of them.
+    effect, or in the last one of this file on the way to an imported one. A way that is in
+    imported files alone is reported in the first of them.
     """
     if not subject.complete:
         return

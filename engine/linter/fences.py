@@ -1,10 +1,10 @@
-"""ORC802, ORC806: text of strangers that stands bare in a prompt.
+"""ORC802, ORC806: text of strangers without a fence in a prompt.
 
-A fence (`| untrusted`) tells a model where a stranger's text begins and ends. Which values are a
-stranger's is only told where the file leaves no doubt: what is marked `@untrusted`, an input whose
-type is the output of an untrusted worker beside it, and one named after such a worker or after a
-field of its output. That a planner which has read a page may write anything into any input is
-taint, and no fence helps against it: see ORC801.
+A fence (`| untrusted`) tells a model where a stranger's text begins and ends. Values of a stranger
+are only reported if the file leaves no doubt. Such a value is marked `@untrusted`, or is an input
+with the type of the output of an untrusted worker next to it. It may also be an input named after
+such a worker or after a field of its output. That a planner which has read a page may write
+anything into any input is taint, and no fence helps against it: see ORC801.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.bare_values import Value, bare_values
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import is_source
 from engine.sema.declarations.prompts import file_argument
@@ -37,6 +38,26 @@ from engine.source import SourceFile, Span
 from engine.syntax import ast
 
 __all__ = ["untrusted_in_goal", "untrusted_unfenced"]
+
+
+UNTRUSTED_UNFENCED = Rule(
+    code="ORC802",
+    name="untrusted-unfenced",
+    severity="warning",
+    summary="A prompt prints text from outside without a fence.",
+    why=("Without a fence a model cannot tell where the stranger's text ends and yours goes on."),
+    bad="""\
+worker tell(page: string @untrusted) -> string via llm {
+  model = fast
+  prompt = "Sum up: {{ page }}"
+}""",
+    good="""\
+worker tell(page: string @untrusted) -> string via llm {
+  model = fast
+  prompt = "Sum up: {{ page | untrusted }}"
+}""",
+    allowable=True,
+)
 
 
 def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
@@ -64,8 +85,35 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
             yield from _found(subject, name, ("prompt", "system"), "ORC802", values)
 
 
+UNTRUSTED_IN_GOAL = Rule(
+    code="ORC806",
+    name="untrusted-in-goal",
+    severity="error",
+    summary="A goal prints text from outside without a fence.",
+    why=(
+        "The goal stands in every prompt, as what is to be reached. A stranger's text in "
+        "it is an order."
+    ),
+    bad="""\
+orchestrator ask(topic: string @untrusted) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string @untrusted) -> string {
+  model   = fast
+  goal    = "Explain {{ topic | untrusted }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
+
+
 def untrusted_in_goal(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC806: the same in a goal, which stands in every prompt of the run."""
+    """ORC806: the same in a goal, which is in every prompt of the run."""
     for file in subject.files:
         for orchestrator in file.orchestrators:
             values = _marked(orchestrator)
@@ -93,7 +141,7 @@ def _sources(subject: Subject, orchestrator: Orchestrator) -> list[Worker]:
 
 
 def _beside(sources: list[Worker], worker: Worker | None) -> Iterator[tuple[Field, Span]]:
-    """The inputs of a worker that are plainly outputs of untrusted workers beside it."""
+    """The inputs of a worker that are plainly outputs of untrusted workers next to it."""
     fields: tuple[Field, ...] = () if worker is None else getattr(worker.inputs.type, "fields", ())
     for source in sources:
         taken = {field.name for field in getattr(source.inputs.type, "fields", ())}
@@ -163,9 +211,9 @@ def _found(
                     fix = Fix(f"write `{text}`", (Edit(bare.span, text),))
                 yield diagnostic(
                     code,
-                    f"`{bare.text}` is untrusted text and stands in the prompt without a fence"
+                    f"`{bare.text}` is untrusted text in the prompt without a fence"
                     if code == "ORC802"
-                    else f"`{bare.text}` is untrusted text and stands in the `{setting}`, "
+                    else f"`{bare.text}` is untrusted text in the `{setting}`, "
                     "as an instruction in every prompt",
                     bare.span or bare.place,
                     help=f"write `{{{{ {bare.text} | untrusted }}}}`",
@@ -175,7 +223,7 @@ def _found(
 
 
 def _loader(subject: Subject) -> Callable[[str], SourceFile | None]:
-    """Reads a file beside the subject's from what checking has read already."""
+    """Reads a file next to the subject's from what checking has read already."""
     entry = subject.result.scopes.entry.module
     own = os.path.relpath(subject.scope.module.base_dir, entry.base_dir)
     shown = os.path.dirname(entry.source.path)

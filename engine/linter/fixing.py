@@ -2,7 +2,7 @@
 
 Pure functions: nothing is read or written, nothing is checked again. A fix is applied whole or
 not at all, and two that touch are never applied together: the later one is left for another round
-over the new text (`engine.linter.fixpoint`). What a fix does stands in its diagnostic.
+over the new text (`engine.linter.fixpoint`). What a fix does is in its diagnostic.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Taken:
         return True
 
     def _touches(self, range: tuple[int, int]) -> bool:
-        """Whether nothing stands between a range and one of those taken."""
+        """Whether nothing is between a range and one of those taken."""
         at = bisect_left(self._ranges, range)
         return any(
             range[0] <= end and start <= range[1]

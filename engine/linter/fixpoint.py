@@ -1,7 +1,7 @@
 """Fixes over files, again and again until nothing is left to fix; `orch lint --fix`.
 
 A change is kept only if checking every file that reads the changed one shows that it helped: the
-finding is gone, and there are no more errors than before. (What could not be read may hide errors;
+finding is gone, and the number of errors has not grown. (What could not be read may hide errors;
 so it is fixed first, and then others may come to light.) If something new is wrong after the
 changes of a round, each of them is tried alone. Only files that were asked for are changed,
 whatever else the findings are in. Nothing is written here.
@@ -186,13 +186,13 @@ def _better(
         return hiding_after < hiding_before
     errors_before, errors_after = _errors(old), _errors(new)
     if len(applied) > 1:
-        # What one of them breaks must not be set off against what another mends.
+        # What one of them breaks must not be set off against what another fixes.
         return errors_after <= errors_before
     return errors_after.total() <= errors_before.total()
 
 
 def _identity(item: Diagnostic) -> tuple[str, str, str]:
-    """What a finding is about, wherever in its file it stands."""
+    """What a finding is about, wherever in its file it is."""
     return os.path.abspath(item.span.source.path), item.code, item.message
 
 

@@ -1,12 +1,13 @@
-"""ORC601, ORC602, ORC604, ORC605: results nobody checks, and checks that check little."""
+"""ORC601, ORC602, ORC604, ORC605: unchecked results, and checks that check little."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Fix, diagnostic
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import adding, block_of, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_of, body_of
 from engine.sema.model import Orchestrator
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import Record
@@ -18,6 +19,31 @@ __all__ = [
     "judge_of_its_own_work",
     "nothing_checks_the_result",
 ]
+
+
+NO_FINISH_VERIFIER = Rule(
+    code="ORC601",
+    name="no-finish-verifier",
+    severity="warning",
+    summary="Nothing checks the result of an orchestrator before it finishes.",
+    why="The planner would be the only judge of its own work.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound } }
+}""",
+    allowable=True,
+)
 
 
 def nothing_checks_the_result(subject: Subject) -> Iterator[Diagnostic]:
@@ -63,6 +89,18 @@ def _checking(subject: Subject, orchestrator: Orchestrator) -> Fix | None:
     return adding(body, f"verify {{ {hook} }}") if verify is None else adding(verify, hook)
 
 
+GATE_WITHOUT_TIMEOUT = Rule(
+    code="ORC605",
+    name="gate-without-timeout",
+    severity="warning",
+    summary="A human gate waits forever when nobody answers.",
+    why="A run would wait for a person who never comes.",
+    bad='verifier gate(result: string) via human { message = "Send it?"   }',
+    good='verifier gate(result: string) via human { message = "Send it?"  timeout = 2h }',
+    allowable=True,
+)
+
+
 def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
     """ORC605: a human verifier without a timeout."""
     for verifier in subject.program.verifiers.values():
@@ -73,11 +111,39 @@ def gate_without_timeout(subject: Subject) -> Iterator[Diagnostic]:
         ):
             yield diagnostic(
                 "ORC605",
-                f"the gate `{verifier.name}` waits forever when nobody answers",
+                f"the gate `{verifier.name}` waits forever if there is no answer",
                 verifier.span,
                 help="add `timeout = 24h` and `on_timeout = abort`",
                 fix=adding(body_of(subject, verifier.name), "timeout = 24h"),
             )
+
+
+VERIFIER_SAME_MODEL = Rule(
+    code="ORC602",
+    name="verifier-same-model",
+    severity="warning",
+    summary="A model judges what the same model made.",
+    why="A model shares its own blind spots.",
+    bad="""\
+verifier fair(result: string) via llm { model = fast  prompt = "{{ result }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = fair } }
+}""",
+    good="""\
+verifier fair(result: string) via llm { model = judge  prompt = "{{ result }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = fair } }
+}""",
+    allowable=True,
+)
 
 
 def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
@@ -100,6 +166,28 @@ def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
                         verifier.span if subject.here(verifier.span) else hook.span,
                         help="give it another model, so that it does not share the blind spots",
                     )
+
+
+VERIFIER_ALWAYS_TRUE = Rule(
+    code="ORC604",
+    name="verifier-always-true",
+    severity="warning",
+    summary="A `pass_when` or an `assert` reads nothing, so it always gives the same.",
+    why="The verifier would pass whatever it says.",
+    bad="""\
+verifier fair(result: string) via llm {
+  model = judge
+  prompt = "{{ result }}"
+  pass_when = true
+}""",
+    good="""\
+verifier fair(result: string) via llm {
+  model = judge
+  prompt = "{{ result }}"
+  pass_when = score > 0.8
+}""",
+    allowable=True,
+)
 
 
 def constant_pass(subject: Subject) -> Iterator[Diagnostic]:

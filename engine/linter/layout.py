@@ -9,12 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.errors import CompileError, InternalError
 from engine.formatter.formatting import format_source
 from engine.linter.subject import Subject
 from engine.source import Span
 
 __all__ = ["not_formatted"]
+
+
+NOT_FORMATTED = Rule(
+    code="ORC905",
+    name="not-formatted",
+    severity="warning",
+    summary="The file is not laid out as `orch fmt` does.",
+    why=(
+        "Layout is for `orch fmt`, and `orch fmt --check` is how CI asks for it. This "
+        "rule is off unless it is named: `--select ORC905`, or `extend-select` in the "
+        "configuration."
+    ),
+    bad='''\
+orch 1
+param region:string = "eu"''',
+    good="""\
+orch 1
+
+param region: string = "eu"
+""",
+    allowable=True,
+    optional=True,
+)
 
 
 def not_formatted(subject: Subject) -> Iterator[Diagnostic]:

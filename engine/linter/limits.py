@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import adding, block_at, block_of, body_of, varies
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_at, block_of, body_of, varies
 
 __all__ = [
     "dispatches_unreachable",
@@ -17,6 +18,30 @@ __all__ = [
 
 #: A loop of fewer rounds is over before a stall could be told.
 _ROUNDS_THAT_CAN_STALL = 4
+
+
+DISPATCHES_UNREACHABLE = Rule(
+    code="ORC410",
+    name="dispatches-unreachable",
+    severity="warning",
+    summary="`max_dispatches` is more than the rounds and tasks a round can add up to.",
+    why="The limit can never bite; it hides the true bound from a reader.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  max_per_round = 2  max_dispatches = 40 }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  max_per_round = 2  max_dispatches = 4 }
+}""",
+    allowable=True,
+)
 
 
 def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
@@ -47,6 +72,30 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
                 )
 
 
+NO_STALL_RULE = Rule(
+    code="ORC411",
+    name="no-stall-rule",
+    severity="info",
+    summary="A loop of many rounds does not say what to do when nothing new comes.",
+    why="A loop that stands still pays for every round up to the last.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 9 }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 9  stall { after = 2  action = replan } }
+}""",
+    allowable=True,
+)
+
+
 def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
     """ORC411: a long loop that does not notice when nothing new comes."""
     for orchestrator in subject.orchestrators:
@@ -54,7 +103,7 @@ def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
         if policy.stall is None and policy.max_rounds >= _ROUNDS_THAT_CAN_STALL:
             yield diagnostic(
                 "ORC411",
-                f"`{orchestrator.name}` goes on even when rounds bring nothing new",
+                f"`{orchestrator.name}` continues even if rounds make no progress",
                 orchestrator.span,
                 help="add `stall { after = 2  action = replan }` to its policy",
                 fix=adding(
@@ -62,6 +111,32 @@ def no_stall_rule(subject: Subject) -> Iterator[Diagnostic]:
                     "stall { after = 2  action = replan }",
                 ),
             )
+
+
+TIMEOUT_INVERSION = Rule(
+    code="ORC413",
+    name="timeout-inversion",
+    severity="warning",
+    summary="A worker may take longer than the whole run.",
+    why="The budget ends the run before the worker can answer.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [slow]
+  policy { max_rounds = 3  budget { time = 5s } }
+}
+worker slow(q: string) -> string via llm { model = fast  prompt = "{{ q }}"  timeout = 1m }""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [slow]
+  policy { max_rounds = 3  budget { time = 5m } }
+}
+worker slow(q: string) -> string via llm { model = fast  prompt = "{{ q }}"  timeout = 1m }""",
+    allowable=True,
+)
 
 
 def timeout_inversion(subject: Subject) -> Iterator[Diagnostic]:
@@ -81,6 +156,32 @@ def timeout_inversion(subject: Subject) -> Iterator[Diagnostic]:
                     worker.span if subject.here(worker.span) else orchestrator.span,
                     help="lower its `timeout`, or raise `budget { time }`",
                 )
+
+
+REVISION_WITHOUT_EXIT = Rule(
+    code="ORC414",
+    name="revision-without-exit",
+    severity="warning",
+    summary="A hook revises, and does not say what follows the last revision.",
+    why="`abort` is what happens; a reader should see it.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound  on_fail = revise  max_revisions = 1 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound  on_fail = revise  max_revisions = 1  then = abort } }
+}""",
+    allowable=True,
+)
 
 
 def revision_without_exit(subject: Subject) -> Iterator[Diagnostic]:

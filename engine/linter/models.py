@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from engine.bounds import amount
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
-from engine.linter.places import setting_of
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import Listing, look_up, models_of, providers
 from engine.schemes import built_in, split_id
@@ -23,7 +23,7 @@ from engine.syntax import ast
 
 __all__ = ["fallback_weaker", "model_cannot_do", "unknown_model"]
 
-#: Providers whose models all have names of the provider's: nobody deploys their own there.
+#: Providers whose models all have names of the provider's: there are no custom deployments there.
 _CLOSED = frozenset(
     (
         "anthropic", "cerebras", "cohere", "deepseek", "gemini", "groq", "mistral", "moonshot",
@@ -34,6 +34,21 @@ _CLOSED = frozenset(
 _NEAR = 0.8
 #: What the table calls models that answer a prompt with a text.
 _TALKS = ("chat", "responses", "completion", None)
+
+
+UNKNOWN_MODEL = Rule(
+    code="ORC501",
+    name="unknown-model",
+    severity="warning",
+    summary="The id of a model looks misspelt.",
+    why=(
+        "A misspelt id would only fail when the model is called, and nothing is known of "
+        "its price until then."
+    ),
+    bad='model m { id = "openai/gpt-5-mni" }',
+    good='model m { id = "openai/gpt-5-mini" }',
+    allowable=True,
+)
 
 
 def unknown_model(subject: Subject) -> Iterator[Diagnostic]:
@@ -53,6 +68,18 @@ def unknown_model(subject: Subject) -> Iterator[Diagnostic]:
             help=f"did you mean `{near}`? If it is right, give its `price` and `context`",
             fix=Fix(f"write `{near}`", (Edit(at, f'"{near}"'),)),
         )
+
+
+MODEL_CANNOT_DO = Rule(
+    code="ORC502",
+    name="model-cannot-do",
+    severity="error",
+    summary="A model is asked for what it does not do.",
+    why="The call would be refused, or cut short.",
+    bad='model m { id = "openai/text-embedding-3-small" }',
+    good='model m { id = "openai/gpt-5-mini" }',
+    allowable=True,
+)
 
 
 def model_cannot_do(subject: Subject) -> Iterator[Diagnostic]:
@@ -91,8 +118,27 @@ def _misused(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
+FALLBACK_WEAKER = Rule(
+    code="ORC509",
+    name="fallback-weaker",
+    severity="info",
+    summary="A fallback has a smaller context window than the model it stands in for.",
+    why=(
+        "A fallback is asked with the same prompt. One that holds less fails when it is "
+        "needed: when the run has grown long."
+    ),
+    bad="""\
+model big { id = "openai/own"  context = 200k  fallback = [little] }
+model little { id = "openai/own-small"  context = 32k }""",
+    good="""\
+model big { id = "openai/own"  context = 200k  fallback = [little] }
+model little { id = "openai/own-small"  context = 200k }""",
+    allowable=True,
+)
+
+
 def fallback_weaker(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC509: a fallback that holds less than the model it stands in for."""
+    """ORC509: a fallback that holds less than the model it replaces."""
     for model, at in _written(subject):
         own = _window(model)
         for name in model.fallback:
@@ -159,7 +205,7 @@ def _meant(given: str) -> str | None:
         return None if near is None else f"{provider}/{near}"
     if provider in providers():
         return None
-    for other in get_close_matches(provider, _CLOSED, n=2, cutoff=0.7):
+    for other in _alike(provider, _CLOSED, n=2, cutoff=0.7):
         listed = f"{other}/{name}"
         if look_up(listed) is not None and split_id(given)[0] is None:
             return listed
@@ -170,5 +216,12 @@ def _near(name: str, listed: Iterable[str]) -> str | None:
     """The nearest listed name of the same numbers: another number may be that of a newer model."""
     numbers = re.findall(r"\d", name)
     candidates = [other for other in listed if re.findall(r"\d", other) == numbers]
-    found = get_close_matches(name, candidates, n=1, cutoff=_NEAR)
+    found = _alike(name, candidates, n=1, cutoff=_NEAR)
     return found[0] if found else None
+
+
+def _alike(name: str, candidates: Iterable[str], n: int, cutoff: float) -> list[str]:
+    # 2 ms of CPU, and only an unknown model needs it.
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(candidates), n=n, cutoff=cutoff)

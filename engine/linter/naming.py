@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.linter.places import nodes_in
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.names.scope import Entity
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["naming"]
 
@@ -20,6 +21,18 @@ _STYLES = {
     "schema": (_PASCAL, "PascalCase"),
     "secret": (_UPPER, "UPPER_CASE"),
 }
+
+
+NAMING = Rule(
+    code="ORC906",
+    name="naming",
+    severity="info",
+    summary="A name is not written as the language writes names.",
+    why="A reader tells by the form of a name what it is.",
+    bad="schema finding_of_fact { claim: string }",
+    good="schema FindingOfFact { claim: string }",
+    allowable=True,
+)
 
 
 def naming(subject: Subject) -> Iterator[Diagnostic]:
@@ -42,7 +55,7 @@ def naming(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _written(name: str, style: str) -> str:
-    """A name in a style; its words are told by case and underscores."""
+    """A name in a style; case and underscores separate its words."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name) or [name]
     if style == "PascalCase":
         return "".join(word[:1].upper() + word[1:] for word in words)
@@ -54,13 +67,13 @@ def _renamed(subject: Subject, entity: Entity, better: str) -> Fix | None:
     """Change the name wherever the file has it as a word outside of texts; else no fix.
 
     A secret's name is also a variable of the environment, a param's one of the command line, and
-    a schema's one stands in no text: only what the file alone decides is renamed.
+    a schema's one is in no text: only what the file alone decides is renamed.
     """
     if entity.kind in ("secret", "param"):
         return None
     edits = []
     for declaration in subject.result.scopes.entry.module.document.declarations:
-        for node in nodes_in(declaration):
+        for node in walk(declaration):
             if isinstance(node, ast.String) and re.search(rf"\b{entity.name}\b", node.value):
                 return None
             named = isinstance(node, ast.Name | ast.NamedType | ast.Variable)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import setting_of
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.syntax import ast
 
@@ -22,6 +23,21 @@ _RUNNERS = {
 #: Options whose value is the package.
 _PACKAGE = ("--package", "-p", "--from", "--spec")
 _PYTHON = ("uvx", "pipx", "uv")
+
+
+MCP_PACKAGE_UNPINNED = Rule(
+    code="ORC508",
+    name="mcp-package-unpinned",
+    severity="warning",
+    summary="A server's command fetches whatever version of a package is newest.",
+    why=(
+        "A server has the rights of its secrets. Whoever can publish a new version of its"
+        " package has them too, unless the version is named."
+    ),
+    bad='server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server"] }',
+    good='server kb via mcp { command = ["npx", "-y", "zendesk-mcp-server@1.4.2"] }',
+    allowable=True,
+)
 
 
 def unpinned_package(subject: Subject) -> Iterator[Diagnostic]:

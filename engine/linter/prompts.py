@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import setting_of, strings_in
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import setting_of, strings_in
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import Array, Optional, Record, Type, strip
 from engine.syntax import ast
@@ -16,6 +17,29 @@ __all__ = ["schema_restated"]
 _KEY = re.compile(r'"(\w+)"\s*:')
 #: Fields a restated schema has at least: two keys may as well be an example of something.
 _FIELDS = 2
+
+
+SCHEMA_RESTATED = Rule(
+    code="ORC312",
+    name="schema-restated",
+    severity="info",
+    summary="A prompt writes out the schema of the output, which is sent along anyway.",
+    why=(
+        "The schema is sent along, with its doc comments; a second one in the prompt "
+        "costs tokens and is forgotten when the first changes."
+    ),
+    bad='''\
+worker tell(q: string) -> { title: string, body: string } via llm {
+  model = fast
+  prompt = """{{ q }} Answer as {"title": "...", "body": "..."}."""
+}''',
+    good="""\
+worker tell(q: string) -> { title: string, body: string } via llm {
+  model = fast
+  prompt = "{{ q }} Answer in one paragraph."
+}""",
+    allowable=True,
+)
 
 
 def schema_restated(subject: Subject) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.schemes import built_in
 from engine.sema.types.definitions import Named, Record, strip
@@ -12,6 +13,33 @@ from engine.sema.types.schema_facts import may_fit
 from engine.syntax import ast
 
 __all__ = ["nobody_makes_the_result"]
+
+
+NO_WORKER_PRODUCES_RESULT = Rule(
+    code="ORC704",
+    name="no-worker-produces-result",
+    severity="info",
+    summary="No worker makes the result: the orchestrator's model writes it itself.",
+    why=(
+        "Outputs go from worker to worker by reference. What the orchestrator itself "
+        "writes, it copies from previews that are cut at `preview`."
+    ),
+    bad="""\
+orchestrator ask(topic: string) -> Finding {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def nobody_makes_the_result(subject: Subject) -> Iterator[Diagnostic]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import blocks_of, setting_of
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import blocks_of, setting_of
 from engine.linter.subject import Subject
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.model import Mock, Orchestrator, Program, Test
@@ -21,6 +22,49 @@ from engine.source import Span
 from engine.syntax import ast
 
 __all__ = ["script_not_accepted"]
+
+
+SCRIPT_NOT_ACCEPTED = Rule(
+    code="ORC911",
+    name="script-not-accepted",
+    severity="warning",
+    summary=("A scripted decision names a worker there is not, or holds values that do not fit."),
+    why=(
+        "Workers are renamed and tests are forgotten. A decision that is not accepted is "
+        "asked for again, and the test fails for a reason that is hard to see."
+    ),
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [
+    { tasks: [{ id: "a", worker: "search", input: { q: "tea" } }] },
+    { finish: "a drink" },
+  ] }
+  mock search { returns = "a drink" }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+test "one" for ask {
+  input = { topic: "tea" }
+  mock orchestrator { script = [
+    { tasks: [{ id: "a", worker: "search", input: { query: "tea" } }] },
+    { finish: "a drink" },
+  ] }
+  mock search { returns = "a drink" }
+}""",
+    allowable=True,
+)
 
 
 def script_not_accepted(subject: Subject) -> Iterator[Diagnostic]:

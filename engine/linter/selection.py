@@ -2,7 +2,7 @@
 
 Where one word selects a rule and another ignores it, the longer one wins: `ORC302` over `ORC3`,
 `ORC3` over `ALL`; of two that are as long, the one that ignores. A selection only hides findings:
-a program with a hidden error is still not run. Optional rules are no part of `ALL`.
+a program with a hidden error is still not run. Optional rules are not part of `ALL`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class UnknownRule(ValueError):
 
 
 def rules_named(words: Iterable[str]) -> Named:
-    """The rules that words stand for.
+    """The rules that words select.
 
     Raises:
-        UnknownRule: For the first word that stands for none.
+        UnknownRule: For the first word that selects none.
     """
     chosen: dict[str, int] = {}
     for word in words:

@@ -10,12 +10,37 @@ from collections.abc import Iterator
 
 from engine.bounds import Spend, amount, dollars, least_attempt
 from engine.diagnostics import Diagnostic, Fix, diagnostic
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import adding, block_of, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, block_of, body_of
 from engine.sema.model import Budget
 from engine.source import Span
 
 __all__ = ["budget_below_minimum", "budget_of_child", "budget_unreachable", "no_budget"]
+
+
+NO_BUDGET = Rule(
+    code="ORC405",
+    name="no-budget",
+    severity="warning",
+    summary="A loop that may spend money has no bound on cost or tokens.",
+    why="Rounds bound the work, not the money.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3 }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def no_budget(subject: Subject) -> Iterator[Diagnostic]:
@@ -39,12 +64,36 @@ def no_budget(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _bounding(subject: Subject, name: str) -> Fix | None:
-    """A bound on cost, beside that on time where there is one."""
+    """A bound on cost, next to the bound on time if there is one."""
     policy = block_of(body_of(subject, name), "policy")
     budget = block_of(policy, "budget")
     if budget is not None:
         return adding(budget, "cost = $1.00")
     return adding(policy, "budget { cost = $1.00 }")
+
+
+BUDGET_UNREACHABLE = Rule(
+    code="ORC407",
+    name="budget-unreachable",
+    severity="warning",
+    summary="A budget is more than the worst case, so it never bites.",
+    why="A bound that is never reached bounds nothing; a reader may rely on it.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $9_000.00 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def budget_unreachable(subject: Subject) -> Iterator[Diagnostic]:
@@ -53,7 +102,7 @@ def budget_unreachable(subject: Subject) -> Iterator[Diagnostic]:
         bound = subject.bounds.get(orchestrator.name)
         if bound is None:
             continue
-        # What costs nothing may stand for a model that does: `--model` puts it in its place.
+        # What costs nothing may be replaced by a model that does: `--model` puts it in its place.
         worst, budget = bound.structure, bound.budget
         for most, given, what, shown in (
             (worst.cost_usd, budget.cost_usd, "cost", dollars),
@@ -67,6 +116,30 @@ def budget_unreachable(subject: Subject) -> Iterator[Diagnostic]:
                     orchestrator.span,
                     help="lower it below the worst case, which `orch lint --bounds` takes apart",
                 )
+
+
+BUDGET_BELOW_MINIMUM = Rule(
+    code="ORC408",
+    name="budget-below-minimum",
+    severity="error",
+    summary="A budget is too small for a single call, so nothing can ever be done.",
+    why="Not even one round could be paid, so the run would end before it began.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { tokens = 1k } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { tokens = 50k } }
+}""",
+    allowable=True,
+)
 
 
 def budget_below_minimum(subject: Subject) -> Iterator[Diagnostic]:
@@ -107,8 +180,44 @@ def _too_small(budget: Budget, least: Spend, what: str, span: Span) -> Iterator[
             )
 
 
+CHILD_BUDGET_EXCEEDS_PARENT = Rule(
+    code="ORC409",
+    name="child-budget-exceeds-parent",
+    severity="warning",
+    summary="An orchestrator may spend more than the budget of the one that calls it.",
+    why="The parent would be exhausted before its child is.",
+    bad="""\
+orchestrator child(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $5.00 } }
+}
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [child]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator child(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.05 } }
+}
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [child]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
+
+
 def budget_of_child(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC409: an orchestrator that may spend more than the one that calls it."""
+    """ORC409: an orchestrator that may spend more than its caller."""
     program = subject.program
     for parent in subject.orchestrators:
         for name in parent.workers:

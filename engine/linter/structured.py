@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.dialects.dialect import Dialect
 from engine.dialects.say import Inexpressible, say
 from engine.dialects.table import DIALECTS, dialect_of
-from engine.linter.places import setting_of
+from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import look_up
 from engine.schemes import built_in
@@ -18,6 +19,24 @@ from engine.source import Span
 from engine.syntax import ast
 
 __all__ = ["schema_in_the_prompt"]
+
+
+SCHEMA_IN_THE_PROMPT = Rule(
+    code="ORC210",
+    name="schema-in-the-prompt",
+    severity="info",
+    summary="A provider cannot hold a model to this schema, so it goes into the prompt.",
+    why=(
+        "Providers make sure that an answer fits its schema, if it is one without open "
+        "places. Otherwise the schema is words in the prompt, and more answers have to be"
+        " repaired."
+    ),
+    bad="""\
+worker tell(q: string) -> { found: json } via llm { model = fast  prompt = "{{ q }}" }""",
+    good="""\
+worker tell(q: string) -> { found: string[] } via llm { model = fast  prompt = "{{ q }}" }""",
+    allowable=True,
+)
 
 
 def schema_in_the_prompt(subject: Subject) -> Iterator[Diagnostic]:

@@ -39,7 +39,7 @@ class Subject:
 
     @cached_property
     def files(self) -> tuple[Subject, ...]:
-        """Every file of the program, the entry first. Errors are told of all of them."""
+        """Every file of the program, the entry first. Errors are reported for all of them."""
         others = [scope for scope in self.result.scopes.all if scope is not self.scope]
         return (self, *(Subject(self.result, scope) for scope in others))
 

@@ -10,11 +10,39 @@ from collections.abc import Iterator
 
 from engine.diagnostics import RULES, Diagnostic, Edit, Fix, diagnostic
 from engine.diagnostics.edits import removed
+from engine.diagnostics.rule import Rule
 from engine.sema.check import CheckResult
 from engine.sema.names.suppression import Suppression
 from engine.sema.suggest import closest
 
 __all__ = ["suppressions"]
+
+
+UNUSED_SUPPRESSION = Rule(
+    code="ORC901",
+    name="unused-suppression",
+    severity="warning",
+    summary="An `orch: allow[...]` comment allows nothing.",
+    why="A suppression that is no longer needed would hide the next fault.",
+    bad='model m { id = "x" }  // orch: allow[ORC302] why',
+    good='model m { id = "x" }',
+    allowable=False,
+)
+
+UNEXPLAINED_SUPPRESSION = Rule(
+    code="ORC910",
+    name="unexplained-suppression",
+    severity="info",
+    summary="An `orch: allow[...]` comment gives no reason.",
+    why="Who comes next cannot tell whether the reason still holds.",
+    bad="""\
+// orch: allow[ORC504]
+worker get(q: string) -> json via http { url = "https://a.example/"    }""",
+    good="""\
+// orch: allow[ORC504] it answers at once
+worker get(q: string) -> json via http { url = "https://a.example/"    }""",
+    allowable=False,
+)
 
 
 def suppressions(result: CheckResult) -> Iterator[Diagnostic]:

@@ -1,12 +1,12 @@
 """Static taint: where untrusted text may go, over the relations of `engine.graph`.
 
-A `Flow` says of every place of a program whether a stranger's words may get there, and by which
+A `Flow` says of every place of a program whether a stranger's words may get that far, and by which
 way. Places are an orchestrator's decisions (`loop`), the outputs of its tasks (`task`), and the
 starts of effects that nothing checks (`effect`). Each `dispatch` and `return` relation becomes an
 edge between places, unless a type that can hold no text, or a hook that lets nothing pass
 unlooked-at, cuts it.
 
-It holds that whatever the machine taints in some run (`engine.runtime.taint`) is reached here: an
+It holds that whatever the machine taints in some run (`engine.runtime.taint`) is reached here. An
 orchestrator that reads an untrusted output makes tainted decisions, and as the text of a failure
 passes every `after_dispatch` hook, such a hook alone does not keep it from reading one.
 """
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     Attributes:
         kind: `input` is an `@untrusted` input, `param` such a param, `task` a task of `name` and
-            what it gives back, `loop` what the orchestrator decides, `effect` a start of the
+            what it returns, `loop` what the orchestrator decides, `effect` a start of the
             worker `name` that nothing checks.
         name: A worker, an orchestrator, an input or a param; empty for `loop`.
     """
@@ -77,7 +77,7 @@ class Flow:
                     waiting.append(following)
 
     def reaches(self, place: Place) -> bool:
-        """Whether untrusted text may get there."""
+        """Whether untrusted text may get that far."""
         return place in self._before
 
     @property
@@ -107,7 +107,7 @@ def flow_of(program: Program) -> Flow:
 
 
 def is_source(program: Program, worker: Worker | Orchestrator) -> bool:
-    """Whether a worker, or one that stands in for it, gives text from outside.
+    """Whether a worker, or one that replaces it, gives text from outside.
 
     A sub-orchestrator does so by itself where its output is marked `@untrusted`; what it reads is
     followed by the relations.
@@ -126,7 +126,7 @@ def is_effect(worker: Worker) -> bool:
 
 
 def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
-    """A worker and all that may stand in for it."""
+    """A worker and all that may replace it."""
     found: set[str] = set()
     waiting = [worker.name]
     while waiting:
@@ -186,7 +186,7 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
         return
     begun = Place("task", own, name) if isinstance(target, Worker) else Place("loop", name)
     if isinstance(target, Orchestrator):
-        # What a child has read is in what it gives back.
+        # What a child has read is in what it returns.
         yield Place("loop", name), Place("task", own, name)
     inputs = target.inputs.schema
     if facts_of(program, target).hears:

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import adding, body_of
 from engine.linter.subject import Subject
-from engine.linter.written import adding, body_of
 
 __all__ = ["call_without_timeout"]
+
+
+NO_TIMEOUT = Rule(
+    code="ORC504",
+    name="no-timeout",
+    severity="warning",
+    summary="A `command`, `http` or `mcp` worker may hang: it has no `timeout`.",
+    why="A call that hangs holds its place for ever.",
+    bad='worker get(q: string) -> json via http { url = "https://a.example/"    }',
+    good="""\
+worker get(q: string) -> json via http { url = "https://a.example/"  timeout = 5s  }""",
+    allowable=True,
+)
 
 
 def call_without_timeout(subject: Subject) -> Iterator[Diagnostic]:

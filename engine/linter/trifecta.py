@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
-from engine.linter.places import item_span
+from engine.diagnostics.rule import Rule
+from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.expressions.template import Expression
@@ -34,6 +35,43 @@ class _End(NamedTuple):
 
     worker: Worker
     host: str
+
+
+LETHAL_TRIFECTA = Rule(
+    code="ORC805",
+    name="lethal-trifecta",
+    severity="warning",
+    summary="One orchestrator has private data, untrusted text and a way out.",
+    why=(
+        "A stranger's text can tell the planner to read what is private and to put it "
+        "into an address."
+    ),
+    bad="""\
+worker mail(q: string) -> string via http {
+  url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
+  trust = trusted  timeout = 5s
+}
+worker page(u: string) -> string via http { url = "https://a.example/" ~ u  timeout = 5s }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [mail, page]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+worker mail(q: string) -> string via http {
+  url = "https://mail.example/"  query = { q: q }  headers = { "X-Key": secret.KEY }
+  trust = trusted  timeout = 5s
+}
+worker page(u: string) -> string via http { url = "https://a.example/" ~ u  timeout = 5s }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [mail]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def lethal_trifecta(subject: Subject) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from engine.diagnostics import Diagnostic, diagnostic
-from engine.linter.places import nodes_in
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.sema.types.definitions import (
     Array,
@@ -22,8 +22,30 @@ from engine.sema.types.json_schema import schema_of
 from engine.sema.types.schema_facts import may_fit
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["ambiguous_union"]
+
+
+AMBIGUOUS_UNION = Rule(
+    code="ORC209",
+    name="ambiguous-union",
+    severity="warning",
+    summary="A value can match two of the records in a union.",
+    why=(
+        "Where two records fit one value, nobody can tell which was meant: neither a "
+        "prompt nor the code that reads it."
+    ),
+    bad="""\
+schema Reply { text: string }
+schema Question { text: string, to: string? }
+worker tell(q: string) -> Reply | Question via llm { model = fast  prompt = "{{ q }}" }""",
+    good="""\
+schema Reply { kind: "reply", text: string }
+schema Question { kind: "question", text: string, to: string? }
+worker tell(q: string) -> Reply | Question via llm { model = fast  prompt = "{{ q }}" }""",
+    allowable=True,
+)
 
 
 def ambiguous_union(subject: Subject) -> Iterator[Diagnostic]:
@@ -75,13 +97,13 @@ def _overlap(one: Type, other: Type) -> bool:
 
 
 def _written(subject: Subject, union: Union, holder: Span) -> Span:
-    """Where a union stands: in the declaration or field that begins at a place."""
+    """Where a union is: in the declaration or field that begins at a place."""
     for declaration in subject.result.scopes.entry.module.document.declarations:
         if not declaration.span.start <= holder.start < declaration.span.end:
             continue
-        for node in nodes_in(declaration):
+        for node in walk(declaration):
             if isinstance(node, ast.UnionType) and node.span.start >= holder.start:
-                named = {inner.span.text for inner in nodes_in(node)}
+                named = {inner.span.text for inner in walk(node)}
                 if all(str(option) in named for option in union.options):
                     return node.span
     return holder

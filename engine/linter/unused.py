@@ -1,6 +1,6 @@
 """ORC607, ORC701, ORC705: what is declared and never used.
 
-Never in a file without an orchestrator, which is there to be imported, and never for what stands
+Never in a file without an orchestrator, which is there to be imported, and never for what is
 in another file. Params and secrets are named inside templates too, so any mention in any text of
 the program counts as a use.
 """
@@ -12,13 +12,40 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.diagnostics.edits import removed
+from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 
 __all__ = ["unused_declarations", "unused_verifiers", "unused_workers"]
 
 
+UNUSED_WORKER = Rule(
+    code="ORC701",
+    name="unused-worker",
+    severity="warning",
+    summary="A worker is in no `workers` list.",
+    why="It can never be dispatched.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, tell]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    allowable=True,
+)
+
+
 def unused_workers(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC701: a worker in no `workers` list and nobody's fallback."""
+    """ORC701: a worker that is in no `workers` list and no `fallback`."""
     if not subject.complete or not subject.orchestrators:
         return
     program = subject.program
@@ -32,6 +59,31 @@ def unused_workers(subject: Subject) -> Iterator[Diagnostic]:
                 worker.span,
                 help=f"add `{worker.name}` to the `workers` of an orchestrator, or remove it",
             )
+
+
+VERIFIER_NOT_USED = Rule(
+    code="ORC607",
+    name="verifier-not-used",
+    severity="warning",
+    summary="No hook names this verifier.",
+    why="It looks as if something were checked.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound } }
+}""",
+    allowable=True,
+)
 
 
 def unused_verifiers(subject: Subject) -> Iterator[Diagnostic]:
@@ -53,6 +105,37 @@ def unused_verifiers(subject: Subject) -> Iterator[Diagnostic]:
                 verifier.span,
                 help="name it in a `verify` block, or remove it",
             )
+
+
+UNUSED_DECLARATION = Rule(
+    code="ORC705",
+    name="unused-declaration",
+    severity="warning",
+    summary="A schema, model, server, template, param, secret or import is never used.",
+    why="What nobody uses misleads the reader.",
+    bad="""\
+orch 1
+model fast { id = "openai/gpt-5-mini" }
+worker search(query: string) -> string via llm { model = fast  prompt = "{{ query }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}
+schema Unused { x: int }""",
+    good="""\
+orch 1
+model fast { id = "openai/gpt-5-mini" }
+worker search(query: string) -> string via llm { model = fast  prompt = "{{ query }}" }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    allowable=True,
+)
 
 
 def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:

@@ -108,7 +108,7 @@ def _comment_line(analysis: Analysis, item: Diagnostic) -> int | None:
         return None  # a comment is about the first line below it that is none
     around = path_to(analysis.document, places.offset(lsp.Position(line, 0)))
     if around and isinstance(around[-1], ast.String):
-        # Inside a text the comment would be part of it: it stands where the text begins.
+        # Inside a text the comment would be part of it: it is where the text begins.
         return places.position(around[-1].span.start).line
     return line
 

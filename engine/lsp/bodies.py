@@ -1,4 +1,4 @@
-"""Which kind of body stands where, by the table of settings."""
+"""The kind of the body at a place, by the table of settings."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Completion: what may be written at the cursor.
 
-`engine.lsp.context` says where the cursor is; what can stand there comes from the table of
+`engine.lsp.context` says where the cursor is; what can be there comes from the table of
 settings, the names of the module, the types an expression sees (`engine.lsp.cursor_probe`) and the
-files beside this one.
+files next to this one.
 """
 
 from __future__ import annotations
@@ -456,7 +456,7 @@ class _Completion:
 
         Args:
             start: Where the template begins in the file.
-            end: Where it ends; what stands after that is kept.
+            end: Where it ends; what is after that is kept.
         """
         before = text[start : self.offset]
         tag = inside_tag(before)

@@ -1,7 +1,7 @@
 """What may be written at a place of a file that may be half typed.
 
-The tree of such a file lacks exactly what is being typed, so this looks at lexemes: which bodies
-are open around the cursor, which setting is being given a value, whether the cursor is in a
+The tree of a file in that state lacks exactly what is being typed, so this looks at lexemes: which
+bodies are open around the cursor, which setting is being given a value, whether the cursor is in a
 string. It reads one declaration, never the whole file.
 """
 
@@ -50,7 +50,7 @@ class Context:
         start: Where the declaration begins.
         frames: The open brackets, the outermost first.
         head: The lexemes of the declaration outside of all brackets.
-        word: The part of a name that stands before the cursor.
+        word: The part of a name that is before the cursor.
         after: The lexemes after the cursor on its own level, brackets left out.
         string: The string the cursor is in, or None.
     """
@@ -183,7 +183,7 @@ def _begins_another(items: list[str]) -> bool:
 
 
 def _continues(text: str) -> bool:
-    """Whether an expression goes on after a lexeme."""
+    """Whether an expression continues after a lexeme."""
     return text in ("|", ".", ",", "+", "-", "*", "/", "~", "and", "or", "not", "if", "else", "in",
                     "==", "!=", "<", ">", "<=", ">=", "is")  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What an expression sees at the cursor: a name nobody has is written there, and checked.
+"""What an expression sees at the cursor: an unused name is written there, and checked.
 
 The checker knows scopes, loops and types; a half-typed expression does not parse. So everything
 after the cursor in its template is cut off, what is open is closed, and the program is checked
@@ -34,7 +34,7 @@ class Seen:
     """What the mark met; an `Observer`.
 
     Attributes:
-        names: The names there are, with their types, where it stands for a name.
+        names: The names there are, with their types, if it is a name.
         owner: The type of what it would be a field of.
         beside: The type it is compared with.
         node: The declaration it is in.

@@ -17,7 +17,7 @@ __all__ = ["definition", "location_of", "places_of"]
 def definition(
     project: Project, analysis: Analysis, source: SourceFile, offset: int
 ) -> list[lsp.LocationLink]:
-    """Where what stands at a place is declared; [] if nothing is known."""
+    """Where what is at a place is declared; [] if nothing is known."""
     use = analysis.index.use_at(source.path, offset)
     if use is not None:
         target = analysis.index.real(use.target)

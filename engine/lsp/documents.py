@@ -1,6 +1,6 @@
 """The documents an editor has open, and a reader that sees them in place of the files on disk.
 
-A document is known by its URI, which is the client's, and by an absolute path. One that is no
+A document is known by its URI, which is the client's, and by an absolute path. One that is not a
 file (`untitled:`) gets a path in the first folder of the workspace, so that what it imports is
 looked up there; nothing is ever written to it.
 """
@@ -55,7 +55,7 @@ class Documents:
 
     Attributes:
         encoding: What columns count, as was agreed on with the client.
-        root: Where the paths of documents that are no files begin.
+        root: Where the paths of documents that are not files begin.
     """
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from lsprotocol import types as lsp
 
 from engine.lsp.project import Analysis
-from engine.lsp.tree import walk
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["folding_ranges"]
 

@@ -14,7 +14,7 @@ __all__ = ["formatting"]
 
 
 def formatting(analysis: Analysis) -> list[lsp.TextEdit] | None:
-    """The edits that bring a file into the one layout; None while it has syntax errors."""
+    """The edits that bring a file into the standard style; None while it has syntax errors."""
     source = analysis.module.source
     try:
         text = format_source(source)

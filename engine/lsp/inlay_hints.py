@@ -1,4 +1,4 @@
-"""Inlay hints: beside each orchestrator, the most that a run of it can take."""
+"""Inlay hints: next to each orchestrator, the most that a run of it can take."""
 
 from __future__ import annotations
 

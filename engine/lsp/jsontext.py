@@ -1,4 +1,4 @@
-"""Where in the text of a JSON file something stands."""
+"""Where in the text of a JSON file something is."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ def _unquoted(word: str) -> str:
     try:
         return str(json.loads(word))
     except ValueError:
-        return word  # no JSON: whatever it is, it is no key somebody meant
+        return word  # no JSON: whatever it is, it is not a key

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -18,6 +17,7 @@ from engine.graph.build import collect
 from engine.graph.svg import to_svg
 from engine.graph.text import to_dot, to_mermaid
 from engine.lsp.project import Analysis, Project
+from engine.own import own_command
 from engine.syntax import ast
 
 __all__ = ["RUN_TEST", "SHOW_GRAPH", "CannotDo", "code_lenses", "run_test", "show_graph"]
@@ -27,7 +27,7 @@ SHOW_GRAPH = "orch.showGraph"
 
 
 class CannotDo(Exception):
-    """Why a command cannot be carried out, in a sentence."""
+    """Why a command cannot run, in a sentence."""
 
 
 def code_lenses(project: Project, analysis: Analysis) -> list[lsp.CodeLens]:
@@ -59,8 +59,8 @@ async def run_test(project: Project, uri: str, title: str) -> dict[str, Any]:
     if not os.path.isfile(path):
         raise CannotDo("save the file first: tests run what is on disk")
     process = await asyncio.create_subprocess_exec(
-        # -P: a module beside the file must not be imported in the place of one of ours.
-        *(sys.executable, "-P", "-m", "engine.cli", "test", path, "-k", title, "--format", "json"),
+        *own_command("engine.cli"),
+        *("test", path, "-k", title, "--format", "json"),
         cwd=os.path.dirname(path),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -103,7 +103,7 @@ def show_graph(project: Project, uri: str, name: str | None) -> dict[str, str]:
         name: Only what this orchestrator can reach.
 
     Raises:
-        CannotDo: If the file does not check, or has no such orchestrator.
+        CannotDo: If the file has errors, or has no such orchestrator.
     """
     analysis = project.analysis(project.documents.path(uri))
     program = None if analysis is None else analysis.result.program

@@ -31,7 +31,7 @@ class Link(msgspec.Struct, frozen=True):
     """Where a string leads.
 
     Attributes:
-        start: Of the string, in the file it stands in.
+        start: Of the string, in the file it is in.
         path: The other file, absolute.
         offset: Where in it.
         line: The line in it, from 1, where that is known instead.

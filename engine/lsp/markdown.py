@@ -1,6 +1,6 @@
 """What a thing is, in Markdown: for hover and for completion.
 
-Texts come from where they stand already: declarations as written, `///` docs, the table of
+Texts come from where they are already: declarations as written, `///` docs, the table of
 settings, the catalogue of rules, the bounds.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 import inspect
 
 from engine.bounds import Bound, amount, dollars
-from engine.diagnostics import RULES, Diagnostic
-from engine.diagnostics.examples import EXAMPLES
+from engine.diagnostics import RULES, Diagnostic, explained
 from engine.lsp.names import Target
 from engine.lsp.project import Analysis
 from engine.sema.expressions.environment import shared_environment
@@ -184,10 +183,7 @@ def about_setting(kind: Kind, row: Row) -> str:
 def about_rule(item: Diagnostic) -> str:
     """The rule behind a finding."""
     rule = RULES[item.code]
-    parts = [f"**{rule.code} {rule.name}**: {rule.summary}"]
-    example = EXAMPLES.get(rule.code)
-    if example is not None and example.why:
-        parts.append(example.why)
+    parts = [f"**{rule.code} {rule.name}**: {rule.summary}", explained(rule.code).why]
     parts.append(f"`orch explain {rule.code}` shows an example.")
     return "\n\n".join(parts)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from engine.lsp.tree import fields_of, walk
+from engine.lsp.tree import fields_of
 from engine.sema.check import CheckResult
 from engine.sema.names.loader import Module
 from engine.sema.names.scope import Entity, Scope
@@ -22,6 +22,7 @@ from engine.sema.templates.typing_rules import attribute_of, is_null, open_up
 from engine.sema.types.definitions import Record, Type
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Index", "Reading", "Recorder", "Target", "Use"]
 
@@ -114,7 +115,7 @@ class Index:
     Attributes:
         nodes: What declares a target: a declaration, a field, an import.
         owners: The declaration a field, input or failure mode belongs to.
-        origin: What an alias stands for.
+        origin: The name that an alias refers to.
     """
 
     def __init__(self, result: CheckResult, recorder: Recorder) -> None:
@@ -171,7 +172,7 @@ class Index:
                     yield path, use
 
     def real(self, target: Target) -> Target:
-        """What a target stands for in the end."""
+        """What a target finally refers to."""
         while target in self.origin:
             target = self.origin[target]
         return target

@@ -57,7 +57,7 @@ def pointers(project: Project, base_dir: str, written: str) -> Iterator[str]:
 
 
 def calls(project: Project, base_dir: str, written: str) -> Iterator[str]:
-    """The modules, or the functions of a module, beside a file."""
+    """The modules, or the functions of a module, next to a file."""
     module, colon, _ = written.partition(":")
     if colon:
         for function in functions_of(module, base_dir, project.documents.project(base_dir)):

@@ -74,7 +74,7 @@ class Places:
         return self.range(span.start, span.end)
 
     def length(self, start: int, end: int) -> int:
-        """How many code units stand between two offsets."""
+        """How many code units are between two offsets."""
         return end - start if self._plain else self._units(self.text[start:end])
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of the programs an editor looks at: each checked when somebody asks, and kept.
+"""What is known of the programs an editor looks at: each checked on request, and kept.
 
 An `Analysis` is one file checked as the entry of a program, with everything it read. It is right
 as long as what it read is what it was (open documents by version, others by time and size), which
@@ -69,7 +69,7 @@ class Analysis:
     Attributes:
         path: The file, absolute.
         diagnostics: What was found, in all files; what the configuration hides is left out.
-        files: Every file that was read, or looked for in vain.
+        files: Every file that was read, or was not found.
     """
 
     path: str
@@ -188,7 +188,7 @@ class Project:
         try:
             result = check_file(path, reader=reader, cache=cache, observer=recorder)
         except InputError as problem:
-            # A variable `ORCH_PARAM_x` that does not fit is no fault of the file.
+            # A variable `ORCH_PARAM_x` that does not fit is not a fault of the file.
             self.note("; ".join(problem.problems))
             recorder = Recorder()
             result = check_file(path, reader=reader, cache=cache, observer=recorder, env={})
@@ -273,7 +273,7 @@ class Project:
         return {path: [uses[key] for key in sorted(uses)] for path, uses in sorted(found.items())}
 
     def may_read(self, path: str, base_dir: str) -> bool:
-        """Whether a file, or folder, lies in the project of a program in a folder."""
+        """Whether a file, or folder, is in the project of a program in a folder."""
         boundary = self.documents.project(base_dir)
         return boundary is None or boundary.holds(path)
 

@@ -14,7 +14,7 @@ __all__ = ["highlights", "references"]
 def references(
     project: Project, analysis: Analysis, source: SourceFile, offset: int, declaration: bool
 ) -> list[lsp.Location]:
-    """Every place in the workspace that names what stands here.
+    """Every place in the workspace that names what is here.
 
     Args:
         declaration: Whether the place that declares it counts.

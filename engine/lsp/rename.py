@@ -1,9 +1,8 @@
 """Rename, in every file of the workspace that reads the one that declares the name.
 
-What a rename would break is known only by trying: the edits are made in memory, every program
-they reach is checked again, and if one has an error it had not, nothing is renamed and the error
-is the answer. So a field that a Python function returns by name, or a mock, cannot be renamed by
-half.
+What a rename would break is known only by trying: the edits are made in memory, and every
+program they reach is checked again. If one has a new error, nothing is renamed and the error is the
+answer. So a field that a Python function returns by name, or a mock, cannot be renamed by half.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ __all__ = ["CannotRename", "prepare", "rename"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
-#: Words that are no names wherever an expression may stand.
+#: Words that are not names wherever an expression may be.
 _RESERVED = frozenset({"and", "or", "not", "in", "is", "if", "else", "true", "false", "null"})
 
 
@@ -68,14 +67,14 @@ def prepare(analysis: Analysis, source: SourceFile, offset: int) -> Use:
 def rename(
     project: Project, analysis: Analysis, source: SourceFile, offset: int, name: str
 ) -> lsp.WorkspaceEdit:
-    """The edits that give what stands at a place another name.
+    """The edits that give what is at a place another name.
 
     Raises:
         CannotRename: If it cannot be renamed, the name is none, or something would break.
     """
     target = prepare(analysis, source, offset).target
     if _NAME.fullmatch(name) is None:
-        raise CannotRename(f"`{name}` is no name: letters, digits and `_`, and no digit first")
+        raise CannotRename(f"`{name}` is not a name: letters, digits and `_`, and no digit first")
     if name in _RESERVED:
         raise CannotRename(f"`{name}` is a word of the language")
     if name == target.name:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from lsprotocol import types as lsp
 
 from engine.lsp.project import Analysis
-from engine.lsp.tree import walk
 from engine.sema.types.definitions import SCALARS
 from engine.source import SourceFile
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["LEGEND", "changes", "semantic_tokens"]
 

@@ -6,7 +6,7 @@ further change has come for a moment, so checks that are overtaken are never mad
 the text as it is and need not wait for that.
 
 Whatever a feature raises is answered as an error of that request and told on stderr: the server
-goes on.
+continues.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from engine.lsp.symbols import document_symbols, workspace_symbols
 from engine.sema.names.loader import CannotRead
 from engine.source import SourceFile
 from engine.version import __version__
-from grammar import load_parser
+from grammar import load_fast_parser
 
 __all__ = ["serve"]
 
@@ -94,7 +94,7 @@ class _Protocol(LanguageServerProtocol):
         _of(self).closed(params)
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """A message as its class; a request that is none is answered all the same."""
+        """A message as its class; a request that is none is answered anyway."""
         try:
             return super().structure_message(data)
         except JsonRpcException as problem:
@@ -149,7 +149,7 @@ class _Server(LanguageServer):
         project.snippets = bool(item and item.snippet_support)
 
     def ready(self) -> None:
-        """Ask to be told of changes on disk, and settle in."""
+        """Ask for notifications of changes on disk, and settle in."""
         workspace = self.client_capabilities.workspace
         watched = workspace and workspace.did_change_watched_files
         if watched and watched.dynamic_registration:
@@ -165,7 +165,7 @@ class _Server(LanguageServer):
                     ]
                 )
             )
-        load_parser()
+        load_fast_parser()
         # All that is loaded by now stays, and what a check leaves is collected when nobody waits
         # for findings: the collector's rounds would take a tenth of each check, and now and then
         # 150 ms at once.
@@ -214,7 +214,7 @@ class _Server(LanguageServer):
         try:
             found = self._findings()
         except Exception:
-            # A bug of ours: what was published stays, and the next change tries again.
+            # A bug in orch: what was published stays, and the next change tries again.
             _log.error("a check failed\n%s", traceback.format_exc())
             return
         for uri, items in found.items():
@@ -521,7 +521,7 @@ def serve() -> int:
         0 if the client has shut the server down as it should, else 1.
     """
     logging.basicConfig(level=logging.WARNING, format="orch lsp: %(message)s")
-    # What requests fail of is told by us, without the library's own traceback.
+    # We report why requests fail, without the library's own traceback.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     server = _Server()
     # The protocol gets a stdout of its own, which pygls closes; whatever else prints goes to

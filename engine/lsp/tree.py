@@ -1,36 +1,13 @@
-"""Walks over syntax trees: what stands at an offset, and what is inside what."""
+"""What is at an offset of a syntax tree, and which fields a declaration declares."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from engine.syntax import ast
+from engine.syntax.visitor import children, walk
 
-__all__ = ["children", "declaration_at", "fields_of", "path_to", "walk"]
-
-
-def children(node: ast.Node) -> Iterator[ast.Node]:
-    """The nodes right below a node, in no particular order."""
-    for name in node.__struct_fields__:
-        yield from _nodes(getattr(node, name))
-
-
-def _nodes(value: Any) -> Iterator[ast.Node]:
-    if isinstance(value, ast.Node):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _nodes(item)
-
-
-def walk(node: ast.Node) -> Iterator[ast.Node]:
-    """A node and all below it."""
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        yield current
-        todo.extend(children(current))
+__all__ = ["declaration_at", "fields_of", "path_to"]
 
 
 def declaration_at(document: ast.Document, offset: int) -> ast.Declaration | None:

@@ -144,7 +144,7 @@ def usage_of(said: Mapping[str, Any] | None, info: ModelInfo) -> Usage | None:
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         cached_tokens=_count(cached),
-        cost_usd=price_of(info, input_tokens, output_tokens),
+        cost_micro_usd=price_of(info, input_tokens, output_tokens),
     )
 
 

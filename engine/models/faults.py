@@ -32,7 +32,7 @@ _MAX_WORDS = 400
 #: What LiteLLM puts before a provider's words, once or several times.
 _PREFIX = re.compile(r"^\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)\b\s*[:-]?\s+")
 _KEY = re.compile(r"\b(sk|pk|rk|key|gsk|xai|AIza)[-_]?[A-Za-z0-9*_-]{12,}|\b[Bb]earer\s+\S+")
-#: How Python's JSON decoder begins its complaints about what is no JSON at all.
+#: How Python's JSON decoder begins its complaints about what is not JSON at all.
 _NOT_JSON = re.compile(r"(Expecting|Extra data|Unterminated|Invalid control)\b.*\(char \d+\)$")
 #: Other variables that do instead of the one LiteLLM reports as missing.
 _INSTEAD = {
@@ -156,16 +156,15 @@ def _of_status(
     if status in (401, 403):
         return Failure("unavailable", f"{model_id} did not accept the key: {words}")
     passing = status >= 500 or status in _PASSING
-    failure = Failure(
+    return Failure(
         "unavailable",
         f"{model_id}: {words}",
         retryable=passing,
         retry_after_ms=wait_ms if passing else None,
+        schema_refused=schema_sent
+        and status in (400, 404, 422)
+        and any(sign in signs for sign in _SCHEMA),
     )
-    failure.schema_refused = (
-        schema_sent and status in (400, 404, 422) and any(sign in signs for sign in _SCHEMA)
-    )
-    return failure
 
 
 def _asked_wait_ms(error: Exception) -> int | None:

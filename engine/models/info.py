@@ -27,7 +27,7 @@ def resolve_info(model: Model, override: object = None) -> ModelInfo:
 
     Args:
         model: As the program declares it.
-        override: What stands in for it: an id (`--model NAME=ID`), a `Scripted`, a policy
+        override: What replaces it: an id (`--model NAME=ID`), a `Scripted`, a policy
             function or a `ChatModel`; None for the declared id.
 
     Raises:

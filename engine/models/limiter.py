@@ -13,8 +13,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import monotonic
 
+from engine import clock
 from engine.errors import Failure
 from engine.runtime.budget import prompt_bytes
 from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
@@ -50,11 +50,11 @@ class Window:
     def __init__(
         self,
         limit: int,
-        clock: Callable[[], float] = monotonic,
+        running_s: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._limit = limit
-        self._clock = clock
+        self._running_s = running_s or (lambda: clock.running_s())
         self._sleep = sleep
         self._shares: deque[_Share] = deque()
         self._turn = asyncio.Lock()
@@ -63,7 +63,7 @@ class Window:
         """Wait until `amount` fits; one that is larger than the limit waits to be alone."""
         async with self._turn:
             while True:
-                now_s = self._clock()
+                now_s = self._running_s()
                 while self._shares and self._shares[0].at_s + _WINDOW_S <= now_s:
                     self._shares.popleft()
                 used = sum(share.amount for share in self._shares)

@@ -30,8 +30,8 @@ __all__ = ["LiteLLMModel", "warm"]
 
 _lock = threading.Lock()
 _loaded: Any = None
-#: Open gateways by the id of their event loop; LiteLLM keeps its HTTP clients by loop too.
-_open: dict[int, int] = {}
+#: Open gateways by the mark of their event loop; LiteLLM keeps its HTTP clients by loop too.
+_open: dict[str, int] = {}
 
 
 def _litellm() -> Any:
@@ -98,7 +98,7 @@ class LiteLLMModel:
         self._id = model_id
         self._name = name or model_id
         self._options = dict(options or {})
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_mark: str | None = None
         self._streams = True
 
     async def prepare(self) -> Any:
@@ -120,7 +120,7 @@ class LiteLLMModel:
                 `invalid_output`.
         """
         litellm = await self.prepare()
-        self._enter_loop()
+        self._enter_loop(litellm)
         options = {**flat_options(request.model.options), **self._options}
         self._preflight(litellm, options)
         arguments = self._arguments(litellm, request, options)
@@ -155,10 +155,10 @@ class LiteLLMModel:
                 self._streams = False
         return _whole(await litellm.acompletion(**arguments))
 
-    def _enter_loop(self) -> None:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            _open[id(self._loop)] = _open.get(id(self._loop), 0) + 1
+    def _enter_loop(self, litellm: Any) -> None:
+        if self._loop_mark is None:
+            self._loop_mark = _loop_mark(litellm)
+            _open[self._loop_mark] = _open.get(self._loop_mark, 0) + 1
 
     def _preflight(self, litellm: Any, options: Mapping[str, Any]) -> None:
         """A missing key comes back from providers in many disguises; so it is looked for first."""
@@ -195,24 +195,23 @@ class LiteLLMModel:
         if request.structured and request.schema is not None:
             takes = litellm.get_supported_openai_params(model=self._id) or []
             if "response_format" not in takes:
-                failure = Failure(
+                raise Failure(
                     "unavailable",
                     f"{self._name} takes no JSON Schema for its answer; set `structured = prompt`",
+                    schema_refused=True,
                 )
-                failure.schema_refused = True
-                raise failure
             arguments["response_format"] = response_format(request)
         return arguments
 
     async def close(self) -> None:
         """Close LiteLLM's connections of this event loop when its last gateway is closed."""
-        if self._loop is None:
+        if self._loop_mark is None:
             return
-        loop_id, self._loop = id(self._loop), None
-        _open[loop_id] -= 1
-        if _open[loop_id] == 0:
-            del _open[loop_id]
-            await _close_clients(loop_id)
+        mark, self._loop_mark = self._loop_mark, None
+        _open[mark] -= 1
+        if _open[mark] == 0:
+            del _open[mark]
+            await _close_clients(mark)
 
 
 def _provider(litellm: Any, model_id: str) -> str:
@@ -233,7 +232,8 @@ def _whole(response: Any) -> Answer:
     return Answer(
         text=text_of(message.content),
         finish_reason=choices[0].finish_reason,
-        refusal=extra.get("refusal") or "",
+        # Up to 1.106 a refusal is among the extra fields, from 1.110 on it is a field.
+        refusal=getattr(message, "refusal", None) or extra.get("refusal") or "",
         reasoning=getattr(message, "reasoning_content", None) or "",
         tools=bool(getattr(message, "tool_calls", None)),
         usage=_plain(getattr(response, "usage", None)),
@@ -262,7 +262,7 @@ async def _streamed(
 
     Raises:
         Failure: The stream ended before the answer did.
-        _NoStreamError: What came was no stream at all.
+        _NoStreamError: What came was not a stream at all.
     """
     stream = await litellm.acompletion(
         **arguments, stream=True, stream_options={"include_usage": True}
@@ -310,15 +310,25 @@ async def _streamed(
     )
 
 
-async def _close_clients(loop_id: int) -> None:
+def _loop_mark(litellm: Any) -> str:
+    """What LiteLLM appends to the keys of the HTTP clients that it keeps for the running loop.
+
+    The id of the loop up to 1.106, a number of its own from 1.110 on: so its cache is asked.
+    """
+    cache = getattr(litellm, "in_memory_llm_clients_cache", None)
+    marked = getattr(cache, "update_cache_key_with_event_loop", None)
+    return str(marked("")) if marked else f"-{id(asyncio.get_running_loop())}"
+
+
+async def _close_clients(loop_mark: str) -> None:
     """Close the HTTP clients that LiteLLM keeps for an event loop, and forget them.
 
-    It never does so itself, and takes a client up again for a later loop that happens to get the
-    same id, whose calls then fail with "Event loop is closed".
+    It never does so itself, and older versions take a client up again for a later loop that
+    happens to get the same id, whose calls then fail with "Event loop is closed".
     """
     cache = getattr(_loaded, "in_memory_llm_clients_cache", None)
     clients = getattr(cache, "cache_dict", {})
-    for key in [key for key in clients if str(key).endswith(f"-{loop_id}")]:
+    for key in [key for key in clients if str(key).endswith(loop_mark)]:
         client = clients.pop(key)
         inner = getattr(client, "_client", None) or getattr(client, "client", None) or client
         try:

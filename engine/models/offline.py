@@ -1,10 +1,10 @@
 """What keeps LiteLLM from asking anybody but the provider of a model.
 
-LiteLLM fetches tables, templates and tokenizers from GitHub and Hugging Face where it sees fit,
-some of them with a blocking request in the middle of a call, and it reads a `.env` file that it
+LiteLLM fetches tables, templates and tokenizers from GitHub and Hugging Face, some of them with
+a blocking request in the middle of a call. It also reads a `.env` file that it
 finds above its own folder. All of that is turned off here, before and right after its import. The
-clouds' own libraries go on to the metadata service of the machine where no credentials are set up;
-`lacking` finds that out before they do. Nothing here calls a model.
+clouds' own libraries continue to the metadata service of the machine where no credentials are set
+up; `lacking` finds that out before they do. Nothing here calls a model.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""`python/package.module:function`: a deterministic policy in the place of a model.
+"""`python/package.module:function`: a deterministic policy instead of a model.
 
 The function gets the structured state (`PolicyState`) instead of a prompt and returns what a
 model would: a decision, an output or a verdict. It costs nothing. A plain function runs in a
-thread, so that one that reads files does not hold up the tasks that run beside it; an async one
-runs on the loop. What it returns must be JSON; dataclasses and the like are turned into it.
+thread, so that one that reads files does not hold up the tasks that run next to it; an async one
+runs on the loop. What it returns must be JSON; dataclasses and similar are turned into it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class PolicyModel:
 
     def _as_json(self, value: Any) -> Any:
         try:
-            # Not msgspec's encoder: it turns NaN into null without a word.
+            # Not msgspec's encoder: it turns NaN into null silently.
             text = json.dumps(msgspec.to_builtins(value, str_keys=True), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise Failure(

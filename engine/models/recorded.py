@@ -245,6 +245,6 @@ def _usage_entry(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
     }
-    if usage.cost_usd is not None:
-        entry["cost_usd"] = usage.cost_usd / 1_000_000
+    if usage.cost_micro_usd is not None:
+        entry["cost_usd"] = usage.cost_micro_usd / 1_000_000
     return entry

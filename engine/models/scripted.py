@@ -1,8 +1,8 @@
 """`scripted/FILE.json` and `Scripted([...])`: a model that answers from a script.
 
-A script is a list of entries played in order, or several queues by caller. Where a call stands in
+A script is a list of entries played in order, or several queues by caller. Where a call is in
 its queue comes from the request (`index`, `caller_index`), which the engine counts from the
-journal, so a resumed run goes on with the entry that belongs to the call. Both ways of being out
+journal, so a resumed run continues with the entry that belongs to the call. Both ways of being out
 of step are loud: a call without an entry fails, and an entry without a call is reported by
 `close`.
 
@@ -52,12 +52,12 @@ class _UsageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One entry, read: what to give back, or how to fail.
+    """One entry, read: what to return, or how to fail.
 
     Attributes:
         value: The reply, where `mode` is None.
-        usage: What it used; the cost is filled in from the price when it is played. UNSET is no
-            usage in the entry, None a provider that does not say.
+        usage: What it used; the cost is filled in from the price when it is played. UNSET is
+            not a usage in the entry, None a provider that does not say.
     """
 
     value: Any = None
@@ -97,7 +97,7 @@ def read_entry(raw: Any) -> Entry:
             fail = msgspec.convert(raw, _FailEntry)
             if fail.fail not in MODEL_MODES:
                 modes = ", ".join(sorted(MODEL_MODES))
-                raise ValueError(f"`{fail.fail}` is no failure mode of models; they are {modes}")
+                raise ValueError(f"`{fail.fail}` is not a failure mode of models; they are {modes}")
             retryable = fail.fail in _PASSING if fail.retryable is None else fail.retryable
             return Entry(
                 mode=fail.fail,
@@ -148,7 +148,7 @@ def _usage(entry: Entry, info: ModelInfo) -> Usage | None:
         input_tokens=said.input_tokens,
         output_tokens=said.output_tokens,
         cached_tokens=said.cached_tokens,
-        cost_usd=cost_usd,
+        cost_micro_usd=cost_usd,
     )
 
 
@@ -179,7 +179,7 @@ class Scripted:
             for caller, queue in entries.items():
                 if caller.partition(":")[0] not in _ROLES:
                     raise UsageError(
-                        f"{source}: `{caller}` is no caller; write decision, worker:NAME or "
+                        f"{source}: `{caller}` is not a caller; use decision, worker:NAME or "
                         "verifier:NAME"
                     )
                 self.queues[caller] = self._read(queue, f"entry {{}} of `{caller}`")
@@ -283,7 +283,7 @@ class ScriptedModel:
         )
 
     async def close(self) -> None:
-        """Report the entries nobody asked for.
+        """Report the entries that were not used.
 
         Raises:
             Failure: There are some.

@@ -42,7 +42,7 @@ class Escaped:
         return re.compile("".join(parts))
 
     def replaced(self, text: str, shown: str) -> str:
-        """The text with `shown` in the place of the value."""
+        """The text with `shown` instead of the value."""
         # What is plain in the value is plain in each form; looking for it costs next to nothing.
         return self._pattern.sub(lambda _: shown, text) if self._core in text else text
 

@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9]+")
 def readable(value: str) -> str:
     """The value as it is read from a file or a pipe, without blanks around it.
 
-    What is no UTF-8 is a lone surrogate in a variable, and a replacement in what was read.
+    What is not UTF-8 is a lone surrogate in a variable, and a replacement in what was read.
     """
     return _bytes(value).decode(errors="replace").strip()
 

@@ -1,7 +1,7 @@
 """Log records that are made on behalf of a run hold no secrets, whichever library makes them.
 
 httpx writes whole addresses at INFO, others more at DEBUG. Records are cleaned where they are made,
-so it holds for loggers and handlers that nobody knows of here. Those of others, of a host program
+so it holds for loggers and handlers that are not known here. Those of others, of a host program
 say, are left alone.
 """
 
@@ -20,7 +20,7 @@ _plain = logging.Formatter()
 
 
 def clean_log_records() -> None:
-    """See to it that records are cleaned where they are made, once a process.
+    """Make sure that records are cleaned where they are made, once per process.
 
     Not a filter: those of a logger do not hear of the records of its children, and httpcore, mcp
     and openai have dozens, some of which come into being in the middle of a run.

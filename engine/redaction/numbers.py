@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3})?")
 _IN_TEXT = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:[,_]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?(?!\w)"
 )
-#: Longer runs of digits are no notation of a secret anybody types.
+#: Longer runs of digits are not a notation in which secrets are typed.
 _LONGEST = 64
 #: From this many digits on a number that contains them gives the secret away.
 _MANY_DIGITS = 8

@@ -1,38 +1,38 @@
 """Calls and their attempts: reserve, start, settle; then retry, repair, fall back, or report.
 
-A call is carried out in attempts. When one ends, this module settles its budget and decides, in
+A call runs in attempts. When one ends, this module settles its budget and decides, in
 this order: *retry* the same request, where the failure and the policy allow it; *repair*, asking
-a model again with what was wrong with its answer; *fall back* to the next model of the chain;
-and at last *report* the failure. All of it is bounded: a call makes at most
-(1 + retries)(1 + repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds
-after a crash.
+a model again with the problems of its answer. Then *fall back* to the next model of the chain, and
+at last *report* the failure. All of it is bounded: a call makes at most (1 + retries)(1 +
+repairs)(1 + fallbacks) attempts, and those that `engine.runtime.suspects` adds after a crash.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
-from engine.runtime import sizes, suspects
+from engine.runtime import causes, sizes, suspects
 from engine.runtime.answer_text import spoken
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
+from engine.runtime.moves import move_call
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.prompts import calls
 from engine.runtime.prompts.blocks import repair, revision
 from engine.runtime.requests import (
     caller_of,
-    chain_of,
     is_text,
     model_request,
     worker_request,
 )
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire_values import read_output
-from engine.sema.model import Retry, Worker
+from engine.sema.model import Retry, Worker, fallback_chain
 from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
 
@@ -52,7 +52,7 @@ __all__ = [
 
 #: The longest wait before a retry, in milliseconds.
 MAX_BACKOFF_MS = 60_000
-#: Failures after which nobody knows whether the work was done.
+#: Failures after which it is not known whether the work was done.
 _UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
@@ -61,7 +61,7 @@ SHOWN_ANSWER = 4_000
 def begin(state: RunState, call: Call, model: str | None = None) -> None:
     """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
     if model is not None:
-        call.chain = chain_of(state, model)
+        call.chain = tuple(fallback_chain(state.program.models, model))
     _attempt(state, call)
 
 
@@ -82,6 +82,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
             call.attempt -= 1
             if any(other.reservation is not None for other in state.calls.values()):
                 # What runs now may use less than is set aside for it: wait for it to settle.
+                move_call(call, "starved")
                 state.starved.append(call)
             else:
                 message = (
@@ -94,7 +95,8 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
                     + ", more than is left"
                 )
                 call.bound = bound
-                _end(state, call, failure=Failure("over_budget", message))
+                cause = causes.of_bound(call.loop, bound)
+                _end(state, call, failure=Failure("over_budget", message, cause=cause))
             return
     call.reservation = reservation
     caller = caller_of(request.model.name, request.role, request.name)
@@ -106,6 +108,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
 def _open_attempt(
     state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
 ) -> None:
+    move_call(call, "asked")
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
@@ -124,7 +127,9 @@ def _feed_starved(state: RunState) -> None:
     waiting = list(state.starved)
     state.starved.clear()
     for call in waiting:
-        if not call.loop.over:
+        if call.loop.over:
+            move_call(call, "withdrawn")
+        else:
             _attempt(state, call)
 
 
@@ -142,6 +147,7 @@ def started(state: RunState, event: CallStarted) -> None:
     if call is None or call.begun == event.attempt:
         return
     call.begun = event.attempt
+    move_call(call, "begun")
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at
@@ -153,7 +159,7 @@ def started(state: RunState, event: CallStarted) -> None:
 
 def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) -> None:
     """Book what an attempt used. `spent` says whether a call without reported usage may have
-    cost something all the same; it is then settled at its reservation."""
+    cost something anyway; it is then settled at its reservation."""
     reservation = call.reservation
     call.reservation = None
     if reservation is None:
@@ -162,7 +168,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
         return
     if usage is None:
         usage = reservation.as_usage() if spent else Usage()
-    elif not usage.cost_usd:
+    elif not usage.cost_micro_usd:
         info = state.models[call.chain[call.chain_index]]
         tokens = usage.input_tokens + usage.output_tokens
         cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
@@ -170,7 +176,7 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
-            cost_usd=cost,
+            cost_micro_usd=cost,
             estimated=usage.estimated,
         )
     call.ledger.settle(reservation, usage)
@@ -200,6 +206,7 @@ def finished(state: RunState, event: CallFinished) -> None:
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
+    move_call(call, "closed")
     call.command = None
     del state.calls[call.key]
     if call.suspect:
@@ -209,21 +216,21 @@ def _close_attempt(state: RunState, call: Call) -> None:
 def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[str]]:
     """Whether a value keeps the contract of what was called: (yes, the value, problems)."""
     subject = call.subject
-    if isinstance(subject, Loop):
-        # A decision is read by the loop, which answers a bad one with a new decision.
-        return True, value, []
     if isinstance(subject, Task):
         contract = subject.worker.output
         by = subject.acting.facts.done_by if isinstance(subject.acting, Worker) else "port"
+    elif isinstance(subject, Loop):
+        # A decision is read by the loop, which answers a bad one with a new decision.
+        return True, value, []
     else:
         contract, by = VERDICT, subject.verifier.facts.done_by
+        if by != "model":
+            value = _verdict(value)
     if by == "model":
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
             return False, value, error.problems
-    elif not isinstance(subject, Task):
-        value = _verdict(value)
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
     filled = contract.with_defaults(value)
@@ -260,11 +267,12 @@ def _verdict(value: Any) -> Any:
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
     said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
-    failure = Failure("invalid_output", said)
+    cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
+    failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
         return
     if effect_of(call) == "once":
-        # It has happened, and what came of it cannot be read: nobody may do it again for that.
+        # It has happened, and its outcome cannot be read: it must not be done again for that.
         lose(state, call, failure)
         return
     if call.chain and call.repairs < _repair_max(call):
@@ -306,6 +314,7 @@ def failed(state: RunState, event: CallFailed) -> None:
             event.message,
             retryable=event.retryable,
             retry_after_ms=event.retry_after_ms,
+            cause=causes.of_attempt(state, call, event),
         ),
     )
     if on_trial and event.died:
@@ -341,7 +350,7 @@ def _without_schema(state: RunState, call: Call) -> bool:
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
-    """Nobody knows whether a `once` call was carried out: report that, and nothing else."""
+    """It is not known whether a `once` call was made: report only that."""
     call.unknown = True
     _end(state, call, failure=failure)
 
@@ -368,7 +377,7 @@ def _repair_max(call: Call) -> int:
 
 
 def effect_of(call: Call) -> str:
-    """The effect of what a call carries out; `read` for everything but a worker's task."""
+    """The effect of what a call runs; `read` for everything but a worker's task."""
     subject = call.subject
     if isinstance(subject, Task) and isinstance(subject.acting, Worker):
         return subject.acting.effect
@@ -419,10 +428,12 @@ def _reported(call: Call, failure: Failure) -> Failure:
         f"undeclared failure mode `{failure.mode}`: {failure.message}",
         retryable=failure.retryable,
         retry_after_ms=failure.retry_after_ms,
+        cause=failure.cause,
     )
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
+    move_call(call, "ended")
     call.value = value
     call.failure = failure
     state.todo(Todo.CALL_ENDED, call)
@@ -456,7 +467,7 @@ def lost(state: RunState) -> None:
 
 
 def lost_call(state: RunState, event: CallLost) -> None:
-    """What carried out one attempt is gone, and the rest of the run goes on."""
+    """The host of one attempt is gone, and the rest of the run continues."""
     call = _open(state, event.key, event.attempt)
     if call is None or call.begun != call.attempt:
         return
@@ -471,9 +482,11 @@ def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
     if call.begun == call.attempt and effect_of(call) == "once":
         _settle(state, call, None, spent=True)
         _close_attempt(state, call)
-        lose(state, call, Failure("crashed", f"{what_happened} while it was under way"))
+        said = f"{what_happened} while it was under way"
+        lose(state, call, Failure("crashed", said, cause=causes.of_call(state, call)))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
         call.begun = 0
+        move_call(call, "asked")
         suspects.issue(state, call)
 
 
@@ -493,7 +506,8 @@ def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
         return True
     _close_attempt(state, call)
     message = f"{call.bound}: what was under way when {what_happened} may have used it up"
-    _end(state, call, failure=Failure("over_budget", message))
+    cause = causes.of_bound(call.loop, call.bound)
+    _end(state, call, failure=Failure("over_budget", message, cause=cause))
     return False
 
 
@@ -506,6 +520,7 @@ def forked(state: RunState) -> None:
             _take_up_again(state, call, "the run was forked")
         else:
             call.begun = 0
+            move_call(call, "asked")
 
 
 def withdraw(state: RunState, call: Call) -> None:
@@ -515,12 +530,13 @@ def withdraw(state: RunState, call: Call) -> None:
         state.starved.remove(call)
     else:
         _close_attempt(state, call)
+    move_call(call, "withdrawn")
 
 
 def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     """Stop every call of these loops; what was reserved for them is booked as used.
 
-    A `once` call that has begun goes on: stopping it would leave its outcome unknown.
+    A `once` call that has begun continues: stopping it would leave its outcome unknown.
     """
     members = set(map(id, loops))
     stopped = [
@@ -532,7 +548,14 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
     for call in stopped:
         _settle(state, call, None, spent=call.started_at is not None)
         _close_attempt(state, call)
+        move_call(call, "withdrawn")
     if stopped:
         state.commands.append(CancelCalls(tuple(call.key for call in stopped)))
-    state.starved = type(state.starved)(c for c in state.starved if id(c.loop) not in members)
+    still: deque[Call] = deque()
+    for call in state.starved:
+        if id(call.loop) in members:
+            move_call(call, "withdrawn")
+        else:
+            still.append(call)
+    state.starved = still
     _go_on(state)

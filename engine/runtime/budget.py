@@ -5,7 +5,7 @@ parent's, so a child can never spend what its parent does not have. A reservatio
 that a call can use, so calls that run side by side cannot overshoot together.
 
 Money is integer micro-dollars; a call whose price is unknown counts tokens only (the start of a
-run refuses such a model where a cost budget stands above it).
+run refuses such a model where a cost budget is above it).
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Reservation:
         return self.input_tokens + self.output_tokens
 
     def as_usage(self) -> Usage:
-        """The usage that stands in where a provider reports none: never zero."""
+        """The usage that is in where a provider reports none: never zero."""
         return Usage(
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            cost_usd=self.cost_usd,
+            cost_micro_usd=self.cost_usd,
             estimated=True,
         )
 
@@ -99,7 +99,7 @@ class Ledger:
         """Set `wanted` aside in this ledger and all above it.
 
         Returns:
-            None, or the name of the bound that stands in the way (nothing is reserved then).
+            None, or the name of the bound that is in the way (nothing is reserved then).
         """
         cost = wanted.cost_usd or 0
         for ledger in self.lineage():
@@ -129,10 +129,10 @@ class Ledger:
             ledger.input_tokens += used.input_tokens
             ledger.output_tokens += used.output_tokens
             ledger.cached_tokens += used.cached_tokens
-            if used.cost_usd is None:
+            if used.cost_micro_usd is None:
                 ledger.unpriced_calls += 1
             else:
-                ledger.cost_usd += used.cost_usd
+                ledger.cost_usd += used.cost_micro_usd
             if used.estimated:
                 ledger.estimated = True
 

@@ -16,7 +16,7 @@ from engine.runtime.state import Block, Loop, RunState
 
 __all__ = ["compact", "prompt_tokens"]
 
-#: The context window of a model of a provider that nobody knows, in tokens.
+#: The context window of a model of a provider that is not known, in tokens.
 UNKNOWN_CONTEXT = 128_000
 #: Of how many rounds the assessment is kept.
 KEPT_ASSESSMENTS = 5
@@ -54,7 +54,7 @@ def compact(state: RunState, loop: Loop) -> None:
     limit = int(window * context.compact_at)
     if prompt_tokens(loop, name) <= limit:
         return
-    # Nobody has counted the rewritten prompt yet; it is text of much the same kind.
+    # The rewritten prompt has not been counted yet; it is text of much the same kind.
     per_byte = _tokens_per_byte(loop, name)
     loop.settled_input = None
     blocks, rounds = loop.blocks, loop.rounds

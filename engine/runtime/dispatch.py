@@ -10,12 +10,13 @@ from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
+from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
-from engine.sema.model import Budget, Orchestrator, Worker
+from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
 __all__ = [
@@ -39,7 +40,7 @@ _NO_BUDGET = Budget()
 def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
     """Take a decision's tasks in; those that wait for nothing are ready at once.
 
-    Tasks that started early and are not in the decision belong to the round all the same.
+    Tasks that started early and are not in the decision belong to the round anyway.
     """
     current = loop.current
     early = loop.early
@@ -102,11 +103,14 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
             return Failure(
                 "unmet_reference",
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
+                cause=producer.failure.cause,
             )
     for name in task.after:
         if not loop.outputs.get(name):
             return Failure(
-                "unmet_reference", f"it runs only after `{name}`, and no task of it succeeded"
+                "unmet_reference",
+                f"it runs only after `{name}`, and no task of it succeeded",
+                cause=Cause(loop.orchestrator.limits[task.worker.name], "after"),
             )
     return None
 
@@ -116,19 +120,22 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
     try:
         value = resolve(task.input, lambda task_id: tasks[task_id].output)
     except PointerError as error:
-        return Failure("unmet_reference", sizes.cut(state, str(error)))
+        said = sizes.cut(state, str(error))
+        return Failure("unmet_reference", said, cause=Cause(task.worker))
     contract = task.worker.inputs
     task.resolved = contract.with_defaults(value)
     most = loop.orchestrator.policy.max_input_bytes
     if state.bounds and contract.multiplies and size_of(task.resolved, most) > most:
         said = f"with its defaults, its input takes more than {size_words(most)}"
-        return Failure("unmet_reference", f"{said} (`max_input_bytes`)")
+        cause = Cause(loop.orchestrator, "policy.max_input_bytes")
+        return Failure("unmet_reference", f"{said} (`max_input_bytes`)", cause=cause)
     if contract.is_valid(task.resolved):
         return None
     problems = sizes.cut(state, "; ".join(contract.problems(task.resolved)))
     return Failure(
         "unmet_reference",
         f"the referenced value does not match the input of `{task.worker.name}`: {problems}",
+        cause=of_input(task.worker, problems),
     )
 
 
@@ -137,7 +144,8 @@ def queue(state: RunState, task: Task) -> None:
     if taint.needs_clearance(state, task):
         message = "untrusted text can reach it, and no verifier or gate has let it pass"
         way = taint.where_from(state, task)
-        end_task(state, task, failure=Failure("denied", f"{message}: {way}"))
+        failure = Failure("denied", f"{message}: {way}", cause=Cause(task.worker))
+        end_task(state, task, failure=failure)
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
@@ -171,7 +179,7 @@ def _hold(state: RunState, task: Task) -> bool:
         return False
     worker = task.worker
     assert isinstance(worker, Worker)
-    held = forks.held(state, task, _fallbacks(state, worker))
+    held = forks.held(state, task, fallback_chain(state.program.workers, worker.name))
     if held is None:
         return False
     move(task, "checking")
@@ -231,25 +239,13 @@ def _fall_back(state: RunState, task: Task) -> bool:
     assert isinstance(acting, Worker)
     if acting.effect == "once":
         return False
-    chain = _fallbacks(state, task.worker)
+    chain = fallback_chain(state.program.workers, task.worker.name)
     position = chain.index(acting.name) + 1
     if position >= len(chain):
         return False
     task.acting = following = state.program.workers[chain[position]]
     _call(state, task, following, f"{task.path} / fallback {following.name}")
     return True
-
-
-def _fallbacks(state: RunState, worker: Worker) -> list[str]:
-    """A worker and those that stand in for it, each once, depth first."""
-    found: list[str] = []
-    pending = [worker.name]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.append(name)
-            pending.extend(reversed(state.program.workers[name].fallback))
-    return found
 
 
 def _from_cache(state: RunState, task: Task) -> bool:
@@ -274,7 +270,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
         1 for loop in task.loop.lineage() if loop.orchestrator.name == orchestrator.name
     )
     if orchestrator.policy.max_depth is not None and depth > orchestrator.policy.max_depth:
-        failure = Failure("exhausted", f"max_depth = {orchestrator.policy.max_depth} is reached")
+        said = f"max_depth = {orchestrator.policy.max_depth} is reached"
+        failure = Failure("exhausted", said, cause=Cause(orchestrator, "policy.max_depth"))
         end_task(state, task, failure=failure)
         return
     parent = _ledger(task.loop, orchestrator.name)
@@ -282,8 +279,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        said = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
-        task.child.feedback.append(said)
+        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
+        task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
 
@@ -345,7 +342,7 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says what became of a `once` task."""
+    """A person says the outcome of a `once` task."""
     task = gate.task
     assert task is not None
     contract = task.worker.output
@@ -360,7 +357,7 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
             gates.ask(state, gate)
             return
-    denied = Failure("denied", event.note or "a person ended it")
+    denied = Failure("denied", event.note or "a person ended it", cause=Cause(task.worker))
     if task.loop.over:
         # The run only waited for this; nothing new is started any more.
         done = event.answer == "approve"
@@ -397,7 +394,7 @@ def child_ended(state: RunState, child: Loop) -> None:
         check_output(state, task, child.output)
         return
     task.partial = child.best
-    end_task(state, task, failure=Failure(child.status, child.reason))
+    end_task(state, task, failure=Failure(child.status, child.reason, cause=child.cause))
 
 
 def check_output(state: RunState, task: Task, value: object) -> None:
@@ -434,14 +431,15 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         if task.status == "checking":
             head = remarks.task_not_started(task.id)
             loop.feedback.append(Remark(head, outcome.feedback, task.told))
-            end_task(state, task, failure=Failure("denied", outcome.feedback))
+            denied = Failure("denied", outcome.feedback, cause=outcome.cause)
+            end_task(state, task, failure=denied)
         else:
-            _revise(state, task, outcome.feedback)
+            _revise(state, task, outcome)
     return outcome
 
 
 def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task go on. Only one that has really looked cleans anything."""
+    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified
         queue(state, task)
@@ -449,7 +447,7 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
         end_task(state, task, verified=verified)
 
 
-def _revise(state: RunState, task: Task, feedback: str) -> None:
+def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:
     # A sub-orchestrator would plan anew, and not know what the last one has changed.
     wrote = task.child is not None and any(
         isinstance(other.acting, Worker)
@@ -460,9 +458,9 @@ def _revise(state: RunState, task: Task, feedback: str) -> None:
     )
     worker = task.worker
     if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
-        end_task(state, task, failure=Failure("denied", feedback))
+        end_task(state, task, failure=Failure("denied", outcome.feedback, cause=outcome.cause))
         return
-    task.feedback = feedback
+    task.feedback = outcome.feedback
     queue(state, task)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.events import RunStatus
 from engine.runtime import attempts, gates, sizes, views
+from engine.runtime.causes import Cause
 from engine.runtime.commands import EndRun
 from engine.runtime.moves import enter_phase
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
@@ -36,7 +37,13 @@ def finish(state: RunState, loop: Loop, output: Any) -> None:
 
 
 def end(
-    state: RunState, loop: Loop, status: RunStatus, reason: str = "", bound: str | None = None
+    state: RunState,
+    loop: Loop,
+    status: RunStatus,
+    reason: str = "",
+    bound: str | None = None,
+    *,
+    cause: Cause | None = None,
 ) -> None:
     """End a loop and everything under it; at the root, the run.
 
@@ -46,6 +53,7 @@ def end(
     if loop.over:
         return
     loop.held = (status, reason, bound)
+    loop.cause = cause
     below = subtree(loop)
     for other in below:
         if not other.over:
@@ -60,7 +68,8 @@ def full(state: RunState, loop: Loop) -> None:
     """End a loop that keeps more than it may."""
     most = size_words(loop.orchestrator.policy.max_kept_bytes)
     reason = f"max_kept_bytes = {most} is reached: what came back takes more in all"
-    end(state, loop, "exhausted", reason, "max_kept_bytes")
+    cause = Cause(loop.orchestrator, "policy.max_kept_bytes")
+    end(state, loop, "exhausted", reason, "max_kept_bytes", cause=cause)
 
 
 def settle(state: RunState, loop: Loop) -> None:
@@ -127,7 +136,7 @@ def partial(loop: Loop) -> Any:
 
 
 def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = None) -> None:
-    """Hand the decision over: to `on_escalate`, where it stands, else to a person.
+    """Hand the decision over: to `on_escalate` if there is one, else to a person.
 
     Args:
         run: The hook that escalates, or None for a stall.
@@ -153,11 +162,14 @@ def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = Non
     try:
         output = expression.evaluate(scope)
     except EvaluationError as error:
-        end(state, loop, "aborted", f"{reason}; on_escalate cannot be evaluated: {error}")
+        cause = Cause(loop.orchestrator, "on_escalate.output", error.span)
+        said = f"{reason}; on_escalate cannot be evaluated: {error}"
+        end(state, loop, "aborted", said, cause=cause)
         return
     problem = finish_escalated(state, loop, output, reason)
     if problem:
-        end(state, loop, "aborted", f"{reason}; on_escalate: {problem}")
+        cause = Cause(loop.orchestrator, "on_escalate.output")
+        end(state, loop, "aborted", f"{reason}; on_escalate: {problem}", cause=cause)
 
 
 def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> str:

@@ -4,7 +4,7 @@ What the parent had started by then keeps the parent's idempotency keys, so a `w
 under way is finished and not done twice; what starts afterwards has keys of the fork. A `write`
 or `once` task that the parent started *after* that point has changed something already. It is
 held: where the fork comes to the same task (the same key, or the same worker with the same
-input), a person says whether its result stands, whether it is to be done again, or neither.
+input), a person says whether its result is valid, whether it is to be done again, or neither.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def begin(state: RunState, event: RunForked) -> None:
             delay_ms = call.command.delay_ms
             call.command = StartCall(call.key, call.attempt, call.request, delay_ms)
     for gate in state.gates.values():
-        gate.opened_ms = None  # its time begins anew: nobody could have answered it here
+        gate.opened_ms = None  # its time begins again: it could not be answered here
     for task_held in event.held:
         state.held[task_held.key] = task_held
         state.held_inputs.setdefault(task_held.input, []).append(task_held)
@@ -73,7 +73,7 @@ def held(state: RunState, task: Task, workers: Iterable[str]) -> HeldTask | None
     Args:
         state: The run.
         task: A task that is about to start for the first time.
-        workers: Its worker and those that may stand in for it.
+        workers: Its worker and those that may replace it.
     """
     if task.key in state.released:
         return None
@@ -93,7 +93,7 @@ def _changes(worker: Worker | None) -> bool:
 
 
 def offers(gate: Gate) -> bool:
-    """Whether a yes to a gate may take what the parent's task gave: it did the very same."""
+    """Whether an approval may reuse the output of the parent's task: it did exactly the same."""
     held, task = gate.held, gate.task
     if held is None or task is None or held.outcome != "done":
         return False

@@ -2,7 +2,7 @@
 
 A gate is state like any other: the process may end while it is open, and the answer may come
 from any process. While the only things open are gates the run is `waiting`; its running time
-stands still.
+is paused.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def ask_again(state: RunState, wall_ms: int) -> None:
     """Another process takes over: it has to watch over the gates that are open.
 
     Args:
-        wall_ms: Its wall-clock time; a gate's timeout goes on while nobody drives the run.
+        wall_ms: Its wall-clock time; a gate's timeout keeps running while the run is not driven.
     """
     for gate in state.gates.values():
         if gate.opened_ms is None:
             state.commands.append(OpenGate(gate.key, gate.timeout_ms))
         elif gate.timeout_ms is not None:
-            # A clock that was set back gives nobody more time than there was.
+            # A clock that was set back does not extend the time.
             left_ms = min(gate.timeout_ms, max(0, gate.opened_ms + gate.timeout_ms - wall_ms))
             state.commands.append(OpenGate(gate.key, left_ms))
 
 
 def drop(state: RunState, loops: Iterable[Loop], *, keep_outcomes: bool) -> None:
-    """Call off the gates of these loops. What a `once` task did is asked even so."""
+    """Call off the gates of these loops. What a `once` task did is asked still."""
     members = set(map(id, loops))
     for key, gate in list(state.gates.items()):
         # A task that is held has not begun: its outcome is none to wait for.

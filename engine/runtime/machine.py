@@ -38,6 +38,7 @@ from engine.events import (
 from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
+from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
 from engine.sema.model import Program
@@ -84,6 +85,9 @@ def known_models(events: Sequence[Event]) -> Sequence[Event]:
     """
     later: dict[str, ModelInfo] = {}
     for event in events:
+        kind = event.__class__
+        if kind is CallFinished or kind is CallStarted:
+            continue  # nearly all of them
         if isinstance(event, (RunResumed, RunForked, RunRetried)) and event.program:
             later.update(event.models)
     if not later or not isinstance(events[0], RunStarted):
@@ -93,7 +97,7 @@ def known_models(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _still_wanted(commands: list[Command]) -> list[Command]:
-    """Drop what was asked for and called off within one step; nobody needs to hear of it."""
+    """Drop what was asked for and called off within one step; it needs no report."""
     gone: set[str] = set()
     ended = False
     for command in commands:
@@ -220,12 +224,13 @@ def _timer(state: RunState, name: str) -> None:
         if ending.timer_name(loop) == name and not loop.over:
             time_ms = loop.orchestrator.policy.budget.time_ms
             reason = f"budget.time = {(time_ms or 0) / 1000:g} s is used up"
-            ending.end(state, loop, "exhausted", reason, "budget.time")
+            cause = Cause(loop.orchestrator, "policy.budget.time")
+            ending.end(state, loop, "exhausted", reason, "budget.time", cause=cause)
             return
 
 
 def _wait(state: RunState) -> None:
-    """Nothing runs, and a person has to say how it goes on."""
+    """Nothing runs, and a person has to say how it continues."""
     state.status = "waiting"
     state.reason = "; ".join(gate.message for gate in state.gates.values())
     state.commands.append(EndRun("waiting", state.reason))
@@ -250,6 +255,8 @@ def _work_off(state: RunState) -> None:
             dispatch.child_ended(state, subject)
         elif what is Todo.LOOP_FULL:
             ending.full(state, subject)
+        else:
+            assert_never(what)
 
 
 def _call_ended(state: RunState, call: Call) -> None:

@@ -1,18 +1,26 @@
-"""The legal moves of tasks and of loops: one table each, checked at every move in every test.
+"""The legal moves of tasks, loops and calls: a table each, checked at every move in every test.
 
-Every change of `Task.status` and `Loop.phase` goes through `move` and `enter_phase`, so an illegal
-one fails in whatever test it happens, and not only where a test looks for it. A user's run is not
-ended over it: there the check is off. What decides *when* a move is made is in the rooms; nothing
-here changes anything else.
+Every change of `Task.status`, `Loop.phase` and `Call.status` goes through `move`, `enter_phase` and
+`move_call`, so an illegal one fails in whatever test it happens, and not only where a test looks
+for it. A user's run is not ended over it: there the check is off. What decides *when* a move is
+made is in the rooms; nothing here changes anything else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.runtime.state import Loop, LoopPhase, Task, TaskStatus
+from engine.runtime.state import Call, CallStatus, Loop, LoopPhase, Task, TaskStatus
 
-__all__ = ["LOOP_MOVES", "TASK_MOVES", "check_moves", "enter_phase", "move"]
+__all__ = [
+    "CALL_MOVES",
+    "LOOP_MOVES",
+    "TASK_MOVES",
+    "check_moves",
+    "enter_phase",
+    "move",
+    "move_call",
+]
 
 #: From each status of a task, those that may follow. A task that has ended moves again only when
 #: its run is retried (`engine.runtime.retry_run`), and then begins from the front.
@@ -41,6 +49,22 @@ LOOP_MOVES: Mapping[LoopPhase, frozenset[LoopPhase]] = {
     "over": frozenset(),
 }
 
+#: From each status of a call, those that may follow.
+CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
+    # A prompt that cannot be rendered, or a budget that is too small, ends it at once.
+    "new": frozenset({"starved", "asked", "ended"}),
+    "starved": frozenset({"asked", "ended", "withdrawn"}),
+    # An attempt may come back without a word that it has begun: nobody could carry it out.
+    "asked": frozenset({"begun", "closed"}),
+    # What was under way when a process stopped, or when the run was forked, is asked for again.
+    "begun": frozenset({"asked", "closed"}),
+    # Retry, repair, fall back, report; or called off.
+    "closed": frozenset({"starved", "asked", "ended", "withdrawn"}),
+    # A verifier's feedback has it made once more.
+    "ended": frozenset({"starved", "asked"}),
+    "withdrawn": frozenset(),
+}
+
 #: What a retry may do besides: an ended run is taken up again.
 _RETRIED_TASK = frozenset({"blocked", "running", "verifying"})
 _RETRIED_LOOP = frozenset({"deciding", "working"})
@@ -61,9 +85,10 @@ def move(task: Task, to: TaskStatus, *, retried: bool = False) -> None:
     Args:
         retried: Whether its run is being retried: then an ended task may begin again.
     """
-    legal = to == task.status or to in TASK_MOVES[task.status]
-    if _Check.on and not legal and not (retried and to in _RETRIED_TASK):
-        raise AssertionError(f"{task.path}: {task.status} -> {to}")
+    if _Check.on:
+        legal = to == task.status or to in TASK_MOVES[task.status]
+        if not legal and not (retried and to in _RETRIED_TASK):
+            raise AssertionError(f"{task.path}: {task.status} -> {to}")
     task.status = to
 
 
@@ -71,9 +96,17 @@ def enter_phase(loop: Loop, to: LoopPhase, *, retried: bool = False) -> None:
     """Let a loop enter another phase.
 
     Args:
-        retried: Whether its run is being retried: then an ended loop may go on.
+        retried: Whether its run is being retried: then an ended loop may continue.
     """
-    legal = to == loop.phase or to in LOOP_MOVES[loop.phase]
-    if _Check.on and not legal and not (retried and to in _RETRIED_LOOP):
-        raise AssertionError(f"{loop.phase} -> {to}")
+    if _Check.on:
+        legal = to == loop.phase or to in LOOP_MOVES[loop.phase]
+        if not legal and not (retried and to in _RETRIED_LOOP):
+            raise AssertionError(f"{loop.phase} -> {to}")
     loop.phase = to
+
+
+def move_call(call: Call, to: CallStatus) -> None:
+    """Give a call another status."""
+    if _Check.on and to != call.status and to not in CALL_MOVES[call.status]:
+        raise AssertionError(f"{call.key}: {call.status} -> {to}")
+    call.status = to

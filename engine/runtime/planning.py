@@ -38,14 +38,16 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
             they refer to is there.
 
     Raises:
-        DecisionError: The decision cannot be carried out; nothing has changed then.
+        DecisionError: The decision cannot run; nothing has changed then.
     """
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early
     new = [spec for spec in specs if spec["id"] not in early]
     _check_limits(loop, new)
     problems: list[str] = []
-    allowed = loop.orchestrator.policy.max_per_round
+    policy = loop.orchestrator.policy
+    allowed = policy.max_per_round
+    writes_large = bounded and policy.writes_large
     if len(new) + len(early) > allowed:
         problems.append(rejections.too_many_with_early(len(new), len(early), allowed))
     made: dict[str, Task] = {}
@@ -67,7 +69,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
         )
         made[task_id] = task
         if not special:
-            problems += _resolve(task, bounded)
+            problems += _resolve(task, writes_large, bounded)
     wired = False
     wires = 0
     named: dict[str, list[Task]] = {}
@@ -102,12 +104,12 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     return list(made.values())
 
 
-def _resolve(task: Task, bounded: bool) -> list[str]:
+def _resolve(task: Task, writes_large: bool, bounded: bool) -> list[str]:
     """Fill in the defaults of an input without references, and say what is wrong with it."""
     worker = task.worker
     contract = worker.inputs
     task.resolved = contract.with_defaults(task.input)
-    if bounded and (contract.multiplies or task.loop.orchestrator.policy.writes_large):
+    if writes_large or (bounded and contract.multiplies):
         most = task.loop.orchestrator.policy.max_input_bytes
         if size_of(task.resolved, most) > most:
             return [rejections.input_too_large(task.id, worker.name, size_words(most))]
@@ -147,7 +149,8 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        return None if _resolve(task, bounded) else task
+        writes_large = bounded and loop.orchestrator.policy.writes_large
+        return None if _resolve(task, writes_large, bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from engine.events import ModelInfo, Usage
+from engine.runtime.marks import call_mark
 from engine.sema.model import Model, Verifier, Worker
 
 __all__ = [
@@ -54,11 +55,11 @@ class PolicyState(msgspec.Struct, frozen=True):
             `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
         tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
             "output" | "failure": {"mode", "message"}, "round"}`;
-            status is `done` or `failed`. An input of more than 64 KiB has references in the place
+            status is `done` or `failed`. An input of more than 64 KiB has references instead
             of what they lead to.
         outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
-        left: What is left of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
+        left: The rest of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
             (None where unbounded).
         output_schema: JSON Schema of what is to be returned in the end.
     """
@@ -90,14 +91,14 @@ class ModelRequest(msgspec.Struct, frozen=True):
         state: Builds the structured state, for `python/` models only.
         attempt: From 1, counting repairs, retries and fallbacks.
         index: How many calls of this model were started earlier in this run, those lost in a
-            crash not counted, so that a resumed run goes on where it was; None if nobody counts.
+            crash not counted, so that a resumed run continues where it was; None if nothing counts.
         caller_index: The same, of the calls with this role and name only.
-        stream: Ask for the answer in pieces; the whole text comes back all the same.
+        stream: Ask for the answer in pieces; the whole text comes back anyway.
         on_text: Told each piece as it comes; set by a driver that can use it, where `stream`.
         isolated: Run no code of the user's in this process for it.
         apart: How to do so: calls `module:function`, looked up from a folder, in a process of its
             own; set by a driver that can, where `isolated`.
-        max_bytes: What the answer may take; 0 where nobody says.
+        max_bytes: The maximum size of the answer; 0 if not set.
     """
 
     key: str
@@ -143,7 +144,7 @@ class ChatModel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what it holds; a scripted model reports a leftover here by raising Failure."""
+        """Release its resources; a scripted model reports a leftover here by raising Failure."""
         ...
 
 
@@ -151,7 +152,7 @@ async def ready(model: ChatModel) -> None:
     """Let a model load what it has to load once, before the clock of a call starts.
 
     A model that has such work offers it as `prepare()`; most have none. What is slow there (an
-    import, a file of weights) is no slowness of the provider and no reason for a `timeout`.
+    import, a file of weights) is not a slowness of the provider and no reason for a `timeout`.
 
     Raises:
         Failure: It cannot be loaded.
@@ -174,8 +175,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         scope: Names for the worker's expressions besides its inputs: `param`, `task`, `secret`.
             `secret` is a mapping from names to values; failures are cleaned of the values.
         isolated: Run no code of the user's in this process for it, but in one of its own.
-        mark: Names run, call and attempt; set by a driver. A program that is started for the
-            request has it in its environment, so that it can be found when the engine is dead.
+        run: Whose call it is.
         input_bytes: The size of the input, where that may be large; else 0.
     """
 
@@ -188,8 +188,14 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     timeout_ms: int | None = None
     attempt: int = 1
     isolated: bool = False
-    mark: str = ""
+    run: str = ""
     input_bytes: int = 0
+
+    @property
+    def mark(self) -> str:
+        """Names run, call and attempt. A program that is started for the request has it in its
+        environment, so that it can be found when the engine is dead."""
+        return call_mark(self.run, self.key, self.attempt) if self.run else ""
 
 
 class WorkerReply(msgspec.Struct, frozen=True):
@@ -200,7 +206,7 @@ class WorkerReply(msgspec.Struct, frozen=True):
 
 
 class WorkerPort(Protocol):
-    """How workers (and verifiers) of one kind are carried out."""
+    """How workers (and verifiers) of one kind run."""
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
         """Do the work.

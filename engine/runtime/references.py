@@ -1,7 +1,7 @@
 """References between tasks: `{"$from": "a1", "at": "/items"}` in place of a value.
 
 A reference is an object with exactly `$from` (a task's id) and optionally `at` (a JSON Pointer,
-RFC 6901). `{"$literal": value}` stands for `value` itself, whatever it looks like. Nothing else
+RFC 6901). `{"$literal": value}` means `value` itself, whatever it looks like. Nothing else
 is ever taken for a reference: not `"$5 million"`, not `{"from": ...}`, not `{{`.
 """
 
@@ -18,7 +18,7 @@ class PointerError(Exception):
 
 
 class Reference:
-    """One reference found in an input; `path` is where it stands, as a JSON Pointer."""
+    """One reference found in an input; `path` is where it is, as a JSON Pointer."""
 
     __slots__ = ("at", "path", "task")
 
@@ -112,7 +112,7 @@ def follow(value: Any, pointer: str, origin: str = "the value") -> Any:
     if pointer == "":
         return value
     if not pointer.startswith("/"):
-        raise PointerError(f'`{pointer}` is no JSON Pointer: it must start with "/"')
+        raise PointerError(f'`{pointer}` is not a JSON Pointer: it must start with "/"')
     walked = ""
     for raw in pointer[1:].split("/"):
         part = raw.replace("~1", "/").replace("~0", "~")
@@ -123,7 +123,7 @@ def follow(value: Any, pointer: str, origin: str = "the value") -> Any:
         elif isinstance(value, list):
             # isdecimal alone admits other scripts' digits, which RFC 6901 does not.
             if not (part.isascii() and part.isdecimal()) or (part != "0" and part[0] == "0"):
-                raise PointerError(f"{origin}{walked} is a list: `{part}` is no index of it")
+                raise PointerError(f"{origin}{walked} is a list: `{part}` is not an index of it")
             # Python refuses to read numbers of thousands of digits.
             if len(part) > 18 or int(part) >= len(value):
                 raise PointerError(f"{origin}{walked} has {len(value)} items, no item {part[:40]}")

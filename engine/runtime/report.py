@@ -1,15 +1,19 @@
 """A run as plain data: what `orch run --format json` and `orch show` give.
 
 Built from the folded state alone, so a live run, a finished one and one read from a journal
-years later are told in the same words.
+years later are reported in the same words.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from engine.diagnostics.render_json import place_dict
+from engine.errors import Failure
 from engine.runtime import forks
 from engine.runtime.budget import Ledger
+from engine.runtime.causes import Cause
+from engine.runtime.places import place_of
 from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
@@ -39,9 +43,12 @@ def usage_report(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def failures(loop: Loop) -> list[dict[str, Any]]:
-    """Every task that failed, here and in sub-orchestrators, in order."""
-    found = []
+def failures(state: RunState, loop: Loop | None = None) -> list[dict[str, Any]]:
+    """Every task that failed, in a loop (or the whole run) and in sub-orchestrators, in order."""
+    found: list[dict[str, Any]] = []
+    loop = loop or state.root
+    if loop is None:
+        return found
     for task in loop.tasks.values():
         if task.failure is not None:
             found.append(
@@ -52,11 +59,18 @@ def failures(loop: Loop) -> list[dict[str, Any]]:
                     "key": task.key,
                     "mode": task.failure.mode,
                     "message": task.failure.message,
+                    "place": _place(state, task.failure),
                 }
             )
         if task.child is not None:
-            found.extend(failures(task.child))
+            found.extend(failures(state, task.child))
     return found
+
+
+def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] | None:
+    """`{"file", "range"}` of where something failed, as in `orch lint --format json`."""
+    place = place_of(state, failure)
+    return None if place is None else place_dict(place)
 
 
 def gate_report(gate: Gate) -> dict[str, Any]:
@@ -114,7 +128,8 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "escalated": loop.escalated if loop else False,
         "output": loop.output if loop else None,
         "partial": loop.best if loop and state.status != "finished" else None,
-        "failures": failures(loop) if loop else [],
+        "place": _place(state, loop.cause) if loop and loop.status != "finished" else None,
+        "failures": failures(state),
         "rounds": loop.round if loop else 0,
         "dispatches": loop.dispatches if loop else 0,
         "usage": usage_report(loop.ledger) if loop else None,
@@ -131,11 +146,11 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         report["goal"] = loop.goal
         report["input"] = loop.input
         report["models"] = {name: info.id for name, info in state.models.items()}
-        report["history"] = history(loop)
+        report["history"] = history(state, loop)
     return report
 
 
-def history(loop: Loop) -> list[dict[str, Any]]:
+def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
     """Each round of a loop: assessment, plan, tasks with inputs and outputs, verdicts."""
     return [
         {
@@ -145,7 +160,7 @@ def history(loop: Loop) -> list[dict[str, Any]]:
             "decisions": r.attempts,
             "rejected": list(r.rejected),
             "feedback": [remark.text for remark in r.feedback],
-            "tasks": [_task(task) for task in r.tasks],
+            "tasks": [_task(state, task) for task in r.tasks],
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
                 for hook, name, ok, feedback in r.verdicts
@@ -155,7 +170,7 @@ def history(loop: Loop) -> list[dict[str, Any]]:
     ]
 
 
-def _task(task: Task) -> dict[str, Any]:
+def _task(state: RunState, task: Task) -> dict[str, Any]:
     record: dict[str, Any] = {
         "id": task.id,
         "worker": task.worker.name,
@@ -169,13 +184,17 @@ def _task(task: Task) -> dict[str, Any]:
         ),
     }
     if task.failure is not None:
-        record["failure"] = {"mode": task.failure.mode, "message": task.failure.message}
+        record["failure"] = {
+            "mode": task.failure.mode,
+            "message": task.failure.message,
+            "place": _place(state, task.failure),
+        }
     elif task.status == "done":
         record["output"] = task.output
     if task.partial is not None:
         record["partial"] = task.partial
     if task.child is not None:
-        record["rounds"] = history(task.child)
+        record["rounds"] = history(state, task.child)
     return record
 
 

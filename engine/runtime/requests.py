@@ -1,8 +1,8 @@
-"""From a call to the request a driver carries out: prompts rendered, schemas chosen.
+"""From a call to the request a driver runs: prompts rendered, schemas chosen.
 
-Everything here is pure. The prompt of a decision is the loop's blocks as they stand; the prompt
+Everything here is pure. The prompt of a decision is the loop's blocks as they are; the prompt
 of an `llm` worker or verifier is its template over its inputs, with what repairs added. A prompt
-is rendered when somebody reads it: a `python/` model never does.
+is rendered when it is read, which a `python/` model never does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from engine.errors import Failure
 from engine.events import ModelInfo
 from engine.runtime import views
 from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
+from engine.runtime.causes import Cause
 from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
 from engine.runtime.prompts.blocks import answer_with, role_and_catalogue, verifier_system
@@ -26,7 +27,6 @@ from engine.sema.types.contract import VERDICT, Contract
 __all__ = [
     "LazyMessages",
     "caller_of",
-    "chain_of",
     "is_text",
     "may_start_early",
     "model_request",
@@ -86,46 +86,15 @@ def _use_native(state: RunState, model: Model, info: ModelInfo) -> bool:
     return info.native if model.structured == "auto" else model.structured == "native"
 
 
-def _finish(
-    state: RunState,
-    call: Call,
-    *,
-    role: str,
-    name: str,
-    model: Model,
-    info: ModelInfo,
-    messages: LazyMessages,
-    schema: Mapping[str, Any] | None,
-    structured: bool,
-    timeout_ms: int,
-    policy: Callable[[], PolicyState],
-    input_bound: Callable[[], int],
-    max_bytes: int,
-    stream: bool = False,
-) -> tuple[ModelRequest, Reservation | None]:
-    caller = caller_of(model.name, role, name)
-    index = state.model_calls.get(model.name, 0)
-    caller_index = state.model_calls.get(caller, 0)
-    request = ModelRequest(
-        key=call.key,
-        role=role,  # type: ignore[arg-type]
-        name=name,
-        model=model,
-        info=info,
-        messages=messages,
-        schema=schema,
-        structured=structured,
-        max_tokens=model.max_tokens,
-        timeout_ms=timeout_ms,
-        state=policy,
-        attempt=call.attempt,
-        index=index,
-        caller_index=caller_index,
-        stream=stream,
-        max_bytes=max_bytes,
-    )
-    reservation = reservation_for(info, input_bound(), model.max_tokens) if info.metered else None
-    return request, reservation
+def _reservation(info: ModelInfo, model: Model, bound: Callable[[], int]) -> Reservation | None:
+    """What to set aside for a call whose prompt takes at most `bound()` tokens."""
+    return reservation_for(info, bound(), model.max_tokens) if info.metered else None
+
+
+def _number_of_calls(state: RunState, model: str, role: str, name: str) -> tuple[int, int]:
+    """How many calls of a model there were: all of them, and this caller's."""
+    counted = state.model_calls
+    return counted.get(model, 0), counted.get(caller_of(model, role, name), 0)
 
 
 def _decision_request(
@@ -151,9 +120,9 @@ def _decision_request(
         more = len(_opening(loop, form).encode()) - len(blocks[0].text.encode()) if form else 0
         return prompt_tokens(loop, model.name) + max(0, more)
 
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "decision", loop.orchestrator.name)
+    request = ModelRequest(
+        key=call.key,
         role="decision",
         name=loop.orchestrator.name,
         model=model,
@@ -162,11 +131,15 @@ def _decision_request(
         schema=loop.decisions.schema if form is None else form.schema,
         structured=form is not None,
         timeout_ms=model.timeout_ms,
-        policy=lambda: views.policy_state(state, loop),
-        input_bound=input_bound,
+        state=lambda: views.policy_state(state, loop),
         max_bytes=loop.orchestrator.policy.max_decision_bytes,
         stream=any(may_start_early(loop, worker) for worker in loop.decisions.workers.values()),
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, input_bound)
 
 
 def _opening(loop: Loop, form: WireDecision | None) -> str:
@@ -179,7 +152,7 @@ def _opening(loop: Loop, form: WireDecision | None) -> str:
 
 
 def caller_of(model: str, role: str, name: str) -> str:
-    """What counts the calls of one caller of a model, beside those of the model itself."""
+    """What counts the calls of one caller of a model, next to those of the model itself."""
     return f"{model} {role} {name}"
 
 
@@ -200,7 +173,8 @@ def _scope(state: RunState, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
+def _render(of: Worker | Verifier, setting: str, scope: Mapping[str, Any], what: str) -> str:
+    template = of.settings.get(setting)
     if template is None:
         return ""
     if isinstance(template, str):
@@ -209,7 +183,8 @@ def _render(template: Any, scope: Mapping[str, Any], what: str) -> str:
     try:
         return template.render(scope)
     except EvaluationError as error:
-        raise Failure("crashed", f"{what} could not be rendered: {error}") from None
+        cause = Cause(of, setting, error.span)
+        raise Failure("crashed", f"{what} could not be rendered: {error}", cause=cause) from None
 
 
 def is_text(contract: Contract) -> bool:
@@ -221,8 +196,8 @@ def _worker_model_request(
     state: RunState, call: Call, task: Task, worker: Worker, model: Model, info: ModelInfo
 ) -> tuple[ModelRequest, Reservation | None]:
     scope = _scope(state, task.resolved)
-    system = _render(worker.settings.get("system"), scope, f"the system prompt of {worker.name}")
-    prompt = _render(worker.settings.get("prompt"), scope, f"the prompt of {worker.name}")
+    system = _render(worker, "system", scope, f"the system prompt of {worker.name}")
+    prompt = _render(worker, "prompt", scope, f"the prompt of {worker.name}")
     wire = None
     if not is_text(worker.output):
         if _use_native(state, model, info):
@@ -236,9 +211,9 @@ def _worker_model_request(
         messages.append(Message("system", system, cache=True))
     messages.append(Message("user", prompt))
     whole = (*messages, *call.extra)
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "worker", worker.name)
+    request = ModelRequest(
+        key=call.key,
         role="worker",
         name=worker.name,
         model=model,
@@ -247,16 +222,20 @@ def _worker_model_request(
         schema=None if is_text(worker.output) else (wire or worker.output.schema),
         structured=wire is not None,
         timeout_ms=worker.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="worker",
             name=worker.name,
             goal="",
             input=task.resolved,
             output_schema=worker.output.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=worker.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def _verifier_model_request(
@@ -265,8 +244,8 @@ def _verifier_model_request(
     verifier = check.verifier
     goal = call.loop.goal
     scope = _scope(state, check.bound)
-    system = _render(verifier.settings.get("system"), scope, f"the system of {verifier.name}")
-    prompt = _render(verifier.settings.get("prompt"), scope, f"the prompt of {verifier.name}")
+    system = _render(verifier, "system", scope, f"the system of {verifier.name}")
+    prompt = _render(verifier, "prompt", scope, f"the prompt of {verifier.name}")
     wire = wire_output(VERDICT, info.dialect) if _use_native(state, model, info) else None
     shown_schema = VERDICT.schema if wire is None else None
     whole = (
@@ -274,9 +253,9 @@ def _verifier_model_request(
         Message("user", prompt),
         *call.extra,
     )
-    return _finish(
-        state,
-        call,
+    index, caller_index = _number_of_calls(state, model.name, "verifier", verifier.name)
+    request = ModelRequest(
+        key=call.key,
         role="verifier",
         name=verifier.name,
         model=model,
@@ -285,16 +264,20 @@ def _verifier_model_request(
         schema=wire or VERDICT.schema,
         structured=wire is not None,
         timeout_ms=verifier.timeout_ms or model.timeout_ms,
-        policy=lambda: PolicyState(
+        state=lambda: PolicyState(
             kind="verifier",
             name=verifier.name,
             goal=goal,
             input=check.bound,
             output_schema=VERDICT.schema,
         ),
-        input_bound=lambda: prompt_bytes(whole),
         max_bytes=verifier.max_bytes,
+        max_tokens=model.max_tokens,
+        attempt=call.attempt,
+        index=index,
+        caller_index=caller_index,
     )
+    return request, _reservation(info, model, lambda: prompt_bytes(whole))
 
 
 def task_key(state: RunState, loop: Loop, key: str) -> str:
@@ -304,9 +287,8 @@ def task_key(state: RunState, loop: Loop, key: str) -> str:
 
 
 def worker_request(state: RunState, call: Call) -> WorkerRequest:
-    """The request of the next attempt of a tool: a worker, or a verifier carried out as one."""
+    """The request of the next attempt of a tool: a worker, or a verifier run as one."""
     subject = call.subject
-    key = task_key(state, call.loop, call.key)
     worker: Worker | Verifier
     input_bytes = 0
     if isinstance(subject, Task):
@@ -319,6 +301,7 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
     else:
         assert isinstance(subject, Check)
         worker, inputs = subject.verifier, subject.bound
+        key = task_key(state, call.loop, call.key)
         task = {"key": key}
         input_bytes = subject.bound_bytes
     return WorkerRequest(
@@ -327,45 +310,9 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         worker=worker,
         input=inputs,
         base_dir=worker.base_dir,
-        scope=LazyScope(state, task),
+        scope={"param": state.params, "task": task},
         timeout_ms=worker.timeout_ms,
         attempt=call.attempt,
+        run=state.run,
         input_bytes=input_bytes,
     )
-
-
-class LazyScope(Mapping[str, Any]):
-    """What a worker's expressions see besides its inputs: `param` and `task`."""
-
-    __slots__ = ("_state", "_task")
-
-    def __init__(self, state: RunState, task: Mapping[str, Any]) -> None:
-        self._state = state
-        self._task = task
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "task":
-            return self._task
-        if name == "param":
-            return self._state.params
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("param", "task"))
-
-    def __len__(self) -> int:
-        return 2
-
-
-def chain_of(state: RunState, model: str) -> tuple[str, ...]:
-    """A model and its fallbacks, each once, depth first."""
-    found: list[str] = []
-
-    def walk(name: str) -> None:
-        if name not in found:
-            found.append(name)
-            for other in state.program.models[name].fallback:
-                walk(other)
-
-    walk(model)
-    return tuple(found)

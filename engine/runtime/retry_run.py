@@ -1,13 +1,13 @@
 """A run that had ended is taken up where it ended: what failed is tried again, what is done stays.
 
-Each orchestrator goes on in its last round, for that is where nobody has dealt with a failure
-yet: earlier failures the planner has seen and planned around. In that round
+Each orchestrator continues in its last round, for that is where a failure has not been handled yet:
+ earlier failures the planner has seen and planned around. In that round
 
 - a decision that was not made is asked for again;
-- a task that failed, or was cut off by the end, is carried out again with the same task key, and
-  so with the same idempotency key; a sub-orchestrator goes on where it ended in its turn;
-- a `once` task that had begun is never carried out again, nor is one that was denied;
-- checks that did not let the run go on look again.
+- a task that failed, or was cut off by the end, runs again with the same task key, and
+  so with the same idempotency key; a sub-orchestrator continues where it ended in its turn;
+- a `once` task that had begun is never run again, nor is one that was denied;
+- checks that did not let the run continue look again.
 
 Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
 The keys of calls that are made again end in `again N`, N the number of the retry.
@@ -26,7 +26,7 @@ __all__ = ["reopen"]
 
 
 def reopen(state: RunState) -> bool:
-    """Take the run up.
+    """Resume the run.
 
     Returns:
         False where it had not ended at all under its present program: then there is nothing to
@@ -48,6 +48,7 @@ def reopen(state: RunState) -> bool:
 def _reopen(state: RunState, loop: Loop) -> None:
     loop.status = "running"
     loop.reason = ""
+    loop.cause = None
     loop.bound = None
     loop.held = None
     loop.best = loop.result
@@ -71,7 +72,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
             return
-        # What the prompt says of the round is not true any more, and nobody has read it.
+        # What the prompt says of the round is not true any more, and it has not been read.
         loop.blocks.pop()
         current.closed = False
     if undecided:
@@ -79,7 +80,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
     _take_up(state, loop, tasks)
     if undecided:
         if loop.blocks[-1].role == "assistant":
-            # The run ended with a decision that was not accepted; nobody has said why.
+            # The run ended with a decision that was not accepted; it was never said why.
             problems = current.rejected[-1:]
             loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)

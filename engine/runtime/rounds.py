@@ -1,4 +1,4 @@
-"""The rounds of one orchestrator: ask for a decision, carry it out, look, go on or end.
+"""The rounds of one orchestrator: ask for a decision, run it, check, continue or end.
 
 Every way round is bounded: `max_rounds` counts revisions, replans and failed rounds too, and a
 bad decision is asked again at most `repair_max` times within its round.
@@ -6,7 +6,7 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -23,6 +23,7 @@ from engine.runtime import (
     verify,
     views,
 )
+from engine.runtime.causes import Cause
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
@@ -65,7 +66,8 @@ def begin_round(state: RunState, loop: Loop) -> None:
         reason = f"max_rounds = {policy.max_rounds} is reached and no result was accepted"
         if loop.feedback:
             reason += f" ({loop.feedback[-1].text})"
-        ending.end(state, loop, "exhausted", reason, "max_rounds")
+        cause = Cause(loop.orchestrator, "policy.max_rounds")
+        ending.end(state, loop, "exhausted", reason, "max_rounds", cause=cause)
         return
     if not loop.rounds:
         loop.blocks.append(Block("user", blocks.opening(state, loop)))
@@ -89,7 +91,9 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
         if orchestrator.instructions is not None:
             loop.instructions = orchestrator.instructions.render(scope).strip()
     except EvaluationError as error:
-        ending.end(state, loop, "failed", f"the goal cannot be rendered: {error}")
+        cause = Cause(orchestrator, "goal", error.span)
+        said = f"the goal cannot be rendered: {error}"
+        ending.end(state, loop, "failed", said, cause=cause)
         return False
     if state.bounds:
         # It is in every prompt, and an input that it is made from may be large.
@@ -199,10 +203,10 @@ def _accept(loop: Loop, decision: dict[str, object]) -> None:
 
 def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> None:
     if failure.mode == "over_budget":
-        ending.end(state, loop, "exhausted", failure.message, call.bound)
+        ending.end(state, loop, "exhausted", failure.message, call.bound, cause=failure.cause)
     else:
         said = f"model `{loop.orchestrator.model}` failed, {failure.mode}: {failure.message}"
-        ending.end(state, loop, "failed", said)
+        ending.end(state, loop, "failed", said, cause=failure.cause)
 
 
 def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
@@ -217,7 +221,9 @@ def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionErr
         ask(state, loop)
         return
     if isinstance(error, OutOfDispatches):
-        ending.end(state, loop, "exhausted", "; ".join(problems), "max_dispatches")
+        cause = Cause(loop.orchestrator, "policy.max_dispatches")
+        said = "; ".join(problems)
+        ending.end(state, loop, "exhausted", said, "max_dispatches", cause=cause)
         return
     head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
@@ -279,12 +285,12 @@ def hook_ended(state: RunState, run: HookRun) -> None:
         return
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        if run.hook.point == "before_finish":
+        if _holds_result(run):
             ending.finish(state, loop, loop.result)
         else:
             _close_round(state, loop)
     elif outcome.action == "revise":
-        if run.hook.point == "before_finish":
+        if _holds_result(run):
             loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
             _close_when_idle(state, loop)
         else:
@@ -294,14 +300,28 @@ def hook_ended(state: RunState, run: HookRun) -> None:
         settle_hook(state, run, outcome)
 
 
+def _holds_result(run: HookRun) -> bool:
+    """Whether a hook of the loop holds up its result, and not a round."""
+    point = run.hook.point
+    match point:
+        case "before_finish":
+            return True
+        case "after_round":
+            return False
+        case "before_dispatch" | "after_dispatch":
+            raise AssertionError("a hook of a task belongs to `dispatch`")
+        case _:
+            assert_never(point)
+
+
 def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
     return Remark(head, outcome.feedback, taint.hears_strangers(state, run))
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
-    """Carry out what a hook's outcome means for the whole loop: `abort` or `escalate`."""
+    """Run what a hook's outcome means for the whole loop: `abort` or `escalate`."""
     if outcome.action == "abort":
-        ending.end(state, run.loop, "aborted", outcome.feedback)
+        ending.end(state, run.loop, "aborted", outcome.feedback, cause=outcome.cause)
     elif outcome.action == "escalate":
         ending.escalate(state, run.loop, outcome.feedback, run)
 
@@ -309,11 +329,14 @@ def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
 def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has decided what a hook or a stall handed over.
 
-    An output given finishes the orchestrator with it; a bare yes lets go on what was held up.
+    An output given finishes the orchestrator with it; a bare approval lets the blocked step
+    continue.
     """
     loop, run = gate.loop, gate.resume
     if event.answer != "approve":
-        ending.end(state, loop, "aborted", event.note or f"rejected by a person: {gate.message}")
+        said = event.note or f"rejected by a person: {gate.message}"
+        cause = _stall(loop) if run is None else Cause(run.hook)
+        ending.end(state, loop, "aborted", said, cause=cause)
         return
     if event.output is not None:
         problem = ending.finish_escalated(state, loop, event.output, gate.message)
@@ -332,16 +355,27 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
     elif run is None:
         loop.stalled = 0
         _append_round(state, loop, loop.current)
-    elif run.hook.point == "before_finish":
-        ending.finish_escalated(state, loop, loop.result, gate.message)
-    elif run.hook.point == "after_round":
-        _close_round(state, loop)
-    elif run.task is not None:
-        dispatch.let_pass(state, run.task, verified=True)
+    else:
+        _let_pass(state, run, gate.message)
+
+
+def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
+    """A person has said yes to what a hook held up: carry on as if the hook had passed."""
+    loop, point = run.loop, run.hook.point
+    match point:
+        case "before_finish":
+            ending.finish_escalated(state, loop, loop.result, asked)
+        case "after_round":
+            _close_round(state, loop)
+        case "before_dispatch" | "after_dispatch":
+            assert run.task is not None
+            dispatch.let_pass(state, run.task, verified=True)
+        case _:
+            assert_never(point)
 
 
 def _close_round(state: RunState, loop: Loop) -> None:
-    """Append what the round brought to the prompt, look for a stall, go on."""
+    """Append what the round brought to the prompt, look for a stall, continue."""
     policy = loop.orchestrator.policy
     over = loop.current
     if policy.stall is not None and not _keeps_moving(state, loop, over):
@@ -363,7 +397,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
     """Detect a stall: rounds that brought no output that was not there before.
 
     Returns:
-        Whether the loop goes on (perhaps with a request to plan anew).
+        Whether the loop continues (perhaps with a request to plan again).
     """
     stall = loop.orchestrator.policy.stall
     assert stall is not None
@@ -373,16 +407,20 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         return True
     said = remarks.no_progress(loop.stalled, novelty.why)
     if stall.action == "abort":
-        ending.end(state, loop, "aborted", f"stalled: {said}")
+        ending.end(state, loop, "aborted", f"stalled: {said}", cause=_stall(loop))
         return False
     if stall.action == "escalate":
         ending.escalate(state, loop, f"stalled: {said}")
         return False
     if loop.replans >= stall.max_replans:
         reason = f"stalled: {said}, after {loop.replans} new plans"
-        ending.end(state, loop, "exhausted", reason, "max_replans")
+        ending.end(state, loop, "exhausted", reason, "max_replans", cause=_stall(loop))
         return False
     loop.replans += 1
     loop.stalled = 0
     loop.feedback.append(Remark(remarks.replan(said)))
     return True
+
+
+def _stall(loop: Loop) -> Cause:
+    return Cause(loop.orchestrator, "policy.stall")

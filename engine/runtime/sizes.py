@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import Failure
+from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, follow
 from engine.runtime.state import Loop, RunState, Task, Todo
@@ -90,6 +91,7 @@ def too_large(state: RunState, task: Task) -> Failure | None:
         "unmet_reference",
         f"with what it refers to, its input takes more than {size_words(most)} "
         '(`max_input_bytes`): refer to a part of an output with "at", or to fewer outputs',
+        cause=Cause(task.loop.orchestrator, "policy.max_input_bytes"),
     )
 
 
@@ -114,7 +116,7 @@ def unfit(state: RunState, value: Any, contract: Contract, most: int) -> str:
 
 
 def cut(state: RunState, text: str, most: int = MAX_SAID) -> str:
-    """Words of somebody else, cut where they are too long to be kept and shown again."""
+    """Foreign text, cut where they are too long to be kept and shown again."""
     if not state.bounds or len(text) <= most:
         return text
     return remarks.shortened(text[:most], len(text))

@@ -72,5 +72,5 @@ def _seen(loop: Loop, what: Any, why: str) -> str | None:
 
 
 def _words(value: Any) -> list[str]:
-    """The words of an input's field in lower case, with the keys they stand under."""
+    """The words of an input's field in lower case, with the keys they are under."""
     return _WORDS.findall(_encode(value).decode().lower())

@@ -6,8 +6,8 @@ get the state at an earlier point, fold the events up to there.
 
 A run is a tree of loops. A `Loop` is one orchestrator at work; a task whose worker is an
 orchestrator has a loop of its own under it. A `Task` is one unit of work of one worker, a
-`Check` one verifier's look at something, and a `Call` is the series of attempts that carries
-out a decision, a task or a check.
+`Check` one verifier's look at something, and a `Call` is the series of attempts that runs
+a decision, a task or a check.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
+    from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
 
@@ -51,6 +52,7 @@ TaskStatus = Literal[
     "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
 ]
 GateKind = Literal["approval", "outcome", "escalation"]
+CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
 LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
 
 
@@ -58,13 +60,12 @@ class Todo(Enum):
     """What is to be done next inside the machine; the agenda holds these with their subject.
 
     The agenda keeps the machine's rooms apart: a room says that something has happened, and
-    `machine.py` alone knows which room goes on from there.
+    `machine.py` alone knows which room continues from there.
     """
 
     BEGIN_ROUND = "begin round"
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
-    TASK_ENDED = "task ended"
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
@@ -72,7 +73,7 @@ class Todo(Enum):
 
 
 class Block:
-    """One message of an orchestrator's prompt, rendered when somebody needs its text.
+    """One message of an orchestrator's prompt, rendered when its text is needed.
 
     What it is rendered from never changes afterwards, so it gives the same bytes whenever it
     is rendered; a planner that takes no prompt costs no rendering.
@@ -121,24 +122,26 @@ class Remark(msgspec.Struct, frozen=True):
 
 
 class Call:
-    """The attempts that carry out one decision, task or check.
+    """The attempts that run one decision, task or check.
 
     Attributes:
         key: The structural path, stable over attempts.
         subject: Whose call it is.
+        status: `starved` waits for budget, `asked` has an open attempt, `begun` has one that is
+            known to have started, `closed` has none and nothing decided yet (within a step).
         attempt: The number of the attempt that is open or was the last, from 1.
         begun: The last attempt that is known to have started.
         chain: Names of the models to try, the first and its fallbacks; empty for a worker.
         extra: Messages added by repairs and revisions.
         command: The open command, until it is answered; `request` outlives it.
-        bound: The name of the budget that stood in the way, if one did.
+        bound: The name of the budget that was in the way, if one did.
         cut: A part of a streamed answer had come when its last attempt failed.
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
-        unknown: It may happen only once, was started, and nobody knows whether it was done.
+        unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
     __slots__ = (
@@ -163,6 +166,7 @@ class Call:
         "reservation",
         "retries",
         "started_at",
+        "status",
         "subject",
         "suspect",
         "unknown",
@@ -175,6 +179,7 @@ class Call:
         self.loop = loop
         self.subject = subject
         self.ledger: Ledger = loop.ledger
+        self.status: CallStatus = "new"
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
         #: The wire form that its last request asked a decision in; None for the contract's own.
@@ -210,18 +215,18 @@ class Task:
         waits: How many tasks of the same round it still waits for.
         feeds: The tasks of the same round that wait for it.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
-        decided_tainted: The decision it stands in was made after reading untrusted text.
-        tainted: What it gives back is, or was made from, untrusted text.
+        decided_tainted: The decision it is in was made after reading untrusted text.
+        tainted: What it returns is, or was made from, untrusted text.
         told: A check that had seen untrusted text has said what was wrong with it.
         cleared: A verifier or gate has let it pass.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
-        again: The number of the retry of the run that takes it up again, or 0.
+        again: The number of the retry of the run that continues it, or 0.
         input_bytes: The size of its input with what it refers to; None before it was measured, or
             where it refers to nothing.
-        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once somebody
+        part_bytes: The sizes of its output and of parts of it, by JSON Pointer, each once someone
             refers to it.
-        pure_key: What its output depends on, while it is carried out (see `dispatch`), or None.
+        pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
     """
 
@@ -327,7 +332,8 @@ class HookRun:
         hook: The hook whose verifiers are looking, or the last one that did.
         rest: The hooks still to come; none is looked at after one that did not pass.
         offers: What the hook offers, by name; values are computed when a verifier binds them.
-        failed: `(verifier, feedback)` of the checks that did not pass.
+        failed: `(verifier, feedback, cause)` of the checks that did not pass; the cause is why a
+            verifier gave no verdict, or None where it gave one.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
@@ -366,7 +372,7 @@ class HookRun:
         self.offers = offers
         self.task = task
         self.waits = 0
-        self.failed: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str, Cause | None]] = []
         self.passed = 0
         self.cleaned = False
         self.number = 0
@@ -393,7 +399,7 @@ class Gate:
 
     Attributes:
         kind: `approval` (a `human` verifier asks), `outcome` (a `once` task was started and
-            nobody knows whether it was done) or `escalation` (a hook or a stall asks).
+            it is not known whether it was done) or `escalation` (a hook or a stall asks).
         message: The question.
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
@@ -451,8 +457,8 @@ class Round:
         verdicts: `(hook point, verifier, ok, feedback)` in order.
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
-        closed: What it brought stands in the prompt.
-        again: The number of the retry of the run that takes it up again, or 0.
+        closed: What it brought is in the prompt.
+        again: The number of the retry of the run that continues it, or 0.
     """
 
     __slots__ = (
@@ -489,8 +495,9 @@ class Loop:
     Attributes:
         path: Prefix of the keys of its calls; "" for the root.
         shown_path: The same as workers and checks see it, once it has begun.
-        task: The parent's task it carries out, or None for the root.
+        task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
+        cause: What in the program it is about that it did not finish, or None.
         taken: Task ids that cannot be given again.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
@@ -501,6 +508,7 @@ class Loop:
         "best",
         "blocks",
         "bound",
+        "cause",
         "closing",
         "compactions",
         "decisions",
@@ -564,6 +572,7 @@ class Loop:
         self.status: RunStatus = "running"
         self.reason = ""
         self.bound: str | None = None
+        self.cause: Cause | None = None
         self.escalated = False
         self.tainted = False
         # How it will have ended once nothing that may happen only once is open any more.
@@ -615,7 +624,8 @@ class Loop:
 
     def shown(self, key: str) -> str:
         """A key under this loop as workers and checks see it."""
-        return self.shown_path + key[len(self.path) :]
+        path, shown_path = self.path, self.shown_path
+        return key if path == shown_path else shown_path + key[len(path) :]
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
@@ -638,7 +648,7 @@ class Loop:
 
 
 def _path_under(task: Task) -> str:
-    """What the keys under a task begin with: another at each time the task is carried out."""
+    """What the keys under a task begin with: another at each time the task runs."""
     again = f"attempt {task.attempts} / " if task.attempts > 1 else ""
     return f"{task.key} / {again}"
 
@@ -671,7 +681,7 @@ class RunState:
             that is not this one.
         held: Tasks of the parent that are not started again without a person's word, by key;
             `held_inputs` has them by the hash of their input.
-        released: Keys of the tasks that may start all the same.
+        released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """

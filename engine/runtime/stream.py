@@ -1,12 +1,13 @@
 """Reading a decision while it streams: which tasks have closed so far.
 
-A small scanner, not a parser: it follows strings and brackets just far enough to know where an
-element of the root object's `tasks` begins and ends, looks at each character once, and leaves
-the JSON inside to the real parser. What it finds is only ever a head start; the whole decision
-is read and validated when it has come.
+A small scanner, not a parser. It follows strings and brackets just far enough to know where an
+element of the root object's `tasks` begins and ends. It looks at each character once, because a
+scan from the start for every piece would be quadratic, and leaves the JSON inside to the real
+parser. What it finds is only ever a head start; the whole decision is read and validated when it
+has come.
 
-Only an answer that begins with its root object gives a head start, after a thought between its tags
-and an opening fence at most: tasks in prose are drafts, and those inside a thought are no tasks.
+Only an answer that begins with its root object gives a head start; a thought between its tags and
+an opening fence may come first. Tasks in prose are drafts, and those inside a thought are not tasks.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ClosedTasks:
         """Take the next piece of text.
 
         Returns:
-            The tasks that this piece has closed, in order; what is no object or no JSON is
+            The tasks that this piece has closed, in order; what is not an object or no JSON is
             passed over, for the whole decision will be judged anyway.
         """
         closed: list[dict[str, Any]] = []

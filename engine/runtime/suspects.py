@@ -7,7 +7,7 @@ time, each in a process of its own, before anything else of their kind starts. A
 that dies says which call it was; after `MOST_DEATHS` of them the call has failed as `crashed`.
 
 Programs, servers and providers cannot take the engine down; their calls are made again at once.
-The same goes for what other packages bring: nobody here can put it in a process of its own. What
+The same goes for what other packages bring: nothing here can put it in its own process. What
 may happen only once is never made again, so it is never a suspect.
 
 What counts is in the journal, so the rule holds over any number of crashes of the engine.
@@ -117,4 +117,5 @@ def died(call: Call, failure: Failure) -> Failure | None:
     return Failure(
         "crashed",
         f"its process died {call.deaths} times, while running alone: {failure.message}",
+        cause=failure.cause,
     )

@@ -4,11 +4,11 @@ A task's output is tainted if its worker is untrusted or read something tainted.
 has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
 or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
 int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
-which hooks are meant stands in `engine.sema.trust`; the linter tells before a run what may happen.
+which hooks are meant is in `engine.sema.trust`; the linter tells before a run what may happen.
 
-A sub-orchestrator gives back what it has read whatever way it ends. Where it decides to finish,
+A sub-orchestrator returns what it has read whatever way it ends. Where it decides to finish,
 that is what its planner had seen. Any other end (escalated, aborted, exhausted, failed, cancelled)
-hands on words of its tasks without a planner between: partial results, verifiers' feedback,
+passes on words of its tasks without a planner between: partial results, verifiers' feedback,
 `on_escalate`; then each of its tasks counts, those of the last round too.
 
 Everything here is a function of the folded state, so it is the same after a resume.
@@ -71,16 +71,15 @@ def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
-    return _tainted_producer(task) is not None
+    return bool(task.references) and _tainted_producer(task) is not None
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
     """Set whether what a task gives back is tainted; a verifier that passed it cleans it."""
-    task.tainted = (
-        not verified
-        and _is_source(state, task)
-        and (task.failure is not None or _facts(state, task.worker).speaks)
-    )
+    if verified or (task.failure is None and not _facts(state, task.worker).speaks):
+        task.tainted = False
+    else:
+        task.tainted = _is_source(state, task)
 
 
 def needs_clearance(state: RunState, task: Task) -> bool:
@@ -101,7 +100,7 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
     for name in run.hook.verifiers:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
-        # The goal stands at the head of an `llm` verifier's prompt.
+        # The goal is at the head of an `llm` verifier's prompt.
         if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
             return loop.tainted or any(other.tainted for other in loop.tasks.values())
     return False
@@ -124,7 +123,7 @@ def _is_source(state: RunState, task: Task) -> bool:
 
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
-    """Whether what a sub-orchestrator gives back is tainted; see the module's text."""
+    """Whether what a sub-orchestrator returns is tainted; see the module's text."""
     if loop.tainted:
         return True
     if loop.status == "finished" and not loop.escalated:

@@ -13,12 +13,14 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, gates, sizes, views
+from engine.runtime import attempts, causes, gates, sizes, views
+from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Verifier
 from engine.sizes import size_of, size_words
+from engine.source import Span
 
 __all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
 
@@ -26,10 +28,12 @@ Action = Literal["pass", "revise", "abort", "escalate", "warn"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What follows from a hook: the action, and what its verifiers said."""
+    """What follows from a hook: the action, what its verifiers said, and what it is about: the
+    hook, or what kept a verifier from a verdict."""
 
     action: Action
     feedback: str = ""
+    cause: Cause | None = None
 
 
 def begin(state: RunState, run: HookRun) -> None:
@@ -64,18 +68,22 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
     most = _most(run)
     check.bound_bytes = size_of(bound, most) if state.bounds else 0
     if check.bound_bytes > most:
-        _verdict(state, run, check, False, remarks.not_asked(size_words(most)))
+        cause = Cause(run.loop.orchestrator, "policy.max_input_bytes")
+        _verdict(state, run, check, False, remarks.not_asked(size_words(most)), cause)
         return
     if not verifier.inputs.is_valid(bound):
         problems = "; ".join(verifier.inputs.problems(bound))
-        _verdict(state, run, check, False, remarks.inputs_do_not_match(problems))
+        cause = causes.of_input(verifier, problems)
+        _verdict(state, run, check, False, remarks.inputs_do_not_match(problems), cause)
         return
     scope = {**bound, **_globals(state)}
     if verifier.skip_when is not None:
         try:
             skip = bool(verifier.skip_when.evaluate(scope))
         except EvaluationError as error:
-            _verdict(state, run, check, False, remarks.cannot_evaluate("skip_when", error))
+            cause = Cause(verifier, "skip_when", error.span)
+            said = remarks.cannot_evaluate("skip_when", error)
+            _verdict(state, run, check, False, said, cause)
             return
         if skip:
             run.waits -= 1
@@ -84,8 +92,10 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
         _ask_person(state, run, check, scope)
         return
     if verifier.facts.done_by == "machine":
-        ok, feedback = rules_verdict(verifier, scope)
-        _judge(state, run, check, {"ok": ok, "feedback": feedback})
+        faults: list[Span | None] = []
+        ok, feedback = rules_verdict(verifier, scope, faults)
+        fault = Cause(verifier, "", faults[0]) if faults else None
+        _judge(state, run, check, {"ok": ok, "feedback": feedback}, fault)
         return
     call = Call(_key(run, verifier), run.loop, check)
     check.call = call
@@ -120,7 +130,8 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     try:
         message = _text(verifier.settings.get("message"), scope)
     except EvaluationError as error:
-        _verdict(state, run, check, False, remarks.message_not_rendered(error))
+        cause = Cause(verifier, "message", error.span)
+        _verdict(state, run, check, False, remarks.message_not_rendered(error), cause)
         return
     gates.ask(
         state,
@@ -151,7 +162,7 @@ def _approval(run: HookRun, check: Check) -> bytes:
 
 
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person has answered a `human` verifier, or nobody has in time."""
+    """A person has answered a `human` verifier, or the time ran out."""
     check = gate.check
     assert check is not None
     run = check.hook_run
@@ -175,7 +186,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             run.forced = check.verifier.on_timeout
             said = remarks.NO_ANSWER
         else:
-            # What a person has rejected must not go on because the hook only warns.
+            # What a person has rejected must not continue because the hook only warns.
             run.forced = "abort" if run.hook.on_fail == "warn" else None
             said = event.note or remarks.REJECTED
         _verdict(state, run, check, False, said)
@@ -212,8 +223,14 @@ def _globals(state: RunState) -> dict[str, Any]:
     return {"param": state.params}
 
 
-def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether every assertion of a `rules` verifier holds in a scope, and what is wrong if not."""
+def rules_verdict(
+    verifier: Verifier, scope: Mapping[str, Any], faults: list[Span | None] | None = None
+) -> tuple[bool, str]:
+    """Whether every assertion of a `rules` verifier holds in a scope, and what is wrong if not.
+
+    Args:
+        faults: Gets the place of each assertion that cannot be evaluated.
+    """
     said = []
     for assertion in verifier.assertions:
         try:
@@ -222,6 +239,8 @@ def rules_verdict(verifier: Verifier, scope: Mapping[str, Any]) -> tuple[bool, s
             said.append(assertion.say(scope) or remarks.assertion_failed(assertion.test.text))
         except EvaluationError as error:
             said.append(remarks.cannot_evaluate(f"`{assertion.test.text}`", error))
+            if faults is not None:
+                faults.append(error.span or assertion.span)
     return not said, "; ".join(said)
 
 
@@ -229,7 +248,13 @@ def _text(value: Template | str | None, scope: Mapping[str, Any]) -> str:
     return value.render(scope) if isinstance(value, Template) else value or ""
 
 
-def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any]) -> None:
+def _judge(
+    state: RunState,
+    run: HookRun,
+    check: Check,
+    verdict: dict[str, Any],
+    cause: Cause | None = None,
+) -> None:
     """Apply `pass_when` to a well-formed verdict."""
     verifier = check.verifier
     ok = bool(verdict["ok"])
@@ -246,19 +271,27 @@ def _judge(state: RunState, run: HookRun, check: Check, verdict: dict[str, Any])
             ok = bool(verifier.pass_when.evaluate(scope))
         except EvaluationError as error:
             ok, feedback = False, remarks.cannot_evaluate("pass_when", error)
+            cause = Cause(verifier, "pass_when", error.span)
         if not ok and not feedback:
             feedback = remarks.not_true(verifier.pass_when.text)
-    _verdict(state, run, check, ok, feedback)
+    _verdict(state, run, check, ok, feedback, cause)
 
 
-def _verdict(state: RunState, run: HookRun, check: Check, ok: bool, feedback: str) -> None:
+def _verdict(
+    state: RunState,
+    run: HookRun,
+    check: Check,
+    ok: bool,
+    feedback: str,
+    cause: Cause | None = None,
+) -> None:
     name = check.verifier.name
     feedback = sizes.cut(state, feedback)
     run.loop.current.verdicts.append((run.hook.point, name, ok, feedback))
     if ok:
         run.passed += 1
     else:
-        run.failed.append((name, feedback or remarks.NOT_OK))
+        run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1
 
 
@@ -268,7 +301,7 @@ def call_ended(state: RunState, call: Call, check: Check) -> None:
     if run.loop.over or run.superseded:
         return
     if call.failure is not None:
-        _verdict(state, run, check, False, remarks.no_verdict(call.failure))
+        _verdict(state, run, check, False, remarks.no_verdict(call.failure), call.failure.cause)
     else:
         _judge(state, run, check, call.value)
     if run.waits == 0:
@@ -279,12 +312,13 @@ def outcome(run: HookRun) -> Outcome:
     """What follows from a passage that is over, counting revisions."""
     if not run.failed:
         return Outcome("pass")
-    feedback = "; ".join(f"{name}: {said}" for name, said in run.failed)
+    feedback = "; ".join(f"{name}: {said}" for name, said, _ in run.failed)
+    faults = [cause for _, _, cause in run.failed if cause is not None]
     action = _action(run)
     if action == "revise":
         key = _revision_key(run)
         run.loop.revisions[key] = run.loop.revisions.get(key, 0) + 1
-    return Outcome(action, feedback)
+    return Outcome(action, feedback, faults[0] if faults else Cause(run.hook))
 
 
 def _action(run: HookRun) -> Action:

@@ -42,7 +42,7 @@ def task_record(task: Task) -> dict[str, Any]:
 
 
 def left(state: RunState, loop: Loop) -> dict[str, int | None]:
-    """What is left of each limit; None where unbounded."""
+    """The rest of each limit; None where unbounded."""
     policy = loop.orchestrator.policy
     time_ms = policy.budget.time_ms
     return {

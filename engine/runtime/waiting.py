@@ -3,9 +3,8 @@
 `orch gates` lists what all runs wait for. To fold each of them would compile its program first,
 which costs a hundred times as much as reading its gates. So the event that opens a gate carries
 the question, and the event with which a run begins to wait carries how many gates are open. This
-is a fold of the journal like any other, over fewer events; where they do not tell everything (a
-long question, a gate that was called off, another program since), it says so and the whole run is
-folded instead.
+is a fold of the journal like any other, over fewer events. If they are not enough (a long question,
+a gate that was called off, another program since), it says so, and the whole run is folded instead.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def open_gates(events: Iterable[Event]) -> list[dict[str, Any]] | None:
         elif isinstance(event, RunForked) or (
             isinstance(event, (RunResumed, RunRetried)) and event.program
         ):
-            # A fork asks anew, and another program may ask in other words.
+            # A fork asks again, and another program may ask in other words.
             found = {key: {} for key in found}
     if waiting != len(found) or not all(found.values()):
         return None

@@ -1,6 +1,6 @@
 """A new project: a small workflow that lints, tests and runs at once, without a key.
 
-The files stand in `starter/` as they are written; the name `starter` in them is replaced by the
+The files are in `starter/` as they are written; the name `starter` in them is replaced by the
 project's.
 """
 
@@ -38,10 +38,10 @@ def checked_name(name: str) -> str:
     """The name, if a workflow may have it.
 
     Raises:
-        UsageError: It is no snake_case name, or the project has something else of that name.
+        UsageError: It is not a snake_case name, or the project has something else of that name.
     """
     if _NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name}` is no name: letters, digits and _, beginning with a letter")
+        raise UsageError(f"`{name}` is not a valid name: use letters, digits and _")
     if name in _TAKEN:
         raise UsageError(f"`{name}` is the name of something else in the new project")
     return name

@@ -1,7 +1,7 @@
 """`check_file`: from a path to a `Program`, or to everything that is wrong with it.
 
 The order: read the modules, declare names, resolve types and params, read bodies, look at the
-whole. Each step reports into one list and goes on with what it has, so one pass tells everything;
+whole. Each step reports into one list and continues with what it has, so one pass tells everything;
 a program with an error is never handed out (`CheckResult.program` is None), only to the linter
 (`CheckResult.partial`).
 """

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from graphlib import CycleError, TopologicalSorter
+from typing import assert_never
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
 from engine.sema.types.contract import Contract
@@ -62,7 +64,7 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
             report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` cannot stand in for `{worker.name}`: its effect, {other.effect}, "
+                    f"`{name}` cannot replace `{worker.name}`: its effect, {other.effect}, "
                     f"is stronger than {worker.effect}",
                     worker.span,
                     help=f"let `{worker.name}` say `effect = {other.effect}` itself",
@@ -73,7 +75,7 @@ def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], 
             report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` cannot stand in for `{worker.name}`: "
+                    f"`{name}` cannot replace `{worker.name}`: "
                     + ("it is the same" if other is worker else "its contract is another"),
                     worker.span,
                     help="a fallback has the same inputs and output",
@@ -97,6 +99,34 @@ def _model_fallbacks(program: Program, report: Callable[[Diagnostic], None]) -> 
         )
 
 
+WORKER_NEVER_RUNNABLE = Rule(
+    code="ORC703",
+    name="worker-never-runnable",
+    severity="error",
+    summary="A worker waits for, or a block is about, a worker that is not in `workers`.",
+    why="What it waits for can never have run.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [tell] }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search, tell]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [tell] }
+}
+worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }}" }""",
+    allowable=False,
+)
+
+
 def _never_dispatched(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
     """A worker that waits for one which may never run can never run itself."""
     for worker, limit in orchestrator.limits.items():
@@ -111,6 +141,30 @@ def _never_dispatched(orchestrator: Orchestrator, report: Callable[[Diagnostic],
                         help=f"let `{name}` run, or remove it from `after`",
                     )
                 )
+
+
+RECURSIVE_WORKFLOW = Rule(
+    code="ORC404",
+    name="recursive-workflow",
+    severity="error",
+    summary="An orchestrator can call itself and no policy on the way sets `max_depth`.",
+    why="The bound of such a program would be infinite.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [ask]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [ask]
+  policy { max_rounds = 3  max_depth = 2 }
+}""",
+    allowable=False,
+)
 
 
 def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
@@ -133,6 +187,32 @@ def _recursion(program: Program, report: Callable[[Diagnostic], None]) -> None:
                 ),
             )
         )
+
+
+PRECEDENCE_CYCLE = Rule(
+    code="ORC702",
+    name="precedence-cycle",
+    severity="error",
+    summary="Workers wait for each other, so none of them can ever run.",
+    why="Each waits for the other.",
+    bad="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { after = [search] }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  limit search { max_dispatches = 2 }
+}""",
+    allowable=False,
+)
 
 
 def _precedence(orchestrator: Orchestrator, report: Callable[[Diagnostic], None]) -> None:
@@ -179,17 +259,49 @@ def _cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
 def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> list[str]:
     """The names a hook binds to the inputs of its verifiers."""
     offered = list(_ALWAYS)
-    if hook.point in ("before_dispatch", "after_dispatch"):
-        offered += ["task", "input"]
-    if hook.point == "before_dispatch" and hook.worker is not None:
-        target = program.workers.get(hook.worker) or program.orchestrators.get(hook.worker)
-        if target is not None and isinstance(target.inputs.type, Record):
-            offered += [field.name for field in target.inputs.type.fields]
-    if hook.point == "after_dispatch":
-        offered.append("output")
-    if hook.point == "before_finish":
-        offered.append("result")
+    match hook.point:
+        case "before_dispatch":
+            offered += ["task", "input"]
+            name = hook.worker or ""
+            target = program.workers.get(name) or program.orchestrators.get(name)
+            if target is not None and isinstance(target.inputs.type, Record):
+                offered += [field.name for field in target.inputs.type.fields]
+        case "after_dispatch":
+            offered += ["task", "input", "output"]
+        case "after_round":
+            pass
+        case "before_finish":
+            offered.append("result")
+        case _:
+            assert_never(hook.point)
     return list(dict.fromkeys(offered))
+
+
+VERIFIER_INPUT_UNBOUND = Rule(
+    code="ORC603",
+    name="verifier-input-unbound",
+    severity="error",
+    summary="A verifier needs an input that the hook which names it does not offer.",
+    why="A hook fills a verifier's inputs by their names.",
+    bad="""\
+verifier fair(evidence: string) via rules { assert evidence }
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = fair } }
+}""",
+    good="""\
+orchestrator ask(topic: string) -> string {
+  model   = fast
+  goal    = "Explain {{ topic }}."
+  workers = [search]
+  policy { max_rounds = 3  budget { cost = $0.10 } }
+  verify { before_finish { with = sound } }
+}""",
+    allowable=False,
+)
 
 
 def _inputs(

@@ -1,8 +1,8 @@
 """The checked program: what a `.orch` file means, resolved and folded.
 
-A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a
-thing has in the entry file (`search`, or `common.fast` for an import with an alias); params are
-folded to the values the caller gave; settings have been checked against the table in
+A `Program` is made by `engine.sema.check` and never changes. Names are resolved to the name a thing
+has in the entry file (`search`, or `common.fast` for an import with an alias). Params are folded to
+the values the caller gave. Settings have been checked against the table in
 `engine.sema.settings.table`, so nothing here needs to be checked again.
 
 Units: durations are int milliseconds (`*_ms`), money is int micro-dollars (`*_usd`), sizes are
@@ -49,6 +49,7 @@ __all__ = [
     "Verifier",
     "Worker",
     "WorkerLimit",
+    "fallback_chain",
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
@@ -77,7 +78,7 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What may be spent at most; None is no bound of its own."""
+    """What may be spent at most; None means no bound of its own."""
 
     cost_usd: int | None = None
     tokens: int | None = None
@@ -122,7 +123,7 @@ class Server(msgspec.Struct, frozen=True):
     Attributes:
         settings: Its checked settings, as those of a worker.
         tools: Its tools when they were last kept (`engine.sema.kinds.mcp_snapshot.Tool` by name),
-            or None where no snapshot lies beside the file.
+            or None where no snapshot lies next to the file.
     """
 
     name: str
@@ -155,7 +156,7 @@ class Assertion(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine has to know of how a worker or verifier is carried out, whatever its kind.
+    """What the engine must know about how a worker or verifier runs, whatever its kind.
 
     Attributes:
         done_by: A port, a model that the machine asks, a person at a gate, or the machine itself.
@@ -178,11 +179,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A contract and how it is carried out.
+    """A contract and how it runs.
 
     Attributes:
         inputs: The contract of the input object, one property an input.
-        output: The contract of what it gives back.
+        output: The contract of what it returns.
         fails: The failure modes it declares.
         trust: `untrusted` marks its output as coming from outside.
         settings: The settings of its kind (see `engine.sema.settings.table`): constants as plain
@@ -355,11 +356,11 @@ class Param(msgspec.Struct, frozen=True):
 
 
 class Mock(msgspec.Struct, frozen=True):
-    """`mock NAME { ... }`: what stands in for a callable or model in a test.
+    """`mock NAME { ... }`: what replaces a callable or model in a test.
 
     `target` is a canonical name, or `orchestrator` for the model of the one under test. Exactly one
     of `returns`, `fails` and `script` is set; a path from `file("x.json")` in them is an
-    `engine.sema.settings.constants.FileText`. `times` is how many calls it stands for, None for
+    `engine.sema.settings.constants.FileText`. `times` is the number of calls it replaces, None for
     all.
     """
 
@@ -425,3 +426,19 @@ class Program(msgspec.Struct, frozen=True):
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""
         return {name: param.value for name, param in self.params.items()}
+
+
+def fallback_chain(declared: Mapping[str, Model] | Mapping[str, Worker], name: str) -> list[str]:
+    """A model or worker and its fallbacks, each once, depth first.
+
+    Args:
+        declared: All models, or all workers.
+    """
+    found: list[str] = []
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        if current not in found:
+            found.append(current)
+            pending.extend(reversed(declared[current].fallback))
+    return found

@@ -1,7 +1,7 @@
 """ORC311: prompts that do not fit their model's context window when every value is at its longest.
 
-A prompt's worst case is what is written in it and the longest each printed value can be, as far as
-its type bounds it; what has no bound counts as nothing, so the number is never more than what the
+A prompt's worst case is its written text and the longest each printed value can be, as far as its
+type bounds it. A value without a bound counts as nothing, so the number is never more than what the
 types allow. Conditions are not judged: the longer branch counts, but for tests of `loop`, which
 cannot all hold, where the shorter does. The schema of a worker's output is sent along and counts
 too. Four characters count as a token.
@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import nodes
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.prices import look_up
 from engine.schemes import built_in
 from engine.sema.expressions.environment import fence, json_text
@@ -50,6 +51,28 @@ _SAME_LENGTH = frozenset(
     ["capitalize", "e", "escape", "indent", "lower", "string", "title", "trim", "upper", "wordwrap"]
 )
 _SAME_ITEMS = frozenset(["list", "reverse", "sort", "unique"])
+
+
+PROMPT_OVER_CONTEXT = Rule(
+    code="ORC311",
+    name="prompt-over-context",
+    severity="error",
+    summary=("A prompt with its values at their longest does not fit the model's context window."),
+    why="A provider refuses such a prompt, and the run finds out only when values are long.",
+    bad="""\
+schema Page = string @length(max: 100_000)
+worker tell(pages: Page[] @items(max: 20)) -> string via llm {
+  model = fast
+  prompt = "{% for p in pages %}{{ p }}{% endfor %}"
+}""",
+    good="""\
+schema Page = string @length(max: 100_000)
+worker tell(pages: Page[] @items(max: 5)) -> string via llm {
+  model = fast
+  prompt = "{% for p in pages %}{{ p }}{% endfor %}"
+}""",
+    allowable=True,
+)
 
 
 def check_prompt_sizes(
@@ -179,7 +202,7 @@ class _Measure:
             tree = self._trees.get(text) or parse_template(text)
             self._trees[text] = tree
             if any(isinstance(node, nodes.Extends) for node in tree.body):
-                # What is printed stands in another file, with blocks put in.
+                # What is printed is in another file, with blocks put in.
                 return 0
             return _Scope(self, template, names).body(tree.body)
         except (TemplateFault, RecursionError):

@@ -7,12 +7,11 @@ takes long: a name may be a whole text that came from outside, and the candidate
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 
 __all__ = ["closest", "names_list"]
 
-#: Nothing longer is a name that somebody mistyped.
+#: Longer text is not a mistyped name.
 _MAX_LENGTH = 80
 #: How many candidates are looked at, and how many closely.
 _MAX_READ = 10_000
@@ -34,6 +33,9 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
         begun = [other for other in names if other[:1].lower() == lowered[:1]]
         alike = [other for other in begun or names if abs(len(other) - len(name)) <= 2]
         names = alike[:_MAX_CANDIDATES]
+    # 2 ms of CPU, and only a mistake needs it.
+    from difflib import get_close_matches
+
     found = get_close_matches(name, names, n=1, cutoff=0.6)
     return found[0] if found else None
 

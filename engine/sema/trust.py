@@ -1,7 +1,7 @@
 """What can carry a stranger's words, and what cleans: the facts behind taint.
 
 The machine follows taint through a run (`engine.runtime.taint`), the linter through the graph
-(`engine.linter.taint`). Both ask here which types can hold text that somebody else chose, where a
+(`engine.linter.taint`). Both ask here which types can hold text that someone else chose, where a
 contract says that it does, and which hooks let nothing pass unlooked-at, so they cannot disagree.
 What can be proved of types is in `engine.sema.types.words` and offered here too.
 """
@@ -53,7 +53,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
-    """The facts of a worker; those that stand in for it have facts of their own."""
+    """The facts of a worker; those that replace it have facts of their own."""
     output, inputs = worker.output.schema, worker.inputs.schema
     outside = isinstance(worker, Worker) and worker.trust == "untrusted"
     return Facts(

@@ -174,7 +174,7 @@ class Index(Node, frozen=True, eq=False):
 
 
 class Slice(Node, frozen=True, eq=False):
-    """`1:3` in `object[1:3]`; each part may be left out. Stands only as an index."""
+    """`1:3` in `object[1:3]`; each part may be left out. May be used only as an index."""
 
     start: Expr | None
     stop: Expr | None
@@ -519,7 +519,7 @@ class TestDecl(Declaration, frozen=True, eq=False):
 
 
 class UnknownDecl(Declaration, frozen=True, eq=False):
-    """A declaration whose first word is no keyword; kept so that a typo gets a suggestion."""
+    """A declaration whose first word is not a keyword; kept so that a typo gets a suggestion."""
 
     keyword: Name
     name: Name | None

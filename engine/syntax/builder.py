@@ -3,7 +3,7 @@
 Spans come from the first and last token of a node, so Lark need not propagate positions (a third
 of its time). Doc comments are attached by position: a `///` belongs to the declaration or member
 whose first token is the next one after it. Faults that the grammar cannot see, such as a bad
-unit or escape, are reported here; the node is built all the same.
+unit or escape, are reported here; the node is built anyway.
 
 Invariant: a tree that Lark accepted always gives nodes, or `TooDeepError` for one declaration.
 """
@@ -11,8 +11,6 @@ Invariant: a tree that Lark accepted always gives nodes, or `TooDeepError` for o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-
-from lark import Token, Tree
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
@@ -24,10 +22,11 @@ from engine.syntax.expressions import (
     TooDeepError,
 )
 from engine.syntax.literals import Fault, read_number, read_string, read_text_block
+from grammar import Token, Tree
 
 __all__ = ["Builder"]
 
-Part = Token | Tree[Token]
+Part = Token | Tree
 
 
 class Builder(ExpressionBuilder):
@@ -35,7 +34,7 @@ class Builder(ExpressionBuilder):
 
     Args:
         source: The file.
-        docs: Text of doc comments by the offset of the token they stand before; what is used
+        docs: Text of doc comments by the offset of the token they are before; what is used
             is taken out, so what remains documents nothing.
         found: Where diagnostics go.
         base: What to add to Lark's offsets, when Lark saw a part of the file only.
@@ -71,7 +70,7 @@ class Builder(ExpressionBuilder):
             "unknown": self._unknown,
         }
 
-    def declarations(self, tree: Tree[Token]) -> list[ast.Declaration]:
+    def declarations(self, tree: Tree) -> list[ast.Declaration]:
         """Build every declaration of a whole tree; one that nests too deeply is left out."""
         built: list[ast.Declaration] = []
         for child in tree.children:
@@ -93,7 +92,7 @@ class Builder(ExpressionBuilder):
     def report(
         self, message: str, span: Span, help: str | None = None, replacement: str | None = None
     ) -> None:
-        """Note a syntax error; `replacement` would mend it safely."""
+        """Note a syntax error; `replacement` would fix it safely."""
         fix = None
         if replacement is not None:
             fix = Fix(f"replace by `{replacement}`", (Edit(span, replacement),))
@@ -144,7 +143,7 @@ class Builder(ExpressionBuilder):
     def _fault(self, fault: Fault, span: Span) -> None:
         self.report(fault.message, span.sub(fault.start, fault.end), fault.help, fault.replacement)
 
-    def _span_of_any(self, tree: Tree[Token]) -> Span:
+    def _span_of_any(self, tree: Tree) -> Span:
         """The span of a tree whose last child may be an empty `constraints`."""
         first: Part = tree
         while not isinstance(first, Token):
@@ -198,7 +197,7 @@ class Builder(ExpressionBuilder):
         type_ = self._type(parts[2], 0)
         return ast.SchemaDecl(span, doc, name, type_, self._constraints(last))
 
-    def _record_body(self, tree: Tree[Token]) -> ast.RecordBody:
+    def _record_body(self, tree: Tree) -> ast.RecordBody:
         fields: list[ast.FieldDecl] = []
         assertions: list[ast.Assertion] = []
         for child in tree.children:
@@ -260,7 +259,7 @@ class Builder(ExpressionBuilder):
         assert isinstance(tree, Tree)
         return tuple(self._field(child, 0) for child in tree.children if isinstance(child, Tree))
 
-    def _field(self, tree: Tree[Token], depth: int) -> ast.FieldDecl:
+    def _field(self, tree: Tree, depth: int) -> ast.FieldDecl:
         span = self._span_of_any(tree)
         doc = self._docs.pop(span.start, None)
         name = self.name(tree.children[0])
@@ -286,7 +285,7 @@ class Builder(ExpressionBuilder):
         assert isinstance(node, Tree)
         if depth > MAX_DEPTH:
             raise TooDeepError(self._span_of_any(node))
-        suffixes: list[Tree[Token]] = []
+        suffixes: list[Tree] = []
         while node.data in ("array", "optional"):
             suffixes.append(node)
             inner = node.children[0]
@@ -333,7 +332,7 @@ class Builder(ExpressionBuilder):
         assert isinstance(tree, Tree)
         return tuple(self._constraint(child) for child in tree.children if isinstance(child, Tree))
 
-    def _constraint(self, tree: Tree[Token]) -> ast.Constraint:
+    def _constraint(self, tree: Tree) -> ast.Constraint:
         args: list[tuple[ast.Name | None, ast.Expr]] = []
         for child in tree.children[2:]:
             if isinstance(child, Token):
@@ -378,7 +377,7 @@ class Builder(ExpressionBuilder):
                     continue
                 yield ast.NumberedSetting(number.span.to(value.span), number.value, value, doc)
 
-    def _assertion(self, tree: Tree[Token], depth: int) -> ast.Assertion:
+    def _assertion(self, tree: Tree, depth: int) -> ast.Assertion:
         parts = tree.children
         start = _token_span_of(self, parts[0])
         doc = self._docs.pop(start.start, None)

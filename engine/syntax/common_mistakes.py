@@ -1,6 +1,6 @@
 """Slips that have a name: habits from other languages, misspelt keywords, forgotten values.
 
-Each is recognised by what stands around the place where the parser stopped, and comes as a
+Each is recognised by what is around the place where the parser stopped, and comes as a
 repair (see `engine.syntax.repairs`) whose report says what is written here instead. They are
 tried before the general repairs, so each looks for something no correct program holds.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.syntax.problem import Lexeme, Problem, Repair, blank, over_blank, short
@@ -20,7 +19,7 @@ __all__ = ["UNITS", "slips"]
 _KEYWORDS = ("via", "fails", "from", "import", "as", "for", "else", "assert")
 #: Units as they are written.
 UNITS = frozenset({"ms", "s", "m", "h", "d", "k", "M", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB"})
-#: Settings that are blocks, which look like maps when an `=` stands before them.
+#: Settings that are blocks, which look like maps when an `=` is before them.
 _BLOCKS = frozenset(
     {
         "after_round",
@@ -78,7 +77,7 @@ def _report(
 
 
 def _put(text: str, start: int, end: int, new: str) -> str | None:
-    """`new` in the place of a range, with as many characters; None where there is no room."""
+    """`new` instead of a range, with as many characters; None where there is no room."""
     room = end - start
     if len(new) <= room:
         return text[:start] + new.ljust(room) + text[end:]
@@ -111,6 +110,9 @@ def _block_comment(problem: Problem) -> Iterator[Repair]:
 
 def _misspelt_keyword(problem: Problem) -> Iterator[Repair]:
     """`vai llm`, `esle "..."`, `asesrt x > 3`."""
+    # 2 ms of CPU, and only a mistake needs it.
+    from difflib import get_close_matches
+
     for distance in range(9):
         item = problem.at(problem.index - distance)
         if item is None:
@@ -160,7 +162,7 @@ def _arrow(problem: Problem) -> Iterator[Repair]:
     elif repaired is None and text[end : end + 1].isspace():
         repaired = text[: token.start] + "->" + text[end + 1 :]
     if repaired is not None:
-        message = "the output type stands after `->`"
+        message = "the output type follows `->`"
         report = _report(problem, message, token.start, end, "write `->`", "->")
         yield Repair(repaired, report)
 
@@ -200,7 +202,7 @@ def _foreign_operator(problem: Problem) -> Iterator[Repair]:
         pair = first.text + second.text
         if pair in ("&&", "||") and ("AND" in problem.accepted or "SCHEMA" not in problem.accepted):
             word = "and" if pair == "&&" else "or"
-            # After its first `|` a type goes on with a type, an expression with a filter.
+            # After its first `|` a type continues with a type, an expression with a filter.
             in_type = "AND" not in problem.accepted and "STRING" in problem.accepted
             word = "|" if in_type else word
             repaired = text[: first.start] + ("| " if in_type else "or") + text[second.end :]
@@ -373,7 +375,7 @@ def _bare_url(problem: Problem) -> Iterator[Repair]:
         return
     match = re.compile(rf"{re.escape(before.text)}://[^\s,\"}}]*").match(text, before.start)
     if match:
-        message = "strings stand between double quotes"
+        message = "strings need double quotes"
         better = f'"{match[0]}"'
         report = _report(
             problem, message, match.start(), match.end(), f"write `{short(better)}`", better
@@ -392,7 +394,7 @@ def _triple_quotes(problem: Problem) -> Iterator[Repair]:
     closed = text.find('"""', token.start + 3)
     report = _report(
         problem,
-        'text blocks stand between `"""`',
+        'text blocks need `"""`',
         token.start,
         token.start + 3,
         'write `"""`',

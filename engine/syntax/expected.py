@@ -1,4 +1,4 @@
-"""What could have stood where a parse stopped, in a person's words.
+"""What was expected where a parse stopped, in a person's words.
 
 Lark's own set of expected terminals is too large (LALR merges look-aheads) and names terminals.
 Here every terminal is tried on a copy of the parser's stack, and the ones that would really be
@@ -7,10 +7,10 @@ taken become "a value", "a type", "`,` or `]`".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lark.exceptions import UnexpectedInput
-from lark.parsers.lalr_analysis import Shift
+if TYPE_CHECKING:
+    from lark.exceptions import UnexpectedInput
 
 __all__ = ["accepted_terminals", "expected_words"]
 
@@ -50,7 +50,7 @@ def _accepts(tables: Any, stack: list[Any], terminal: str) -> bool:
         if action is None:
             return False
         kind, argument = action
-        if kind is Shift:
+        if kind.name == "Shift":
             return True
         size = len(argument.expansion)
         if size:

@@ -5,7 +5,7 @@ and `not in`), `+ -`, `~`, `* / %`, `**` (from the left, as in Jinja2), the sign
 [index] (call)`; filters and `is` tests apply after the signs: `-x | abs` is `(-x) | abs`. A
 differential test holds this against Jinja2's own parser.
 
-Invariant: the tree is never deeper than `MAX_DEPTH`, so that nobody downstream has to fear a
+Invariant: the tree is never deeper than `MAX_DEPTH`, so that later phases need not fear a
 recursion error. `//` is a comment in `.orch` files and so no operator.
 """
 
@@ -14,15 +14,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from lark import Token, Tree
 
 from engine.source import Span
 from engine.syntax import ast
+from grammar import Token, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Part = Token | Tree[Token]
+    Part = Token | Tree
 
 __all__ = ["BRACKET_COST", "MAX_DEPTH", "ExpressionBuilder", "Reporter", "TooDeepError"]
 
@@ -53,7 +53,7 @@ class Reporter(Protocol):
     def __call__(
         self, message: str, span: Span, help: str | None = None, replacement: str | None = None
     ) -> None:
-        """Report one fault; `replacement` is the text that would mend it safely."""
+        """Report one fault; `replacement` is the text that would fix it safely."""
 
 
 class TooDeepError(Exception):
@@ -95,7 +95,7 @@ class ExpressionBuilder:
         raise NotImplementedError
 
     def expression(self, node: Part, depth: int) -> ast.Expr:
-        """The node of an expression. `depth` is how deep it will stand in the tree."""
+        """The node of an expression. `depth` is how deep it will be in the tree."""
         if isinstance(node, Token):
             return self._atom_token(node)
         kind = node.data
@@ -112,7 +112,7 @@ class ExpressionBuilder:
             return self._map(node, depth)
         if kind == "group":
             value = self.expression(children[1], depth + BRACKET_COST)
-            # The brackets belong to the span, so that what stands around it is one stretch.
+            # The brackets belong to the span, so that what is around it is one stretch.
             return msgspec.structs.replace(value, span=self._span_of(node))
         # conditional: then IF test ELSE otherwise
         then = self.expression(children[0], depth + 1)
@@ -134,7 +134,7 @@ class ExpressionBuilder:
             return ast.Null(self._token_span(token))
         return ast.Variable(self._token_span(token), str(token))
 
-    def _map(self, node: Tree[Token], depth: int) -> ast.Expr:
+    def _map(self, node: Tree, depth: int) -> ast.Expr:
         entries: list[ast.MapEntry] = []
         seen: set[str] = set()
         for child in node.children:
@@ -252,7 +252,7 @@ class ExpressionBuilder:
         operands.append(value)
         return at
 
-    def _index(self, value: ast.Expr, part: Tree[Token], depth: int) -> ast.Expr:
+    def _index(self, value: ast.Expr, part: Tree, depth: int) -> ast.Expr:
         inside = part.children[1]
         index: ast.Expr | ast.Slice
         if isinstance(inside, Tree) and inside.data == "slice":
@@ -345,7 +345,7 @@ class ExpressionBuilder:
         )
 
     def _arguments(
-        self, node: Tree[Token], depth: int
+        self, node: Tree, depth: int
     ) -> tuple[tuple[ast.Expr, ...], tuple[tuple[ast.Name, ast.Expr], ...]]:
         args: list[ast.Expr] = []
         kwargs: list[tuple[ast.Name, ast.Expr]] = []
@@ -361,7 +361,7 @@ class ExpressionBuilder:
                 continue
             value = self.expression(child, depth + BRACKET_COST)
             if kwargs:
-                self.report("arguments by place stand before arguments by name", value.span)
+                self.report("positional arguments come before named arguments", value.span)
             args.append(value)
         return tuple(args), tuple(kwargs)
 
@@ -372,7 +372,7 @@ class ExpressionBuilder:
         start = token.start_pos or 0
         return self.span(start, start + len(token))
 
-    def _span_of(self, node: Tree[Token]) -> Span:
+    def _span_of(self, node: Tree) -> Span:
         last = _last_token(node)
         return self.span(_first_token(node).start_pos or 0, (last.start_pos or 0) + len(last))
 

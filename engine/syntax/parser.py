@@ -1,6 +1,6 @@
 """`parse`: the text of one file to its `Document` and what is wrong with its syntax.
 
-The fast path is one LALR parse of the whole file. A file with an error goes through
+The fast path is one parse of the whole file. A file with an error goes through
 `engine.syntax.recovery`, which reads declaration by declaration. Either way there is always a
 `Document`, and nothing ever raises because of the text.
 """
@@ -12,7 +12,6 @@ import gc
 from collections.abc import Iterator
 
 import msgspec
-from lark.exceptions import UnexpectedInput
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic, sort_diagnostics
 from engine.source import SourceFile, Span
@@ -20,8 +19,9 @@ from engine.syntax import ast
 from engine.syntax.builder import Builder
 from engine.syntax.comments import scan_comments
 from engine.syntax.recovery import declaration_starts, recover
-from engine.syntax.reuse import ParseCache, ParseTree
-from grammar import load_parser
+from engine.syntax.reuse import ParseCache
+from grammar import Tree
+from grammar import parse as parse_text
 
 __all__ = ["EDITION", "MAX_CHARACTERS", "no_collections", "parse", "parse_tree"]
 
@@ -50,14 +50,14 @@ def parse(
     return document, [_visible(item) for item in found]
 
 
-def parse_tree(source: SourceFile) -> tuple[ast.Document, list[Diagnostic], ParseTree | None]:
-    """What `parse` gives, and Lark's tree of the whole file; None if there is no such tree."""
+def parse_tree(source: SourceFile) -> tuple[ast.Document, list[Diagnostic], Tree | None]:
+    """What `parse` gives, and the parse tree of the whole file; None if there is no such tree."""
     document, found, trees = _parse(source, None)
     return document, [_visible(item) for item in found], trees[0][0] if trees else None
 
 
 def _visible(item: Diagnostic) -> Diagnostic:
-    """A finding about what is missing at the end of a file stands at its last character."""
+    """A finding about what is missing at the end of a file is at its last character."""
     size = len(item.span.source.text)
     if item.span.start < size or not size:
         return item
@@ -76,7 +76,7 @@ def no_collections() -> Iterator[None]:
             gc.enable()
 
 
-_Trees = list[tuple[ParseTree, int]] | None
+_Trees = list[tuple[Tree, int]] | None
 
 
 def _parse(
@@ -117,10 +117,8 @@ def _trees(text: str, cache: ParseCache | None) -> _Trees:
     if cache is not None:
         cache.begin()
         return cache.trees(text, declaration_starts(text))
-    try:
-        return [(load_parser().parse(text), 0)]
-    except UnexpectedInput:
-        return None
+    tree = parse_text(text)
+    return None if tree is None else [(tree, 0)]
 
 
 def _check_edition(

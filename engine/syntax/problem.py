@@ -7,13 +7,16 @@ changing a text without moving anything: blanking a range, and writing over a bl
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
-from lark.exceptions import UnexpectedInput
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
 from engine.syntax.expected import accepted_terminals, expected_words
+
+if TYPE_CHECKING:
+    from lark.exceptions import UnexpectedInput
 
 __all__ = [
     "CLOSERS",
@@ -78,7 +81,7 @@ class Problem(msgspec.Struct):
     Attributes:
         text: The part, perhaps repaired before; `base` is its offset in the file.
         offset: Where the parser stopped; the length of the text at its end.
-        index: Which lexeme stands there (their number at the end).
+        index: Which lexeme is there (their number at the end).
         accepted: The terminals that would have been taken.
     """
 

@@ -13,10 +13,9 @@ Work is bounded: at most two reports a declaration, five repairs, and a budget o
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
-from lark import Token, Tree
-from lark.exceptions import UnexpectedInput
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.source import SourceFile, Span
@@ -25,6 +24,10 @@ from engine.syntax.builder import Builder
 from engine.syntax.problem import Problem, Repair, tokenize
 from engine.syntax.repairs import repairs
 from engine.syntax.reuse import ParseCache
+from grammar import Tree, parse_error
+
+if TYPE_CHECKING:
+    from lark.exceptions import UnexpectedInput
 
 __all__ = ["declaration_starts", "recover"]
 
@@ -177,20 +180,18 @@ class _Recovery:
             done = match.end()
         return "".join([*pieces, text[done:]])
 
-    def _parse(self, text: str) -> Tree[Token] | UnexpectedInput:
-        try:
-            return self.cache.tree(text)
-        except UnexpectedInput as error:
-            return error
+    def _parse(self, text: str) -> Tree | UnexpectedInput:
+        tree = self.cache.tree(text)
+        return parse_error(text) if tree is None else tree
 
     def _read_clean(self, text: str, base: int, length: int) -> bool:
-        tree = self._parse(text)
-        if isinstance(tree, UnexpectedInput):
+        tree = self.cache.tree(text)
+        if tree is None:
             return False
         self._build(tree, base, length)
         return True
 
-    def _build(self, tree: Tree[Token], base: int, length: int) -> None:
+    def _build(self, tree: Tree, base: int, length: int) -> None:
         builder = _ClampedBuilder(self.source, self.docs, self.found, base)
         builder.limit = base + length
         self.declarations += builder.declarations(tree)
@@ -201,7 +202,7 @@ class _Recovery:
         reports = 0
         length = len(text)
         for _ in range(_MAX_REPAIRS):
-            if not isinstance(result, UnexpectedInput):
+            if isinstance(result, Tree):
                 break
             if reports == 0 and self._keep_unknown(text, base):
                 return
@@ -216,14 +217,14 @@ class _Recovery:
             if reports < _MAX_REPORTS:
                 self.found.append(repair.diagnostic)
                 reports += 1
-        if isinstance(result, UnexpectedInput):
-            self._keep_head(text[:length], base)
-        else:
+        if isinstance(result, Tree):
             self._build(result, base, length)
+        else:
+            self._keep_head(text[:length], base)
 
     def _best(
         self, problem: Problem, text: str
-    ) -> tuple[Repair, str, Tree[Token] | UnexpectedInput] | None:
+    ) -> tuple[Repair, str, Tree | UnexpectedInput] | None:
         """The repair after which the parser gets furthest; the first of equals."""
         best = None
         best_score = (problem.offset, 0)
@@ -231,15 +232,15 @@ class _Recovery:
             if self.budget < 0:
                 break
             result = self._parse(repair.text)
-            if isinstance(result, UnexpectedInput):
-                reached = min(_offset(result, len(repair.text)), len(repair.text))
-                score = (reached, -1)
-            else:
+            if isinstance(result, Tree):
                 reached = len(repair.text)
                 unknown = sum(
                     isinstance(child, Tree) and child.data == "unknown" for child in result.children
                 )
                 score = (1 << 62, -unknown)
+            else:
+                reached = min(_offset(result, len(repair.text)), len(repair.text))
+                score = (reached, -1)
             self.budget -= reached
             if score > best_score:
                 best, best_score = (repair, repair.text, result), score

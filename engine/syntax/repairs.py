@@ -1,7 +1,7 @@
 """What may be meant where a declaration does not parse: repairs to try, each with its report.
 
 A repair is a changed text of (nearly always) the same length, so that positions stay: what is
-removed becomes blanks, what is missing is written over a blank that stands there. Which repair is
+removed becomes blanks, what is missing is written over a blank that is there. Which repair is
 right is not decided here: `engine.syntax.recovery` keeps the one after which the parser gets
 furthest, the earlier of equals, so the more likely ones come first.
 """
@@ -90,7 +90,7 @@ def _strings(problem: Problem) -> Iterator[Repair]:
                         "ORC005",
                         "this string is never opened",
                         problem.span(problem.tokens[k + 1].start, item.start + 1),
-                        help='strings stand between `"`',
+                        help='strings need `"`',
                     )
                     yield Repair(opened, lost)
                 break
@@ -435,7 +435,7 @@ def _never_closed(problem: Problem, opener: Lexeme, after: int, closing: str = "
     Args:
         problem: Where the parser stopped.
         opener: The bracket.
-        after: The index of the lexeme after which its partner was probably meant to stand.
+        after: The index of the lexeme after which its partner was probably meant to be.
         closing: What to write there on lines of its own; by default the partner, in line.
     """
     at = problem.tokens[after].end
@@ -475,7 +475,7 @@ def _stray(problem: Problem) -> Iterator[Repair]:
             better = f'"{quoted[1]}"'
             report = problem.fixed(
                 "ORC001",
-                "strings stand between double quotes",
+                "strings need double quotes",
                 quoted.start(),
                 quoted.end(),
                 f"write `{short(better)}`",
@@ -553,7 +553,7 @@ def _keeping_brackets(text: str, start: int, end: int, problem: Problem) -> str:
                 open_here.pop()
             else:
                 keep.append(item)
-    # An opening bracket needs what stands before it to make sense: `name {`.
+    # An opening bracket needs what is before it to make sense: `name {`.
     head = re.compile(r"[^\W\d]\w*(?:[ \t]+[^\W\d][\w.]*)?[ \t]*\Z")
     stretches = [(item.start, item.end) for item in keep]
     for item in open_here:

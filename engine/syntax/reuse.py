@@ -5,7 +5,7 @@ the text where declarations begin, remembers the tree of each piece by its text,
 pieces it has not seen; offsets are added when nodes are built, so a piece may move.
 
 Invariant: what comes out is what a parse of the whole text gives. Whoever makes the pieces may
-therefore be wrong (`model = fast` at the beginning of a line is no declaration): from the first
+therefore be wrong (`model = fast` at the beginning of a line is not a declaration): from the first
 piece that does not parse alone, the rest of the text is parsed in one.
 """
 
@@ -14,14 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from lark import Token, Tree
-from lark.exceptions import UnexpectedInput
+from grammar import Tree, parse
 
-from grammar import load_parser
-
-__all__ = ["ParseCache", "ParseTree"]
-
-ParseTree = Tree[Token]
+__all__ = ["ParseCache"]
 
 
 class ParseCache:
@@ -32,44 +27,31 @@ class ParseCache:
     """
 
     def __init__(self) -> None:
-        self._now: dict[str, ParseTree] = {}
-        self._before: dict[str, ParseTree] = {}
+        self._now: dict[str, Tree | None] = {}
+        self._before: dict[str, Tree | None] = {}
 
     def begin(self) -> None:
         """Begin another parse: forget what the one before the last has used."""
         self._before, self._now = self._now, {}
 
-    def tree(self, text: str) -> ParseTree:
-        """The tree of a text.
+    def tree(self, text: str) -> Tree | None:
+        """The tree of a text, or None if it does not parse."""
+        if text not in self._now:
+            self._now[text] = self._before[text] if text in self._before else parse(text)
+        return self._now[text]
 
-        Raises:
-            UnexpectedInput: If it does not parse.
-        """
-        tree = self._now.get(text)
-        if tree is None:
-            tree = self._before.get(text)
-            if tree is None:
-                tree = load_parser().parse(text)
-            self._now[text] = tree
-        return tree
-
-    def trees(self, text: str, starts: Iterable[int]) -> list[tuple[ParseTree, int]] | None:
+    def trees(self, text: str, starts: Iterable[int]) -> list[tuple[Tree, int]] | None:
         """The trees of a whole text with their offsets, or None if it does not parse.
 
         Args:
-            starts: Where keywords stand that seem to begin declarations, ascending.
+            starts: Where keywords are that seem to begin declarations, ascending.
         """
         edges = [0, *(start for start in starts if start > 0), len(text)]
-        found: list[tuple[ParseTree, int]] = []
+        found: list[tuple[Tree, int]] = []
         for start, end in pairwise(edges):
-            try:
-                found.append((self.tree(text[start:end]), start))
-            except UnexpectedInput:
-                break
-        else:
-            return found
-        try:
-            found.append((self.tree(text[start:]), start))
-        except UnexpectedInput:
-            return None
+            tree = self.tree(text[start:end])
+            if tree is None:
+                rest = self.tree(text[start:])
+                return None if rest is None else [*found, (rest, start)]
+            found.append((tree, start))
         return found

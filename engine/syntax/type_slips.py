@@ -1,6 +1,6 @@
 """Types left out, or as other languages write them: `List<T>`, `Optional[T]`, `string(1, 9)`.
 
-Repairs like those of `engine.syntax.common_mistakes`: each is recognised by what stands around the
+Repairs like those of `engine.syntax.common_mistakes`: each is recognised by what is around the
 place where the parser stopped, keeps all positions, and tells how the type is written here. What is
 inside the brackets is left as it is, for its name may be wrong too.
 """
@@ -73,7 +73,7 @@ def _called(problem: Problem) -> Iterator[Repair]:
         better = f" @length{found[0]}"
         report = diagnostic(
             "ORC001",
-            "a type takes no arguments; constraints stand after it",
+            "a type takes no arguments; constraints follow it",
             problem.span(found.start(), found.end()),
             help=f"write `{short(before.text + better)}`",
             fix=Fix(

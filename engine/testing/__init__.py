@@ -3,7 +3,7 @@
     engine.run_tests("report.orch") -> [TestResult(...), ...]
 
 A test is a real run of the real machine under the real driver; only what would touch the outside
-is replaced by the test's mocks. Whatever no mock stands for and is not offline by itself fails
+is replaced by the test's mocks. Whatever has no mock and is not offline by itself fails
 the test: nothing here opens a socket, starts a process or needs a key.
 """
 

@@ -12,7 +12,7 @@ from engine.testing.result import Finding
 
 __all__ = ["check"]
 
-#: At most so many parts of an expression are shown.
+#: The maximum number of parts of an expression that are shown.
 _MAX_PARTS = 12
 
 

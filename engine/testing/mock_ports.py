@@ -1,6 +1,6 @@
 """The outside of a test's run: ports that answer from its mocks, and refuse everything else.
 
-The desk is asked in the place of models, workers and people. A call that no mock stands for is
+The desk is asked instead of models, workers and people. A call without a mock is
 noted as a finding and calls the run off, so that a test fails for its first cause and not for
 what follows from it.
 """
@@ -32,7 +32,7 @@ class Desk:
 
     Args:
         program: The rigged program.
-        mocks: What stands for what.
+        mocks: The mocks by name.
         test: Whose mocks they are.
 
     Attributes:
@@ -70,7 +70,7 @@ class Desk:
         return found
 
     async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer in the place of any model."""
+        """Answer instead of any model."""
         stand_in = None
         if request.role == "decision":
             stand_in = self._mocks.decisions.get(request.name)
@@ -118,7 +118,7 @@ class Desk:
     # ------------------------------------------------------------ workers and verifiers
 
     async def call(self, request: WorkerRequest) -> WorkerReply:
-        """Answer in the place of any worker or verifier that is no model's."""
+        """Answer instead of any worker or verifier that is not a model's."""
         name = request.worker.name
         stand_in = self._mocks.callables.get(name)
         if stand_in is None:

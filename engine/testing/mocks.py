@@ -1,8 +1,8 @@
 """The mocks of a test, read and checked: what each of them answers, call by call.
 
-A mock stands for the decisions of an orchestrator, for a worker, verifier or sub-orchestrator as
+A mock replaces the decisions of an orchestrator, a worker, a verifier or a sub-orchestrator as
 a whole, or for a model. Several mocks of one target are used in the order they are written; one
-without `times` serves for ever. Every value is held against the contract of what it stands for
+without `times` serves forever. Every value is held against the contract of what it replaces
 before the run begins, so a test cannot pass on an output that its worker may not give.
 """
 
@@ -30,7 +30,7 @@ _PASSING = frozenset({"timeout", "rate_limited", "unavailable"})
 
 @dataclass
 class _Part:
-    """One `mock` block: its answers in order, or one answer for `times` calls (None: for ever)."""
+    """One `mock` block: its answers in order, or one answer for `times` calls (None: forever)."""
 
     mock: Mock
     answers: list[Entry]
@@ -44,7 +44,7 @@ class _Part:
 
 @dataclass
 class StandIn:
-    """Everything that stands for one target.
+    """All mocks of one target.
 
     Attributes:
         name: The target, as messages call it.
@@ -135,14 +135,14 @@ def _read(program: Program, test: Test, mock: Mock, found: StandIns) -> None:
         return
     if target == "orchestrator":
         if test.target not in program.orchestrators:
-            raise ValueError(f"`{test.target}` is no orchestrator: it decides nothing")
+            raise ValueError(f"`{test.target}` is not an orchestrator: it decides nothing")
         _add(found.decisions, test.target, f"`{test.target}`", mock, _model)
     elif target in program.orchestrators and mock.script is not None:
         _add(found.decisions, target, f"`{target}`", mock, _model)
     elif target in program.orchestrators:
         if target == test.target and target not in program.orchestrators[target].workers:
             raise ValueError(
-                f"`{target}` is what is tested; `mock orchestrator` stands for its decisions"
+                f"`{target}` is under test; `mock orchestrator` replaces its decisions"
             )
         orchestrator = program.orchestrators[target]
         _add_callable(found, target, mock, orchestrator.output, orchestrator.fails)
@@ -192,7 +192,7 @@ def _add(
         raise ValueError(f"this mock of {name} is never reached: the one before it has no `times`")
     if mock.script is not None:
         if mock.times is not None:
-            raise ValueError("`times` says nothing beside `script`: each entry is one call")
+            raise ValueError("`times` has no meaning with `script`: each entry is one call")
         entries = _script(mocked_value(mock.script))
         answers = [read(raw, f"entry {n}: ") for n, raw in enumerate(entries, start=1)]
         stand_in.parts.append(_Part(mock, answers, len(answers)))
@@ -216,7 +216,7 @@ def _script(value: Any) -> list[Any]:
 
 def _model(raw: Any, where: str) -> Entry:
     if isinstance(raw, Mapping) and raw.get("$fail") in BUILTIN_MODES - MODEL_MODES:
-        raise ValueError(f"{where}`{raw['$fail']}` is no failure mode of models")
+        raise ValueError(f"{where}`{raw['$fail']}` is not a failure mode of models")
     try:
         entry = read_entry(raw)
     except ValueError as problem:

@@ -30,7 +30,7 @@ from engine.testing.mocks import StandIns
 
 __all__ = ["ALONE", "MOCK", "alone", "rigged"]
 
-#: The kind of a callable that a mock stands for.
+#: The kind of a callable that a mock replaces.
 MOCK = "mock"
 _AS_MOCK: Mapping[str, Any] = {"kind": MOCK, "facts": Facts()}
 #: The name of the orchestrator and of its model around a worker or verifier under test; no name
@@ -48,7 +48,7 @@ def rigged(program: Program, mocks: StandIns) -> Program:
     }
     for name, orchestrator in program.orchestrators.items():
         if name in mocks.callables:
-            # The machine looks among the workers first, so this one stands before the real one.
+            # The machine looks among the workers first, so this one is before the real one.
             workers[name] = Worker(
                 name=name,
                 kind=MOCK,

@@ -1,4 +1,4 @@
-"""What came of a test, as plain data: for the terminal, for JSON and for JUnit.
+"""The result of a test, as plain data: for the terminal, for JSON and for JUnit.
 
 Holds values only; nothing here runs or decides anything. A test has passed if it has no findings.
 """
@@ -14,7 +14,7 @@ from engine.source import Span
 __all__ = ["Finding", "FindingKind", "TestResult"]
 
 #: An assertion that does not hold; a mock that does not fit, is used up or left over; a call that
-#: no mock stands for; a run that did not finish; a test that cannot begin.
+#: no mock replaces; a run that did not finish; a test that cannot begin.
 FindingKind = Literal["assertion", "mock", "live", "run", "setup"]
 
 
@@ -46,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class TestResult(msgspec.Struct, frozen=True):
-    """What came of one test.
+    """The result of one test.
 
     Attributes:
         ms: How long it took, in milliseconds.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from engine import clock
 from engine.drive.driver import Driver
 from engine.drive.launch import program_hash
 from engine.errors import CompileError, InputError
@@ -89,7 +89,7 @@ async def arun_tests(
 async def _run(
     path: str, program: Program, test: Test, number: int, params: Mapping[str, Any]
 ) -> TestResult:
-    began = time.perf_counter()
+    began = clock.running_s()
     outcome: _Outcome | None = None
     findings: list[Finding] = []
     try:
@@ -114,7 +114,7 @@ async def _run(
         target=test.target,
         file=test.span.source.path,
         line=test.span.begin_position.line,
-        ms=(time.perf_counter() - began) * 1000,
+        ms=(clock.running_s() - began) * 1000,
         findings=tuple(findings),
         status=report.get("status", ""),
         reason=report.get("reason", ""),
@@ -242,7 +242,7 @@ def _story(state: RunState, called_off: bool) -> list[str]:
                 f"task {failure['task']} ({failure['worker']}): "
                 f"{failure['mode']}: {failure['message']}"
             )
-    for one in history(state.loop):
+    for one in history(state, state.loop):
         told.extend(f"round {one['round']}: {said}" for said in one["feedback"])
         told.extend(
             f"round {one['round']}: {v['verifier']} ({v['hook']}): not passed: {v['feedback']}"
@@ -291,7 +291,7 @@ def _skipped(program: Program, verifier: Verifier, values: Mapping[str, Any]) ->
 
 
 def _judged_at_once(program: Program, verifier: Verifier, values: dict[str, Any]) -> _Outcome:
-    """The verdict of a verifier that needs nobody: `rules`, or one that is skipped."""
+    """The verdict of a verifier that needs no mock: `rules`, or one that is skipped."""
     skipped = _skipped(program, verifier, values)
     output = None
     if not skipped:

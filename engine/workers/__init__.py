@@ -1,1 +1,1 @@
-"""Carries out the work of workers and verifiers: one module a kind, found by `registry`."""
+"""Runs the work of workers and verifiers: one module a kind, found by `registry`."""

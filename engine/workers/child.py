@@ -1,8 +1,8 @@
 """One function of the user's, called in a process of its own: the parent's side.
 
 The child is `engine.workers.isolated`, which says what is sent and what comes back. It leads a
-process group that is killed at the call's timeout and does not outlive the engine. Its death harms
-nobody: it is a `Failure` that says so (`died`).
+process group that is killed at the call's timeout and does not outlive the engine. Its death is
+harmless: it is a `Failure` that says so (`died`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import Failure
+from engine.own import own_command
 from engine.runtime.ports import PolicyState
 from engine.sizes import size_words
 from engine.workers.messages import clean, crash_of, exit_words, last_lines, redacted
@@ -24,7 +25,7 @@ __all__ = ["ask_policy_apart", "call_apart"]
 
 #: What the result of a policy may take.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
-#: What a reply may take besides the result, or with a failure in the place of one.
+#: What a reply may take besides the result, or with a failure instead of one.
 _MAX_FRAME_BYTES = 1024 * 1024
 _KEEP_STDERR_BYTES = 64 * 1024
 
@@ -47,7 +48,7 @@ async def call_apart(
         scope: Holds the secrets that messages are cleaned of.
         input: The keyword arguments.
         args: The positional ones.
-        policy: The one argument of a `python/` model, in the place of `args`.
+        policy: The one argument of a `python/` model, instead of `args`.
         mark: The attempt it is made for.
         max_bytes: What the result may take.
         env: Its environment; the engine's own if None.
@@ -65,7 +66,7 @@ async def call_apart(
     }
     try:
         child = await run_process(
-            [sys.executable, "-P", "-m", "engine.workers.isolated"],
+            own_command("engine.workers.isolated"),
             cwd=os.getcwd(),
             env=os.environ if env is None else env,
             stdin=msgspec.json.encode(order),

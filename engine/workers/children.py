@@ -7,7 +7,7 @@ message nor a wake-up. Invariant: a program is in the table from before its star
 end.
 
 One watcher serves the process, whatever number of runs and event loops it has. It is started with
-the first program, started anew if it was killed, and waited for when the interpreter exits.
+the first program, started again if it was killed, and waited for when the interpreter exits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engine.workers.watcher import GROUPLESS, SLOT, VARIABLE, now_ns
 
 __all__ = ["Held"]
 
-#: How long the watcher may take to end what is left when the interpreter exits: it bounds itself.
+#: How long the watcher may take to end the rest when the interpreter exits: it bounds itself.
 _EXIT_S = watcher.GRACE_S + watcher.PATIENCE_S + 1.0
 
 #: What ends a group of processes, or a whole service: the watcher has work to do then.
@@ -39,7 +39,7 @@ class Held:
     """A place in the table, for one program; a context manager around its life.
 
     Args:
-        mark: What it is started for; see `engine.workers.marks`.
+        mark: What it is started for; see `engine.runtime.marks`.
 
     Attributes:
         environment: What to add to the program's environment.
@@ -138,7 +138,7 @@ class _Table:
             os.close(read_end)
 
     def close(self) -> None:
-        """Let the watcher end what is left, and wait for it."""
+        """Let the watcher end the rest, and wait for it."""
         if self._watcher is None:
             return
         os.close(self._pipe)
@@ -158,7 +158,7 @@ class _Table:
                 os.close(descriptor)
         self._descriptor = self._pipe = -1
         if self._watcher is not None:
-            self._watcher.returncode = 0  # it is no child of this process
+            self._watcher.returncode = 0  # it is not a child of this process
 
 
 def _nameless_file() -> int:

@@ -23,14 +23,14 @@ from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
-from engine.workers.settings import argument_of, evaluated
+from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json, verdict_of
 
 __all__ = ["CommandWorker", "open_port"]
 
 
 class CommandWorker:
-    """Carries out `run = [...]`.
+    """Runs `run = [...]`.
 
     Args:
         functions: Calls the function of `parse = "module:function"`.
@@ -61,7 +61,9 @@ class CommandWorker:
             )
         except OutputTooLarge:
             raise Failure(
-                "invalid_output", f"the output is larger than {size_words(max_bytes)}"
+                "invalid_output",
+                f"the output is larger than {size_words(max_bytes)}",
+                where="max_bytes",
             ) from None
         except (OSError, ValueError) as error:
             raise _not_started(argv[0], error, request) from None
@@ -83,15 +85,16 @@ class CommandWorker:
 def _argv(request: WorkerRequest) -> list[str]:
     items = evaluated(request, "run")
     if not isinstance(items, (list, tuple)) or not items:
-        raise Failure("crashed", "`run` must give a list with at least the program's name")
-    return [argument_of(item, f"run[{at}]") for at, item in enumerate(items)]
+        said = "`run` must give a list with at least the program's name"
+        raise Failure("crashed", said, where="run")
+    return [text_of(item, f"run[{at}]") for at, item in enumerate(items)]
 
 
 def _folder(request: WorkerRequest) -> str:
     cwd = evaluated(request, "cwd", ".")
-    folder = os.path.normpath(os.path.join(request.base_dir, argument_of(cwd, "cwd")))
+    folder = os.path.normpath(os.path.join(request.base_dir, text_of(cwd, "cwd")))
     if not os.path.isdir(folder):
-        raise Failure("crashed", clean(f"no such folder: {cwd}", request.scope))
+        raise Failure("crashed", clean(f"no such folder: {cwd}", request.scope), where="cwd")
     return folder
 
 
@@ -114,7 +117,7 @@ def _not_started(program: str, error: OSError | ValueError, request: WorkerReque
             message = f"cannot start {program}: {error.strerror}"
         case _:
             message = f"cannot start {program}: {error}"
-    return Failure("crashed", clean(message, request.scope))
+    return Failure("crashed", clean(message, request.scope), where="run[0]")
 
 
 def _check_exit(finished: Finished, request: WorkerRequest) -> None:
@@ -127,7 +130,7 @@ def _check_exit(finished: Finished, request: WorkerRequest) -> None:
         mode = "crashed"
     said = last_lines(finished.stderr)
     words = exit_words(code) + (f": {said}" if said else "")
-    raise Failure(mode, clean(words, request.scope))
+    raise Failure(mode, clean(words, request.scope), where="run")
 
 
 def _json(output: bytes, request: WorkerRequest) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from engine.provider_keys import is_provider_key
 from engine.redaction import current
 from engine.runtime.ports import WorkerRequest
-from engine.workers.settings import argument_of, evaluated
+from engine.workers.settings import evaluated, text_of
 
 __all__ = ["inherited", "process_environment"]
 
@@ -45,15 +45,15 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
         if value is None:
             environment.pop(name, None)
         else:
-            environment[name] = argument_of(value, f"env.{name}")
+            environment[name] = text_of(value, f"env.{name}")
     return environment
 
 
 def inherited(names: Iterable[str], secrets: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of the engine's environment that `names` stand for.
+    """The variables of the engine's environment that `names` select.
 
     Args:
-        names: Names; one that ends in `*` stands for all that begin so, without keys and secrets.
+        names: Names; one that ends in `*` selects all that begin so, without keys and secrets.
         secrets: The secrets of the run, by name.
     """
     exact = {name for name in names if not name.endswith("*")}

@@ -1,4 +1,4 @@
-"""Workers `via http`: one request to a host that stands in the file.
+"""Workers `via http`: one request to a host that is in the file.
 
 Every address, that of a redirect too, is compared with the hosts of the program before anything
 is sent there (`engine.sema.kinds.http_calls` reads them from the file). Neither proxies of the
@@ -10,7 +10,6 @@ This module imports httpx (110 ms), so it is itself imported when a run first ne
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 
+from engine import clock
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
@@ -51,7 +51,7 @@ _HARMLESS = frozenset({"accept", "accept-language", "user-agent"})
 
 
 class HttpWorker:
-    """Carries out requests; one instance serves any number of calls, over shared connections.
+    """Runs requests; one instance serves any number of calls, over shared connections.
 
     Args:
         hosts: The hosts of the whole program, as `host` or `host:port`: a redirect may lead to
@@ -66,15 +66,14 @@ class HttpWorker:
         """Make the request and read its response.
 
         Raises:
-            Failure: A mode of `on_status`; `denied` where the host does not stand in the file;
-                `timeout`; `invalid_output` where the response is too large or cannot be read;
-                `crashed` for any other status that is no success, and where there is no
-                connection.
+            Failure: A mode of `on_status`. `denied` where the host is not in the file. `timeout`.
+                `invalid_output` where the response is too large or cannot be read. `crashed` for
+                any other status that is not a success, and where there is no connection.
         """
         order = _Order.of(request)
         allowed = _Hosts(request.worker.settings["hosts"])
         if order.url not in allowed:
-            raise Failure("denied", order.said(f"{_place(order.url)} does not stand in the file"))
+            raise Failure("denied", order.said(f"{_place(order.url)} is not in the file"))
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._send(order) as response:
                 target = _target(response, order)
@@ -137,7 +136,7 @@ class HttpWorker:
         if target.scheme not in ("http", "https"):
             raise Failure("crashed", order.said(f"redirected to {target.scheme}:"))
         if target not in self._hosts:
-            words = f"redirected to {_place(target)}, which does not stand in the file"
+            words = f"redirected to {_place(target)}, which is not in the file"
             raise Failure("crashed", order.said(words))
         if order.url.scheme == "https" and target.scheme == "http":
             words = f"redirected to {_place(target)} without encryption"
@@ -157,7 +156,7 @@ class HttpWorker:
 
 
 def _new_client() -> httpx.AsyncClient:
-    # A cookie of one call would be an input of the next that nobody declared.
+    # A cookie of one call would be an input of the next that was not declared.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(
         headers={"User-Agent": f"orch/{__version__}", "Accept-Encoding": ACCEPT_ENCODING},
@@ -178,7 +177,7 @@ def _patience(request: WorkerRequest) -> httpx.Timeout:
 
 
 class _Hosts:
-    """Hosts that may be reached; one without a port stands for the usual ports of HTTP."""
+    """Hosts that may be reached; one without a port means the usual ports of HTTP."""
 
     def __init__(self, written: Iterable[str]) -> None:
         self._known: set[tuple[bytes, int | None]] = set()
@@ -256,7 +255,8 @@ def _url(request: WorkerRequest) -> httpx.URL:
         if url.scheme not in ("http", "https") or not url.raw_host:
             raise httpx.InvalidURL("it does not begin with http:// or https:// and a host")
     except (httpx.InvalidURL, TypeError, ValueError) as error:
-        raise Failure("crashed", clean(f"`url` is no address: {error}", request.scope)) from None
+        said = clean(f"`url` is not an address: {error}", request.scope)
+        raise Failure("crashed", said) from None
     return url
 
 
@@ -273,7 +273,7 @@ def _pairs(given: Mapping[str, Any], place: str) -> list[tuple[str, str | int | 
 
 
 def _target(response: httpx.Response, order: _Order) -> httpx.URL | None:
-    """Where a response redirects to, or None; a status that has a mode is no redirect."""
+    """Where a response redirects to, or None; a status that has a mode is not a redirect."""
     location = response.headers.get("location")
     status = response.status_code
     if status not in _REDIRECTS or not location or status in _modes(order.request):
@@ -364,14 +364,14 @@ def _retry_after_ms(headers: httpx.Headers) -> int | None:
     try:
         now = parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (TypeError, ValueError, OverflowError):
-        now = time.time()
+        now = clock.wall_s()
     return max(0, int((until - now) * 1000))
 
 
 def _decoded(response: httpx.Response, body: bytes) -> str:
     try:
         return body.decode(response.charset_encoding or "utf-8", errors="replace")
-    except LookupError:  # a charset nobody knows
+    except LookupError:  # an unknown charset
         return body.decode(errors="replace")
 
 
@@ -434,6 +434,6 @@ def _no_json(error: ValueError, body: bytes, order: _Order) -> str:
 
 
 def open_port(program: Program | None) -> HttpWorker:
-    """The port of `via http`, which reaches the hosts that stand in the program."""
+    """The port of `via http`, which reaches the hosts that are in the program."""
     workers = program.workers.values() if program is not None else ()
     return HttpWorker(host for it in workers for host in it.settings.get("hosts") or ())

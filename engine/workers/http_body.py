@@ -22,11 +22,11 @@ ACCEPT_ENCODING = "gzip, deflate"
 _GZIP = ("gzip", "x-gzip")
 _GZIP_MARK = b"\x1f\x8b"
 
-#: How much may come in, in bytes and as a multiple of what may come out: a stream can go on for
-#: ever and give nothing.
+#: How much may come in, in bytes and as a multiple of what may come out: a stream can continue
+#: forever and give nothing.
 _PACKED_BYTES = 1 << 20
 _PACKED_TIMES = 8
-#: What is unpacked at once, in bytes: what stands behind a member is copied.
+#: What is unpacked at once, in bytes: what is behind a member is copied.
 _AT_ONCE = 1 << 14
 
 
@@ -110,7 +110,7 @@ class _Unpacker:
             room -= len(chunk)
             yield chunk
             if not self._stream.eof:
-                return  # With room left all of it was taken in; without, nobody asks for more.
+                return  # With room left all of it was taken in; without, no more is read.
             rest, self._stream = self._stream.unused_data, None
             self._members += 1
 

@@ -1,6 +1,6 @@
 """The child process that calls one function of the user's; the parent is `engine.workers.child`.
 
-`python -m engine.workers.isolated` reads one JSON object from standard input,
+It is started by `engine.own.own_command` and reads one JSON object from standard input,
 
     {"call": "package.module:function", "base_dir": "...", "path": [sys.path],
      "input": {keyword arguments}, "args": [positional ones], "policy": null or a PolicyState}
@@ -50,11 +50,12 @@ class _Order(msgspec.Struct):
 
 
 def main() -> None:
-    """Carry out the one order on standard input."""
+    """Run the one order on standard input."""
     with reserved_stdout() as reply:
         _volunteer()
         order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
-        sys.path.extend(entry for entry in order.path if entry not in sys.path)
+        # In the parent's order: a module must not be another one here than there.
+        sys.path[:] = [*order.path, *(entry for entry in sys.path if entry not in order.path)]
         answer = msgspec.json.encode(_carry_out(order))
         sys.stderr.flush()
         reply.buffer.write(answer)

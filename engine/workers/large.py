@@ -1,8 +1,8 @@
 """Work on large values, kept off the event loop.
 
-What an answer is made into (JSON read, values copied, secrets taken out, sizes measured) takes time
-in proportion to its size, and is done where it comes in: small ones at once, for a thread costs
-more than they do, large ones in a thread, so that no answer holds up the other calls, a timer or
+Processing an answer (reading JSON, copying values, removing secrets, measuring sizes) takes time in
+proportion to its size. Small answers are processed at once, because a thread costs more than they
+do. Large ones are processed in a thread, so that no answer holds up the other calls, a timer or
 Ctrl-C.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from engine.sizes import size_of
 from engine.workers.threads import DaemonThreads, TooManyAbandoned
 
-__all__ = ["off_the_loop", "rough_size"]
+__all__ = ["LARGE_BYTES", "off_the_loop", "rough_size"]
 
 #: From here on a value is large, in bytes as `engine.sizes` counts them: at worst 20 ms of work.
-_LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 256 * 1024
 
 _threads = DaemonThreads("orch-large")
 T = TypeVar("T")
@@ -26,14 +26,14 @@ T = TypeVar("T")
 def rough_size(value: Any) -> int:
     """The size of a value as far as it matters here; what JSON cannot say counts as large."""
     try:
-        return size_of(value, _LARGE_BYTES)
+        return size_of(value, LARGE_BYTES)
     except (TypeError, ValueError, OverflowError, RecursionError):
-        return _LARGE_BYTES
+        return LARGE_BYTES
 
 
 async def off_the_loop(function: Callable[[], T], size_bytes: int) -> T:
     """What a function gives, which works on something of that size."""
-    if size_bytes < _LARGE_BYTES:
+    if size_bytes < LARGE_BYTES:
         return function()
     try:
         return await _threads.run(function)

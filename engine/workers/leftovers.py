@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.errors import JournalError
+from engine.runtime.marks import call_mark, mark_of, server_mark
 from engine.workers import watcher
-from engine.workers.marks import call_mark, mark_of, server_mark
 from engine.workers.threads import DaemonThreads
 
 __all__ = ["end_left_over"]

@@ -2,10 +2,9 @@
 
 A server is started when it is first needed, once a run; its session serves any number of calls at
 once. One that has gone away is started again for the next call. A call is never repeated here:
-whether it may be is the machine's to decide. Only tools that `allow` names are called, and what a
-server offers is compared with the snapshot that lies beside the file
-(`engine.sema.kinds.mcp_snapshot`): a call that no longer fits is not made, any other difference
-becomes a warning of the run.
+whether it may be is the machine's to decide. Only tools that `allow` names are called. The tools of
+a server are compared with the snapshot next to the file (`engine.sema.kinds.mcp_snapshot`). A call
+that no longer fits is not made; any other difference becomes a warning of the run.
 
 How a server is talked to is in `engine.workers.mcp_session`.
 """
@@ -13,7 +12,6 @@ How a server is talked to is in `engine.workers.mcp_session`.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import re
 from collections.abc import Mapping
@@ -23,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import Failure
+from engine.own import own_module
+from engine.runtime.marks import server_mark
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.kinds.mcp_snapshot import Tool, differences
@@ -30,7 +30,6 @@ from engine.sema.model import Program, Server, Worker
 from engine.sema.types.contract import Contract
 from engine.workers.environment import inherited
 from engine.workers.large import off_the_loop, rough_size
-from engine.workers.marks import server_mark
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated, evaluated_in, text_of
 from engine.workers.threads import DaemonThreads
@@ -48,7 +47,7 @@ _threads = DaemonThreads("orch-import")
 
 
 class McpWorker:
-    """Carries out calls of tools; one instance serves any number of calls.
+    """Runs calls of tools; one instance serves any number of calls.
 
     Args:
         servers: The servers of the program, by name.
@@ -79,7 +78,7 @@ class McpWorker:
         arguments = evaluated(request, "args", request.input)
         arguments = plain_json({k: v for k, v in arguments.items() if v is not None})
         try:
-            session = await self._session(server, request)
+            session = await self._reached(server, request)
             self._compare(server, tool, arguments, session.tools)
             answer = await session.call(tool, arguments)
         except Failure as failure:
@@ -101,6 +100,13 @@ class McpWorker:
         await asyncio.gather(*(session.close() for session in sessions))
         if self._drift:
             raise Failure("crashed", "; ".join(self._drift.values()))
+
+    async def _reached(self, server: Server, request: WorkerRequest) -> Session:
+        """`_session`, whose failures are about the server."""
+        try:
+            return await self._session(server, request)
+        except Failure as failure:
+            raise failure.replace(where=failure.where or "server") from None
 
     async def _session(self, server: Server, request: WorkerRequest) -> Session:
         """The session with a server, ready; a new one where there is none or it was lost."""
@@ -174,7 +180,7 @@ async def offered_tools(server: Server, secrets: Mapping[str, str]) -> Mapping[s
 async def _session_module() -> ModuleType:
     """`engine.workers.mcp_session`, imported not on the event loop."""
     try:
-        return await _threads.run(lambda: importlib.import_module("engine.workers.mcp_session"))
+        return await _threads.run(lambda: own_module("engine.workers.mcp_session"))
     except ModuleNotFoundError as error:
         words = f"MCP needs an extra: pip install 'orch-engine[mcp]' ({error})"
         raise Failure("crashed", words) from None

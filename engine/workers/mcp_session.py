@@ -57,14 +57,14 @@ _CONNECT_S = 10.0
 #: The largest answer over HTTP.
 _MAX_EVENT_BYTES = 10 * 1024 * 1024
 _KEEP_STDERR_BYTES = 8_192
-#: A list of tools that does not end is no list.
+#: A list of tools that does not end is not a list.
 _MAX_PAGES = 100
 
 
 class Place(msgspec.Struct, frozen=True):
     """Where a server is: a command with its environment and folder, or an address.
 
-    `mark` names the run it is started for; see `engine.workers.marks`.
+    `mark` names the run it is started for; see `engine.runtime.marks`.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Answer(msgspec.Struct, frozen=True):
         is_error: It says itself that it failed.
         structured: A JSON value, or None.
         texts: The texts, one a block.
-        others: The kinds of blocks that are no text: `image`, `audio`.
+        others: The kinds of blocks that are not text: `image`, `audio`.
     """
 
     is_error: bool
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def lost(self) -> bool:
-        """Whether it can be used no more."""
+        """Whether it can no longer be used."""
         return self._over.is_set() or self._owner.done()
 
     async def ready(self) -> None:
@@ -386,7 +386,7 @@ def _is_lost(error: MCPError) -> bool:
     """
     if error.code == CONNECTION_CLOSED:
         return error.message == "Connection closed"
-    # A server over HTTP that was started anew does not know the session: nothing was done.
+    # A server over HTTP that was started again does not know the session: nothing was done.
     return error.code == INVALID_REQUEST and error.message == "Session terminated"
 
 

@@ -42,7 +42,7 @@ def redacted(text: str, scope: Mapping[str, Any]) -> str:
 
 
 def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT) -> Failure:
-    """The failure that an exception of user code stands for.
+    """The failure for an exception of user code.
 
     A `Failure` stays what it is, with its message made clean; anything else is `crashed`, in
     the form `ValueError: text`.
@@ -53,6 +53,7 @@ def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT
             clean(str(error.message), scope, limit),
             retryable=bool(error.retryable),
             retry_after_ms=error.retry_after_ms,
+            where=clean(str(error.where), scope),
         )
     name = type(error).__name__
     try:

@@ -1,10 +1,10 @@
 """Keeps standard output for the result alone.
 
-A function of the user's may print, and so may a C library or a program it starts. Where standard
+A function of the user's may print, and so may a C library or a program it starts. If standard
 output must hold one thing (the result of `orch run`, the reply of an isolated call), the
-*descriptor* is moved away, so that nothing but the holder of the moved one can write to it;
-replacing `sys.stdout` would not reach the others. Only the owner of a process may do this: the
-command line and the isolated child, never the library in somebody else's program.
+*descriptor* is moved away. Then only the holder of the moved one can write to it; replacing
+`sys.stdout` would not reach C libraries and programs. Only the owner of a process may do this: the
+command line and the isolated child, never the library in someone else's program.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["reserved_stdout"]
 
 @contextmanager
 def reserved_stdout() -> Iterator[TextIO]:
-    """Give the real standard output to the caller, and standard error to everybody else.
+    """Give the real standard output to the caller, and standard error to everyone else.
 
     Inside, descriptor 1 and `sys.stdout` lead to standard error; the stream that is yielded
-    leads to where standard output led. Where `sys.stdout` is no file (a test that captures it),
+    leads to where standard output led. Where `sys.stdout` is not a file (a test that captures it),
     only `sys.stdout` is replaced.
     """
     original = sys.stdout

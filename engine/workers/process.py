@@ -63,7 +63,7 @@ async def run_process(
     Args:
         stdin: What it reads; None for an empty standard input.
         max_bytes: How much it may write to its standard output.
-        mark: The attempt it is started for; see `engine.workers.marks`.
+        mark: The attempt it is started for; see `engine.runtime.marks`.
 
     Raises:
         OSError: It could not be started.
@@ -89,7 +89,7 @@ async def run_process(
         except BaseException:
             await _kill(process.pid, exited)
             raise
-        # All that the program itself wrote is in the pipes now. Somebody who holds them open
+        # All that the program itself wrote is in the pipes now. A process that holds them open
         # still is a process it left behind in its group.
         at_end = [stdout.drain(), stderr.drain()]
         if not all(at_end):
@@ -304,7 +304,7 @@ class Tail(_Pipe):
 
 @contextlib.contextmanager
 def _input(data: bytes | None) -> Iterator[IO[bytes] | None]:
-    """What the program reads: a file without a name, so that nobody has to feed a pipe."""
+    """What the program reads: a file without a name, so that no pipe must be fed."""
     if data is None:
         yield None
         return

@@ -7,8 +7,8 @@ raises becomes a `Failure` here and nowhere else, without a stack trace, also `S
 result is rebuilt, so neither side can change a value the other holds.
 
 With `isolate = true`, or where the call may have taken the engine down before, it runs in a process
-of its own (`engine.workers.child`), which can be killed at its timeout and whose death harms nobody
-else.
+of its own (`engine.workers.child`), which can be killed at its timeout and whose death affects
+nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.sema.model import Program, Verifier
 from engine.workers.child import call_apart
 from engine.workers.environment import process_environment
-from engine.workers.large import off_the_loop, rough_size
+from engine.workers.large import LARGE_BYTES, off_the_loop, rough_size
 from engine.workers.messages import clean, crash_of
 from engine.workers.settings import evaluated
 from engine.workers.threads import DaemonThreads, TooManyAbandoned
@@ -40,7 +40,7 @@ _threads = DaemonThreads("orch-python")
 
 
 class PythonWorker:
-    """Carries out `call = "package.module:function"`; one instance serves any number of calls."""
+    """Runs `call = "package.module:function"`; one instance serves any number of calls."""
 
     def __init__(self) -> None:
         self._functions: dict[tuple[str, str], _Loaded] = {}
@@ -147,7 +147,7 @@ async def _load(load: Callable[[], _Loaded | Failure], request: WorkerRequest) -
 
 def _not_begun(error: TooManyAbandoned, request: WorkerRequest) -> Failure:
     """The failure of a call that was not begun: after every other mode, a person would be asked
-    what became of a `once` task."""
+    the outcome of a `once` task."""
     once = getattr(request.worker, "effect", None) == "once"
     return Failure("denied" if once else "crashed", str(error))
 
@@ -180,7 +180,11 @@ def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
 async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
     try:
         value = await call()
-        return await off_the_loop(partial(plain_json, value), rough_size(value))
+        size = rough_size(value)
+        # Most answers are small: for those `off_the_loop` would cost more than the copy does.
+        if size < LARGE_BYTES:
+            return plain_json(value)
+        return await off_the_loop(partial(plain_json, value), size)
     except GeneratorExit:
         raise
     except asyncio.CancelledError as error:

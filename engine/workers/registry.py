@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import cast
 
 from engine.errors import Failure
+from engine.own import own_module
 from engine.runtime.ports import ClosablePort, WorkerPort
 from engine.sema.kinds import BUILT_IN, KindError, find_kind, usable
 from engine.sema.model import Program
@@ -27,7 +28,7 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
             its MCP servers.
 
     Raises:
-        Failure: `crashed`; nothing here carries out that kind, or its port cannot be imported.
+        Failure: `crashed`; nothing here runs that kind, or its port cannot be imported.
     """
     try:
         known = find_kind(kind)
@@ -46,7 +47,7 @@ def worker_port(kind: str, program: Program | None = None) -> WorkerPort:
 
 
 async def close_port(port: WorkerPort) -> None:
-    """Let a port give back what it holds, if it holds anything.
+    """Let a port return what it holds, if it holds anything.
 
     Raises:
         Failure: A finding about a run that is over, such as a changed schema.
@@ -79,5 +80,6 @@ def port_problem(kind: str) -> str | None:
 
 def _opener(port: str) -> Callable[[Program | None], object]:
     module, _, name = port.partition(":")
-    opener: Callable[[Program | None], object] = getattr(import_module(module), name)
+    load = own_module if module.startswith("engine.") else import_module
+    opener: Callable[[Program | None], object] = getattr(load(module), name)
     return opener

@@ -1,9 +1,9 @@
-"""What user code gives back, made into plain JSON values.
+"""What user code returns, made into plain JSON values.
 
-`plain_json` is the border between user code and the run: what passes it is built of dict, list,
-str, int, float, bool and None only, is newly made (user code keeps no hold on it), and can be
-written as JSON and read back as the same value. Whether it keeps the worker's contract is not
-asked here. `verdict_of` brings the short forms of a verifier's answer into the one long form.
+`plain_json` is the border between user code and the run. What passes it is built only of dict,
+list, str, int, float, bool and None, and is newly made, so that user code keeps no hold on it. It
+can be written as JSON and read back as the same value. Whether it keeps the worker's contract is
+not asked here. `verdict_of` brings the short forms of a verifier's answer into the one long form.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def plain_json(value: Any) -> Any:
 
 
 def verdict_of(value: Any) -> Any:
-    """The verdict a verifier's plain answer stands for.
+    """The verdict for a verifier's plain answer.
 
     `True` and `False`, `[ok, feedback]` and `[ok, feedback, score]` become
-    `{"ok", "feedback", "score"}`; a map is given back as it is, to be checked like any output.
+    `{"ok", "feedback", "score"}`; a map is returned as it is, to be checked like any output.
 
     Raises:
         Failure: `invalid_output`; it is none of these.
@@ -99,7 +99,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _converted(value: Any, depth: int) -> Any:
-    """What is no plain type itself, but has one plain meaning."""
+    """What is not a plain type itself, but converts to one."""
     if isinstance(value, enum.Enum):
         return _plain(value.value, depth + 1)
     if isinstance(value, str):

@@ -35,13 +35,13 @@ __all__ = [
     "now_ns",
 ]
 
-#: The variable that holds the mark; `engine.workers.marks` says what a mark is.
+#: The variable that holds the mark; `engine.runtime.marks` says what a mark is.
 VARIABLE = "ORCH_CALL"
 
 #: One process in the table: its number (0 for a free slot), its group (0 while it starts), and
 #: when the group was entered, in nanoseconds since the machine's start (0 if that is not known).
 SLOT = struct.Struct("<QQQ")
-#: In the place of a group: it runs, and which group it leads is not known.
+#: Instead of a group: it runs, and which group it leads is not known.
 GROUPLESS = 1
 
 #: How long processes have, after SIGTERM, before SIGKILL: their engine is gone, and another one may
@@ -64,7 +64,7 @@ def now_ns() -> int:
 
 
 def find(is_ours: Callable[[str], bool]) -> list[int]:
-    """The ids of the processes whose mark is one of ours, this process left out."""
+    """The ids of the processes whose mark is ours, this process left out."""
     marked = _marked_in_proc() if os.path.exists(_PROC) else _marked_by_ps()
     return [pid for pid, mark in marked if is_ours(mark) and pid != os.getpid()]
 
@@ -124,7 +124,7 @@ def end(
     each program in a session of its own.
 
     Args:
-        is_ours: Whether a mark is one of theirs.
+        is_ours: Whether a mark belongs to them.
         groups: Groups to end as well.
         look_s: How long to look at least, for what has no mark yet.
 

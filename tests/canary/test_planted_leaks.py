@@ -183,6 +183,7 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_planted_leak_is_found(leak, monkeypatch):
     module, name, planted = LEAKS[leak]

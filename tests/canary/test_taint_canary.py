@@ -18,7 +18,7 @@ from engine.linter.taint import Place, flow_of
 from engine.runtime import taint
 from engine.runtime.ending import subtree
 
-PROGRAMS = int(os.environ.get("ORCH_CANARY", "10000"))
+PROGRAMS = int(os.environ.get("ORCH_CANARY", "2000"))
 PARTS = 20
 ONLY = os.environ.get("ORCH_CANARY_SEED")
 

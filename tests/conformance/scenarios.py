@@ -25,6 +25,7 @@ from engine.drive import active as drives
 from engine.drive import launch
 from engine.drive.answers import Reply
 from engine.drive.launch import Options
+from engine.drive.loading import load_run
 from engine.errors import Failure, InternalError, JournalError, OrchError
 from engine.events import CallStarted, Event, GateAnswered, RunForked
 from engine.history import fork_and_retry as again
@@ -146,7 +147,7 @@ async def _letter(scene: _Scene, note: str) -> Any:
     async with scene.opened() as journal:
         if not isinstance(journal, SqliteJournal):
             return
-        _, state = launch.load_run(journal, scene.run)
+        _, state = load_run(journal, scene.run)
         for key in list(state.gates)[:1]:
             journal.inbox.post(scene.run, GateAnswered(key=key, answer="approve"))
 

@@ -13,7 +13,7 @@ from scenarios import play, scenario
 from shop import Shop
 
 _BLOCKS = 4
-_COUNT = int(os.environ.get("ORCH_CONFORMANCE", "120"))
+_COUNT = int(os.environ.get("ORCH_CONFORMANCE", "40"))
 _ONLY = os.environ.get("ORCH_SCENARIO")
 
 

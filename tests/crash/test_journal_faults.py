@@ -503,7 +503,7 @@ def test_a_gate_whose_time_has_run_out_is_not_answered_any_more(new_world):
     (world.folder / "clock").write_text(str(3 * 3600))
     code, _, stderr = world.orch("approve", "last")
     assert code == 2
-    assert "was not answered in time; go on with `orch resume`" in stderr
+    assert "was not answered in time; use `orch resume`" in stderr
     assert world.orch("resume", "last")[0] == 6
     assert world.done()["send"] == 0
 

@@ -25,7 +25,7 @@ from crash_world import OUTPUT, UNDISTURBED, Account, World
 
 from engine.journal import SqliteJournal
 
-CRASHES = int(os.environ.get("ORCH_CRASHES", "12"))
+CRASHES = int(os.environ.get("ORCH_CRASHES", "3"))
 FIRST = int(os.environ.get("ORCH_CRASH_SEED", "0"))
 #: Bytes between two deaths in the middle of a commit; a prime, to meet every part of a page.
 STRIDE = 40_009 if CRASHES < 100 else 2_003
@@ -57,6 +57,7 @@ def test_an_undisturbed_run(new_world):
     assert (world.crashes, report["lost"]) == (0, 0)
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_each_write_of_a_run(new_world, when):
     write = 1
@@ -67,6 +68,7 @@ def test_killed_at_each_write_of_a_run(new_world, when):
     assert write > 15
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_each_write_of_an_answer(new_world, when):
     write = 1
@@ -100,6 +102,7 @@ def test_killed_at_the_first_writes_of_a_fork(new_world, when):
         assert {line: world.done()[line] for line in effects} == done, kill
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, sum(n for _, n in UNDISTURBED.values()) + 1))
 def test_killed_in_each_call(new_world, number, when):
@@ -112,6 +115,7 @@ def test_killed_in_each_call(new_world, number, when):
     assert report["lost"] >= 1
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("number", range(1, sum(n for _, n in UNDISTURBED.values()) + 1))
 def test_a_program_that_kills_the_engine_in_a_call_does_not_outlive_it(new_world, number):
     send = "send program" if number % 2 else "send apart"
@@ -122,6 +126,7 @@ def test_a_program_that_kills_the_engine_in_a_call_does_not_outlive_it(new_world
     assert world.crashes == 1
 
 
+@pytest.mark.more
 @pytest.mark.parametrize("lane", range(4))
 def test_killed_in_the_middle_of_commits(new_world, lane):
     size = 1 + lane * STRIDE

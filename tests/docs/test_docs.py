@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from doc_pages import BLOCKS, PAGES, ROOT, Block, write_files
 
-import engine
+import orch
 from engine.linter import lint
 from engine.sema.kinds import bodies
 from engine.source import SourceFile
@@ -143,8 +143,14 @@ def test_the_floors_of_the_architecture_page_are_fresh():
     assert page == generator().with_floors(page)
 
 
+def test_the_table_of_rules_is_fresh():
+    """After a change of a rule: python docs/_generate.py."""
+    rules = generator().table_text()
+    assert (ROOT / "engine" / "diagnostics" / "table.py").read_text(encoding="utf-8") == rules
+
+
 def test_the_pages_of_rules_are_fresh():
-    """After a change of the catalogue or an example: python docs/_generate.py."""
+    """After a change of a rule: python docs/_generate.py."""
     folder = REFERENCE / "rules"
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert found == generator().rule_pages()
@@ -162,7 +168,19 @@ PYTHON = (REFERENCE / "python.md").read_text(encoding="utf-8")
 
 def test_every_exported_name_is_documented():
     code = " ".join(re.findall(r"`([^`\n]+)`", PYTHON))
-    assert [name for name in engine.__all__ if not re.search(rf"\b{name}\b", code)] == []
+    assert [name for name in orch.__all__ if not re.search(rf"\b{name}\b", code)] == []
+
+
+@pytest.mark.parametrize(
+    "record", ["Run", "Usage", "Failure", "Gate", "TaskReport", "RunInfo", "Replay", "Divergence"]
+)
+def test_every_field_of_a_record_is_documented(record):
+    kind = getattr(orch, record)
+    fields = getattr(kind, "__struct_fields__", None) or kind.__annotations__
+    heading = f"### `{record}`"
+    section = PYTHON.partition(heading)[2].partition("\n#")[0] if heading in PYTHON else PYTHON
+    written = set(re.findall(r"`(\w+)`", section))
+    assert [name for name in fields if name[0] != "_" and name not in written] == []
 
 
 def signature(value: object) -> str:
@@ -180,7 +198,7 @@ def signature(value: object) -> str:
     ("name", "parameters"), re.findall(r"^### `(?:await )?([\w.]+)(\(.*\))`", PYTHON, re.M)
 )
 def test_signatures_are_those_of_the_code(name, parameters):
-    value = engine
+    value = orch
     for part in name.split("."):
         value = getattr(value, part)
     assert signature(value) == parameters

@@ -88,7 +88,7 @@ def test_a_decision_that_stays_bad_costs_a_round(shout):
 def test_a_task_that_fails_takes_only_those_with_it_that_refer_to_it(shout):
     tasks = [task("a", text="much too long"), task("b", text={"$from": "a"}), task("c", text="x")]
     run = shout([{"tasks": tasks}, {"finish": "done"}])
-    modes = {failure["task"]: failure["mode"] for failure in run.failures}
+    modes = {failure.task: failure.mode for failure in run.failures}
     assert modes == {"a": "too_long", "b": "unmet_reference"}
 
 
@@ -101,11 +101,11 @@ def test_a_bound_that_is_hit_is_named(shout):
 def test_once_of_unknown_outcome_waits_and_a_known_failure_does_not(shout):
     run = shout([{"tasks": [task("p", "pay", amount=5)]}])
     assert run.status == "waiting"
-    assert [gate["kind"] for gate in run.gates] == ["outcome"]
+    assert [gate.kind for gate in run.gates] == ["outcome"]
 
     run = shout([{"tasks": [task("p", "pay", amount=500)]}, {"finish": "no"}])
     assert run.status == "finished"
-    assert run.failures[0]["mode"] == "declined"
+    assert run.failures[0].mode == "declined"
 
 
 def test_revise_before_dispatch_denies_the_task_and_tells_why(shout):
@@ -115,7 +115,7 @@ def test_revise_before_dispatch_denies_the_task_and_tells_why(shout):
         hooks="verify { before_dispatch upper { with = v  on_fail = revise  max_revisions = 1 } }",
     )
     assert run.status == "finished"
-    said = [(f["task"], f["mode"], f["message"]) for f in run.failures]
+    said = [(f.task, f.mode, f.message) for f in run.failures]
     assert said == [("a", "denied", "v: say yes")]
 
 
@@ -141,7 +141,7 @@ def test_escalation_with_on_escalate_finishes_and_without_asks(shout):
     assert (given.status, given.escalated) == ("finished", True)
     asked = shout([{"finish": "a"}], more=refused, hooks=hooks)
     assert asked.status == "waiting"
-    assert [gate["kind"] for gate in asked.gates] == ["escalation"]
+    assert [gate.kind for gate in asked.gates] == ["escalation"]
 
 
 def test_tainted_text_reaches_an_effect_only_past_a_verifier(shout):
@@ -157,7 +157,7 @@ worker fetch(page: string) -> string via python {
     ]
     allowed = "[upper, pay, fetch]  // orch: allow[ORC801] it is denied at run time"
     run = shout(decisions, more=fetch, workers=allowed)
-    assert [(f["task"], f["mode"]) for f in run.failures] == [("p", "denied")]
+    assert [(f.task, f.mode) for f in run.failures] == [("p", "denied")]
 
     run = shout(
         decisions,
@@ -165,4 +165,4 @@ worker fetch(page: string) -> string via python {
         hooks="verify { before_dispatch pay { with = small } }",
         workers="[upper, pay, fetch]",
     )
-    assert [(f["task"], f["mode"]) for f in run.failures] == [("p", "declined")]
+    assert [(f.task, f.mode) for f in run.failures] == [("p", "declined")]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orch_fork
 import pytest
 
 PROGRAM = """orch 1
@@ -177,16 +178,22 @@ class Desk:
         return {**base, "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
 
     def orch(self, *arguments, stdin=None, env=None, cwd=None):
-        done = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            input="" if stdin is None else stdin,
-            cwd=cwd or self.folder,
-            env=self.environment(env),
-            timeout=60,
-            check=False,
-        )
+        text = "" if stdin is None else stdin
+        if env is None:
+            done = orch_fork.run(
+                arguments, text, cwd or self.folder, self.environment(), timeout_s=120
+            )
+        else:  # a variable may matter to the start of Python
+            done = subprocess.run(
+                self.command(*arguments),
+                capture_output=True,
+                text=True,
+                input=text,
+                cwd=cwd or self.folder,
+                env=self.environment(env),
+                timeout=120,
+                check=False,
+            )
         assert "Traceback" not in done.stderr
         assert done.returncode != 70, done.stderr
         return done

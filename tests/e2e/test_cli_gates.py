@@ -233,7 +233,7 @@ def test_what_became_of_a_once_task_is_asked(desk, bank):
     assert f"orch approve {run} --task s --not-done " in done.stderr
     unsaid = desk.orch("approve", run, "--task", "s")
     assert unsaid.returncode == 2
-    assert "nobody knows whether task s (send) was done" in unsaid.stderr
+    assert "it is not known whether task s (send) was done" in unsaid.stderr
     assert "--not-done" in unsaid.stderr
     again = desk.orch("approve", run, "--task", "s", "--not-done")
     assert again.returncode == 5
@@ -275,7 +275,7 @@ def test_a_gate_whose_time_is_up_takes_no_answer(desk, bank):
     run = report["run"]
     done = desk.orch("approve", run)
     assert done.returncode == 2
-    assert "was not answered in time; go on with `orch resume`" in done.stderr
+    assert "was not answered in time; use `orch resume`" in done.stderr
     assert f"orch resume {run}" in desk.orch("gates").stdout
     assert desk.orch("resume", run).returncode == 6
     assert desk.calls() == []

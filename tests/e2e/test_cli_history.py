@@ -182,7 +182,7 @@ def test_an_upgrade_that_the_journal_does_not_fit_is_refused_with_the_event(desk
     assert refused.returncode == 1
     assert "event 2" in refused.stderr
     assert f"orch resume {run} --from 1 --upgrade" in refused.stderr
-    assert "--keep-results goes on all the same" in refused.stderr
+    assert "--keep-results resumes it anyway" in refused.stderr
     assert desk.orch("export", run).stdout == events
 
 

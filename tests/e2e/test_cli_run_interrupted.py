@@ -42,7 +42,7 @@ def test_an_interrupted_run_goes_on_where_it_was(desk, number, code):
 
     assert (returned, stdout, running) == (code, "", ["running"])
     run = stderr.splitlines()[0].removeprefix("run ")
-    assert stderr.endswith(f"interrupted; go on with: orch resume {run}\n")
+    assert stderr.endswith(f"interrupted; resume with: orch resume {run}\n")
     assert statuses(desk) == ["interrupted"]
     assert desk.calls() == ["add 1", "hold 2"]
 

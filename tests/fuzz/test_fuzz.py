@@ -22,7 +22,7 @@ from engine.source import SourceFile
 from engine.syntax.parser import parse
 
 FIRST = int(os.environ.get("ORCH_FUZZ_FROM", "0"))
-SEEDS = int(os.environ.get("ORCH_FUZZ", "1600"))
+SEEDS = int(os.environ.get("ORCH_FUZZ", "400"))
 CHUNK = 200
 
 #: What stands in a message only if an exception was caught and shown.

@@ -109,7 +109,7 @@ def test_a_decision_that_refers_thousands_of_times_to_a_large_output(play: Any) 
         {"tasks": [{"id": "j", "worker": "join", "input": {"parts": many}}]},
         {"finish": 1},
     )
-    assert [failure["mode"] for failure in run.failures] == ["unmet_reference"]
+    assert [failure.mode for failure in run.failures] == ["unmet_reference"]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_decision_keeps_to_its_schema(ask, capfd, stream):
     assert {task["worker"] for task in decision["tasks"]} == {"search"}
     assert reply.usage.input_tokens > 20
     assert reply.usage.output_tokens > 10
-    assert reply.usage.cost_usd == 0
+    assert reply.usage.cost_micro_usd == 0
     assert capfd.readouterr() == ("", "")
 
 

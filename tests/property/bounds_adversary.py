@@ -25,13 +25,12 @@ from engine.events import (
 )
 from engine.runtime.attempts import _repair_max, _retry, effect_of
 from engine.runtime.commands import EndRun, OpenGate, StartCall
-from engine.runtime.dispatch import _fallbacks
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest
-from engine.runtime.requests import chain_of, may_start_early
+from engine.runtime.requests import may_start_early
 from engine.runtime.state import Call, Check, Loop, RunState, Task
-from engine.sema.model import Hook, Program, Retry, Worker
+from engine.sema.model import Hook, Program, Retry, Worker, fallback_chain
 
 
 def rates_of(infos: dict[str, Any]) -> dict[str, Rate]:
@@ -161,7 +160,7 @@ class Adversary:
         task = call.subject
         if not isinstance(task, Task):
             return False
-        return _fallbacks(self.state, task.worker)[-1] != task.acting.name
+        return fallback_chain(self.program.workers, task.worker.name)[-1] != task.acting.name
 
     def _stays(self, call: Call) -> bool:
         """Whether to answer now: a revision will come back to this model, the dearest of all."""
@@ -180,12 +179,15 @@ class Adversary:
             window = self.infos[name].context if self.infos[name].metered else 0
             return (1 + retry.max) * (window + self.program.models[name].max_tokens), retry.max
 
-        workers = [self.program.workers[name] for name in _fallbacks(self.state, task.worker)]
+        workers = [
+            self.program.workers[name]
+            for name in fallback_chain(self.program.workers, task.worker.name)
+        ]
         dearest = max(
             tries(worker, name)
             for worker in workers
             if worker.kind == "llm"
-            for name in chain_of(self.state, worker.settings["model"])
+            for name in fallback_chain(self.program.models, worker.settings["model"])
         )
         return left and tries(task.acting, call.chain[call.chain_index]) == dearest
 

@@ -26,7 +26,7 @@ from simulated_programs import SHAPES, contracts_of, models_of, program_of  # no
 
 from engine.bounds import METRICS, Bound, Spend, bound_of  # noqa: E402
 
-RUNS = int(os.environ.get("ORCH_BOUNDS", "200"))
+RUNS = int(os.environ.get("ORCH_BOUNDS", "60"))
 PARTS = 4
 #: The programs' models, with windows so small that runs fill them.
 WINDOWS = {"planner": 900, "small": 300, "cheap": 50}

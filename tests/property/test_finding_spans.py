@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.diagnostics import Diagnostic
-from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.diagnostics import RULES, Diagnostic, explained
+from engine.diagnostics.rule import PRELUDE
 from engine.linter import lint
 from engine.linter.fixpoint import EditedReader
 from engine.sema.names.loader import DiskReader
@@ -51,10 +51,10 @@ def test_findings_of_cases(case: Path) -> None:
     check(found, case, case.read_text())
 
 
-@pytest.mark.parametrize("code", [code for code in EXAMPLES if EXAMPLES[code].bad])
+@pytest.mark.parametrize("code", [code for code in RULES if explained(code).bad])
 def test_findings_of_examples(code: str) -> None:
     path = CASES / "example.orch"
-    text = EXAMPLES[code].bad
+    text = explained(code).bad
     text = text if text.startswith("orch ") or code == "ORC007" else f"{PRELUDE}{text}\n"
     check(lint(str(path), source_text=text), path, text)
 

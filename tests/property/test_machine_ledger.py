@@ -32,7 +32,7 @@ def test_nothing_passes_a_budget_and_every_node_is_the_sum_below_it(nodes, data)
             used = Usage(
                 input_tokens=int(wanted.input_tokens * data.draw(SHARES)),
                 output_tokens=int(wanted.output_tokens * data.draw(SHARES)),
-                cost_usd=None
+                cost_micro_usd=None
                 if wanted.cost_usd is None
                 else int(wanted.cost_usd * data.draw(SHARES)),
             )

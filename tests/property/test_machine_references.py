@@ -127,7 +127,7 @@ def test_a_pointer_leads_where_it_says_or_nowhere(value, pointer):
     known = pointers(value)
     for at, target in known.items():
         assert follow(value, at) is target
-    # `~` that escapes nothing is no JSON Pointer; what it leads to is not said.
+    # `~` that escapes nothing is not a JSON Pointer; what it leads to is not said.
     if pointer.replace("~0", "").replace("~1", "").count("~") == 0:
         if pointer in known:
             assert follow(value, pointer) is known[pointer]

@@ -53,6 +53,7 @@ BUGS: list[tuple[Any, str, Callable[..., Any], str]] = [
 ]
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     ("module", "name", "bug", "said"), BUGS, ids=[f"{bug[0].__name__}.{bug[1]}" for bug in BUGS]
 )

@@ -19,7 +19,7 @@ from simulated_history import (
 
 from engine.events import RunEnded
 
-SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "800")) // 2
+SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "200")) // 2
 PARTS = 4
 _RETRIED = ("failed", "exhausted", "aborted", "cancelled")
 

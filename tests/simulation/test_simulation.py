@@ -12,7 +12,7 @@ import pytest
 from simulated_driver import Broken, Simulation, encoded
 from simulated_programs import SHAPES, program_of
 
-SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "800"))
+SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "200"))
 PARTS = 8
 
 

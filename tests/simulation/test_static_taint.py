@@ -20,7 +20,7 @@ from simulated_programs import SHAPES, program_of
 from engine.linter.taint import Flow, Place, flow_of
 from engine.runtime.ending import subtree
 
-SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "600"))
+SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "200"))
 PARTS = 4
 RUNS = int(os.environ.get("ORCH_TAINT_RUNS", "20"))
 _DENIED = "untrusted text can reach it"

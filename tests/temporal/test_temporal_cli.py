@@ -248,7 +248,7 @@ BAD: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no server": (("runs", "--on", "temporal://127.0.0.1:9/default"), 3, "cannot be reached"),
     "no namespace": (("runs", "--on", "{url}nope"), 3, "has no namespace"),
     "no address": (("runs", "--on", "http://127.0.0.1"), 2, "does not begin with temporal://"),
-    "no port": (("runs", "--on", "temporal://127.0.0.1"), 2, "is no address"),
+    "no port": (("runs", "--on", "temporal://127.0.0.1"), 2, "is not an address"),
     "a secret": (("runs", "--on", "temporal://me:pw@127.0.0.1:1/x"), 2, "holds no secrets"),
     "a setting": (("runs", "--on", "temporal://127.0.0.1:1/x?quee=a"), 2, "did you mean `queue`"),
     "no run": (("show", "nothing", "--on", "{url}default"), 2, "no run `nothing`"),

@@ -1,7 +1,7 @@
 """What the outputs of the readers prove: the policy's evidence, and the claims drawn from it.
 
 `Evidence` looks the workers' outputs up by file. `claims_about` turns them into claims, each a
-sentence made of numbers that stand in an output, pointing at the line that shows it. Nothing is
+sentence made of numbers that are in an output, pointing at the line that shows it. Nothing is
 claimed that no output says; thresholds decide only what is worth saying, and how severe it is.
 """
 
@@ -131,7 +131,7 @@ class Evidence:
         return path in self._untested
 
     def reasons(self, path: str) -> str:
-        """Why a file stands out, in the surveys' numbers."""
+        """Why a file is notable, in the surveys' numbers."""
         told = []
         if self.commits(path) and self.commits_read > 1:
             told.append(f"changed in {self.commits(path)} of {self.commits_read} commits")
@@ -149,7 +149,7 @@ class Evidence:
 
 
 def shown(path: str) -> str:
-    """A path as it may stand in a sentence: quoted where it holds what cannot be printed."""
+    """A path as it may be in a sentence: quoted where it holds what cannot be printed."""
     return path if path.isprintable() else json.dumps(path)
 
 
@@ -255,7 +255,7 @@ def _of_notes(known: Evidence, read: list[str]) -> Iterator[dict[str, Any]]:
             continue
         said = f": {item['text']}" if item["text"] else " with no text"
         severity = "medium" if tag == "FIXME" else "low"
-        yield _claim(f"A {tag} stands here{said}", path, item["line"], severity)
+        yield _claim(f"There is a {tag} here{said}", path, item["line"], severity)
 
 
 def _of_unparsed(known: Evidence) -> Iterator[dict[str, Any]]:

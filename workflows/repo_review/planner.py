@@ -5,7 +5,7 @@ It holds no state of its own; everything is read from what the workers gave:
 
 1. survey the repository, five readers at once;
 2. weigh the files (how often changed, how complex, how long, imported by a test or not) and
-   read the ones that stand out, around their most complex function;
+   read the ones that are notable, around their most complex function;
 3. follow what was read: the rest of a long function, the syntax tree's word on text that looks
    risky; skipped if nothing asks for it;
 4. have the report written, from claims that the outputs prove (`claims`), large values by
@@ -45,7 +45,7 @@ _SUSPICIOUS = re.compile(
     r"|=\s*(?:\[\]|\{\}|(?:list|dict|set)\(\))\s*[,)]"
 )
 
-#: Lines read at first around a function, at most; the rest only if the function goes on.
+#: Lines read at first around a function, at most; the rest only if the function continues.
 _FIRST_READ = 120
 _READ_MORE = 200
 
@@ -101,7 +101,7 @@ def _look_closer(state: PolicyState, known: Evidence) -> dict[str, Any] | None:
         tasks.append(_task(state, "functions", "complexity", {"paths": python, "limit": 200}))
     reasons = "; ".join(f"{shown(path)} ({known.reasons(path)})" for path in chosen)
     failed = "".join(f" {sentence}" for sentence in _failures(known))
-    return {"assessment": f"These stand out: {reasons}.{failed}", "tasks": tasks}
+    return {"assessment": f"Most notable: {reasons}.{failed}", "tasks": tasks}
 
 
 def _choose(state: PolicyState, known: Evidence) -> list[str]:
@@ -161,7 +161,7 @@ def _follow(state: PolicyState, known: Evidence) -> dict[str, Any] | None:
                 "end": min(int(cut["end_line"]), excerpt["end"] + _READ_MORE),
             }
             tasks.append(_task(state, f"rest{number}", "read_lines", stretch))
-            reasons.append(f"`{cut['name']}` in {shown(path)} goes on to line {cut['end_line']}")
+            reasons.append(f"`{cut['name']}` in {shown(path)} continues to line {cut['end_line']}")
     if suspects:
         paths = list(dict.fromkeys(suspects))
         tasks.append(_task(state, "risks", "risky_constructs", {"paths": paths}))
@@ -171,7 +171,7 @@ def _follow(state: PolicyState, known: Evidence) -> dict[str, Any] | None:
 
 
 def _cut_function(known: Evidence, excerpt: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The function at the excerpt's end that goes on below it, if it is a complex one."""
+    """The function at the excerpt's end that continues below it, if it is a complex one."""
     for function in known.functions(excerpt["path"]):
         if function["line"] <= excerpt["end"] < function["end_line"]:
             return function if function["complexity"] >= 10 else None

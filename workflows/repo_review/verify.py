@@ -1,9 +1,9 @@
-"""The verifier of the repository review: does every claim stand where it says?
+"""The verifier of the repository review: does every claim point at the right line?
 
 It trusts nothing that the workers or the planner said: it reads the repository again. What it
 checks is that the report is on the repository the goal names, and that each finding points at a
 line of a tracked file and quotes that line. Its feedback names each bad finding as `path:line`
-and says what stands there, so that a planner can correct or drop it.
+and says what is there, so that a planner can correct or drop it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`orch approve`: answer a gate with yes, or say what became of a `once` task, and go on."""
+"""`orch approve`: approve a gate, or give the outcome of a `once` task, and resume the run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from engine.cli import complete
 from engine.cli.answer_gate import answer_gate, gate_options, json_file, outcome_needed, who
-from engine.cli.drive_run import Manner, manner_options
+from engine.cli.drive_run import RunOptions, with_run_options
 from engine.cli.journals import journal_option
 from engine.drive.answers import Reply
 from engine.errors import InputError
@@ -25,7 +25,7 @@ __all__ = ["command"]
     "--edit",
     metavar="FILE",
     callback=json_file,
-    help="Go on with this input of the task instead: JSON; - is standard input.",
+    help="Replace the input of the task: JSON; - is standard input.",
 )
 @click.option(
     "--output",
@@ -35,7 +35,7 @@ __all__ = ["command"]
 )
 @click.option("--not-done", is_flag=True, help="The task was not done: start it once more.")
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     gate: str | None,
@@ -53,7 +53,7 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Approve what RUN waits for, and go on with it.
+    """Approve a gate and resume the run.
 
     RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
     --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
@@ -64,7 +64,7 @@ def command(
         raise InputError(["--edit: a JSON object with the task's inputs is expected"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
 
     def reply_to(found: Gate) -> Reply:
         if found.kind == "outcome" and not not_done and output is ... and not offers(found):
@@ -77,4 +77,4 @@ def command(
             by=who(by),
         )
 
-    return answer_gate(run, manner, gate, task, reply_to)
+    return answer_gate(run, run_options, gate, task, reply_to)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from engine.cli import complete
-from engine.cli.drive_run import Manner, carry_out
+from engine.cli.drive_run import RunOptions, carry_out
 from engine.cli.end_report import EXITS, note, tell_end
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import find_run, is_remote, journal_option
@@ -18,6 +18,7 @@ from engine.drive.answers import refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over, wait_for_end
 from engine.drive.launch import Options
+from engine.drive.loading import load, load_run
 from engine.events import CancelRequested
 from engine.journal import SqliteJournal
 from engine.runtime.state import RunState
@@ -49,12 +50,12 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
     Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
     3 another process is driving it and does not answer.
     """
-    manner = Manner(style, quiet, color, directory=directory)
+    run_options = RunOptions(style, quiet, color, directory=directory)
     if is_remote(directory):
         # temporalio costs 450 ms to import.
         from engine.cli.remote import cancel_there
 
-        return cancel_there(run, manner, reason)
+        return cancel_there(run, run_options, reason)
     journal = SqliteJournal(directory)
     try:
         found = find_run(journal, run)
@@ -67,25 +68,26 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
             "journal": directory,
         }
 
+        seen = None
         if record.live:
-            _, state = launch.load_run(journal, found)
-            refuse_secrets(reason, redactor_of(state.program))
+            seen = load(journal, record)
+            refuse_secrets(reason, redactor_of(seen.state.program))
             asked = CancelRequested(reason=reason)
-            if hand_over(journal, state.program, found, asked) == "taken":
-                code = _tell_end(journal, found, manner, extra)
+            if hand_over(journal, seen, asked) == "taken":
+                code = _tell_end(journal, found, run_options, extra)
                 if code is not None:
                     return code
 
         async def work(options: Options) -> RunState:
-            return await launch.cancel(found, journal, options, reason)
+            return await launch.cancel(found, journal, options, reason, seen)
 
-        return carry_out(work, manner, extra=extra)
+        return carry_out(work, run_options, extra=extra)
     finally:
         journal.close()
 
 
 def _tell_end(
-    journal: SqliteJournal, run: str, manner: Manner, extra: Mapping[str, Any]
+    journal: SqliteJournal, run: str, run_options: RunOptions, extra: Mapping[str, Any]
 ) -> int | None:
     """Tell how a run has ended that another process was asked to cancel.
 
@@ -95,11 +97,16 @@ def _tell_end(
     if not wait_for_end(journal, run):
         note(f"run {run} will be cancelled: something that may happen only once is under way")
         return Exit.OK
-    _, state = launch.load_run(journal, run)
+    _, state = load_run(journal, run)
     if state.status not in EXITS:
         return None
     with reserved_stdout() as stream:
         tell_end(
-            state, stream, style=manner.style, quiet=manner.quiet, color=manner.color, extra=extra
+            state,
+            stream,
+            style=run_options.style,
+            quiet=run_options.quiet,
+            color=run_options.color,
+            extra=extra,
         )
     return EXITS[state.status]

@@ -1,7 +1,7 @@
 """`orch completion`: the script that makes a shell complete orch's command lines.
 
 The script asks orch itself at each press of the key (`_ORCH_COMPLETE`, which click answers), so
-it never goes out of date. What can be completed besides names of commands and options stands in
+it never goes out of date. What can be completed besides names of commands and options is in
 `engine.cli.complete`.
 """
 

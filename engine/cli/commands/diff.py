@@ -11,11 +11,12 @@ import msgspec
 from engine.cli import complete
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import count, one_line
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status
+from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width
 from engine.history.changes import changed_files
 from engine.history.compare import Difference, differences, shared_events
+from engine.journal.listing import shown_status
 
 __all__ = ["command"]
 
@@ -28,7 +29,7 @@ __all__ = ["command"]
 def command(first: str, second: str, style: str, directory: str) -> int:
     """Say what differs between two runs: a fork and its parent, or two runs of one program.
 
-    Calls and gates are compared under the keys that both runs have, by what came of them.
+    Calls and gates are compared by their outcome, under the keys that both runs have.
 
     Exit codes: 0 the same; 1 they differ; 2 usage; 3 the journal cannot be read.
     """

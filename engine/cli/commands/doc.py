@@ -30,7 +30,7 @@ __all__ = ["command"]
 def command(paths: tuple[str, ...], output: str | None, params: dict[str, str]) -> int:
     """Write a reference page for each FILE, in Markdown: contracts, bounds, graph.
 
-    Folders stand for all *.orch files in them.
+    A folder means all *.orch files in it.
 
     Exit codes: 0 written; 2 usage; 3 something cannot be read or written, or has errors.
     """

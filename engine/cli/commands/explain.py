@@ -12,9 +12,8 @@ from engine.cli import complete
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.options import format_option
 from engine.cli.output import echo
-from engine.diagnostics import RULES, Rule
+from engine.diagnostics import RULES, RuleRow, explained
 from engine.diagnostics.catalogue import AREAS
-from engine.diagnostics.examples import EXAMPLES
 from engine.sema.suggest import closest
 
 __all__ = ["command"]
@@ -32,7 +31,7 @@ def command(code: str | None, style: str) -> int:
     return Exit.OK
 
 
-def _rule(code: str) -> Rule:
+def _rule(code: str) -> RuleRow:
     names = {rule.name: rule for rule in RULES.values()}
     word = code.strip()
     rule = RULES.get(word.upper()) or names.get(word.lower())
@@ -43,8 +42,8 @@ def _rule(code: str) -> Rule:
     return rule
 
 
-def _fields(rule: Rule) -> dict[str, Any]:
-    example = EXAMPLES.get(rule.code)
+def _fields(rule: RuleRow) -> dict[str, Any]:
+    whole = explained(rule.code)
     return {
         "code": rule.code,
         "name": rule.name,
@@ -53,14 +52,14 @@ def _fields(rule: Rule) -> dict[str, Any]:
         "allowable": rule.allowable,
         "area": AREAS[rule.code[3]],
         "summary": rule.summary,
-        "why": example.why if example else "",
-        "bad": example.bad if example else "",
-        "good": example.good if example else "",
+        "why": whole.why,
+        "bad": whole.bad,
+        "good": whole.good,
         "page": rule.page,
     }
 
 
-def _one(rule: Rule, style: str) -> None:
+def _one(rule: RuleRow, style: str) -> None:
     if style == "json":
         echo(json.dumps(_fields(rule), indent=2))
         return
@@ -68,11 +67,9 @@ def _one(rule: Rule, style: str) -> None:
     echo(f"area: {AREAS[rule.code[3]]}")
     echo(f"severity: {rule.weight}")
     echo(f"\n{rule.summary}")
-    example = EXAMPLES.get(rule.code)
-    if example is None:
-        return
-    echo(f"Why: {example.why}")
-    for title, text in (("Reported", example.bad), ("Fine", example.good)):
+    whole = explained(rule.code)
+    echo(f"Why: {whole.why}")
+    for title, text in (("Reported", whole.bad), ("Fine", whole.good)):
         if text:
             echo(f"\n{title}:\n\n{indent(text.strip(), '    ')}")
     echo(f"\nPage: {rule.page}")

@@ -17,7 +17,7 @@ __all__ = ["command", "event_line"]
 
 
 @click.command("export")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @journal_option
 def command(run: str, directory: str) -> int:
     """Write the events of RUN to standard output, one JSON object a line.

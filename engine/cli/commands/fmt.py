@@ -1,6 +1,6 @@
 """`orch fmt`: format files in the standard style.
 
-Which files, what is said about them and the exit code stand here; the layout itself, in
+Which files, what is said about them and the exit code are here; the layout itself, in
 `engine.formatter`. A file is replaced whole or not at all: one with a syntax error is left alone,
 and so is one whose new text would not say the same.
 """
@@ -28,7 +28,7 @@ __all__ = ["command"]
 
 @dataclass
 class _Outcome:
-    """What became of the files so far."""
+    """The results of the files so far."""
 
     changed: int = 0
     unchanged: int = 0
@@ -64,13 +64,13 @@ def command(
 ) -> int:
     """Format files, or all *.orch files of folders: this one and below, if none is named.
 
-    PATH may be - for the standard input; what becomes of it goes to the standard output.
+    PATH may be - for standard input; the result goes to standard output.
 
     Exit codes: 0 all is formatted; 1 --check or --diff found something to change; 2 usage;
     3 a file has a syntax error, or cannot be read or written.
     """
     if "-" in paths and len(paths) > 1:
-        raise click.UsageError("- stands alone: the standard input is one file.")
+        raise click.UsageError("- must be the only file: standard input is one file")
     piped = paths == ("-",)
     files, unreadable = orch_files(paths or (".",))
     outcome = _Outcome(exit=Exit.UNREADABLE if unreadable else Exit.OK)
@@ -110,7 +110,7 @@ def command(
 
 
 def _end(outcome: _Outcome, color: str, *, would: bool, quiet: bool) -> int:
-    """Say what is left to say, and tell the exit code."""
+    """Print the summary, and return the exit code."""
     if outcome.faults:
         report(outcome.faults, color)
     summary = outcome.summary(would=would)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
-import msgspec
 
 from engine.cli import complete
 from engine.cli.exit_codes import Exit
@@ -16,12 +15,7 @@ from engine.cli.gate_text import about, answers, left_ms
 from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, warn
-from engine.drive.launch import compile_record, load_run
-from engine.errors import CompileError, JournalError
-from engine.journal import Journal, RunRecord
-from engine.runtime.report import gate_reports
-from engine.runtime.waiting import open_gates
-from engine.sema.model import Program
+from engine.history.waiting_runs import gates_of, gates_of_all
 
 __all__ = ["command"]
 
@@ -38,13 +32,12 @@ def command(run: str | None, style: str, directory: str) -> int:
     journal = open_journal(directory)
     try:
         if run is None:
-            found = _all(journal)
+            found = gates_of_all(journal, _unreadable)
         else:
             run = find_run(journal, run)
-            found = _folded(journal, run, compile_record)
+            found = gates_of(journal, run)
     finally:
         journal.close()
-    found.sort(key=lambda gate: gate["opened_ms"] or 0)
     if style == "json":
         echo(json.dumps([_fields(gate) for gate in found], indent=2))
         return Exit.OK
@@ -58,52 +51,8 @@ def command(run: str | None, style: str, directory: str) -> int:
     return Exit.OK
 
 
-def _all(journal: Journal) -> list[dict[str, Any]]:
-    """The open gates of all runs that have not ended. One that cannot be read hides no other."""
-    found: list[dict[str, Any]] = []
-    whole: list[str] = []
-    for summary, events in journal.waiting():
-        gates = None if events is None else open_gates(events)
-        if gates is None:
-            whole.append(summary.run)
-        else:
-            about_run = {"run": summary.run, "workflow": summary.workflow}
-            found += [{**about_run, **gate} for gate in gates]
-    # One that is under way may ask beside its other work.
-    whole += [summary.run for summary in journal.runs(None, "running")]
-    compiled = _Programs()
-    for run in whole:
-        try:
-            found += _folded(journal, run, compiled)
-        except (CompileError, JournalError) as problem:
-            warn(f"run {run} cannot be read: {one_line(str(problem), 300)}")
-    return found
-
-
-class _Programs:
-    """Compiles the program of each record, those of one text once."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Program] = {}
-
-    def __call__(self, record: RunRecord) -> Program:
-        key = msgspec.json.encode(
-            [record.cwd, record.workflow, record.files, record.params], order="sorted"
-        )
-        if key not in self._known:
-            self._known[key] = compile_record(record)
-        return self._known[key]
-
-
-def _folded(
-    journal: Journal, run: str, compiled: Callable[[RunRecord], Program]
-) -> list[dict[str, Any]]:
-    """The open gates of a run, from all of its events."""
-    record, state = load_run(journal, run, compiled)
-    if state.ended:
-        return []
-    about_run = {"run": run, "workflow": record.workflow}
-    return [{**about_run, **gate} for gate in gate_reports(state)]
+def _unreadable(run: str, problem: Exception) -> None:
+    warn(f"run {run} cannot be read: {one_line(str(problem), 300)}")
 
 
 def _fields(gate: dict[str, Any]) -> dict[str, Any]:

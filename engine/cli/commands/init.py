@@ -22,7 +22,7 @@ def command(folder: str, name: str | None) -> int:
 
     Nothing is written over.
 
-    Exit codes: 0 written; 2 usage, or a file is there already; 3 the folder cannot be written.
+    Exit codes: 0 written; 2 usage, or a file exists already; 3 the folder cannot be written.
     """
     chosen = name_for(folder) if name is None else name
     files = starter_files(chosen)

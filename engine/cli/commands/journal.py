@@ -25,7 +25,7 @@ def command() -> None:
 def trust(directory: str | None) -> int:
     """Take over the journal in DIR: from now on, on this machine, it is yours.
 
-    Without DIR it is the one that other commands use: ORCH_JOURNAL, else .orch. A journal runs
+    Without DIR, the journal is that of other commands: ORCH_JOURNAL, or else .orch. A journal runs
     programs when it is resumed, so look at what it holds first: `orch runs`, `orch show`.
 
     Exit codes: 0 it is yours; 2 usage; 3 there is none, it cannot be written, or another process

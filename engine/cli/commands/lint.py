@@ -1,6 +1,6 @@
 """`orch lint`: check files without running anything, and fix what can be fixed.
 
-Which files to check, which findings to keep, and the exit code stand here; how they are shown, in
+Which files to check, which findings to keep, and the exit code are here; how they are shown, in
 `lint_output`. What is wrong with a program is said by `engine.linter`, what it can take at most by
 `engine.bounds`. Nothing is written but by `--fix`, and then only files that were named, or that
 lie in folders that were.
@@ -86,7 +86,7 @@ class Request:
     help="Only these rules: ORC3,ORC401,unused-worker",
 )
 @click.option("--ignore", multiple=True, metavar="CODES", callback=_rules, help="Not these rules.")
-@click.option("--fix", is_flag=True, help="Apply the safe fixes, and show what is left.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes, and show the remaining findings.")
 @click.option("--unsafe-fixes", is_flag=True, help="Take in fixes that may change the meaning.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change; write nothing.")
 @click.option("--show-fixes", is_flag=True, help="List what was fixed.")
@@ -143,7 +143,7 @@ def command(
     if watch and (fix or diff or "-" in paths):
         raise click.UsageError("--watch goes with files, without --fix and --diff.")
     if "-" in paths and len(paths) > 1:
-        raise click.UsageError("- stands alone: the standard input is one file.")
+        raise click.UsageError("- must be the only file: standard input is one file")
     first = stdin_filename if paths[0] == "-" else paths[0]
     config = Config() if isolated else find_config(_folder(first))
     request = Request(

@@ -50,7 +50,7 @@ def show(
     elif style == "github":
         echo(render_github.render(found), nl=False, err=aside)
     elif style == "sarif":
-        # 2 ms, and nobody needs it beside text.
+        # 2 ms, and text output does not need it.
         from engine.diagnostics import render_sarif
 
         echo(render_sarif.render(found, os.getcwd()), nl=False, err=aside)

@@ -27,7 +27,7 @@ _ENDINGS = (".orch", ".j2", ".jinja", ".json", ".md", ".py", ".toml", ".txt")
 #: Changes within this time belong together: an editor writes, renames and touches.
 _TOGETHER_MS = 50
 
-#: More folders than this are not watched: somebody has named a whole disk.
+#: More folders than this are not watched: the user has named a whole disk.
 _MOST_FOLDERS = 2_000
 
 #: Empties a terminal, and what it keeps above the screen.

@@ -1,7 +1,7 @@
 """`orch mcp`: keep what a file's MCP servers offer, and compare it with what they offer now.
 
 Only servers that are declared in the file itself count; those of an import have their snapshot
-beside their own file.
+next to their own file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def command() -> None:
 @click.argument("file", metavar="FILE", shell_complete=complete.files)
 @param_option
 def snapshot(file: str, params: dict[str, str]) -> int:
-    """Start the servers that FILE declares, and write their tools beside it.
+    """Start the servers that FILE declares, and write a snapshot of their tools next to FILE.
 
     `x.orch` has its snapshot in `x.mcp.json`: keep it in version control. `orch lint` reads it.
 
@@ -68,7 +68,7 @@ def snapshot(file: str, params: dict[str, str]) -> int:
 @format_option("How to show the differences.")
 @param_option
 def check(file: str, style: str, params: dict[str, str]) -> int:
-    """Compare what the servers of FILE offer with the snapshot beside it.
+    """Compare the tools of FILE's servers with the snapshot next to FILE.
 
     Exit codes: 0 nothing has changed; 1 something has; 2 usage; 3 the file or its snapshot cannot
     be read, or a server cannot be reached.

@@ -1,4 +1,4 @@
-"""`orch reject`: answer a gate with no, and go on with the run as its file says."""
+"""`orch reject`: reject a gate, and resume the run as its file says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from engine.cli import complete
 from engine.cli.answer_gate import answer_gate, gate_options, who
-from engine.cli.drive_run import Manner, manner_options
+from engine.cli.drive_run import RunOptions, with_run_options
 from engine.cli.journals import journal_option
 from engine.drive.answers import Reply
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("run", metavar="RUN", shell_complete=complete.runs)
 @gate_options
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     gate: str | None,
@@ -32,14 +32,14 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Reject what RUN waits for, and go on with it as its file says.
+    """Reject a gate and resume the run as its file says.
 
     RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
     --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
     (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
     accepted.
     """
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     return answer_gate(
-        run, manner, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
+        run, run_options, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import click
@@ -15,19 +14,15 @@ from engine.cli.format_values import count, one_line
 from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo, warn
-from engine.drive import launch
-from engine.errors import JournalError
-from engine.events import Event
 from engine.history.changes import Change
-from engine.history.current import Comparison, against, current_program, file_of
-from engine.history.replay import Divergence, Replay, replay
-from engine.journal import RunRecord
+from engine.history.replay import Divergence
+from engine.history.whole_replay import WholeReplay, replay_run
 
 __all__ = ["command"]
 
 
 @click.command("replay")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option(
     "--file",
     metavar="PATH",
@@ -43,61 +38,33 @@ def command(run: str, file: str | None, style: str, directory: str) -> int:
     it matters, and the first event that would not have happened so.
 
     Exit codes: 0 no divergence; 1 a divergence; 2 usage; 3 the journal or the file cannot be read,
-    or the program does not check.
+    or the program has errors.
     """
     journal = open_journal(directory)
     try:
-        found = find_run(journal, run)
-        record = journal.record(found)
-        events = journal.read(found)
+        found = replay_run(journal, find_run(journal, run), file)
     finally:
         journal.close()
-    if not events:
-        raise JournalError(f"run {found} has no events: it ended before it began")
-    recorded = replay(launch.compile_record(record), events)
-    path = os.path.relpath(file_of(record)) if file is None else file
-    compared = _compared(record, events, file, path)
+    if found.skipped is not None:
+        words, help = found.skipped
+        warn(words, help=help)
     if style == "json":
-        echo(json.dumps(_report(record, events, recorded, compared, path), indent=2))
+        echo(json.dumps(_report(found), indent=2))
     else:
-        _tell(record, events, recorded, compared, path)
-    diverged = recorded.divergence or (compared and compared.replay.divergence)
+        _tell(found)
+    compared = found.compared
+    diverged = found.recorded.divergence or (compared and compared.replay.divergence)
     return Exit.FINDINGS if diverged else Exit.OK
 
 
-def _compared(
-    record: RunRecord, events: list[Event], file: str | None, path: str
-) -> Comparison | None:
-    """The journal under the file as it is now; None where that is not another program."""
-    if file is None and not record.trusted:
-        # The journal names it, and so it could be any file, which findings would quote.
-        warn(
-            "the file that the run names is left alone: only what is in the journal is replayed",
-            help="name a file with --file, or trust the journal",
-        )
-        return None
-    if file is None and not os.path.exists(file_of(record)):
-        warn(f"{path} is not there any more: only the program in the journal is replayed")
-        return None
-    program = current_program(record, file)
-    if dict(program.files) == dict(record.files):
-        return None
-    return against(record, events, program)
-
-
-def _report(
-    record: RunRecord,
-    events: list[Event],
-    recorded: Replay,
-    compared: Comparison | None,
-    path: str,
-) -> dict[str, Any]:
+def _report(found: WholeReplay) -> dict[str, Any]:
+    compared = found.compared
     report: dict[str, Any] = {
-        "run": record.run,
-        "status": record.status,
-        "events": len(events),
-        "divergence": _plain(recorded.divergence),
-        "file": path,
+        "run": found.record.run,
+        "status": found.record.status,
+        "events": found.events,
+        "divergence": _plain(found.recorded.divergence),
+        "file": found.path,
         "changed": compared is not None,
     }
     if compared is not None:
@@ -105,7 +72,7 @@ def _report(
         report["files"] = compared.files
         report["changes"] = [msgspec.to_builtins(change) for change in compared.changes]
         report["file_divergence"] = _plain(compared.replay.divergence)
-        report["matters_from"] = _matters_from(compared.replay)
+        report["matters_from"] = found.matters_from
         report["first_call"] = touched and {"seq": touched[0], "name": touched[1]}
     return report
 
@@ -114,22 +81,9 @@ def _plain(divergence: Divergence | None) -> Any:
     return None if divergence is None else msgspec.to_builtins(divergence)
 
 
-def _matters_from(result: Replay) -> int | None:
-    """The first event that something changed has a part in."""
-    places = [result.touched[0]] if result.touched else []
-    if result.divergence is not None:
-        places.append(result.divergence.seq)
-    return min(places, default=None)
-
-
-def _tell(
-    record: RunRecord,
-    events: list[Event],
-    recorded: Replay,
-    compared: Comparison | None,
-    path: str,
-) -> None:
-    echo(f"run {record.run}: {count(len(events), 'event')}, {record.status}")
+def _tell(found: WholeReplay) -> None:
+    record, compared, recorded = found.record, found.compared, found.recorded
+    echo(f"run {record.run}: {count(found.events, 'event')}, {record.status}")
     if recorded.divergence is None:
         echo("with the program in the journal: no divergence")
     else:
@@ -137,7 +91,7 @@ def _tell(
         _tell_divergence(recorded.divergence)
     if compared is None:
         return
-    echo(f"{path} has changed since:")
+    echo(f"{found.path} has changed since:")
     for change in compared.changes:
         _tell_change(change)
     if not compared.changes:

@@ -1,4 +1,4 @@
-"""`orch resume`: go on with a run, from what its journal holds.
+"""`orch resume`: resume a run from its journal.
 
 As it was interrupted; with the program that its file holds now (`--upgrade`); from an earlier
 event, as a run of its own (`--from`); or after its end (`--retry-failed`).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from engine.cli import complete
-from engine.cli.drive_run import Manner, carry_out, manner_options
+from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.end_report import EXITS, note, tell_end
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import (
@@ -17,11 +17,11 @@ from engine.cli.journals import (
     find_run,
     is_remote,
     journal_option,
-    shown_status,
+    refuse_live,
 )
 from engine.drive import launch
 from engine.drive.launch import Options
-from engine.errors import JournalError
+from engine.drive.loading import load_run
 from engine.history import fork_and_retry as again
 from engine.history.fork_and_retry import Diverged, Move
 from engine.journal import RunRecord, SqliteJournal
@@ -33,13 +33,13 @@ __all__ = ["command"]
 
 @click.command("resume")
 @click.argument("run", metavar="RUN", shell_complete=complete.runs)
-@click.option("--upgrade", is_flag=True, help="Go on with the program that the file holds now.")
+@click.option("--upgrade", is_flag=True, help="Resume with the current program of the file.")
 @click.option(
     "--keep-results",
     is_flag=True,
     help="With --upgrade: keep what was answered also where it would be asked otherwise now.",
 )
-@click.option("--retry-failed", is_flag=True, help="Take a run up again that has ended.")
+@click.option("--retry-failed", is_flag=True, help="Retry the last round of an ended run.")
 @click.option(
     "--from",
     "seq",
@@ -53,7 +53,7 @@ __all__ = ["command"]
     help="With --from: start again what RUN has changed outside since, without asking.",
 )
 @journal_option
-@manner_options
+@with_run_options
 def command(
     run: str,
     upgrade: bool,
@@ -69,21 +69,21 @@ def command(
     quiet: bool,
     color: str,
 ) -> int:
-    """Go on with RUN: a run's id, the beginning of one, or `last`.
+    """Resume RUN: a run's id, the beginning of one, or `last`.
 
     What has finished is not done again; calls that were in flight are. A run that has ended says
     so and gives its result again. Output and exit codes are those of `orch run`; 1 also where
     --upgrade is refused because the journal does not fit the changed program.
     """
     _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
-    manner = Manner(style, quiet, color, models, record_dir, directory, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     if is_remote(directory):
         if upgrade or retry_failed or seq is not None:
-            raise click.UsageError("a run on a cluster goes on as it is: only follow it.")
+            raise click.UsageError("a run on a cluster keeps its program; it can only be followed")
         # temporalio costs 450 ms to import.
         from engine.cli.remote import follow_there
 
-        return follow_there(run, manner)
+        return follow_there(run, run_options)
     move = Move(upgrade, keep_results)
     journal = SqliteJournal(directory)
     try:
@@ -96,8 +96,8 @@ def command(
         }
         if seq is None:
             if record.status not in ("running", "waiting") and not retry_failed and not upgrade:
-                return _tell_again(journal, record, manner, extra)
-            _refuse_live(record)
+                return _tell_again(journal, record, run_options, extra)
+            refuse_live(record, help="wait for it to end, or stop that process and resume then")
 
         async def work(options: Options) -> RunState:
             if seq is not None:
@@ -111,7 +111,7 @@ def command(
             return await launch.resume(found, journal, options)
 
         try:
-            return carry_out(work, manner, extra=extra)
+            return carry_out(work, run_options, extra=extra)
         except Diverged as problem:
             raise _refused(problem, directory, seq) from None
     finally:
@@ -122,7 +122,7 @@ def _check_options(
     upgrade: bool, keep_results: bool, retry_failed: bool, seq: int | None, allow_effects: bool
 ) -> None:
     if retry_failed and seq is not None:
-        raise click.UsageError("--retry-failed goes on with a run, --from begins one: give one.")
+        raise click.UsageError("--retry-failed and --from cannot be used together")
     if allow_effects and seq is None:
         raise click.UsageError("--allow-effects goes with --from.")
     if keep_results and not upgrade:
@@ -132,39 +132,31 @@ def _check_options(
 def _tell_again(
     journal: SqliteJournal,
     record: RunRecord,
-    manner: Manner,
+    run_options: RunOptions,
     extra: dict[str, str],
 ) -> int:
     """Give the result of a run that has ended once more."""
-    if not manner.quiet:
+    if not run_options.quiet:
         note(f"run {record.run} has ended: {record.status}")
-    _, state = launch.load_run(journal, record.run)
+    _, state = load_run(journal, record.run)
     with reserved_stdout() as stream:
         tell_end(
             state,
             stream,
-            style=manner.style,
-            quiet=manner.quiet,
-            color=manner.color,
-            full=manner.full,
+            style=run_options.style,
+            quiet=run_options.quiet,
+            color=run_options.color,
+            full=run_options.full,
             extra=extra,
         )
     return EXITS[state.status]
-
-
-def _refuse_live(record: RunRecord) -> None:
-    if shown_status(record) == "running":
-        raise JournalError(
-            f"run {record.run} is being driven by another process",
-            help="wait for it to end, or stop that process and resume then",
-        )
 
 
 def _refused(problem: Diverged, directory: str, seq: int | None) -> CommandError:
     at = problem.divergence
     ways = []
     if at.kind == "request":
-        ways.append("--keep-results goes on all the same")
+        ways.append("--keep-results resumes it anyway")
     if at.seq > 1 and (seq is None or at.seq <= seq):
         fork = command_line(
             "resume", problem.run, directory, "--from", str(at.seq - 1), "--upgrade"

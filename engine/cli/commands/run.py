@@ -11,7 +11,7 @@ import msgspec
 
 from engine.cli import complete
 from engine.cli.checked import check_with_params
-from engine.cli.drive_run import Manner, carry_out, manner_options
+from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.exit_codes import Exit
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import param_option
@@ -31,7 +31,7 @@ from engine.sizes import size_words
 
 __all__ = ["command"]
 
-#: How many times the size of the inputs a file may have, for indentation and the like.
+#: How many times the size of the inputs a file may have, for indentation and similar.
 _RAW_TIMES = 4
 
 
@@ -76,7 +76,7 @@ def _inputs(
 @param_option
 @journal_option
 @click.option("--no-journal", is_flag=True, help="Keep the run in memory only.")
-@manner_options
+@with_run_options
 def command(
     file: str,
     orchestrator: str | None,
@@ -96,8 +96,8 @@ def command(
 
     The result goes to standard output, alone; progress and everything else to standard error.
 
-    Exit codes: 0 finished; 1 failed, or a script was not played to its end; 2 usage, or inputs
-    that do not fit; 3 the file cannot be read or has errors, or the journal cannot be used;
+    Exit codes: 0 finished; 1 failed, or entries of a script were left over; 2 usage, or inputs
+    that do not fit; 3 the file cannot be read or has errors, or the journal cannot be used.
     4 exhausted; 5 waiting for a person; 6 aborted; 7 cancelled; 130 interrupted.
     """
     try:
@@ -119,20 +119,20 @@ def command(
     most = _RAW_TIMES * chosen.policy.max_input_bytes
     values = _values(chosen.inputs, inputs, source, most)
     kept = None if no_journal else directory
-    manner = Manner(style, quiet, color, models, record_dir, kept, full)
-    extra = {"workflow": file, "orchestrator": chosen.name, "journal": manner.directory}
+    run_options = RunOptions(style, quiet, color, models, record_dir, kept, full)
+    extra = {"workflow": file, "orchestrator": chosen.name, "journal": run_options.directory}
     if is_remote(directory) and not no_journal:
         # temporalio costs 450 ms to import.
         from engine.cli.remote import start_there
 
-        return start_there(program, chosen, values, manner, extra)
+        return start_there(program, chosen, values, run_options, extra)
     journal = MemoryJournal() if no_journal else SqliteJournal(directory)
 
     async def work(options: Options) -> RunState:
         return await launch.start(program, chosen, values, journal, options)
 
     try:
-        return carry_out(work, manner, extra=extra)
+        return carry_out(work, run_options, extra=extra)
     finally:
         journal.close()
 
@@ -140,13 +140,13 @@ def command(
 def _values(
     contract: Contract, typed: list[tuple[str, str]], source: str | None, most: int
 ) -> dict[str, Any]:
-    """The inputs from both sources; what stands on the command line counts for more.
+    """The inputs from both sources; what is on the command line counts for more.
 
     Args:
         most: How much of the source is read, in bytes.
 
     Raises:
-        InputError: A source cannot be read, or a text is no value of its input's type.
+        InputError: A source cannot be read, or a text is not a value of its input's type.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}

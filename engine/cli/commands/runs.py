@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
+from engine import clock
 from engine.cli import complete
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import age, count, one_line
@@ -18,15 +18,17 @@ from engine.cli.journals import (
     is_remote,
     journal_option,
     open_journal,
-    shown_status,
+    refuse_live,
     timestamp,
 )
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
-from engine.errors import JournalError, UsageError
+from engine.errors import UsageError
 from engine.events import RunStatus
 from engine.journal import RunSummary, SqliteJournal
+from engine.journal.listing import ShownStatus, list_runs, shown_status
 from engine.journal.removal import remove_runs
+from engine.journal.storage import log_damaged
 
 __all__ = ["command"]
 
@@ -49,18 +51,18 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
 @journal_option
 @click.pass_context
 def command(
-    ctx: click.Context, status: str | None, limit: int, style: str, directory: str
+    ctx: click.Context, status: ShownStatus | None, limit: int, style: str, directory: str
 ) -> int | None:
     """List the runs in the journal, latest first.
 
-    A run is `interrupted` if it has not ended and no process drives it: `orch resume` goes on
+    A run is `interrupted` if it has not ended and no process drives it: `orch resume` continues
     with it.
     """
     if ctx.invoked_subcommand is not None:
         return None
     journal = open_journal(directory)
     try:
-        found = _chosen(journal.runs, status, limit)
+        found = list_runs(journal, status, limit)
         damaged = journal.damaged_logs() if isinstance(journal, SqliteJournal) else []
     finally:
         journal.close()
@@ -73,18 +75,10 @@ def command(
         echo(f"no {of}runs in {directory}", err=True)
     for path in damaged:
         warn(
-            f"the write-ahead log is damaged after the last readable entry: {path}-wal",
+            log_damaged(path),
             help="runs may be missing here",
         )
     return Exit.OK
-
-
-def _chosen(runs: Any, status: str | None, limit: int) -> list[RunSummary]:
-    if status not in ("running", "interrupted"):
-        found: list[RunSummary] = runs(limit, status)
-        return found
-    # The journal knows both as `running`; which it is depends on a live owner.
-    return [s for s in runs(None, "running") if shown_status(s) == status][:limit]
 
 
 def _fields(summary: RunSummary) -> dict[str, Any]:
@@ -150,7 +144,7 @@ def _statuses(ctx: click.Context, option: click.Parameter, text: str | None) -> 
     for name in names:
         if name not in _STATUSES:
             known = ", ".join(_STATUSES)
-            raise click.BadParameter(f"'{name}' is no status (there are: {known}).", ctx, option)
+            raise click.BadParameter(f"'{name}' is not a status (there are: {known}).", ctx, option)
     return names
 
 
@@ -229,7 +223,7 @@ def prune(
         and (force or summary.status not in ("running", "waiting"))
         and not summary.live
     ]
-    now_ms = time.time() * 1000
+    now_ms = clock.wall_ms()
     chosen = [
         summary
         for summary in over[keep or 0 :]
@@ -252,16 +246,12 @@ def _local(directory: str) -> SqliteJournal:
 
 
 def _check_removable(record: RunSummary, force: bool) -> None:
+    refuse_live(record, help="wait for it to end, or stop it")
     status = shown_status(record)
-    if status == "running":
-        raise JournalError(
-            f"run {record.run} is being driven by another process",
-            help="wait for it to end, or stop it",
-        )
     if status in ("waiting", "interrupted") and not force:
         said = "waits for a person" if status == "waiting" else "was interrupted"
         raise CommandError(
-            f"run {record.run} {said} and can go on", Exit.USAGE, help="--force removes it"
+            f"run {record.run} {said} and can be resumed", Exit.USAGE, help="--force removes it"
         )
 
 

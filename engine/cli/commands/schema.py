@@ -1,4 +1,4 @@
-"""`orch schema`: the JSON Schema of what a workflow takes and gives back.
+"""`orch schema`: the JSON Schema of what a workflow takes and returns.
 
 For whoever calls a workflow from another program: the same schemas that the engine checks
 against, self-contained, in JSON Schema 2020-12.

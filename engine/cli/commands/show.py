@@ -12,22 +12,25 @@ from engine.cli.commands.export import event_line
 from engine.cli.commands.tail import event_text
 from engine.cli.end_report import write_report
 from engine.cli.exit_codes import CommandError, Exit
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status, timestamp
+from engine.cli.failure_text import end_drawn, failures_drawn
+from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
-from engine.drive.launch import compile_record
+from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
+from engine.journal.listing import shown_status
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
+from engine.runtime.state import RunState
 from engine.sema.suggest import closest, names_list
 
 __all__ = ["command"]
 
 
 @click.command("show")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
 @click.option("--task", metavar="ID", help="Only this task, with its whole values.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
@@ -53,7 +56,7 @@ def command(
         found = find_run(journal, run)
         if listed:
             return _list(journal, found, style)
-        report = _report(journal, found, directory)
+        state, report = _report(journal, found, directory)
     finally:
         journal.close()
     if report["damage"] is not None:
@@ -70,6 +73,8 @@ def command(
         echo(task_text(one))
     else:
         echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
+        if number is None:
+            _draw(state)
     return Exit.OK
 
 
@@ -83,12 +88,20 @@ def _list(journal: Journal, run: str, style: str) -> int:
     return Exit.OK
 
 
-def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
-    """Everything about a run as plain data.
+def _draw(state: RunState) -> None:
+    """The places that the run's end and its failures come from."""
+    stream = sys.stdout
+    for drawn in (end_drawn(state, stream=stream), failures_drawn(state, stream=stream)):
+        if drawn:
+            echo(f"\n{drawn}", painted=True)
+
+
+def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[str, Any]]:
+    """A run, and everything about it as plain data.
 
     Raises:
         JournalError: There is nothing to show.
-        CompileError: The program of the run does not check with this version.
+        CompileError: The program of the run has errors with this version.
     """
     record: RunRecord = journal.record(run)
     events, damage = journal.salvage(run)
@@ -98,7 +111,7 @@ def _report(journal: Journal, run: str, directory: str) -> dict[str, Any]:
             + (f" that can be read: {damage}" if damage else ": it ended before it began")
         )
     state = fold(compile_record(record), events)
-    return {
+    return state, {
         **run_report(state, details=True),
         "status": shown_status(record),
         "workflow": record.workflow,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
+from engine import clock
 from engine.cli import complete
 from engine.cli.commands.export import event_line
 from engine.cli.end_report import EXITS
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import duration, one_line
-from engine.cli.journals import find_run, journal_option, open_journal, shown_status
+from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo
 from engine.events import Event, GateAnswered
 from engine.history.replay import describe
+from engine.journal.listing import shown_status
 
 __all__ = ["command", "event_text"]
 
@@ -24,11 +24,12 @@ _EVERY_S = 0.2
 
 
 @click.command("tail")
-@click.argument("run", metavar="RUN", default="last", shell_complete=complete.runs)
+@click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @format_option("A line of text, or of JSON as `orch export` writes it, for each event.")
 @journal_option
 def command(run: str, style: str, directory: str) -> int:
-    """Show the events of RUN, and those to come, until it ends or waits, or nobody drives it.
+    """Show the events of RUN, and those to come, until the run ends, waits, or is no longer being
+    driven.
 
     Exit codes: those of `orch run` for how it ended; 0 where it was interrupted.
     """
@@ -46,7 +47,7 @@ def command(run: str, style: str, directory: str) -> int:
             status = shown_status(record)
             if status != "running":
                 break
-            time.sleep(_EVERY_S)
+            clock.pause(_EVERY_S)
     finally:
         journal.close()
     return Exit.OK if status == "interrupted" else EXITS[record.status]

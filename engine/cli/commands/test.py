@@ -1,14 +1,14 @@
-"""`orch test`: run the tests of files, offline, and tell what came of them."""
+"""`orch test`: run the tests of files, offline, and report the results."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from typing import IO, Any
 
 import click
 
+from engine import clock
 from engine.cli import complete
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.files import orch_files
@@ -47,12 +47,12 @@ def command(
     """Run the tests of files, or of all *.orch files of folders.
 
     Decisions come from scripts and workers from mocks: nothing is called, no key is needed, and a
-    call that no mock stands for fails its test.
+    call without a mock fails its test.
 
     Exit codes: 0 all passed, or there are no tests; 1 a test failed; 2 usage; 3 something cannot
-    be read or does not check.
+    be read or has errors.
     """
-    began = time.monotonic()
+    began = clock.running_s()
     files, unreadable = orch_files(paths)
     results: list[TestResult] = []
     with reserved_stdout() as stream:
@@ -74,7 +74,7 @@ def command(
         if junit_path is not None:
             _write(junit_path, junit_xml(results))
         if style == "text":
-            painter.end(results, int((time.monotonic() - began) * 1000))
+            painter.end(results, int((clock.running_s() - began) * 1000))
         elif style == "json":
             stream.write(json.dumps([result.as_dict() for result in results], indent=2) + "\n")
         else:

@@ -52,7 +52,7 @@ __all__ = ["command"]
 @click.option(
     "--only",
     type=click.Choice(["workflows", "calls"]),
-    help="Only drive runs, or only carry out calls.",
+    help="Only drive runs, or only make calls.",
 )
 @click.option(
     "--model",
@@ -60,7 +60,7 @@ __all__ = ["command"]
     multiple=True,
     metavar="NAME=ID",
     callback=pairs,
-    help="Use another model in the place of a declared one, on this host.",
+    help="Replace a declared model, on this host.",
 )
 @click.option("--blobs", metavar="DIR", help="Keep values over 4 KiB here; hosts share the folder.")
 @click.option(
@@ -84,7 +84,7 @@ __all__ = ["command"]
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long calls may go on after SIGTERM.",
+    help="How long calls may continue after SIGTERM.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error.")
 def command(
@@ -101,7 +101,7 @@ def command(
     drain: float,
     quiet: bool,
 ) -> int:
-    """Serve runs on a Temporal cluster: drive them, and carry out what FILEs declare.
+    """Serve runs on a Temporal cluster: drive them, and make the calls that FILEs declare.
 
     Everything by default; with --serve only what is named. Runs come from `orch run --on`. On
     SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest to

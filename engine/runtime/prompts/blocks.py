@@ -1,14 +1,14 @@
 """The words of an orchestrator's prompt: its role, its workers, the goal, and one block a round.
 
 Prompts are append-only. The first block (role, catalogue, goal) never changes, and each round
-appends what was decided, what came back, what is left of each limit and the goal again, word for
+appends what was decided, what came back, the rest of each limit and the goal again, word for
 word. So the whole prompt of a round is a prefix of the next round's, and providers' prompt
 caches hit.
 
 What comes back from workers is data: outputs, partial results and the words of failures. It
-stands between tags that say whether it is untrusted, with `</` written `<\\/`, so that nothing can
-close the tag it stands in. A check's words do so where the check had seen untrusted text. Other
-words that are not ours stand in lines of ours, which they cannot end.
+is between tags that say whether it is untrusted, with `</` written `<\\/`, so that nothing can
+close the tag it is in. A check's words do so where the check had seen untrusted text. Other
+words that are not ours are in our lines, which they cannot end.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _catalogue_entry(orchestrator: Orchestrator, name: str, worker: Worker | Orc
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:
-    """A JSON Schema as it stands in a prompt: compact, without its own address."""
+    """A JSON Schema as it is in a prompt: compact, without its own address."""
     return _encode({k: v for k, v in schema.items() if k not in ("$schema", "$id")}).decode()
 
 
@@ -241,7 +241,7 @@ def _remark(remark: Remark) -> str:
 
 
 def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> str:
-    """What a round brought: observations, feedback, what is left, the goal again."""
+    """What a round brought: observations, feedback, the rest, the goal again."""
     preview_bytes = loop.orchestrator.policy.context.preview_bytes
     parts = [f"# Results of round {over.number}"]
     parts += [task_view(task, preview_bytes) for task in over.tasks]
@@ -256,7 +256,7 @@ _REMAINING = "Remaining: "
 
 
 def left_block(state: RunState, loop: Loop, round_number: int) -> str:
-    """What is left of each limit when round `round_number` begins."""
+    """The rest of each limit when round `round_number` begins."""
     policy = loop.orchestrator.policy
     items = [f"{max(0, policy.max_rounds - round_number + 1)} of {policy.max_rounds} rounds"]
     if policy.max_dispatches is not None:
@@ -286,7 +286,7 @@ def task_view(task: Task, preview_bytes: int) -> str:
     shown, size = preview(task.output, preview_bytes)
     cut = ""
     if size > preview_bytes:
-        # The keys are the worker's words too, so they stand inside.
+        # The keys are the worker's words too, so they are inside.
         shown += f"\n(cut here; {_outline(task.output)})"
         cut = f'\n({size} bytes in total; use the whole by reference: {{"$from": "{task.id}"}})'
     return _fenced("output", shown, about) + cut

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from engine import Failure
+from orch import Failure
 
 
 def list_notes(folder):
     """The Markdown files in a folder."""
     if not Path(folder).is_dir():
-        raise Failure("no_folder", f"{folder} is no folder")
+        raise Failure("no_folder", f"{folder} is not a folder")
     return sorted(str(path) for path in Path(folder).glob("*.md"))
 
 

@@ -38,6 +38,7 @@ from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
 from engine.sema.types.json_schema import may_fit
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["CallableReader", "Signature"]
 
@@ -51,7 +52,7 @@ _TASK = Record("task", (Field("key", STRING),))
 _VERDICT: Mapping[str, Type] = {"ok": BOOL, "feedback": STRING, "score": FLOAT}
 #: The body of a declaration whose kind is not known: nothing of it can be read.
 _UNKNOWN = Kind("unknown", "bodies of an unknown kind", worker_settings())
-#: Findings after which nobody knows whether a prompt uses an input.
+#: Findings after which no one knows whether a prompt uses an input.
 _NOT_ALL_READ = ("ORC301", "ORC303", "ORC309", "ORC310", "ORC313")
 #: What may be inherited: a variable, or all that begin so.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*")
@@ -126,7 +127,7 @@ class CallableReader:
             self._texts.used.clear()
             values = self.values(settings, signature)
             found = self._scope.diagnostics[before:]
-            # A misspelt name is not an unused one: ORC307 keeps quiet beside an ORC303.
+            # A misspelt name is not an unused one: ORC307 keeps quiet next to an ORC303.
             is_certain = settings.exprs.keys() <= values.keys() and not any(
                 item.code in _NOT_ALL_READ for item in found
             )
@@ -173,7 +174,7 @@ class CallableReader:
                 f"there are no `{kind.text}` {declared}s",
                 kind.span,
                 help=(f"did you mean `{near}`? " if near else "")
-                + f"after `via` stands one of {names_list(names)}",
+                + f"after `via` is one of {names_list(names)}",
                 fix=Fix(f"write `{near}`", (Edit(kind.span, near),)) if near else None,
             )
         )
@@ -242,7 +243,7 @@ class CallableReader:
                         "ORC202",
                         f"`inherit` needs names of variables, got `{name}`",
                         settings.spans["inherit"],
-                        help='`*` stands at the end of a name alone: `"GIT_*"`',
+                        help='`*` may only be at the end of a name: `"GIT_*"`',
                     )
                 )
         return names
@@ -414,7 +415,7 @@ class CallableReader:
                     "ORC202",
                     f"`output` is `{type_}`, but the output of {owner} is `{signature.output}`",
                     expr.span,
-                    help="an escalated run gives back a value of the same type as any other",
+                    help="an escalated run returns a value of the same type as any other",
                 )
             )
         return made
@@ -432,7 +433,7 @@ class CallableReader:
         )
         values = self.values(settings, signature)
         workers: tuple[Entity, ...] = settings.get("workers") or ()
-        # With a name missing nobody can say what is not in the list.
+        # With a name missing it is not known what is missing in the list.
         known = () if "workers" in settings.partial else workers
         goal = values.get("goal")
         instructions = values.get("instructions")
@@ -471,20 +472,14 @@ def _plain(value: Any) -> Any:
 
 def reads_task_key(expr: ast.Expr) -> bool:
     """Whether `task.key` stands anywhere in an expression."""
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Attribute):
-            if isinstance(node.object, ast.Variable) and node.object.name == "task":
-                return True
-            todo.append(node.object)
-        elif isinstance(node, ast.Node):
-            todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
-    return False
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.object, ast.Variable)
+        and node.object.name == "task"
+        for node in walk(expr)
+    )
 
 
 def _all_of(kind: WorkerKind) -> Callable[[Declared], Iterable[Diagnostic]]:
-    """The check of a kind, carried out to its end: a generator raises while it is read."""
+    """The check of a kind, run to its end: a generator raises while it is read."""
     return lambda it: list(kind.check(it))

@@ -1,6 +1,6 @@
 """What must be known before bodies are read: schemas, params, secrets, templates, signatures.
 
-Types are resolved for all modules first, for declarations may stand in any order and refer to
+Types are resolved for all modules first, for declarations may be in any order and refer to
 each other over imports. Nothing here looks into a body.
 """
 
@@ -14,7 +14,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.prompts import Texts, rendered
 from engine.sema.declarations.resolve import TypeResolver, check_recursion
-from engine.sema.expressions.template import Template, TemplateFunction
+from engine.sema.expressions.template import TemplateFunction
 from engine.sema.model import Param
 from engine.sema.names.loader import CannotRead, Files, outside_project
 from engine.sema.names.observer import Observer
@@ -311,7 +311,7 @@ class Declarations:
         value: Any = ""
         if made is not None:
             # Made again, for the templates it names have their values now.
-            made = Template(made.text, texts.values, texts.load, entity.name)
+            made = made.seeing(texts.values, entity.name)
             value = rendered(made) if not fields else made
             if fields:
                 defaults = {f.name: f.default for f in fields if f.default is not MISSING}

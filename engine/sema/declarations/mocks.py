@@ -1,6 +1,6 @@
 """`test` declarations: resolved as far as names, modes and constants go.
 
-What a mock returns is checked against the contract of what it stands for, also where it comes
+What a mock returns is checked against the contract of what it replaces, also where it comes
 from a file. The expressions of the assertions see `run` and `output`.
 """
 
@@ -27,9 +27,9 @@ from engine.syntax import ast
 
 __all__ = ["mocked_value", "mocked_verdict", "read_test"]
 
-#: Stands for a value with a file in it that could not be read.
+#: Marks a value with a file in it that could not be read.
 _UNREADABLE = object()
-#: How deep the JSON of a file may be nested; what a worker gives back may not be deeper either.
+#: How deep the JSON of a file may be nested; what a worker returns may not be deeper either.
 _MAX_DEPTH = 128
 
 
@@ -185,7 +185,7 @@ def mocked_value(value: Any) -> Any:
 
 
 def mocked_verdict(value: Any) -> Any:
-    """What a mock of a verifier gives: `true` and `false` stand for verdicts without words."""
+    """What a mock of a verifier gives: `true` and `false` are verdicts without feedback."""
     return {"ok": value} if isinstance(value, bool) else value
 
 

@@ -8,6 +8,7 @@ what a hook offers) is in `engine.sema.flow`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.model import (
@@ -26,12 +27,7 @@ from engine.source import Span
 
 __all__ = ["read_budget", "read_hooks", "read_limits", "read_policy", "read_repair", "read_retry"]
 
-_POINTS: tuple[HookPoint, ...] = (
-    "before_dispatch",
-    "after_dispatch",
-    "after_round",
-    "before_finish",
-)
+_POINTS: tuple[HookPoint, ...] = get_args(HookPoint)
 
 
 def read_retry(settings: Settings) -> Retry | None:
@@ -43,7 +39,7 @@ def read_retry(settings: Settings) -> Retry | None:
 
 
 def read_repair(settings: Settings) -> int:
-    """`repair { max }`, else the default of the body it stands in, else 0."""
+    """`repair { max }`, else the default of the body it is in, else 0."""
     block = settings.block("repair")
     default = (settings.find("repair") or {}).get("max", 0)
     written = None if block is None else block.get("max")

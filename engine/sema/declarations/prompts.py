@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -32,10 +32,11 @@ from engine.sema.templates.check_template import (
 from engine.sema.types.definitions import ANY, STRING, Field, Record, Type
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["FILE", "Texts", "file_argument", "rendered"]
 
-#: The function that stands for the text of a file.
+#: The function for the text of a file.
 FILE = "file"
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -49,6 +50,14 @@ class Part:
     text: str
     written: ast.String | SourceFile | ast.Expr
 
+    def span(self, start: int, end: int) -> Span:
+        """Where a range of its text is written."""
+        if isinstance(self.written, SourceFile):
+            return Span(self.written, start, end)
+        if isinstance(self.written, ast.String):
+            return self.written.sub_span(start, end)
+        return self.written.span
+
 
 @dataclass(eq=False)
 class Texts:
@@ -57,7 +66,7 @@ class Texts:
     Attributes:
         types: The type of each name every text sees: `param` and the templates.
         values: Their values.
-        secrets: The type of `secret`, where it may stand.
+        secrets: The type of `secret`, where it may be.
         used: The names that texts have used since it was last emptied.
         ever: The names that texts and expressions have used at all.
     """
@@ -154,7 +163,14 @@ class Texts:
         for part in parts:
             self.used |= self._check(part.written, scope)
         self.ever |= self.used
-        return Template("".join(part.text for part in parts), self.values, self.load, name)
+        return Template(
+            "".join(part.text for part in parts),
+            self.values,
+            self.load,
+            name,
+            pieces=[(len(part.text), part.span) for part in parts],
+            source=self._load_source,
+        )
 
     def _parts(self, name: str, expr: ast.Expr) -> list[Part] | None:
         if isinstance(expr, ast.String):
@@ -225,7 +241,7 @@ class Texts:
         self, written: ast.String | SourceFile | ast.Expr, scope: Mapping[str, Type]
     ) -> set[str]:
         """Check a part of a text; gives the names it uses."""
-        # A secret is known here, so that naming one is one fault: that it stands in a text.
+        # A secret is known here, so that naming one is one fault: that it is in a text.
         scope = {**scope, "secret": ANY}
         if isinstance(written, SourceFile):
             used = check_template_file(
@@ -302,28 +318,23 @@ class Texts:
 
     def _placeholders(self, expr: ast.Expr) -> None:
         """ORC310: `{{ x }}` in a string that is no template."""
-        todo: list[Any] = [expr]
-        while todo:
-            node = todo.pop()
-            if isinstance(node, tuple):
-                todo.extend(node)
-            elif isinstance(node, ast.String):
-                found = _PLACEHOLDER.search(node.value)
-                if found is not None:
-                    inner = found[1].strip()
-                    alone = found[0] == node.value
-                    self._report(
-                        diagnostic(
-                            "ORC310",
-                            f"`{found[0]}` is literal text here: this string is not a template",
-                            node.sub_span(*found.span()),
-                            help=f"write `{inner}`"
-                            if alone
-                            else f'join the parts with `~`: `"..." ~ {inner}`',
-                        )
-                    )
-            elif isinstance(node, ast.Node):
-                todo.extend(getattr(node, n) for n in node.__struct_fields__ if n != "span")
+        for node in walk(expr):
+            found = _PLACEHOLDER.search(node.value) if isinstance(node, ast.String) else None
+            if found is None:
+                continue
+            assert isinstance(node, ast.String)
+            inner = found[1].strip()
+            alone = found[0] == node.value
+            self._report(
+                diagnostic(
+                    "ORC310",
+                    f"`{found[0]}` is literal text here: this string is not a template",
+                    node.sub_span(*found.span()),
+                    help=f"write `{inner}`"
+                    if alone
+                    else f'join the parts with `~`: `"..." ~ {inner}`',
+                )
+            )
 
     # ------------------------------------------------------------ expressions
 
@@ -412,26 +423,23 @@ def _undeclared(kind: str, name: str, known: Iterable[str], span: Span, scope: S
 def _secrets_in(expr: ast.Expr) -> list[Span]:
     """Where an expression names a secret."""
     found: list[Span] = []
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Attribute) and isinstance(node.object, ast.Variable):
-            if node.object.name == "secret":
-                found.append(node.span)
-        elif isinstance(node, ast.Variable):
-            if node.name == "secret":
-                found.append(node.span)
-        elif isinstance(node, ast.Node):
-            todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
+    # `secret.KEY` is one place, and `x.secret` none.
+    for node in walk(expr, into=lambda node: not _is_field(node)):
+        variable = node.object if _is_field(node) else node
+        if isinstance(variable, ast.Variable) and variable.name == "secret":
+            found.append(node.span)
     return found
+
+
+def _is_field(node: ast.Node) -> TypeGuard[ast.Attribute]:
+    """Whether a node is `NAME.FIELD`."""
+    return isinstance(node, ast.Attribute) and isinstance(node.object, ast.Variable)
 
 
 def _secret(span: Span) -> Diagnostic:
     return diagnostic(
         "ORC803",
-        "a secret may not stand here, where a model, a person or a log could read it",
+        "a secret may not be used here, where a model, a person or a log could read it",
         span,
         help="secrets go into `headers`, `url`, `query`, `json`, `form` and `env` alone",
     )

@@ -1,7 +1,7 @@
 """The constants in a written value against the contract it has to keep.
 
 An expression such as `{ queue: "tech", summary: run.reason }` is known in parts: its shape and its
-literals are, what it computes is not. Each part that is known is checked where it stands; what is
+literals are, what it computes is not. Each part that is known is checked where it is; what is
 computed is only told by its type, which is checked elsewhere.
 """
 

@@ -1,4 +1,4 @@
-"""Expressions of a `.orch` file: carried out by Jinja2, compiled from our own syntax tree.
+"""Expressions of a `.orch` file: run by Jinja2, compiled from our own syntax tree.
 
 The tree is turned into Jinja2's nodes, not into text, so nothing is ever quoted or parsed twice
 and a position is never lost. Compiling waits for the first evaluation: a file is linted without
@@ -17,8 +17,10 @@ from jinja2 import nodes
 from engine.errors import OrchError
 from engine.sema.expressions.environment import OrchTemplate, explain, shared_environment
 from engine.sema.expressions.metering import UNBOUNDED, EvaluationError, counted, current, take
+from engine.sema.expressions.tracing import Written, innermost
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Expression", "NotConstantError", "constant", "free_names", "is_constant", "to_nodes"]
 
@@ -50,7 +52,7 @@ _RESULT = "_orch_value"
 
 
 class NotConstantError(OrchError):
-    """An expression that is no constant; `span` is the part that is not."""
+    """An expression that is not a constant; `span` is the part that is not."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -178,17 +180,7 @@ def _unary(expr: ast.Unary) -> nodes.Expr:
 
 def free_names(expr: ast.Expr) -> frozenset[str]:
     """Every name the expression reads."""
-    found: set[str] = set()
-    todo: list[Any] = [expr]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Variable):
-            found.add(node.name)
-        elif isinstance(node, ast.Node) and not isinstance(node, ast.Name):
-            todo.extend(getattr(node, field) for field in node.__struct_fields__ if field != "span")
-    return frozenset(found)
+    return frozenset(node.name for node in walk(expr) if isinstance(node, ast.Variable))
 
 
 class Expression:
@@ -200,7 +192,7 @@ class Expression:
 
     Attributes:
         text: The source as written.
-        span: Where it stands.
+        span: Where it is.
         names: The names it reads.
     """
 
@@ -238,11 +230,14 @@ class Expression:
     @cached_property
     def _compiled(self) -> OrchTemplate:
         environment = shared_environment()
+        code = environment.compile(self._tree(), filename=None)
+        return OrchTemplate.of(environment, code, self._variables)
+
+    def _tree(self) -> nodes.Template:
         body = nodes.Assign(nodes.Name(_RESULT, "store"), to_nodes(self.expr), lineno=1)
         tree = nodes.Template([body], lineno=1)
-        tree.set_environment(environment)
-        code = environment.compile(tree, filename=None)
-        return OrchTemplate.of(environment, code, self._variables)
+        tree.set_environment(shared_environment())
+        return tree
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """The value in a scope.
@@ -253,6 +248,7 @@ class Expression:
         """
         meter = current.meter
         begins = meter.begin()
+        value = None
         try:
             if not begins:
                 take(_PART)
@@ -266,10 +262,40 @@ class Expression:
             return value
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
-            raise _in(self.text, explain(error)) from None
+            told = _in(self.text, explain(error))
+            told.span = self._place(error, value)
+            raise told from None
         finally:
             if begins:
                 meter.left = UNBOUNDED
+
+    def _place(self, error: BaseException, value: Any) -> Span:
+        """The part of it that an exception came from; `value` is what it gave, if it got so far."""
+        if isinstance(error, EvaluationError) and error.span is not None:
+            return error.span  # of a template that it calls
+        way = innermost(error)
+        if way is None:
+            return _undefined_part(self.expr, value).span
+        node = Written(self._tree()).node_of(way[0])
+        span: Span | None = None if node is None else node.__dict__.get("orch_span")
+        return span or self.span
+
+
+def _undefined_part(expr: ast.Expr, value: Any) -> ast.Expr:
+    """The first part of a list or map as written whose value is not there; else all of it."""
+    parts: list[tuple[ast.Expr, Any]] = []
+    if isinstance(expr, ast.ListExpr) and isinstance(value, list):
+        parts = list(zip(expr.items, value, strict=False))
+    elif isinstance(expr, ast.MapExpr) and isinstance(value, dict):
+        parts = [(entry.value, value.get(entry.key.text)) for entry in expr.entries]
+    for part, given in parts:
+        if isinstance(given, jinja2.Undefined):
+            return part
+        if isinstance(given, list | dict):
+            inner = _undefined_part(part, given)
+            if inner is not part:
+                return inner
+    return expr
 
 
 def _settle(value: Any) -> Any:
@@ -289,7 +315,7 @@ def _settle(value: Any) -> Any:
         return [_settle(item) for item in value]
     if isinstance(value, Iterable):
         return [_settle(item) for item in counted(value)]
-    raise EvaluationError("a function is no value; call it with `()`")
+    raise EvaluationError("a function is not a value; call it with `()`")
 
 
 def _in(text: str, error: EvaluationError) -> EvaluationError:

@@ -1,14 +1,14 @@
 """The one Jinja2 environment: sandboxed, strict, repeatable, and bounded in all it does.
 
-Every template and expression of a program is carried out here. What differs from plain Jinja2:
-undefined names are errors, `a.b` on a map reads the key before any attribute, values print as JSON
-(`null`, `true`, `[1,2]`), nothing random is on offer (a run must be repeatable), and each
-evaluation has so many steps (`engine.sema.expressions.metering`) and no more. Nothing is folded at
+Every template and expression of a program runs here. There are differences from plain Jinja2.
+Undefined names are errors. `a.b` on a map reads the key before any attribute. Values print as JSON
+(`null`, `true`, `[1,2]`). Nothing random is available, because a run must be repeatable. Each
+evaluation has a limited number of steps (`engine.sema.expressions.metering`). Nothing is folded at
 compile time, so `{{ "a" * 10**10 }}` costs nothing until it is rendered, and then it is an error.
 
 What values offer is a closed list (`_attribute`, `TEXT_METHODS`), as are filters and tests
 (`engine.sema.expressions.filters`) and the functions below: nothing of Python is reached but what
-stands there, and each of them is bounded. It holds no program's names: those come with each
+is there, and each of them is bounded. It holds no program's names: those come with each
 `Template` and `Expression`.
 """
 
@@ -151,7 +151,7 @@ _READABLE: dict[type, frozenset[str]] = {
 
 
 def _attribute(value: Any, name: str) -> Any:
-    """What `value.name` is where it is no key of a map.
+    """What `value.name` is where it is not a key of a map.
 
     Raises:
         AttributeError: There is no such thing.
@@ -373,13 +373,13 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
     def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """A filter by its name, as `map` does."""
         if not isinstance(name, str):
-            raise EvaluationError(f"{kind_of(name)} is no filter's name")
+            raise EvaluationError(f"{kind_of(name)} is not a filter's name")
         return super().call_filter(name, *args, **kwargs)
 
     def call_test(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """A test by its name, as `select` does."""
         if not isinstance(name, str):
-            raise EvaluationError(f"{kind_of(name)} is no test's name")
+            raise EvaluationError(f"{kind_of(name)} is not a test's name")
         return super().call_test(name, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -399,7 +399,7 @@ class OrchEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(name, str) and len(name) > _MAX_NAME:
             raise EvaluationError("a template's name would be very long")
         if not isinstance(name, str):
-            raise EvaluationError(f"{kind_of(name)} is no template's name")
+            raise EvaluationError(f"{kind_of(name)} is not a template's name")
         return super()._load_template(name, globals)
 
 

@@ -99,7 +99,7 @@ def _shape(kind: str, name: str) -> _Shape | None:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
-    # The value itself, and what Jinja2 passes before it, are nobody's arguments.
+    # The value itself, and what Jinja2 passes before it, belong to no caller.
     skipped = 2 if getattr(function, "jinja_pass_arg", None) is not None else 1
     own = parameters[skipped:]
     if len(parameters) < skipped or any(p.kind is p.VAR_POSITIONAL for p in parameters[:skipped]):

@@ -2,8 +2,8 @@
 
 What is not here does not exist, whatever a version of Jinja2 brings. Most are Jinja2's own, behind
 a function that pays (`engine.sema.expressions.metering`) for what they will read, compare and make;
-what could not be bounded from outside (numbers, sums, formats, sorting) is written anew to the same
-meaning.
+what could not be bounded from outside (numbers, sums, formats, sorting) is written again to the
+same meaning.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _wordwrap(
 def _number(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
-    raise EvaluationError(f"{kind_of(value)} is no number")
+    raise EvaluationError(f"{kind_of(value)} is not a number")
 
 
 def _int(value: Any, default: Any = 0, base: int = 10) -> Any:
@@ -475,7 +475,7 @@ def _selecting(keeps: bool, by_attribute: bool) -> Function:
 @pass_environment
 def _attr(environment: jinja2.Environment, obj: Any, name: Any) -> Any:
     if not isinstance(name, str):
-        raise EvaluationError(f"{kind_of(name)} is no attribute's name")
+        raise EvaluationError(f"{kind_of(name)} is not an attribute's name")
     return theirs.do_attr(environment, obj, name)
 
 
@@ -566,9 +566,9 @@ def holds(value: Any, seq: Any) -> bool:
 
 
 def take_key(value: Any) -> None:
-    """Refuse what is no key of a map: a tuple may hold others without end."""
+    """Refuse what is not a key of a map: a tuple may hold others without end."""
     if type(value) in CONTAINERS:
-        raise EvaluationError(f"{kind_of(value)} is no key")
+        raise EvaluationError(f"{kind_of(value)} is not a key")
 
 
 def _compared(function: Function) -> Function:

@@ -2,7 +2,7 @@
 that could take long.
 
 A body that is run any number of times (of a loop, a macro, a block, an included file) begins by
-paying for what stands in it, counted when it is compiled: so straight code costs nothing by
+paying for what is in it, counted when it is compiled: so straight code costs nothing by
 itself. What depends on values goes through the environment: comparing, searching, cutting, and
 lists and maps that are made. Comparisons with a number, a word, true, false or null are Python's
 own, for they end at once.
@@ -185,7 +185,7 @@ def _ends_at_once(node: nodes.Expr) -> bool:
 
 
 def _pay(body: list[nodes.Node]) -> None:
-    """Let a body begin by paying for what stands in it."""
+    """Let a body begin by paying for what is in it."""
     toll = nodes.ExprStmt(nodes.Const(None), lineno=body[0].lineno if body else 1)
     toll.__dict__["orch_toll"] = 1 + _cost(body)
     body.insert(0, toll)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import OrchError
+from engine.source import Span
 
 __all__ = [
     "CHARACTERS_PER_STEP",
@@ -58,11 +59,17 @@ _TAB = 512
 
 
 class EvaluationError(OrchError):
-    """A template or expression could not be evaluated; `str()` is one sentence."""
+    """A template or expression could not be evaluated; `str()` is one sentence.
+
+    Attributes:
+        span: The part of the source that could not be, where that is known.
+    """
+
+    span: Span | None = None
 
 
 class Meter:
-    """What is left of an evaluation.
+    """The rest of an evaluation.
 
     Attributes:
         left: Steps; below zero when too many were taken.

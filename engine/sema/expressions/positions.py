@@ -2,7 +2,7 @@
 
 Jinja2 keeps line numbers only. Its lexer's raw tokens, put end to end, are the source (but for
 white space that `{%-` strips), so the offset of each token is counted here and handed to Jinja2's
-own parser in the place of the line. `Located` turns offsets into spans, in a template file or
+own parser instead of the line. `Located` turns offsets into spans, in a template file or
 inside a string of a `.orch` file.
 """
 
@@ -22,7 +22,7 @@ from engine.sema.expressions.environment import OrchEnvironment
 from engine.source import SourceFile, Span
 from engine.syntax import ast
 
-__all__ = ["Located", "TemplateFault", "parse_template"]
+__all__ = ["Located", "TemplateFault", "parse_anew", "parse_template"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _WORDS = {
@@ -102,9 +102,9 @@ def parse_template(text: str) -> nodes.Template:
     nodes of recent ones are kept, by their text.
 
     Raises:
-        TemplateFault: If it is no template.
+        TemplateFault: If it is not a template.
     """
-    return _parse_kept(text) if len(text) <= _MAX_KEPT else _parse(text)
+    return _parse_kept(text) if len(text) <= _MAX_KEPT else parse_anew(text)
 
 
 #: Longer templates are rare and would fill the memory.
@@ -113,10 +113,11 @@ _MAX_KEPT = 50_000
 
 @lru_cache(maxsize=1024)
 def _parse_kept(text: str) -> nodes.Template:
-    return _parse(text)
+    return parse_anew(text)
 
 
-def _parse(text: str) -> nodes.Template:
+def parse_anew(text: str) -> nodes.Template:
+    """As `parse_template`, with nodes that are the caller's own and may be changed."""
     if not _environment:
         _environment.append(_Environment())
     normalized = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
@@ -136,7 +137,7 @@ def _parse(text: str) -> nodes.Template:
 
 
 def _fault(error: jinja2.TemplateSyntaxError, parser: _Parser | None, text: str) -> TemplateFault:
-    message = (error.message or "this is no template").rstrip(".")
+    message = (error.message or "this is not a template").rstrip(".")
     start = min(error.lineno, len(text))
     unclosed = _UNCLOSED.search(message)
     if unclosed and message.startswith("Unexpected end") and parser is not None and parser.open:
@@ -182,7 +183,7 @@ def _restore_offsets(tree: nodes.Template, text: str) -> None:
 
 
 class Located:
-    """A template's text, and where it stands.
+    """A template's text, and where it is.
 
     Args:
         text: The template.
@@ -206,7 +207,7 @@ class Located:
         return cls(source.text, lambda a, b: Span(source, a, b), name)
 
     def name_of(self, node: Any) -> Span:
-        """Where the name a node is about stands: of an attribute, filter or test the name alone."""
+        """Where the name a node is about is: of an attribute, filter or test the name alone."""
         known: Span | None = node.__dict__.get("orch_span")
         if known is not None:
             return known

@@ -7,9 +7,9 @@ once. Whether a template is right is `engine.sema.templates.check_template`'s bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import Any
 
 import jinja2
@@ -30,8 +30,13 @@ from engine.sema.expressions.metering import (
     take_text,
 )
 from engine.sema.expressions.positions import TemplateFault, parse_template
+from engine.sema.expressions.tracing import innermost, line_range, range_in
+from engine.source import SourceFile, Span
 
-__all__ = ["EvaluationError", "Expression", "Template", "TemplateFunction"]
+__all__ = ["EvaluationError", "Expression", "Piece", "Template", "TemplateFunction"]
+
+#: A piece of a template's text: how long it is, and where a range of offsets in it is written.
+Piece = tuple[int, Callable[[int, int], Span]]
 
 
 @lru_cache(maxsize=1024)
@@ -56,6 +61,9 @@ class Template:
         load: The text of a template that is included or imported, by the name written there;
             None if there is none. Without it nothing can be included.
         name: What messages call it.
+        pieces: Where it is written: the length of each piece of the text, and the span of a range
+            of offsets in that piece.
+        source: The file of a template that is included, by the name written there.
 
     Attributes:
         text: The source of the template.
@@ -68,9 +76,14 @@ class Template:
         variables: Mapping[str, Any] | None = None,
         load: Callable[[str], str | None] | None = None,
         name: str = "template",
+        *,
+        pieces: Sequence[Piece] = (),
+        source: Callable[[str], SourceFile | None] | None = None,
     ) -> None:
         self.text = text
         self.name = name
+        self._pieces = tuple(pieces)
+        self._source = source
         self._variables = dict(variables or {})
         self._load = load
 
@@ -81,6 +94,12 @@ class Template:
     def variables(self) -> Mapping[str, Any]:
         """The names every rendering sees besides its scope."""
         return self._variables
+
+    def seeing(self, variables: Mapping[str, Any], name: str) -> Template:
+        """The same text under another name, whose renderings see other names."""
+        return Template(
+            self.text, variables, self._load, name, pieces=self._pieces, source=self._source
+        )
 
     def source_of(self, name: str) -> str | None:
         """The text of a template that this one includes, or None if there is none."""
@@ -96,7 +115,7 @@ class Template:
         environment = shared_environment()
         if self._load is not None and "{%" in self.text:
             environment = OrchEnvironment(jinja2.FunctionLoader(self._load))
-            # An imported file sees no scope, but the program's own names all the same.
+            # An imported file sees no scope, but the program's own names anyway.
             environment.globals.update(self._variables)
         return OrchTemplate.of(environment, _compile(self.text, self.name), self._variables)
 
@@ -121,10 +140,41 @@ class Template:
             return "".join(parts)
         # Whatever Jinja2 or a filter raises is the program's fault, told in its words.
         except Exception as error:
-            raise explain(error, self.name) from None
+            told = explain(error, self.name)
+            told.span = self._place(error)
+            raise told from None
         finally:
             if begins:
                 meter.left = UNBOUNDED
+
+    def span(self, start: int, end: int) -> Span | None:
+        """Where a range of offsets of its text is written, if that is known."""
+        for number, (length, piece) in enumerate(self._pieces, 1):
+            if start < length or number == len(self._pieces):
+                return piece(min(start, length), min(max(start, end), length))
+            start, end = start - length, end - length
+        return None
+
+    def _place(self, error: BaseException) -> Span | None:
+        """The part of it, or of what it includes, that an exception came from."""
+        if isinstance(error, EvaluationError) and error.span is not None:
+            return error.span  # of a template that it calls
+        way = innermost(error)
+        if way is None:
+            return None
+        at, template = way
+        if template is self.__dict__.get("_compiled"):
+            found = range_in(self.text, at) or line_range(self.text, _line(template, at))
+            return self.span(*found)
+        file = None if self._source is None or not template.name else self._source(template.name)
+        if file is None:
+            return None
+        found = range_in(file.text, at) or line_range(file.text, _line(template, at))
+        return Span(file, *found)
+
+
+def _line(template: jinja2.Template, at: TracebackType) -> int:
+    return template.get_corresponding_lineno(at.tb_lineno)
 
 
 class TemplateFunction:

@@ -1,6 +1,6 @@
 """The methods of strings that templates and expressions may call, each within its steps.
 
-A closed list: `"...".name` gives what stands here, and nothing else that Python's strings have.
+A closed list: `"...".name` gives what is here, and nothing else that Python's strings have.
 Each is paid for by the text it reads and makes (`engine.sema.expressions.metering`) before it runs.
 Searching costs what it takes at worst, which is more than the length of the text where a long text
 is looked for in it. How texts are formatted is in `engine.sema.expressions.text_formats`.

@@ -1,8 +1,9 @@
 """Kinds of workers and verifiers: what may follow `via`, one record a kind, one file each.
 
 A record (`WorkerKind`) holds everything that the engine asks of a kind: its settings, its checks,
-the facts that the linter, the machine and the tests need, the sentence that editors show, and the
-name of the port that does the work. Nothing outside this folder asks for a kind by its name.
+and the facts that the linter, the machine and the tests need. It also has the sentence that editors
+show, and the name of the port that does the work. Nothing outside this folder asks for a kind by
+its name.
 
 Installed packages add kinds by an entry point; see `engine.sema.kinds.registry`.
 """

@@ -79,10 +79,11 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 COMMAND = WorkerKind(
     name="command",
-    summary="carried out by a program: an argument list, never a shell",
+    summary="run by a program: an argument list, never a shell",
     worker=(*_ROWS, *worker_settings(effect=None)),
     verifier=(*_ROWS, *CHECKED),
     check=_check,
     facts=_facts,
     port="engine.workers.command:open_port",
+    calls="run",
 )

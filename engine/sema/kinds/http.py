@@ -1,4 +1,4 @@
-"""`via http`: one HTTP request does the work, to a host that stands in the file."""
+"""`via http`: one HTTP request does the work, to a host that is in the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = (
         "The HTTP method.",
         default="GET",
     ),
-    Row("url", Computed(secrets=True), "The address; its host stands in the file.", True),
+    Row("url", Computed(secrets=True), "The address; its host is in the file.", True),
     Row("hosts", Strings(), "Hosts it may reach, where that of `url` is computed."),
     Row("query", Computed(secrets=True, shape="map"), "Parameters of the address."),
     Row("headers", Computed(secrets=True, shape="map"), "Further HTTP headers."),
@@ -54,10 +54,11 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 HTTP = WorkerKind(
     name="http",
-    summary="carried out by an HTTP request",
+    summary="run by an HTTP request",
     worker=(*_ROWS, *worker_settings(trust="untrusted")),
     check=_check,
     derived=_derived,
     facts=_facts,
     port="engine.workers.http:open_port",
+    calls="url",
 )

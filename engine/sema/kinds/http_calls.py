@@ -1,6 +1,6 @@
 """Rules of `http` workers: the body, the effect, and which hosts they may reach.
 
-Only hosts that stand in the file are ever reached. They are read here from what begins a `url`
+Only hosts that are in the file are ever reached. They are read here from what begins a `url`
 (a literal, or a param with its folded value) and from `hosts`, and kept with the worker; the
 engine compares every address with them before anything is sent.
 """
@@ -29,7 +29,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
     """What is wrong with the settings of an `http` worker.
 
     Args:
-        name: Where its name stands.
+        name: Where its name is.
         owner: What messages call it.
     """
     method = settings.get("method")
@@ -58,7 +58,7 @@ def check_http(settings: Settings, name: Span, owner: str) -> Iterator[Diagnosti
     if url is not None and "hosts" not in settings.written and _beginnings(url) is None:
         yield diagnostic(
             "ORC202",
-            "`url` must begin with a host that stands in the file",
+            "`url` must begin with a host that is in the file",
             url.span,
             help='write `"https://host/path"`, and add what varies with `~`; '
             'or list the hosts: `hosts = ["host"]`',

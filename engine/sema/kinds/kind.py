@@ -41,7 +41,7 @@ class Declared:
         project: Where files may be read; None for anywhere.
         with_python: Whether Python modules are looked at; not for a run that has begun.
         read: The inputs that its texts and expressions use.
-        is_certain: Whether every text could be read; if not, an input may be used all the same.
+        is_certain: Whether every text could be read; if not, an input may be used anyway.
         is_whole: Whether the file could be parsed; if not, something may be missing in the tree.
         snapshots: The kept tools of MCP servers.
     """
@@ -83,10 +83,10 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: As it is written after `via`.
-        summary: How the work is done, in a phrase: "carried out by a Python function".
+        summary: How the work is done, in a phrase: "run by a Python function".
         worker: The settings of workers of this kind; None where there are no such workers.
         verifier: The settings of verifiers of this kind; None where there are no such verifiers.
-        assertions: Whether `assert` may stand in a verifier's body.
+        assertions: Whether `assert` may be in a verifier's body.
         modes: The failure modes its calls can end with besides those of every call.
         facts: What the engine has to know of a declaration, from its checked settings.
         check: What is wrong with a declaration that its settings alone do not show.
@@ -94,6 +94,8 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
         inputs_are_arguments: Whether inputs are passed by name, so that renaming one breaks code.
         port: What does the work, as `"package.module:name"`: called with the `Program` (or None)
             for a `WorkerPort`. None: the machine does it.
+        calls: The setting that says what is called: a failure that is about no other setting is
+            shown there. "" for none; then it is shown at the kind.
         needs: A package that the port imports, and the extra of this package that brings it.
     """
 
@@ -108,6 +110,7 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
     derived: Callable[[Declared], Mapping[str, Any]] = _nothing_more
     inputs_are_arguments: bool = False
     port: str | None = None
+    calls: str = ""
     needs: tuple[str, str] | None = None
 
     def body(self, declared: str) -> Kind | None:

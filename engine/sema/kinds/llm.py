@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.errors import MODEL_MODES
 from engine.sema.kinds.common import CHECKED, REPAIR, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
@@ -21,6 +22,23 @@ _ROWS = (
     Row("system", Text(), "The system prompt."),
     Row("prompt", Text(), "The prompt.", required=True),
     REPAIR,
+)
+
+
+UNUSED_INPUT = Rule(
+    code="ORC307",
+    name="unused-input",
+    severity="warning",
+    summary="An input of an `llm` worker never reaches its prompt.",
+    why="The orchestrator fills the input, and the model never sees it.",
+    bad="""\
+worker tell(q: string, audience: string) -> string via llm { model = fast  prompt = "{{ q }}" }""",
+    good="""\
+worker tell(q: string, audience: string) -> string via llm {
+  model = fast
+  prompt = "{{ q }} for {{ audience }}"
+}""",
+    allowable=True,
 )
 
 
@@ -45,7 +63,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 LLM = WorkerKind(
     name="llm",
-    summary="carried out by a model, from a prompt",
+    summary="run by a model, from a prompt",
     worker=(*_ROWS, *worker_settings()),
     verifier=(*_ROWS, *CHECKED),
     modes=MODEL_MODES,

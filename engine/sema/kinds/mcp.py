@@ -35,10 +35,11 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 MCP = WorkerKind(
     name="mcp",
-    summary="carried out by a tool of an MCP server",
+    summary="run by a tool of an MCP server",
     worker=(*_ROWS, *worker_settings(effect=None, trust="untrusted")),
     check=_check,
     facts=_facts,
     port="engine.workers.mcp:open_port",
+    calls="tool",
     needs=("mcp", "mcp"),
 )

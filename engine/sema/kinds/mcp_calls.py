@@ -1,6 +1,6 @@
 """Rules of `mcp` workers: the tool is allowed, the server has it, and the arguments fit it.
 
-What a server offers is read from the snapshot beside the file that declares it
+What a server offers is read from the snapshot next to the file that declares it
 (`engine.sema.kinds.mcp_snapshot`); without one only `allow` can be checked. What may or may not fit
 at run time is not reported here, only what never can.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.sema.kinds.mcp_snapshot import Servers, Tool, read_snapshot, snapshot_path
 from engine.sema.names.loader import CannotRead, Files, outside_project
 from engine.sema.names.scope import Entity
@@ -26,6 +27,16 @@ from engine.syntax import ast
 __all__ = ["Snapshots", "check_tool"]
 
 
+MCP_SNAPSHOT_UNREADABLE = Rule(
+    code="ORC514",
+    name="mcp-snapshot-unreadable",
+    severity="error",
+    summary="The kept tools of a file's MCP servers cannot be read.",
+    why="The file of kept tools is written by the engine; make it again.",
+    allowable=False,
+)
+
+
 class Snapshots:
     """The kept tools of the servers of a program, each file read once.
 
@@ -39,7 +50,7 @@ class Snapshots:
         self._read: dict[str, Servers] = {}
 
     def tools(self, server: Entity) -> Mapping[str, Tool] | None:
-        """The tools of a server, or None if nobody kept them."""
+        """The tools of a server, or None without a snapshot."""
         path = snapshot_path(server.module.path)
         if path not in self._read:
             self._read[path] = self._servers(path, server)
@@ -67,6 +78,31 @@ class Snapshots:
             )
         )
         return {}
+
+
+MCP_TOOL_NOT_ALLOWED = Rule(
+    code="ORC507",
+    name="mcp-tool-not-allowed",
+    severity="error",
+    summary="A tool is named that the server's `allow` list does not hold.",
+    why="`allow` is the list a reviewer reads: what is not in it cannot be called.",
+    bad="""\
+server kb via mcp { command = ["kb"]  allow = ["find"] }
+worker look(key: string) -> json via mcp { server = kb  tool = "drop"  effect = read }""",
+    good="""\
+server kb via mcp { command = ["kb"]  allow = ["find"] }
+worker look(key: string) -> json via mcp { server = kb  tool = "find"  effect = read }""",
+    allowable=True,
+)
+
+MCP_TOOL_UNKNOWN = Rule(
+    code="ORC512",
+    name="mcp-tool-unknown",
+    severity="error",
+    summary="A tool is named that the server did not have when its tools were last kept.",
+    why="The tools of a server are kept in a file beside the program, and compared.",
+    allowable=True,
+)
 
 
 def check_tool(
@@ -138,6 +174,16 @@ def _misspelt(
         # A near name may still be another tool, with other effects.
         fix=Fix(f"write `{near}`", (Edit(span, f'"{near}"'),), "unsafe") if near else None,
     )
+
+
+MCP_ARGS_MISMATCH = Rule(
+    code="ORC513",
+    name="mcp-args-mismatch",
+    severity="error",
+    summary="The arguments of a call do not fit the tool, as its schema was last kept.",
+    why="The tool's own schema, as it was kept, says what it takes.",
+    allowable=True,
+)
 
 
 class _Arguments:

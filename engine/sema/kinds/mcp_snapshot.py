@@ -1,6 +1,6 @@
 """Snapshots of the tools of MCP servers: what a file's servers offered when someone looked.
 
-`triage.orch` has its snapshot beside it, in `triage.mcp.json`: for each server that the file
+`triage.orch` has its snapshot next to it, in `triage.mcp.json`: for each server that the file
 declares, each tool with its schemas. The checker reads it, so that calls are checked offline; a
 run compares it with what the server offers then. This module reads, writes and compares
 snapshots; it talks to no server. The same tools always give the same text.
@@ -45,7 +45,7 @@ def read_snapshot(text: str) -> Servers:
     """The servers of a snapshot.
 
     Raises:
-        ValueError: It is no snapshot; the message says why.
+        ValueError: It is not a snapshot; the message says why.
     """
     try:
         read = msgspec.json.decode(text, type=_File)

@@ -50,11 +50,12 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
 
 PYTHON = WorkerKind(
     name="python",
-    summary="carried out by a Python function",
+    summary="run by a Python function",
     worker=(*_ROWS, *worker_settings()),
     verifier=(*_ROWS, *CHECKED),
     check=_check,
     facts=_facts,
     inputs_are_arguments=True,
     port="engine.workers.python:open_port",
+    calls="call",
 )

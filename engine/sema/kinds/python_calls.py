@@ -1,6 +1,6 @@
 """Python callables named in a file: found and read without running any of them.
 
-`"tools.web:readable_text"` is looked up beside the `.orch` file first, then where Python would
+`"tools.web:readable_text"` is looked up next to the `.orch` file first, then where Python would
 look. The module's source is parsed with `ast`; its parameters are compared with the contract. A
 module that cannot be read as source (an extension, something generated) is trusted to be right.
 No code of the user runs here, not even a package's `__init__`; and whatever a file holds, all that
@@ -19,8 +19,10 @@ from functools import lru_cache
 import msgspec
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.diagnostics.rule import Rule
 from engine.project import Project
 from engine.reading import CannotRead, read_regular
+from engine.sema.kinds.own_names import ReadModule, hidden_names
 from engine.sema.suggest import closest, names_list
 from engine.source import SourceFile, Span
 
@@ -35,6 +37,18 @@ class _Module(msgspec.Struct, frozen=True, eq=False):
 
     source: SourceFile
     tree: python.Module
+
+
+CALL_NOT_IMPORTABLE = Rule(
+    code="ORC506",
+    name="call-not-importable",
+    severity="error",
+    summary="A Python module or function that is named does not exist.",
+    why="Modules are looked up beside the file first.",
+    bad='worker f(q: string) -> json via python { call = "no_such_module:run" }',
+    good='worker f(obj: json) -> json via python { call = "json:dumps" }',
+    allowable=True,
+)
 
 
 class _Unread(msgspec.Struct, frozen=True):
@@ -62,7 +76,7 @@ def check_call(
     Args:
         base_dir: The folder of the declaring file.
         span: Of the string in the `.orch` file, quotes included.
-        project: Where a module beside the file may lie; None for anywhere.
+        project: Where a module next to the file may lie; None for anywhere.
         inputs: The names the function is called with, or None if only its existence counts.
         owner: Whose inputs they are, for messages: "worker `search`".
     """
@@ -76,7 +90,21 @@ def check_call(
     if isinstance(found, _Unread):
         shown = os.path.relpath(path, base_dir)
         return [diagnostic(found.code, f"`{shown}` {found.reason}", span)]
-    return _check_function(found, call, function, base_dir, span, inputs, owner)
+    problems = _check_function(found, call, function, base_dir, span, inputs, owner)
+    return [*problems, *hidden_names(module, _reader(base_dir, project), base_dir, span)]
+
+
+def _reader(base_dir: str, project: Project | None) -> ReadModule:
+    """Reads modules that lie beside the file, and no others."""
+
+    def read(name: str) -> tuple[SourceFile, python.Module] | None:
+        path = _below(base_dir, name.split("."))
+        if path is None or not path.endswith(".py"):
+            return None
+        found = _module(path, name, base_dir, project)
+        return None if isinstance(found, _Unread) else (found.source, found.tree)
+
+    return read
 
 
 def locate(call: str, base_dir: str, project: Project | None = None) -> tuple[str, int] | None:
@@ -168,7 +196,7 @@ def _fix(span: Span, old: str, new: str) -> Fix | None:
 
 
 def _find(module: str, base_dir: str) -> str | None:
-    """The file of a module: beside the `.orch` file, or where Python finds its top package."""
+    """The file of a module: next to the `.orch` file, or where Python finds its top package."""
     parts = module.split(".")
     beside = _below(base_dir, parts)
     if beside is not None:
@@ -209,6 +237,23 @@ def _below(folder: str, parts: list[str]) -> str | None:
     return os.path.join(parent, found[0]) if found else None
 
 
+OUTSIDE_PROJECT = Rule(
+    code="ORC110",
+    name="outside-project",
+    severity="error",
+    summary=(
+        "A file is named, or a link leads there, that lies outside the project: it is not read."
+    ),
+    why=(
+        "A finding quotes what it is about. If a file could name any other, checking a "
+        "stranger's file would print parts of your own. The project is the repository "
+        "that holds the file, else the folder of the nearest `orch.toml` or "
+        "`pyproject.toml`, else the file's own folder; `ORCH_PROJECT` names a larger one."
+    ),
+    allowable=False,
+)
+
+
 def _module(path: str, name: str, base_dir: str, project: Project | None) -> _Module | _Unread:
     """The file of a module as it is now, or why there is no tree of it."""
     # What Python's path leads to is installed, and may lie anywhere.
@@ -220,6 +265,19 @@ def _module(path: str, name: str, base_dir: str, project: Project | None) -> _Mo
     except (OSError, ValueError):
         return _Unread("cannot be read")  # it went away since it was found
     return _parsed(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+PYTHON_NOT_CHECKED = Rule(
+    code="ORC515",
+    name="python-not-checked",
+    severity="warning",
+    summary=("A Python file is too large, or nested too deeply, for its functions to be checked."),
+    why=(
+        "The run imports the module all the same; whether the function is there, and "
+        "takes the inputs, is found out then."
+    ),
+    allowable=True,
+)
 
 
 @lru_cache(maxsize=64)
@@ -311,7 +369,7 @@ def _check_function(
 
 
 def _top_level(body: list[python.stmt]) -> Iterator[python.stmt]:
-    """Statements of a module, also inside `if` and `try`, in the order they stand there."""
+    """Statements of a module, also inside `if` and `try`, in the order they are there."""
     # By a list and not by recursion: a thousand `elif` are a thousand levels.
     todo = list(reversed(body))
     while todo:
@@ -322,6 +380,16 @@ def _top_level(body: list[python.stmt]) -> Iterator[python.stmt]:
             for handler in getattr(node, "handlers", ()):
                 inner += handler.body
             todo += reversed(inner)
+
+
+PYTHON_SIGNATURE_MISMATCH = Rule(
+    code="ORC505",
+    name="python-signature-mismatch",
+    severity="error",
+    summary="The parameters of a Python function do not fit the inputs of its callable.",
+    why="The function is called with the inputs by name.",
+    allowable=True,
+)
 
 
 def _compare(
@@ -370,7 +438,7 @@ def _compare(
                         related=related,
                     )
                 )
-    # A parameter that goes by another name is told by the input that does not fit.
+    # A parameter that goes by another name is reported at the input that does not fit.
     for name in missing if not problems else ():
         problems.append(
             diagnostic(

@@ -10,7 +10,7 @@ What is loaded when:
   kind that is not built in, for `orch kinds`, and for completion after `via`. No code runs.
 - The record of a kind is imported when a file that uses it is checked, by `orch lint` and in
   editors too: an installed package is code that its user chose to trust, as a plugin of a linter
-  is. A module beside the file is never imported for it.
+  is. A module next to the file is never imported for it.
 - The port is imported when a run begins.
 """
 

@@ -3,7 +3,7 @@
 An editor checks the same few files after every key. A `CheckCache` that is handed to each
 `check_file` keeps the tree of every file whose text is the same as before, and parses of one that
 has changed only the declarations that have. Nothing else is kept from check to check, so there is
-nothing that could go stale: names, types and findings are made anew each time.
+nothing that could go stale: names, types and findings are made again each time.
 
 Invariant: a check with a cache finds what one without it finds.
 """

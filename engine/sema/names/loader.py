@@ -6,7 +6,7 @@ texts that were read, for `Program.files`.
 
 The entry file must be readable (`UnreadableFile` otherwise, the one exception of this phase); an
 import that is missing, unreadable or part of a cycle is a diagnostic at the import, and the rest
-goes on without it.
+continues without it.
 """
 
 from __future__ import annotations
@@ -104,12 +104,11 @@ class MemoryReader:
     Args:
         files: The texts, by path relative to `base`, with `/` as separator.
         base: The absolute folder the paths are relative to; it need not exist.
-        with_python: Whether Python modules are looked up in that folder all the same.
+        with_python: Whether Python modules are looked up in that folder anyway.
     """
 
     def __init__(self, files: Mapping[str, str], base: str, *, with_python: bool = True) -> None:
         self.with_python = with_python
-        self._base = base
         self._files = {os.path.normpath(os.path.join(base, p)): t for p, t in files.items()}
 
     def project(self, folder: str) -> Project | None:
@@ -230,7 +229,7 @@ class Files:
         }
 
 
-#: What the parser reports where it could not read the text as it stands.
+#: What the parser reports where it could not read the text as it is.
 SYNTAX_FAULTS = frozenset({"ORC001", "ORC002", "ORC003", "ORC004", "ORC005"})
 
 
@@ -242,7 +241,7 @@ class Module:
         path: Absolute and normalised; its identity.
         base_dir: Its folder; what it names is relative to it.
         syntax_errors: Whether the parser reported an error, so that declarations may be missing.
-        faults: Where it did; what stands on those lines may have been read wrongly.
+        faults: Where it did; what is on those lines may have been read wrongly.
         imports: The module each import declaration leads to; None where it cannot be read.
     """
 

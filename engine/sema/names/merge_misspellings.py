@@ -1,6 +1,6 @@
 """A misspelt declaration is one fault, however often its name is used.
 
-`worker reseacher` beside three uses of `researcher` gives three unknown names and one thing that
+`worker reseacher` next to three uses of `researcher` gives three unknown names and one thing that
 is never used. Where that is so, the declaration is what is wrong, and one finding says so.
 """
 
@@ -17,7 +17,7 @@ _SHOWN = 4
 
 
 def with_misspelt_declarations(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
-    """The findings, with one in the place of those that a misspelt declaration has caused."""
+    """The findings, with one instead of those that a misspelt declaration has caused."""
     by_source = {id(scope.module.source): scope for scope in scopes.all}
     groups: dict[tuple[int, str, str], list[Diagnostic]] = {}
     for item in found:

@@ -249,7 +249,7 @@ _NAMELESS = re.compile(
 def declared_in_text(module: Module, name: str) -> bool:
     """Whether a name may be declared in the part of a module that the parser could not read.
 
-    That is what stands outside of every declaration, and each line with a syntax error. A
+    That is what is outside of every declaration, and each line with a syntax error. A
     declaration there without a name, or an import without an alias, may have been any name.
     """
     if not module.syntax_errors:
@@ -260,7 +260,7 @@ def declared_in_text(module: Module, name: str) -> bool:
 
 
 def _lost_text(module: Module) -> Iterator[str]:
-    """What stands outside of every declaration and comment."""
+    """What is outside of every declaration and comment."""
     text = module.source.text
     at = 0
     spans = [node.span for node in module.document.declarations]
@@ -382,7 +382,7 @@ class _Declarer:
                 continue
             near = closest(name, [*source.names, *source.params, *source.secrets])
             if near is not None and alias.local is alias.name:
-                # Where the name is right further down, that is no second fault.
+                # Where the name is right further down, that is not a second fault.
                 scope.names.setdefault(near, Entity("unknown", near, None, scope.module))
             scope.diagnostics.append(
                 diagnostic(

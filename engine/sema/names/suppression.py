@@ -1,9 +1,9 @@
 """`// orch: allow[ORC302] reason`: findings the author has decided to live with.
 
-A suppression names rules by code or by name, and stands at the end of the line it is about, or
+A suppression names rules by code or by name, and is at the end of the line it is about, or
 alone on the line above. What is found inside a text block is allowed where the block begins, and
 what is found in a file that takes no such comments, where a module names that file. Which rules can
-be allowed stands in the catalogue: a program whose names or types do not resolve cannot be run,
+be allowed is in the catalogue: a program whose names or types do not resolve cannot be run,
 whatever its author allows.
 """
 
@@ -14,12 +14,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from engine.diagnostics import RULES, Diagnostic
 from engine.sema.names.loader import Module
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["Suppression", "Suppressions"]
 
@@ -37,8 +37,8 @@ class Suppression:
 
     Attributes:
         span: The comment.
-        words: What stands between the brackets: codes and names of rules.
-        word_spans: Where they stand, relative to the comment.
+        words: What is between the brackets: codes and names of rules.
+        word_spans: Where they are, relative to the comment.
         reason: What it says behind the brackets.
         line: The line it is about.
         used: The codes it has allowed something of.
@@ -55,7 +55,7 @@ class Suppression:
 
     @cached_property
     def codes(self) -> tuple[str | None, ...]:
-        """The rules that `words` stand for; None for what is no rule."""
+        """The rules that `words` name; None for what is not a rule."""
         return tuple(word if word in RULES else _CODES.get(word) for word in self.words)
 
 
@@ -111,7 +111,7 @@ class Suppressions:
         return allowed
 
     def _places(self, span: Span) -> Iterator[tuple[str, int]]:
-        """The file and line of a finding, and where a comment about it can stand instead."""
+        """The file and line of a finding, and where a comment about it can be placed."""
         line = span.begin_position.line
         yield span.source.path, line
         module = self._modules.get(span.source)
@@ -135,20 +135,18 @@ class Suppressions:
 
 def _text_around(module: Module, offset: int) -> Span | None:
     """The string of a module that an offset is in; None if it is in none."""
-    todo: list[Any] = [module.document.declarations]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, tuple):
-            todo.extend(node)
-        elif isinstance(node, ast.Node) and node.span.start <= offset < node.span.end:
-            if isinstance(node, ast.String):
-                return node.span
-            todo.extend(getattr(node, name) for name in node.__struct_fields__)
+
+    def around(node: ast.Node) -> bool:
+        return node.span.start <= offset < node.span.end
+
+    for node in walk(module.document.declarations, into=around):
+        if isinstance(node, ast.String) and around(node):
+            return node.span
     return None
 
 
 def _line_below(source: SourceFile, line: int, below: dict[int, int]) -> int:
-    """The first line below a comment that is none: several may stand above one line.
+    """The first line below a comment that is none: several may be above one line.
 
     `below` keeps what was found, so that a long stretch of comments is walked once.
     """

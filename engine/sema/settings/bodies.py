@@ -58,7 +58,7 @@ class Settings:
         exprs: `Text` and `Computed` settings, unevaluated.
         blocks: Nested blocks by name.
         numbered: `INT = mode` entries.
-        spans: Where each setting's value stands.
+        spans: Where each setting's value is.
         items: The names of a list of names, each with its place.
         written: Every setting that was written, right or wrong.
         partial: Lists of names in which a name could not be resolved.
@@ -77,7 +77,7 @@ class Settings:
     partial: set[str] = field(default_factory=set)
 
     def block(self, name: str) -> Settings | None:
-        """The settings of a block that may stand once, or None."""
+        """The settings of a block that may occur once, or None."""
         found = self.blocks.get(name)
         return found[0].settings if found else None
 
@@ -315,7 +315,7 @@ class BodyReader:
         result.spans.setdefault(row.name, node.name.span)
 
     def _computed_block(self, result: Settings, node: ast.Block, name: str, kind: Kind) -> None:
-        """`env { inherit = [...]  set = { ... } }`: as `env = { ... }`, with more beside it."""
+        """`env { inherit = [...]  set = { ... } }`: as `env = { ... }`, with more next to it."""
         if node.labels:
             self._report(_takes_no_name(name, node))
             return

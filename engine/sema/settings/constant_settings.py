@@ -2,7 +2,7 @@
 
 One `LeafReader` for a module. Each method gives the value in its canonical unit (milliseconds,
 micro-dollars, bytes, a share), or reports one diagnostic and gives None. Messages say what was
-needed and what stands there; where the right spelling can be guessed there is a fix.
+needed and what is there; where the right spelling can be guessed there is a fix.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class LeafReader:
             self._report(
                 diagnostic(
                     "ORC606",
-                    "a gate that approves when nobody answers is no gate",
+                    "a gate must not approve if there is no answer",
                     span,
                     help="write `on_timeout = abort` or `on_timeout = escalate`",
                     fix=Fix("abort instead", (Edit(span, "abort"),), "unsafe"),

@@ -1,6 +1,6 @@
 """Constants: what an expression is worth before anything runs.
 
-A setting that bounds something may be a literal, a param, or a choice of such
+A setting that bounds something may be a literal, a param, or a choice of these
 (`8 if param.mode == "deep" else 3`). `Folder` finds the leaf that counts and hands *every* leaf
 to the caller's reader, so that a branch not taken is checked too. Anything else is not constant
 (ORC406). Params are folded to the values the caller gave.
@@ -40,7 +40,7 @@ class _Unset(msgspec.Struct, frozen=True):
     """The value of a param that has none yet."""
 
 
-#: Stands for the value of a param without a default to which the caller gave no value.
+#: Marks the value of a param without a default to which the caller gave no value.
 UNSET: Final = _Unset()
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -302,7 +302,7 @@ def _compare(operator: str, left: Any, right: Any, span: Span) -> bool:
 
 
 class FileText(str):
-    """What `file("x")` stands for in a test: the path, and its text (None if unreadable)."""
+    """What `file("x")` means in a test: the path, and its text (None if unreadable)."""
 
     text: str | None
 
@@ -314,7 +314,7 @@ class FileText(str):
 
 
 class _NullType:
-    """Stands for a constant `null`, which is a value and not an absence."""
+    """Marks a constant `null`, which is a value and not an absence."""
 
 
 #: See `_NullType`.
@@ -322,5 +322,5 @@ JSON_NULL = _NullType()
 
 
 def unwrapped(value: Any) -> Any:
-    """A constant as a JSON value: `null` again for what stood for it."""
+    """A constant as a JSON value: `null` again for its marker."""
     return None if value is JSON_NULL or value is UNSET else value

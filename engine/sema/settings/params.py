@@ -2,7 +2,7 @@
 
 A value comes from the caller, else from the environment (`ORCH_PARAM_NAME`), else from the
 default in the file. What the file says wrongly is a diagnostic; what the caller gives wrongly is
-an `InputError`, for the file is right. A text that is no value of the type is read as JSON, so
+an `InputError`, for the file is right. A text that is not a value of the type is read as JSON, so
 that `--param depth=3` means the number.
 """
 

@@ -1,6 +1,6 @@
 """Names in settings: workers, models, verifiers, failure modes.
 
-One `NameReader` for a module. A name is resolved to its `Entity`; what is no name, is unknown or
+One `NameReader` for a module. A name is resolved to its `Entity`; what is not a name, is unknown or
 is of another kind is reported once and left out. Which names of a list were where is kept for
 checks that come later.
 """
@@ -48,7 +48,7 @@ class NameReader:
                 if entity is not None and entity in found:
                     self._report(
                         diagnostic(
-                            "ORC105", f"`{item.span.text}` stands twice in {user}", item.span
+                            "ORC105", f"`{item.span.text}` appears twice in {user}", item.span
                         )
                     )
                 elif entity is not None:
@@ -98,7 +98,7 @@ class NameReader:
         if isinstance(expr, ast.String):
             known = self._scope.find(expr.value)
             if known is not None:
-                help = f"names stand without quotes: `{expr.value}`"
+                help = f"write names without quotes: `{expr.value}`"
                 fix = Fix("remove the quotes", (Edit(expr.span, expr.value),))
         if help is None and kinds[0] == "model":
             help = 'declare it, `model name { id = "..." }`, and write its name here'
@@ -114,11 +114,11 @@ class NameReader:
         return None
 
     def each_once(self, name: str, expr: ast.Expr) -> None:
-        """Report names that stand in a list before."""
+        """Report names that are in a list before."""
         seen: set[str] = set()
         for item in expr.items if isinstance(expr, ast.ListExpr) else ():
             if isinstance(item, ast.Variable) and item.name in seen:
-                message = f"`{item.name}` stands twice in `{name}`"
+                message = f"`{item.name}` appears twice in `{name}`"
                 self._report(diagnostic("ORC105", message, item.span))
             elif isinstance(item, ast.Variable):
                 seen.add(item.name)

@@ -75,7 +75,7 @@ class Kind(msgspec.Struct, frozen=True):
         title: In messages: "`llm` workers have no setting `x`".
         rows: Its settings.
         numbered: What `INT = value` means in it, or None where that is not allowed.
-        assertions: Whether `assert` may stand in it.
+        assertions: Whether `assert` may be in it.
     """
 
     name: str
@@ -356,7 +356,7 @@ _TABLE = (
             Row(
                 "mock",
                 BlockValue("mock", ("worker", "verifier", "orchestrator", "model"), True),
-                "What stands in for a callable.",
+                "Replaces a callable in a test.",
             ),
         ),
         assertions=True,
@@ -368,7 +368,7 @@ _TABLE = (
             Row("returns", Constant(), "The output of each call."),
             Row("fails", Mode(), "The failure mode of each call."),
             Row("script", Constant(), "The outputs of the calls, in order."),
-            Row("times", Int(), "How many calls it stands for."),
+            Row("times", Int(), "How many calls it replaces."),
         ),
     ),
 )

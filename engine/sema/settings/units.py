@@ -1,8 +1,8 @@
-"""`timeout = 10 s` before a block: a unit that stands apart from its number, which still parses.
+"""`timeout = 10 s` before a block: a unit that is separated from its number, which still parses.
 
-Most numbers in pieces do not parse and are told in `engine.syntax.common_mistakes`. Before a block
-the unit reads as the block's name, and the block's own name as a label: here both are put right, so
-that one slip is one finding.
+Most numbers in pieces do not parse and are described in `engine.syntax.common_mistakes`. Before a
+block the unit reads as the block's name, and the block's own name as a label: here both are put
+right, so that one slip is one finding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def without_lone_units(
     """The members of a body, each block by its own name; a setting without its unit is left out.
 
     Args:
-        known: The names that a block may have here, which are no units.
+        known: The names that a block may have here, which are not units.
         report: Where findings go (ORC203).
     """
     before: ast.Setting | None = None

@@ -101,7 +101,7 @@ class Names(msgspec.Struct, frozen=True):
 
 
 class Mode(msgspec.Struct, frozen=True):
-    """A failure mode of the callable it stands in."""
+    """A failure mode of the callable it is in."""
 
 
 class Modes(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ class Parse(msgspec.Struct, frozen=True):
 
 
 class Constant(msgspec.Struct, frozen=True):
-    """Any constant value: numbers, strings, lists, maps of such."""
+    """Any constant value: numbers, strings, lists, maps of these."""
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ class Computed(msgspec.Struct, frozen=True):
     """An expression, evaluated at run time; strings in it are literal.
 
     Attributes:
-        secrets: Whether `secret.NAME` may stand in it.
+        secrets: Whether `secret.NAME` may be in it.
         scope: Which names it sees besides `param`: the callable's inputs and `task` (`call`),
             the inputs, `response`, `status` and `headers` (`response`), `ok`, `feedback`,
             `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
@@ -149,7 +149,7 @@ class BlockValue(msgspec.Struct, frozen=True):
     Attributes:
         kind: The kind of the body, a key of `KINDS`.
         label: The kinds of things its label names, or () where it takes none.
-        repeated: Whether the block may stand more than once (with different labels).
+        repeated: Whether the block may occur more than once (with different labels).
     """
 
     kind: str

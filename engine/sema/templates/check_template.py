@@ -1,7 +1,7 @@
 """Templates and expressions checked against types, before anything is rendered.
 
 Says at the exact character which variable, field, filter or included file does not exist, what may
-be null, and what would print or loop in a way nobody wants. Expressions of a `.orch` file are
+be null, and what would print or loop in an unwanted way. Expressions of a `.orch` file are
 turned into the same nodes (`engine.sema.expressions.compiler.to_nodes`), so both are judged by the
 same rules; how types flow is in `engine.sema.templates.typer`.
 

@@ -53,6 +53,7 @@ RUN_REPORTED = _record(
     escalated=BOOL,
     output=ANY,
     partial=ANY,
+    place=ANY,
     failures=Array(ANY),
     rounds=INT,
     dispatches=INT,

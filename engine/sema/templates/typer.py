@@ -164,7 +164,7 @@ class Typer:
         return ANY
 
     def _meant(self, name: str, names: Names) -> tuple[str | None, str | None]:
-        """What an unknown name stands for, most likely, and the help that says it, if special."""
+        """The most likely meaning of an unknown name, and the help that says it, if special."""
         is_template = bool(self.where.text)
         constants = {"none": "null", "null": "none", "nil": "null"}
         word = constants.get(name.lower(), name.lower())
@@ -544,7 +544,7 @@ class Typer:
             )
 
     def _check_names_in_filter(self, node: nodes.Filter, operand: Type) -> None:
-        """Fields, filters and tests that stand in a filter's arguments as strings."""
+        """Fields, filters and tests that are in a filter's arguments as strings."""
         attribute = attribute_argument(node)
         if attribute is not None:
             self._check_attribute_string(attribute, item_of(operand) or ANY)

@@ -116,10 +116,15 @@ class Contract:
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits. About 2 µs for 1 KB.
 
-        What JSON cannot say never fits; a float that is no number counts as null, which is
+        What JSON cannot say never fits; a float that is not a number counts as null, which is
         what it is written as.
         """
-        return self._decide(self._validator, value)
+        if self._counts:
+            return self._decide(self._validator, value)
+        try:  # as `_decide`, without a call more: every input and output comes through here
+            return self._validator.is_valid(value)
+        except (ValueError, RecursionError):
+            return False
 
     def _decide(self, validator: jsonschema_rs.Draft202012Validator, value: Any) -> bool:
         try:
@@ -167,7 +172,7 @@ class Contract:
         return "(root): the value does not fit its schema"
 
     def parse_problem(self, text: str) -> str | None:
-        """Why a text is no JSON, as one sentence with line and column; None if it is JSON."""
+        """Why a text is not JSON, as one sentence with line and column; None if it is JSON."""
         try:
             json.loads(text)
         except json.JSONDecodeError as error:
@@ -375,7 +380,7 @@ def _mentions_many(schema: Any) -> bool:
     return isinstance(schema, list) and any(map(_mentions_many, schema))
 
 
-#: What every verifier gives back.
+#: What every verifier returns.
 VERDICT = Contract.of_schema(
     {
         "type": "object",

@@ -129,7 +129,7 @@ class Optional(Type, frozen=True, eq=False):
 
 
 class Union(Type, frozen=True, eq=False):
-    """`A | B`; the options are no unions themselves."""
+    """`A | B`; the options are not unions themselves."""
 
     options: tuple[Type, ...]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compile", "Invariants", "explain_failure"]
 
-#: Makes the validator of a schema that stands alone.
+#: Makes the validator of a schema that is alone.
 Compile = Callable[[Mapping[str, Any]], "jsonschema_rs.Validator"]
 #: Which messages of invariants do not hold, by their keys: `Contract.failed_invariants`.
 Invariants = Callable[[Mapping[str, str], Any], list[str]]
@@ -68,7 +68,7 @@ class _Finding:
 
     Attributes:
         limit: What the keyword says.
-        path: Where the value stands.
+        path: Where the value is.
         name: The key, keys or message it is about, for the keywords that have one.
     """
 
@@ -340,7 +340,7 @@ class _Search:
     def _unevaluated(
         self, place: _Place, wanted: Any, value: Any, path: tuple[Any, ...]
     ) -> Iterator[_Finding]:
-        # It is about what the keywords beside it have not looked at: it fails if they do not.
+        # It is about what the keywords next to it have not looked at: it fails if they do not.
         names = ("unevaluatedItems", "unevaluatedProperties")
         rest = {key: inner for key, inner in place.schema.items() if key not in names}
         if self._fits(place.inner(rest), value) and not self._fits(place, value):
@@ -385,7 +385,7 @@ class _Search:
                 isinstance(branch.schema, Mapping)
                 and branch.schema.get("$ref") == REFERENCE_POINTER
             ):
-                # Where a reference may stand: either it is one, or it is judged as the plain value.
+                # Where a reference may be: either it is one, or it is judged as the plain value.
                 is_one = isinstance(found.value, dict) and {"$from", "$literal"} & set(found.value)
                 return branch if is_one else next(b for b in branches if b is not branch)
         ranked = []
@@ -445,7 +445,7 @@ def explain_failure(
     """At most `limit` sentences on a value that does not fit; [] if nothing is found.
 
     Args:
-        document: The schema; it stands alone.
+        document: The schema; it is alone.
         compile: Makes validators that decide as the document's own does.
     """
     search = _Search(document, compile, invariants)
@@ -456,7 +456,7 @@ def explain_failure(
                 told.setdefault(f"{_pointer(leaf.path)}: {_phrase(leaf)}", leaf)
                 if len(told) >= limit:
                     raise _EnoughError
-    # A value that is no JSON, or one nested too deeply, is told by what was found before.
+    # A value that is not JSON, or one nested too deeply, is explained by what was found before.
     except (_EnoughError, AttributeError, RecursionError, TypeError, ValueError):
         pass
     return sorted(told, key=lambda sentence: [str(part) for part in told[sentence].path])
@@ -592,7 +592,7 @@ def _phrase(found: _Finding) -> str:
     return f"{words} ({keyword})"
 
 
-#: What stands between the value and the limit.
+#: What is between the value and the limit.
 _BETWEEN = {
     "exclusiveMaximum": "is not less than",
     "exclusiveMinimum": "is not more than",
@@ -604,12 +604,12 @@ _BETWEEN = {
 _OTHERS = {
     "contains": "no item, or not the right number of them, is as asked for",
     "dependentRequired": "a field is missing that another one asks for",
-    "false": "nothing may stand here",
+    "false": "nothing may be here",
     "not": "the value is one of those that are excluded",
     "patternProperties": "the field `NAME` is too long to be matched with a pattern",
     "propertyNames": "`NAME` is not a valid name of a field",
     "unevaluatedItems": "the list has an item that nothing allows",
-    "uniqueItems": "an item stands in the list twice",
+    "uniqueItems": "an item appears in the list twice",
 }
 
 

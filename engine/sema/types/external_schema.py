@@ -1,4 +1,4 @@
-"""JSON Schemas from files: read, checked, and cut out so that they stand alone.
+"""JSON Schemas from files: read, checked, and cut out so that they are alone.
 
 `schema Ticket from "t.schema.json#/$defs/Ticket"` keeps its meaning exactly; only its references
 are renamed (`#/$defs/Customer` becomes `#/$defs/Ticket.Customer`), so it can live inside a larger

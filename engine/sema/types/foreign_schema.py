@@ -3,10 +3,10 @@
 A schema from outside may be made to hold a validator up: references that lead to one another many
 times over, patterns that take long. So it is laid out first: references are replaced by what they
 mean, once in a row each, and the whole may have so many parts. Patterns that are not matched in
-time that grows with the text alone, or are very large, are left out, as are formats. What is left
+time that grows with the text alone, or are very large, are left out, as are formats. The rest
 is checked by the engine's own validator; a value that is too large for it is not checked at all.
 
-What a worker may give back is its own contract's to say; this is what its server promised.
+What a worker may return is its own contract's to say; this is what its server promised.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ForeignSchema:
     """One schema, made ready for any number of values.
 
     Raises:
-        ValueError: It is no JSON Schema that can be checked; the message says why.
+        ValueError: It is not JSON Schema that can be checked; the message says why.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -139,7 +139,7 @@ class _Layout:
         return result
 
     def _meant(self, reference: str) -> Any:
-        """What a reference means, laid out; None where it leads back to where it stands."""
+        """What a reference means, laid out; None where it leads back to where it is."""
         target = follow(self._root, reference)
         if target is None:
             raise ValueError(f"`{reference[:80]}` is not in it")

@@ -1,6 +1,6 @@
-"""Types as JSON Schema 2020-12, and schemas in which references may stand for values.
+"""Types as JSON Schema 2020-12, and schemas in which references may replace values.
 
-`schema_of` writes a type down, `tolerant` lets references stand for values. What can be told of
+`schema_of` writes a type down, `tolerant` lets references replace values. What can be reported for
 schemas themselves (pointers, compatibility) is in `engine.sema.types.schema_facts` and offered here
 too. Nothing here validates a value: that is `engine.sema.types.contract`. The schemas this module
 takes are self-contained (every `$ref` is `#/$defs/NAME`, or local to the document).
@@ -80,7 +80,7 @@ _SINGLES = (
     "unevaluatedProperties",
 )
 
-#: What may stand in an input instead of a value.
+#: What may be in an input instead of a value.
 REFERENCE: Schema = {
     "title": "reference",
     "anyOf": [
@@ -149,7 +149,7 @@ def _write(type_: Type, definitions: Schema) -> Schema:
                 schema = dict(type_.schema)
             return {"x-external": True, **schema}
         case Function():
-            raise TypeError("a template is no value of a contract")
+            raise TypeError("a template is not a value of a contract")
     raise TypeError(f"not a type: {type_!r}")
 
 
@@ -252,7 +252,7 @@ _UNDECIDABLE = (
 
 
 def tolerant(schema: Mapping[str, Any]) -> Schema:
-    """The schema of the same object where, inside it, a reference may stand for any value.
+    """The schema of the same object where, inside it, a reference may replace any value.
 
     A reference is `{"$from": "a1", "at": "/items"}` or `{"$literal": ...}`. The root itself stays
     an object. What cannot be decided while parts are missing (invariants, `not`, `if`, sizes of

@@ -260,7 +260,7 @@ def json_types(root: Any, schema: Any) -> frozenset[str]:
 def _types(
     root: Any, schema: Any, known: dict[int, frozenset[str]] | None = None
 ) -> frozenset[str]:
-    """The JSON types a schema's values can have; `number` stands for `integer` too.
+    """The JSON types a schema's values can have; `number` includes `integer`.
 
     Args:
         known: What is known already of the schemas on the way, each looked at once.

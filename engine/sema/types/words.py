@@ -1,11 +1,11 @@
 """Which values can hold words: a proof over JSON Schemas, and whatever is not proved can.
 
-A value holds no words if it is an integer, a boolean, null or a member of an `enum`, or a list or
-a closed record of such. Keywords only ever narrow a schema, so one keyword that proves it is
-enough, and a keyword that is not known here proves nothing: `prefixItems` without `items`, an open
-object, `patternProperties`, `additionalProperties` with a schema (its keys are words),
-`unevaluatedItems`, a missing `type`. So a schema from a file can be read wrongly in one direction
-only: as one that holds words.
+A value holds no words if it is an integer, a boolean, null or a member of an `enum`, or a list or a
+closed record of these. Keywords only ever narrow a schema, so one keyword that proves it is enough.
+A keyword that is not known here proves nothing. Neither do `prefixItems` without `items`, an open
+object, `patternProperties`, `unevaluatedItems`, a missing `type`, or `additionalProperties` with a
+schema (its keys are words). So a schema from a file can be read wrongly in one direction only: as
+one that holds words.
 
 The machine follows words through a run and the linter through the graph; both ask here
 (`engine.sema.trust`), so they cannot disagree.
@@ -57,7 +57,7 @@ def carries(schema: Any, root: Any) -> bool:
 
 
 def carries_at(schema: Any, pointer: str) -> bool:
-    """Whether what stands at a JSON Pointer in values of a self-contained schema can hold text.
+    """Whether what is at a JSON Pointer in values of a self-contained schema can hold text.
 
     Where the pointer leads nowhere in any value, nothing can.
     """
@@ -87,7 +87,7 @@ def may_hand_over(producer: Mapping[str, Any], consumer: Mapping[str, Any]) -> b
 
 
 class _Proof:
-    """One pass: a schema is proved if what stands inside it is, and that is looked at later."""
+    """One pass: a schema is proved if what is inside it is, and that is looked at later."""
 
     def __init__(self, root: Any, worded: set[int]) -> None:
         self.root = root
@@ -195,7 +195,7 @@ def _step_holds(node: Mapping[str, Any], kind: str, tokens: list[str], root: Any
         first = node.get("prefixItems", ())
         inner = first[int(token)] if int(token) < len(first) else node.get("items", True)
     else:
-        return True  # nothing stands inside a scalar
+        return True  # nothing is inside a scalar
     return _part_holds(inner, rest, root, frozenset())
 
 

@@ -224,7 +224,7 @@ def test_a_file_cut_short_is_told(folder, make):
         ('UPDATE events SET body = \'{"type":"call_\' WHERE seq = 5', "event 5 cannot be read"),
         ('UPDATE events SET body = \'{"type":"tea"}\' WHERE seq = 5', "event 5 cannot be read"),
         ("DELETE FROM events WHERE seq = 5", "event 5 is missing"),
-        ("UPDATE blobs SET data = X'78'", "is not the one that was written"),
+        ("UPDATE blobs SET data = X'78'", "is not the value that was written"),
         ("DELETE FROM blobs", "is missing"),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_run_that_was_given_back_is_nobodys(journal: Any, make: Any) -> None:
         owned.release()
         while journal.record("r").live:
             await asyncio.sleep(0)
-        with pytest.raises(JournalError, match="has been given back"):
+        with pytest.raises(JournalError, match="has been released"):
             await owned.append([make.started(1)])
         await journal.claim("r")
         assert journal.record("r").live

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drive.launch import compile_record
+from engine.drive.loading import compile_record
 from engine.errors import CompileError
 from engine.journal import RunRecord
 from engine.sema.check import check_file

@@ -163,7 +163,7 @@ def test_of_three_answers_to_two_gates_one_is_refused(desk: Desk) -> None:
     ("reply", "message"),
     [
         ({"answer": "approve", "gate": "other"}, "there is no open gate `other`"),
-        ({"answer": "maybe"}, "`maybe` is no answer"),
+        ({"answer": "maybe"}, "`maybe` is not an answer"),
         ({"answer": "approve", "edit": {"n": "all"}}, "`pay`'s input does not fit"),
         ({"answer": "approve", "note": "\ud800"}, "cannot be written as JSON"),
     ],
@@ -236,7 +236,7 @@ def test_a_drive_that_is_interrupted_is_taken_over_by_who_has_joined_it(desk: De
     assert len(desk.events(RunResumed)) == 1
     # If the payment was under way, a person has to say what became of it.
     if run.status == "waiting":
-        assert [gate["kind"] for gate in run.gates] == ["outcome"]
+        assert [gate.kind for gate in run.gates] == ["outcome"]
         run = asyncio.run(desk.resume(answer="approve", output=2))
     assert (run.status, run.output) == ("finished", 5)
     assert desk.paid() in ([2], [])

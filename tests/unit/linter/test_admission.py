@@ -11,8 +11,8 @@ import pytest
 
 import engine
 from engine.cli.app import run as orch
-from engine.diagnostics import RULES
-from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.diagnostics import RULES, explained
+from engine.diagnostics.rule import PRELUDE
 from engine.distributed.library import Library
 from engine.distributed.programs import errors_of, program_of
 from engine.drive import launch
@@ -24,7 +24,7 @@ from engine.linter import lint, lint_result
 from engine.linter.admission import BLOCKING, errors_in
 from engine.sema.check import check_file
 
-ERRORS = [code for code, rule in RULES.items() if rule.blocks and EXAMPLES[code].bad]
+ERRORS = [code for code, rule in RULES.items() if rule.blocks and explained(code).bad]
 ALLOWABLE = [code for code in ERRORS if RULES[code].allowable]
 #: Those that the linter alone finds.
 OF_THE_LINTER = {"ORC408", "ORC502", "ORC503", "ORC511", "ORC801", "ORC804", "ORC806"}
@@ -49,7 +49,7 @@ FENCED = '"Count {{ note | untrusted }}."'
 
 
 def example(code: str, folder: Path, comment: str = "") -> Path:
-    text = EXAMPLES[code].bad
+    text = explained(code).bad
     if not text.startswith("orch ") and code != "ORC007":
         text = PRELUDE + text + "\n"
     if comment:

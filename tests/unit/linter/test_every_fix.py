@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.diagnostics import Diagnostic
-from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.diagnostics import RULES, Diagnostic, explained
+from engine.diagnostics.rule import PRELUDE
 from engine.linter import lint
 from engine.linter.fixing import apply_fixes
 from engine.linter.fixpoint import EditedReader
@@ -22,13 +22,13 @@ HIDING = {"ORC001", "ORC002", "ORC003", "ORC004", "ORC005", "ORC006", "ORC907"}
 
 
 def example(code: str) -> str:
-    text = EXAMPLES[code].bad
+    text = explained(code).bad
     return text if text.startswith("orch ") or code == "ORC007" else f"{PRELUDE}{text}\n"
 
 
 TEXTS = {
     **{str(path.relative_to(CASES)): path.read_text() for path in sorted(CASES.rglob("*.orch"))},
-    **{code: example(code) for code in EXAMPLES if EXAMPLES[code].bad},
+    **{code: example(code) for code in RULES if explained(code).bad},
 }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.diagnostics import RULES
-from engine.diagnostics.examples import EXAMPLES, PRELUDE
+from engine.diagnostics import RULES, explained
+from engine.diagnostics.rule import PRELUDE
 from engine.linter import lint
 
-SHOWN = sorted(code for code, example in EXAMPLES.items() if example.bad)
+SHOWN = sorted(code for code in RULES if explained(code).bad)
 
 
 def _codes(text: str, code: str) -> list[str]:
@@ -22,12 +22,17 @@ def _codes(text: str, code: str) -> list[str]:
 
 
 def test_every_rule_says_why_it_is_there() -> None:
-    assert set(EXAMPLES) == set(RULES)
+    for code, row in RULES.items():
+        rule = explained(code)
+        assert rule.why.endswith((".", "`")), code
+        assert bool(rule.bad) == bool(rule.good), code
+        shared = ("code", "name", "severity", "summary", "allowable", "optional")
+        assert [getattr(rule, it) for it in shared] == [getattr(row, it) for it in shared]
 
 
 @pytest.mark.parametrize("code", SHOWN)
 def test_the_bad_example_reports_the_rule_and_the_good_one_does_not(code: str) -> None:
-    example = EXAMPLES[code]
+    example = explained(code)
     assert code in _codes(example.bad, code)
     good = _codes(example.good, code)
     assert code not in good

@@ -1,10 +1,13 @@
 """Functions named in a file: beside it first, without a trace in `sys.path`, never mixed up."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.callables import CallableError, load_callable
+from engine.errors import Failure
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +142,53 @@ def test_what_cannot_be_had(tmp_path, files, target, message):
     assert message.format(dir=tmp_path) in str(caught.value)
     assert "_orch_" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def shared(folder: Path, name: str, text: str, tools: str) -> Any:
+    """What `tools:f` gives, with a file beside it that has a name of ours."""
+    (folder / f"{name}.py").write_text(text)
+    (folder / "tools.py").write_text(tools)
+    return load_callable("tools:f", str(folder))()
+
+
+@pytest.mark.parametrize("name", ["orch", "engine"])
+def test_names_of_the_public_face_are_ours_also_where_the_file_has_them(name, tmp_path):
+    text = "class Failure: pass\n"
+    tools = f"import {name}\nfrom {name} import Failure\ndef f(): return Failure, {name}.Failure\n"
+    assert shared(tmp_path, name, text, tools) == (Failure, Failure)
+
+
+@pytest.mark.parametrize("name", ["orch", "engine", "grammar"])
+def test_other_names_are_the_file_s(name, tmp_path):
+    tools = f"import {name}\nfrom {name} import COUNT\ndef f():\n  {name}.COUNT += 1\n"
+    tools += f"  from {name} import COUNT as now\n  return COUNT, {name}.COUNT, now\n"
+    assert shared(tmp_path, name, "COUNT = 1\n", tools) == (1, 2, 2)
+
+
+def test_modules_below_our_packages_are_found_beside_a_file_of_their_name(tmp_path):
+    tools = "import engine.errors\nfrom engine.errors import Failure\nfrom orch import kinds\n"
+    tools += "from orch.kinds import WorkerKind\nimport orch.kinds as same\n"
+    tools += "def f(): return Failure, engine.errors.Failure, kinds is same\n"
+    (tmp_path / "orch.py").write_text("")
+    assert shared(tmp_path, "engine", "", tools) == (Failure, Failure, True)
+
+
+def test_a_package_of_the_user_keeps_its_modules(tmp_path):
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("from engine import models\n")
+    (tmp_path / "engine" / "models.py").write_text("CAR = 4\n")
+    tools = "from engine.models import CAR\nimport engine.models\nfrom engine import Failure\n"
+    (tmp_path / "tools.py").write_text(tools + "def f(): return CAR, engine.models.CAR, Failure\n")
+    assert load_callable("tools:f", str(tmp_path))() == (4, 4, Failure)
+
+
+def test_a_name_that_nobody_has_is_said_to_be_in_neither(tmp_path):
+    with pytest.raises(CallableError, match=r"neither orch's package `engine` nor .*engine.py has"):
+        shared(tmp_path, "engine", "", "import engine\nengine.nothing\ndef f(): pass\n")
+    with pytest.raises(CallableError, match="cannot import name 'nothing' from 'engine'"):
+        shared(tmp_path / "..", "engine", "", "from engine import nothing\ndef f(): pass\n")
+
+
+def test_a_call_may_name_a_file_with_a_name_of_ours(tmp_path):
+    (tmp_path / "engine.py").write_text("from engine import Failure\ndef f(): return Failure\n")
+    assert load_callable("engine:f", str(tmp_path))() is Failure

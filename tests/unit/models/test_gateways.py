@@ -39,7 +39,7 @@ def runner():
 
 @pytest.fixture(scope="module", params=[LiteLLMModel, OpenAIModel])
 def gateway(runner, request):
-    """Each way to a model, with the same results; one for the module, for an import costs seconds."""
+    """Each way to a model, with the same results; one for the module: an import costs seconds."""
     model = request.param("openai/test")
     yield model
     runner.run(model.close())
@@ -72,7 +72,9 @@ def test_text_and_usage_come_back(ask, server):
     reply = ask(play.reply("hello"), info=info, options={"temperature": 0.5, "seed": 7})
     assert reply.value == "hello"
     # 11 * $0.25/M + 7 * $2/M = 16.75 micro-dollars, rounded up.
-    assert reply.usage == Usage(input_tokens=11, output_tokens=7, cached_tokens=3, cost_usd=17)
+    assert reply.usage == Usage(
+        input_tokens=11, output_tokens=7, cached_tokens=3, cost_micro_usd=17
+    )
     (body,) = server.requests
     assert body["messages"] == [{"role": "user", "content": "Say hello."}]
     assert (body["max_tokens"], body["temperature"], body["seed"]) == (100, 0.5, 7)
@@ -81,7 +83,7 @@ def test_text_and_usage_come_back(ask, server):
 
 
 def test_an_unknown_price_stays_unknown(ask):
-    assert ask(play.reply("hello")).usage.cost_usd is None
+    assert ask(play.reply("hello")).usage.cost_micro_usd is None
 
 
 def test_missing_usage_is_none(ask):
@@ -182,7 +184,9 @@ def test_an_answer_that_was_cut_says_so(ask):
     failure = fails(ask, play.reply('{"half', finish_reason="length"))
     assert (failure.mode, failure.retryable) == ("invalid_output", False)
     assert failure.message == "the answer of openai/test was cut at `max_tokens` = 100"
-    assert failure.usage == Usage(input_tokens=11, output_tokens=7, cached_tokens=3, cost_usd=None)
+    assert failure.usage == Usage(
+        input_tokens=11, output_tokens=7, cached_tokens=3, cost_micro_usd=None
+    )
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])
@@ -223,7 +227,9 @@ def test_nobody_listens(ask):
 def test_a_stream_gives_the_same_reply(ask, server):
     reply = ask(play.stream(["hel", "lo"]), stream=True)
     assert reply.value == "hello"
-    assert reply.usage == Usage(input_tokens=11, output_tokens=7, cached_tokens=3, cost_usd=None)
+    assert reply.usage == Usage(
+        input_tokens=11, output_tokens=7, cached_tokens=3, cost_micro_usd=None
+    )
     assert server.requests[0]["stream"] is True
     assert server.requests[0]["stream_options"] == {"include_usage": True}
 
@@ -364,7 +370,7 @@ def test_a_run_is_recorded_and_replayed_with_the_same_cost(server, tmp_path, mon
     first = program.run("ask", topic="tea", record=tmp_path / "rec", journal=journal)
     assert (first.status, first.output) == ("finished", {"summary": "B."})
     # Three answers of 11 tokens in and 7 out: 17 micro-dollars each, as rounded up.
-    assert first.usage["cost_usd"] == pytest.approx(51e-6)
+    assert first.usage.cost_micro_usd == 51
     sent = [body["response_format"]["json_schema"] for body in server.requests]
     assert [schema["strict"] for schema in sent] == [True] * 4
     assert [schema["name"] for schema in sent][1:3] == ["decision_ask", "worker_answer"]

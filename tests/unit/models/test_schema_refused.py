@@ -66,5 +66,5 @@ def test_it_costs_no_retry_and_happens_once(workflow, server):
 def test_another_refusal_is_not_taken_for_one_of_the_schema(workflow, server):
     server.play(play.error(400, "frequency is out of range"))
     run = workflow.run()
-    assert (run.status, run.warnings) == ("failed", [])
+    assert (run.status, run.warnings) == ("failed", ())
     assert len(server.requests) == 1

@@ -49,8 +49,8 @@ def test_usage_is_free_unless_the_entry_says_so(request_of):
     replies = [ask(model, request_of(info=info)).usage for _ in range(4)]
     assert replies == [
         Usage(),
-        Usage(input_tokens=3, output_tokens=4, cost_usd=11),
-        Usage(input_tokens=3, output_tokens=4, cached_tokens=2, cost_usd=2),
+        Usage(input_tokens=3, output_tokens=4, cost_micro_usd=11),
+        Usage(input_tokens=3, output_tokens=4, cached_tokens=2, cost_micro_usd=2),
         None,
     ]
     assert not Scripted(["a", {"$fail": "timeout"}]).has_usage
@@ -58,7 +58,7 @@ def test_usage_is_free_unless_the_entry_says_so(request_of):
 
 def test_a_price_nobody_knows_stays_unknown(request_of):
     model = ScriptedModel(Scripted([{"$reply": "b", "usage": {"input_tokens": 3}}]))
-    assert ask(model, request_of()).usage.cost_usd is None
+    assert ask(model, request_of()).usage.cost_micro_usd is None
 
 
 def test_failures(request_of):
@@ -141,11 +141,11 @@ def test_a_delay_lets_others_go_first(request_of):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([{"$fail": "crash"}], "the script, entry 1: `crash` is no failure mode of models"),
+        ([{"$fail": "crash"}], "the script, entry 1: `crash` is not a failure mode of models"),
         (["a", {"$replay": 1}], "the script, entry 2: Object contains unknown field `$replay`"),
         ([{"$reply": 1, "usages": {}}], "unknown field `usages`"),
         ([{"$reply": 1, "usage": {"input": 3}}], "unknown field `input`"),
-        ({"planner": []}, "`planner` is no caller; write decision, worker:NAME or verifier:NAME"),
+        ({"planner": []}, "`planner` is not a caller; use decision, worker:NAME or verifier:NAME"),
         ({"decision": "abc"}, "a list of entries is expected"),
         ({"decision": [{"$fail": 3}]}, "entry 1 of `decision`"),
         ("abc", "a list of entries is expected"),

@@ -71,8 +71,8 @@ def test_a_gate_waits_and_an_approval_goes_on(start, reply, tmp_path, tasks, fin
     run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
     assert run.status == "waiting"
     (gate,) = run.gates
-    assert (gate["kind"], gate["message"]) == ("approval", "Pay 50?")
-    assert gate["input"] == {"amount": 50}
+    assert (gate.kind, gate.message) == ("approval", "Pay 50?")
+    assert gate.input == {"amount": 50}
     assert paid(tmp_path) == []
     done = reply(run, answer="approve")
     assert (done.status, done.output) == ("finished", {"n": 1})
@@ -125,10 +125,10 @@ def test_the_other_checks_look_at_an_edited_input(start, reply, tmp_path, tasks,
 def test_an_edit_is_put_to_the_other_people(start, reply, tmp_path, tasks, finish):
     decisions = [tasks(("a", "pay", {"amount": 50})), finish(n=1)]
     run = start(CHECKED % "[boss, bank]", decisions)
-    bank, boss = sorted(run.gates, key=lambda gate: gate["message"])
-    run = reply(run, answer="approve", gate=bank["key"])
-    run = reply(run, answer="approve", gate=boss["key"], edit={"amount": 60})
-    assert [gate["message"] for gate in run.gates] == ["Move 60?"]
+    bank, boss = sorted(run.gates, key=lambda gate: gate.message)
+    run = reply(run, answer="approve", gate=bank.key)
+    run = reply(run, answer="approve", gate=boss.key, edit={"amount": 60})
+    assert [gate.message for gate in run.gates] == ["Move 60?"]
     assert paid(tmp_path) == []
     assert reply(run, answer="approve").status == "finished"
     assert paid(tmp_path) == [60]
@@ -142,14 +142,14 @@ def test_what_was_approved_is_the_edited_input(start, reply, tmp_path, tasks, fi
     ]
     run = start(CHECKED % "boss", decisions)
     run = reply(run, answer="approve", edit={"amount": 60})
-    assert [gate["message"] for gate in run.gates] == ["Pay 50?"]
+    assert [gate.message for gate in run.gates] == ["Pay 50?"]
     assert paid(tmp_path) == [60, 60]
 
 
 @pytest.mark.parametrize("answer", ["timeout", "maybe"])
 def test_only_answers_are_taken_from_a_person(start, reply, tasks, finish, answer):
     run = start(program(), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
-    with pytest.raises(engine.UsageError, match="is no answer"):
+    with pytest.raises(engine.UsageError, match="is not an answer"):
         reply(run, answer=answer)
     assert reply(run, answer="approve").status == "finished"
 
@@ -176,14 +176,14 @@ def test_the_same_effect_is_not_asked_about_again(start, reply, tmp_path, tasks,
     ]
     run = reply(start(program(), decisions), answer="approve")
     assert run.status == "waiting"
-    assert run.gates[0]["input"] == {"amount": 60}
+    assert run.gates[0].input == {"amount": 60}
     assert paid(tmp_path) == [50, 50]
 
 
 def test_a_gate_that_nobody_answers_in_time(start, tmp_path, tasks, finish):
     run = start(program(timeout="1ms"), [tasks(("a", "pay", {"amount": 50})), finish(n=1)])
     assert run.status == "waiting"
-    opened = run.gates[0]["opened_ms"]
+    opened = run.gates[0].opened_ms
     while time.time() * 1000 <= opened + 1:
         pass
     done = engine.resume(run.id, journal=tmp_path / "j")
@@ -219,8 +219,8 @@ def send(x):
 def test_a_once_task_of_unknown_outcome_waits(start, reply, tmp_path, tasks, finish):
     run = start(ONCE % "", [tasks(("a", "send", {"x": 7})), finish(n=1)], CRASHES)
     assert run.status == "waiting"
-    assert run.gates[0]["kind"] == "outcome"
-    assert "half way" in run.gates[0]["message"]
+    assert run.gates[0].kind == "outcome"
+    assert "half way" in run.gates[0].message
     # A plain resume asks again and starts nothing.
     assert engine.resume(run.id, journal=tmp_path / "j").status == "waiting"
     assert paid(tmp_path) == [7]
@@ -239,13 +239,13 @@ def test_not_done_allows_one_new_start_and_reject_ends_it(start, reply, tmp_path
     (tmp_path / "paid.txt").unlink()
     run = start(ONCE % "", [tasks(("a", "send", {"x": 7})), finish(n=1)], CRASHES)
     done = reply(run, answer="reject")
-    assert done.failures[0]["mode"] == "denied"
+    assert done.failures[0].mode == "denied"
     assert paid(tmp_path) == [7]
 
 
 def test_a_declared_failure_of_a_once_task_is_a_known_outcome(start, tasks, finish):
     run = start(ONCE % "", [tasks(("a", "send", {"x": 1})), finish(n=1)], CRASHES)
-    assert run.failures[0]["mode"] == "refused"
+    assert run.failures[0].mode == "refused"
     assert run.status == "finished"
 
 
@@ -257,7 +257,7 @@ def send(x):
 """
     run = start(ONCE % "", [tasks(("a", "send", {"x": 1})), finish(n=1)], tools)
     assert run.status == "waiting"
-    assert run.gates[0]["kind"] == "outcome"
+    assert run.gates[0].kind == "outcome"
     assert "crashed: undeclared failure mode `strange`" in run.reason
 
 
@@ -283,7 +283,7 @@ orchestrator main() -> { n: int } {
 }
 """
     run = start(source, [finish(n=-1)])
-    assert run.gates[0]["kind"] == "escalation"
+    assert run.gates[0].kind == "escalation"
     assert reply(run, answer="approve", output={"n": 9}).output == {"n": 9}
     assert reply(start(source, [finish(n=-1)]), answer="approve").output == {"n": -1}
     assert reply(start(source, [finish(n=-1)]), answer="reject").status == "aborted"

@@ -146,7 +146,8 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
         TOOLS,
     )
     done = by_id(run)
-    assert done["bad"]["failure"] == {"mode": "too_big", "message": "a is over 1000"}
+    bad = done["bad"]["failure"]
+    assert (bad["mode"], bad["message"]) == ("too_big", "a is over 1000")
     assert done["child"]["failure"]["mode"] == "unmet_reference"
     assert "`bad`" in done["child"]["failure"]["message"]
     assert done["child"]["attempts"] == 0
@@ -154,7 +155,7 @@ def test_siblings_are_isolated_and_dependants_say_why(play, tasks, finish):
     assert done["wrong"]["failure"]["mode"] == "invalid_output"
     assert "summ" in done["wrong"]["failure"]["message"]
     assert run.status == "finished"
-    assert [f["task"] for f in run.failures] == ["bad", "child", "wrong"]
+    assert [f.task for f in run.failures] == ["bad", "child", "wrong"]
 
 
 def test_an_undeclared_mode_is_a_crash(play, tasks, finish):

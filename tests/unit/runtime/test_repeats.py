@@ -15,14 +15,17 @@ from engine.events import (
     CallFinished,
     CallLost,
     CallStarted,
+    CancelRequested,
     GateOpened,
+    RunEnded,
     RunResumed,
+    RunRetried,
     RunStarted,
     TaskClosed,
     TimerFired,
 )
 from engine.models.registry import open_model
-from engine.runtime.commands import OpenGate
+from engine.runtime.commands import OpenGate, StartCall
 from engine.runtime.machine import fold, step
 from engine.runtime.ports import ModelReply, ModelRequest, WorkerReply, WorkerRequest
 from engine.runtime.report import run_report
@@ -95,7 +98,7 @@ def test_a_sub_orchestrator_that_has_changed_something_is_not_asked_again(
     tools = TOOLS.replace('"ok": len(calls) > 2', '"ok": False')
     run = play(source, decisions, tools, models={"child": child})
     assert run.status == "finished", run.reason
-    assert [(f["mode"], f["message"]) for f in run.failures] == [("denied", "check: not yet")]
+    assert [(f.mode, f.message) for f in run.failures] == [("denied", "check: not yet")]
     assert len([key for key in keys(run) if key.endswith("task x")]) == 1
 
 
@@ -156,7 +159,7 @@ def test_a_yes_to_one_hook_does_not_skip_the_next(play, tasks):
     before_dispatch one { with = small  on_fail = abort }
     """
     run = play(hooks(text), [tasks(("a", "one", {"x": 9}))], TOOLS)
-    assert run.gates[0]["kind"] == "escalation"
+    assert run.gates[0].kind == "escalation"
     done = engine.resume(
         run.id,
         journal=run.journal,
@@ -415,7 +418,7 @@ def test_what_a_journal_cannot_hold_does_not_break_a_run(load):
         assert run.status == status, (said, run.reason)
         folded = fold(workflow.program, run.journal.read(run.id))
         assert run_report(folded, details=True) == run.report()
-    assert "half: ?" in run.failures[0]["message"]
+    assert "half: ?" in run.failures[0].message
 
 
 def test_a_lost_call_of_a_model_is_booked_and_made_again(load, tasks):
@@ -459,3 +462,34 @@ def test_a_lost_once_call_is_asked_about(load, tasks):
     step(state, CallLost(key=key, reason="no sign of its host"))
     assert list(state.gates) == [f"{key} / outcome"]
     assert state.loop.tasks["a"].status == "unknown"
+
+
+def test_a_task_that_two_sides_let_in_after_a_retry_starts_once(load):
+    """The task it waits for came to rest after the end: the retry and that end both let it in."""
+    state = planned(
+        load,
+        """
+worker pay(x: int) -> int via python { call = "tools:one"  effect = once }
+worker note(x: int) -> int via python { call = "tools:one"  effect = read }
+orchestrator main() -> int {
+  model = planner  goal = "g"  workers = [pay, note]  policy { max_rounds = 2 }
+}
+""",
+        {
+            "tasks": [
+                {"id": "p", "worker": "pay", "input": {"x": 1}},
+                {"id": "q", "worker": "note", "input": {"x": {"$from": "p"}}},
+            ]
+        },
+    )
+    key = "round 1 / decision 1 / task p"
+    step(state, CallStarted(key=key))
+    step(state, CancelRequested(reason="enough"))
+    step(state, CallFinished(key=key, value=1))
+    assert state.status == "cancelled"
+    step(state, RunEnded(status="cancelled"))
+    _, commands = step(state, RunRetried())
+    started = [c.key for c in commands if isinstance(c, StartCall)]
+    assert started == ["round 1 / decision 1 / task q / again 1"]
+    assert state.loop.running == 1
+    assert state.loop.current.open_tasks == 1

@@ -58,7 +58,7 @@ def from_(task: str, at: str | None = None) -> dict[str, str]:
 
 def only_failure(run: engine.Run) -> tuple[str, str]:
     (failure,) = run.failures
-    return failure["mode"], failure["message"]
+    return failure.mode, failure.message
 
 
 # ---------------------------------------------------------------- inputs
@@ -91,7 +91,7 @@ def test_outputs_count_as_often_as_they_are_referred_to(play, tasks, count, fits
         {"finish": 1},
     ]
     run = play(WORKERS + main("max_input_bytes = 8KiB"), decisions, TOOLS)
-    assert (run.failures == []) is fits
+    assert (run.failures == ()) is fits
 
 
 def test_a_part_of_a_large_output_counts_by_itself(play, tasks):
@@ -108,7 +108,7 @@ def test_a_part_of_a_large_output_counts_by_itself(play, tasks):
     ]
     source = WORKERS + parts + main("max_input_bytes = 4KiB", "parts, echo")
     run = play(source, decisions, tools)
-    found = {f["task"]: (f["mode"], f["message"]) for f in run.failures}
+    found = {f.task: (f.mode, f.message) for f in run.failures}
     assert list(found) == ["c", "d"]
     assert "takes more than 4 KiB" in found["c"][1]
     assert found["d"] == ("unmet_reference", "a has no key `none`")

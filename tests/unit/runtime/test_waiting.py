@@ -57,19 +57,19 @@ def about_gates(journal: Journal) -> list[Event]:
 
 def test_it_says_what_the_whole_fold_says(begin: Begin) -> None:
     run, events = begin({"amount": 5}, {"amount": 7})
-    assert open_gates(events) == run.gates
-    assert [gate["message"] for gate in run.gates] == ["Pay 5?", "Pay 7?"]
-    assert open_gates([e for e in events if isinstance(e, ABOUT_GATES)]) == run.gates
+    assert open_gates(events) == run.report()["gates"]
+    assert [gate.message for gate in run.gates] == ["Pay 5?", "Pay 7?"]
+    assert open_gates([e for e in events if isinstance(e, ABOUT_GATES)]) == run.report()["gates"]
 
 
 def test_gates_that_were_answered_are_open_no_more(begin: Begin) -> None:
     run, _ = begin({"amount": 5}, {"amount": 7})
-    reply = engine.Reply("approve", gate=run.gates[0]["key"])
+    reply = engine.Reply("approve", gate=run.gates[0].key)
     run = engine.resume(
         run.id, journal=run.journal, reply=reply, models={"planner": engine.Scripted([])}
     )
-    assert [gate["message"] for gate in run.gates] == ["Pay 7?"]
-    assert open_gates(run.journal.read(run.id)) == run.gates
+    assert [gate.message for gate in run.gates] == ["Pay 7?"]
+    assert open_gates(run.journal.read(run.id)) == run.report()["gates"]
 
 
 def test_a_long_question_is_left_to_the_whole_fold(begin: Begin) -> None:

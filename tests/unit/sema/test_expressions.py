@@ -89,7 +89,7 @@ def test_the_value_of_an_expression(text, value):
         ("nope + 1", "`nope` is not defined (in `nope + 1`)"),
         ("items[0].m", "there is no `m` here"),
         ("[1, { x: nope }]", "`nope` is not defined"),
-        ("range", "a function is no value"),
+        ("range", "a function is not a value"),
         ('items | map(attribute="zz")', "there is no `zz` here"),
         ("b.x", "cannot read `x` of null"),
         ("a.x.y", "a number has no `x`"),

@@ -71,12 +71,21 @@ def test_every_keyword_is_a_name_in(word: str, place: str) -> None:
     fits(NOT_OPERATORS[place].format(word))
 
 
+#: How to load each parser anew.
+LOADERS = {
+    "_LARK_TABLES": grammar.load_parser.__wrapped__,
+    "_FAST_TABLES": grammar.load_fast_parser.__wrapped__,
+}
+
+
+@pytest.mark.parametrize("tables", LOADERS)
 def test_tables_are_kept_in_the_cache_and_damage_is_harmless(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    grammar.load_parser()  # the fast one is made from it: not from the cache of this test
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(grammar, "_TABLES", "no such tables")
-    load = grammar.load_parser.__wrapped__
+    monkeypatch.setattr(grammar, tables, "no such tables")
+    load = LOADERS[tables]
     load()
     (kept,) = (tmp_path / "orch").iterdir()
     whole = kept.read_bytes()
@@ -87,18 +96,36 @@ def test_tables_are_kept_in_the_cache_and_damage_is_harmless(
         assert kept.read_bytes()[:64] == whole[:64]
 
 
+@pytest.mark.parametrize("tables", LOADERS)
 def test_a_cache_folder_that_cannot_be_written_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "orch").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(grammar, "_TABLES", "no such tables")
-    assert grammar.load_parser.__wrapped__().parse("orch 1").children
+    monkeypatch.setattr(grammar, tables, "no such tables")
+    assert LOADERS[tables]().parse("orch 1").children
+
+
+def test_tables_that_another_version_has_written_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(grammar, "_FAST_TABLES", "no such tables")
+    name = grammar._cache_path("no such tables", grammar._key())
+    assert name is not None
+    kept = Path(name)
+    kept.parent.mkdir()
+    kept.write_bytes(grammar._sealed(b"{}", grammar._key()))
+    assert LOADERS["_FAST_TABLES"]().parse("orch 1").children
 
 
 def test_tables_for_a_wheel_load(tmp_path: Path) -> None:
-    path = tmp_path / "orch.tables"
-    grammar.build_tables(path)
-    parser = grammar._from_tables(path.read_bytes(), grammar._key())
-    assert parser is not None
-    assert parser.parse("orch 1").children
+    lark_tables, fast_tables = grammar.build_tables(tmp_path)
+    payload = grammar._unsealed(lark_tables.read_bytes(), grammar._lark_key())
+    assert payload is not None
+    assert grammar._read_lark(payload).parse("orch 1").children
+    payload = grammar._unsealed(fast_tables.read_bytes(), grammar._key())
+    assert payload is not None
+    tree = grammar._read(payload).parse("orch 1")
+    assert tree is not None
+    assert tree.children

@@ -218,7 +218,7 @@ def test_precedence(text: str, tree: str) -> None:
         ("a + not b", "`not` needs brackets here"),
         ("x is a is b", "tests with `is` cannot be chained"),
         ("xs | sort[0]", "needs brackets before"),
-        ("f(a=1, 2)", "arguments by place"),
+        ("f(a=1, 2)", "positional arguments"),
         ("f(a=1, a=2)", "given twice"),
         ("{ a: 1, a: 2 }", "given twice"),
         ("x is t(a=1)", "takes no arguments by name"),

@@ -61,7 +61,7 @@ def mended(text: str, report: Diagnostic) -> list[Diagnostic]:
         ),
         ("model m {\n  id = y # note\n}", "ORC907", "comments begin with `//`, not `#`", "#"),
         ("model m { a = [x y] }", "ORC001", "expected `,` before `y`", "y"),
-        ("model m { a = 'x' }", "ORC001", "strings stand between double quotes", "'x'"),
+        ("model m { a = 'x' }", "ORC001", "strings need double quotes", "'x'"),
         ("model m { id = y }\n}", "ORC001", "this `}` closes nothing", "}"),
         (
             "schema S { a = int }",

@@ -99,7 +99,7 @@ SLIPS = [
     ("$1.00", "$-1.00", "not negative"),
     ("2KiB", "2 KiB", "write `2KiB`"),
     ("60%", "60 %", "write `60%`"),
-    ('"https://search.example.com/v1"', "https://search.example.com/v1", "between double quotes"),
+    ('"https://search.example.com/v1"', "https://search.example.com/v1", "need double quotes"),
     ("secret KEY", 'secret KEY = "x"', "comes from the environment"),
     (") via rules", ") -> bool via rules", "a verifier has no output type"),
     ("-> string {", "-> string via llm {", "an orchestrator has no `via`"),
@@ -131,7 +131,7 @@ def test_a_slip_is_one_finding_that_says_the_remedy(right: str, wrong: str, said
 def test_both_quotes_of_a_python_text_block_are_one_finding() -> None:
     found = _found(PROGRAM.replace('"""', "'''"))
     assert len(found) == 1, found
-    assert "text blocks stand between" in found[0]
+    assert "text blocks need" in found[0]
 
 
 def test_a_text_block_that_nothing_closes_is_said_to_be_open() -> None:

@@ -337,10 +337,10 @@ def test_usage_in_a_script_is_counted(play):
         ('mock look { script = [{ "$fail": "lost" }] }', "`look` does not fail with `lost`"),
         ('mock look { script = { text: "t" } }', "a script is a list of answers"),
         ('mock look { returns = { text: "a" } } mock look { fails = missing }', "never reached"),
-        ("mock look { script = []  times = 2 }", "`times` says nothing beside `script`"),
+        ("mock look { script = []  times = 2 }", "`times` has no meaning with `script`"),
         ("mock allowed { fails = crashed }", "`allowed` does not fail with `crashed`"),
-        ('mock main { returns = "x" }', "is what is tested"),
-        ('mock planner { script = [{ "$fail": "crashed" }] }', "no failure mode of models"),
+        ('mock main { returns = "x" }', "is under test"),
+        ('mock planner { script = [{ "$fail": "crashed" }] }', "not a failure mode of models"),
     ],
 )
 def test_a_mock_that_does_not_fit_is_told_before_the_run(play, mocks, said):

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime.marks import call_mark, mark_of, server_mark
 from engine.workers import children, watcher
 from engine.workers.children import Held
-from engine.workers.marks import call_mark, mark_of, server_mark
 from engine.workers.process import run_process
 
 #: Longer than anything here takes on a busy machine.

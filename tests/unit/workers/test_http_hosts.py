@@ -29,7 +29,7 @@ def test_a_computed_host_must_be_listed(declare, carry_out, site, other_site):
     for tenant in (other_site.host, f"{site.host}@{other_site.host}", "localhost", "127.0.0.1"):
         failure = failure_of(carry_out, program, ("w", {"tenant": tenant}))
         assert failure.mode == "denied"
-        assert "does not stand in the file" in failure.message
+        assert "is not in the file" in failure.message
     assert other_site.requests == []
 
 
@@ -144,9 +144,9 @@ def test_another_host_gets_no_headers_but_harmless_ones(declare, carry_out, site
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("{other}/x", "which does not stand in the file"),
-        ("//{other_host}/x", "which does not stand in the file"),
-        ("http://127.0.0.1/", "which does not stand in the file"),
+        ("{other}/x", "which is not in the file"),
+        ("//{other_host}/x", "which is not in the file"),
+        ("http://127.0.0.1/", "which is not in the file"),
         ("file:///etc/passwd", "redirected to file:"),
         ("javascript:alert(1)", "redirected to"),
         ("http://a:b/", "redirected to no address"),

@@ -71,7 +71,7 @@ def test_a_server_in_trouble_is_asked_again_and_a_wrong_request_is_not(run, site
     result = run("timeout = 5s  retry { max = 5  backoff = 1ms }")
     assert ended(result) == [("crashed", None), ("crashed", None)]
     assert len(site.requests) == 2
-    assert result.failures[0]["mode"] == "crashed"
+    assert result.failures[0].mode == "crashed"
 
 
 @pytest.mark.parametrize("page", [hang(), drip()])
@@ -85,7 +85,7 @@ def test_a_server_that_hangs_or_drips_ends_by_the_timeout(run, site, page):
 def test_a_redirect_out_of_the_file_is_told(run, site, other_site):
     site.pages["/"] = redirect(other_site.url)
     result = run("timeout = 5s")
-    assert "which does not stand in the file" in result.failures[0]["message"]
+    assert "which does not stand in the file" in result.failures[0].message
     assert other_site.requests == []
 
 

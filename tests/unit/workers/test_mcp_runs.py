@@ -71,8 +71,8 @@ def test_a_server_that_dies_under_a_read_call_is_a_failure_to_plan_on(load, tmp_
     )
     assert (run.status, run.output) == ("finished", 3)
     (failure,) = run.failures
-    assert failure["mode"] == "crashed"
-    assert "connection lost" in failure["message"]
+    assert failure.mode == "crashed"
+    assert "connection lost" in failure.message
     # Two attempts that killed it, and the one that served the last call.
     assert len((tmp_path / "log").read_text().splitlines()) == 3
 
@@ -81,7 +81,7 @@ def test_a_server_that_dies_under_a_once_call_makes_the_run_wait(load):
     run = load("once").run("main", models={"planner": engine.Scripted([task("die")])})
     assert run.status == "waiting"
     (gate,) = run.gates
-    assert gate["kind"] == "outcome"
+    assert gate.kind == "outcome"
 
 
 def test_a_call_that_hangs_ends_alone(load, tmp_path):
@@ -95,7 +95,7 @@ def test_a_call_that_hangs_ends_alone(load, tmp_path):
     finally:
         os.close(reader)
     assert run.status == "finished"
-    assert [failure["mode"] for failure in run.failures] == ["timeout"]
+    assert [failure.mode for failure in run.failures] == ["timeout"]
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert not is_running(int(line.split()[1]))
 

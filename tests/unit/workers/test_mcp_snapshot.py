@@ -132,14 +132,14 @@ def test_what_cannot_be_checked(desk, tmp_path, capsys):
 def test_an_unchanged_server_gives_no_warning(desk):
     with desk.now():
         run = desk.run()
-    assert (run.status, run.warnings, run.failures) == ("finished", [], [])
+    assert (run.status, run.warnings, run.failures) == ("finished", (), ())
 
 
 def test_a_harmless_change_is_a_warning(desk):
     with desk.now("described"):
         run = desk.run()
-    assert (run.status, run.failures) == ("finished", [])
-    assert run.warnings == [
+    assert (run.status, run.failures) == ("finished", ())
+    assert list(run.warnings) == [
         "server `kb` has changed since its tools were kept: tool `add` has another description"
     ]
 
@@ -155,8 +155,8 @@ def test_a_call_that_no_longer_fits_is_not_made(desk, variant, words):
     with desk.now(variant):
         run = desk.run()
     (failure,) = run.failures
-    assert failure["mode"] == "crashed"
-    assert words in failure["message"]
+    assert failure.mode == "crashed"
+    assert words in failure.message
 
 
 # ---------------------------------------------------------------- the format

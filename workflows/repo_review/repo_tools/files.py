@@ -1,6 +1,6 @@
 """The worker `tracked_files`: what is in the repository.
 
-Lists what git tracks, as it stands in the work tree. Lines are counted in text files only and
+Lists what git tracks, as it is in the work tree. Lines are counted in text files only and
 within a budget of bytes; what was not counted has `lines: null` and is never guessed.
 """
 
@@ -41,7 +41,7 @@ _NAMES: Mapping[str, str] = {
 
 
 def language_of(path: str) -> str | None:
-    """The language a file's name stands for, or None."""
+    """The language a file's name means, or None."""
     name = PurePosixPath(path).name
     if name in _NAMES:
         return _NAMES[name]

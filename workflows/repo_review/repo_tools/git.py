@@ -1,9 +1,9 @@
 """The one way the tools reach git and the files of a repository.
 
-A `Repo` is a folder inside a git work tree; every path is relative to that folder, with `/`
-between its parts. Two invariants: git runs without anything the repository could make it run
-(hooks, file system monitors, external diffs, fetches), and a file is read only if it is tracked,
-regular and really inside the folder, whatever symlinks the work tree holds.
+A `Repo` is a folder inside a git work tree; every path is relative to that folder, with `/` between
+its parts. It has two invariants. git runs without anything the repository could make it run (hooks,
+file system monitors, external diffs, fetches). A file is read only if it is tracked, regular and
+really inside the folder, whatever symlinks the work tree holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.errors import Failure
 
 __all__ = ["MAX_FILE_BYTES", "Entry", "Repo", "evidence", "is_binary", "split_lines"]
 
-#: A larger file is never read whole: nobody reviews it line by line.
+#: A larger file is never read whole: no one reviews it line by line.
 MAX_FILE_BYTES = 8 << 20
 
 #: What one git command may print before it is cut off, in bytes.
@@ -89,7 +89,7 @@ class Repo:
 
     def __init__(self, repo: str) -> None:
         if not repo or "\0" in repo:
-            raise Failure("not_a_repository", f"`{repo!r}` is no path.")
+            raise Failure("not_a_repository", f"`{repo!r}` is not a path.")
         folder = Path(repo).expanduser()
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "does not exist"
@@ -107,7 +107,7 @@ class Repo:
         inside, _, prefix = out.partition(b"\n")
         if inside.strip() != b"true":
             raise Failure("not_a_repository", f"`{repo}` has no work tree (a bare repository?).")
-        #: Where the folder lies in its work tree: empty at the top.
+        #: Where the folder is in its work tree: empty at the top.
         self.prefix = prefix.rstrip(b"\n")
 
     def git(self, *arguments: str, ok: Sequence[int] = (0,)) -> bytes:
@@ -193,7 +193,7 @@ class Repo:
         except UnicodeEncodeError:
             raise Failure("not_found", "The path is not valid text.") from None
         if not path or "\0" in path or path.startswith("/") or ".." in path.split("/"):
-            raise Failure("not_found", f"`{path!r}` is no path inside the repository.")
+            raise Failure("not_found", f"`{path!r}` is not a path inside the repository.")
         listed = self.git("ls-files", "--stage", "-z", "--", path).split(b"\0")
         for record in listed:
             meta, _, name = record.partition(b"\t")
@@ -205,7 +205,7 @@ class Repo:
         raise Failure("not_found", f"`{path}` is not tracked in this repository.")
 
     def read(self, path: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
-        """The bytes of a tracked file as it stands in the work tree.
+        """The bytes of a tracked file as it is in the work tree.
 
         Raises:
             Failure: `not_found` if it is gone, `unreadable` if it is not a regular file inside

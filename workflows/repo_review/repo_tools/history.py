@@ -1,7 +1,7 @@
 """The worker `churn`: how often each file changed, from git's history.
 
 Read newest first, so that a rename seen in a commit gives the file's older names to its present
-one. Merge commits are left out (their changes stand in the commits they merge); so are the
+one. Merge commits are left out (their changes are in the commits they merge); so are the
 oldest commits of a shallow clone, which only look as if they had added every file.
 """
 

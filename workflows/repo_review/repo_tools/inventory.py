@@ -1,11 +1,12 @@
 """The worker `test_inventory`: what is tested, as far as names and imports can tell.
 
-A heuristic, and its results say no more than it knows. Test files are told by their names, in
-many languages. For Python, a source module counts as imported if a test file imports its dotted
-name, or any tail of it that ends in the module's own name (tests often put the source folder on
-the path), or names it in a string (`importlib`, `-m`); a test file that does not parse counts as
-importing all it mentions. What tests reach through another module is not followed; packages'
-`__init__.py` and `__main__.py`, `conftest.py`, `setup.py` and `conf.py` are not counted as sources.
+A heuristic, and its results say no more than it knows. Test files are told by their names, in many
+languages. For Python, a source module counts as imported if a test file imports its dotted name, or
+any tail of it that ends in the module's own name, because tests often put the source folder on the
+path. It also counts if a test file names it in a string (`importlib`, `-m`). A test file that does
+not parse counts as importing everything it mentions. What tests reach through another module is not
+followed; packages' `__init__.py` and `__main__.py`, `conftest.py`, `setup.py` and `conf.py` are not
+counted as sources.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The worker `read_lines`: a stretch of one tracked file, as it stands on disk."""
+"""The worker `read_lines`: a stretch of one tracked file, as it is on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_lines(repo: str, path: str, start: int = 1, end: int | None = None) -> 
         repo: A folder of a git work tree.
         path: The file, relative to `repo`.
         start: The first line.
-        end: The last line; past the end of the file is no error. None means as far as allowed.
+        end: The last line; past the end of the file is not an error. None means as far as allowed.
 
     Raises:
         Failure: `not_a_repository`, `not_found` (not tracked, or gone), `unreadable` (binary,

@@ -2,7 +2,7 @@
 
 `analyse_files` hands the bytes of many files to a child running this very file and gets one
 record a file. The child keeps the review safe from what it reads: a source that exhausts the
-parser's memory or stack, or that draws warnings, ends or disturbs a process of ours only. Nothing
+parser's memory or stack, or that draws warnings, ends or disturbs only our child. Nothing
 is imported or run; the child is started isolated, with no environment of its own (`-I -S`).
 
 A record: `path`, `error` (`{line, message}` where the file does not parse, else None),
@@ -117,7 +117,7 @@ def _walk(path: str, tree: ast.Module) -> dict[str, Any]:
     imports: set[tuple[int, str]] = set()
     names: set[str] = set()
     tests = 0
-    # (node, index of the function it belongs to, dotted name of what it stands in)
+    # (node, index of the function it belongs to, dotted name of what it is in)
     stack: list[tuple[ast.AST, int, str]] = [(tree, -1, "")]
     while stack:
         node, owner, inside = stack.pop()

@@ -1,7 +1,7 @@
 """The worker `write_report`: findings and surveys become one typed report.
 
 Writes nothing of its own: facts are numbers out of the surveys it is handed, the evidence of a
-claim is the line that stands in the repository where the claim points. A claim that points
+claim is the line that is in the repository where the claim points. A claim that points
 nowhere keeps an empty evidence; the verifier `claims_resolve` refuses it.
 """
 

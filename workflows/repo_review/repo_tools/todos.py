@@ -1,8 +1,8 @@
 """The worker `todos`: notes that people left in the code.
 
-`git grep` finds the words in tracked text files; then a hit counts only where it stands in a
-comment: for Python by its tokens, for other source files if a comment sign stands before it on
-the line, for prose only at the start of a line or list item.
+`git grep` finds the words in tracked text files. A hit counts only in a comment. For Python the
+tokens decide; for other source files, a comment sign must come before it on the line. In prose it
+must be at the start of a line or list item.
 """
 
 from __future__ import annotations

@@ -278,8 +278,8 @@ def test_notes_and_unparsed_files_become_claims(tools):
     (written,) = by_worker(tools.plan(state(tasks)))["write_report"]
     assert [(c["path"], c["line"], c["claim"]) for c in written["findings"]] == [
         ("hot.py", 2, "This line has more than 160 characters."),
-        ("far.py", 3, "A FIXME stands here: broken"),
-        ("hot.py", 5, "A TODO stands here with no text"),
+        ("far.py", 3, "There is a FIXME here: broken"),
+        ("hot.py", 5, "There is a TODO here with no text"),
         ("bad.py", 7, "Python does not parse bad.py: invalid syntax."),
     ]
 
@@ -310,11 +310,11 @@ def test_an_empty_repository_is_finished_at_once(tools):
 
 def test_what_is_no_repository_is_finished_at_once(tools):
     tasks = {
-        name: failed(name, 1, "not_a_repository", "It is no repository.")
+        name: failed(name, 1, "not_a_repository", "It is not a repository.")
         for name in ("tracked_files", "churn", "complexity", "todos", "test_inventory")
     }
     report = tools.plan(state(tasks))["finish"]
-    assert report["summary"] == "Nothing was reviewed: It is no repository."
+    assert report["summary"] == "Nothing was reviewed: It is not a repository."
     assert (report["head"], report["findings"], report["facts"]) == (None, [], [])
 
 
@@ -423,7 +423,7 @@ def test_the_verifier_says_what_is_wrong_with_each_finding(repo, tools):
         "Finding 2 at a.py:2: the line is empty and is evidence of nothing.",
         "Finding 3 at a.py:4: the file has 3 lines.",
         "Finding 4 at a.py:3: the line reads `three`, not ``.",
-        "Finding 5 at ../a.py:1: `'../a.py'` is no path inside the repository.",
+        "Finding 5 at ../a.py:1: `'../a.py'` is not a path inside the repository.",
         "Finding 6 at nope.py:1: `nope.py` is not tracked in this repository.",
         "Finding 7 at b.bin:1: `b.bin` is binary.",
     ]

@@ -106,10 +106,10 @@ def test_the_report_on_a_project_is_true(workflow, project):
             last - 2,
             "A bare `except:` catches everything, `KeyboardInterrupt` and `SystemExit` too.",
         ): "medium",
-        (module, last - 1, "A FIXME stands here: what?"): "medium",
+        (module, last - 1, "There is a FIXME here: what?"): "medium",
     }
     assert report["head"] == project.git("rev-parse", "HEAD")
-    assert run.failures == []
+    assert run.failures == ()
 
 
 def test_the_same_repository_gives_the_same_report(workflow, project):
@@ -127,7 +127,7 @@ def test_a_project_without_python(workflow, repo):
     assert [(f["line"], f["claim"]) for f in run.output["findings"]] == [
         (1, "app.js was changed in 6 of the newest 6 commits."),
         (4, "This line has more than 160 characters."),
-        (2, "A HACK stands here: for now"),
+        (2, "There is a HACK here: for now"),
     ]
     check_truth(run.output, repo.root)
 
@@ -137,7 +137,7 @@ def test_an_empty_repository(workflow, repo):
     assert run.status == "finished", run.reason
     assert run.output["findings"] == []
     assert run.output["summary"].startswith("Nothing to review")
-    assert [failure["mode"] for failure in run.failures] == ["no_history"]
+    assert [failure.mode for failure in run.failures] == ["no_history"]
 
 
 def test_files_before_the_first_commit(workflow, repo):

@@ -68,7 +68,7 @@ def facts(settings: Mapping[str, Any]) -> Facts:
 
 SQL = WorkerKind(
     name="sql",
-    summary="carried out by a query to a database, which can only read",
+    summary="run as a query to a database, which can only read",
     worker=(
         Row(
             "database",

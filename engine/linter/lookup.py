@@ -1,18 +1,34 @@
-"""Where in a file something is written: the bodies that fixes add settings to.
+"""Where in the entry file something is written, and fixes that add to it.
 
-A model of a program knows values, not places; the tree knows places. What stands in another file
-has no place here.
+The checked program keeps values, and the place of a declaration's name; a rule that points into a
+body, or whose fix writes into one, looks it up in the tree. What is computed or written in another
+file has no place here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from engine.diagnostics import Fix
 from engine.diagnostics.edits import appended
 from engine.linter.subject import Subject
+from engine.sema.names.scope import dotted
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.visitor import walk
 
-__all__ = ["adding", "block_at", "block_of", "body_of", "varies"]
+__all__ = [
+    "adding",
+    "block_at",
+    "block_of",
+    "blocks_of",
+    "body_of",
+    "item_span",
+    "setting_of",
+    "strings_in",
+    "varies",
+]
 
 
 def body_of(subject: Subject, name: str) -> ast.Body | None:
@@ -26,10 +42,7 @@ def body_of(subject: Subject, name: str) -> ast.Body | None:
 
 def block_of(body: ast.Body | None, name: str) -> ast.Body | None:
     """The body of the first block of a name in a body."""
-    for member in body.members if body is not None else ():
-        if isinstance(member, ast.Block) and member.name.text == name:
-            return member.body
-    return None
+    return next((block.body for block in blocks_of(body, name)), None)
 
 
 def block_at(body: ast.Body | None, span: Span) -> ast.Body | None:
@@ -56,3 +69,33 @@ def adding(body: ast.Body | None, setting: str, *, safe: bool = False) -> Fix | 
         return None
     edit = appended(body.span, setting)
     return Fix(f"add `{setting}`", (edit,), "safe" if safe else "unsafe")
+
+
+def setting_of(body: ast.Body, name: str) -> ast.Expr | None:
+    """The value of a setting of a body, or None."""
+    for member in body.members:
+        if isinstance(member, ast.Setting) and member.name.text == name:
+            return member.value
+    return None
+
+
+def blocks_of(body: ast.Body | None, name: str) -> Iterator[ast.Block]:
+    """The blocks of a name in a body."""
+    for member in body.members if body is not None else ():
+        if isinstance(member, ast.Block) and member.name.text == name:
+            yield member
+
+
+def item_span(body: ast.Body, setting: str, name: str) -> Span | None:
+    """Where a name stands in a list of names, `common.search` included."""
+    value = setting_of(body, setting)
+    items = value.items if isinstance(value, ast.ListExpr) else () if value is None else (value,)
+    for item in items:
+        if dotted(item) == name:
+            return item.span
+    return None
+
+
+def strings_in(node: Any) -> Iterator[ast.String]:
+    """Every string in a node."""
+    return (inner for inner in walk(node) if isinstance(inner, ast.String))

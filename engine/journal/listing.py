@@ -1,0 +1,38 @@
+"""Runs of a journal for people: by status, with those that nobody drives told apart.
+
+Reads summaries alone, no events.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.events import RunStatus
+from engine.journal.protocol import Journal
+from engine.journal.record import RunSummary
+
+__all__ = ["ShownStatus", "list_runs", "shown_status"]
+
+#: A run's status, where one that is under way and that nobody drives is `interrupted`.
+ShownStatus = RunStatus | Literal["interrupted"]
+
+
+def shown_status(summary: RunSummary) -> ShownStatus:
+    """The status for people: a run that nobody drives any more was interrupted."""
+    if summary.status == "running" and not summary.live:
+        return "interrupted"
+    return summary.status
+
+
+def list_runs(journal: Journal, status: ShownStatus | None, limit: int | None) -> list[RunSummary]:
+    """Runs, latest first.
+
+    Args:
+        status: Only those of this status, which may be `interrupted`.
+        limit: At most so many; None for all.
+    """
+    if status != "running" and status != "interrupted":
+        return journal.runs(limit, status)
+    # The journal knows both as `running`; which it is depends on a live owner.
+    found = [s for s in journal.runs(None, "running") if shown_status(s) == status]
+    return found[:limit]

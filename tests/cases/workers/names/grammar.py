@@ -1,0 +1,3 @@
+"""A module of the user with a name of ours."""
+
+NOTHING = 0
