@@ -39,19 +39,19 @@ def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | 
     """The places of the tasks that failed, each place once, with what failed there."""
     if state.root is None:
         return ""
-    groups: dict[tuple[str, int, int], tuple[Span, list[Task]]] = {}
-    for task in _failed(state.root):
+    groups: dict[tuple[str, int, int], tuple[Span, list[tuple[str, Task]]]] = {}
+    for path, task in _failed(state.root):
         span = span_of(state, task.failure)
         if span is not None:
             where = (span.source.path, span.start, span.end)
-            groups.setdefault(where, (span, []))[1].append(task)
+            groups.setdefault(where, (span, []))[1].append((path, task))
     blocks = []
     for span, tasks in list(groups.values())[:MOST_PLACES]:
-        first = tasks[0]
+        path, first = tasks[0]
         assert first.failure is not None
         more = f" (and {len(tasks) - 1} more)" if tasks[1:] else ""
         said = one_line(current().text(first.failure.message), 600)
-        head = f"{first.id} {first.worker.name}{more}: {first.failure.mode}"
+        head = f"{path} {first.worker.name}{more}: {first.failure.mode}"
         blocks.append(f"{head}: {said}\n" if said else f"{head}\n")
         blocks[-1] += _excerpt(span, color, stream or sys.stderr)
     left = len(groups) - MOST_PLACES
@@ -60,12 +60,13 @@ def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | 
     return "\n".join(blocks)
 
 
-def _failed(loop: Loop) -> Iterator[Task]:
+def _failed(loop: Loop, above: str = "") -> Iterator[tuple[str, Task]]:
+    """The tasks that failed, the innermost first, each with its path (`a2/b1`)."""
     for task in loop.tasks.values():
         if task.child is not None:
-            yield from _failed(task.child)
+            yield from _failed(task.child, f"{above}{task.id}/")
         if task.failure is not None:
-            yield task
+            yield f"{above}{task.id}", task
 
 
 def _excerpt(span: Span, color: str | None, stream: IO[str]) -> str:

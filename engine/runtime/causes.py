@@ -2,7 +2,7 @@
 
 A `Cause` names a declaration and, where one is concerned, a setting of it. It holds no lines and
 looks nothing up: a failure costs one small record, and `engine.runtime.places` finds the place when
-somebody looks at it. The journal keeps a few characters of it (`CallFailed.where`), and only what
+it is shown. The journal keeps a few characters of it (`CallFailed.where`), and only what
 the machine cannot know by itself: which setting a worker could not use.
 """
 
@@ -19,7 +19,7 @@ from engine.source import Span
 
 __all__ = ["OUTPUT", "VIA", "Cause", "in_output", "of_attempt", "of_bound", "of_call", "of_input"]
 
-#: In the place of a setting: what a declaration says after `->`; and what it calls, which is a
+#: Instead of a setting: what a declaration says after `->`; and what it calls, which is a
 #: setting of its kind, or what it says after `via`.
 OUTPUT = "->"
 VIA = "via"
@@ -61,7 +61,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 def of_call(state: RunState, call: Call) -> Cause:
-    """The declaration that a call carries out: a worker, a verifier, or an orchestrator's model."""
+    """The declaration whose call it is: a worker, a verifier, or an orchestrator's model."""
     subject = call.subject
     if isinstance(subject, Task):
         return Cause(subject.acting)

@@ -54,7 +54,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
     # A prompt that cannot be rendered, or a budget that is too small, ends it at once.
     "new": frozenset({"starved", "asked", "ended"}),
     "starved": frozenset({"asked", "ended", "withdrawn"}),
-    # An attempt may come back without a word that it has begun: nobody could carry it out.
+    # An attempt that could not even begin comes back without a `CallStarted`.
     "asked": frozenset({"begun", "closed"}),
     # What was under way when a process stopped, or when the run was forked, is asked for again.
     "begun": frozenset({"asked", "closed"}),

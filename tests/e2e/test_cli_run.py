@@ -523,7 +523,8 @@ def test_nested_orchestrators_are_told_apart(desk):
 
     lines = [line for line in done.stderr.splitlines() if "boom" not in line]
     assert done.stdout == "5\n"
-    assert lines[1:-1] == [
+    end = lines.index("finished") + 1
+    assert lines[1:end] == [
         "round 1 of 3",
         "  plan, 1 task: first things first",
         "  o1 inner: round 1 of 2",
@@ -535,6 +536,8 @@ def test_nested_orchestrators_are_told_apart(desk):
         "finished",
     ]
     assert "    o1/i1 boom: failed after " in done.stderr
+    assert "\no1/i1 boom: crashed: ValueError: no luck" in done.stderr
+    assert lines[end] == " --> a.orch:3:41"
     assert lines[-1].startswith("2 rounds, 1 task, 5 calls, ")
     assert shown.stdout.startswith("round 1\ni1 boom: failed in ")
 

@@ -499,4 +499,4 @@ def test_the_python_face_has_the_place(placed: Placed) -> None:
     assert str(run.place) == f"{placed.folder}/a.orch:13:12"
     assert run.place is not None
     assert (run.place.range.start.line, run.place.range.end.column) == (13, 26)
-    assert run.failures[0]["place"]["range"]["start"] == {"line": 6, "column": 18}
+    assert str(run.failures[0].place) == f"{placed.folder}/a.orch:6:18"

@@ -65,7 +65,7 @@ class Written:
         self._starts = [0, *(m.end() for m in re.finditer("\n", self._code))]
 
     def node_of(self, at: TracebackType) -> nodes.Expr | None:
-        """The innermost node whose code was being carried out, if that can be said."""
+        """The innermost node whose code was running, if that can be said."""
         where = next(islice(at.tb_frame.f_code.co_positions(), at.tb_lasti // 2, None), None)
         if where is None:
             return None
