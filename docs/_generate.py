@@ -4,8 +4,8 @@
 
 `tests/docs` compares what this gives with the files in the repository, so a page can never be out
 of date. Words that belong to one setting are in the table (`engine.sema.settings.table`), those
-about a rule beside it (`engine.diagnostics.rule`); here are only those about sorts of values, and
-which bodies stand where.
+about a rule next to it (`engine.diagnostics.rule`); here are only those about sorts of values, and
+where each body may be used.
 
 It also writes the table of rules that every program loads, `engine/diagnostics/table.py`.
 """
@@ -219,12 +219,12 @@ _RULES_HEAD = """\
 <!-- Made by docs/_generate.py from engine/diagnostics. Change it there. -->
 # Rules
 
-Everything that `orch lint` can report, by area. How rules are chosen, findings fixed and allowed
-is told in [Linting](../linting.md). An error keeps a program from running, in any of its files; a
-warning is probably a mistake; an info is advice. "Stops a run": `orch run`, `orch test`,
-`orch.load`, an upgrade of a run and hosts of a cluster refuse the program. "Comment": an
-[`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and then it stops
-nothing. A safe fix is applied by `--fix`, an unsafe one with `--unsafe-fixes`.
+This page lists everything that `orch lint` can report, by area. [Linting](../linting.md) describes
+how to select rules and how to fix and allow findings. An error, in any file of a program, stops it
+from running. A warning is probably a mistake, and an info is advice. "Stops a run": `orch run`,
+`orch test`, `orch.load`, an upgrade of a run and hosts of a cluster refuse the program.
+"Comment": an [`orch: allow[...]` comment](../linting.md#suppressions) can allow the finding, and
+then it stops nothing. `--fix` applies safe fixes, and `--unsafe-fixes` also unsafe ones.
 
 """
 

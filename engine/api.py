@@ -1,6 +1,6 @@
 """The public face: what `import orch` gives, as functions and the class `Workflow`.
 
-    workflow = orch.load("report.orch")                 # CompileError when it does not check
+    workflow = orch.load("report.orch")                 # CompileError when it has errors
     run = workflow.run(topic="sodium-ion batteries")    # or: await workflow.arun(...)
     run.status, run.output, run.failures, run.usage
 
@@ -340,7 +340,7 @@ def runs(
     Args:
         journal: A journal, or its folder.
         status: Only those of this status.
-        limit: At most so many; None for all.
+        limit: The maximum number; None for all.
 
     Raises:
         JournalError: The journal cannot be read.
@@ -386,7 +386,7 @@ def replay(
 
     Raises:
         JournalError: There is no such run, or it cannot be read.
-        CompileError: The program in the file does not check.
+        CompileError: The program in the file has errors.
         UnreadableFile: The file cannot be read.
         UsageError: The run's params do not fit the file.
     """

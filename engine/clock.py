@@ -2,7 +2,7 @@
 
 Every module asks here (`clock.wall_ms()`), so that a test can let an hour pass at once: `use` puts
 another clock in place for a while, and `VirtualClock` is one whose pauses take no time. Ask the
-module, and import no name out of it: the names are bound anew while another clock is in use.
+module, and import no name out of it: the names are bound again while another clock is in use.
 
 Waiting in an event loop is the loop's own business. `asyncio.sleep`, `asyncio.timeout` and
 `call_later` go by `loop.time()`, so a loop with another clock is all that a test needs there.

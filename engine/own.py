@@ -15,7 +15,7 @@ from types import ModuleType
 
 __all__ = ["own_command", "own_module", "own_orch"]
 
-#: What stands before `engine`: nothing, or `orch.`.
+#: What is before `engine`: nothing, or `orch.`.
 _PREFIX = __name__.removesuffix("engine.own")
 _ORCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "orch")
 

@@ -66,7 +66,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         run: The id of the run that waits.
         workflow: The path of the run's file, as it was named at the start.
         key: The gate's name in its run, for `Reply.gate`.
-        kind: `approval` (a `human` verifier asks), `outcome` (what became of a `once` task) or
+        kind: `approval` (a `human` verifier asks), `outcome` (the outcome of a `once` task) or
             `escalation` (how the run is to end).
         orchestrator: Whose loop asks.
         message: The question.
@@ -95,7 +95,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one task.
+    """The outcome of one task.
 
     Attributes:
         id: As the decision named it.

@@ -4,7 +4,7 @@
 imported; where that finds an error, `parse_error` lets Lark say where it stopped, and why.
 
 Building tables from the grammar costs about 0.4 s, loading them 0.003 s (the fast parser's) and
-0.03 s (Lark's). So they are built once: by the build hook into files beside the grammar, which
+0.03 s (Lark's). So they are built once: by the build hook into files next to the grammar, which
 wheels carry, or else on first use, kept in the user's cache folder. A table file begins with a key
 and a digest of the rest; a file that does not fit is ignored, never trusted, never an error.
 

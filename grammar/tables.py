@@ -2,9 +2,9 @@
 
 Lark reads the grammar, proves that it is free of conflicts and makes the LALR tables. This module
 takes from them what `grammar.fast` needs: actions, gotos, the shape of each rule's tree, and how
-to lex. Loading Lark's own tables costs 33 ms of CPU beside 25 ms for Lark; these cost 3 ms.
+to lex. Loading Lark's own tables costs 33 ms of CPU next to 25 ms for Lark; these cost 3 ms.
 
-Invariant: what stands here says nothing that Lark does not say, so both parsers accept the same
+Invariant: what is here says nothing that Lark does not say, so both parsers accept the same
 texts and give the same trees (`tests/unit/syntax/test_fast_parser.py` compares them).
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["END", "FORMAT", "Lexing", "Shape", "Tables", "derive"]
 
-#: To be counted up whenever what stands in a table file changes.
+#: To be counted up whenever what is in a table file changes.
 FORMAT = 1
 
 #: What Lark calls the end of a text.

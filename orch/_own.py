@@ -35,7 +35,7 @@ def own(name: str) -> ModuleType:
 
 
 def settle(*, apart: bool | None = None) -> str:
-    """Decide once what the packages are called here: what stands before the plain names.
+    """Decide once what the packages are called here: what is before the plain names.
 
     Args:
         apart: Whether to leave the plain names to the program; None to look who has them.

@@ -150,7 +150,7 @@ def answer_gate(
 def _tell_taken(
     journal: SqliteJournal, run: str, extra: Mapping[str, Any], *, quiet: bool, style: str
 ) -> int:
-    """Say that the process that drives the run goes on with it: its result is told there."""
+    """Say that the process that drives the run continues it: its result appears there."""
     if not quiet:
         note(f"answer accepted; the process driving run {run} continues")
     if style == "json":

@@ -40,7 +40,7 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 #: Each command: the module that holds it (as `command`), and its line in `orch --help`.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("engine.cli.commands.init", "Begin a project with a workflow that runs at once."),
+    "init": ("engine.cli.commands.init", "Create a project with a workflow that runs at once."),
     "lint": ("engine.cli.commands.lint", "Check files without running anything."),
     "fmt": ("engine.cli.commands.fmt", "Format files in the standard style."),
     "lsp": ("engine.cli.commands.lsp", "Serve editors: diagnostics, completion, go to definition."),
@@ -52,25 +52,25 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "engine.cli.commands.kinds",
         "List the kinds of workers: built in, and from packages.",
     ),
-    "completion": ("engine.cli.commands.completion", "Make a shell complete orch's command lines."),
+    "completion": ("engine.cli.commands.completion", "Print a script for shell completion."),
     "test": ("engine.cli.commands.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.commands.mcp", "Snapshot the tools of MCP servers and report changes."),
     "run": ("engine.cli.commands.run", "Run a workflow."),
     "runs": ("engine.cli.commands.runs", "List the runs in the journal."),
     "show": ("engine.cli.commands.show", "Show a run: its rounds, tasks, failures and cost."),
     "resume": ("engine.cli.commands.resume", "Resume an interrupted run."),
-    "diff": ("engine.cli.commands.diff", "Say what differs between two runs."),
+    "diff": ("engine.cli.commands.diff", "Show the differences between two runs."),
     "tail": ("engine.cli.commands.tail", "Follow the events of a run."),
     "export": ("engine.cli.commands.export", "Write the events of a run as JSON lines."),
     "replay": (
         "engine.cli.commands.replay",
-        "Re-drive a run from its journal, and find what differs.",
+        "Replay a run from its journal and report divergences.",
     ),
-    "cancel": ("engine.cli.commands.cancel", "End a run that waits or was interrupted."),
-    "gates": ("engine.cli.commands.gates", "List what runs wait for."),
+    "cancel": ("engine.cli.commands.cancel", "Cancel a run."),
+    "gates": ("engine.cli.commands.gates", "List the open gates of runs."),
     "approve": ("engine.cli.commands.approve", "Approve a gate and resume the run."),
-    "reject": ("engine.cli.commands.reject", "Reject at a gate and resume the run."),
-    "journal": ("engine.cli.commands.journal", "Trust a journal that was not made here."),
+    "reject": ("engine.cli.commands.reject", "Reject a gate and resume the run."),
+    "journal": ("engine.cli.commands.journal", "Trust a journal from elsewhere."),
     "worker": ("engine.cli.commands.worker", "Serve runs on a Temporal cluster."),
 }
 

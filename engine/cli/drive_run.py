@@ -46,7 +46,7 @@ class RunOptions:
         models: Ids of models, by the names of those that they replace.
         record_dir: Where the answers of models are recorded, or None.
         directory: The journal's folder, or None where the run is kept in memory only.
-        full: Print a partial result whole, however large.
+        full: Print a partial result in full, however large.
     """
 
     style: str
@@ -71,7 +71,7 @@ def with_run_options(function: _F) -> _F:
                 help="Replace a declared model.",
             ),
             click.option(
-                "--record", "record_dir", metavar="DIR", help="Record what the models answer."
+                "--record", "record_dir", metavar="DIR", help="Record the answers of the models."
             ),
             click.option(
                 "--format",
@@ -82,9 +82,9 @@ def with_run_options(function: _F) -> _F:
                 help="Output format.",
             ),
             click.option(
-                "--full", is_flag=True, help="Print a partial result whole, however large."
+                "--full", is_flag=True, help="Print a partial result in full, however large."
             ),
-            click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error."),
+            click.option("-q", "--quiet", is_flag=True, help="Print only errors."),
             color_option,
         )
     ):
@@ -151,7 +151,7 @@ def carry_out(
         )
         if state.status == "waiting" and not run_options.quiet:
             tell_questions(state, run_options.directory)
-        # The result stands, but whoever scripted the run expected another course of it.
+        # The result is valid, but the author of the script expected a different course.
         return Exit.FINDINGS if state.unplayed else EXITS[state.status]
 
 
@@ -191,7 +191,7 @@ def _cut_short(
         note("interrupted; it was not journaled and cannot be resumed", tone="bad")
     else:
         again = resume_command(state.run, run_options.directory)
-        note(f"interrupted; go on with: {again}", tone="bad", color=run_options.color)
+        note(f"interrupted; resume with: {again}", tone="bad", color=run_options.color)
     if run_options.style == "json":
         report = {**run_report(state), **extra, "status": "interrupted", "reason": reason}
         write_report(report, stream)

@@ -65,5 +65,5 @@ def color_option(function: _F) -> _F:
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="When to colour; auto: on a terminal, unless NO_COLOR is set.",
+        help="When to use colours; auto: on a terminal, unless NO_COLOR is set.",
     )(function)

@@ -184,7 +184,7 @@ def _follow(begin: _Begin, run_options: RunOptions, extra: Mapping[str, Any]) ->
                 raise CommandError("interrupted", Exit(stop.code)) from None
             run, state = begun[0]
             again = resume_command(run, _place(run_options))
-            note(f"left; the run goes on where it is driven. Look on with: {again}")
+            note(f"left; the run continues where it is being driven. Follow it with: {again}")
             if run_options.style == "json" and state.root is not None:
                 write_report({**run_report(state), **extra, "status": "running"}, stream)
             return stop.code

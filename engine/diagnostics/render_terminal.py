@@ -110,7 +110,8 @@ def summary(found: Sequence[Diagnostic], files: int, *, color: bool = False) -> 
 
 
 def excerpt(span: Span, *, color: bool = False, width: int = 100) -> str:
-    """The `-->` line and the marked source lines of a range, for what is no finding of the linter.
+    """The `-->` line and the marked source lines of a range, for what is not a finding of the
+    linter.
 
     Args:
         span: The range.

@@ -1,6 +1,6 @@
 """A `Rule`: what one code means, why it is there, a bad and a good example.
 
-A rule is written where it is implemented: beside its function in `engine.linter`. Errors of the
+A rule is written where it is implemented: next to its function in `engine.linter`. Errors of the
 language, which several files of a subject can raise, have theirs in the `rules.py` of the subject's
 folder (`engine/syntax`, the folders of `engine/sema`). Everything else is derived: the table that
 every program loads (`engine.diagnostics.table`), `orch explain`, the pages, and the tests that run
@@ -37,10 +37,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         name: Its name in words, as comments and the configuration may write it.
         summary: A sentence on what the rule finds.
         why: Why it is there.
-        bad: A piece of a file that it reports; empty where the fault lies in another file.
+        bad: A piece of a file that it reports; empty where the fault is in another file.
         good: The same without the fault.
         allowable: Whether an `orch: allow[...]` comment may allow what it finds. An error is
-            allowable where the program is sound all the same and what it finds may be right when
+            allowable where the program is sound anyway and what it finds may be right when
             it runs; a run that began under such an error can be resumed.
         optional: It counts only where it is named, and not as a part of `ALL`.
     """

@@ -79,7 +79,7 @@ class Driver:
     ) -> None:
         self.state = state
         self._journal = journal
-        # Not `or`: one without secrets counts as false, and is the one in force all the same.
+        # Not `or`: one without secrets counts as false, and is the one in force anyway.
         self._redactor = Redactor({}) if redactor is None else redactor
         self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []

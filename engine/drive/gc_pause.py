@@ -35,6 +35,8 @@ def unhurried_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        # Runs overlap, so only the last one restores the setting. It does so only if the setting is
+        # still ours: a host that has changed it in the meantime keeps its own.
         _active -= 1
         if _active == 0 and gc.get_threshold()[0] == YOUNGEST:
             gc.set_threshold(*_before)

@@ -109,7 +109,7 @@ def _check(state: RunState, event: GateAnswered | CancelRequested) -> None:
 
 
 def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelRequested) -> Fate:
-    """Give an answer to the process that drives a run, and wait until it has taken it up.
+    """Give an answer to the process that drives a run, and wait until that process has accepted it.
 
     Args:
         seen: The run as it was seen before; folded on as far as the journal has to be read.
@@ -131,7 +131,7 @@ def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelReques
         if not journal.record(run).live:
             inbox.take_back(letter)
             _wait_for_release(journal, run)
-            # Whoever had it can write no more, so what the journal says is the last word.
+            # Its former owner can no longer write, so what the journal says is the last word.
             return _fate(journal, seen, letter) or "returned"
         if clock.running_s() > give_up and inbox.take_back(letter):
             raise JournalError(
@@ -145,7 +145,7 @@ def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelReques
 
 
 def wait_for_end(journal: Journal, run: str) -> bool:
-    """Wait until nobody drives a run any more, for a while; whether that has come."""
+    """Wait for a while until no process drives a run; return whether that happened."""
     give_up = clock.running_s() + PATIENCE_S
     while journal.record(run).live:
         if clock.running_s() > give_up:
@@ -164,6 +164,9 @@ def _wait_for_release(journal: HasInbox, run: str) -> None:
 def _fate(journal: Journal, seen: Loaded, letter: Letter) -> Fate | None:
     """What the journal says of a letter; None if its event is not there."""
     events = journal.read(seen.record.run, after=seen.seq)
+    # The journal decides, not the file: the owner deletes a letter only after its event is durable,
+    # so a missing file alone could also mean that the owner died or refused it. The name of the
+    # letter in the event tells this answer from another one to the same gate.
     for at, event in enumerate(events):
         if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
             if isinstance(event, CancelRequested):

@@ -36,16 +36,16 @@ def check_record(record: RunRecord) -> CheckResult:
 def compile_record(record: RunRecord, checked: CheckResult | None = None) -> Program:
     """The program a run began with, from the texts its journal keeps.
 
-    A run that began is not refused for an error that leaves a program sound, one that a comment
-    could allow: it was admitted when it began, maybe by an engine with fewer rules, and an update
-    must not strand it. Python modules are not looked at: they are not part of the journal, may have
-    changed, and need not be on the machine that drives the run.
+    A run that has started is not refused for an error that a comment could allow. It was admitted
+    when it began, maybe by an engine with fewer rules, and an update must not strand it. Python
+    modules are not looked at: they are not part of the journal, may have changed, and need not be
+    on the machine that drives the run.
 
     Args:
         checked: What `check_record` gave, where that is known already.
 
     Raises:
-        CompileError: It does not check any more.
+        CompileError: It has errors with this version.
     """
     result = check_record(record) if checked is None else checked
     errors = (item for item in result.diagnostics if item.severity == "error")
@@ -116,7 +116,7 @@ def load(journal: Journal, record: RunRecord) -> Loaded:
 def load_on(journal: Journal, run: str, seen: Loaded | None) -> Loaded:
     """The run as it is now that it is claimed: only what is new since it was seen is read.
 
-    A run that has been given another program since then is folded anew: its first events have to
+    A run that has been given another program since then is folded again: its first events have to
     be folded with that one.
     """
     record = journal.record(run)

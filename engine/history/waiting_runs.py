@@ -40,7 +40,7 @@ def gates_of_all(
         else:
             about_run = {"run": summary.run, "workflow": summary.workflow}
             found += [{**about_run, **gate} for gate in gates]
-    # One that is under way may ask beside its other work.
+    # A run that is being driven may ask while it does other work.
     whole += [summary.run for summary in journal.runs(None, "running")]
     compiled = _Programs()
     for run in whole:

@@ -26,7 +26,7 @@ class WholeReplay(msgspec.Struct, frozen=True):
         events: How many events it has.
         recorded: With the program in the journal.
         path: The file that was compared, for people.
-        compared: With the program of that file; None where that is no other one.
+        compared: With the program of that file; None where that is not an other one.
         skipped: Why the file was not looked at, and what to do about it; empty if it was.
     """
 
@@ -58,7 +58,7 @@ def replay_run(journal: Journal, run: str, file: str | None = None) -> WholeRepl
 
     Raises:
         JournalError: The run has no events, or cannot be read.
-        CompileError: A program does not check.
+        CompileError: A program has errors.
         UnreadableFile: The file cannot be read.
         UsageError: The run's params do not fit the file.
     """

@@ -1,4 +1,4 @@
-"""Runs of a journal for people: by status, with those that nobody drives told apart.
+"""Runs of a journal for people: by status, with those that no one drives told apart.
 
 Reads summaries alone, no events.
 """
@@ -13,12 +13,12 @@ from engine.journal.record import RunSummary
 
 __all__ = ["ShownStatus", "list_runs", "shown_status"]
 
-#: A run's status, where one that is under way and that nobody drives is `interrupted`.
+#: A run's status, where one that is under way and that no one drives is `interrupted`.
 ShownStatus = RunStatus | Literal["interrupted"]
 
 
 def shown_status(summary: RunSummary) -> ShownStatus:
-    """The status for people: a run that nobody drives any more was interrupted."""
+    """The status for people: a run that no process drives was interrupted."""
     if summary.status == "running" and not summary.live:
         return "interrupted"
     return summary.status
@@ -29,7 +29,7 @@ def list_runs(journal: Journal, status: ShownStatus | None, limit: int | None) -
 
     Args:
         status: Only those of this status, which may be `interrupted`.
-        limit: At most so many; None for all.
+        limit: The maximum number; None for all.
     """
     if status != "running" and status != "interrupted":
         return journal.runs(limit, status)

@@ -218,6 +218,8 @@ class Writer:
 
     def _batch(self) -> tuple[list[_Job], bool]:
         """All jobs that wait, at least one; and whether there will be more."""
+        # There is no timer that collects jobs: while one commit waits for the disk, others queue
+        # up, and the next commit takes all of them. A delay would only slow down a single run.
         batch = [self._jobs.get()]
         try:
             while True:
@@ -234,6 +236,8 @@ class Writer:
             return
         if self._failure is None and not self._low and self._write(jobs):
             return
+        # One bad job (a taken-over run, an end that is there already) fails the transaction of all.
+        # Written alone, only that job fails, and the runs that share the commit do not notice.
         for job in jobs:
             if self._failure is None:
                 self._write_alone(job)

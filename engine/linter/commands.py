@@ -57,7 +57,7 @@ SHELL_INTERPOLATION = Rule(
     summary="An input becomes part of a text that a shell or interpreter runs.",
     why=(
         "`run` is a list so that no input becomes an order. A shell reads its argument as"
-        " a program all the same: `; rm -rf /` in the input would be carried out."
+        " a program anyway: `; rm -rf /` in the input would run."
     ),
     bad="""\
 worker find(q: string) -> string via command {
@@ -100,8 +100,8 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     severity="warning",
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
-        "An `http` worker reaches only hosts that stand in its file; what a command "
-        "reaches, nobody can see. There is no setting that takes the network away from a "
+        "An `http` worker reaches only hosts that are in its file; what a command "
+        "reaches, no one can see. There is no setting that takes the network away from a "
         "command."
     ),
     bad="""\
@@ -163,7 +163,7 @@ UNDECLARED_SOURCE = Rule(
     summary="A command fetches from the network, and its output passes for trusted.",
     why=(
         "Taint begins where text from outside is declared. An `http` worker is untrusted "
-        "by itself; of a command nobody knows."
+        "by itself; a command may be either."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {

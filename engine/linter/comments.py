@@ -54,8 +54,8 @@ DANGLING_DOC_COMMENT = Rule(
     code="ORC908",
     name="dangling-doc-comment",
     severity="warning",
-    summary="A `///` stands before nothing that could be documented.",
-    why="A doc comment reaches the models. One that stands before nothing reaches nobody.",
+    summary="A `///` comment is not followed by anything that could be documented.",
+    why="Models read doc comments. A comment that documents nothing is never read.",
     bad="""\
 model m {
   id = "openai/gpt-5-mini"

@@ -82,7 +82,7 @@ LIVE_CALL_IN_TEST = Rule(
     code="ORC904",
     name="live-call-in-test",
     severity="warning",
-    summary="A test calls something that nothing stands for.",
+    summary="A test calls something that no mock replaces.",
     why="A test calls nothing live: it fails where it would.",
     bad="""\
 orchestrator ask(topic: string) -> string {

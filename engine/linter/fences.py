@@ -45,7 +45,7 @@ UNTRUSTED_UNFENCED = Rule(
     name="untrusted-unfenced",
     severity="warning",
     summary="A prompt prints text from outside without a fence.",
-    why=("Without a fence a model cannot tell where the stranger's text ends and yours goes on."),
+    why="Without a fence a model cannot tell where the stranger's text ends.",
     bad="""\
 worker tell(page: string @untrusted) -> string via llm {
   model = fast
@@ -90,10 +90,7 @@ UNTRUSTED_IN_GOAL = Rule(
     name="untrusted-in-goal",
     severity="error",
     summary="A goal prints text from outside without a fence.",
-    why=(
-        "The goal stands in every prompt, as what is to be reached. A stranger's text in "
-        "it is an order."
-    ),
+    why=("The goal is in every prompt, as an instruction. A stranger's text in it is an order."),
     bad="""\
 orchestrator ask(topic: string @untrusted) -> string {
   model   = fast

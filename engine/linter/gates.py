@@ -93,7 +93,7 @@ GATE_WITHOUT_TIMEOUT = Rule(
     code="ORC605",
     name="gate-without-timeout",
     severity="warning",
-    summary="A human gate waits forever when nobody answers.",
+    summary="A human gate waits forever if there is no answer.",
     why="A run would wait for a person who never comes.",
     bad='verifier gate(result: string) via human { message = "Send it?"   }',
     good='verifier gate(result: string) via human { message = "Send it?"  timeout = 2h }',

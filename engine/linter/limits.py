@@ -77,7 +77,7 @@ NO_STALL_RULE = Rule(
     name="no-stall-rule",
     severity="info",
     summary="A loop of many rounds does not say what to do when nothing new comes.",
-    why="A loop that stands still pays for every round up to the last.",
+    why="A loop without progress pays for every round up to the last.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -87,7 +87,7 @@ def blocks_of(body: ast.Body | None, name: str) -> Iterator[ast.Block]:
 
 
 def item_span(body: ast.Body, setting: str, name: str) -> Span | None:
-    """Where a name stands in a list of names, `common.search` included."""
+    """Where a name is in a list of names, `common.search` included."""
     value = setting_of(body, setting)
     items = value.items if isinstance(value, ast.ListExpr) else () if value is None else (value,)
     for item in items:

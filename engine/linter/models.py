@@ -122,7 +122,7 @@ FALLBACK_WEAKER = Rule(
     code="ORC509",
     name="fallback-weaker",
     severity="info",
-    summary="A fallback has a smaller context window than the model it stands in for.",
+    summary="A fallback has a smaller context window than the model it replaces.",
     why=(
         "A fallback is asked with the same prompt. One that holds less fails when it is "
         "needed: when the run has grown long."

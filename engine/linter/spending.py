@@ -184,7 +184,7 @@ CHILD_BUDGET_EXCEEDS_PARENT = Rule(
     code="ORC409",
     name="child-budget-exceeds-parent",
     severity="warning",
-    summary="An orchestrator may spend more than the budget of the one that calls it.",
+    summary="An orchestrator may spend more than the budget of its caller.",
     why="The parent would be exhausted before its child is.",
     bad="""\
 orchestrator child(topic: string) -> string {

@@ -17,7 +17,7 @@ NO_TIMEOUT = Rule(
     name="no-timeout",
     severity="warning",
     summary="A `command`, `http` or `mcp` worker may hang: it has no `timeout`.",
-    why="A call that hangs holds its place for ever.",
+    why="A call that hangs holds its place forever.",
     bad='worker get(q: string) -> json via http { url = "https://a.example/"    }',
     good="""\
 worker get(q: string) -> json via http { url = "https://a.example/"  timeout = 5s  }""",

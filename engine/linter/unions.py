@@ -33,7 +33,7 @@ AMBIGUOUS_UNION = Rule(
     severity="warning",
     summary="A value can match two of the records in a union.",
     why=(
-        "Where two records fit one value, nobody can tell which was meant: neither a "
+        "Where two records fit one value, no one can tell which was meant: neither a "
         "prompt nor the code that reads it."
     ),
     bad="""\

@@ -112,7 +112,7 @@ UNUSED_DECLARATION = Rule(
     name="unused-declaration",
     severity="warning",
     summary="A schema, model, server, template, param, secret or import is never used.",
-    why="What nobody uses misleads the reader.",
+    why="Unused code misleads the reader.",
     bad="""\
 orch 1
 model fast { id = "openai/gpt-5-mini" }

@@ -166,7 +166,7 @@ class _Server(LanguageServer):
                 )
             )
         load_fast_parser()
-        # All that is loaded by now stays, and what a check leaves is collected when nobody waits
+        # All that is loaded by now stays, and what a check leaves is collected when nothing waits
         # for findings: the collector's rounds would take a tenth of each check, and now and then
         # 150 ms at once.
         gc.collect()

@@ -477,14 +477,19 @@ def lost_call(state: RunState, event: CallLost) -> None:
 
 
 def _take_up_again(state: RunState, call: Call, what_happened: str) -> None:
+    """Make a call again whose open attempt was lost, or end it if it must not happen twice."""
     if call.command is None:
         return
+    # `begun` is set by the journaled start. Only with it may the attempt have reached the outside:
+    # without it, even a `once` call has done nothing, and nothing has been billed.
     if call.begun == call.attempt and effect_of(call) == "once":
         _settle(state, call, None, spent=True)
         _close_attempt(state, call)
         said = f"{what_happened} while it was under way"
         lose(state, call, Failure("crashed", said, cause=causes.of_call(state, call)))
     elif call.begun != call.attempt or _pay_for_lost(state, call, what_happened):
+        # The same attempt number and key are used again: the journal may hold one end of it only,
+        # so a late result of the lost process cannot count as well.
         call.begun = 0
         move_call(call, "asked")
         suspects.issue(state, call)
@@ -499,6 +504,8 @@ def _pay_for_lost(state: RunState, call: Call, what_happened: str) -> bool:
     reservation = call.reservation
     if reservation is None:
         return True
+    # The provider may have billed the lost attempt, and no usage will ever arrive for it. Booking
+    # nothing would let a run that crashes in a loop spend any amount within its budget.
     _settle(state, call, None, spent=True)
     call.bound = call.ledger.reserve(reservation)
     if call.bound is None:

@@ -89,6 +89,6 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     if loop.feedback:
         parts.append(feedback_block(loop.feedback, still_open=True))
     if last and loop.blocks[-1].role == "user":
-        # Nothing of the newest round is kept as it was: its limits and the goal must stand here.
+        # Nothing of the newest round is kept as it was: its limits and the goal must be here.
         parts.append(limits_of(loop.blocks[-1].text))
     return "\n\n".join(parts)

@@ -448,7 +448,7 @@ def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
 
 
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:
-    # A sub-orchestrator would plan anew, and not know what the last one has changed.
+    # A sub-orchestrator would plan again, and not know what the last one has changed.
     wrote = task.child is not None and any(
         isinstance(other.acting, Worker)
         and other.acting.effect in ("write", "once")

@@ -127,6 +127,9 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
 
     It must be beyond doubt: everything it needs is known, within every limit, and valid.
     """
+    # Each doubt ends in `None`, not in an error: the whole decision is still to come, and is
+    # checked then with every problem at once. Starting a task too late costs a second. Starting one
+    # that the decision then rejects costs a call, and its id stays taken.
     if set(spec) != {"id", "worker", "input"} or not isinstance(spec["worker"], str):
         return None
     worker = loop.decisions.workers.get(spec["worker"])

@@ -103,6 +103,10 @@ def _may_retry(task: Task) -> bool:
 
 
 def _take_up(state: RunState, loop: Loop, tasks: list[Task]) -> None:
+    """Start the tasks of a round that are to be done again."""
+    # Only tasks that run again will count down, so the counts are rebuilt from them. This must be
+    # complete before any task starts: one can end at once (a cached `pure` result), and would
+    # otherwise count down what is not counted yet.
     loop.current.open_tasks = len(tasks)
     open_tasks = set(map(id, tasks))
     for task in tasks:

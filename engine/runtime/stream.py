@@ -50,6 +50,9 @@ class ClosedTasks:
             The tasks that this piece has closed, in order; what is not an object or no JSON is
             passed over, for the whole decision will be judged anyway.
         """
+        # Pieces may be cut anywhere, even after a backslash, so the state between pieces includes a
+        # pending escape. Each piece is searched once, from its start: parsing the whole text again
+        # for each piece would take time that grows with the square of the answer.
         closed: list[dict[str, Any]] = []
         piece = self._opening.rest(piece)
         if self._over or not piece:

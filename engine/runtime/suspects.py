@@ -47,6 +47,8 @@ def issue(state: RunState, call: Call) -> None:
         elif suspects.on_trial is call:
             suspects.on_trial = None  # its attempt was lost: the turn is still its own
     elif suspects.calls and runs_here(call.command.request):
+        # User code in the engine's process could crash it again while a suspect runs. That crash
+        # would make new suspects out of innocent calls, so such calls wait until the trial is over.
         suspects.kept_back.append(call)
     else:
         state.commands.append(call.command)
@@ -110,6 +112,7 @@ def died(call: Call, failure: Failure) -> Failure | None:
     Returns:
         The failure of the call, if that was the last time.
     """
+    # One death proves nothing: most processes that die were killed by something else.
     call.deaths += 1
     if call.deaths < MOST_DEATHS:
         call.suspect = True

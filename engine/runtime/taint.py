@@ -75,7 +75,7 @@ def reads_taint(state: RunState, task: Task) -> bool:
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
-    """Set whether what a task gives back is tainted; a verifier that passed it cleans it."""
+    """Set whether what a task returns is tainted; a verifier that passed it cleans it."""
     if verified or (task.failure is None and not _facts(state, task.worker).speaks):
         task.tainted = False
     else:

@@ -148,7 +148,7 @@ RECURSIVE_WORKFLOW = Rule(
     name="recursive-workflow",
     severity="error",
     summary="An orchestrator can call itself and no policy on the way sets `max_depth`.",
-    why="The bound of such a program would be infinite.",
+    why="Such a program would have no bound.",
     bad="""\
 orchestrator ask(topic: string) -> string {
   model   = fast

@@ -13,7 +13,7 @@ SYNTAX_ERROR = Rule(
     name="syntax-error",
     severity="error",
     summary="The text does not fit the grammar at this place.",
-    why="Nothing after the fault could be trusted; the message says what could stand there.",
+    why="Nothing after the error can be trusted; the message says what is expected there.",
     bad="model m { id = }",
     good='model m { id = "openai/gpt-5-mini" }',
     allowable=False,
@@ -59,7 +59,7 @@ UNTERMINATED_STRING = Rule(
     name="unterminated-string",
     severity="error",
     summary="A string or text block has no closing quotes.",
-    why='A string ends on its line; a text over several lines stands between `"""`.',
+    why='A string ends on its line; use `"""` for a text of several lines.',
     bad="""\
 model m { id = "openai/gpt-5-mini }
 """,

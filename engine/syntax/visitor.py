@@ -19,7 +19,7 @@ from engine.syntax import ast
 
 __all__ = ["children", "walk"]
 
-#: What stands in the annotation of a field that can hold no node.
+#: What is in the annotation of a field that can hold no node.
 _PLAIN = frozenset({"None", "SourceFile", "Span", "bool", "float", "int", "str", "tuple"})
 _NAME = re.compile(r"\w+")
 
@@ -54,7 +54,7 @@ def walk(root: Any, into: Callable[[ast.Node], bool] | None = None) -> Iterator[
     """A node (or every node of a tuple) and all below it, from first to last.
 
     Args:
-        into: Whether to go below a node; it is given out all the same. None goes everywhere.
+        into: Whether to go below a node; it is given out anyway. None goes everywhere.
     """
     todo: list[Any] = [root]
     while todo:

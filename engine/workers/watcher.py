@@ -131,6 +131,9 @@ def end(
     Returns:
         The ids of marked processes that live on: the system has not let them be ended.
     """
+    # Both ways are needed: a group also has processes that cleared their environment, and a mark
+    # also finds processes that have left the group. New ones may be forked while these are ended,
+    # so the search is repeated until it finds nothing.
     began = time.monotonic()
     known = {-group for group in groups}
     told = {target for target in known if _signal(target, signal.SIGTERM)}
@@ -200,6 +203,8 @@ def _table(descriptor: int) -> list[tuple[int, int, int]]:
 def main() -> None:
     """Wait for the engine's end on standard input; its table is standard output."""
     engine = sys.argv[1]
+    # The kernel closes the pipe however the engine ends, so this needs no heartbeat. Bytes on it
+    # mean nothing; only its end counts.
     while os.read(0, 512):
         pass
     under_way = _table(1)

@@ -28,13 +28,11 @@ PAGES = sorted(
     for path in (ROOT / place).glob(pattern)
     if "node_modules" not in path.parts
 )
-#: Prompts are reworded with their own tests, because models read them.
-PROMPTS = {ROOT / "engine/runtime/prompts.py"}
 MODULES = sorted(
     path
     for place in ("engine", "orch", "grammar", "docs", "workflows")
     for path in (ROOT / place).rglob("*.py")
-    if path not in PROMPTS and not {"tests", "node_modules"} & set(path.parts)
+    if not {"tests", "node_modules"} & set(path.parts)
 )
 _IDIOMS = [(re.compile(pattern, re.IGNORECASE), plain) for pattern, plain in BANNED.items()]
 

@@ -31,9 +31,9 @@ __all__ = ["command"]
     "--output",
     metavar="FILE",
     callback=json_file,
-    help="What the task gave, or the result to finish with: JSON; - is standard input.",
+    help="The output of the task, or the result to finish with: JSON; - is standard input.",
 )
-@click.option("--not-done", is_flag=True, help="The task was not done: start it once more.")
+@click.option("--not-done", is_flag=True, help="The task was not done: start it again.")
 @journal_option
 @with_run_options
 def command(
@@ -55,10 +55,10 @@ def command(
 ) -> int:
     """Approve a gate and resume the run.
 
-    RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
-    --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
-    (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
-    accepted.
+    RUN is a run's id, the beginning of one, or `last`. If several gates are open, name one with
+    --gate or --task. Output and exit codes are those of `orch run`; 2 means that the gate is
+    not open (any more). If another process is driving the run, it gets the answer: 0 means
+    accepted, 3 not accepted.
     """
     if edit is not ... and not isinstance(edit, dict):
         raise InputError(["--edit: a JSON object with the task's inputs is expected"])

@@ -34,20 +34,20 @@ __all__ = ["command"]
     default="cancelled",
     metavar="TEXT",
     callback=utf8,
-    help="Why, for the journal.",
+    help="The reason, for the journal.",
 )
 @format_option("How to give the best partial result.")
-@click.option("-q", "--quiet", is_flag=True, help="Only the end, on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only how it ended, on standard error.")
 @color_option
 @journal_option
 def command(run: str, reason: str, style: str, quiet: bool, color: str, directory: str) -> int:
-    """End RUN: nothing of it is done any more.
+    """Cancel RUN: no more of its calls are made.
 
     RUN is a run's id, the beginning of one, or `last`; it may wait, have been interrupted, or be
-    driven by another process. What a `once` task did must be said first: the run waits for that,
-    and is cancelled then.
+    driven by another process. If a `once` task was in flight, the run first waits for a person to
+    say whether it was done, and is then cancelled.
 
-    Exit codes: 7 cancelled; 5 it waits for a word about a `once` task; 2 it has ended already;
+    Exit codes: 7 cancelled; 5 it waits for an answer about a `once` task; 2 it has ended;
     3 another process is driving it and does not answer.
     """
     run_options = RunOptions(style, quiet, color, directory=directory)

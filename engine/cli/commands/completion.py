@@ -24,7 +24,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
 @click.pass_context
 def command(ctx: click.Context, shell: str | None) -> int:
-    """Print the script that completes command lines in SHELL; without it, in yours.
+    """Print a script that completes command lines in SHELL (default: your shell).
 
     \b
     bash:  orch completion bash > ~/.local/share/bash-completion/completions/orch

@@ -27,7 +27,7 @@ __all__ = ["command"]
 @format_option("How to show the differences.")
 @journal_option
 def command(first: str, second: str, style: str, directory: str) -> int:
-    """Say what differs between two runs: a fork and its parent, or two runs of one program.
+    """Show the differences between two runs: a fork and its parent, or two runs of one program.
 
     Calls and gates are compared by their outcome, under the keys that both runs have.
 

@@ -24,7 +24,7 @@ __all__ = ["command"]
     "-o",
     "--output",
     metavar="PATH",
-    help="Write to this file; with several FILEs a folder, for a page each.",
+    help="Write to this file; with several FILEs, to this folder.",
 )
 @param_option
 def command(paths: tuple[str, ...], output: str | None, params: dict[str, str]) -> int:

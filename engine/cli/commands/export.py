@@ -20,10 +20,10 @@ __all__ = ["command", "event_line"]
 @click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @journal_option
 def command(run: str, directory: str) -> int:
-    """Write the events of RUN to standard output, one JSON object a line.
+    """Write the events of RUN to standard output, one JSON object per line.
 
-    `seq` is an event's number, which --from of `orch resume` takes; large values are in place. Of
-    a damaged journal the part before the damage is written, and the exit code is 3.
+    `seq` is the number of an event, for --from of `orch resume`; large values are included. Of a
+    damaged journal, the part before the damage is written, and the exit code is 3.
     """
     journal = open_journal(directory)
     try:

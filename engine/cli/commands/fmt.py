@@ -50,23 +50,23 @@ class _Outcome:
 
 @click.command("fmt")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--check", is_flag=True, help="Name the files that would change; write nothing.")
+@click.option("--check", is_flag=True, help="List the files that would change; write nothing.")
 @click.option("--diff", is_flag=True, help="Show what would change; write nothing.")
 @click.option(
     "--stdin-filename",
     metavar="PATH",
     default="stdin.orch",
-    help="What messages call the text read from -.",
+    help="The name of the text read from - in messages.",
 )
 @color_option
 def command(
     paths: tuple[str, ...], check: bool, diff: bool, stdin_filename: str, color: str
 ) -> int:
-    """Format files, or all *.orch files of folders: this one and below, if none is named.
+    """Format files, or all *.orch files in folders; by default in the current folder.
 
     PATH may be - for standard input; the result goes to standard output.
 
-    Exit codes: 0 all is formatted; 1 --check or --diff found something to change; 2 usage;
+    Exit codes: 0 all files are formatted; 1 --check or --diff found changes; 2 usage;
     3 a file has a syntax error, or cannot be read or written.
     """
     if "-" in paths and len(paths) > 1:

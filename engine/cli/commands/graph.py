@@ -25,7 +25,7 @@ __all__ = ["command"]
     type=click.Choice(["mermaid", "dot", "json", "svg"]),
     default="mermaid",
     show_default=True,
-    help="What to draw it as.",
+    help="Output format.",
 )
 @click.option("-o", "--output", metavar="PATH", help="Write to this file instead of stdout.")
 @click.option("--name", metavar="ORCHESTRATOR", help="Only what this orchestrator can reach.")
@@ -33,7 +33,7 @@ __all__ = ["command"]
 def command(
     file: str, style: str, output: str | None, name: str | None, params: dict[str, str]
 ) -> int:
-    """Draw the workflow in FILE: who dispatches whom, what checks whom, which model is used.
+    """Draw the workflow in FILE: orchestrators, workers, verifiers and models.
 
     Exit codes: 0 drawn; 2 usage; 3 the file cannot be read or has errors.
     """

@@ -16,11 +16,11 @@ __all__ = ["command"]
 
 @click.command("init")
 @click.argument("folder", default=".", metavar="[FOLDER]")
-@click.option("--name", help="What the workflow is called; else it is made from the folder's name.")
+@click.option("--name", help="The name of the workflow.  [default: from the name of the folder]")
 def command(folder: str, name: str | None) -> int:
-    """Write a small workflow into FOLDER that lints, tests and runs at once, without a key.
+    """Create a small workflow in FOLDER that lints, tests and runs at once, without a key.
 
-    Nothing is written over.
+    No file is overwritten.
 
     Exit codes: 0 written; 2 usage, or a file exists already; 3 the folder cannot be written.
     """

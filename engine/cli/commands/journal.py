@@ -17,13 +17,13 @@ __all__ = ["command"]
 
 @click.group("journal")
 def command() -> None:
-    """Say whose a journal is."""
+    """Manage the trust in journals."""
 
 
 @command.command("trust")
 @click.argument("directory", metavar="[DIR]", required=False)
 def trust(directory: str | None) -> int:
-    """Take over the journal in DIR: from now on, on this machine, it is yours.
+    """Trust the journal in DIR on this machine.
 
     Without DIR, the journal is that of other commands: ORCH_JOURNAL, or else .orch. A journal runs
     programs when it is resumed, so look at what it holds first: `orch runs`, `orch show`.

@@ -76,7 +76,7 @@ class Request:
     "--format",
     "style",
     type=click.Choice(FORMATS),
-    help="How to show the findings.  [default: text]",
+    help="Output format.  [default: text]",
 )
 @click.option(
     "--select",
@@ -87,24 +87,22 @@ class Request:
 )
 @click.option("--ignore", multiple=True, metavar="CODES", callback=_rules, help="Not these rules.")
 @click.option("--fix", is_flag=True, help="Apply the safe fixes, and show the remaining findings.")
-@click.option("--unsafe-fixes", is_flag=True, help="Take in fixes that may change the meaning.")
+@click.option("--unsafe-fixes", is_flag=True, help="Also apply fixes that may change the meaning.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change; write nothing.")
 @click.option("--show-fixes", is_flag=True, help="List what was fixed.")
 @click.option("--watch", is_flag=True, help="Check again whenever a file changes, until Ctrl-C.")
 @click.option("--statistics", is_flag=True, help="Count the findings by rule instead.")
-@click.option(
-    "--bounds", is_flag=True, help="Print what each orchestrator can take at most instead."
-)
+@click.option("--bounds", is_flag=True, help="Print the most each orchestrator can use instead.")
 @click.option("--strict", is_flag=True, help="Make warnings count as errors for the exit code.")
-@click.option("--exit-zero", is_flag=True, help="End with 0 whatever is found.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the findings, and nothing about them.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the findings.")
 @click.option("--isolated", is_flag=True, help="Read no orch.toml and no pyproject.toml.")
 @param_option
 @click.option(
     "--stdin-filename",
     metavar="PATH",
     default="stdin.orch",
-    help="What the text read from - is called, and where its imports are looked up.",
+    help="The name of the text read from -; imports are relative to it.",
 )
 @color_option
 def command(
@@ -127,11 +125,11 @@ def command(
     stdin_filename: str,
     color: str,
 ) -> int:
-    """Check files, or all *.orch files of folders, without running anything.
+    """Check files, or all *.orch files in folders, without running anything.
 
-    FILE may be - for the standard input; what --fix makes of it goes to the standard output.
+    FILE may be - for standard input; --fix writes the fixed text to standard output.
 
-    Exit codes: 0 clean, or only warnings; 1 errors, or --diff has something to show; 2 usage;
+    Exit codes: 0 clean, or only warnings; 1 errors, or --diff shows changes; 2 usage;
     3 something cannot be read or written.
     """
     if statistics and (style not in (None, "text") or bounds or diff):

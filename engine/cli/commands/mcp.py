@@ -41,7 +41,7 @@ _OF_SNAPSHOTS = ("ORC512", "ORC513", "ORC514")
 
 @click.group("mcp")
 def command() -> None:
-    """Keep what the MCP servers of a file offer, so that calls of tools are checked offline."""
+    """Snapshot the tools of MCP servers, so that calls of tools are checked offline."""
 
 
 @command.command("snapshot")

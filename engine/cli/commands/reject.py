@@ -34,10 +34,10 @@ def command(
 ) -> int:
     """Reject a gate and resume the run as its file says.
 
-    RUN is a run's id, the beginning of one, or `last`. Where several gates are open, name one with
-    --gate or --task. Output and exit codes are those of `orch run`; 2 where the gate is not open
-    (any more). If another process is driving the run, it gets the answer: 0 means accepted, 3 not
-    accepted.
+    RUN is a run's id, the beginning of one, or `last`. If several gates are open, name one with
+    --gate or --task. Output and exit codes are those of `orch run`; 2 means that the gate is
+    not open (any more). If another process is driving the run, it gets the answer: 0 means
+    accepted, 3 not accepted.
     """
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
     return answer_gate(

@@ -26,16 +26,16 @@ __all__ = ["command"]
 @click.option(
     "--file",
     metavar="PATH",
-    help="Replay with the program in this file too, instead of that in the run's file as it is.",
+    help="Also replay with this file, instead of the file of the run.",
 )
 @format_option("How to show what was found.")
 @journal_option
 def command(run: str, file: str | None, style: str, directory: str) -> int:
-    """Drive RUN once more from its journal, without any call, and say where that does not fit.
+    """Drive RUN again from its journal, without any calls, and report divergences.
 
-    RUN is a run's id, the beginning of one, or `last`. First with the program it has; then, if its
-    file has changed since, with the program that holds now: what has changed, from which event on
-    it matters, and the first event that would not have happened so.
+    RUN is a run's id, the beginning of one, or `last`. It is replayed with its own program
+    and, if its file has changed since, with the current file. The report has the changes, the first
+    event that they affect, and the first event that would not have happened.
 
     Exit codes: 0 no divergence; 1 a divergence; 2 usage; 3 the journal or the file cannot be read,
     or the program has errors.

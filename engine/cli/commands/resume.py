@@ -37,7 +37,7 @@ __all__ = ["command"]
 @click.option(
     "--keep-results",
     is_flag=True,
-    help="With --upgrade: keep what was answered also where it would be asked otherwise now.",
+    help="With --upgrade: accept answers to requests that are worded differently now.",
 )
 @click.option("--retry-failed", is_flag=True, help="Retry the last round of an ended run.")
 @click.option(
@@ -45,12 +45,12 @@ __all__ = ["command"]
     "seq",
     type=int,
     metavar="SEQ",
-    help="Begin a run of its own with the events up to this number.",
+    help="Start a new run with the events up to this number.",
 )
 @click.option(
     "--allow-effects",
     is_flag=True,
-    help="With --from: start again what RUN has changed outside since, without asking.",
+    help="With --from: repeat outside effects of RUN after SEQ without asking.",
 )
 @journal_option
 @with_run_options
@@ -71,9 +71,9 @@ def command(
 ) -> int:
     """Resume RUN: a run's id, the beginning of one, or `last`.
 
-    What has finished is not done again; calls that were in flight are. A run that has ended says
-    so and gives its result again. Output and exit codes are those of `orch run`; 1 also where
-    --upgrade is refused because the journal does not fit the changed program.
+    Finished calls are not repeated; calls that were in flight are. If the run has ended, its result
+    is printed again. Output and exit codes are those of `orch run`; 1 also means that --upgrade was
+    refused because the journal does not fit the changed program.
     """
     _check_options(upgrade, keep_results, retry_failed, seq, allow_effects)
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)

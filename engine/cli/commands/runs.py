@@ -37,7 +37,7 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
 
 @click.group("runs", invoke_without_command=True)
 @click.option(
-    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help="Only runs of this status."
+    "--status", type=click.Choice(_STATUSES), metavar="STATUS", help="Only runs with this status."
 )
 @click.option(
     "--limit",
@@ -153,7 +153,7 @@ def _statuses(ctx: click.Context, option: click.Parameter, text: str | None) -> 
 @click.option("--force", is_flag=True, help="Also runs that wait or were interrupted.")
 @journal_option
 def remove(names: tuple[str, ...], force: bool, directory: str) -> int:
-    """Remove each RUN for good, with what only it uses, and give the room back to the disk.
+    """Remove each RUN permanently, with the data that only it uses, and free the disk space.
 
     A run that waits for a person, or was interrupted and could be resumed, is removed only with
     --force; one that a process drives is not. Nothing is removed if one of them cannot be.
@@ -181,16 +181,16 @@ def remove(names: tuple[str, ...], force: bool, directory: str) -> int:
     callback=_seconds,
     help="Only runs that ended at least this long ago: 30d, 12h, 90m.",
 )
-@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N latest of them.")
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Keep the N latest.")
 @click.option(
     "--status",
     "statuses",
     metavar="STATUS,...",
     callback=_statuses,
-    help="Only runs that ended like this; all that have ended without it.",
+    help="Only runs with one of these statuses.  [default: all that have ended]",
 )
 @click.option("--force", is_flag=True, help="Also runs that wait or were interrupted.")
-@click.option("--dry-run", is_flag=True, help="Only say which runs would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only list the runs that would be removed.")
 @journal_option
 def prune(
     age_s: float | None,
@@ -200,7 +200,7 @@ def prune(
     dry_run: bool,
     directory: str,
 ) -> int:
-    """Remove runs that are over: old ones, all but the latest, or those of some status.
+    """Remove ended runs: old ones, all but the latest, or those with some status.
 
     A run must match all filters given. Runs that wait, were interrupted, or are under way stay,
     unless --force is given (those under way stay even then).

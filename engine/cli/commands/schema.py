@@ -45,8 +45,8 @@ def command(
 ) -> int:
     """Print the JSON Schema of NAME in FILE: an orchestrator, worker, verifier or schema.
 
-    Without NAME it is the orchestrator that no other uses. `--of both` prints an object with the
-    fields `input` and `output`; a declared schema is printed as it is.
+    Without NAME, it is that of the orchestrator that no other uses. `--of both` prints an object
+    with the fields `input` and `output`; a declared schema is printed as it is.
 
     Exit codes: 0 printed; 2 usage; 3 the file cannot be read or has errors.
     """

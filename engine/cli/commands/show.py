@@ -32,9 +32,9 @@ __all__ = ["command"]
 @click.command("show")
 @click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
-@click.option("--task", metavar="ID", help="Only this task, with its whole values.")
+@click.option("--task", metavar="ID", help="Only this task, with its full values.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
-@click.option("--full", is_flag=True, help="Show values whole instead of their beginning.")
+@click.option("--full", is_flag=True, help="Show full values instead of their beginning.")
 @format_option("How to show it.")
 @journal_option
 def command(
@@ -48,8 +48,8 @@ def command(
 ) -> int:
     """Show RUN: a run's id, the beginning of one, or `last`.
 
-    A run that is under way is shown as far as it has come. Of a damaged journal the part that
-    can be read is shown.
+    A run that is being driven is shown as far as it has come. Of a damaged journal, the readable
+    part is shown.
     """
     journal = open_journal(directory)
     try:

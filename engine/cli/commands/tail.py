@@ -31,7 +31,7 @@ def command(run: str, style: str, directory: str) -> int:
     """Show the events of RUN, and those to come, until the run ends, waits, or is no longer being
     driven.
 
-    Exit codes: those of `orch run` for how it ended; 0 where it was interrupted.
+    Exit codes: those of `orch run`; 0 if the run was interrupted.
     """
     journal = open_journal(directory)
     try:

@@ -30,7 +30,7 @@ __all__ = ["command"]
     "select",
     default="",
     metavar="TEXT",
-    help="Only tests with TEXT in their title or in the name of what they test.",
+    help="Only tests with TEXT in their title or in the name of their target.",
 )
 @param_option
 @format_option("How to show the results.", "junit")
@@ -44,9 +44,9 @@ def command(
     junit_path: str | None,
     color: str,
 ) -> int:
-    """Run the tests of files, or of all *.orch files of folders.
+    """Run the tests of files, or of all *.orch files in folders.
 
-    Decisions come from scripts and workers from mocks: nothing is called, no key is needed, and a
+    Decisions come from scripts and workers from mocks: no calls are made, no key is needed, and a
     call without a mock fails its test.
 
     Exit codes: 0 all passed, or there are no tests; 1 a test failed; 2 usage; 3 something cannot

@@ -68,7 +68,7 @@ __all__ = ["command"]
     metavar="FILE",
     default=".orch/receipts.db",
     show_default=True,
-    help="What this host has done, so that it does nothing twice.",
+    help="The record of finished calls, so that none is made twice.",
 )
 @click.option(
     "--max-concurrent",
@@ -86,7 +86,7 @@ __all__ = ["command"]
     metavar="SECONDS",
     help="How long calls may continue after SIGTERM.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Only errors on standard error.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 def command(
     files: tuple[str, ...],
     address: str,
@@ -103,9 +103,9 @@ def command(
 ) -> int:
     """Serve runs on a Temporal cluster: drive them, and make the calls that FILEs declare.
 
-    Everything by default; with --serve only what is named. Runs come from `orch run --on`. On
-    SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest to
-    other hosts.
+    By default it serves everything; with --serve only these names. Runs come from `orch run --on`.
+    On SIGTERM or Ctrl-C the host stops taking work, lets running calls finish, and leaves the rest
+    to other hosts.
 
     Exit codes: 0 stopped; 2 a name that no file declares; 3 a file has errors, or the server
     cannot be reached.

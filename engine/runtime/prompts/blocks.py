@@ -200,7 +200,7 @@ def opening(state: RunState, loop: Loop) -> str:
 
 
 def rejection(problems: list[str], loop: Loop) -> str:
-    """The answer to a decision that cannot be accepted, and what of it runs all the same."""
+    """The answer to a decision that cannot be accepted, and its tasks that are already running."""
     listed = "\n".join(f"- {_line(problem)}" for problem in problems)
     if loop.early:
         begun = ", ".join(f"`{task.id}` ({task.worker.name})" for task in loop.early.values())
@@ -210,7 +210,7 @@ def rejection(problems: list[str], loop: Loop) -> str:
             "or leave them out.\n"
         )
     else:
-        kept = "Nothing of it was carried out.\n"
+        kept = "None of it was run.\n"
     return (
         f"Your decision was rejected:\n{listed}\n{kept}"
         "Give the whole decision again, corrected, as one JSON object."
@@ -251,7 +251,7 @@ def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> s
     return "\n\n".join(parts)
 
 
-#: How the line of what is left begins; `limits_of` finds it by this.
+#: How the line with the remaining limits begins; `limits_of` finds it by this.
 _REMAINING = "Remaining: "
 
 
@@ -349,7 +349,7 @@ def record_block(
 
 
 def limits_of(block: str) -> str:
-    """The end of a round's block: what is left of each limit, and the goal."""
+    """The end of a round's block: the rest of each limit, and the goal."""
     return block[block.rindex(_REMAINING) :] if _REMAINING in block else block
 
 
@@ -379,7 +379,7 @@ def _safe(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Words of others as part of a line of ours: they can neither end it nor close a tag."""
+    """Foreign text as part of our line: they can neither end it nor close a tag."""
     return _safe(" ".join(text.split()))
 
 

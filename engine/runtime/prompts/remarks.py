@@ -42,7 +42,7 @@ def replan(said: str) -> str:
     )
 
 
-NOTHING_RUN = "no task was carried out"
+NOTHING_RUN = "no task was run"
 SAME_RESULT = "the same result again"
 SAME_FAILURE = "the same failure again"
 SAME_OUTPUT = "no new output"

@@ -471,7 +471,7 @@ def _plain(value: Any) -> Any:
 
 
 def reads_task_key(expr: ast.Expr) -> bool:
-    """Whether `task.key` stands anywhere in an expression."""
+    """Whether `task.key` is anywhere in an expression."""
     return any(
         isinstance(node, ast.Attribute)
         and isinstance(node.object, ast.Variable)

@@ -317,7 +317,7 @@ class Texts:
         self._report(found)
 
     def _placeholders(self, expr: ast.Expr) -> None:
-        """ORC310: `{{ x }}` in a string that is no template."""
+        """ORC310: `{{ x }}` in a string that is not a template."""
         for node in walk(expr):
             found = _PLACEHOLDER.search(node.value) if isinstance(node, ast.String) else None
             if found is None:

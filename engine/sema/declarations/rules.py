@@ -37,7 +37,7 @@ RETRY_NOT_IDEMPOTENT = Rule(
     code="ORC503",
     name="retry-not-idempotent",
     severity="error",
-    summary="A `once` or `write` worker could be carried out twice without a common key.",
+    summary="A `once` or `write` worker could run twice without a common key.",
     why="A repeated payment is a second payment.",
     bad="""\
 worker get(q: string) -> json via http {
@@ -61,7 +61,7 @@ SECRET_IN_PROMPT = Rule(
     code="ORC803",
     name="secret-in-prompt",
     severity="error",
-    summary="A secret stands where a model, a person or a log could read it.",
+    summary="A secret is used where a model, a person or a log could read it.",
     why="A prompt goes to a provider, into the journal and the logs.",
     bad="""\
 worker tell(q: string) -> string via llm { model = fast  prompt = "{{ q }} {{ secret.KEY }}" }""",
@@ -77,7 +77,7 @@ MOCK_TYPE_MISMATCH = Rule(
     code="ORC903",
     name="mock-type-mismatch",
     severity="error",
-    summary="What a mock returns does not fit the contract of what it stands for.",
+    summary="What a mock returns does not fit the contract of what it replaces.",
     why="A test that feeds impossible values proves nothing.",
     bad="""\
 orchestrator ask(topic: string) -> string {

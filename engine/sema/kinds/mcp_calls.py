@@ -100,7 +100,7 @@ MCP_TOOL_UNKNOWN = Rule(
     name="mcp-tool-unknown",
     severity="error",
     summary="A tool is named that the server did not have when its tools were last kept.",
-    why="The tools of a server are kept in a file beside the program, and compared.",
+    why="The tools of a server are kept in a file next to the program, and compared.",
     allowable=True,
 )
 

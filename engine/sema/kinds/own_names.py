@@ -1,7 +1,7 @@
-"""ORC516: a Python module beside a file that has the name of one of orch's packages.
+"""ORC516: a Python module next to a file that has the name of one of orch's packages.
 
 Only modules that the program uses count: those its calls name, and those that these import, as far
-as they lie beside the file. They are parsed and never run. `engine.callables` says which module
+as they lie next to the file. They are parsed and never run. `engine.callables` says which module
 `import` gives then.
 """
 
@@ -26,7 +26,7 @@ OUR_PACKAGES = ("orch", "engine", "grammar")
 #: How many modules are followed from a call.
 _MOST = 50
 
-#: A module's name to its file beside the program and its tree; None where there is none to read.
+#: A module's name to its file next to the program and its tree; None where there is none to read.
 ReadModule = Callable[[str], tuple[SourceFile, python.Module] | None]
 
 
@@ -36,8 +36,8 @@ PYTHON_HIDES_ORCH = Rule(
     severity="warning",
     summary="A Python module that the program uses has the name of a package of orch.",
     why=(
-        "`orch`, `engine` and `grammar` are orch's own packages. The module is found all the "
-        "same, but `from engine import Failure` gives orch's `Failure`, even where the module "
+        "`orch`, `engine` and `grammar` are orch's own packages. The module is still "
+        "found, but `from engine import Failure` gives orch's `Failure`, even where the module "
         "has one."
     ),
     allowable=True,

@@ -44,7 +44,7 @@ CALL_NOT_IMPORTABLE = Rule(
     name="call-not-importable",
     severity="error",
     summary="A Python module or function that is named does not exist.",
-    why="Modules are looked up beside the file first.",
+    why="Modules are looked up next to the file first.",
     bad='worker f(q: string) -> json via python { call = "no_such_module:run" }',
     good='worker f(obj: json) -> json via python { call = "json:dumps" }',
     allowable=True,
@@ -95,7 +95,7 @@ def check_call(
 
 
 def _reader(base_dir: str, project: Project | None) -> ReadModule:
-    """Reads modules that lie beside the file, and no others."""
+    """Reads modules that lie next to the file, and no others."""
 
     def read(name: str) -> tuple[SourceFile, python.Module] | None:
         path = _below(base_dir, name.split("."))
@@ -273,7 +273,7 @@ PYTHON_NOT_CHECKED = Rule(
     severity="warning",
     summary=("A Python file is too large, or nested too deeply, for its functions to be checked."),
     why=(
-        "The run imports the module all the same; whether the function is there, and "
+        "The run imports the module anyway; whether the function is there, and "
         "takes the inputs, is found out then."
     ),
     allowable=True,

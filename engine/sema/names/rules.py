@@ -13,7 +13,7 @@ UNKNOWN_NAME = Rule(
     name="unknown-name",
     severity="error",
     summary=("A name is used that nothing declares: a model, worker, param, failure mode, ..."),
-    why="A misspelt name would only show when the run gets there.",
+    why="Otherwise a misspelt name would only fail in the middle of a run.",
     bad='worker tell(q: string) -> string via llm { model = fats  prompt = "{{ q }}" }',
     good='worker tell(q: string) -> string via llm { model = fast  prompt = "{{ q }}" }',
     allowable=False,
@@ -24,7 +24,7 @@ DUPLICATE_NAME = Rule(
     name="duplicate-name",
     severity="error",
     summary="A name is declared twice in one place, or is built in and may not be declared.",
-    why="Two things of one name: nobody could tell which is meant.",
+    why="If two things have the same name, it is not clear which one is meant.",
     bad="""\
 schema A { x: int }
 schema A { y: int }""",

@@ -26,7 +26,7 @@ MISSING_SETTING = Rule(
     name="missing-setting",
     severity="error",
     summary="A setting that this kind of body cannot do without is not there.",
-    why="The body cannot be carried out without this setting.",
+    why="The body cannot be used without this setting.",
     bad="model m { temperature = 0 }",
     good='model m { id = "x"  temperature = 0 }',
     allowable=False,
@@ -82,7 +82,8 @@ NON_CONSTANT_BOUND = Rule(
     name="non-constant-bound",
     severity="error",
     summary=(
-        "A setting that must be known before the run is no constant, param or choice of such."
+        "A setting that must be known before the run is not a constant, a param or a choice of "
+        "these."
     ),
     why="The bound is computed before the run starts.",
     bad="""\
@@ -106,8 +107,8 @@ GATE_DEFAULT_APPROVES = Rule(
     code="ORC606",
     name="gate-default-approves",
     severity="error",
-    summary="A human gate would approve when nobody answers.",
-    why="Silence is no consent.",
+    summary="A human gate would approve if there is no answer.",
+    why="No answer is not consent.",
     bad="""\
 verifier gate(result: string) via human {
   message = "Send it?"

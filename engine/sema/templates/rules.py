@@ -80,7 +80,7 @@ LOOP_OVER_SCALAR = Rule(
     code="ORC306",
     name="loop-over-scalar",
     severity="error",
-    summary="A loop runs over something that is no list.",
+    summary="A loop runs over something that is not a list.",
     why="A loop over a string gives its letters.",
     bad="""\
 worker tell(f: Finding) -> string via llm {
@@ -122,7 +122,7 @@ SINGLE_BRACE_PLACEHOLDER = Rule(
     code="ORC310",
     name="single-brace-placeholder",
     severity="warning",
-    summary="A placeholder is literal text: it has one brace, or stands in no template.",
+    summary="A placeholder is literal text: it has one brace, or is not in a template.",
     why="The model would read the braces, not the value.",
     bad="""\
 worker tell(topic: string) -> string via llm { model = fast  prompt = "Topic: {topic}" }""",

@@ -85,7 +85,7 @@ def test_a_server_that_hangs_or_drips_ends_by_the_timeout(run, site, page):
 def test_a_redirect_out_of_the_file_is_told(run, site, other_site):
     site.pages["/"] = redirect(other_site.url)
     result = run("timeout = 5s")
-    assert "which does not stand in the file" in result.failures[0].message
+    assert "which is not in the file" in result.failures[0].message
     assert other_site.requests == []
 
 
