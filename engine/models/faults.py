@@ -21,6 +21,7 @@ from engine.redaction import current
 
 __all__ = [
     "failure_of",
+    "failure_of_error",
     "failure_of_status",
     "missing_key",
     "retry_after_ms",
@@ -129,6 +130,32 @@ def failure_of_status(
     if wait is None:
         wait = _wait_in_body(text)
     return _of_status(status, text.lower(), words, model_id, wait, schema_sent)
+
+
+def failure_of_error(
+    error: Any, model_id: str, secrets: Collection[str], *, schema_sent: bool = False
+) -> Failure:
+    """What an error means that came in the middle of a stream: an object, or a text."""
+    data = json.dumps({"error": error}, default=str).encode()
+    return failure_of_status(
+        _status_in(error), data, {}, model_id, secrets, schema_sent=schema_sent
+    )
+
+
+def _status_in(error: Any) -> int:
+    """The status that an error in a stream reports; 502 where it reports none."""
+    if isinstance(error, Mapping):
+        for key in ("code", "status", "status_code"):
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                status = int(error.get(key))  # type: ignore[arg-type]
+                if 400 <= status < 600:
+                    return status
+        kind = f"{error.get('type')} {error.get('code')} {error.get('status')}".lower()
+        if "rate_limit" in kind or "resource_exhausted" in kind:
+            return 429
+        if "invalid_request" in kind or "context_length" in kind:
+            return 400
+    return 502
 
 
 def _of_status(

@@ -14,16 +14,18 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
 from engine.models import offline
 from engine.models.answers import Answer, flat_options, messages_of, reply_of, text_of
 from engine.models.chat_protocol import response_format
-from engine.models.faults import failure_of, missing_key, secrets_of
+from engine.models.faults import failure_of, failure_of_error, missing_key, secrets_of
+from engine.models.litellm_stream import NoStreamError, StreamedAnswer, plain_usage
 from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["LiteLLMModel", "warm"]
@@ -55,6 +57,8 @@ def _litellm() -> Any:
             # Sampling settings that a model does not take are left out rather than refused;
             # `response_format` is checked below, as dropping it would go unnoticed.
             litellm.drop_params = True
+            # An answer may well repeat itself: the rule of a table, or Base64.
+            litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
             # aiohttp complains on stderr about sessions that LiteLLM leaves open.
             litellm.disable_aiohttp_transport = True
             for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
@@ -128,7 +132,7 @@ class LiteLLMModel:
             # LiteLLM's own timeout is per read; a provider that sends a byte now and then
             # would never reach it.
             async with asyncio.timeout(request.timeout_ms / 1000):
-                answer = await self._answer(litellm, arguments, request)
+                answer = await self._answer(litellm, arguments, request, options)
         except TimeoutError:
             raise Failure(
                 "timeout",
@@ -144,15 +148,30 @@ class LiteLLMModel:
         return reply_of(answer, request, self._name, lambda: secrets_of(options))
 
     async def _answer(
-        self, litellm: Any, arguments: dict[str, Any], request: ModelRequest
+        self,
+        litellm: Any,
+        arguments: dict[str, Any],
+        request: ModelRequest,
+        options: Mapping[str, Any],
     ) -> Answer:
-        if request.stream and self._streams:
+        if "stream" not in options and request.stream and self._streams:
+            streamed = StreamedAnswer(self._name, request.on_text)
+            asked = {**arguments, "stream": True}
+            if "stream_options" not in options:
+                asked["stream_options"] = {"include_usage": True}
             try:
-                return await _streamed(litellm, arguments, self._name, request.on_text)
-            except _NoStreamError:
+                return await streamed.take(await litellm.acompletion(**asked))
+            except NoStreamError:
                 # A server that knows no streams answers in one piece, which LiteLLM drops:
                 # ask it in the way it knows, now and from here on.
                 self._streams = False
+            except Exception:
+                if streamed.error is None:
+                    raise
+                raise failure_of_error(
+                    streamed.error, self._name, secrets_of(options), schema_sent=request.structured
+                ) from None
+        arguments.pop("stream_options", None)
         return _whole(await litellm.acompletion(**arguments))
 
     def _enter_loop(self, litellm: Any) -> None:
@@ -179,14 +198,18 @@ class LiteLLMModel:
         self, litellm: Any, request: ModelRequest, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            **options,
+            "max_tokens": request.max_tokens,
+            **{key: value for key, value in options.items() if key != "stream"},
             "model": self._id,
             "messages": messages_of(request.messages, marks="claude" in self._id.lower()),
-            "max_tokens": request.max_tokens,
             "timeout": request.timeout_ms / 1000,
             "num_retries": 0,
             "max_retries": 0,
         }
+        if options.keys() & {"max_completion_tokens", "max_tokens"}:
+            # The program says how to put it, null for not at all.
+            arguments["max_tokens"] = options.get("max_tokens")
+        arguments = {key: value for key, value in arguments.items() if value is not None}
         if "api_base" in arguments and "api_key" not in arguments:
             provider = self._id.partition("/")[0]
             # Servers on one's own machine want no key, but the client insists on one.
@@ -226,7 +249,7 @@ def _whole(response: Any) -> Answer:
     """The answer in a whole response."""
     choices = response.choices
     if not choices:
-        return Answer(usage=_plain(getattr(response, "usage", None)))
+        return Answer(usage=plain_usage(getattr(response, "usage", None)))
     message = choices[0].message
     extra = getattr(message, "provider_specific_fields", None) or {}
     return Answer(
@@ -236,77 +259,7 @@ def _whole(response: Any) -> Answer:
         refusal=getattr(message, "refusal", None) or extra.get("refusal") or "",
         reasoning=getattr(message, "reasoning_content", None) or "",
         tools=bool(getattr(message, "tool_calls", None)),
-        usage=_plain(getattr(response, "usage", None)),
-    )
-
-
-def _plain(usage: Any) -> dict[str, Any] | None:
-    """LiteLLM's object for usage as the protocol has it; None where the provider did not say."""
-    if usage is None:
-        return None
-    plain: dict[str, Any] = usage.model_dump() if hasattr(usage, "model_dump") else dict(usage)
-    return plain
-
-
-class _NoStreamError(Exception):
-    """The server answered a request for a stream with something else."""
-
-
-async def _streamed(
-    litellm: Any,
-    arguments: dict[str, Any],
-    name: str,
-    on_text: Callable[[str], None] | None,
-) -> Answer:
-    """Ask for the answer in pieces and put them together; `on_text` hears each of them.
-
-    Raises:
-        Failure: The stream ended before the answer did.
-        _NoStreamError: What came was not a stream at all.
-    """
-    stream = await litellm.acompletion(
-        **arguments, stream=True, stream_options={"include_usage": True}
-    )
-    usage = None
-    pieces: list[str] = []
-    refusal: list[str] = []
-    reasoning: list[str] = []
-    tools = False
-    try:
-        async for chunk in stream:
-            usage = getattr(chunk, "usage", None) or usage
-            if chunk.choices:
-                delta = chunk.choices[0].delta
-                piece = text_of(delta.content)
-                pieces.append(piece)
-                if on_text is not None and piece:
-                    on_text(piece)
-                refusal.append(getattr(delta, "refusal", None) or "")
-                reasoning.append(getattr(delta, "reasoning_content", None) or "")
-                tools = tools or bool(getattr(delta, "tool_calls", None))
-    finally:
-        await stream.aclose()
-    # LiteLLM closes a stream that just stops with a finish reason, and usage, of its own making;
-    # what the provider sent is in these: Gemini's in the second alone, for its last word on the
-    # usage may come later.
-    finish_reason = stream.received_finish_reason or stream.intermittent_finish_reason
-    if finish_reason is None:
-        if not stream.chunks:
-            raise _NoStreamError
-        raise Failure(
-            "unavailable",
-            f"the answer of {name} broke off in the middle of the stream",
-            retryable=True,
-        )
-    if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
-        usage = None
-    return Answer(
-        text="".join(pieces),
-        finish_reason=finish_reason,
-        refusal="".join(refusal),
-        reasoning="".join(reasoning),
-        tools=tools,
-        usage=_plain(usage),
+        usage=plain_usage(getattr(response, "usage", None)),
     )
 
 

@@ -11,7 +11,6 @@ No redirect is followed: the key would go with it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -30,7 +29,12 @@ from engine.models.chat_protocol import (
     read_answer,
 )
 from engine.models.endpoints import Endpoint, endpoint_of
-from engine.models.faults import failure_of_status, secrets_of, struck_out
+from engine.models.faults import (
+    failure_of_error,
+    failure_of_status,
+    secrets_of,
+    struck_out,
+)
 from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["OpenAIModel", "warm"]
@@ -191,13 +195,8 @@ class OpenAIModel:
             # A server that knows no streams answers in one piece, which is as good.
             return read_answer(await _at_most(response, _MAX_ANSWER))
         except StreamError as error:
-            raise failure_of_status(
-                _status_in(error.error),
-                _encode({"error": error.error}),
-                response.headers,
-                self._name,
-                secrets(),
-                schema_sent=request.structured,
+            raise failure_of_error(
+                error.error, self._name, secrets(), schema_sent=request.structured
             ) from None
 
     async def _streamed(self, response: Any, request: ModelRequest) -> Answer:
@@ -267,22 +266,6 @@ async def _at_most(response: Any, most: int) -> bytes:
         if size > most:
             raise BrokenAnswer(f"the answer is longer than {most} bytes")
     return b"".join(parts)
-
-
-def _status_in(error: Any) -> int:
-    """The status that an error in a stream stands for; 502 where it names none."""
-    if isinstance(error, Mapping):
-        for key in ("code", "status", "status_code"):
-            with contextlib.suppress(TypeError, ValueError):
-                status = int(error.get(key))  # type: ignore[arg-type]
-                if 400 <= status < 600:
-                    return status
-        kind = f"{error.get('type')} {error.get('code')}".lower()
-        if "rate_limit" in kind:
-            return 429
-        if "invalid_request" in kind or "context_length" in kind:
-            return 400
-    return 502
 
 
 def _connection_words(error: Exception) -> str:
