@@ -87,6 +87,8 @@ def body_of(
     given = {key: value for key, value in options.items() if key not in _NOT_IN_BODY}
     beside = options.get("extra_body")
     body |= {**given, **(beside if isinstance(beside, Mapping) else {})}
+    if not body.get("stream"):
+        body["stream_options"] = None  # OpenAI refuses it without a stream
     return {key: value for key, value in body.items() if value is not None}
 
 

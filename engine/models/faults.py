@@ -33,6 +33,7 @@ _MAX_WORDS = 400
 #: What LiteLLM puts before a provider's words, once or several times.
 _PREFIX = re.compile(r"^\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)\b\s*[:-]?\s+")
 _KEY = re.compile(r"\b(sk|pk|rk|key|gsk|xai|AIza)[-_]?[A-Za-z0-9*_-]{12,}|\b[Bb]earer\s+\S+")
+_SHOWN = re.compile(r"^Error code: \d{3} - (?=\{)")
 #: How Python's JSON decoder begins its complaints about what is not JSON at all.
 _NOT_JSON = re.compile(r"(Expecting|Extra data|Unterminated|Invalid control)\b.*\(char \d+\)$")
 #: Other variables that do instead of the one LiteLLM reports as missing.
@@ -198,7 +199,9 @@ def _asked_wait_ms(error: Exception) -> int | None:
     own = getattr(error, "litellm_response_headers", None)
     headers = own or getattr(getattr(error, "response", None), "headers", None)
     wait = None if headers is None else retry_after_ms(headers)
-    return _wait_in_body(str(error)) if wait is None else wait
+    if wait is not None:
+        return wait
+    return _wait_in_body(f"{error} {getattr(error, 'body', '')} {error.__context__}")
 
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:
@@ -220,7 +223,8 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
         return None
 
 
-_DELAY = re.compile(r'"retryDelay"\s*:\s*"([0-9.]+)s"')
+#: With quotes as in JSON, or as LiteLLM shows a body.
+_DELAY = re.compile(r"""["']retryDelay["']\s*:\s*["']([0-9.]+)s["']""")
 _TRY_AGAIN = re.compile(r"(?:try again|retry) in ([0-9.]+) ?(ms|s|seconds|m)\b")
 _UNITS_MS = {"ms": 1, "s": 1_000, "seconds": 1_000, "m": 60_000}
 
@@ -271,12 +275,13 @@ def _message_in(text: str) -> str:
         return f"what the server answered is not JSON ({text})"
     if text[:1] == "<":
         return "the server answered with a web page, not JSON: is `api_base` right?"
-    if text[:2] in ("b'", 'b"'):  # LiteLLM shows some bodies as a literal of Python's
-        with contextlib.suppress(ValueError, SyntaxError, AttributeError):
-            text = ast.literal_eval(text).decode("utf-8", "replace")
+    # LiteLLM and OpenAI's client show some bodies as a literal of Python's.
+    literal = _SHOWN.sub("", text)
     try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
+        if literal[:2] in ("b'", 'b"'):
+            text = ast.literal_eval(literal).decode("utf-8", "replace")
+        said = ast.literal_eval(literal) if literal != text else json.loads(text)
+    except (ValueError, RecursionError, SyntaxError, AttributeError, MemoryError):
         return text
     found = said
     for _ in range(4):

@@ -115,7 +115,7 @@ class StreamedAnswer:
         if reported:
             self.error = reported
             raise ValueError("the provider reports an error")
-        delta = getattr(choices[0], "delta", None)
+        delta: Any = getattr(choices[0], "delta", None)
         self._refusal.append(getattr(delta, "refusal", None) or "")
         if isinstance(getattr(delta, "content", None), list):
             delta.content = text_of(delta.content)

@@ -270,7 +270,9 @@ async def _at_most(response: Any, most: int) -> bytes:
 
 def _connection_words(error: Exception) -> str:
     """What a failed connection says, without the library's own classes."""
-    words = str(error) or "the connection was closed before the answer was complete"
+    if isinstance(error, _aiohttp().ClientPayloadError):
+        return "the connection was closed before the answer was complete"
+    words = str(error) or "the connection was closed before the answer came"
     inner = error.__cause__ or getattr(error, "os_error", None)
     if isinstance(inner, OSError) and inner.strerror:
         where = getattr(error, "host", "")

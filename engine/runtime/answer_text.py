@@ -41,7 +41,12 @@ _MAX_CHECKED = 1_000_000
 
 
 class NotJSON(Exception):
-    """No JSON was found; the message says where the text breaks."""
+    """No JSON was found; the message says where the text breaks.
+
+    `broken_off` says whether one begins that does not end.
+    """
+
+    broken_off = False
 
 
 def spoken(text: str) -> str:
@@ -132,7 +137,24 @@ def find_json(text: str) -> Any:
                 return _decoded(part)
             except NotJSON:
                 continue
+        error.broken_off = _is_broken_off(said)
         raise error from None
+
+
+def _is_broken_off(said: str) -> bool:
+    """Whether a text, after an opening fence, is the beginning of an object or a list."""
+    fence = _OPEN_FENCE.match(said)
+    if fence is not None:
+        said = said[fence.end() :]
+    if said[:1] not in ("{", "["):
+        return False
+    try:
+        msgspec.json.decode(said)
+    except msgspec.DecodeError as error:
+        return str(error) == "Input data was truncated"
+    except (RecursionError, UnicodeEncodeError):
+        return False
+    return False
 
 
 def _candidates(said: str) -> Iterator[str]:

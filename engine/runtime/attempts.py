@@ -30,6 +30,7 @@ from engine.runtime.requests import (
     model_request,
     worker_request,
 )
+from engine.runtime.retry_wait import delay_of, no_time
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
 from engine.runtime.wire_values import read_output
 from engine.sema.model import Retry, Worker, fallback_chain
@@ -50,18 +51,21 @@ __all__ = [
     "withdraw",
 ]
 
-#: The longest wait before a retry, in milliseconds.
-MAX_BACKOFF_MS = 60_000
 #: Failures after which it is not known whether the work was done.
 _UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
 
 
-def begin(state: RunState, call: Call, model: str | None = None) -> None:
-    """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
+def begin(state: RunState, call: Call, model: str | None = None, chain_index: int = 0) -> None:
+    """Start a call: of a model (and its fallbacks), or of a tool where `model` is None.
+
+    Args:
+        chain_index: The first model of the chain to ask: those before it have been given up.
+    """
     if model is not None:
         call.chain = tuple(fallback_chain(state.program.models, model))
+        call.chain_index = chain_index
     _attempt(state, call)
 
 
@@ -230,6 +234,7 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
+            call.broken_off += error.broken_off
             return False, value, error.problems
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
@@ -275,7 +280,8 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         # It has happened, and its outcome cannot be read: it must not be done again for that.
         lose(state, call, failure)
         return
-    if call.chain and call.repairs < _repair_max(call):
+    # An answer that breaks off for a second time would do so at each further try.
+    if call.chain and call.repairs < _repair_max(call) and call.broken_off < 2:
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
@@ -326,7 +332,7 @@ def failed(state: RunState, event: CallFailed) -> None:
     elif effect_of(call) == "once" and failure.mode in _UNKNOWN:
         lose(state, call, failure)
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
-        _end(state, call, failure=failure)
+        _end(state, call, failure=_with_wait(state, call, failure))
     _go_on(state)
 
 
@@ -384,21 +390,34 @@ def effect_of(call: Call) -> str:
     return "read"
 
 
-def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
+def _may_retry(state: RunState, call: Call, failure: Failure) -> bool:
     policy = _retry(state, call)
     if call.retries >= policy.max or effect_of(call) == "once":
         return False
-    wanted = failure.mode in policy.on or (
+    return failure.mode in policy.on or (
         not policy.on and (failure.retryable or failure.mode == "timeout")
     )
-    if not wanted:
+
+
+def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
+    if not _may_retry(state, call, failure):
+        return False
+    delay_ms = delay_of(_retry(state, call), call.retries + 1, failure)
+    if no_time(state, call, failure, delay_ms):
         return False
     call.retries += 1
-    delay_ms = min(policy.backoff_ms * 2 ** (call.retries - 1), MAX_BACKOFF_MS)
-    if failure.retry_after_ms is not None:
-        delay_ms = max(delay_ms, min(failure.retry_after_ms, 10 * MAX_BACKOFF_MS))
+    call.last_failure = failure
     _attempt(state, call, delay_ms)
     return True
+
+
+def _with_wait(state: RunState, call: Call, failure: Failure) -> Failure:
+    """A failure that says so if a retry would have had to wait for too long."""
+    if not _may_retry(state, call, failure):
+        return failure
+    delay_ms = delay_of(_retry(state, call), call.retries + 1, failure)
+    said = no_time(state, call, failure, delay_ms)
+    return failure.replace(message=failure.message + said) if said else failure
 
 
 def _try_fallback(state: RunState, call: Call) -> bool:
@@ -408,6 +427,7 @@ def _try_fallback(state: RunState, call: Call) -> bool:
     call.retries = 0
     call.repairs = 0
     call.deaths = 0
+    call.broken_off = 0
     call.extra = []
     _attempt(state, call)
     return True
@@ -553,7 +573,8 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
         and not (call.begun == call.attempt and effect_of(call) == "once")
     ]
     for call in stopped:
-        _settle(state, call, None, spent=call.started_at is not None)
+        # One that waits for its next attempt has settled the last one already.
+        _settle(state, call, None, spent=call.begun == call.attempt)
         _close_attempt(state, call)
         move_call(call, "withdrawn")
     if stopped:

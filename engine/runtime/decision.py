@@ -36,10 +36,14 @@ _MAX_PROBLEM = 1_000
 
 
 class DecisionError(Exception):
-    """A decision is not acceptable; `problems` says why, one sentence each."""
+    """A decision is not acceptable; `problems` says why, one sentence each.
 
-    def __init__(self, problems: list[str]) -> None:
+    `broken_off` says whether its JSON begins and does not end.
+    """
+
+    def __init__(self, problems: list[str], *, broken_off: bool = False) -> None:
         self.problems = [_clip(problem, _MAX_PROBLEM) for problem in problems]
+        self.broken_off = broken_off
         super().__init__("; ".join(self.problems))
 
 
@@ -239,7 +243,8 @@ def read_json(text: str) -> Any:
     try:
         return find_json(text)
     except NotJSON as error:
-        raise DecisionError([rejections.not_json(error)]) from None
+        said = rejections.BROKEN_OFF if error.broken_off else rejections.not_json(error)
+        raise DecisionError([said], broken_off=error.broken_off) from None
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

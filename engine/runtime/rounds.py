@@ -14,6 +14,7 @@ from engine.errors import Failure
 from engine.events import GateAnswered, TaskClosed
 from engine.runtime import (
     attempts,
+    causes,
     context,
     dispatch,
     ending,
@@ -113,7 +114,7 @@ def ask(state: RunState, loop: Loop) -> None:
     enter_phase(loop, "deciding")
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
-    attempts.begin(state, call, loop.orchestrator.model)
+    attempts.begin(state, call, loop.orchestrator.model, loop.current.chain_index)
 
 
 def _decision_key(loop: Loop) -> str:
@@ -124,6 +125,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     """The orchestrator's model has answered, or failed for good."""
     if loop.over:
         return
+    _give_up_models(loop, call.chain_index)
     if call.failure is not None:
         _no_decision(state, loop, call, call.failure)
         return
@@ -141,7 +143,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
             return
         tasks = make_tasks(loop, decision, key, bounded=bool(state.bounds))
     except DecisionError as error:
-        _bad_decision(state, loop, value, error)
+        _bad_decision(state, loop, call, error)
         return
     _accept(loop, decision)
     enter_phase(loop, "working")
@@ -209,25 +211,56 @@ def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> N
         ending.end(state, loop, "failed", said, cause=failure.cause)
 
 
-def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
-    """Ask again with the exact problems; after the last repair the round has failed."""
+def _give_up_models(loop: Loop, chain_index: int) -> None:
+    """Ask the models before this one no more in this round; it has all of its repairs."""
+    current = loop.current
+    if chain_index > current.chain_index:
+        current.chain_index = chain_index
+        current.asked_before = current.attempts - 1
+        current.broken_off = 0
+
+
+def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError) -> None:
+    """Ask again with the exact problems, then the next model; at last the round has failed.
+
+    An answer that breaks off for the second time ends the run: each round would only ask for a
+    longer one.
+    """
+    current, value = loop.current, call.value
     problems = [sizes.cut(state, problem, SHOWN_PROBLEM) for problem in error.problems]
-    loop.current.rejected.append("; ".join(problems))
+    current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or calls.EMPTY_ANSWER))
-    if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
-        ask(state, loop)
+    current.broken_off += error.broken_off
+    asked = current.attempts - current.asked_before
+    if asked <= loop.orchestrator.policy.repair_max and current.broken_off < 2:
+        _ask_again(state, loop, problems)
         return
     if isinstance(error, OutOfDispatches):
         cause = Cause(loop.orchestrator, "policy.max_dispatches")
         said = "; ".join(problems)
         ending.end(state, loop, "exhausted", said, "max_dispatches", cause=cause)
         return
+    if call.chain_index + 1 < len(call.chain):
+        current.chain_index = call.chain_index + 1
+        current.asked_before = current.attempts
+        current.broken_off = 0
+        _ask_again(state, loop, problems)
+        return
+    if current.broken_off > 1:
+        said = f"model `{call.chain[call.chain_index]}` failed, invalid_output: "
+        cause = causes.of_call(state, call)
+        ending.end(state, loop, "failed", said + rejections.BROKE_OFF_TWICE, cause=cause)
+        return
     head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
+
+
+def _ask_again(state: RunState, loop: Loop, problems: list[str]) -> None:
+    loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
+    ask(state, loop)
 
 
 def _close_when_idle(state: RunState, loop: Loop) -> None:

@@ -7,7 +7,7 @@ parser. What it finds is only ever a head start; the whole decision is read and 
 has come.
 
 Only an answer that begins with its root object gives a head start; a thought between its tags and
-an opening fence may come first. Tasks in prose are drafts, and those inside a thought are not tasks.
+an opening fence may come first. Tasks in prose are drafts, and those inside a thought are none.
 """
 
 from __future__ import annotations

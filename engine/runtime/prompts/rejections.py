@@ -227,6 +227,15 @@ def answer_too_long(most_bytes: int) -> str:
     return f"the answer is longer than {most_bytes} bytes"
 
 
+#: A text whose JSON begins and does not end.
+BROKEN_OFF = "the answer breaks off in the middle of its JSON; give all of it, in fewer words"
+#: What the run says when that has happened twice.
+BROKE_OFF_TWICE = (
+    "its answers break off in the middle of their JSON; raise `max_tokens`, or see whether its "
+    "context window is full"
+)
+
+
 def not_json(why: object) -> str:
     """A text that does not parse."""
     return f"the answer is not JSON: {why}; begin with `{{` and write nothing else"

@@ -7,6 +7,13 @@ import pytest
 
 import engine
 
+pytestmark = [
+    # LiteLLM gives pydantic objects of shapes that its own classes do not declare.
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+    pytest.mark.filterwarnings("ignore:Item '.*' on TypedDict class:UserWarning:pydantic"),
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_.*' attribute:DeprecationWarning"),
+]
+
 SOURCE = """orch 1
 model m {{
   id = "{name}"  api_base = "{url}"  structured = native
