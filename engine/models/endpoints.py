@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.prices import look_up
 
-__all__ = ["THROUGH_LITELLM", "Endpoint", "endpoint_of", "speaks_openai"]
+__all__ = ["THROUGH_LITELLM", "Endpoint", "endpoint_of", "key_variables", "speaks_openai"]
 
 #: What an id begins with that is to go through LiteLLM in any case.
 THROUGH_LITELLM = "litellm/"
@@ -52,12 +52,8 @@ _PROVIDERS: dict[str, _Provider] = {
     "hosted_vllm": _Provider("", ("HOSTED_VLLM_API_BASE",), ("HOSTED_VLLM_API_KEY",), keyless=True),
     "lm_studio": _Provider("", ("LM_STUDIO_API_BASE",), ("LM_STUDIO_API_KEY",), keyless=True),
     "llamafile": _Provider("http://127.0.0.1:8080/v1", ("LLAMAFILE_API_BASE",), (), keyless=True),
-    "ollama": _Provider(
-        "http://127.0.0.1:11434", ("OLLAMA_API_BASE",), ("OLLAMA_API_KEY",), keyless=True
-    ),
-    "ollama_chat": _Provider(
-        "http://127.0.0.1:11434", ("OLLAMA_API_BASE",), ("OLLAMA_API_KEY",), keyless=True
-    ),
+    "ollama": _OLLAMA,
+    "ollama_chat": _OLLAMA,
     "azure": _Provider("", ("AZURE_API_BASE",), ("AZURE_API_KEY",)),
 }
 #: Options that only LiteLLM, or a provider's own protocol, knows what to do with.
@@ -113,6 +109,13 @@ def speaks_openai(model_id: str) -> bool:
     if provider not in _PROVIDERS or name.startswith("responses/"):
         return False
     return provider != "openai" or _is_chat(model_id)
+
+
+def key_variables(model_id: str) -> tuple[str, ...]:
+    """The variables that may hold the key of a model, if its provider is in this table."""
+    provider, slash, _ = model_id.removeprefix(THROUGH_LITELLM).partition("/")
+    row = _PROVIDERS.get(provider if slash else "openai")
+    return () if row is None else row.keys
 
 
 def _is_chat(model_id: str) -> bool:
