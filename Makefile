@@ -41,7 +41,7 @@ quick: $(INSTALLED)  ## Run the tests that take little (under a minute)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(QUICK)
 
 test-more: $(INSTALLED)  ## Run the stories that `make test` leaves out (5 minutes)
-	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (llamacpp or temporal or treesitter)' \
+	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (grammars or llamacpp or temporal or treesitter)' \
 	  tests/canary tests/conformance tests/crash tests/fuzz tests/property/test_bounds_hold.py \
 	  tests/simulation
 
