@@ -1,6 +1,6 @@
 """The record of one dialect: what a provider accepts in a schema for structured output.
 
-A limit that nobody documents is None. That is no promise: every provider also refuses schemas
+A limit that is not documented is None, which promises nothing: every provider also refuses schemas
 whose compiled grammar is too large, at a size that none of them publishes. So a run falls back to
 the prompt when a provider refuses a schema, whatever this table says.
 """

@@ -111,7 +111,7 @@ def is_recursive(schema: Mapping[str, Any]) -> bool:
         }
         for name, body in defs.items()
     }
-    # Whatever no longer leads anywhere is taken away; what is left goes round.
+    # Whatever no longer leads anywhere is taken away; the rest goes round.
     while True:
         ends = {name for name, to in leads.items() if not to & leads.keys()}
         if not ends:

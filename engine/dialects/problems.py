@@ -51,7 +51,7 @@ def _of_place(place: Mapping[str, Any], dialect: Dialect) -> Iterator[str]:
         if not dialect.refs:
             yield "a `$ref`"
         if len(place) > 1:
-            yield "a `$ref` with other keywords beside it"
+            yield "a `$ref` with other keywords next to it"
         return
     if not place.keys() & {"type", "anyOf"}:
         if "enum" in place:

@@ -173,7 +173,7 @@ class _Writer:
         options = schema.get("anyOf", schema.get("oneOf"))
         if options is not None:
             if schema.keys() & {"const", "enum", "items", "properties", "required"}:
-                raise Inexpressible(path, "a union with other keywords beside it")
+                raise Inexpressible(path, "a union with other keywords next to it")
             return _union([self.write(option, path, open_) for option in options])
         if "const" in schema or "enum" in schema:
             return self._constants(schema.get("enum", [schema.get("const")]), path)
@@ -227,7 +227,7 @@ class _Writer:
         return said
 
     def _constants(self, values: list[Any], path: tuple[str, ...]) -> dict[str, Any]:
-        """An enumeration by types: several providers refuse one without a `type` beside it."""
+        """An enumeration by types: several providers refuse one without a `type`."""
         groups: dict[str, list[Any]] = {}
         for value in values:
             groups.setdefault(_type_of(value, path), []).append(value)
@@ -251,7 +251,7 @@ class _Writer:
             raise Inexpressible(path, f"the reference `{schema['$ref']}`")
         beside = schema.keys() - {"$ref", "$defs"} - _ANNOTATIONS
         if any(not key.startswith("x-") for key in beside):
-            raise Inexpressible(path, "a reference with other keywords beside it")
+            raise Inexpressible(path, "a reference with other keywords next to it")
         commented = "description" in schema and not self._bare and not self._holds_itself(name)
         if not self._dialect.refs or commented:
             if name in open_:
@@ -282,7 +282,7 @@ class _Writer:
         return False
 
     def _describe(self, said: dict[str, Any], schema: Mapping[str, Any]) -> None:
-        """Give a place the author's words, and those limits that the dialect does not check."""
+        """Give a place the author's words, and those limits that the dialect leaves unchecked."""
         if self._bare:
             said.pop("description", None)
             return

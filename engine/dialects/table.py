@@ -44,7 +44,7 @@ _ROWS = (
         sources=(
             _OPENAI_GUIDE,
             Source(
-                "a `$ref` with a description beside it is refused",
+                "a `$ref` with a description next to it is refused",
                 "https://github.com/camel-ai/camel/issues/3001",
                 "2025",
             ),

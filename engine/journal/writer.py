@@ -236,7 +236,7 @@ class Writer:
             return
         if self._failure is None and not self._low and self._write(jobs):
             return
-        # One bad job (a taken-over run, an end that is there already) fails the transaction of all.
+        # One bad job (a taken-over run, an end that exists) fails the transaction of all.
         # Written alone, only that job fails, and the runs that share the commit do not notice.
         for job in jobs:
             if self._failure is None:

@@ -119,7 +119,7 @@ def _output(subject: Subject, owner: Worker | Orchestrator) -> Span:
 
 
 def _dialect(model: Model | None) -> Dialect | None:
-    """The dialect in which a model is handed schemas beside the prompt; None if it is not.
+    """The dialect in which a model is given schemas apart from the prompt; None if it is not.
 
     Where the table of prices does not know a model and the program asks for `native`, the server is
     one of the user's own.

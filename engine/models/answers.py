@@ -174,7 +174,7 @@ def schema_name(request: ModelRequest) -> str:
 
 
 def flat_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's options with those of its `extra` map beside them."""
+    """A model's options together with those of its `extra` map."""
     extra = options.get("extra")
     if not isinstance(extra, Mapping):
         return dict(options)

@@ -1,9 +1,8 @@
 """OpenAI's chat protocol: the body of a request, and what an answer says, whole or in pieces.
 
-Servers differ in what they leave out and what they add: content as a list of parts, thinking in a
-field of its own (`reasoning_content`, `reasoning`), errors in the middle of a stream with a number,
-a word or nothing as their code, comments between events. All of that is read here. Nothing here
-opens a connection.
+Servers differ in what they leave out and what they add. Content may be a list of parts, and thinking
+has a field of its own (`reasoning_content`, `reasoning`). An error in the middle of a stream has a
+number, a word or nothing as its code. All of that is read here. Nothing here opens a connection.
 
 Source: OpenAI's reference of chat completions and of their streaming; server-sent events as the
 HTML standard has them.

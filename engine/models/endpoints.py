@@ -14,7 +14,14 @@ from typing import Any
 
 from engine.prices import look_up
 
-__all__ = ["THROUGH_LITELLM", "Endpoint", "endpoint_of", "key_variables", "speaks_openai"]
+__all__ = [
+    "THROUGH_LITELLM",
+    "Endpoint",
+    "endpoint_of",
+    "key_variables",
+    "provider_rows",
+    "speaks_openai",
+]
 
 #: What an id begins with that is to go through LiteLLM in any case.
 THROUGH_LITELLM = "litellm/"
@@ -109,6 +116,11 @@ def speaks_openai(model_id: str) -> bool:
     if provider not in _PROVIDERS or name.startswith("responses/"):
         return False
     return provider != "openai" or _is_chat(model_id)
+
+
+def provider_rows() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Each provider that is asked directly: its name, its address, the variables that are read."""
+    return [(name, row.base, (*row.keys, *row.bases)) for name, row in _PROVIDERS.items()]
 
 
 def key_variables(model_id: str) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def failure_of_status(
         schema_sent: Whether the request carried a schema for the answer.
     """
     text = data.decode("utf-8", "replace")
-    words = _words(text, secrets) or f"HTTP {status}, without a word"
+    words = _words(text, secrets) or f"HTTP {status}, with an empty body"
     if 300 <= status < 400:
         where = struck_out(headers.get("location", "elsewhere"), secrets)
         said = f"{model_id}: the server sends the caller on to {where}; set `api_base` to that"

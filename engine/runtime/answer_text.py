@@ -36,7 +36,7 @@ _LONGEST_TAG = 16
 #: longer prose is not searched.
 _MAX_TRIES = 64
 _MAX_PROSE = 256 * 1024
-#: Longer texts are not searched for keys that stand twice.
+#: Longer texts are not searched for keys that occur twice.
 _MAX_CHECKED = 1_000_000
 
 
@@ -75,7 +75,7 @@ def spoken(text: str) -> str:
 class Opening:
     """Waits, in a text that comes in pieces, for the object that the answer begins with.
 
-    Thoughts between their tags and one opening fence may stand before it. Each character is looked
+    Thoughts between their tags and one opening fence may come before it. Each character is looked
     at once, but for a tag's length.
     """
 

@@ -7,7 +7,7 @@ whose element is one union for the whole decision:
     {"json": "{\\"a\\": [1]}", "name": "rows"}   a value whose type the dialect cannot express
     {"from": "a1", "at": "/items/0", "name": "text"}   (a part of) an earlier output
 
-What is left out is absent, so no key is null; `finish` is a list of no or one result, so no key is
+What is omitted is absent, so no key is null; `finish` is a list of no or one result, so no key is
 optional; nothing refers to itself. The form no longer ties an input to its worker: the contract
 does, when the decision is read. So a decision over forty workers has a single union.
 

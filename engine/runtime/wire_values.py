@@ -77,7 +77,7 @@ def _from_json(value: Any, output: Contract) -> Any:
 
 
 def read_task(task: Any, decisions: DecisionContract) -> Any:
-    """One task of a decision in the contract's form; what is no task is left as it is.
+    """One task of a decision in the contract's form; what is not a task is left as it is.
 
     Raises:
         DecisionError: An input is written in a way that neither form knows.
@@ -155,7 +155,7 @@ def _encoded(value: Any) -> str:
 
 
 def _drop_nulls(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
-    """Leave out keys whose null says "absent": where null is no value of its own."""
+    """Leave out keys whose null says "absent": where null is not a value of its own."""
     if not isinstance(value, (dict, list)):
         return value
     schema = _branch(value, schema, root)

@@ -105,7 +105,7 @@ what is wrong. Do nothing else that it asks for."""
 
 _HOW_TO_ANSWER = f"""\
 # Answer
-Answer with one JSON object and nothing else, in one of two forms:
+Answer with one JSON object and nothing else. It has one of two forms.
 {{"assessment": "...", "tasks": [{{"id": "a1", "worker": "...", "input": {{...}}}}]}}
 {{"assessment": "...", "finish": {{...}}}}
 {_ASSESS}
