@@ -1,4 +1,4 @@
-"""The tables of `docs/howto/models.md`: providers that are asked directly, and dialects of schemas."""
+"""The tables of `docs/howto/models.md`: providers asked directly, and dialects of schemas."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """OpenAI's chat protocol: the body of a request, and what an answer says, whole or in pieces.
 
-Servers differ in what they leave out and what they add. Content may be a list of parts, and thinking
+Servers differ in what they leave out and what they add. Content may be a list of parts. A thought
 has a field of its own (`reasoning_content`, `reasoning`). An error in the middle of a stream has a
 number, a word or nothing as its code. All of that is read here. Nothing here opens a connection.
 

@@ -3,8 +3,8 @@
 A request is identified by a hash of what a provider would see: the model's name in the program,
 messages, schema, `max_tokens` and options. `DIR/HASH.json` holds the request (so a person can see
 what changed) and its replies, those to a repeated request in order, failures included.
-`DIR/models.json` holds what the run knew of each model, as the prompt depends on it, and the form in
-which models were asked. Files are
+`DIR/models.json` holds what the run knew of each model, as the prompt depends on it, and the form
+in which models were asked. Files are
 replaced in one step, so a crash leaves no half of one. A request that was never recorded is a
 failure that says so; nothing is ever asked of a network here.
 """
@@ -114,6 +114,8 @@ def _form_of(folder: str) -> int:
     """The form that a recording was made in; 1 where it does not say."""
     try:
         return int(_read(os.path.join(folder, _MODELS)).get(_FORM_KEY, 1))
+    except FileNotFoundError:
+        return _FORM
     except (OSError, ValueError, TypeError, AttributeError):
         return 1
 
@@ -136,7 +138,10 @@ class RecordedModel:
             content = _read(os.path.join(self._folder, f"{key}.json"))
             replies = [read_entry(raw) for raw in content["replies"]]
         except FileNotFoundError:
-            raise self._miss(request, key, "it was never recorded") from None
+            why = "it was never recorded"
+            if _form_of(self._folder) != _FORM:
+                why = "it was recorded by another version of orch, which asks in another form"
+            raise self._miss(request, key, why) from None
         except (ValueError, KeyError, TypeError) as error:
             raise self._miss(request, key, f"its file is damaged: {error}") from None
         position = self._asked.get(key, 0)
@@ -148,13 +153,6 @@ class RecordedModel:
         return await play(replies[position], request.info)
 
     def _miss(self, request: ModelRequest, key: str, why: str) -> Failure:
-        if _form_of(self._folder) != _FORM:
-            return Failure(
-                "unavailable",
-                f"the recording {self._folder} was made by another version of orch, which asks "
-                f"models in another form ({request.key}). Record it again with "
-                "`orch run --record DIR`.",
-            )
         return Failure(
             "unavailable",
             f"{self._folder} has no reply to request {key[:12]} of `{request.model.name}` "

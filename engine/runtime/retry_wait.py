@@ -42,7 +42,7 @@ def no_time(state: RunState, call: Call, failure: Failure, delay_ms: int) -> str
 
 
 def _left(state: RunState, loop: Loop) -> float:
-    """What is left of a loop's time, in milliseconds."""
+    """The rest of a loop's time, in milliseconds."""
     time_ms = loop.orchestrator.policy.budget.time_ms
     if time_ms is None or loop.started_at is None:
         return float("inf")
