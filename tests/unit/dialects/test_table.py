@@ -68,7 +68,7 @@ def test_each_row_refuses_what_strict_providers_refuse(dialect) -> None:  # type
     }
     found = problems(faulty, dialect)
     if dialect.native:
-        assert "a `$ref` with other keywords beside it" in found
+        assert "a `$ref` with other keywords next to it" in found
         assert "an enumeration without a type" in found
         assert "the keyword `not`" in found
     else:
