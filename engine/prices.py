@@ -29,7 +29,8 @@ _UNLISTED = frozenset(
     (
         "ai21", "ai21_chat", "anthropic", "anthropic_text", "cohere", "cohere_chat", "custom",
         "custom_openai", "databricks", "docker_model_runner", "empower", "galadriel", "github",
-        "hosted_vllm", "huggingface", "litellm_proxy", "llamafile", "lm_studio", "modelscope",
+        "hosted_vllm", "huggingface", "litellm", "litellm_proxy", "llamafile", "lm_studio",
+        "modelscope",
         "nvidia_nim", "ollama_chat", "oobabooga", "openai", "openai_like", "openrouter", "petals",
         "predibase", "sagemaker_chat", "triton", "vertex_ai_beta", "vllm", "watsonx_text",
         "xinference",
@@ -48,6 +49,7 @@ class Listing(msgspec.Struct, frozen=True):
         context: The context window, in tokens.
         native: Whether the model takes a JSON Schema for its answer.
         mode: What it is for: `chat`, `embedding`, `image_generation`, ...
+        provider: LiteLLM's name of who serves it.
         max_output: The longest answer it gives, in tokens.
     """
 
@@ -58,6 +60,7 @@ class Listing(msgspec.Struct, frozen=True):
     context: int | None
     native: bool
     mode: str | None = None
+    provider: str | None = None
     max_output: int | None = None
 
 
@@ -69,6 +72,7 @@ def cost_of(input_usd: int, output_usd: int, input_tokens: int, output_tokens: i
 @functools.lru_cache(maxsize=64)
 def look_up(model_id: str) -> Listing | None:
     """The table's entry for a LiteLLM id, with or without its provider; None if there is none."""
+    model_id = model_id.removeprefix("litellm/")
     entry = _entry(_table(_path()), model_id)
     return None if entry is None else _listing(entry)
 
@@ -141,6 +145,7 @@ def _listing(entry: dict[str, Any]) -> Listing:
         most_output_usd=_dearest(entry, "output_cost_per_token", "output_cost_per_reasoning_token"),
         context=_count(context),
         native=entry.get("supports_response_schema") is True,
+        provider=entry.get("litellm_provider"),
         mode=entry.get("mode"),
         max_output=_count(entry.get("max_output_tokens")),
     )

@@ -9,8 +9,8 @@ Every name is defined in `engine`, which contains the code. Each is loaded when 
 `import orch` is fast. `orch.events` has the events of runs; `orch.kinds` is for packages that add a
 kind of worker.
 
-Type checkers get each name from the module that defines it. Of `engine` itself they might see a file
-of the program, and every name would be `Any`.
+Type checkers get each name from the module that defines it. Of `engine` itself they might see a
+file of the program, and every name would be `Any`.
 """
 
 from __future__ import annotations

@@ -52,6 +52,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "engine.cli.commands.kinds",
         "List the kinds of workers: built in, and from packages.",
     ),
+    "models": (
+        "engine.cli.commands.models",
+        "List the models of a file, or check what works when they are asked.",
+    ),
     "completion": ("engine.cli.commands.completion", "Print a script for shell completion."),
     "test": ("engine.cli.commands.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.commands.mcp", "Snapshot the tools of MCP servers and report changes."),

@@ -12,7 +12,7 @@ import os
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["files", "orchestrators", "rules", "runs"]
+__all__ = ["files", "models", "orchestrators", "rules", "runs"]
 
 #: The newest runs are the most likely ones.
 _MOST_RUNS = 50
@@ -50,13 +50,25 @@ def orchestrators(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of the orchestrators of the file that was named."""
+    return _declared(ctx.params.get("file"), incomplete, "OrchestratorDecl")
+
+
+def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """A file, then the names of its models."""
+    given = ctx.params.get("given") or ()
+    if not given:
+        return files(ctx, param, incomplete)
+    return _declared(given[0], incomplete, "ModelDecl")
+
+
+def _declared(path: str | None, incomplete: str, kind: str) -> list[CompletionItem]:
+    """Names of what a file declares of one kind."""
     # The parser is imported where a file is read: 60 ms.
     from engine.sema.names.loader import CannotRead, DiskReader
     from engine.source import SourceFile
     from engine.syntax import ast
     from engine.syntax.parser import parse
 
-    path = ctx.params.get("file")
     text = ""
     with contextlib.suppress(CannotRead):
         text = DiskReader().read(path or os.devnull)
@@ -64,7 +76,7 @@ def orchestrators(
     return [
         CompletionItem(node.name.text)
         for node in document.declarations
-        if isinstance(node, ast.OrchestratorDecl) and node.name.text.startswith(incomplete)
+        if isinstance(node, getattr(ast, kind)) and node.name.text.startswith(incomplete)
     ]
 
 

@@ -53,6 +53,8 @@ class LiveWatch:
         self._narrator = Narrator(self._say, tasks=False)
         self._state: RunState | None = None
         self._began: dict[str, float] = {}
+        #: When calls that wait are made again, by key.
+        self._due: dict[str, float] = {}
         self._lines: list[tuple[str, Tone]] = []
         self._frame = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -82,6 +84,9 @@ class LiveWatch:
         elif isinstance(event, (CallFinished, CallFailed)):
             self._began.pop(event.key, None)
         self._narrator.observe(event, state)
+        if isinstance(event, CallFailed) and (call := self._narrator.waiting.get(event.key)):
+            delay_ms = call.command.delay_ms if call.command is not None else 0
+            self._due[event.key] = clock.running_s() + delay_ms / 1000
         if self._timer is None:
             self._draw()
 
@@ -107,11 +112,14 @@ class LiveWatch:
         if state is None or state.root is None:
             return Group()
         running = [call for call in self._narrator.running.values() if not call.loop.over]
+        waiting = [call for call in self._narrator.waiting.values() if not call.loop.over]
         room = max(1, self._console.height - 3)
         shown = running if len(running) <= room else running[: room - 1]
         rows = list(self._rows(shown))
         if len(shown) < len(running):
             rows.append(Text(f"  ... and {len(running) - len(shown)} more", style="dim"))
+        if waiting and len(rows) < room:
+            rows += self._waits(waiting[: room - len(rows)])
         rows.append(self._totals(state, len(running)))
         return Group(*rows)
 
@@ -126,6 +134,13 @@ class LiveWatch:
                 f"  {duration(int((now - self._began.get(call.key, now)) * 1000))}", style="dim"
             )
             yield row
+
+    def _waits(self, calls: Iterable[Call]) -> Iterable[Text]:
+        now = clock.running_s()
+        for call in calls:
+            left_ms = max(0, int((self._due.get(call.key, now) - now) * 1000))
+            said = f"  {_label(call)}  waits {duration(left_ms)} before it tries again"
+            yield Text(said, style="dim", no_wrap=True, overflow="ellipsis")
 
     def _totals(self, state: RunState, running: int) -> Text:
         loop = state.loop

@@ -43,6 +43,7 @@ class Narrator:
 
     Attributes:
         running: The calls that are under way now, by key.
+        waiting: Those that wait for their next attempt, by key.
         failed: How many tasks have failed.
     """
 
@@ -53,6 +54,7 @@ class Narrator:
         self._told: set[str] = set()
         self._done: set[str] = set()
         self.running: dict[str, Call] = {}
+        self.waiting: dict[str, Call] = {}
         self.failed = 0
 
     @property
@@ -86,6 +88,7 @@ class Narrator:
         self._catch_up(call.loop)
         again = event.key in self.running or event.attempt > 1
         self.running[event.key] = call
+        self.waiting.pop(event.key, None)
         if self._tasks and isinstance(call.subject, Task):
             attempt = f", attempt {event.attempt}" if again else ""
             name = f"{task_path(call.subject)} {call.subject.worker.name}"
@@ -95,13 +98,16 @@ class Narrator:
         call = self.running.pop(event.key, None)
         if call is None:
             return
+        if _waits(call):
+            self.waiting[event.key] = call
         subject = call.subject
         if isinstance(subject, Task):
             self._task_ended(event, call, subject)
         elif call.command is not None or call.failure is not None:
             mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
             said = f": {event.message}" if isinstance(event, CallFailed) and event.message else ""
-            self._say(f"{_prefix(call.loop)}{_name(call)}: {mode}{one_line(said)}", "bad")
+            wait = f", {_again(event, call)}" if _waits(call) else ""
+            self._say(f"{_prefix(call.loop)}{_name(call)}: {mode}{one_line(said)}{wait}", "bad")
         for loop in call.loop.lineage():
             self._catch_up(loop)
 
@@ -113,7 +119,8 @@ class Narrator:
             if revised:
                 self._catch_up(call.loop)  # the verdict that asks for it comes first
             what = "done" if revised else mode
-            self._say(f"{name}: {what} after {duration(event.ms)}, trying again", "bad")
+            again = _again(event, call)
+            self._say(f"{name}: {what} after {duration(event.ms)}, {again}", "bad")
         else:
             self._call_over(call, task, event.ms)
 
@@ -239,6 +246,24 @@ def _prefix(loop: Loop) -> str:
     """The prefix of a line about a loop itself: which of several parallel loops it is."""
     who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
     return _margin(loop) + who
+
+
+#: A wait shorter than this is not worth a word, in milliseconds.
+_SHORT_MS = 1_000
+
+
+def _waits(call: Call) -> bool:
+    return call.command is not None and call.command.delay_ms >= _SHORT_MS
+
+
+def _again(event: CallFinished | CallFailed, call: Call) -> str:
+    """When a call is made again, and why only then."""
+    if not _waits(call):
+        return "trying again"
+    assert call.command is not None
+    delay_ms = call.command.delay_ms
+    asked = isinstance(event, CallFailed) and event.retry_after_ms == delay_ms
+    return f"trying again in {duration(delay_ms)}{', as it asked' if asked else ''}"
 
 
 def _name(call: Call) -> str:

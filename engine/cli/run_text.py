@@ -111,6 +111,10 @@ class _Story:
         result = report["output"] if finished else report["partial"]
         for warning in report["warnings"]:
             yield f"warning: {one_line(warning)}"
+        for wait in report.get("waiting", ()):
+            asked = f", as {wait['model'] or 'it'} asked" if wait["asked"] else ""
+            met = f"{wait['mode']}: {one_line(wait['message'], 400)}"
+            yield f"{wait['call']} waits {duration(wait['ms'])}{asked}, to try again: {met}"
         for gate in report["gates"]:
             what = f" about {gate['task']} {gate['worker']}" if gate["task"] else ""
             yield f"waits for a person{what}: {one_line(gate['message'], 1000)}"

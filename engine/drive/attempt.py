@@ -149,6 +149,7 @@ class Attempts:
             ms=_since(began),
             cut=cut.seen,
             died=caught.died,
+            schema_refused=caught.schema_refused,
             where=_text(self._redactor.text(str(caught.where)))[:LONGEST_WHERE],
         )
 

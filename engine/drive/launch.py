@@ -482,7 +482,7 @@ def _open_models(
 ) -> dict[str, ChatModel]:
     redactor = _redactor_here(program, options)
     replaced = {name for name, value in options.models.items() if not isinstance(value, str)}
-    warm(info.id for name, info in infos.items() if name not in replaced)
+    warm((program.models[name], infos[name].id) for name in infos if name not in replaced)
     return {
         name: open_model(
             program.models[name],

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
+from engine.dialects.dialect import Dialect
+from engine.dialects.say import Inexpressible, say
+from engine.dialects.table import DIALECTS, dialect_of
 from engine.linter.lookup import setting_of
 from engine.linter.subject import Subject
 from engine.prices import look_up
 from engine.schemes import built_in
 from engine.sema.model import Model, Orchestrator, Worker
 from engine.sema.types.contract import Contract
-from engine.sema.types.strict_schema import Inexpressible, strict_schema
 from engine.source import Span
 from engine.syntax import ast
 
@@ -44,61 +46,66 @@ def schema_in_the_prompt(subject: Subject) -> Iterator[Diagnostic]:
     for name in subject.declared:
         worker, loop = program.workers.get(name), program.orchestrators.get(name)
         if worker is not None and worker.facts.model is not None:
-            place = _loose(worker.output)
-            if place is not None and _takes_schemas(program.models.get(worker.facts.model)):
-                yield _finding(
-                    f"{_field(place, 'the output')} of `{name}` is open",
-                    _output(subject, worker),
-                )
-        elif loop is not None and _takes_schemas(program.models.get(loop.model)):
-            found = _in_decision(subject, loop)
-            if found is not None:
-                what, related = found
-                yield _finding(
-                    f"{what}, so every decision of `{name}` is", _output(subject, loop), related
-                )
+            dialect = _dialect(program.models.get(worker.facts.model))
+            found = None if dialect is None else _beyond(worker.output, dialect)
+            if dialect is not None and found is not None:
+                what = f"{_field(found, 'the output')} of `{name}`"
+                yield _finding(what, found, dialect, _output(subject, worker))
+        elif loop is not None:
+            dialect = _dialect(program.models.get(loop.model))
+            if dialect is not None:
+                yield from _in_decision(subject, loop, dialect)
 
 
-def _finding(what: str, at: Span, related: tuple[Related, ...] = ()) -> Diagnostic:
-    if what.endswith(" is open"):
-        message = f"{what}: its schema goes into the prompt, where the model need not keep to it"
-    else:
-        message = f"{what} asked for by a schema in the prompt, which the model need not keep to"
+def _finding(
+    what: str,
+    found: Inexpressible,
+    dialect: Dialect,
+    at: Span,
+    related: tuple[Related, ...] = (),
+    *,
+    text: bool = False,
+) -> Diagnostic:
+    how = "the model writes it as JSON text" if text else "its schema goes into the prompt"
     return diagnostic(
         "ORC210",
-        message,
+        f"{what}: a schema for {dialect.title} cannot express {found.why}; {how}, and need not "
+        "keep to it",
         at,
         help="say what is in it (fields, `T[]`), or write `structured = prompt` in the model",
         related=related,
     )
 
 
-def _in_decision(subject: Subject, loop: Orchestrator) -> tuple[str, tuple[Related, ...]] | None:
-    """The first part of the schema of a loop's decisions that is open, in words."""
+def _in_decision(subject: Subject, loop: Orchestrator, dialect: Dialect) -> Iterator[Diagnostic]:
+    """The parts of a loop's decisions that are written as JSON text."""
     program = subject.program
     for name in loop.workers:
         worker = program.workers.get(name) or program.orchestrators.get(name)
-        place = None if worker is None else _loose(worker.inputs)
-        if worker is not None and place is not None:
-            said = f"{_field(place, 'the input')} of `{name}` is open"
-            return said, (Related("this worker", worker.span),)
-    place = _loose(loop.output)
-    return None if place is None else (f"{_field(place, 'the output')} is open", ())
+        found = None if worker is None else _beyond(worker.inputs, dialect)
+        if worker is not None and found is not None:
+            related = (Related("this worker", worker.span),)
+            what = f"{_field(found, 'the input')} of `{name}`"
+            yield _finding(what, found, dialect, _output(subject, loop), related, text=True)
+    found = _beyond(loop.output, dialect)
+    if found is not None:
+        what = f"{_field(found, 'the output')} of `{loop.name}`"
+        yield _finding(what, found, dialect, _output(subject, loop), text=True)
 
 
-def _loose(contract: Contract) -> str | None:
-    """Where a contract is open; None if it is not, or is a text."""
+def _beyond(contract: Contract, dialect: Dialect) -> Inexpressible | None:
+    """What of a contract the dialect cannot say; None if it can, or if it is a text."""
     if contract.schema.get("type") == "string":
         return None
     try:
-        strict_schema(contract.schema)
+        say(contract.schema, dialect)
     except Inexpressible as found:
-        return found.place
+        return found
     return None
 
 
-def _field(place: str, whole: str) -> str:
-    return f"`{place}`" if place else whole
+def _field(found: Inexpressible, whole: str) -> str:
+    return f"`{found.place}`" if found.place else whole
 
 
 def _output(subject: Subject, owner: Worker | Orchestrator) -> Span:
@@ -110,9 +117,16 @@ def _output(subject: Subject, owner: Worker | Orchestrator) -> Span:
     return node.output.span
 
 
-def _takes_schemas(model: Model | None) -> bool:
-    """Whether a model is handed the schema next to the prompt, as far as is known."""
+def _dialect(model: Model | None) -> Dialect | None:
+    """The dialect in which a model is given schemas apart from the prompt; None if it is not.
+
+    Where the table of prices does not know a model and the program asks for `native`, the server is
+    one of the user's own.
+    """
     if model is None or model.structured == "prompt" or built_in(model.id):
-        return False
+        return None
     listed = look_up(model.id)
-    return model.structured == "native" or (listed is not None and listed.native)
+    dialect = dialect_of(model.id, own_server="api_base" in model.options)
+    if model.structured == "native":
+        return dialect if dialect.native else DIALECTS["compatible"]
+    return dialect if dialect.native and listed is not None and listed.native else None

@@ -11,6 +11,7 @@ import os
 
 import msgspec
 
+from engine.dialects.table import dialect_of
 from engine.events import ModelInfo
 from engine.models.recorded import recorded_info
 from engine.models.scripted import Scripted, read_script
@@ -55,18 +56,27 @@ def _of_id(model: Model, model_id: str) -> ModelInfo:
     if scheme == "recorded":
         return msgspec.structs.replace(recorded_info(path, model.name), id=model_id)
     if scheme == "local":
-        return ModelInfo(id=model_id, input_usd=0, output_usd=0, context=LOCAL_CONTEXT, native=True)
+        return ModelInfo(
+            id=model_id,
+            input_usd=0,
+            output_usd=0,
+            context=LOCAL_CONTEXT,
+            native=True,
+            dialect=dialect_of(model_id).name,
+        )
     if scheme is not None:
         return ModelInfo(id=model_id)
+    dialect = dialect_of(model_id, own_server="api_base" in model.options)
     listed = look_up(model_id)
     if listed is None:
-        return ModelInfo(id=model_id)
+        return ModelInfo(id=model_id, dialect=dialect.name)
     return ModelInfo(
         id=model_id,
         input_usd=listed.input_usd if listed.output_usd is not None else None,
         output_usd=listed.output_usd if listed.input_usd is not None else None,
         context=listed.context,
-        native=listed.native,
+        native=listed.native and dialect.native,
+        dialect=dialect.name,
     )
 
 

@@ -14,23 +14,21 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Failure
-from engine.events import ModelInfo, Usage
 from engine.models import offline
-from engine.models.faults import failure_of, missing_key, struck_out
-from engine.models.strict import is_strict
-from engine.runtime.budget import price_of
-from engine.runtime.ports import Message, ModelReply, ModelRequest
+from engine.models.answers import Answer, flat_options, messages_of, reply_of, text_of
+from engine.models.chat_protocol import response_format
+from engine.models.faults import failure_of, failure_of_error, missing_key, secrets_of
+from engine.models.litellm_stream import NoStreamError, StreamedAnswer, plain_usage
+from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["LiteLLMModel", "warm"]
-
-#: Anthropic takes this many cache marks in one request.
-_MAX_CACHE_MARKS = 4
 
 _lock = threading.Lock()
 _loaded: Any = None
@@ -59,6 +57,8 @@ def _litellm() -> Any:
             # Sampling settings that a model does not take are left out rather than refused;
             # `response_format` is checked below, as dropping it would go unnoticed.
             litellm.drop_params = True
+            # An answer may well repeat itself: the rule of a table, or Base64.
+            litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
             # aiohttp complains on stderr about sessions that LiteLLM leaves open.
             litellm.disable_aiohttp_transport = True
             for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
@@ -125,14 +125,14 @@ class LiteLLMModel:
         """
         litellm = await self.prepare()
         self._enter_loop(litellm)
-        options = {**_flat(request.model.options), **self._options}
+        options = {**flat_options(request.model.options), **self._options}
         self._preflight(litellm, options)
         arguments = self._arguments(litellm, request, options)
         try:
             # LiteLLM's own timeout is per read; a provider that sends a byte now and then
             # would never reach it.
             async with asyncio.timeout(request.timeout_ms / 1000):
-                answer = await self._answer(litellm, arguments, request)
+                answer = await self._answer(litellm, arguments, request, options)
         except TimeoutError:
             raise Failure(
                 "timeout",
@@ -142,20 +142,37 @@ class LiteLLMModel:
         except Failure:
             raise
         except Exception as error:  # LiteLLM raises anything, its own bugs too
-            raise failure_of(error, self._name, _secrets(options)) from None
-        return self._reply(answer, request, _secrets(options))
+            raise failure_of(
+                error, self._name, secrets_of(options), schema_sent=request.structured
+            ) from None
+        return reply_of(answer, request, self._name, lambda: secrets_of(options))
 
     async def _answer(
-        self, litellm: Any, arguments: dict[str, Any], request: ModelRequest
-    ) -> _Answer:
-        if request.stream and self._streams:
+        self,
+        litellm: Any,
+        arguments: dict[str, Any],
+        request: ModelRequest,
+        options: Mapping[str, Any],
+    ) -> Answer:
+        if "stream" not in options and request.stream and self._streams:
+            streamed = StreamedAnswer(self._name, request.on_text)
+            asked = {**arguments, "stream": True}
+            if "stream_options" not in options:
+                asked["stream_options"] = {"include_usage": True}
             try:
-                return await _streamed(litellm, arguments, self._name, request.on_text)
-            except _NoStreamError:
+                return await streamed.take(await litellm.acompletion(**asked))
+            except NoStreamError:
                 # A server that knows no streams answers in one piece, which LiteLLM drops:
                 # ask it in the way it knows, now and from here on.
                 self._streams = False
-        return _Answer(await litellm.acompletion(**arguments))
+            except Exception:
+                if streamed.error is None:
+                    raise
+                raise failure_of_error(
+                    streamed.error, self._name, secrets_of(options), schema_sent=request.structured
+                ) from None
+        arguments.pop("stream_options", None)
+        return _whole(await litellm.acompletion(**arguments))
 
     def _enter_loop(self, litellm: Any) -> None:
         if self._loop_mark is None:
@@ -181,14 +198,18 @@ class LiteLLMModel:
         self, litellm: Any, request: ModelRequest, options: Mapping[str, Any]
     ) -> dict[str, Any]:
         arguments: dict[str, Any] = {
-            **options,
-            "model": self._id,
-            "messages": _messages(request.messages, marks="claude" in self._id.lower()),
             "max_tokens": request.max_tokens,
+            **{key: value for key, value in options.items() if key != "stream"},
+            "model": self._id,
+            "messages": messages_of(request.messages, marks="claude" in self._id.lower()),
             "timeout": request.timeout_ms / 1000,
             "num_retries": 0,
             "max_retries": 0,
         }
+        if options.keys() & {"max_completion_tokens", "max_tokens"}:
+            # The program says how to put it, null for not at all.
+            arguments["max_tokens"] = options.get("max_tokens")
+        arguments = {key: value for key, value in arguments.items() if value is not None}
         if "api_base" in arguments and "api_key" not in arguments:
             provider = self._id.partition("/")[0]
             # Servers on one's own machine want no key, but the client insists on one.
@@ -200,33 +221,10 @@ class LiteLLMModel:
                 raise Failure(
                     "unavailable",
                     f"{self._name} takes no JSON Schema for its answer; set `structured = prompt`",
+                    schema_refused=True,
                 )
-            arguments["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": _schema_name(request),
-                    "schema": dict(request.schema),
-                    "strict": is_strict(request.schema),
-                },
-            }
+            arguments["response_format"] = response_format(request)
         return arguments
-
-    def _reply(self, answer: _Answer, request: ModelRequest, secrets: frozenset[str]) -> ModelReply:
-        usage = _usage(answer.usage, request.info)
-        if answer.refusal or answer.finish_reason == "content_filter":
-            words = f": {struck_out(answer.refusal, secrets)}" if answer.refusal else ""
-            raise Failure("refused", f"{self._name} refused to answer{words}", usage=usage)
-        if answer.finish_reason == "length":
-            raise Failure(
-                "invalid_output",
-                f"the answer of {self._name} was cut at `max_tokens` = {request.max_tokens}",
-                usage=usage,
-            )
-        if not answer.text.strip():
-            raise Failure(
-                "invalid_output", f"{self._name} gave an empty answer", retryable=True, usage=usage
-            )
-        return ModelReply(answer.text, usage)
 
     async def close(self) -> None:
         """Close LiteLLM's connections of this event loop when its last gateway is closed."""
@@ -247,130 +245,22 @@ def _provider(litellm: Any, model_id: str) -> str:
         return model_id.partition("/")[0]
 
 
-def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's options with those of its `extra` map next to them."""
-    extra = options.get("extra")
-    if not isinstance(extra, Mapping):
-        return dict(options)
-    return {**{name: value for name, value in options.items() if name != "extra"}, **extra}
-
-
-class _Answer:
-    """What a provider said, from a whole response.
-
-    Attributes:
-        usage: LiteLLM's usage object, or None where the provider did not say.
-    """
-
-    def __init__(self, response: Any) -> None:
-        choices = response.choices
-        message = choices[0].message if choices else None
-        self.text: str = (message.content if message is not None else None) or ""
-        self.finish_reason: str | None = choices[0].finish_reason if choices else None
+def _whole(response: Any) -> Answer:
+    """The answer in a whole response."""
+    choices = response.choices
+    if not choices:
+        return Answer(usage=plain_usage(getattr(response, "usage", None)))
+    message = choices[0].message
+    extra = getattr(message, "provider_specific_fields", None) or {}
+    return Answer(
+        text=text_of(message.content),
+        finish_reason=choices[0].finish_reason,
         # Up to 1.106 a refusal is among the extra fields, from 1.110 on it is a field.
-        extra = getattr(message, "provider_specific_fields", None) or {}
-        self.refusal: str | None = getattr(message, "refusal", None) or extra.get("refusal")
-        self.usage: Any = getattr(response, "usage", None)
-
-
-class _NoStreamError(Exception):
-    """The server answered a request for a stream with something else."""
-
-
-async def _streamed(
-    litellm: Any,
-    arguments: dict[str, Any],
-    name: str,
-    on_text: Callable[[str], None] | None,
-) -> _Answer:
-    """Ask for the answer in pieces and put them together; `on_text` hears each of them.
-
-    Raises:
-        Failure: The stream ended before the answer did.
-        _NoStreamError: What came was not a stream at all.
-    """
-    stream = await litellm.acompletion(
-        **arguments, stream=True, stream_options={"include_usage": True}
+        refusal=getattr(message, "refusal", None) or extra.get("refusal") or "",
+        reasoning=getattr(message, "reasoning_content", None) or "",
+        tools=bool(getattr(message, "tool_calls", None)),
+        usage=plain_usage(getattr(response, "usage", None)),
     )
-    usage = None
-    pieces: list[str] = []
-    refusal: list[str] = []
-    try:
-        async for chunk in stream:
-            usage = getattr(chunk, "usage", None) or usage
-            if chunk.choices:
-                delta = chunk.choices[0].delta
-                piece = delta.content or ""
-                pieces.append(piece)
-                if on_text is not None and piece:
-                    on_text(piece)
-                refusal.append(getattr(delta, "refusal", None) or "")
-    finally:
-        await stream.aclose()
-    # LiteLLM closes a stream that just stops with a finish reason, and usage, of its own making;
-    # what the provider sent is in these: Gemini's in the second alone, for its last word on the
-    # usage may come later.
-    finish_reason = stream.received_finish_reason or stream.intermittent_finish_reason
-    if finish_reason is None:
-        if not stream.chunks:
-            raise _NoStreamError
-        raise Failure(
-            "unavailable",
-            f"the answer of {name} broke off in the middle of the stream",
-            retryable=True,
-        )
-    if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
-        usage = None
-    answer = _Answer.__new__(_Answer)
-    answer.text = "".join(pieces)
-    answer.finish_reason = finish_reason
-    answer.refusal = "".join(refusal) or None
-    answer.usage = usage
-    return answer
-
-
-def _messages(messages: Any, *, marks: bool) -> list[dict[str, Any]]:
-    """Messages as the OpenAI protocol has them; with `marks`, the last cache marks set."""
-    marked: set[int] = set()
-    if marks:
-        marked = set([i for i, m in enumerate(messages) if m.cache][-_MAX_CACHE_MARKS:])
-    return [_message(message, i in marked) for i, message in enumerate(messages)]
-
-
-def _message(message: Message, mark: bool) -> dict[str, Any]:
-    if not mark:
-        return {"role": message.role, "content": message.content}
-    part = {"type": "text", "text": message.content, "cache_control": {"type": "ephemeral"}}
-    return {"role": message.role, "content": [part]}
-
-
-def _schema_name(request: ModelRequest) -> str:
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in request.name)
-    return f"{request.role}_{name}"[:64]
-
-
-def _usage(said: Any, info: ModelInfo) -> Usage | None:
-    if said is None:
-        return None
-    input_tokens = getattr(said, "prompt_tokens", None) or 0
-    output_tokens = getattr(said, "completion_tokens", None) or 0
-    # LiteLLM puts zeros where the provider said nothing; no call uses no tokens.
-    if not input_tokens and not output_tokens:
-        return None
-    details = getattr(said, "prompt_tokens_details", None)
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=getattr(details, "cached_tokens", None) or 0,
-        cost_micro_usd=price_of(info, input_tokens, output_tokens),
-    )
-
-
-def _secrets(options: Mapping[str, Any]) -> frozenset[str]:
-    """Values that may not show up in a message: keys in options and in the environment."""
-    named = {**os.environ, **{k: v for k, v in options.items() if isinstance(v, str)}}
-    ends = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS")
-    return frozenset(v for k, v in named.items() if k.upper().endswith(ends) and len(v) >= 8)
 
 
 def _loop_mark(litellm: Any) -> str:

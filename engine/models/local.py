@@ -1,8 +1,8 @@
 """`local/FILE.gguf`: a small model on this machine, served by llama.cpp through `xllamacpp`.
 
 The file is loaded at the first call, in a thread, by a server on a free port of 127.0.0.1 that
-lives as long as the model is open; it is reached through LiteLLM as any OpenAI-compatible
-server. Needs the extra `local`. The schema of an answer is enforced while it is decoded.
+lives as long as the model is open; it is asked as any server that speaks OpenAI's protocol. Needs
+the extra `local`. The schema of an answer is enforced while it is decoded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 from engine.errors import Failure, UsageError
-from engine.models.litellm import LiteLLMModel
+from engine.models.openai_gateway import OpenAIModel
 from engine.runtime.ports import ModelReply, ModelRequest
 from engine.schemes import LOCAL_CONTEXT
 
@@ -44,7 +44,7 @@ class LocalModel:
         self._context = context or LOCAL_CONTEXT
         self._starting = asyncio.Lock()
         self._server: Any = None
-        self._gateway: LiteLLMModel | None = None
+        self._gateway: OpenAIModel | None = None
 
     async def prepare(self) -> None:
         """Start the server if it is not there.
@@ -59,13 +59,13 @@ class LocalModel:
         gateway = await self._ready_gateway()
         return await gateway.complete(request)
 
-    async def _ready_gateway(self) -> LiteLLMModel:
+    async def _ready_gateway(self) -> OpenAIModel:
         async with self._starting:
             if self._gateway is None:
                 self._server = await asyncio.to_thread(self._start)
                 address = f"{self._server.listening_address}/v1"
                 file = os.path.basename(self._path)
-                self._gateway = LiteLLMModel(
+                self._gateway = OpenAIModel(
                     f"openai/{file}",
                     {"api_base": address, "api_key": "none"},
                     name=f"local/{file}",

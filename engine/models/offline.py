@@ -79,6 +79,14 @@ def after_import(litellm: Any) -> None:
     # The size of a model at Hugging Face is looked up there, also where `api_base` is elsewhere.
     utils: Any = importlib.import_module("litellm.utils")
     utils._get_max_position_embeddings = _no_size
+    # An answer 422 is taken for a parameter too many, and the request is made again: with the
+    # same body where the answer names none, and then without a result.
+    protocol: Any = importlib.import_module("litellm.llms.openai.openai")
+    protocol.drop_params_from_unprocessable_entity_error = _refuse
+
+
+def _refuse(error: Exception, data: Any) -> None:
+    raise error
 
 
 def _not_found(hf_model_name: str) -> dict[str, str]:

@@ -3,7 +3,8 @@
 A request is identified by a hash of what a provider would see: the model's name in the program,
 messages, schema, `max_tokens` and options. `DIR/HASH.json` holds the request (so a person can see
 what changed) and its replies, those to a repeated request in order, failures included.
-`DIR/models.json` holds what the run knew of each model, as the prompt depends on it. Files are
+`DIR/models.json` holds what the run knew of each model, as the prompt depends on it, and the form
+in which models were asked. Files are
 replaced in one step, so a crash leaves no half of one. A request that was never recorded is a
 failure that says so; nothing is ever asked of a network here.
 """
@@ -28,6 +29,10 @@ from engine.runtime.ports import ChatModel, ModelReply, ModelRequest, ready
 __all__ = ["RecordedModel", "RecordingModel", "recorded_info", "request_key"]
 
 _MODELS = "models.json"
+#: In which form models are asked: raised when the same program asks for something else than before.
+_FORM = 2
+#: Where that number is in `models.json`; no model can have this name.
+_FORM_KEY = "$form"
 #: A request with its replies may be large.
 _MAX_BYTES = 100_000_000
 
@@ -94,7 +99,8 @@ def recorded_info(folder: str, name: str) -> ModelInfo:
     except ValueError as error:
         raise UsageError(f"the recording in {folder} is damaged: {error}") from None
     if not isinstance(models, dict) or name not in models:
-        has = ", ".join(f"`{n}`" for n in models) if isinstance(models, dict) else ""
+        named = [n for n in models if n != _FORM_KEY] if isinstance(models, dict) else []
+        has = ", ".join(f"`{n}`" for n in named)
         raise UsageError(
             f"the recording in {folder} has no model `{name}`, only {has or 'none'}; {how}"
         )
@@ -102,6 +108,16 @@ def recorded_info(folder: str, name: str) -> ModelInfo:
         return msgspec.convert(models[name], ModelInfo)
     except msgspec.ValidationError as error:
         raise UsageError(f"the recording in {folder} is damaged: {_MODELS}: {error}") from None
+
+
+def _form_of(folder: str) -> int:
+    """The form that a recording was made in; 1 where it does not say."""
+    try:
+        return int(_read(os.path.join(folder, _MODELS)).get(_FORM_KEY, 1))
+    except FileNotFoundError:
+        return _FORM
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 1
 
 
 class RecordedModel:
@@ -122,7 +138,10 @@ class RecordedModel:
             content = _read(os.path.join(self._folder, f"{key}.json"))
             replies = [read_entry(raw) for raw in content["replies"]]
         except FileNotFoundError:
-            raise self._miss(request, key, "it was never recorded") from None
+            why = "it was never recorded"
+            if _form_of(self._folder) != _FORM:
+                why = "it was recorded by another version of orch, which asks in another form"
+            raise self._miss(request, key, why) from None
         except (ValueError, KeyError, TypeError) as error:
             raise self._miss(request, key, f"its file is damaged: {error}") from None
         position = self._asked.get(key, 0)
@@ -230,6 +249,7 @@ class RecordingModel:
             models = _read(path)
         except (FileNotFoundError, ValueError):
             models = {}
+        models[_FORM_KEY] = _FORM
         models[request.model.name] = msgspec.to_builtins(request.info)
         _write(path, models)
         self._known.add(request.model.name)

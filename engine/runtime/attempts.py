@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
 from engine.runtime import causes, sizes, suspects
+from engine.runtime.answer_text import spoken
 from engine.runtime.budget import price_of
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
@@ -29,8 +30,9 @@ from engine.runtime.requests import (
     model_request,
     worker_request,
 )
+from engine.runtime.retry_wait import delay_of, no_time
 from engine.runtime.state import Call, Check, Loop, RunState, Task, Todo
-from engine.runtime.wire import from_wire
+from engine.runtime.wire_values import read_output
 from engine.sema.model import Retry, Worker, fallback_chain
 from engine.sema.types.contract import VERDICT, Contract
 from engine.sizes import size_of, size_words
@@ -49,18 +51,21 @@ __all__ = [
     "withdraw",
 ]
 
-#: The longest wait before a retry, in milliseconds.
-MAX_BACKOFF_MS = 60_000
 #: Failures after which it is not known whether the work was done.
 _UNKNOWN = frozenset({"timeout", "crashed", "unavailable", "invalid_output"})
 #: How much of a model's unusable answer is shown to it again, in characters.
 SHOWN_ANSWER = 4_000
 
 
-def begin(state: RunState, call: Call, model: str | None = None) -> None:
-    """Start a call: of a model (and its fallbacks), or of a tool where `model` is None."""
+def begin(state: RunState, call: Call, model: str | None = None, chain_index: int = 0) -> None:
+    """Start a call: of a model (and its fallbacks), or of a tool where `model` is None.
+
+    Args:
+        chain_index: The first model of the chain to ask: those before it have been given up.
+    """
     if model is not None:
         call.chain = tuple(fallback_chain(state.program.models, model))
+        call.chain_index = chain_index
     _attempt(state, call)
 
 
@@ -229,6 +234,7 @@ def _accept(state: RunState, call: Call, value: Any) -> tuple[bool, Any, list[st
         try:
             value = _model_value(value, contract)
         except DecisionError as error:
+            call.broken_off += error.broken_off
             return False, value, error.problems
     if not contract.is_valid(value):
         return False, value, contract.problems(value)
@@ -246,8 +252,8 @@ def _model_value(value: Any, contract: Contract) -> Any:
     if not isinstance(value, str):
         return value
     if is_text(contract):
-        return value.strip()
-    return from_wire(read_json(value), contract.schema, unwrap=True)
+        return spoken(value)
+    return read_output(read_json(value), contract)
 
 
 def _verdict(value: Any) -> Any:
@@ -274,7 +280,8 @@ def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) ->
         # It has happened, and its outcome cannot be read: it must not be done again for that.
         lose(state, call, failure)
         return
-    if call.chain and call.repairs < _repair_max(call):
+    # An answer that breaks off for a second time would do so at each further try.
+    if call.chain and call.repairs < _repair_max(call) and call.broken_off < 2:
         call.repairs += 1
         call.retries = 0
         shown = value if isinstance(value, str) else str(value)
@@ -300,7 +307,12 @@ def failed(state: RunState, event: CallFailed) -> None:
     spent = event.cut or event.mode in ("timeout", "invalid_output", "crashed")
     _settle(state, call, event.usage, spent=spent)
     on_trial = call.suspect
+    in_prompt = event.schema_refused and _without_schema(state, call)
     _close_attempt(state, call)
+    if in_prompt:
+        _attempt(state, call)
+        _go_on(state)
+        return
     failure = _reported(
         call,
         Failure(
@@ -320,8 +332,27 @@ def failed(state: RunState, event: CallFailed) -> None:
     elif effect_of(call) == "once" and failure.mode in _UNKNOWN:
         lose(state, call, failure)
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
-        _end(state, call, failure=failure)
+        _end(state, call, failure=_with_wait(state, call, failure))
     _go_on(state)
+
+
+def _without_schema(state: RunState, call: Call) -> bool:
+    """Put schemas into the prompts of a model whose provider refused one, from here on.
+
+    What a table says of providers cannot be complete: each refuses schemas that it finds too
+    large, and none says how large that is. The call is made again for nothing else than that, so
+    it costs no retry, and it can happen once a model.
+    """
+    model = call.chain[call.chain_index]
+    if not isinstance(call.request, ModelRequest) or not call.request.structured:
+        return False
+    if model not in state.in_prompt:
+        state.in_prompt.add(model)
+        state.warnings.append(
+            f"model `{model}`: its provider refused the schema of an answer; schemas go into the "
+            "prompt for the rest of this run"
+        )
+    return True
 
 
 def lose(state: RunState, call: Call, failure: Failure) -> None:
@@ -359,21 +390,34 @@ def effect_of(call: Call) -> str:
     return "read"
 
 
-def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
+def _may_retry(state: RunState, call: Call, failure: Failure) -> bool:
     policy = _retry(state, call)
     if call.retries >= policy.max or effect_of(call) == "once":
         return False
-    wanted = failure.mode in policy.on or (
+    return failure.mode in policy.on or (
         not policy.on and (failure.retryable or failure.mode == "timeout")
     )
-    if not wanted:
+
+
+def _try_retry(state: RunState, call: Call, failure: Failure) -> bool:
+    if not _may_retry(state, call, failure):
+        return False
+    delay_ms = delay_of(_retry(state, call), call.retries + 1, failure)
+    if no_time(state, call, failure, delay_ms):
         return False
     call.retries += 1
-    delay_ms = min(policy.backoff_ms * 2 ** (call.retries - 1), MAX_BACKOFF_MS)
-    if failure.retry_after_ms is not None:
-        delay_ms = max(delay_ms, min(failure.retry_after_ms, 10 * MAX_BACKOFF_MS))
+    call.last_failure = failure
     _attempt(state, call, delay_ms)
     return True
+
+
+def _with_wait(state: RunState, call: Call, failure: Failure) -> Failure:
+    """A failure that says so if a retry would have had to wait for too long."""
+    if not _may_retry(state, call, failure):
+        return failure
+    delay_ms = delay_of(_retry(state, call), call.retries + 1, failure)
+    said = no_time(state, call, failure, delay_ms)
+    return failure.replace(message=failure.message + said) if said else failure
 
 
 def _try_fallback(state: RunState, call: Call) -> bool:
@@ -383,6 +427,7 @@ def _try_fallback(state: RunState, call: Call) -> bool:
     call.retries = 0
     call.repairs = 0
     call.deaths = 0
+    call.broken_off = 0
     call.extra = []
     _attempt(state, call)
     return True
@@ -528,7 +573,8 @@ def cancel(state: RunState, loops: Iterable[Loop]) -> None:
         and not (call.begun == call.attempt and effect_of(call) == "once")
     ]
     for call in stopped:
-        _settle(state, call, None, spent=call.started_at is not None)
+        # One that waits for its next attempt has settled the last one already.
+        _settle(state, call, None, spent=call.begun == call.attempt)
         _close_attempt(state, call)
         move_call(call, "withdrawn")
     if stopped:

@@ -15,13 +15,11 @@ to tasks that failed) is checked by `planning.py`, which knows the state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-import msgspec
-
+from engine.runtime.answer_text import NotJSON, find_json
 from engine.runtime.prompts import rejections
-from engine.runtime.wire import wire_decision
+from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
@@ -38,10 +36,14 @@ _MAX_PROBLEM = 1_000
 
 
 class DecisionError(Exception):
-    """A decision is not acceptable; `problems` says why, one sentence each."""
+    """A decision is not acceptable; `problems` says why, one sentence each.
 
-    def __init__(self, problems: list[str]) -> None:
+    `broken_off` says whether its JSON begins and does not end.
+    """
+
+    def __init__(self, problems: list[str], *, broken_off: bool = False) -> None:
         self.problems = [_clip(problem, _MAX_PROBLEM) for problem in problems]
+        self.broken_off = broken_off
         super().__init__("; ".join(self.problems))
 
 
@@ -62,11 +64,13 @@ class DecisionContract:
         self.schema = contract_schema(orchestrator, self.workers)
         self._contract = Contract.of_schema(self.schema)
         self._inputs: dict[str, Contract] = {}
+        self._wires: dict[str, WireDecision | None] = {}
 
-    @cached_property
-    def wire(self) -> dict[str, Any] | None:
-        """The wire schema, the same for every call; None where it cannot be expressed."""
-        return wire_decision(self.orchestrator, self.workers)
+    def wire(self, dialect: str) -> WireDecision | None:
+        """The wire form in a dialect, the same for every call; None where it takes no schema."""
+        if dialect not in self._wires:
+            self._wires[dialect] = wire_decision(self.orchestrator, self.workers, dialect)
+        return self._wires[dialect]
 
     def tolerant_input(self, worker: str) -> Contract:
         """The contract of a worker's input with references allowed in it."""
@@ -227,29 +231,20 @@ def _embedded(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def read_json(text: str) -> Any:
-    """Read JSON from a model's answer; a Markdown fence around it is taken off.
+    """Read the JSON in a model's answer; thoughts, prose and fences around it are passed over.
 
     Raises:
-        DecisionError: It is not JSON; the message says where it breaks.
+        DecisionError: There is none; the message says where it breaks.
     """
-    stripped = text.strip()
-    if not stripped:
+    if not text.strip():
         raise DecisionError([rejections.EMPTY])
-    if len(stripped) > MAX_DECISION_BYTES:
+    if len(text) > MAX_DECISION_BYTES:
         raise DecisionError([rejections.answer_too_long(MAX_DECISION_BYTES)])
-    if stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6:
-        stripped = stripped[3:-3].strip()
-        first, _, rest = stripped.partition("\n")
-        if first.strip().lower() in ("json", ""):
-            stripped = rest
     try:
-        return msgspec.json.decode(stripped)
-    except msgspec.DecodeError as error:
-        raise DecisionError([rejections.not_json(error)]) from None
-    except RecursionError:
-        raise DecisionError([rejections.TOO_DEEP]) from None
-    except UnicodeEncodeError:
-        raise DecisionError([rejections.HALF_A_PAIR]) from None
+        return find_json(text)
+    except NotJSON as error:
+        said = rejections.BROKEN_OFF if error.broken_off else rejections.not_json(error)
+        raise DecisionError([said], broken_off=error.broken_off) from None
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:

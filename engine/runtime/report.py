@@ -26,6 +26,7 @@ __all__ = [
     "partial_tasks",
     "run_report",
     "usage_report",
+    "waits",
 ]
 
 #: What is shown of a partial result, or of an input that a person is asked about, in bytes.
@@ -147,7 +148,27 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         report["input"] = loop.input
         report["models"] = {name: info.id for name, info in state.models.items()}
         report["history"] = history(state, loop)
+        report["waiting"] = waits(state)
     return report
+
+
+def waits(state: RunState) -> list[dict[str, Any]]:
+    """The calls that wait for their next attempt: for how long, and what the last one met."""
+    return [
+        {
+            "call": call.loop.shown(call.key),
+            "model": call.chain[call.chain_index] if call.chain else None,
+            "ms": call.command.delay_ms,
+            "asked": call.last_failure.retry_after_ms == call.command.delay_ms,
+            "mode": call.last_failure.mode,
+            "message": call.last_failure.message,
+        }
+        for call in state.calls.values()
+        if call.command is not None
+        and call.command.delay_ms
+        and call.last_failure is not None
+        and call.begun != call.attempt
+    ]
 
 
 def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
 from engine.runtime.causes import Cause
 from engine.runtime.context import prompt_tokens
 from engine.runtime.ports import Message, ModelRequest, PolicyState, WorkerRequest
-from engine.runtime.prompts.blocks import answer_with, verifier_system
+from engine.runtime.prompts.blocks import answer_with, role_and_catalogue, verifier_system
 from engine.runtime.state import Call, Check, Loop, RunState, Task
-from engine.runtime.wire import wire_output
+from engine.runtime.wire_schema import WireDecision, wire_output
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Model, Orchestrator, Verifier, Worker
 from engine.sema.types.contract import VERDICT, Contract
@@ -79,10 +79,11 @@ def model_request(state: RunState, call: Call) -> tuple[ModelRequest, Reservatio
     return _verifier_model_request(state, call, subject, model, info)
 
 
-def _use_native(model: Model, info: ModelInfo) -> bool:
-    if model.structured == "auto":
-        return info.native
-    return model.structured == "native"
+def _use_native(state: RunState, model: Model, info: ModelInfo) -> bool:
+    """Whether the provider is given the schema; one that refused a schema is not given another."""
+    if model.name in state.in_prompt:
+        return False
+    return info.native if model.structured == "auto" else model.structured == "native"
 
 
 def _reservation(info: ModelInfo, model: Model, bound: Callable[[], int]) -> Reservation | None:
@@ -100,15 +101,24 @@ def _decision_request(
     state: RunState, call: Call, loop: Loop, model: Model, info: ModelInfo
 ) -> tuple[ModelRequest, Reservation | None]:
     blocks = tuple(loop.blocks)
-    structured = _use_native(model, info)
-    schema = loop.decisions.wire if structured else None
+    form = loop.decisions.wire(info.dialect) if _use_native(state, model, info) else None
+    call.form = form
 
     def render() -> tuple[Message, ...]:
         last = len(blocks) - 1
-        return tuple(
-            Message(block.role, block.text, cache=index in (0, last))
-            for index, block in enumerate(blocks)
+        first = Message("system", _opening(loop, form), cache=True)
+        return (
+            first,
+            *(
+                Message(block.role, block.text, cache=index == last)
+                for index, block in enumerate(blocks[1:], start=1)
+            ),
         )
+
+    def input_bound() -> int:
+        # The opening is counted in the contract's form, and the other may take more.
+        more = len(_opening(loop, form).encode()) - len(blocks[0].text.encode()) if form else 0
+        return prompt_tokens(loop, model.name) + max(0, more)
 
     index, caller_index = _number_of_calls(state, model.name, "decision", loop.orchestrator.name)
     request = ModelRequest(
@@ -118,8 +128,8 @@ def _decision_request(
         model=model,
         info=info,
         messages=LazyMessages(render),
-        schema=schema or loop.decisions.schema,
-        structured=schema is not None,
+        schema=loop.decisions.schema if form is None else form.schema,
+        structured=form is not None,
         timeout_ms=model.timeout_ms,
         state=lambda: views.policy_state(state, loop),
         max_bytes=loop.orchestrator.policy.max_decision_bytes,
@@ -129,7 +139,16 @@ def _decision_request(
         index=index,
         caller_index=caller_index,
     )
-    return request, _reservation(info, model, lambda: prompt_tokens(loop, model.name))
+    return request, _reservation(info, model, input_bound)
+
+
+def _opening(loop: Loop, form: WireDecision | None) -> str:
+    """The first block, which tells how to answer in the form that is asked for."""
+    if form is None:
+        return loop.blocks[0].text
+    if loop.opening is None or loop.opening[0] is not form:
+        loop.opening = (form, role_and_catalogue(loop, form))
+    return loop.opening[1]
 
 
 def caller_of(model: str, role: str, name: str) -> str:
@@ -181,8 +200,8 @@ def _worker_model_request(
     prompt = _render(worker, "prompt", scope, f"the prompt of {worker.name}")
     wire = None
     if not is_text(worker.output):
-        if _use_native(model, info):
-            wire = wire_output(worker.output)
+        if _use_native(state, model, info):
+            wire = wire_output(worker.output, info.dialect)
         if wire is None:
             system = "\n\n".join(
                 part for part in (system, answer_with(worker.output.schema)) if part
@@ -227,7 +246,7 @@ def _verifier_model_request(
     scope = _scope(state, check.bound)
     system = _render(verifier, "system", scope, f"the system of {verifier.name}")
     prompt = _render(verifier, "prompt", scope, f"the prompt of {verifier.name}")
-    wire = wire_output(VERDICT) if _use_native(model, info) else None
+    wire = wire_output(VERDICT, info.dialect) if _use_native(state, model, info) else None
     shown_schema = VERDICT.schema if wire is None else None
     whole = (
         Message("system", verifier_system(verifier, goal, system, shown_schema), cache=True),

@@ -79,6 +79,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         enter_phase(loop, "deciding", retried=True)
     _take_up(state, loop, tasks)
     if undecided:
+        current.chain_index = current.asked_before = current.broken_off = 0
         if loop.blocks[-1].role == "assistant":
             # The run ended with a decision that was not accepted; it was never said why.
             problems = current.rejected[-1:]

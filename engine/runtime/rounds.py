@@ -14,6 +14,7 @@ from engine.errors import Failure
 from engine.events import GateAnswered, TaskClosed
 from engine.runtime import (
     attempts,
+    causes,
     context,
     dispatch,
     ending,
@@ -28,11 +29,10 @@ from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
-from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
 from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
-from engine.runtime.wire import from_wire
+from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
 from engine.sizes import roughly, size_of, size_words
 
@@ -52,9 +52,6 @@ __all__ = [
 SHOWN_DECISION = 8_000
 #: How much of what was wrong with it is told, in characters a problem.
 SHOWN_PROBLEM = 2_000
-
-#: Failures that can come in the middle of a streamed answer and say nothing against asking again.
-_BROKEN_OFF = frozenset({"unavailable", "timeout"})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -117,7 +114,7 @@ def ask(state: RunState, loop: Loop) -> None:
     enter_phase(loop, "deciding")
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
-    attempts.begin(state, call, loop.orchestrator.model)
+    attempts.begin(state, call, loop.orchestrator.model, loop.current.chain_index)
 
 
 def _decision_key(loop: Loop) -> str:
@@ -128,18 +125,17 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
     """The orchestrator's model has answered, or failed for good."""
     if loop.over:
         return
+    _give_up_models(loop, call.chain_index)
     if call.failure is not None:
-        if call.cut and call.failure.mode in _BROKEN_OFF:
-            _bad_decision(state, loop, "", DecisionError([rejections.broke_off(call.failure)]))
-        else:
-            _no_decision(state, loop, call, call.failure)
+        _no_decision(state, loop, call, call.failure)
         return
     value = call.value
     key = _decision_key(loop)
     try:
         _check_whole(loop, call)
-        decision = loop.decisions.read(_from_wire(loop, value, call.request))
-        loop.blocks.append(Block("assistant", lambda: _encode(decision).decode()))
+        decision = loop.decisions.read(_read(loop, value))
+        said = decision if call.form is None else write_decision(decision, call.form)
+        loop.blocks.append(Block("assistant", lambda: _encode(said).decode()))
         if "finish" in decision:
             _check_result_size(state, loop, decision["finish"])
             _accept(loop, decision)
@@ -147,7 +143,7 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
             return
         tasks = make_tasks(loop, decision, key, bounded=bool(state.bounds))
     except DecisionError as error:
-        _bad_decision(state, loop, value, error)
+        _bad_decision(state, loop, call, error)
         return
     _accept(loop, decision)
     enter_phase(loop, "working")
@@ -176,32 +172,11 @@ def _check_result_size(state: RunState, loop: Loop, result: Any) -> None:
         raise DecisionError([rejections.result_too_large(size_words(most))])
 
 
-def _from_wire(loop: Loop, value: object, request: ModelRequest | WorkerRequest | None) -> object:
-    """Undo the wire schema's nulls in an answer that was made under it."""
-    if not _under_wire(request) or not isinstance(value, str):
+def _read(loop: Loop, value: object) -> object:
+    """A model's text as a decision in the contract's form, whichever form it was written in."""
+    if not isinstance(value, str):
         return value
-    read = read_json(value)
-    if not isinstance(read, dict):
-        return read
-    result = dict(read)
-    if isinstance(result.get("tasks"), list):
-        result["tasks"] = [
-            {
-                **task,
-                "input": from_wire(
-                    task["input"], loop.decisions.workers[task["worker"]].inputs.schema
-                ),
-            }
-            if isinstance(task, dict)
-            and isinstance(task.get("worker"), str)
-            and task["worker"] in loop.decisions.workers
-            and "input" in task
-            else task
-            for task in result["tasks"]
-        ]
-    if result.get("finish") is not None:
-        result["finish"] = from_wire(result["finish"], loop.orchestrator.output.schema)
-    return result
+    return read_decision(read_json(value), loop.decisions)
 
 
 def task_closed(state: RunState, event: TaskClosed) -> None:
@@ -213,16 +188,13 @@ def task_closed(state: RunState, event: TaskClosed) -> None:
     if loop.over or loop.phase != "deciding":
         return
     spec = dict(event.task)
-    worker = loop.decisions.workers.get(str(spec.get("worker")))
-    if worker is not None and "input" in spec and _under_wire(call.request):
-        spec["input"] = from_wire(spec["input"], worker.inputs.schema)
+    try:
+        spec = read_task(spec, loop.decisions)
+    except DecisionError:
+        return  # the whole decision says what is wrong with it
     task = make_early_task(loop, spec, event.key, bounded=bool(state.bounds))
     if task is not None:
         dispatch.enter_early(state, loop, task)
-
-
-def _under_wire(request: ModelRequest | WorkerRequest | None) -> bool:
-    return isinstance(request, ModelRequest) and request.structured
 
 
 def _accept(loop: Loop, decision: dict[str, object]) -> None:
@@ -239,25 +211,56 @@ def _no_decision(state: RunState, loop: Loop, call: Call, failure: Failure) -> N
         ending.end(state, loop, "failed", said, cause=failure.cause)
 
 
-def _bad_decision(state: RunState, loop: Loop, value: object, error: DecisionError) -> None:
-    """Ask again with the exact problems; after the last repair the round has failed."""
+def _give_up_models(loop: Loop, chain_index: int) -> None:
+    """Ask the models before this one no more in this round; it has all of its repairs."""
+    current = loop.current
+    if chain_index > current.chain_index:
+        current.chain_index = chain_index
+        current.asked_before = current.attempts - 1
+        current.broken_off = 0
+
+
+def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError) -> None:
+    """Ask again with the exact problems, then the next model; at last the round has failed.
+
+    An answer that breaks off for the second time ends the run: each round would only ask for a
+    longer one.
+    """
+    current, value = loop.current, call.value
     problems = [sizes.cut(state, problem, SHOWN_PROBLEM) for problem in error.problems]
-    loop.current.rejected.append("; ".join(problems))
+    current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
         loop.blocks.append(Block("assistant", shown[:SHOWN_DECISION] or calls.EMPTY_ANSWER))
-    if loop.current.attempts <= loop.orchestrator.policy.repair_max:
-        loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
-        ask(state, loop)
+    current.broken_off += error.broken_off
+    asked = current.attempts - current.asked_before
+    if asked <= loop.orchestrator.policy.repair_max and current.broken_off < 2:
+        _ask_again(state, loop, problems)
         return
     if isinstance(error, OutOfDispatches):
         cause = Cause(loop.orchestrator, "policy.max_dispatches")
         said = "; ".join(problems)
         ending.end(state, loop, "exhausted", said, "max_dispatches", cause=cause)
         return
+    if call.chain_index + 1 < len(call.chain):
+        current.chain_index = call.chain_index + 1
+        current.asked_before = current.attempts
+        current.broken_off = 0
+        _ask_again(state, loop, problems)
+        return
+    if current.broken_off > 1:
+        said = f"model `{call.chain[call.chain_index]}` failed, invalid_output: "
+        cause = causes.of_call(state, call)
+        ending.end(state, loop, "failed", said + rejections.BROKE_OFF_TWICE, cause=cause)
+        return
     head = remarks.no_decision(loop.round)
     loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
     _close_when_idle(state, loop)
+
+
+def _ask_again(state: RunState, loop: Loop, problems: list[str]) -> None:
+    loop.blocks.append(Block("user", blocks.rejection(problems, loop)))
+    ask(state, loop)
 
 
 def _close_when_idle(state: RunState, loop: Loop) -> None:

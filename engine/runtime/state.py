@@ -31,6 +31,7 @@ from engine.sema.trust import Facts
 if TYPE_CHECKING:
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
+    from engine.runtime.wire_schema import WireDecision
 
 __all__ = [
     "Block",
@@ -134,12 +135,14 @@ class Call:
         extra: Messages added by repairs and revisions.
         command: The open command, until it is answered; `request` outlives it.
         bound: The name of the budget that was in the way, if one did.
+        broken_off: How many answers of the model in force broke off in the middle of their JSON.
         cut: A part of a streamed answer had come when its last attempt failed.
         suspect: It may have taken the engine down; see `engine.runtime.suspects`.
         deaths: How often a process that it had for itself has died.
         value: The accepted value, once it has one.
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
+        last_failure: How its last attempt failed, while it waits for the next.
         unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
@@ -147,6 +150,7 @@ class Call:
         "attempt",
         "begun",
         "bound",
+        "broken_off",
         "chain",
         "chain_index",
         "command",
@@ -154,7 +158,9 @@ class Call:
         "deaths",
         "extra",
         "failure",
+        "form",
         "key",
+        "last_failure",
         "ledger",
         "loop",
         "ms",
@@ -180,6 +186,8 @@ class Call:
         self.status: CallStatus = "new"
         self.chain: tuple[str, ...] = ()
         self.chain_index = 0
+        #: The wire form that its last request asked a decision in; None for the contract's own.
+        self.form: WireDecision | None = None
         self.attempt = 0
         self.begun = 0
         self.retries = 0
@@ -188,6 +196,7 @@ class Call:
         self.command: StartCall | None = None
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
+        self.broken_off = 0
         self.cut = False
         self.suspect = False
         self.deaths = 0
@@ -198,6 +207,7 @@ class Call:
         self.value: Any = None
         self.whole = 0
         self.failure: Failure | None = None
+        self.last_failure: Failure | None = None
         self.unknown = False
 
 
@@ -455,11 +465,17 @@ class Round:
         first_block: Where its blocks begin in the prompt.
         closed: What it brought is in the prompt.
         again: The number of the retry of the run that continues it, or 0.
+        chain_index: Which model of the orchestrator's chain decides: the ones before have failed.
+        asked_before: How many decisions the models before it were asked for.
+        broken_off: How many of its answers broke off in the middle of their JSON.
     """
 
     __slots__ = (
         "again",
+        "asked_before",
         "attempts",
+        "broken_off",
+        "chain_index",
         "closed",
         "decision",
         "feedback",
@@ -483,6 +499,9 @@ class Round:
         self.rejected: list[str] = []
         self.closed = False
         self.again = 0
+        self.chain_index = 0
+        self.asked_before = 0
+        self.broken_off = 0
 
 
 class Loop:
@@ -519,6 +538,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "opening",
         "orchestrator",
         "output",
         "outputs",
@@ -581,6 +601,8 @@ class Loop:
         self.taken: set[str] = set()
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
+        #: The first block in a wire form: the form, and the text.
+        self.opening: tuple[WireDecision, str] | None = None
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
         self.feedback: list[Remark] = []
@@ -692,6 +714,7 @@ class RunState:
         "gates",
         "held",
         "held_inputs",
+        "in_prompt",
         "input",
         "interrupted",
         "lost",
@@ -755,6 +778,8 @@ class RunState:
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
         self.warnings: list[str] = []
+        #: Models whose provider refused a schema: theirs go into the prompt.
+        self.in_prompt: set[str] = set()
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}

@@ -5,6 +5,9 @@ element of the root object's `tasks` begins and ends. It looks at each character
 scan from the start for every piece would be quadratic, and leaves the JSON inside to the real
 parser. What it finds is only ever a head start; the whole decision is read and validated when it
 has come.
+
+Only an answer that begins with its root object gives a head start; a thought between its tags and
+an opening fence may come first. Tasks in prose are drafts, and those inside a thought are none.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ import re
 from typing import Any
 
 import msgspec
+
+from engine.runtime.answer_text import Opening
 
 __all__ = ["ClosedTasks"]
 
@@ -27,6 +32,8 @@ class ClosedTasks:
     """
 
     def __init__(self) -> None:
+        self._opening = Opening()
+        self._over = False
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -47,11 +54,14 @@ class ClosedTasks:
         # pending escape. Each piece is searched once, from its start: parsing the whole text again
         # for each piece would take time that grows with the square of the answer.
         closed: list[dict[str, Any]] = []
+        piece = self._opening.rest(piece)
+        if self._over or not piece:
+            return closed
         at = taken = 0
         if self._escaped and piece:
             self._escaped = False
             at = 1
-        while True:
+        while not self._over:
             found = (_IN_STRING if self._in_string else _SPECIAL).search(piece, at)
             if found is None:
                 break
@@ -109,6 +119,7 @@ class ClosedTasks:
                 self._task = None
             if self._depth == 1:
                 self._in_tasks = False
+            self._over = self._depth == 0
 
 
 def _read(text: str) -> Any:

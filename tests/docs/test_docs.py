@@ -137,6 +137,12 @@ def test_the_events_page_is_fresh():
     assert page == generator().events_page()
 
 
+def test_the_tables_of_models_are_fresh():
+    """After a change of a table of endpoints or dialects: python docs/_generate.py."""
+    page = (ROOT / "docs" / "howto" / "models.md").read_text(encoding="utf-8")
+    assert page == generator().with_models(page)
+
+
 def test_the_layers_of_the_architecture_page_are_fresh():
     """After a change of the import contract or of a module's first line: docs/_generate.py."""
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """What keeps a contract can be said under its wire schema, and comes back as it was.
 
-The wire schema asks for every key, with null for what is absent. So an absent value and a null
-are one where null is a value of the field; everything else must survive the way there and back.
+In some dialects the wire schema asks for every key, with null for what is absent. So an absent
+value and a null are one where null is a value of the field; everything else must survive the way
+there and back.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import jsonschema_rs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from engine.dialects.problems import problems
+from engine.dialects.table import DIALECTS
 from engine.runtime.decision import DecisionContract
-from engine.runtime.wire import from_wire, wire_output
+from engine.runtime.wire_schema import WireDecision, wire_output
+from engine.runtime.wire_values import read_decision, read_output, write_decision
 from engine.sema.check import check_file
 from engine.sema.model import Program
 from engine.sema.names.loader import MemoryReader
@@ -189,40 +193,41 @@ def settled(value: Any, type_: Type) -> Any:
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_an_output_survives_its_wire_schema(data):
+@given(st.data(), st.sampled_from(["openai", "anthropic", "ollama"]))
+def test_an_output_survives_its_wire_schema(data, dialect):
     type_ = data.draw(TYPES)
     contract = Contract(type_)
     value = data.draw(value_of(type_))
     assume(contract.is_valid(value))
-    wire = wire_output(contract)
-    assert wire is not None
-    said = to_wire(value, type_)
-    if contract.schema.get("type") != "object":
+    wire = wire_output(contract, dialect)
+    assume(wire is not None)
+    said = to_wire(value, type_) if dialect == "openai" else without_nulls(value, type_)
+    if wire["properties"].keys() == {"result"} and contract.schema.get("type") != "object":
         said = {"result": said}
     jsonschema_rs.Draft202012Validator(wire).validate(said)
-    check_strict(wire)
-    back = from_wire(said, contract.schema, unwrap=True)
+    assert problems(wire, DIALECTS[dialect]) == []
+    back = read_output(said, contract)
     assert contract.is_valid(back), (said, back)
     assert settled(back, type_) == settled(value, type_)
 
 
-def check_strict(schema: Any) -> None:
-    """What providers ask of a strict schema: closed objects, every property required."""
-    if isinstance(schema, list):
-        for item in schema:
-            check_strict(item)
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object":
-        assert schema["additionalProperties"] is False
-        assert sorted(schema["required"]) == sorted(schema["properties"])
-    for key, item in schema.items():
-        if key in ("properties", "$defs"):
-            for inner in item.values():
-                check_strict(inner)
-        elif key not in ("const", "enum"):
-            check_strict(item)
+def without_nulls(value: Any, type_: Type) -> Any:
+    """As a model says it that may leave keys out: no null where absence says the same."""
+    if isinstance(type_, Named):
+        return without_nulls(value, type_.definition.type)
+    if isinstance(type_, Optional):
+        return None if value is None else without_nulls(value, type_.item)
+    if isinstance(type_, Array):
+        return [without_nulls(item, type_.item) for item in value]
+    if isinstance(type_, Union):
+        return without_nulls(value, pick(value, type_))
+    if isinstance(type_, Record):
+        return {
+            f.name: without_nulls(value[f.name], f.type)
+            for f in type_.fields
+            if f.name in value and not (value[f.name] is None and _may_miss(f))
+        }
+    return value
 
 
 def test_nulls_are_dropped_behind_every_union():
@@ -236,7 +241,7 @@ def test_nulls_are_dropped_behind_every_union():
     ):
         contract = Contract(type_)
         expected = said if meant is ... else meant
-        assert from_wire({"result": said}, contract.schema, unwrap=True) == expected
+        assert read_output({"result": said}, contract) == expected
         assert contract.is_valid(expected)
 
 
@@ -267,13 +272,19 @@ def decisions() -> DecisionContract:
 
 
 @functools.cache
-def wire_validator() -> Any:
-    wire = decisions().wire
-    assert wire is not None
-    check_strict(wire)
-    return jsonschema_rs.Draft202012Validator(wire)
+def form(dialect: str) -> WireDecision:
+    found = decisions().wire(dialect)
+    assert found is not None
+    assert problems(found.schema, DIALECTS[dialect]) == []
+    return found
 
 
+@functools.cache
+def validator(dialect: str) -> Any:
+    return jsonschema_rs.Draft202012Validator(form(dialect).schema)
+
+
+NATIVE = [name for name, row in DIALECTS.items() if row.native]
 ITEMS = st.recursive(
     st.fixed_dictionaries(
         {"name": TEXT},
@@ -309,46 +320,56 @@ def item_settled(item: Any) -> Any:
     }
 
 
-@settings(deadline=None, max_examples=200)
+def said(value: Any, dialect: str) -> Any:
+    """A value of the program as a model writes it in a dialect."""
+    nulls = DIALECTS[dialect].optional == "nullable"
+    return item_to_wire(value) if nulls else item_plain(value)
+
+
+def item_plain(item: Any) -> Any:
+    """An item without a key whose null says the same as its absence."""
+    if item is None:
+        return None
+    rest = {k: v for k, v in item.items() if v is not None}
+    return {**rest, "inner": item_plain(rest["inner"])} if "inner" in rest else rest
+
+
+@settings(deadline=None, max_examples=300)
 @given(
     st.one_of(ITEMS, REFERENCES),
     st.sampled_from(["short", "long", None]),
-    st.one_of(st.just({}), st.fixed_dictionaries({"note": st.one_of(st.none(), TEXT)})),
+    st.one_of(st.just({}), st.fixed_dictionaries({"note": TEXT})),
+    st.sampled_from(NATIVE),
 )
-def test_a_tasks_input_survives_the_wire_schema_of_decisions(item, style, note):
+def test_a_tasks_input_survives_the_wire_form(item, style, note, dialect):
     spec = {"item": item, **({} if style is None else {"style": style}), **note}
-    said = {
-        "assessment": "",
-        "tasks": [
-            {
-                "worker": "one",
-                "id": "t2",
-                "input": {"item": item_to_wire(item), "style": style, "note": note.get("note")},
-            }
-        ],
-        "finish": None,
-    }
-    wire_validator().validate(said)
-    back = from_wire(said["tasks"][0]["input"], program().workers["one"].inputs.schema)  # type: ignore[index]
-    decision = decisions().read({"tasks": [{"worker": "one", "id": "t2", "input": back}]})
+    given_item = item if "$from" in item else said(item, dialect)
+    wire = write_decision(
+        {"tasks": [{"worker": "one", "id": "t2", "input": {**spec, "item": given_item}}]},
+        form(dialect),
+    )
+    validator(dialect).validate(wire)
+    decision = decisions().read(read_decision(wire, decisions()))
     got = decision["tasks"][0]["input"]
     assert item_settled(got["item"]) == item_settled(item)
-    assert got.get("style") == spec.get("style")
-    assert got.get("note") == spec.get("note")
+    assert (got.get("style"), got.get("note")) == (spec.get("style"), spec.get("note"))
 
 
-@settings(deadline=None, max_examples=200)
-@given(st.lists(ITEMS, max_size=2), st.one_of(st.none(), st.integers()), st.none() | ITEMS)
-def test_a_result_survives_the_wire_schema_of_decisions(items, total, best):
-    finish = {
-        "items": [item_to_wire(item) for item in items],
-        "total": total,
-        "best": item_to_wire(best),
-    }
-    wire_validator().validate({"assessment": "", "tasks": None, "finish": finish})
-    back = from_wire(finish, program().orchestrators["main"].output.schema)
-    decision = decisions().read({"finish": back})
-    got = decision["finish"]
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(ITEMS, max_size=2),
+    st.one_of(st.none(), st.integers(-9, 9)),
+    st.none() | ITEMS,
+    st.sampled_from(NATIVE),
+)
+def test_a_result_survives_the_wire_form(items, total, best, dialect):
+    optional = {"total": total, "best": said(best, dialect)}
+    if DIALECTS[dialect].optional == "absent":
+        optional = {key: value for key, value in optional.items() if value is not None}
+    finish = {"items": [said(item, dialect) for item in items], **optional}
+    wire = write_decision({"finish": finish}, form(dialect))
+    validator(dialect).validate(wire)
+    got = decisions().read(read_decision(wire, decisions()))["finish"]
     for one, other in zip(got["items"], items, strict=True):
         assert item_settled(one) == item_settled({"count": 1, **other}) | {
             "inner": item_settled(one)["inner"]

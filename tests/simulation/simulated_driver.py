@@ -137,7 +137,7 @@ class Simulation:
         self.running: dict[str, int] = {}
         self.ended: set[tuple[str, int]] = set()
         self.statuses: dict[Task, str] = {}
-        self.prompts: dict[str, tuple[int, Sequence[Message]]] = {}
+        self.prompts: dict[tuple[str, str, bool], tuple[int, Sequence[Message]]] = {}
         self.done = False
         self.crashes = rng.choice((0, 0, 1, 3))
         self.crash_chance = rng.choice((0.02, 0.1))
@@ -541,10 +541,12 @@ class Simulation:
         roles = [m.role for m in prompt[1:]]
         turns = itertools.cycle(("user", "assistant"))
         require(roles == list(itertools.islice(turns, len(roles))), "nobody takes turns")
-        compactions, before = self.prompts.get(loop.path, (0, ()))
+        # How to answer depends on the form that is asked for; only the same model's cache can hit.
+        whose = (loop.path, request.model.name, request.structured)
+        compactions, before = self.prompts.get(whose, (0, ()))
         if compactions == loop.compactions:
             require(list(before) == prompt[: len(before)], "an earlier byte of a prompt changed")
-        self.prompts[loop.path] = (loop.compactions, prompt)
+        self.prompts[whose] = (loop.compactions, prompt)
 
     def _check_fold(self) -> None:
         """The journal is the run."""

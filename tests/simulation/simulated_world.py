@@ -55,6 +55,27 @@ _GARBAGE: tuple[Any, ...] = (
 )
 
 
+def _in_wire_form(decision: dict[str, Any]) -> dict[str, Any]:
+    """A decision as the wire schema asks for it, as far as it is one."""
+    finish = decision.get("finish")
+    return {
+        "assessment": decision["assessment"],
+        "tasks": [
+            {**task, "input": [_entry(*item) for item in task["input"].items()]}
+            if isinstance(task.get("input"), dict)
+            else task
+            for task in decision.get("tasks") or ()
+        ],
+        "finish": [] if finish is None else [finish],
+    }
+
+
+def _entry(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict) and "$from" in value:
+        return {"from": value["$from"], "at": value.get("at", ""), "name": name}
+    return {"name": name, "value": value}
+
+
 class World:
     """Answers by chance; the same seed and the same questions give the same answers."""
 
@@ -71,7 +92,7 @@ class World:
         """What a planner says: text, mostly.
 
         Args:
-            strict: It answers under the wire schema, with null for what is absent.
+            strict: It answers under the wire schema, mostly in its form.
         """
         rng = self.rng
         if rng.random() < self.malice * 0.4:
@@ -88,7 +109,9 @@ class World:
         if strict or rng.random() < 0.1:
             decision.setdefault("tasks", None)
             decision.setdefault("finish", None)
-        if strict:
+        if strict and rng.random() < 0.8:
+            decision = _in_wire_form(decision)
+        elif strict:
             for task in decision["tasks"] or ():
                 if task["worker"] == "look" and isinstance(task["input"], dict):
                     task["input"].setdefault("n", None)

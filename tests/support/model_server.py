@@ -21,10 +21,13 @@ from typing import Any
 __all__ = [
     "Answer",
     "ModelServer",
+    "chunk",
     "cut",
     "drip",
     "error",
+    "events",
     "hang",
+    "message",
     "raw",
     "reply",
     "stream",
@@ -104,15 +107,49 @@ def error(
     return raw(status, json.dumps(body).encode(), headers)
 
 
-def _event(delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
-    chunk = {
+def message(fields: Mapping[str, Any], finish_reason: str | None = "stop") -> Answer:
+    """A whole answer with these fields in its message, whatever was asked for."""
+    choice = {"index": 0, "message": {"role": "assistant", **fields}}
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "test", "usage": USAGE}
+    return raw(
+        200, json.dumps({**body, "choices": [{**choice, "finish_reason": finish_reason}]}).encode()
+    )
+
+
+def chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    """One piece of a streamed answer."""
+    return {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": "test",
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
     }
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def events(*pieces: Mapping[str, Any] | bytes, done: bool = True, usage: bool = True) -> Answer:
+    """A stream of these events: what is not bytes is sent as the data of one."""
+
+    def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
+        _start_stream(handler)
+        for piece in pieces:
+            data = piece if isinstance(piece, bytes) else _data(piece)
+            _send_chunk(handler, data)
+        if usage:
+            _send_chunk(handler, _data({**chunk({}), "choices": [], "usage": USAGE}))
+        if done:
+            _send_chunk(handler, b"data: [DONE]\n\n")
+        _send_chunk(handler, b"")
+
+    return write
+
+
+def _data(said: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(said).encode() + b"\n\n"
+
+
+def _event(delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
+    return _data(chunk(delta, finish_reason))
 
 
 def _start_stream(handler: BaseHTTPRequestHandler) -> None:
@@ -144,15 +181,7 @@ def stream(
         if finish_reason is not None:
             _send_chunk(handler, _event({}, finish_reason))
         if usage is not None:
-            last = {
-                "id": "chatcmpl-1",
-                "object": "chat.completion.chunk",
-                "created": 1,
-                "model": "test",
-                "choices": [],
-                "usage": usage,
-            }
-            _send_chunk(handler, b"data: " + json.dumps(last).encode() + b"\n\n")
+            _send_chunk(handler, _data({**chunk({}), "choices": [], "usage": usage}))
         if done:
             _send_chunk(handler, b"data: [DONE]\n\n")
         _send_chunk(handler, b"")
@@ -183,7 +212,7 @@ def hang() -> Answer:
 
 
 def drip(every_s: float = 0.02) -> Answer:
-    """Sends a byte now and then, for ever: no single read is slow, the answer as a whole is."""
+    """Sends a byte now and then, without end: no single read is slow, the answer as a whole is."""
 
     def write(handler: BaseHTTPRequestHandler, ending: threading.Event) -> None:
         handler.send_response(200)
@@ -223,6 +252,7 @@ class ModelServer:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self._answers: deque[Answer] = deque()
+        self._always: Answer | None = None
         self._ending = threading.Event()
         outer = self
 
@@ -237,10 +267,11 @@ class ModelServer:
                 outer.requests.append(json.loads(body))
                 self.wants_stream = outer.requests[-1].get("stream", False)
                 outer.headers.append({k.lower(): v for k, v in self.headers.items()})
-                if not outer._answers:
-                    error(500, f"nothing to answer to {self.path}")(self, outer._ending)
-                    return
-                outer._answers.popleft()(self, outer._ending)
+                if outer._answers:
+                    answer = outer._answers.popleft()
+                else:
+                    answer = outer._always or error(500, f"nothing to answer to {self.path}")
+                answer(self, outer._ending)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Stay silent: the tests check that nothing is printed."""
@@ -251,8 +282,9 @@ class ModelServer:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
 
-    def play(self, *answers: Answer) -> None:
-        """Queue answers; what an earlier test left is dropped."""
+    def play(self, *answers: Answer, always: Answer | None = None) -> None:
+        """Queue answers, and what comes after the last; what an earlier test left is dropped."""
+        self._always = always
         self._answers.clear()
         self._answers.extend(answers)
         self.requests.clear()

@@ -46,6 +46,6 @@ def revision(said: str) -> str:
 
 # Schemas that providers are given with the call.
 
-REFERENCE = "In place of a value: (a part of) the output of an earlier task."
-REFERENCE_TASK = "A task's id."
-REFERENCE_AT = "A JSON Pointer."
+AS_JSON = "The value as JSON text."
+REFERENCE_TASK = "The id of another task."
+REFERENCE_AT = 'A JSON Pointer into its output; "" for all of it.'

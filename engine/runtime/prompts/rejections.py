@@ -106,6 +106,26 @@ def input_not_object(where: str, kind: str) -> str:
     return f"{where}: `input` must be an object, not {kind}"
 
 
+def entry_not_named(where: str) -> str:
+    """An item of an input, in the wire form, without a name."""
+    return f"{where}: each item of `input` is an object with a `name`"
+
+
+def given_twice(where: str, name: str) -> str:
+    """Two items of an input with one name."""
+    return f"{where}: `{name}` is given twice"
+
+
+def entry_without_value(where: str, name: str) -> str:
+    """An item of an input, in the wire form, that says nothing."""
+    return f"{where}: `{name}` needs one of `value`, `json`, or `from` with `at`"
+
+
+def not_json_text(what: str, why: object) -> str:
+    """A value that was to be written as JSON text."""
+    return f"{what}: the JSON text cannot be read: {why}"
+
+
 def input_problem(where: str, worker: str, problem: str) -> str:
     """What is wrong with an input, by its schema."""
     return f"{where} ({worker}): input{_at(problem)}"
@@ -200,8 +220,6 @@ def cycle(tasks: Iterable[str]) -> str:
 # A model's text that is not the JSON that was asked for.
 
 EMPTY = "the answer is empty"
-TOO_DEEP = "the answer is nested too deeply"
-HALF_A_PAIR = "the answer holds half of a surrogate pair"
 
 
 def answer_too_long(most_bytes: int) -> str:
@@ -209,6 +227,15 @@ def answer_too_long(most_bytes: int) -> str:
     return f"the answer is longer than {most_bytes} bytes"
 
 
+#: A text whose JSON begins and does not end.
+BROKEN_OFF = "the answer breaks off in the middle of its JSON; give all of it, in fewer words"
+#: What the run says when that has happened twice.
+BROKE_OFF_TWICE = (
+    "its answers break off in the middle of their JSON; raise `max_tokens`, or see whether its "
+    "context window is full"
+)
+
+
 def not_json(why: object) -> str:
     """A text that does not parse."""
-    return f"the answer is not JSON: {why}"
+    return f"the answer is not JSON: {why}; begin with `{{` and write nothing else"

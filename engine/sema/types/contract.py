@@ -93,6 +93,8 @@ class Contract:
     def __init__(self, type_: Type, schema: Mapping[str, Any] | None = None) -> None:
         self.type = type_
         self.schema: dict[str, Any] = schema_of(type_) if schema is None else dict(schema)
+        #: Its wire schemas by dialect, as far as they were asked for: the runtime's.
+        self.wires: dict[str, dict[str, Any] | None] = {}
 
     @classmethod
     def of_fields(cls, fields: Iterable[Field], name: str, doc: str | None = None) -> Contract:

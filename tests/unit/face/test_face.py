@@ -71,8 +71,8 @@ NAMES = [
 FIELDS = {
     "Run": "id status output partial bound reason place escalated rounds usage failures gates "
     "warnings journal",
-    "Failure": "mode message retryable retry_after_ms usage died task worker round key place "
-    "where cause",
+    "Failure": "mode message retryable retry_after_ms usage died schema_refused task worker round "
+    "key place where cause",
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers",

@@ -12,6 +12,7 @@ from engine.events import ModelInfo
 from engine.models.info import resolve_info
 from engine.models.limiter import LimitedModel
 from engine.models.litellm import LiteLLMModel
+from engine.models.openai_gateway import OpenAIModel
 from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.registry import open_model
@@ -42,21 +43,23 @@ def test_what_the_table_does_not_list(model_id):
 
 def test_infos_of_providers(model_of):
     assert resolve_info(model_of("openai/gpt-5-mini")) == ModelInfo(
-        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True
+        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True, "openai"
     )
-    assert resolve_info(model_of("openai/test")) == ModelInfo("openai/test")
+    assert resolve_info(model_of("openai/test")) == ModelInfo("openai/test", dialect="openai")
 
 
 def test_what_the_program_declares_comes_first(model_of):
     model = model_of("openai/gpt-5-mini", price=Price(1, 2), context=1000, structured="prompt")
-    assert resolve_info(model) == ModelInfo("openai/gpt-5-mini", True, 1, 2, 1000, False)
+    assert resolve_info(model) == ModelInfo("openai/gpt-5-mini", True, 1, 2, 1000, False, "openai")
     assert resolve_info(model_of("openai/test", structured="native")).native
 
 
 def test_an_override_swaps_the_id(model_of):
     model = model_of("python/plans:next_step")
     assert resolve_info(model, "anthropic/claude-sonnet-4-5").input_usd == 3_000_000
-    assert isinstance(open_(model, "openai/test"), LiteLLMModel)
+    assert isinstance(open_(model, "openai/test"), OpenAIModel)
+    assert isinstance(open_(model, "anthropic/claude-sonnet-4-5"), LiteLLMModel)
+    assert isinstance(open_(model, "litellm/openai/test"), LiteLLMModel)
 
 
 def test_policies_are_free(model_of, tmp_path):
@@ -94,7 +97,7 @@ def test_record_and_replay(model_of, tmp_path, request_of):
     asyncio.run(recording.complete(request_of(model=model, info=info)))
     asyncio.run(recording.close())
     again = resolve_info(model, "recorded/rec")
-    assert again == ModelInfo("recorded/rec", True, 250_000, 2_000_000, 272_000, True)
+    assert again == ModelInfo("recorded/rec", True, 250_000, 2_000_000, 272_000, True, "openai")
     opened = open_(model, "recorded/rec")
     assert isinstance(opened, RecordedModel)
     assert asyncio.run(opened.complete(request_of(model=model, info=again))).value == "a"
@@ -138,7 +141,7 @@ def test_limits_are_put_around(model_of, limit):
 
 def test_a_local_model_needs_its_file(model_of, tmp_path):
     info = resolve_info(model_of("local/small.gguf", tmp_path))
-    assert info == ModelInfo("local/small.gguf", True, 0, 0, 4096, True)
+    assert info == ModelInfo("local/small.gguf", True, 0, 0, 4096, True, "llamacpp")
     with pytest.raises(UsageError, match="there is no model file"):
         open_(model_of("local/small.gguf", tmp_path))
 
@@ -191,4 +194,4 @@ def test_an_anchored_script_is_found_from_anywhere(model_of, tmp_path, request_o
 def test_an_id_without_a_provider_is_refused_before_the_run(model_of):
     with pytest.raises(UsageError, match="`nonsense` names no provider"):
         open_(model_of("nonsense"))
-    assert isinstance(open_(model_of("gpt-4o")), LiteLLMModel)
+    assert isinstance(open_(model_of("gpt-4o")), OpenAIModel)

@@ -125,6 +125,17 @@ def test_two_models_share_a_directory(tmp_path, request_of, model_of):
         recorded_info(str(tmp_path), "fast")
 
 
+def test_a_recording_of_another_version_says_so(tmp_path, request_of):
+    record(tmp_path, request_of, ("a", {}))
+    path = tmp_path / "models.json"
+    models = json.loads(path.read_text())
+    assert models.pop("$form") > 1
+    path.write_text(json.dumps(models))
+    assert ask(RecordedModel(str(tmp_path)), request_of()).value == "a"
+    with pytest.raises(Failure, match=r"by another version of orch.* Record it again"):
+        ask(RecordedModel(str(tmp_path)), request_of(max_tokens=7))
+
+
 def test_no_recording(tmp_path):
     with pytest.raises(UsageError, match=r"there is no recording in .*none; make a recording"):
         recorded_info(str(tmp_path / "none"), "planner")

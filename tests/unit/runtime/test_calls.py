@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 import engine
+from engine.events import CallFailed
 from engine.runtime.ports import ModelReply, ModelRequest
 
 LLM = """
@@ -413,3 +414,21 @@ def test_a_fallback_may_not_have_a_stronger_effect(load):
             FALLBACK.replace('"tools:second"', '"tools:second"  effect = write'),
             "def first(x):\n    return x\ndef second(x):\n    return x\n",
         )
+
+
+def test_nothing_is_booked_for_a_call_that_waits_when_the_run_ends(load, tasks):
+    slow = fail("rate_limited", retry_after_ms=60_000)
+    models = {"planner": engine.Scripted([tasks(ASK)]), "cheap": engine.Scripted([slow, "x"])}
+
+    async def cancelled():
+        workflow = load(program(model="retry { max = 2 }"))
+        handle = await workflow.start(models=models, journal=None)
+        async for event in handle.events():
+            if isinstance(event, CallFailed):
+                return await handle.cancel()
+        raise AssertionError("nothing has failed")
+
+    run = asyncio.run(cancelled())
+    assert run.status == "cancelled"
+    assert (run.usage.input_tokens, run.usage.estimated) == (0, False)
+    assert run.usage.cost_micro_usd == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import engine
 from engine.errors import Failure
 from engine.events import CallStarted, TaskClosed
@@ -113,12 +115,10 @@ def test_a_stream_that_breaks_off_is_asked_again(load, tmp_path, tasks, finish):
     whole = json.dumps(tasks(("a", "look", {"x": 1}), ("b", "look", {"x": 2})))
     cut = whole[: whole.index('"b"')]
     planner = Streaming([tasks(("first", "look", {"x": 0})), (cut,), whole, finish(n=1)])
-    # Without a retry policy the next prompt says that it broke off, and what had started.
+    # Without a retry policy the run has failed: what broke off is no bad decision.
     run = load(SOURCE, TOOLS).run(models={"planner": planner})
-    assert run.status == "finished"
-    assert "broke off" in planner.prompts[2]
-    assert "`a` (look)" in planner.prompts[2]
-    assert run.report()["dispatches"] == 3
+    assert (run.status, run.bound) == ("failed", None)
+    assert len(planner.prompts) == 2
     # With one, the same prompt is sent again, and what had started is part of the whole answer.
     (tmp_path / "main.orch").write_text(
         (tmp_path / "main.orch")
@@ -131,13 +131,16 @@ def test_a_stream_that_breaks_off_is_asked_again(load, tmp_path, tasks, finish):
     assert run.report()["dispatches"] == 3
 
 
-def test_a_stream_that_always_breaks_off_ends_with_its_rounds(load):
-    cut = ('{"tasks": [',)
-    # Three attempts in each of the four rounds, and no more.
-    run, planner, _ = play(load, [cut] * 12)
-    assert (run.status, run.bound) == ("exhausted", "max_rounds")
-    assert "broke off" in run.reason
-    assert len(planner.prompts) == 12
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_stream_that_always_breaks_off_is_asked_as_often_as_retries_say(load, tmp_path, retries):
+    load(SOURCE, TOOLS)
+    file = tmp_path / "main.orch"
+    policy = f'"scripted/none.json"  retry {{ max = {retries}  backoff = 1ms }}'
+    file.write_text(file.read_text().replace('"scripted/none.json"', policy))
+    planner = Streaming([('{"tasks": [',)] * 12)
+    run = engine.load(file).run(models={"planner": planner})
+    assert (run.status, run.bound) == ("failed", None)
+    assert len(planner.prompts) == 1 + retries
 
 
 def test_a_changed_task_of_the_same_id_is_refused(load, tasks, finish):

@@ -199,10 +199,11 @@ def test_bad_decisions_are_answered_with_the_exact_problem(prompted, load, tasks
         return rejected(prompted, load, first)
 
     assert "did you mean `add`?" in told(tasks(("a", "ad", {})))
-    assert "not JSON" in told('{"assessment": "x", "tas')
+    assert "breaks off" in told('{"assessment": "x", "tas')
+    assert "not JSON" in told("I would say yes")
     assert "the answer is empty" in told("  ")
     assert "neither" in told({"assessment": "x"})
-    assert "never both" in told({"tasks": [], "finish": {"total": 1}})
+    assert "never both" in told({**tasks(("a", "add", {"a": 1})), "finish": {"total": 1}})
     assert "an object with `tasks` or `finish`, not a number" in told("7")
     assert "must be an object, not a number" in told({"tasks": [3]})
     assert "`input` must be an object, not a number" in told(

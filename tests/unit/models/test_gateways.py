@@ -1,4 +1,7 @@
-"""The gateway against a real server on loopback that plays the OpenAI protocol, faults included."""
+"""Both gateways against a real server on loopback that plays OpenAI's protocol, faults included.
+
+What LiteLLM and the direct way give must be the same: replies, usage, failures.
+"""
 
 import asyncio
 import json
@@ -13,7 +16,9 @@ import pytest
 import engine
 from engine.errors import Failure
 from engine.events import ModelInfo, Usage
+from engine.models.answers import messages_of
 from engine.models.litellm import LiteLLMModel
+from engine.models.openai_gateway import OpenAIModel
 from engine.runtime.ports import Message
 
 KEY = "sk-test-0123456789abcdef"
@@ -32,10 +37,10 @@ def runner():
         yield running
 
 
-@pytest.fixture(scope="module")
-def gateway(runner):
-    """One gateway for the module: LiteLLM's import costs seconds."""
-    model = LiteLLMModel("openai/test")
+@pytest.fixture(scope="module", params=[LiteLLMModel, OpenAIModel])
+def gateway(runner, request):
+    """Each way to a model, with the same results; one for the module: an import costs seconds."""
+    model = request.param("openai/test")
     yield model
     runner.run(model.close())
 
@@ -104,7 +109,8 @@ def test_a_schema_is_sent_strictly_where_it_may_be(ask, server):
     assert sent["json_schema"]["schema"] == schema
     assert sent["json_schema"]["strict"] is True
     assert sent["json_schema"]["name"] == "decision_research"
-    ask(play.reply("{}"), schema={"type": "object"}, structured=True)
+    info = ModelInfo("groq/test", dialect="llamacpp")
+    ask(play.reply("{}"), schema={"type": "object"}, structured=True, info=info)
     assert server.requests[0]["response_format"]["json_schema"]["strict"] is False
 
 
@@ -247,10 +253,14 @@ def test_a_cut_stream_is_no_answer(ask, answer):
 
 
 def test_a_server_that_knows_no_streams_is_asked_without(ask, server, gateway, monkeypatch):
-    monkeypatch.setattr(gateway, "_streams", True)  # and put back what the test changes
+    # LiteLLM drops what comes in one piece and has to be asked again; put back what that changes.
+    direct = isinstance(gateway, OpenAIModel)
+    if not direct:
+        monkeypatch.setattr(gateway, "_streams", True)
     reply = ask(play.unstreamed("whole"), play.unstreamed("whole"), stream=True)
     assert reply.value == "whole"
-    assert [body.get("stream", False) for body in server.requests] == [True, False]
+    asked = [True] if direct else [True, False]
+    assert [body.get("stream", False) for body in server.requests] == asked
 
 
 def test_a_stream_cut_by_length(ask):
@@ -320,12 +330,10 @@ def test_cancelling_a_call_frees_it(runner, gateway, server, request_of):
     runner.run(cancelled())
 
 
-def test_cache_marks_are_for_claude_and_at_most_four(server, runner, request_of):
-    from engine.models.litellm import _messages
-
+def test_cache_marks_are_for_claude_and_at_most_four():
     messages = [Message("user", f"m{n}", cache=True) for n in range(6)]
-    assert all(isinstance(m["content"], str) for m in _messages(messages, marks=False))
-    marked = [m["content"] for m in _messages(messages, marks=True)]
+    assert all(isinstance(m["content"], str) for m in messages_of(messages, marks=False))
+    marked = [m["content"] for m in messages_of(messages, marks=True)]
     assert marked[:2] == ["m0", "m1"]
     assert [part["cache_control"] for (part,) in marked[2:]] == [{"type": "ephemeral"}] * 4
 
@@ -384,9 +392,10 @@ from engine.runtime.ports import Message, ModelRequest
 from engine.sema.model import Model
 from engine.source import Span
 
-registry.warm(["openai/test"])
-declared = Model("m", "openai/test", ".", Span("x.orch", 0, 0), options={"api_base": sys.argv[1]})
-info = ModelInfo("openai/test")
+name = sys.argv[2]
+declared = Model("m", name, ".", Span("x.orch", 0, 0), options={"api_base": sys.argv[1]})
+registry.warm([(declared, name)])
+info = ModelInfo(name)
 request = ModelRequest("k", "worker", "w", declared, info, (Message("user", "hi"),), None, False,
                        10, 10_000, lambda: None)
 
@@ -399,14 +408,16 @@ async def once(stream):
 
 asyncio.run(once(False))
 asyncio.run(once(True))
+assert ("litellm" in sys.modules) == name.startswith("litellm/")
 """
 
 
-def test_a_whole_process_prints_nothing_of_its_own(server):
+@pytest.mark.parametrize("name", ["openai/test", "litellm/openai/test"])
+def test_a_whole_process_prints_nothing_of_its_own(server, name):
     server.play(play.reply("one"), play.stream(["t", "wo"]))
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
     done = subprocess.run(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM, server.url],
+        [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM, server.url, name],
         capture_output=True,
         text=True,
         env=environment,

@@ -1,0 +1,249 @@
+"""The schemas that go out with a call, in the dialect of the model that is asked.
+
+One form for decisions, made for the strictest dialect. A task's input is a list of named values
+whose element is one union for the whole decision:
+
+    {"name": "path", "value": "a.py"}          one branch for each distinct type of value
+    {"json": "{\\"a\\": [1]}", "name": "rows"}   a value whose type the dialect cannot express
+    {"from": "a1", "at": "/items/0", "name": "text"}   (a part of) an earlier output
+
+What is omitted is absent, so no key is null; `finish` is a list of no or one result, so no key is
+optional; nothing refers to itself. The form no longer ties an input to its worker: the contract
+does, when the decision is read. So a decision over forty workers has a single union.
+
+Branches begin with different keys or with disjoint enumerations, for OpenAI refuses a union whose
+objects begin alike. What does not fit a dialect's limits becomes JSON text, the largest type first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.dialects.dialect import Dialect
+from engine.dialects.problems import over_limits
+from engine.dialects.say import Inexpressible, say
+from engine.dialects.table import known
+from engine.runtime.prompts import calls
+from engine.sema.model import Orchestrator, Worker
+from engine.sema.types.contract import Contract
+
+__all__ = ["JSON_KEY", "WRAPPED", "WireDecision", "wire_decision", "wire_output"]
+
+#: Name of the property that wraps an output that is not an object.
+WRAPPED = "result"
+#: Name of the property that carries a value as JSON text.
+JSON_KEY = "json"
+
+
+class WireDecision:
+    """The wire form of one orchestrator's decisions in one dialect.
+
+    Attributes:
+        schema: The JSON Schema to send.
+        as_json: Inputs whose value is written as JSON text, by name, in order.
+        finish_as_json: Whether the result is written so.
+    """
+
+    __slots__ = ("as_json", "finish_as_json", "schema")
+
+    def __init__(self, schema: dict[str, Any], as_json: list[str], finish_as_json: bool) -> None:
+        self.schema = schema
+        self.as_json = as_json
+        self.finish_as_json = finish_as_json
+
+
+def wire_decision(
+    orchestrator: Orchestrator, workers: Mapping[str, Worker | Orchestrator], dialect: str
+) -> WireDecision | None:
+    """The wire form of an orchestrator's decisions; None where the dialect takes no schema."""
+    return _Form(orchestrator, workers, known(dialect)).fitted()
+
+
+def wire_output(contract: Contract, dialect: str) -> dict[str, Any] | None:
+    """The wire schema of a model's output, wrapped if it is not an object; None if it has none.
+
+    It is the same for every call of a dialect, and kept with the contract.
+    """
+    if dialect not in contract.wires:
+        contract.wires[dialect] = _output(contract, known(dialect))
+    return contract.wires[dialect]
+
+
+def _output(contract: Contract, dialect: Dialect) -> dict[str, Any] | None:
+    try:
+        said = say(contract.schema, dialect, whole=False)
+    except Inexpressible:
+        return None
+    defs = said.pop("$defs", {})
+    if "$ref" in said:  # providers want the root itself, not a reference to it
+        said = dict(defs[said["$ref"].rpartition("/")[2]])
+    if said.get("type") != "object":
+        said = _closed({WRAPPED: said})
+    if defs:
+        said["$defs"] = defs
+    return None if over_limits(said, dialect) else said
+
+
+class _Form:
+    """A decision's schema while it is made to fit."""
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        workers: Mapping[str, Worker | Orchestrator],
+        dialect: Dialect,
+    ) -> None:
+        self._dialect = dialect
+        self._workers = list(workers)
+        self._defs: dict[str, Any] = {}
+        #: The same by name, as each was before its references were renamed.
+        self._written: dict[str, Any] = {}
+        #: Names of inputs by the schema of their value, as JSON; "" for those as JSON text.
+        self._names: dict[str, list[str]] = {"": []}
+        for worker in workers.values():
+            for name, schema in worker.inputs.schema.get("properties", {}).items():
+                self._add(name, schema, worker.inputs.schema)
+        self._finish = self._said(orchestrator.output.schema)
+
+    def _add(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> None:
+        if name not in root.get("required", ()) and schema.get("default", 0) is None:
+            schema = _without_null(schema)
+        said = self._said({**schema, "$defs": root.get("$defs", {})})
+        names = self._names.setdefault("" if said is None else json.dumps(said), [])
+        if name not in names:
+            names.append(name)
+
+    def _said(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A value's schema in the dialect, its definitions moved to the decision's root."""
+        try:
+            said = say(schema, self._dialect, whole=False, bare=True)
+        except Inexpressible:
+            return None
+        defs = said.pop("$defs", {})
+        names = {name: self._free_name(name, body) for name, body in defs.items()}
+        for name, body in defs.items():
+            self._defs[names[name]] = _renamed(body, names)
+        moved: dict[str, Any] = _renamed(said, names)
+        return moved
+
+    def _free_name(self, name: str, body: dict[str, Any]) -> str:
+        """A name for a definition: the types of two files may share one."""
+        new, number = name, 2
+        while self._written.setdefault(new, body) != body:
+            new, number = f"{name}_{number}", number + 1
+        return new
+
+    def fitted(self) -> WireDecision | None:
+        """The form within the dialect's limits, with as few values as JSON text as it takes."""
+        if not self._dialect.native:
+            return None
+        schema = self._schema()
+        while over_limits(schema, self._dialect):
+            largest = max((key for key in self._names if key), key=len, default=None)
+            if largest is not None:
+                self._names[""] += [
+                    name for name in self._names.pop(largest) if name not in self._names[""]
+                ]
+            elif self._finish is not None:
+                self._finish = None
+            else:
+                return None
+            schema = self._schema()
+        return WireDecision(schema, self._names[""], self._finish is None)
+
+    def _schema(self) -> dict[str, Any]:
+        finish = self._finish if self._finish is not None else _closed({JSON_KEY: _JSON})
+        task = _closed(
+            {
+                "worker": {"type": "string", "enum": self._workers},
+                "id": {"type": "string"},
+                "input": {"type": "array", "items": self._entry()},
+            }
+        )
+        schema = _closed(
+            {
+                "assessment": {"type": "string"},
+                "tasks": {"type": "array", "items": task},
+                "finish": {"type": "array", "items": finish},
+            }
+        )
+        used = _used({"schema": schema}, self._defs)
+        if used:
+            schema["$defs"] = used
+        return schema
+
+    def _entry(self) -> dict[str, Any]:
+        branches = [
+            _closed({"name": _one_of(names), "value": json.loads(key)})
+            for key, names in self._names.items()
+            if key
+        ]
+        if self._names[""]:
+            branches.append(_closed({JSON_KEY: _JSON, "name": _one_of(self._names[""])}))
+        branches.append(_REFERENCE)
+        return {"anyOf": branches} if len(branches) > 1 else branches[0]
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _one_of(names: list[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": names}
+
+
+_JSON = {"type": "string", "description": calls.AS_JSON}
+_REFERENCE = _closed(
+    {
+        "from": {"type": "string", "description": calls.REFERENCE_TASK},
+        "at": {"type": "string", "description": calls.REFERENCE_AT},
+        "name": {"type": "string"},
+    }
+)
+
+
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An input that may be left out: leaving it out says null."""
+    options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
+    if len(options) == len(schema.get("anyOf", ())):
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**options[0], **rest} if len(options) == 1 else {**rest, "anyOf": options}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same schema with its references led to the definitions' new names."""
+    if isinstance(value, dict):
+        return {
+            key: f"#/$defs/{names[item.rpartition('/')[2]]}"
+            if key == "$ref" and isinstance(item, str)
+            else _renamed(item, names)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    return value
+
+
+def _used(schema: Any, defs: Mapping[str, Any]) -> dict[str, Any]:
+    """Those definitions that a schema leads to."""
+    found: dict[str, Any] = {}
+    todo = [schema]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            name = str(value.get("$ref", "")).rpartition("/")[2]
+            if name in defs and name not in found:
+                found[name] = defs[name]
+                todo.append(defs[name])
+            todo += value.values()
+    return found

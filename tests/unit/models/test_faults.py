@@ -1,0 +1,42 @@
+"""What goes wrong with a provider, from the pieces that need no server."""
+
+import pytest
+
+from engine.models.faults import missing_key, retry_after_ms, struck_out
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected_ms"),
+    [
+        ({"Retry-After": "7"}, 7_000),
+        ({"retry-after": "0.25"}, 250),
+        ({"retry-after-ms": "120", "retry-after": "1"}, 120),
+        ({"retry-after": "-3"}, 0),
+        (
+            {
+                "date": "Wed, 21 Oct 2026 07:28:00 GMT",
+                "retry-after": "Wed, 21 Oct 2026 07:28:30 GMT",
+            },
+            30_000,
+        ),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_to_wait(headers, expected_ms):
+    assert retry_after_ms(headers) == expected_ms
+
+
+def test_keys_are_struck_out():
+    text = "key hunter2hunter2 and sk-proj-abcdefghijklmnop and Bearer abc.def, not risk-free"
+    assert struck_out(text, {"hunter2hunter2"}) == "key *** and *** and *** not risk-free"
+
+
+def test_which_variable_to_ask_for():
+    both = ["GOOGLE_API_KEY", "GEMINI_API_KEY"]
+    assert missing_key(both, "gemini", {}) == "GEMINI_API_KEY"
+    assert missing_key(["AZURE_API_KEY"], "azure", {"AZURE_AD_TOKEN": "x"}) is None
+    assert missing_key(["AWS_ACCESS_KEY_ID", "VERTEXAI_PROJECT"], "bedrock", {}) is None
+    assert missing_key([], "openai", {}) is None

@@ -1,0 +1,166 @@
+"""The one wire form of decisions: small enough for every dialect, and read with tolerance."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.dialects.measure import measure
+from engine.dialects.problems import problems
+from engine.dialects.table import DIALECTS
+from engine.runtime.decision import DecisionContract, DecisionError
+from engine.runtime.wire_schema import wire_output
+from engine.runtime.wire_values import read_decision, read_output, read_task
+from engine.sema.check import check_file
+from engine.sema.names.loader import MemoryReader
+
+NATIVE = [name for name, row in DIALECTS.items() if row.native]
+INPUTS = 'a: string, b: int, c: string[], d: bool, e: float?, f: "x" | "y" = "x"'
+
+
+def decisions(source: str) -> DecisionContract:
+    text = f'orch 1\nmodel m {{ id = "memory/m" }}\n{source}'
+    program = check_file(
+        "/p/main.orch", reader=MemoryReader({"main.orch": text}, "/p"), env={}
+    ).program
+    assert program is not None
+    return DecisionContract(program, program.orchestrators["main"])
+
+
+def of(inputs: str, output: str = "string", workers: int = 1, types: str = "") -> DecisionContract:
+    names = [f"w{n}" for n in range(workers)]
+    declared = "\n".join(
+        f'worker {name}({inputs}) -> int via command {{ run = ["w"]  effect = pure }}'
+        for name in names
+    )
+    return decisions(
+        f'{types}\n{declared}\norchestrator main() -> {output} {{\n  model = m  goal = "g"\n'
+        f"  workers = [{', '.join(names)}]  policy {{ max_rounds = 3 }}\n}}"
+    )
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_forty_workers_with_six_inputs_fit_every_dialect(dialect: str) -> None:
+    form = of(INPUTS, workers=40).wire(dialect)
+    assert form is not None
+    assert problems(form.schema, DIALECTS[dialect]) == []
+    figures = measure(form.schema)
+    assert (figures.unions, figures.optional) == (1, 0)
+    assert len(json.dumps(form.schema)) < 4_000
+    # Azure admits five levels, so what holds something there is written as JSON text.
+    assert form.as_json == (["c"] if dialect == "azure" else [])
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_what_a_dialect_cannot_express_is_json_text(dialect: str) -> None:
+    types = "schema Tree { name: string  children: Tree[] }"
+    form = of(
+        "tree: Tree, any: json, map: { string: int }".replace("{ string: int }", "json"),
+        output="Tree",
+        types=types,
+    ).wire(dialect)
+    assert form is not None
+    assert problems(form.schema, DIALECTS[dialect]) == []
+    row = DIALECTS[dialect]
+    assert ("any" in form.as_json) is not row.any_value
+    assert ("tree" in form.as_json) is (not row.recursion or dialect == "azure")
+
+
+def test_a_dialect_without_schemas_has_no_form() -> None:
+    assert of("a: string").wire("deepseek") is None
+
+
+def test_the_workers_of_two_files_may_name_their_types_alike() -> None:
+    form = of("item: Item", types="schema Item { a: int  inner: Item? }").wire("openai")
+    assert form is not None
+    assert set(form.schema["$defs"]) == {"Item"}
+
+
+LIST = of("a: string?, n: int = 1", output="string[]")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ([{"name": "a", "value": "x"}], {"a": "x"}),
+        ([{"from": "t1", "at": "", "name": "a"}], {"a": {"$from": "t1"}}),
+        ([{"from": "t1", "at": "/x", "name": "a"}], {"a": {"$from": "t1", "at": "/x"}}),
+        ([{"json": "3", "name": "n"}], {"n": 3}),
+        ([{"json": 3, "name": "n"}], {"n": 3}),
+        ([], {}),
+        # The contract's own form, and nulls for what is absent.
+        ({"a": "x", "n": None}, {"a": "x"}),
+        ({"a": {"$from": "t1", "at": None}}, {"a": {"$from": "t1"}}),
+    ],
+)
+def test_an_input_is_read_in_either_form(said: Any, meant: Any) -> None:
+    task = read_task({"worker": "w0", "id": "t", "input": said}, LIST)
+    assert task == {"worker": "w0", "id": "t", "input": meant}
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ([{"value": "x"}], "task `t`: each item of `input` is an object with a `name`"),
+        (["x"], "task `t`: each item of `input` is an object with a `name`"),
+        ([{"name": "a", "value": 1}] * 2, "task `t`: `a` is given twice"),
+        ([{"name": "a"}], "task `t`: `a` needs one of `value`, `json`, or `from` with `at`"),
+        ([{"name": "a", "json": "{"}], "task `t`: `a`: the JSON text cannot be read"),
+    ],
+)
+def test_an_input_that_neither_form_knows_is_named(said: Any, problem: str) -> None:
+    with pytest.raises(DecisionError) as found:
+        read_task({"worker": "w0", "id": "t", "input": said}, LIST)
+    assert found.value.problems[0].startswith(problem)
+
+
+TASK = {"worker": "w0", "id": "t", "input": []}
+READ = {"worker": "w0", "id": "t", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({"tasks": [TASK], "finish": []}, {"tasks": [READ]}),
+        ({"tasks": [], "finish": [["x"]]}, {"finish": ["x"]}),
+        ({"tasks": [], "finish": [[]]}, {"finish": []}),
+        # A model that keeps to the contract's form although it was asked for the other one.
+        ({"finish": ["x"]}, {"finish": ["x"]}),
+        ({"finish": []}, {"finish": []}),
+        ({"tasks": [], "finish": ["x"]}, {"finish": ["x"]}),
+        ({"tasks": None, "finish": ["x", "y"]}, {"tasks": None, "finish": ["x", "y"]}),
+        # Neither: the contract says so.
+        ({"tasks": [], "finish": []}, {"tasks": []}),
+    ],
+)
+def test_a_result_that_is_a_list_is_told_from_the_list_around_it(said: Any, meant: Any) -> None:
+    assert read_decision(said, LIST) == meant
+
+
+def test_a_result_as_json_text_is_read() -> None:
+    contract = of("a: string", output="json")
+    assert read_decision({"tasks": [], "finish": [{"json": '{"x": [1]}'}]}, contract) == {
+        "finish": {"x": [1]}
+    }
+
+
+def test_a_record_whose_only_field_is_called_result_is_not_unwrapped() -> None:
+    contract = of("a: string", output="R", types="schema R { result: string }")
+    output = contract.orchestrator.output
+    assert read_output({"result": "x"}, output) == {"result": "x"}
+    wire = wire_output(output, "openai")
+    assert wire is not None
+    assert set(wire["properties"]) == {"result"}
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_an_output_that_is_not_an_object_is_wrapped_and_unwrapped(dialect: str) -> None:
+    output = of(
+        "a: string", output="Names", types="schema Name { n: string }\nschema Names = Name[]"
+    ).orchestrator.output
+    wire = wire_output(output, dialect)
+    assert wire is not None
+    assert problems(wire, DIALECTS[dialect]) == []
+    assert read_output({"result": [{"n": "x"}]}, output) == [{"n": "x"}]
