@@ -152,7 +152,8 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value.
 
     `cut`: a part of a streamed answer had arrived. `died`: its separate process died.
-    `schema_refused`: the provider refused the schema of the answer. `where` is the setting that failed (`Failure.where`), if the machine cannot determine it.
+    `schema_refused`: the provider refused the schema of the answer. `where` is the setting that
+    failed (`Failure.where`), if the machine cannot determine it.
     """
 
     key: str
