@@ -140,7 +140,7 @@ class Adversary:
                 TaskClosed(key=call.key, attempt=call.attempt, task=task)
                 for task in self._tasks(call.subject, early=True)
             ]
-        value = "{" if self._unusable(call) else self._value(call, request)
+        value = "}" if self._unusable(call) else self._value(call, request)
         events.append(CallFinished(key=call.key, attempt=call.attempt, value=value, usage=usage))
         return events
 
