@@ -53,6 +53,7 @@ _TOO_LONG = (
     "exceeds the available context",
     "context window",
     "prompt is too long",
+    "request_too_large",
     "input token count exceeds",
     "too many input tokens",
 )
@@ -276,10 +277,10 @@ def _message_in(text: str) -> str:
     if text[:1] == "<":
         return "the server answered with a web page, not JSON: is `api_base` right?"
     # LiteLLM and OpenAI's client show some bodies as a literal of Python's.
-    literal = _SHOWN.sub("", text)
     try:
-        if literal[:2] in ("b'", 'b"'):
-            text = ast.literal_eval(literal).decode("utf-8", "replace")
+        if text[:2] in ("b'", 'b"'):
+            text = ast.literal_eval(text).decode("utf-8", "replace")
+        literal = _SHOWN.sub("", text)
         said = ast.literal_eval(literal) if literal != text else json.loads(text)
     except (ValueError, RecursionError, SyntaxError, AttributeError, MemoryError):
         return text

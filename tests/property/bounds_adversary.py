@@ -140,7 +140,7 @@ class Adversary:
                 TaskClosed(key=call.key, attempt=call.attempt, task=task)
                 for task in self._tasks(call.subject, early=True)
             ]
-        value = "{" if self._unusable(call) else self._value(call, request)
+        value = "}" if self._unusable(call) else self._value(call, request)
         events.append(CallFinished(key=call.key, attempt=call.attempt, value=value, usage=usage))
         return events
 
@@ -151,6 +151,8 @@ class Adversary:
         policy = _retry(self.state, call)
         if call.retries < policy.max or self._insists("failures", call):
             return policy.on[0] if policy.on else "timeout"
+        if isinstance(call.subject, Loop):
+            return None  # each model of the chain gives all of its bad decisions first
         more = call.chain_index + 1 < len(call.chain) or self._has_stand_in(call)
         repaired = not call.chain or call.repairs >= _repair_max(call)
         return "refused" if more and repaired and not self._stays(call) else None
@@ -229,7 +231,9 @@ class Adversary:
             return value if plain else json.dumps(value)
         policy, name = subject.orchestrator.policy, subject.orchestrator.name
         insists = self.stubborn == "answers" and subject.round % 2 == 0
-        if insists or subject.current.attempts <= policy.repair_max:
+        current = subject.current
+        more = call.chain_index + 1 < len(call.chain)
+        if insists or more or current.attempts - current.asked_before <= policy.repair_max:
             return "I would rather not."
         if subject.round > policy.max_rounds - self.finishes.get(name, 0):
             return json.dumps({"assessment": "", "finish": {"n": subject.round}})

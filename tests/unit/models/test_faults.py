@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.models.faults import missing_key, retry_after_ms, struck_out
+from engine.models.faults import failure_of_status, missing_key, retry_after_ms, struck_out
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,19 @@ def test_which_variable_to_ask_for():
     assert missing_key(["AZURE_API_KEY"], "azure", {"AZURE_AD_TOKEN": "x"}) is None
     assert missing_key(["AWS_ACCESS_KEY_ID", "VERTEXAI_PROJECT"], "bedrock", {}) is None
     assert missing_key([], "openai", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ("""b'{"type": "error", "error": {"message": "Overloaded"}}'""", "Overloaded"),
+        (
+            "Error code: 422 - {'detail': [{'loc': ['body'], 'msg': 'field required'}]}",
+            "field required",
+        ),
+        ("Error code: 422 - {'detail", "Error code: 422 - {'detail"),
+    ],
+)
+def test_a_body_that_is_shown_as_python_writes_it(shown, words):
+    said = failure_of_status(503, shown.encode(), {}, "m", ())
+    assert said.message == f"m: {words}"
