@@ -65,6 +65,7 @@ RUN_REPORTED = _record(
     suspects=INT,
     gates=Array(ANY),
     warnings=Array(STRING),
+    waiting=Array(ANY),
     orchestrator=STRING,
     goal=STRING,
     input=ANY,
