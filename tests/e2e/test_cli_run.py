@@ -489,7 +489,7 @@ def test_a_bad_decision_is_told(desk):
     assert "  decision 2 was not accepted, asking again: the answer breaks off" in done.stderr
     shown = desk.orch("show").stdout
     assert "\n  decision 1 was not accepted: task `a1`: unknown worker `ad`" in shown
-    assert "\n  decision 2 was not accepted: the answer is not JSON" in shown
+    assert "\n  decision 2 was not accepted: the answer breaks off" in shown
 
 
 NESTED = """orch 1
