@@ -25,6 +25,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.prices import Rates
+
 __all__ = [
     "FORMAT",
     "Answer",
@@ -67,7 +69,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `cost_micro_usd` is micro-dollars, None where no price is known (never zero), and `cost_usd` in
     the journal. `estimated` says that the provider did not report the tokens, so that the
-    reservation counts.
+    reservation counts. `cached_tokens` and `cache_write_tokens` are parts of `input_tokens`,
+    `reasoning_tokens` of `output_tokens`.
     """
 
     input_tokens: int = 0
@@ -75,6 +78,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_tokens: int = 0
     cost_micro_usd: int | None = msgspec.field(default=0, name="cost_usd")
     estimated: bool = False
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,6 +93,9 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         context: Context window in tokens, or None if unknown.
         native: Whether the model takes a JSON Schema for its answer.
         dialect: Which schemas it takes (`engine.dialects.table`); "" if that is not known.
+        rates: Its prices by kind of token and length of the prompt, the shortest first; empty where
+            `input_usd` and `output_usd` say all.
+        charges: Whether its provider reports what it charges, and that is what a call did cost.
     """
 
     id: str
@@ -97,6 +105,8 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     context: int | None = None
     native: bool = False
     dialect: str = ""
+    rates: tuple[Rates, ...] = ()
+    charges: bool = False
 
 
 class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", kw_only=True):

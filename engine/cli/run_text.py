@@ -126,6 +126,10 @@ class _Story:
             said += f" ({usage['input_tokens']} tokens in, {usage['output_tokens']} out"
             if usage["cached_tokens"]:
                 said += f", {usage['cached_tokens']} cached"
+            if usage["cache_write_tokens"]:
+                said += f", {usage['cache_write_tokens']} written to a cache"
+            if usage["reasoning_tokens"]:
+                said += f", {usage['reasoning_tokens']} of reasoning"
             said += ", in part estimated)" if usage["estimated"] else ")"
         yield f"totals: {said}"
 

@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
 from engine.runtime import causes, sizes, suspects
 from engine.runtime.answer_text import spoken
-from engine.runtime.budget import price_of
+from engine.runtime.budget import cost_of_usage
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import move_call
@@ -171,14 +173,8 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
     elif not usage.cost_micro_usd:
         info = state.models[call.chain[call.chain_index]]
         tokens = usage.input_tokens + usage.output_tokens
-        cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
-        usage = Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            cost_micro_usd=cost,
-            estimated=usage.estimated,
-        )
+        cost = cost_of_usage(info, usage) if tokens else 0
+        usage = msgspec.structs.replace(usage, cost_micro_usd=cost)
     call.ledger.settle(reservation, usage)
     if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
         name = call.chain[call.chain_index]

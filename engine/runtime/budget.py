@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.events import ModelInfo, Usage
-from engine.prices import cost_of
+from engine.prices import Rates, Tokens, most_cost, settled_cost
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
-__all__ = ["Ledger", "Reservation", "price_of", "prompt_bytes", "reservation_for"]
+__all__ = ["Ledger", "Reservation", "cost_of", "cost_of_usage", "prompt_bytes", "reservation_for"]
 
 #: What a provider adds around each message (role markers), in tokens; generous.
 TOKENS_PER_MESSAGE = 8
@@ -56,6 +56,7 @@ class Ledger:
 
     __slots__ = (
         "budget",
+        "cache_write_tokens",
         "cached_tokens",
         "calls",
         "cost_usd",
@@ -64,6 +65,7 @@ class Ledger:
         "name",
         "output_tokens",
         "parent",
+        "reasoning_tokens",
         "reserved_tokens",
         "reserved_usd",
         "unpriced_calls",
@@ -77,6 +79,8 @@ class Ledger:
         self.input_tokens = 0
         self.output_tokens = 0
         self.cached_tokens = 0
+        self.cache_write_tokens = 0
+        self.reasoning_tokens = 0
         self.reserved_usd = 0
         self.reserved_tokens = 0
         self.calls = 0
@@ -129,6 +133,8 @@ class Ledger:
             ledger.input_tokens += used.input_tokens
             ledger.output_tokens += used.output_tokens
             ledger.cached_tokens += used.cached_tokens
+            ledger.cache_write_tokens += used.cache_write_tokens
+            ledger.reasoning_tokens += used.reasoning_tokens
             if used.cost_micro_usd is None:
                 ledger.unpriced_calls += 1
             else:
@@ -155,11 +161,29 @@ class Ledger:
         return max(0, min(left)) if left else None
 
 
-def price_of(info: ModelInfo, input_tokens: int, output_tokens: int) -> int | None:
-    """Micro-dollars for so many tokens, rounded up; None where the price is not known."""
+def _rates(info: ModelInfo) -> tuple[Rates, ...]:
+    """The prices of a model, the shortest prompt first; empty where they are not known."""
     if info.input_usd is None or info.output_usd is None:
-        return None
-    return cost_of(info.input_usd, info.output_usd, input_tokens, output_tokens)
+        return ()
+    return info.rates or (Rates(info.input_usd, info.output_usd),)
+
+
+def cost_of(info: ModelInfo, tokens: Tokens) -> int | None:
+    """What a call did cost, in micro-dollars; None where the price is not known."""
+    rates = _rates(info)
+    return settled_cost(rates, tokens) if rates else None
+
+
+def cost_of_usage(info: ModelInfo, used: Usage) -> int | None:
+    """The same, by what is kept of what a call used."""
+    tokens = Tokens(
+        input=used.input_tokens,
+        output=used.output_tokens,
+        cached=used.cached_tokens,
+        written=used.cache_write_tokens,
+        reasoning=used.reasoning_tokens,
+    )
+    return cost_of(info, tokens)
 
 
 def prompt_bytes(messages: Iterable[Message]) -> int:
@@ -172,7 +196,10 @@ def reservation_for(info: ModelInfo, input_tokens: int, max_tokens: int) -> Rese
     """The most that one call can use: its prompt's bound and `max_tokens` of answer.
 
     No prompt is larger than the context window: a provider refuses one that is, at no charge.
+    Each token counts at the highest price that it can have, written to a cache or not.
     """
     if info.context is not None:
         input_tokens = min(input_tokens, info.context)
-    return Reservation(price_of(info, input_tokens, max_tokens), input_tokens, max_tokens)
+    rates = _rates(info)
+    cost = most_cost(rates, input_tokens, max_tokens) if rates else None
+    return Reservation(cost, input_tokens, max_tokens)

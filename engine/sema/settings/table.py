@@ -160,6 +160,18 @@ _TABLE = (
         (
             Row("input", Money(minimum=0), "For a million tokens of the prompt.", True),
             Row("output", Money(minimum=0), "For a million tokens of the answer.", True),
+            Row(
+                "cached_input",
+                Money(minimum=0),
+                "For a million tokens of the prompt that are read from a cache.",
+                otherwise="the price of `input`",
+            ),
+            Row(
+                "cache_write",
+                Money(minimum=0),
+                "For a million tokens of the prompt that are written to a cache.",
+                otherwise="the price of `input`",
+            ),
         ),
     ),
     Kind(

@@ -69,7 +69,8 @@ FIELDS = {
     "warnings journal",
     "Failure": "mode message retryable retry_after_ms usage died schema_refused task worker round key place "
     "where cause",
-    "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated",
+    "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens"
+    " reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
