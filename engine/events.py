@@ -162,7 +162,8 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     """An attempt ended without a value. `cut` says that a part of a streamed answer had come,
     `died` that the process it had for itself has died, `schema_refused` that the provider did not
     take the schema of the answer. `where` is the setting that it is about (`Failure.where`), where
-    the machine cannot know that by itself."""
+    the machine cannot know that by itself. `bound` names a bound of more than this run (`spending`)
+    that did not let the attempt begin; the run ends with it."""
 
     key: str
     mode: str
@@ -176,6 +177,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     died: bool = False
     schema_refused: bool = False
     where: str = ""
+    bound: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

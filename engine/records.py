@@ -142,6 +142,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         bound: The bound that was hit, or None.
         parent: The run it was forked from, or None.
         parent_seq: The number of the last event that it shares with its parent, or None.
+        labels: What it was labelled with at the start, by name.
     """
 
     id: str
@@ -154,6 +155,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     bound: str | None = None
     parent: str | None = None
     parent_seq: int | None = None
+    labels: Mapping[str, str] = {}
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,6 +279,7 @@ def info_of(summary: RunSummary) -> RunInfo:
         bound=summary.bound,
         parent=summary.parent,
         parent_seq=summary.parent_seq,
+        labels=summary.labels,
     )
 
 

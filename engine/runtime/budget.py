@@ -12,12 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.events import ModelInfo, Usage
+import msgspec
+
+from engine.events import CallFailed, ModelInfo, Usage
 from engine.prices import Rates, Tokens, most_cost, settled_cost
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
-__all__ = ["Ledger", "Reservation", "cost_of", "cost_of_usage", "prompt_bytes", "reservation_for"]
+__all__ = [
+    "Ledger",
+    "Reservation",
+    "booked",
+    "cost_of",
+    "cost_of_usage",
+    "may_have_cost",
+    "prompt_bytes",
+    "reservation_for",
+]
 
 #: What a provider adds around each message (role markers), in tokens; generous.
 TOKENS_PER_MESSAGE = 8
@@ -184,6 +195,28 @@ def cost_of_usage(info: ModelInfo, used: Usage) -> int | None:
         reasoning=used.reasoning_tokens,
     )
     return cost_of(info, tokens)
+
+
+def may_have_cost(event: CallFailed) -> bool:
+    """Whether an attempt without reported usage may have been billed: one that timed out or was
+    cut may, one that was refused was not."""
+    return event.cut or event.mode in ("timeout", "invalid_output", "crashed")
+
+
+def booked(info: ModelInfo, reservation: Reservation, usage: Usage | None, *, spent: bool) -> Usage:
+    """What an attempt is booked with: what was reported, else what was set aside for it.
+
+    Args:
+        spent: Whether an attempt without reported usage may have cost something.
+    """
+    if usage is None:
+        return reservation.as_usage() if spent else Usage()
+    if usage.cost_micro_usd:
+        return usage
+    tokens = usage.input_tokens + usage.output_tokens
+    return msgspec.structs.replace(
+        usage, cost_micro_usd=cost_of_usage(info, usage) if tokens else 0
+    )
 
 
 def prompt_bytes(messages: Iterable[Message]) -> int:

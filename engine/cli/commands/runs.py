@@ -21,7 +21,7 @@ from engine.cli.journals import (
     refuse_live,
     timestamp,
 )
-from engine.cli.options import format_option
+from engine.cli.options import format_option, label_option
 from engine.cli.output import echo, screen_width, warn
 from engine.errors import UsageError
 from engine.events import RunStatus
@@ -29,6 +29,7 @@ from engine.journal import RunSummary, SqliteJournal
 from engine.journal.listing import ShownStatus, list_runs, shown_status
 from engine.journal.removal import remove_runs
 from engine.journal.storage import log_damaged
+from engine.labels import label_text
 
 __all__ = ["command"]
 
@@ -47,11 +48,17 @@ _STATUSES = (*get_args(RunStatus), "interrupted")
     metavar="N",
     help="Show at most N.",
 )
+@label_option("Only runs with this label; may be given several times.")
 @format_option("How to show them.")
 @journal_option
 @click.pass_context
 def command(
-    ctx: click.Context, status: ShownStatus | None, limit: int, style: str, directory: str
+    ctx: click.Context,
+    status: ShownStatus | None,
+    limit: int,
+    labels: dict[str, str],
+    style: str,
+    directory: str,
 ) -> int | None:
     """List the runs in the journal, latest first.
 
@@ -62,7 +69,7 @@ def command(
         return None
     journal = open_journal(directory)
     try:
-        found = list_runs(journal, status, limit)
+        found = list_runs(journal, status, limit, labels)
         damaged = journal.damaged_logs() if isinstance(journal, SqliteJournal) else []
     finally:
         journal.close()
@@ -72,7 +79,8 @@ def command(
         _table(found)
     else:
         of = f"{status} " if status else ""
-        echo(f"no {of}runs in {directory}", err=True)
+        labelled = f" with {label_text(labels)}" if labels else ""
+        echo(f"no {of}runs{labelled} in {directory}", err=True)
     for path in damaged:
         warn(
             log_damaged(path),
@@ -93,11 +101,15 @@ def _fields(summary: RunSummary) -> dict[str, Any]:
         "reason": summary.reason,
         "parent": summary.parent,
         "parent_seq": summary.parent_seq,
+        "labels": dict(summary.labels),
     }
 
 
 def _why(summary: RunSummary) -> str:
     why = summary.bound or one_line(summary.reason)
+    if summary.labels:
+        labels = label_text(summary.labels)
+        why = f"{labels}; {why}" if why else labels
     if summary.parent is None:
         return why
     fork = f"fork of {summary.parent} at {summary.parent_seq}"
