@@ -138,6 +138,13 @@ class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
     """Which model of a fallback chain is asked, if the call is to a model."""
     isolated: bool = False
     """It is made in a process of its own, because it may have taken the engine's down."""
+    most_usd: int = 0
+    """What is set aside for it, in micro-dollars: the most it can cost, where its price is known.
+    With the two below, for whoever adds up what an attempt without an end may have cost."""
+    most_input: int = 0
+    """The tokens of its prompt that are set aside, at most."""
+    most_output: int = 0
+    """The tokens of its answer that are set aside, at most."""
 
 
 class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):

@@ -74,13 +74,15 @@ FIELDS = {
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
-    "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq",
+    "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq"
+    " labels",
     "Replay": "run status events divergence file changed changed_files changes file_divergence "
     "matters_from skipped",
 }
 
 STARTING = (
-    "(self, orchestrator=None, /, *, models=None, journal=None, record=None, input=None, **inputs)"
+    "(self, orchestrator=None, /, *, models=None, journal=None, record=None, labels=None,"
+    " input=None, **inputs)"
 )
 RESUMING = "(run, *, journal='.orch', models=None, reply=None)"
 CANCELLING = "(run, *, journal='.orch', reason='cancelled')"
@@ -101,7 +103,7 @@ SIGNATURES = {
     "start_resume": RESUMING,
     "cancel": CANCELLING,
     "acancel": CANCELLING,
-    "runs": "(journal='.orch', *, status=None, limit=20)",
+    "runs": "(journal='.orch', *, status=None, limit=20, labels=None)",
     "gates": "(journal='.orch', *, run=None)",
     "replay": "(run='last', *, journal='.orch', file=None)",
 }

@@ -142,7 +142,7 @@ DOCUMENTED = [
 ]
 
 
-@pytest.mark.parametrize("name, source, model, said, dollars", DOCUMENTED)
+@pytest.mark.parametrize(("name", "source", "model", "said", "dollars"), DOCUMENTED)
 def test_the_documented_examples(name, source, model, said, dollars):
     listed = look_up(model)
     info = ModelInfo(
