@@ -13,7 +13,7 @@ from engine.errors import UsageError
 
 __all__ = ["check_labels", "has_labels", "label_text", "parse_label", "parse_labels"]
 
-#: A run has at most so many.
+#: The most labels that a run may have.
 MOST = 32
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 _LONGEST = 200

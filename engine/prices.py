@@ -169,7 +169,7 @@ def settled_cost(rates: Sequence[Rates], tokens: Tokens) -> int:
 
 
 def most_cost(rates: Sequence[Rates], input_tokens: int, output_tokens: int) -> int:
-    """The most that so many tokens can cost, in micro-dollars: each at its dearest price."""
+    """The most that so many tokens can cost, in micro-dollars: each at its highest price."""
     most_input, most_output = dearest(rates, input_tokens)
     return -(-(input_tokens * most_input + output_tokens * most_output) // 1_000_000)
 

@@ -4,7 +4,7 @@ One small SQLite database in the journal's folder, made when the first spending 
 All processes write it, so it has a rollback journal and no write-ahead log (see `sqlite`), and each
 reservation is one transaction: two processes can never set aside more than a window has left.
 
-Crash safety: a reservation is durable before its call starts and is given back only when the call's
+Crash safety: a reservation is durable before its call starts and is released only when the call's
 cost is known. What a killed process leaves stays counted in full: its call may have been billed.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.errors import JournalError
 from engine.journal.plain import refuse_special
 from engine.journal.storage import translated
 from engine.spending_windows import Spender, Window
@@ -84,10 +85,20 @@ class SpendingLedger:
             self._connection = sqlite3.connect(
                 self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
+            self._refuse_code()
             for statement in _TABLES.split(";"):
                 self._connection.execute(statement)
         except sqlite3.Error as error:
             raise translated(error, self._path) from None
+
+    def _refuse_code(self) -> None:
+        """Refuse views and triggers: they would compute what their author likes when we read."""
+        kinds = self._connection.execute("SELECT DISTINCT type FROM sqlite_master").fetchall()
+        if {"view", "trigger"} & {kind for (kind,) in kinds}:
+            raise JournalError(
+                f"{self._path} is a database of something else",
+                help="move it away while no run is under way",
+            )
 
     def reserve(
         self,

@@ -2,8 +2,8 @@
 
 The protocol is OpenAI's: cached tokens are a part of the prompt's, reasoning is a part of the
 answer's. Servers that count either apart are told by their sums and by their field names, so that
-nothing that was billed is left out. A count that is no
-count is 0; an answer that gives neither prompt nor answer tokens says nothing (None), never zero.
+nothing that was billed is left out. A count that is not valid is 0; an answer that gives neither
+prompt nor answer tokens says nothing (None), never zero.
 """
 
 from __future__ import annotations
