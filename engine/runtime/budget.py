@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.events import CallFailed, ModelInfo, Usage
-from engine.prices import Rates, Tokens, most_cost, settled_cost
+from engine.prices import Tokens, most_cost, settled_cost
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
@@ -172,21 +172,24 @@ class Ledger:
         return max(0, min(left)) if left else None
 
 
-def _rates(info: ModelInfo) -> tuple[Rates, ...]:
-    """The prices of a model, the shortest prompt first; empty where they are not known."""
+def _plain_cost(info: ModelInfo, input_tokens: int, output_tokens: int) -> int | None:
+    """Micro-dollars, rounded up, where the prices of prompt and answer say all."""
     if info.input_usd is None or info.output_usd is None:
-        return ()
-    return info.rates or (Rates(info.input_usd, info.output_usd),)
+        return None
+    return -(-(input_tokens * info.input_usd + output_tokens * info.output_usd) // 1_000_000)
 
 
 def cost_of(info: ModelInfo, tokens: Tokens) -> int | None:
     """What a call did cost, in micro-dollars; None where the price is not known."""
-    rates = _rates(info)
-    return settled_cost(rates, tokens) if rates else None
+    if info.rates:
+        return settled_cost(info.rates, tokens)
+    return _plain_cost(info, tokens.input, tokens.output)
 
 
 def cost_of_usage(info: ModelInfo, used: Usage) -> int | None:
     """The same, by what is kept of what a call used."""
+    if not info.rates:
+        return _plain_cost(info, used.input_tokens, used.output_tokens)
     tokens = Tokens(
         input=used.input_tokens,
         output=used.output_tokens,
@@ -233,6 +236,8 @@ def reservation_for(info: ModelInfo, input_tokens: int, max_tokens: int) -> Rese
     """
     if info.context is not None:
         input_tokens = min(input_tokens, info.context)
-    rates = _rates(info)
-    cost = most_cost(rates, input_tokens, max_tokens) if rates else None
+    if info.rates:
+        cost: int | None = most_cost(info.rates, input_tokens, max_tokens)
+    else:
+        cost = _plain_cost(info, input_tokens, max_tokens)
     return Reservation(cost, input_tokens, max_tokens)
