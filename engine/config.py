@@ -7,6 +7,7 @@ error that names its line. What words name which rules is not known here (`engin
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -117,6 +118,12 @@ def _read(path: str) -> Config | None:
         if problem.reason == "does not exist":
             return None  # a link that leads nowhere
         raise ConfigError(f"cannot read {_shown(path)}: it {problem.reason}") from None
+    return _parsed(path, data)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(path: str, data: bytes) -> Config | None:
+    """What a file says, by its content: an application that starts many runs parses it once."""
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"orch" not in data:
         return None  # most of them, and not worth parsing

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine import clock
-from engine.config import find_config
+from engine.config import Config, find_config
 from engine.drive.driver import Make
 from engine.errors import JournalError, UsageError
 from engine.events import CallFailed, CallFinished, ModelInfo
@@ -57,8 +57,10 @@ def windows_of(
     if isinstance(journal, SqliteJournal):
         folders.append(str(journal.directory.parent))
     found: list[Window] = []
+    known: dict[str, Config] = {}
     for folder in folders:
-        found += [window for window in find_config(folder).spending if window not in found]
+        spending = find_config(folder, known).spending
+        found += [window for window in spending if window not in found]
     text = environment.get(VARIABLE)
     if text:
         try:
