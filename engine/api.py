@@ -89,6 +89,7 @@ class Workflow:
         models: Mapping[str, Any] | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
         record: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> RunHandle:
@@ -100,6 +101,7 @@ class Workflow:
                 of a `PolicyState`, or an object with `complete` and `close`.
             journal: A folder for the journal, or a journal; in memory if left out.
             record: A folder to record the models' answers in.
+            labels: What the run is labelled with, such as `{"team": "search"}`.
             input: Inputs as a mapping, for names that are not Python identifiers.
             inputs: Inputs by name.
 
@@ -110,7 +112,7 @@ class Workflow:
         """
         place = MemoryJournal() if journal is None else journal
         drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
-        return await RunHandle.begin(place, _options(models, record), drive)
+        return await RunHandle.begin(place, _options(models, record, labels), drive)
 
     def _to_drive(
         self, orchestrator: str | None, values: Mapping[str, Any], place: Place
@@ -133,6 +135,7 @@ class Workflow:
         models: Mapping[str, Any] | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
         record: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> Run:
@@ -142,7 +145,7 @@ class Workflow:
         """
         place = MemoryJournal() if journal is None else journal
         drive = self._to_drive(orchestrator, {**(input or {}), **inputs}, place)
-        return await drive(_options(models, record))
+        return await drive(_options(models, record, labels))
 
     def run(
         self,
@@ -152,6 +155,7 @@ class Workflow:
         models: Mapping[str, Any] | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
         record: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> Run:
@@ -163,6 +167,7 @@ class Workflow:
                 models=models,
                 journal=journal,
                 record=record,
+                labels=labels,
                 input=input,
                 **inputs,
             )
@@ -176,6 +181,7 @@ class Workflow:
         models: Mapping[str, Any] | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
         record: str | os.PathLike[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         input: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> AsyncGenerator[Event | Run, None]:
@@ -185,7 +191,13 @@ class Workflow:
         of `start`.
         """
         handle = await self.start(
-            orchestrator, models=models, journal=journal, record=record, input=input, **inputs
+            orchestrator,
+            models=models,
+            journal=journal,
+            record=record,
+            labels=labels,
+            input=input,
+            **inputs,
         )
         try:
             async for event in handle.events():
@@ -195,8 +207,16 @@ class Workflow:
             await handle.interrupt()
 
 
-def _options(models: Mapping[str, Any] | None, record: str | os.PathLike[str] | None) -> Options:
-    return Options(models=models or {}, record_dir=None if record is None else os.fspath(record))
+def _options(
+    models: Mapping[str, Any] | None,
+    record: str | os.PathLike[str] | None,
+    labels: Mapping[str, str] | None,
+) -> Options:
+    return Options(
+        models=models or {},
+        record_dir=None if record is None else os.fspath(record),
+        labels=labels or {},
+    )
 
 
 def load(path: str | os.PathLike[str], *, params: Mapping[str, Any] | None = None) -> Workflow:
@@ -334,6 +354,7 @@ def runs(
     *,
     status: ShownStatus | None = None,
     limit: int | None = 20,
+    labels: Mapping[str, str] | None = None,
 ) -> list[RunInfo]:
     """The runs in a journal, latest first.
 
@@ -341,6 +362,7 @@ def runs(
         journal: A journal, or its folder.
         status: Only those of this status.
         limit: The maximum number; None for all.
+        labels: Only those that have all of these.
 
     Raises:
         UsageError: There is no such status, or the limit is not a number from 1 on.
@@ -352,7 +374,7 @@ def runs(
     if limit is not None and limit < 1:
         raise UsageError(f"`limit` must be at least 1, or None for all, not {limit}")
     with opened(journal) as found:
-        return [info_of(summary) for summary in list_runs(found, status, limit)]
+        return [info_of(summary) for summary in list_runs(found, status, limit, labels)]
 
 
 def gates(

@@ -7,6 +7,7 @@ The nearest file above the checked file counts; in the same folder, `orch.toml` 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import msgspec
 from engine.errors import ConfigError
 from engine.project import CONFIG_FILES, Project
 from engine.reading import CannotRead, read_regular
+from engine.spending_windows import Window, read_window
 
 __all__ = ["FORMATS", "Config", "LintConfig", "find_config"]
 
@@ -54,12 +56,14 @@ class Config(msgspec.Struct, frozen=True):
     Attributes:
         path: The file, or the empty string where there is none.
         lint: What it says about linting.
+        spending: The spending windows that it sets.
         text: The file's text.
     """
 
     path: str = ""
     lint: LintConfig = LintConfig()
     text: str = ""
+    spending: tuple[Window, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -114,6 +118,12 @@ def _read(path: str) -> Config | None:
         if problem.reason == "does not exist":
             return None  # a link that leads nowhere
         raise ConfigError(f"cannot read {_shown(path)}: it {problem.reason}") from None
+    return _parsed(path, data)
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(path: str, data: bytes) -> Config | None:
+    """What a file says, by its content: an application that starts many runs parses it once."""
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"orch" not in data:
         return None  # most of them, and not worth parsing
@@ -136,7 +146,8 @@ def _read(path: str) -> Config | None:
         if not isinstance(tools, dict) or "orch" not in tools:
             return None
         tables = tools["orch"]
-    return Config(path, _Reader(path, text).config(tables), text)
+    lint, spending = _Reader(path, text).config(tables)
+    return Config(path, lint, text, spending)
 
 
 class _Reader:
@@ -146,11 +157,22 @@ class _Reader:
         self._path = path
         self._text = text
 
-    def config(self, tables: Any) -> LintConfig:
-        found = self._table(tables, "tool.orch", ("lint",))
+    def config(self, tables: Any) -> tuple[LintConfig, tuple[Window, ...]]:
+        found = self._table(tables, "tool.orch", ("lint", "spending"))
         lint = self._table(found.get("lint", {}), "lint", tuple(_KEYS))
         values = {key.replace("-", "_"): self._value(key, value) for key, value in lint.items()}
-        return LintConfig(**values)
+        return LintConfig(**values), self._windows(found.get("spending", []))
+
+    def _windows(self, value: Any) -> tuple[Window, ...]:
+        if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+            raise self._error("spending", "`spending` needs tables: `[[spending]]`")
+        found: list[Window] = []
+        for table in value:
+            try:
+                found.append(read_window(table, _shown(self._path)))
+            except ValueError as problem:
+                raise self._error("spending", f"`spending`: {problem}") from None
+        return tuple(found)
 
     def _table(self, value: Any, name: str, keys: tuple[str, ...]) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -208,7 +230,7 @@ def _place(path: str, text: str, key: str) -> str:
 
     Looked for behind the table's own header, since another tool in the file may have such a key.
     """
-    header = re.search(r"^\s*\[\s*(?:tool\s*\.\s*orch\b|lint\b)", text, re.M)
+    header = re.search(r"^\s*\[\s*\[?\s*(?:tool\s*\.\s*orch\b|lint\b|spending\b)", text, re.M)
     start = header.start() if header else 0
     word = re.escape(key)
     found = re.compile(rf"""(?:^|[\[.{{,\s])["']?{word}["']?\s*[=.\]]""", re.M).search(text, start)

@@ -25,6 +25,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.prices import Rates
+
 __all__ = [
     "FORMAT",
     "Answer",
@@ -67,7 +69,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `cost_micro_usd` is micro-dollars, or None if no price is known (never zero). In the journal it
     is called `cost_usd`. `estimated` means that the provider did not report the tokens, so the
-    reservation counts.
+    reservation counts. `cached_tokens` and `cache_write_tokens` are parts of `input_tokens`,
+    `reasoning_tokens` of `output_tokens`.
     """
 
     input_tokens: int = 0
@@ -75,6 +78,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_tokens: int = 0
     cost_micro_usd: int | None = msgspec.field(default=0, name="cost_usd")
     estimated: bool = False
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,6 +93,9 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
         context: Context window in tokens, or None if unknown.
         native: Whether the model accepts a JSON Schema for its answer.
         dialect: Which schemas it accepts (`engine.dialects.table`); "" if unknown.
+        rates: Its prices by kind of token and length of the prompt, the shortest first; empty if
+            `input_usd` and `output_usd` are the only prices.
+        charges: Whether its provider reports the charge of a call, which then is its cost.
     """
 
     id: str
@@ -97,6 +105,8 @@ class ModelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     context: int | None = None
     native: bool = False
     dialect: str = ""
+    rates: tuple[Rates, ...] = ()
+    charges: bool = False
 
 
 class _Base(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", kw_only=True):
@@ -128,6 +138,13 @@ class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
     """For a call to a model: which model of the fallback chain is called."""
     isolated: bool = False
     """Whether the call runs in a separate process, because it may have crashed the engine."""
+    most_usd: int = 0
+    """What is set aside for it, in micro-dollars: the most it can cost, where its price is known.
+    With the two below, for whoever adds up what an attempt without an end may have cost."""
+    most_input: int = 0
+    """The tokens of its prompt that are set aside, at most."""
+    most_output: int = 0
+    """The tokens of its answer that are set aside, at most."""
 
 
 class CallFinished(_Base, frozen=True, tag="call_finished", kw_only=True):
@@ -153,7 +170,8 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
 
     `cut`: a part of a streamed answer had arrived. `died`: its separate process died.
     `schema_refused`: the provider refused the schema of the answer. `where` is the setting that
-    failed (`Failure.where`), if the machine cannot determine it.
+    failed (`Failure.where`), if the machine cannot determine it. `bound`: a limit beyond this
+    run (`spending`) that refused the attempt; the run ends with it.
     """
 
     key: str
@@ -168,6 +186,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     died: bool = False
     schema_refused: bool = False
     where: str = ""
+    bound: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

@@ -48,6 +48,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         input_tokens: Tokens of prompts, those read from a provider's cache included.
         output_tokens: Tokens of answers.
         cached_tokens: Tokens of prompts that a provider read from its cache.
+        cache_write_tokens: Tokens of prompts that a provider wrote to its cache.
+        reasoning_tokens: Tokens of answers that a model spent on its reasoning.
         cost_micro_usd: Micro-dollars; None if the price of a call is not known.
         estimated: Whether a provider left out what a call used, so that its reservation counts.
     """
@@ -57,6 +59,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
     cost_micro_usd: int | None = 0
     estimated: bool = False
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +142,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         bound: The bound that was hit, or None.
         parent: The run it was forked from, or None.
         parent_seq: The number of the last event that it shares with its parent, or None.
+        labels: What it was labelled with at the start, by name.
     """
 
     id: str
@@ -150,6 +155,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     bound: str | None = None
     parent: str | None = None
     parent_seq: int | None = None
+    labels: Mapping[str, str] = {}
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,6 +279,7 @@ def info_of(summary: RunSummary) -> RunInfo:
         bound=summary.bound,
         parent=summary.parent,
         parent_seq=summary.parent_seq,
+        labels=summary.labels,
     )
 
 
@@ -301,6 +308,8 @@ def _usage_of(ledger: Ledger) -> Usage:
         cached_tokens=ledger.cached_tokens,
         cost_micro_usd=None if ledger.unpriced_calls else ledger.cost_usd,
         estimated=bool(ledger.estimated),
+        cache_write_tokens=ledger.cache_write_tokens,
+        reasoning_tokens=ledger.reasoning_tokens,
     )
 
 

@@ -13,9 +13,17 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.bounds.amounts import NOTHING, Number, Spend
-from engine.prices import cost_of, look_up
+from engine.prices import Rates, dearest, look_up, most_cost
 from engine.schemes import LOCAL_CONTEXT, built_in
-from engine.sema.model import Model, Program, Retry, Verifier, Worker, fallback_chain
+from engine.sema.model import (
+    Model,
+    Program,
+    Retry,
+    Verifier,
+    Worker,
+    declared_rates,
+    fallback_chain,
+)
 
 __all__ = ["Calls", "Rate", "least_attempt", "rate_of"]
 
@@ -51,14 +59,14 @@ def rate_of(model: Model) -> Rate:
     known = listed.context if listed is not None else LOCAL_CONTEXT if scheme == "local" else None
     context = model.context if model.context is not None else known
     if model.price is not None:
-        return Rate(True, model.price.input_usd, model.price.output_usd, context)
+        return Rate(True, *dearest((declared_rates(model.price),)), context)
     if scheme in ("scripted", "recorded"):
         return _FREE
     if scheme == "local":
         return Rate(True, 0, 0, context)
-    if listed is None:
+    if listed is None or not listed.rates:
         return Rate(True, context=context)
-    return Rate(True, listed.most_input_usd, listed.most_output_usd, context)
+    return Rate(True, *dearest(listed.rates, context), context)
 
 
 def least_attempt(model: Model) -> Spend:
@@ -67,10 +75,10 @@ def least_attempt(model: Model) -> Spend:
     if not rate_of(model).metered:
         return Spend(model_calls=1)
     listed = look_up(model.id) if scheme is None else None
-    price = listed.output_usd if listed is not None and listed.input_usd is not None else 0
+    rates = listed.rates if listed is not None else ()
     if model.price is not None:
-        price = model.price.output_usd
-    cost = cost_of(0, price or 0, 0, model.max_tokens)
+        rates = (declared_rates(model.price),)
+    cost = most_cost(rates, 0, model.max_tokens) if rates else 0
     return Spend(model_calls=1, tokens=model.max_tokens, cost_usd=cost)
 
 
@@ -108,7 +116,7 @@ class Calls:
         # A prompt of unknown length costs nothing where its tokens are free.
         context = 0 if rate.input_usd == 0 else rate.context
         if rate.input_usd is not None and rate.output_usd is not None and context is not None:
-            cost = cost_of(rate.input_usd, rate.output_usd, context, most)
+            cost = most_cost((Rates(rate.input_usd, rate.output_usd),), context, most)
         return Spend(model_calls=1, tokens=tokens, cost_usd=cost)
 
     def decision(self, model: str) -> Spend:

@@ -48,6 +48,7 @@ class RunOptions:
         record_dir: Where the answers of models are recorded, or None.
         directory: The journal's folder, or None where the run is kept in memory only.
         full: Print a partial result in full, however large.
+        labels: What a new run is labelled with.
     """
 
     style: str
@@ -57,6 +58,7 @@ class RunOptions:
     record_dir: str | None = None
     directory: str | None = None
     full: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_run_options(function: _F) -> _F:
@@ -127,6 +129,7 @@ def carry_out(
         options = Options(
             models=run_options.models,
             record_dir=run_options.record_dir,
+            labels=run_options.labels,
             observers=[first, *watch.observers],
             on_driver=drivers.append,
         )

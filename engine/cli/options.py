@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["color_option", "format_option", "pairs", "param_option", "utf8"]
+from engine.errors import UsageError
+from engine.labels import parse_labels
+
+__all__ = ["color_option", "format_option", "label_option", "pairs", "param_option", "utf8"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -32,6 +35,21 @@ def utf8(ctx: click.Context, option: click.Parameter, given: str | None) -> str 
     except UnicodeEncodeError:
         raise click.BadParameter("this is not UTF-8.", ctx, option) from None
     return given
+
+
+def _labels(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """`("team=x",)` as labels; a click callback."""
+    try:
+        return parse_labels(given)
+    except UsageError as problem:
+        raise click.BadParameter(f"{problem}.", ctx, option) from None
+
+
+def label_option(help: str) -> Callable[[_F], _F]:
+    """`--label NAME=VALUE`, any number of times, as `labels`."""
+    return click.option(
+        "--label", "labels", multiple=True, metavar="NAME=VALUE", callback=_labels, help=help
+    )
 
 
 def param_option(function: _F) -> _F:

@@ -25,6 +25,7 @@ from engine.drive.answers import Reply, find_gate, refuse_secrets
 from engine.drive.driver import Observer
 from engine.drive.guard import redactor_of
 from engine.drive.launch import Options
+from engine.drive.spending import refuse_windows
 from engine.errors import UsageError
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
@@ -56,7 +57,8 @@ def start_there(
     address = parse_address(_place(run_options))
     # Most secrets are known on the hosts alone; those that are set here must not travel either.
     known = {name: os.environ[name] for name in program.secrets if os.environ.get(name)}
-    options = Options(models=run_options.models)
+    refuse_windows(program, os.environ)
+    options = Options(models=run_options.models, labels=run_options.labels)
     record, began = launch.prepare(program, orchestrator, values, options, known)
 
     async def begin() -> tuple[RemoteRun, RunState, int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.labels import label_text
 from engine.printable import printable
 
 __all__ = ["run_text", "task_text"]
@@ -58,6 +59,8 @@ class _Story:
         yield f"  workflow      {one_line(report['workflow'])}"
         yield f"  orchestrator  {report.get('orchestrator', '?')}"
         yield f"  started       {local} ({age(int(started.timestamp() * 1000))})"
+        if report.get("labels"):
+            yield f"  labels        {label_text(report['labels'])}"
         if report.get("parent"):
             yield f"  fork of       {report['parent']}, from its event {report['parent_seq']} on"
         if report.get("upgrades"):
@@ -130,6 +133,10 @@ class _Story:
             said += f" ({usage['input_tokens']} tokens in, {usage['output_tokens']} out"
             if usage["cached_tokens"]:
                 said += f", {usage['cached_tokens']} cached"
+            if usage["cache_write_tokens"]:
+                said += f", {usage['cache_write_tokens']} written to a cache"
+            if usage["reasoning_tokens"]:
+                said += f", {usage['reasoning_tokens']} of reasoning"
             said += ", in part estimated)" if usage["estimated"] else ")"
         yield f"totals: {said}"
 

@@ -11,7 +11,8 @@ The driver decides nothing: the machine decides what to call, when to retry and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -20,6 +21,7 @@ from engine import clock
 from engine.drive.attempt import Attempts
 from engine.errors import JournalError
 from engine.events import (
+    CallFailed,
     CallFinished,
     CancelRequested,
     Event,
@@ -29,15 +31,19 @@ from engine.events import (
     TimerFired,
 )
 from engine.redaction import Redactor
+from engine.runtime.budget import Reservation
 from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.ports import ChatModel, ModelRequest, WorkerPort
 from engine.runtime.state import RunState
 from engine.runtime.turn import is_wanted, take_turn
 
-__all__ = ["Appender", "Driver", "Observer"]
+__all__ = ["Appender", "Driver", "Make", "Observer", "Spending"]
 
 #: How long cancelled calls may take to clean up, in seconds: longer than a process group's grace.
 STOP_GRACE_S = 5.0
+
+#: Makes one attempt.
+Make = Callable[[], Awaitable[CallFinished | CallFailed]]
 
 #: Called with each event once it is durable, and the state after it.
 Observer = Callable[[Event, RunState], None]
@@ -55,6 +61,16 @@ class Appender(Protocol):
         ...
 
 
+class Spending(Protocol):
+    """What limits the spending of more runs than this one."""
+
+    async def make(
+        self, command: StartCall, reservation: Reservation, make: Make
+    ) -> CallFinished | CallFailed:
+        """Make an attempt, if what is set aside for it may be spent."""
+        ...
+
+
 class Driver:
     """Drives one run from its state to its end (or until it waits for a person).
 
@@ -64,6 +80,7 @@ class Driver:
         model_of: The implementation of a declared model, by name.
         worker_of: The implementation of a kind of worker or verifier.
         redactor: Takes secrets out of what comes back, before it is journaled.
+        spending: Asked before each call that may cost something; None where nothing limits that.
         observers: Told of every event once it is durable.
     """
 
@@ -76,6 +93,7 @@ class Driver:
         *,
         redactor: Redactor | None = None,
         observers: list[Observer] | None = None,
+        spending: Spending | None = None,
     ) -> None:
         self.state = state
         self._journal = journal
@@ -83,6 +101,7 @@ class Driver:
         self._redactor = Redactor({}) if redactor is None else redactor
         self._attempts = Attempts(model_of, worker_of, self._redactor)
         self._observers = observers or []
+        self._spending = spending
         self._happened: list[Event] = []
         self._told: list[Callable[[], None]] = []
         self._due: list[StartCall] = []
@@ -223,12 +242,18 @@ class Driver:
             self._notify()
 
     def _launch(self, command: StartCall) -> None:
-        task = asyncio.get_running_loop().create_task(self._call(command))
+        call = self.state.calls.get(command.key)
+        reservation = None if self._spending is None or call is None else call.reservation
+        task = asyncio.get_running_loop().create_task(self._call(command, reservation))
         self._running[command.key] = task
 
-    async def _call(self, command: StartCall) -> None:
+    async def _call(self, command: StartCall, reservation: Reservation | None) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        event = await self._attempts.make(command, self.state.run, self._on_task(command))
+        make = partial(self._attempts.make, command, self.state.run, self._on_task(command))
+        if self._spending is None or reservation is None:
+            event = await make()
+        else:
+            event = await self._spending.make(command, reservation, make)
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]
         self._happened.append(msgspec.structs.replace(event, at=self._now()))

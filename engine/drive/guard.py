@@ -91,6 +91,7 @@ def refuse_written(redactor: Redactor, record: RunRecord) -> None:
     kept: dict[str, Any] = {f"the file {path}": text for path, text in record.files.items()}
     kept["the path of the program"] = [record.workflow, record.cwd, list(record.files)]
     kept["the id of a model"] = dict(record.models)
+    kept["a label"] = dict(record.labels)
     problems = [
         f"{redactor.text(what)} {holds(found)}"
         for what, value in kept.items()

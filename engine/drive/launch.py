@@ -28,6 +28,7 @@ from engine.drive.guard import redactor_of, refuse_given, refuse_written
 from engine.drive.inbox import attending
 from engine.drive.loading import Loaded, load_on
 from engine.drive.preflight import Overrides, check_overrides, preflight
+from engine.drive.spending import SpendingGuard, spending_of
 from engine.errors import Failure, InputError, UsageError
 from engine.events import (
     CancelRequested,
@@ -38,6 +39,7 @@ from engine.events import (
     RunStarted,
 )
 from engine.journal import Journal, RunRecord, letter_name
+from engine.labels import check_labels
 from engine.models.info import resolve_info
 from engine.models.registry import open_model, warm
 from engine.redaction import Redactor, bound, current
@@ -74,6 +76,7 @@ class Options:
         observers: Told of each event once it is durable.
         on_driver: Given the driver before it starts, so that a run can be cancelled.
         environment: Where secrets are read; `os.environ` by default.
+        labels: What a new run is labelled with, by name.
     """
 
     models: Overrides = field(default_factory=dict)
@@ -81,6 +84,7 @@ class Options:
     observers: list[Observer] = field(default_factory=list)
     on_driver: Callable[[Driver], None] | None = None
     environment: Mapping[str, str] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(program: Program, name: str | None) -> Orchestrator:
@@ -185,6 +189,7 @@ def prepare(
         models={k: v for k, v in options.models.items() if isinstance(v, str)},
         cwd=cwd,
         engine=__version__,
+        labels=check_labels(options.labels),
     )
     refuse_written(redactor, record)
     began = RunStarted(
@@ -244,10 +249,13 @@ async def start(
     options = options or Options()
     secrets = {} if program.missing_params else _secrets(program, options)
     record, began = prepare(program, orchestrator, input, options, secrets)
-    models = _open_models(program, began.models, options, resumed=False)
-    with alone(journal, record.run) as drive:
-        entering = _Entering(drive, record)
-        return await _drive(RunState(program), [began], drive, models, secrets, options, entering)
+    with (
+        spending_of(program, record, began.models, journal, _environment(options)) as spending,
+        alone(journal, record.run) as drive,
+    ):
+        models = _open_models(program, began.models, options, resumed=False)
+        parts = _Parts(models, secrets, spending, _Entering(drive, record))
+        return await _drive(RunState(program), [began], drive, options, parts)
 
 
 class _Entering:
@@ -410,8 +418,12 @@ async def take_up(
     secrets = _secrets(state.program, options)
     infos = {**state.models, **models}
     infos = {name: info for name, info in infos.items() if name in state.program.models}
-    opened = _open_models(state.program, infos, options, resumed=True)
-    return await _drive(state, first(models), drive, opened, secrets, options)
+    with spending_of(
+        state.program, record, infos, drive.journal, _environment(options)
+    ) as spending:
+        opened = _open_models(state.program, infos, options, resumed=True)
+        parts = _Parts(opened, secrets, spending)
+        return await _drive(state, first(models), drive, options, parts)
 
 
 def in_flight(state: RunState) -> list[str]:
@@ -471,7 +483,7 @@ async def cancel(
         asked = CancelRequested(at=state.now, reason=reason)
         # The other way round, taking the run over would start again what is to be called off.
         resumed = RunResumed(at=state.now, lost=in_flight(state), wall_ms=_wall_ms(), bounds=BOUNDS)
-        return await _drive(state, [asked, resumed], drive, {}, {}, chosen)
+        return await _drive(state, [asked, resumed], drive, chosen, _Parts({}, {}))
 
     run = journal.find(run) if seen is None else seen.record.run
     return await _reach(run, journal, say, work)
@@ -496,15 +508,20 @@ def _open_models(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a drive is put together from."""
+
+    models: dict[str, ChatModel]
+    secrets: dict[str, str]
+    spending: SpendingGuard | None = None
+    appender: Appender | None = None
+
+
 async def _drive(
-    state: RunState,
-    first: list[Event],
-    drive: Drive,
-    models: dict[str, ChatModel],
-    secrets: dict[str, str],
-    options: Options,
-    appender: Appender | None = None,
+    state: RunState, first: list[Event], drive: Drive, options: Options, parts: _Parts
 ) -> RunState:
+    models, secrets = parts.models, parts.secrets
     redactor = _redactor(state.program, options, secrets)
     ports: dict[str, WorkerPort] = {}
     opened: list[WorkerPort] = []
@@ -521,11 +538,12 @@ async def _drive(
 
     driver = Driver(
         state,
-        appender or drive,
+        parts.appender or drive,
         models.__getitem__,
         worker_of,
         redactor=redactor,
         observers=options.observers,
+        spending=parts.spending,
     )
     if options.on_driver is not None:
         options.on_driver(driver)

@@ -5,11 +5,13 @@ Reads summaries alone, no events.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from engine.events import RunStatus
 from engine.journal.protocol import Journal
 from engine.journal.record import RunSummary
+from engine.labels import has_labels
 
 __all__ = ["STATUSES", "ShownStatus", "list_runs", "shown_status"]
 
@@ -27,13 +29,22 @@ def shown_status(summary: RunSummary) -> ShownStatus:
     return summary.status
 
 
-def list_runs(journal: Journal, status: ShownStatus | None, limit: int | None) -> list[RunSummary]:
+def list_runs(
+    journal: Journal,
+    status: ShownStatus | None,
+    limit: int | None,
+    labels: Mapping[str, str] | None = None,
+) -> list[RunSummary]:
     """Runs, latest first.
 
     Args:
         status: Only those of this status, which may be `interrupted`.
         limit: The maximum number; None for all.
+        labels: Only those that have all of these.
     """
+    if labels:
+        found = list_runs(journal, status, None)
+        return [summary for summary in found if has_labels(summary.labels, labels)][:limit]
     if status != "running" and status != "interrupted":
         return journal.runs(limit, status)
     # The journal knows both as `running`; which it is depends on a live owner.

@@ -57,6 +57,7 @@ class StoredRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     parent_seq: int | None = None
     earlier: list[StoredProgram] = []
     entered: int = 0
+    labels: dict[str, str] = {}
 
     def hashes(self) -> set[bytes]:
         """The addresses of all texts it refers to."""
@@ -70,6 +71,7 @@ class _Origin(msgspec.Struct, frozen=True):
     parent: str | None = None
     parent_seq: int | None = None
     entered: int = 0
+    labels: dict[str, str] = {}
 
 
 def lock_path(database: Path) -> Path:
@@ -397,6 +399,7 @@ def _summary(row: Sequence[Any], holder: int | None, is_mine: bool) -> RunSummar
         parent_seq=origin.parent_seq,
         entered=origin.entered,
         trusted=is_mine,
+        labels=origin.labels,
     )
 
 

@@ -30,6 +30,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
         entered: Its number among the runs of the folder as they were entered, from 1; 0 where that
             is not known.
         trusted: Whether this user made the database that holds it, or trusts it.
+        labels: What `--label` gave, by name.
     """
 
     run: str
@@ -45,6 +46,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     parent_seq: int | None = None
     entered: int = 0
     trusted: bool = True
+    labels: Mapping[str, str] = {}
 
 
 class EarlierProgram(msgspec.Struct, frozen=True):

@@ -109,6 +109,7 @@ class SqliteJournal:
             record.engine,
             record.parent,
             record.parent_seq,
+            labels=dict(record.labels),
         )
         owned = Owned(record.run)
 

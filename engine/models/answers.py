@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.errors import Failure
-from engine.events import ModelInfo, Usage
 from engine.models.faults import struck_out
-from engine.runtime.budget import price_of
+from engine.models.usage import usage_of
 from engine.runtime.ports import Message, ModelReply, ModelRequest
 
 __all__ = ["Answer", "flat_options", "messages_of", "reply_of", "schema_name", "text_of"]
@@ -127,29 +126,6 @@ def text_of(content: Any) -> str:
         elif isinstance(part, Mapping) and part.get("type", "text") in ("text", "output_text"):
             parts.append(str(part.get("text") or ""))
     return "".join(parts)
-
-
-def usage_of(said: Mapping[str, Any] | None, info: ModelInfo) -> Usage | None:
-    """The usage in an answer, priced; None where the provider did not say."""
-    if said is None:
-        return None
-    input_tokens = _count(said.get("prompt_tokens"))
-    output_tokens = _count(said.get("completion_tokens"))
-    # LiteLLM puts zeros where the provider said nothing; no call uses no tokens.
-    if not input_tokens and not output_tokens:
-        return None
-    details = said.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_tokens=_count(cached),
-        cost_micro_usd=price_of(info, input_tokens, output_tokens),
-    )
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, (int, float)) and 0 <= value < 1 << 53 else 0
 
 
 def messages_of(messages: Sequence[Message], *, marks: bool) -> list[dict[str, Any]]:

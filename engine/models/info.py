@@ -13,11 +13,12 @@ import msgspec
 
 from engine.dialects.table import dialect_of
 from engine.events import ModelInfo
+from engine.models.charges import REPORTING
 from engine.models.recorded import recorded_info
 from engine.models.scripted import Scripted, read_script
-from engine.prices import look_up
+from engine.prices import Rates, look_up
 from engine.schemes import LOCAL_CONTEXT, split_id
-from engine.sema.model import Model
+from engine.sema.model import Model, declared_rates
 
 __all__ = ["resolve_info"]
 
@@ -72,20 +73,35 @@ def _of_id(model: Model, model_id: str) -> ModelInfo:
         return ModelInfo(id=model_id, dialect=dialect.name)
     return ModelInfo(
         id=model_id,
-        input_usd=listed.input_usd if listed.output_usd is not None else None,
-        output_usd=listed.output_usd if listed.input_usd is not None else None,
+        input_usd=listed.input_usd,
+        output_usd=listed.output_usd,
         context=listed.context,
         native=listed.native and dialect.native,
         dialect=dialect.name,
+        rates=_needed(listed.rates),
     )
+
+
+def _needed(rates: tuple[Rates, ...]) -> tuple[Rates, ...]:
+    """Rates, where the prices of prompt and answer alone do not say all."""
+    if len(rates) == 1 and rates[0] == Rates(rates[0].input_usd, rates[0].output_usd):
+        return ()
+    return rates
 
 
 def _declared(model: Model, info: ModelInfo, *, free: bool) -> ModelInfo:
     """What the program says comes before what is known; a policy stays free of charge."""
     if model.price is not None and not free:
+        rates = declared_rates(model.price)
         info = msgspec.structs.replace(
-            info, metered=True, input_usd=model.price.input_usd, output_usd=model.price.output_usd
+            info,
+            metered=True,
+            input_usd=rates.input_usd,
+            output_usd=rates.output_usd,
+            rates=_needed((rates,)),
         )
+    elif not free and info.id.removeprefix("litellm/").partition("/")[0] in REPORTING:
+        info = msgspec.structs.replace(info, charges=True)
     if model.context is not None:
         info = msgspec.structs.replace(info, context=model.context)
     if model.structured != "auto":

@@ -265,6 +265,10 @@ def _usage_entry(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
     }
+    if usage.cache_write_tokens:
+        entry["cache_write_tokens"] = usage.cache_write_tokens
+    if usage.reasoning_tokens:
+        entry["reasoning_tokens"] = usage.reasoning_tokens
     if usage.cost_micro_usd is not None:
         entry["cost_usd"] = usage.cost_micro_usd / 1_000_000
     return entry

@@ -12,9 +12,10 @@ verdict), or one of
     {"$reply": VALUE, "usage": {...}, "delay_ms": 50}
     {"$fail": MODE, "message": "...", "retryable": true, "retry_after_ms": 1000, "usage": {...}}
 
-`usage` holds `input_tokens`, `output_tokens`, `cached_tokens` and `cost_usd` (dollars), each
-optional; null means that the provider did not say. The markers begin with `$` like the language's
-`$from`, because an output may well have a field named `reply`.
+`usage` holds `input_tokens`, `output_tokens`, `cached_tokens`, `cache_write_tokens`,
+`reasoning_tokens` and `cost_usd` (dollars), each optional; null means that the provider did not
+say. The markers begin with `$` like the language's `$from`, because an output may well have a field
+named `reply`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import msgspec
 from engine.errors import MODEL_MODES, Failure, UsageError
 from engine.events import ModelInfo, Usage
 from engine.reading import CannotRead, read_regular
-from engine.runtime.budget import price_of
+from engine.runtime.budget import cost_of_usage
 from engine.runtime.ports import ModelReply, ModelRequest
 
 __all__ = ["Entry", "Scripted", "ScriptedModel", "play", "read_entry", "read_script"]
@@ -48,6 +49,8 @@ class _UsageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_usd: float | None = None
 
 
@@ -139,17 +142,19 @@ def _usage(entry: Entry, info: ModelInfo) -> Usage | None:
         return Usage()
     if said is None:
         return None
-    if said.cost_usd is None:
-        cost_usd = price_of(info, said.input_tokens, said.output_tokens)
-    else:
-        micro = Decimal(str(said.cost_usd)) * 1_000_000
-        cost_usd = int(micro.to_integral_value(rounding=ROUND_CEILING))
-    return Usage(
+    used = Usage(
         input_tokens=said.input_tokens,
         output_tokens=said.output_tokens,
         cached_tokens=said.cached_tokens,
-        cost_micro_usd=cost_usd,
+        cache_write_tokens=said.cache_write_tokens,
+        reasoning_tokens=said.reasoning_tokens,
     )
+    if said.cost_usd is None:
+        cost_usd = cost_of_usage(info, used)
+    else:
+        micro = Decimal(str(said.cost_usd)) * 1_000_000
+        cost_usd = int(micro.to_integral_value(rounding=ROUND_CEILING))
+    return msgspec.structs.replace(used, cost_micro_usd=cost_usd)
 
 
 class Scripted:

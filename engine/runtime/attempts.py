@@ -17,7 +17,7 @@ from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.events import CallFailed, CallFinished, CallLost, CallStarted, Usage
 from engine.runtime import causes, sizes, suspects
 from engine.runtime.answer_text import spoken
-from engine.runtime.budget import price_of
+from engine.runtime.budget import booked, may_have_cost
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import move_call
@@ -47,6 +47,7 @@ __all__ = [
     "forked",
     "lost",
     "lost_call",
+    "refused",
     "started",
     "withdraw",
 ]
@@ -170,19 +171,8 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
         if usage is not None and usage != Usage():
             call.ledger.settle(None, usage)
         return
-    if usage is None:
-        usage = reservation.as_usage() if spent else Usage()
-    elif not usage.cost_micro_usd:
-        info = state.models[call.chain[call.chain_index]]
-        tokens = usage.input_tokens + usage.output_tokens
-        cost = price_of(info, usage.input_tokens, usage.output_tokens) if tokens else 0
-        usage = Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            cost_micro_usd=cost,
-            estimated=usage.estimated,
-        )
+    info = state.models[call.chain[call.chain_index]]
+    usage = booked(info, reservation, usage, spent=spent)
     call.ledger.settle(reservation, usage)
     if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
         name = call.chain[call.chain_index]
@@ -303,9 +293,7 @@ def failed(state: RunState, event: CallFailed) -> None:
         return
     call.ms += event.ms
     call.cut = event.cut
-    # A call that timed out or was cut may have been billed; one that was refused was not.
-    spent = event.cut or event.mode in ("timeout", "invalid_output", "crashed")
-    _settle(state, call, event.usage, spent=spent)
+    _settle(state, call, event.usage, spent=may_have_cost(event))
     on_trial = call.suspect
     in_prompt = event.schema_refused and _without_schema(state, call)
     _close_attempt(state, call)
@@ -334,6 +322,22 @@ def failed(state: RunState, event: CallFailed) -> None:
     elif not _try_retry(state, call, failure) and not _try_fallback(state, call):
         _end(state, call, failure=_with_wait(state, call, failure))
     _go_on(state)
+
+
+def refused(state: RunState, event: CallFailed) -> bool:
+    """A bound of more than this run (`event.bound`) did not let an attempt begin.
+
+    Returns:
+        Whether the attempt was open; the run is to end then.
+    """
+    call = _open(state, event.key, event.attempt)
+    if call is None:
+        return False
+    call.bound = event.bound
+    _settle(state, call, None, spent=False)
+    _close_attempt(state, call)
+    _end(state, call, failure=Failure("over_budget", event.message))
+    return True
 
 
 def _without_schema(state: RunState, call: Call) -> bool:

@@ -12,12 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.events import ModelInfo, Usage
-from engine.prices import cost_of
+import msgspec
+
+from engine.events import CallFailed, ModelInfo, Usage
+from engine.prices import Tokens, most_cost, settled_cost
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
-__all__ = ["Ledger", "Reservation", "price_of", "prompt_bytes", "reservation_for"]
+__all__ = [
+    "Ledger",
+    "Reservation",
+    "booked",
+    "cost_of",
+    "cost_of_usage",
+    "may_have_cost",
+    "prompt_bytes",
+    "reservation_for",
+]
 
 #: What a provider adds around each message (role markers), in tokens; generous.
 TOKENS_PER_MESSAGE = 8
@@ -56,6 +67,7 @@ class Ledger:
 
     __slots__ = (
         "budget",
+        "cache_write_tokens",
         "cached_tokens",
         "calls",
         "cost_usd",
@@ -64,6 +76,7 @@ class Ledger:
         "name",
         "output_tokens",
         "parent",
+        "reasoning_tokens",
         "reserved_tokens",
         "reserved_usd",
         "unpriced_calls",
@@ -77,6 +90,8 @@ class Ledger:
         self.input_tokens = 0
         self.output_tokens = 0
         self.cached_tokens = 0
+        self.cache_write_tokens = 0
+        self.reasoning_tokens = 0
         self.reserved_usd = 0
         self.reserved_tokens = 0
         self.calls = 0
@@ -129,6 +144,8 @@ class Ledger:
             ledger.input_tokens += used.input_tokens
             ledger.output_tokens += used.output_tokens
             ledger.cached_tokens += used.cached_tokens
+            ledger.cache_write_tokens += used.cache_write_tokens
+            ledger.reasoning_tokens += used.reasoning_tokens
             if used.cost_micro_usd is None:
                 ledger.unpriced_calls += 1
             else:
@@ -155,11 +172,54 @@ class Ledger:
         return max(0, min(left)) if left else None
 
 
-def price_of(info: ModelInfo, input_tokens: int, output_tokens: int) -> int | None:
-    """Micro-dollars for so many tokens, rounded up; None where the price is not known."""
+def _plain_cost(info: ModelInfo, input_tokens: int, output_tokens: int) -> int | None:
+    """Micro-dollars, rounded up, where the prices of prompt and answer say all."""
     if info.input_usd is None or info.output_usd is None:
         return None
-    return cost_of(info.input_usd, info.output_usd, input_tokens, output_tokens)
+    return -(-(input_tokens * info.input_usd + output_tokens * info.output_usd) // 1_000_000)
+
+
+def cost_of(info: ModelInfo, tokens: Tokens) -> int | None:
+    """What a call did cost, in micro-dollars; None where the price is not known."""
+    if info.rates:
+        return settled_cost(info.rates, tokens)
+    return _plain_cost(info, tokens.input, tokens.output)
+
+
+def cost_of_usage(info: ModelInfo, used: Usage) -> int | None:
+    """The same, by what is kept of what a call used."""
+    if not info.rates:
+        return _plain_cost(info, used.input_tokens, used.output_tokens)
+    tokens = Tokens(
+        input=used.input_tokens,
+        output=used.output_tokens,
+        cached=used.cached_tokens,
+        written=used.cache_write_tokens,
+        reasoning=used.reasoning_tokens,
+    )
+    return cost_of(info, tokens)
+
+
+def may_have_cost(event: CallFailed) -> bool:
+    """Whether an attempt without reported usage may have been billed: one that timed out or was
+    cut may, one that was refused was not."""
+    return event.cut or event.mode in ("timeout", "invalid_output", "crashed")
+
+
+def booked(info: ModelInfo, reservation: Reservation, usage: Usage | None, *, spent: bool) -> Usage:
+    """What an attempt is booked with: what was reported, else what was set aside for it.
+
+    Args:
+        spent: Whether an attempt without reported usage may have cost something.
+    """
+    if usage is None:
+        return reservation.as_usage() if spent else Usage()
+    if usage.cost_micro_usd:
+        return usage
+    tokens = usage.input_tokens + usage.output_tokens
+    return msgspec.structs.replace(
+        usage, cost_micro_usd=cost_of_usage(info, usage) if tokens else 0
+    )
 
 
 def prompt_bytes(messages: Iterable[Message]) -> int:
@@ -172,7 +232,12 @@ def reservation_for(info: ModelInfo, input_tokens: int, max_tokens: int) -> Rese
     """The most that one call can use: its prompt's bound and `max_tokens` of answer.
 
     No prompt is larger than the context window: a provider refuses one that is, at no charge.
+    Each token counts at the highest price that it can have, written to a cache or not.
     """
     if info.context is not None:
         input_tokens = min(input_tokens, info.context)
-    return Reservation(price_of(info, input_tokens, max_tokens), input_tokens, max_tokens)
+    if info.rates:
+        cost: int | None = most_cost(info.rates, input_tokens, max_tokens)
+    else:
+        cost = _plain_cost(info, input_tokens, max_tokens)
+    return Reservation(cost, input_tokens, max_tokens)

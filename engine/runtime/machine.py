@@ -122,7 +122,7 @@ def _take(state: RunState, event: Event) -> None:
     elif isinstance(event, CallStarted):
         attempts.started(state, event)
     elif isinstance(event, CallFailed):
-        attempts.failed(state, event)
+        _failed(state, event)
     elif isinstance(event, RunStarted):
         _start(state, event)
     elif isinstance(event, CallLost):
@@ -155,6 +155,13 @@ def _take(state: RunState, event: Event) -> None:
         state.ended = state.ended or event.status != "waiting"
     else:
         assert_never(event)
+
+
+def _failed(state: RunState, event: CallFailed) -> None:
+    if not event.bound:
+        attempts.failed(state, event)
+    elif attempts.refused(state, event) and state.root is not None:
+        ending.end(state, state.root, "exhausted", event.message, event.bound)
 
 
 def _take_over(state: RunState, event: RunResumed | RunRetried) -> None:

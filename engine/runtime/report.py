@@ -39,6 +39,8 @@ def usage_report(ledger: Ledger) -> dict[str, Any]:
         "input_tokens": ledger.input_tokens,
         "output_tokens": ledger.output_tokens,
         "cached_tokens": ledger.cached_tokens,
+        "cache_write_tokens": ledger.cache_write_tokens,
+        "reasoning_tokens": ledger.reasoning_tokens,
         "cost_usd": None if ledger.unpriced_calls else ledger.cost_usd / 1_000_000,
         "estimated": ledger.estimated,
     }

@@ -67,7 +67,7 @@ def take_turn(
     # What was asked for and called off within the same turn is not begun.
     starts = [command for command in (*due, *starts) if is_wanted(state, command)]
     for command in starts:
-        _add(state, events, _intent(command, now_ms()))
+        _add(state, events, _intent(state, command, now_ms()))
     for other in others:
         if isinstance(other, OpenGate) and other.key in state.gates:
             shown = shown_at(state.gates[other.key])
@@ -113,13 +113,20 @@ def _add(state: RunState, events: list[Event], event: Event) -> None:
     events.append(event)
 
 
-def _intent(command: StartCall, at: int) -> CallStarted:
+def _intent(state: RunState, command: StartCall, at: int) -> CallStarted:
     request = command.request
-    model = request.model.name if isinstance(request, ModelRequest) else None
+    if not isinstance(request, ModelRequest):
+        return CallStarted(
+            at=at, key=command.key, attempt=command.attempt, isolated=request.isolated
+        )
+    reserved = state.calls[command.key].reservation
     return CallStarted(
         at=at,
         key=command.key,
         attempt=command.attempt,
-        model=model,
+        model=request.model.name,
         isolated=request.isolated,
+        most_usd=0 if reserved is None else reserved.cost_usd or 0,
+        most_input=0 if reserved is None else reserved.input_tokens,
+        most_output=0 if reserved is None else reserved.output_tokens,
     )

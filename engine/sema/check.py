@@ -386,7 +386,12 @@ class _Assembler:
             tpm=settings.get("tpm"),
             price=None
             if price is None
-            else Price(price.get("input") or 0, price.get("output") or 0),
+            else Price(
+                price.get("input") or 0,
+                price.get("output") or 0,
+                price.get("cached_input"),
+                price.get("cache_write"),
+            ),
             structured=settings.get("structured"),
             context=settings.get("context"),
             max_prompt_bytes=settings.get("max_prompt_bytes"),

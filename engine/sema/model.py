@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from engine.prices import Rates
 from engine.sema.expressions.template import Expression, Template
 from engine.sema.settings.table import default_of
 from engine.sema.types.contract import Contract
@@ -71,10 +72,27 @@ class Retry(msgspec.Struct, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """Micro-dollars for a million tokens, of the prompt and of the answer."""
+    """Micro-dollars for a million tokens, of the prompt and of the answer.
+
+    Attributes:
+        cached_usd: Of the prompt, where it is read from a cache; None: as `input_usd`.
+        written_usd: Of the prompt, where it is written to a cache; None: as `input_usd`.
+    """
 
     input_usd: int
     output_usd: int
+    cached_usd: int | None = None
+    written_usd: int | None = None
+
+
+def declared_rates(price: Price) -> Rates:
+    """A declared price as the rates that apply to every prompt."""
+    return Rates(
+        price.input_usd,
+        price.output_usd,
+        cached_usd=price.cached_usd,
+        written_usd=price.written_usd,
+    )
 
 
 class Budget(msgspec.Struct, frozen=True):

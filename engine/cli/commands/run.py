@@ -14,7 +14,7 @@ from engine.cli.checked import check_with_params
 from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.exit_codes import Exit
 from engine.cli.journals import is_remote, journal_option
-from engine.cli.options import param_option
+from engine.cli.options import label_option, param_option
 from engine.cli.output import report
 from engine.drive import launch
 from engine.drive.guard import refuse_given
@@ -74,6 +74,7 @@ def _inputs(
     "--input", "source", metavar="PATH", help="A JSON object with inputs; - is standard input."
 )
 @param_option
+@label_option("Label the run, for `orch runs` and spending windows; may be given several times.")
 @journal_option
 @click.option("--no-journal", is_flag=True, help="Keep the run in memory only.")
 @with_run_options
@@ -83,6 +84,7 @@ def command(
     inputs: list[tuple[str, str]],
     source: str | None,
     params: dict[str, str],
+    labels: dict[str, str],
     directory: str,
     no_journal: bool,
     models: dict[str, str],
@@ -119,7 +121,7 @@ def command(
     most = _RAW_TIMES * chosen.policy.max_input_bytes
     values = _values(chosen.inputs, inputs, source, most)
     kept = None if no_journal else directory
-    run_options = RunOptions(style, quiet, color, models, record_dir, kept, full)
+    run_options = RunOptions(style, quiet, color, models, record_dir, kept, full, labels)
     extra = {"workflow": file, "orchestrator": chosen.name, "journal": run_options.directory}
     if is_remote(directory) and not no_journal:
         # temporalio costs 450 ms to import.

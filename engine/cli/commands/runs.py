@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from engine import clock
 from engine.cli import complete
+from engine.cli.cost_table import tell_costs
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import age, count, one_line
 from engine.cli.journals import (
@@ -21,13 +23,15 @@ from engine.cli.journals import (
     refuse_live,
     timestamp,
 )
-from engine.cli.options import format_option
+from engine.cli.options import format_option, label_option
 from engine.cli.output import echo, screen_width, warn
 from engine.errors import UsageError
+from engine.history.costs import GROUPS, Group
 from engine.journal import RunSummary, SqliteJournal
 from engine.journal.listing import STATUSES, ShownStatus, list_runs, shown_status
 from engine.journal.removal import remove_runs
 from engine.journal.storage import log_damaged
+from engine.labels import label_text
 
 __all__ = ["command"]
 
@@ -44,22 +48,45 @@ __all__ = ["command"]
     metavar="N",
     help="Show at most N.",
 )
+@click.option("--cost", "costs", is_flag=True, help="Show what the runs cost instead; all of them.")
+@click.option(
+    "--by",
+    type=click.Choice(GROUPS),
+    metavar="GROUP",
+    help="With --cost: sum up by run, day (UTC), workflow, label or model.  [default: run]",
+)
+@label_option("Only runs with this label; may be given several times.")
 @format_option("How to show them.")
 @journal_option
 @click.pass_context
 def command(
-    ctx: click.Context, status: ShownStatus | None, limit: int, style: str, directory: str
+    ctx: click.Context,
+    status: ShownStatus | None,
+    limit: int,
+    costs: bool,
+    by: Group | None,
+    labels: dict[str, str],
+    style: str,
+    directory: str,
 ) -> int | None:
     """List the runs in the journal, latest first.
 
     A run is `interrupted` if it has not ended and no process drives it: `orch resume` continues
-    with it.
+    with it. With --cost, what the runs cost is summed up from their journals; --limit applies
+    only where it is given.
     """
     if ctx.invoked_subcommand is not None:
         return None
+    if by is not None and not costs:
+        raise click.UsageError("--by needs --cost.")
     journal = open_journal(directory)
     try:
-        found = list_runs(journal, status, limit)
+        if costs:
+            is_given = ctx.get_parameter_source("limit") is not ParameterSource.DEFAULT
+            chosen = list_runs(journal, status, limit if is_given else None, labels)
+            tell_costs(journal, chosen, by or "run", style)
+            return Exit.OK
+        found = list_runs(journal, status, limit, labels)
         damaged = journal.damaged_logs() if isinstance(journal, SqliteJournal) else []
     finally:
         journal.close()
@@ -69,7 +96,8 @@ def command(
         _table(found)
     else:
         of = f"{status} " if status else ""
-        echo(f"no {of}runs in {directory}", err=True)
+        labelled = f" with {label_text(labels)}" if labels else ""
+        echo(f"no {of}runs{labelled} in {directory}", err=True)
     for path in damaged:
         warn(
             log_damaged(path),
@@ -90,11 +118,15 @@ def _fields(summary: RunSummary) -> dict[str, Any]:
         "reason": summary.reason,
         "parent": summary.parent,
         "parent_seq": summary.parent_seq,
+        "labels": dict(summary.labels),
     }
 
 
 def _why(summary: RunSummary) -> str:
     why = summary.bound or one_line(summary.reason)
+    if summary.labels:
+        labels = label_text(summary.labels)
+        why = f"{labels}; {why}" if why else labels
     if summary.parent is None:
         return why
     fork = f"fork of {summary.parent} at {summary.parent_seq}"

@@ -121,6 +121,7 @@ def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[
         "engine": record.engine,
         "parent": record.parent,
         "parent_seq": record.parent_seq,
+        "labels": dict(record.labels),
         "upgrades": len(record.earlier),
         "journal": directory,
         "damage": damage,

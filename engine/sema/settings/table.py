@@ -167,6 +167,18 @@ _TABLE = (
         (
             Row("input", Money(minimum=0), "The price per million prompt tokens.", True),
             Row("output", Money(minimum=0), "The price per million answer tokens.", True),
+            Row(
+                "cached_input",
+                Money(minimum=0),
+                "The price per million prompt tokens read from a cache.",
+                otherwise="the price of `input`",
+            ),
+            Row(
+                "cache_write",
+                Money(minimum=0),
+                "The price per million prompt tokens written to a cache.",
+                otherwise="the price of `input`",
+            ),
         ),
     ),
     Kind(

@@ -73,17 +73,20 @@ FIELDS = {
     "warnings journal",
     "Failure": "mode message retryable retry_after_ms usage died schema_refused task worker round "
     "key place where cause",
-    "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated",
+    "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
+    "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
-    "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq",
+    "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq"
+    " labels",
     "Replay": "run status events divergence file changed changed_files changes file_divergence "
     "matters_from skipped",
 }
 
 STARTING = (
-    "(self, orchestrator=None, /, *, models=None, journal=None, record=None, input=None, **inputs)"
+    "(self, orchestrator=None, /, *, models=None, journal=None, record=None, labels=None,"
+    " input=None, **inputs)"
 )
 RESUMING = "(run, *, journal='.orch', models=None, reply=None)"
 CANCELLING = "(run, *, journal='.orch', reason='cancelled')"
@@ -104,7 +107,7 @@ SIGNATURES = {
     "start_resume": RESUMING,
     "cancel": CANCELLING,
     "acancel": CANCELLING,
-    "runs": "(journal='.orch', *, status=None, limit=20)",
+    "runs": "(journal='.orch', *, status=None, limit=20, labels=None)",
     "gates": "(journal='.orch', *, run=None)",
     "replay": "(run='last', *, journal='.orch', file=None)",
 }

@@ -17,7 +17,7 @@ from engine.models.policy import PolicyModel
 from engine.models.recorded import RecordedModel, RecordingModel
 from engine.models.registry import open_model
 from engine.models.scripted import Scripted, ScriptedModel
-from engine.prices import look_up
+from engine.prices import Rates, look_up
 from engine.schemes import anchor_id, split_id
 from engine.sema.model import Price
 
@@ -42,9 +42,12 @@ def test_what_the_table_does_not_list(model_id):
 
 
 def test_infos_of_providers(model_of):
+    rates = (Rates(250_000, 2_000_000, cached_usd=25_000),)
     assert resolve_info(model_of("openai/gpt-5-mini")) == ModelInfo(
-        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True, "openai"
+        "openai/gpt-5-mini", True, 250_000, 2_000_000, 272_000, True, "openai", rates
     )
+    assert resolve_info(model_of("openrouter/some/new")).charges
+    assert not resolve_info(model_of("openrouter/some/new", price=Price(1, 2))).charges
     assert resolve_info(model_of("openai/test")) == ModelInfo("openai/test", dialect="openai")
 
 
@@ -97,7 +100,9 @@ def test_record_and_replay(model_of, tmp_path, request_of):
     asyncio.run(recording.complete(request_of(model=model, info=info)))
     asyncio.run(recording.close())
     again = resolve_info(model, "recorded/rec")
-    assert again == ModelInfo("recorded/rec", True, 250_000, 2_000_000, 272_000, True, "openai")
+    rates = (Rates(250_000, 2_000_000, cached_usd=25_000),)
+    known = ("recorded/rec", True, 250_000, 2_000_000, 272_000, True, "openai", rates)
+    assert again == ModelInfo(*known)
     opened = open_(model, "recorded/rec")
     assert isinstance(opened, RecordedModel)
     assert asyncio.run(opened.complete(request_of(model=model, info=again))).value == "a"
