@@ -4,9 +4,10 @@ LiteLLM ships the table as a JSON file of 3 MB. Reading the file and decoding on
 importing LiteLLM takes seconds. The table is in dollars per token, this module in integer
 micro-dollars per million tokens, rounded up.
 
-Two figures come from the same rates: the cost of a call, by the kind of each token and the length of
-its prompt, and the most that it can cost, by the most expensive kind and length. The second is never
-below the first. Prices of batches and of other service tiers are not read: no call here uses them.
+Two figures come from the same rates: the cost of a call, by the kind of each token and the length
+of its prompt, and the most that it can cost, by the most expensive kind and length. The second is
+never below the first. Prices of batches and of other service tiers are not read: no call here uses
+them.
 """
 
 from __future__ import annotations
