@@ -120,7 +120,7 @@ def ask(model):
 
 def test_what_is_known_of_it(model):
     info = resolve_info(model)
-    assert info == ModelInfo(model.id, True, 0, 0, 4096, True)
+    assert info == ModelInfo(model.id, True, 0, 0, 4096, True, "llamacpp")
 
 
 @pytest.mark.parametrize("stream", [False, True])
