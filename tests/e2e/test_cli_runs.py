@@ -53,7 +53,7 @@ def test_runs_are_listed_latest_first(desk):
     assert only["run"] == first.split()[0]
     assert set(only) == {
         "run", "status", "workflow", "orchestrator", "started", "ended", "bound", "reason",
-        "parent", "parent_seq",
+        "parent", "parent_seq", "labels",
     }  # fmt: skip
 
 

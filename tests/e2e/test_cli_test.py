@@ -214,5 +214,5 @@ def test_the_guide_shows_a_test_that_passes(orch, tmp_path):
     assert done.stdout.startswith("answers.orch ..\n2 passed in ")
     wrong = whole.replace('finish: "Nobody knows."', 'finish: "A sound that frogs make."')
     (tmp_path / "answers.orch").write_text(wrong)
-    shown = guide.split("the course of the run:\n\n")[1].split("\n\n## ")[0]
+    shown = guide[guide.index("    FAILED explain") :].split("\n\n")[0]
     assert textwrap.dedent(shown) in orch("test", "answers.orch").stdout

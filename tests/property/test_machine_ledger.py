@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import ModelInfo, Usage
-from engine.runtime.budget import Ledger, price_of, prompt_bytes, reservation_for
+from engine.runtime.budget import Ledger, prompt_bytes, reservation_for
 from engine.runtime.ports import Message
 from engine.sema.model import Budget
 
@@ -72,14 +72,14 @@ def test_nothing_passes_a_budget_and_every_node_is_the_sum_below_it(nodes, data)
 def test_a_price_is_whole_never_too_low_and_grows_with_the_tokens(
     info, tokens_in, tokens_out, more
 ):
-    price = price_of(info, tokens_in, tokens_out)
+    price = reservation_for(info, tokens_in, tokens_out).cost_usd
     if info.input_usd is None or info.output_usd is None:
         assert price is None
         return
     exact = tokens_in * info.input_usd + tokens_out * info.output_usd
     assert price is not None
     assert exact <= price * 1_000_000 < exact + 1_000_000
-    assert (price_of(info, tokens_in + more, tokens_out) or 0) >= price
+    assert (reservation_for(info, tokens_in + more, tokens_out).cost_usd or 0) >= price
 
 
 @given(MODELS, st.integers(1, 10**6), st.integers(0, 10**7), st.integers(1, 10**5))
@@ -87,7 +87,7 @@ def test_no_prompt_is_reserved_beyond_the_context_window(info, context, tokens_i
     windowed = msgspec.structs.replace(info, context=context)
     wanted = reservation_for(windowed, tokens_in, most)
     assert (wanted.input_tokens, wanted.output_tokens) == (min(tokens_in, context), most)
-    assert wanted.cost_usd == price_of(info, wanted.input_tokens, most)
+    assert wanted.cost_usd == reservation_for(info, wanted.input_tokens, most).cost_usd
 
 
 @given(st.lists(st.text(), max_size=4))

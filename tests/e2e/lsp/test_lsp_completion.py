@@ -109,7 +109,7 @@ def test_a_snippet_and_its_documentation(work: Any) -> None:
     item = items["max_rounds"]
     assert item["insertText"] == "max_rounds = $0"
     assert item["insertTextFormat"] == 2
-    assert "How many rounds" in item["documentation"]["value"]
+    assert "The maximum number of rounds" in item["documentation"]["value"]
     assert items["repair"]["insertText"].startswith("repair {")
     # What is required comes first.
     assert item["sortText"] < items["max_depth"]["sortText"]
