@@ -176,7 +176,7 @@ def _read(loop: Loop, value: object) -> object:
     """A model's text as a decision in the contract's form, whichever form it was written in."""
     if not isinstance(value, str):
         return value
-    return read_decision(read_json(value), loop.decisions)
+    return read_decision(read_json(value), loop.decisions, nulls="null" in value)
 
 
 def task_closed(state: RunState, event: TaskClosed) -> None:

@@ -32,8 +32,11 @@ def read_output(value: Any, contract: Contract) -> Any:
     return _drop_nulls(value, schema, schema)
 
 
-def read_decision(value: Any, decisions: DecisionContract) -> Any:
+def read_decision(value: Any, decisions: DecisionContract, *, nulls: bool = True) -> Any:
     """A decision in the contract's form.
+
+    Args:
+        nulls: Whether there is a null anywhere in it; if not, none has to be looked for.
 
     Raises:
         DecisionError: An input is written in a way that neither form knows.
@@ -42,7 +45,7 @@ def read_decision(value: Any, decisions: DecisionContract) -> Any:
         return value
     result = dict(value)
     if isinstance(result.get("tasks"), list):
-        result["tasks"] = [read_task(task, decisions) for task in result["tasks"]]
+        result["tasks"] = [read_task(task, decisions, nulls=nulls) for task in result["tasks"]]
     if "finish" in result:
         _read_finish(result, decisions.orchestrator.output)
     if result.get("tasks") == [] and "finish" in result:
@@ -76,7 +79,7 @@ def _from_json(value: Any, output: Contract) -> Any:
     return value if output.is_valid(value) and not output.is_valid(decoded) else decoded
 
 
-def read_task(task: Any, decisions: DecisionContract) -> Any:
+def read_task(task: Any, decisions: DecisionContract, *, nulls: bool = True) -> Any:
     """One task of a decision in the contract's form; what is not a task is left as it is.
 
     Raises:
@@ -85,10 +88,13 @@ def read_task(task: Any, decisions: DecisionContract) -> Any:
     if not isinstance(task, dict) or "input" not in task:
         return task
     given = task["input"]
-    worker = decisions.workers.get(task["worker"]) if isinstance(task.get("worker"), str) else None
-    schema: Mapping[str, Any] = {} if worker is None else worker.inputs.schema
     if isinstance(given, list):
         given = _read_entries(given, task)
+    elif not nulls:
+        return task
+    name = task.get("worker")
+    worker = decisions.workers.get(name) if isinstance(name, str) else None
+    schema: Mapping[str, Any] = {} if worker is None else worker.inputs.schema
     return {**task, "input": _drop_nulls(given, schema, schema)}
 
 

@@ -54,6 +54,11 @@ def test_signs_inside_a_string_are_text(value):
         ('{"a": 1', "Input data was truncated"),
         ('{"a": 1, "a": 2}', "it has the key `a` twice in one object"),
         ('{"b": [{"a": 1, "a": 2}]}', "it has the key `a` twice in one object"),
+        (
+            '{"a":"x\\\\":y", "a"\\n : 2}'.replace("\\\\", "\\").replace("\\n", "\n"),
+            "the key `a` twice",
+        ),
+        ('{"a": "\\u0022:", "a" : 2}', "the key `a` twice"),
         ("[" * 5_000, "it is nested too deeply"),
     ],
 )
