@@ -3,7 +3,7 @@
 #
 # OpenAI's protocol has `message.refusal`. 1.106.2 keeps it in `provider_specific_fields["refusal"]`
 # alone; 1.110.2 keeps it in `message.refusal` alone. A program written for one of them takes a
-# refusal for an empty answer under the other. Both carry the same interface version.
+# refusal for an empty answer under the other.
 set -euo pipefail
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
