@@ -30,8 +30,12 @@ CELL_TESTS = (
     "tests/hostile_folder",
     "tests/property/test_schema_agreement.py",
 )
-#: Says what the locked LiteLLM reads, not what others do.
-LEFT_OUT = "not test_every_key_that_litellm_reads_is_known"
+#: What the locked LiteLLM reads and what its table says, not what others do.
+LEFT_OUT = (
+    "not test_every_key_that_litellm_reads_is_known"
+    " and not test_prices_and_windows_come_from_the_table"
+    " and not test_the_documented_examples"
+)
 
 
 def main() -> int:

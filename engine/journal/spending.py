@@ -85,11 +85,17 @@ class SpendingLedger:
             self._connection = sqlite3.connect(
                 self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from None
+        try:
             self._refuse_code()
             for statement in _TABLES.split(";"):
                 self._connection.execute(statement)
-        except sqlite3.Error as error:
-            raise translated(error, self._path) from None
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise translated(error, self._path) from None
+            raise
 
     def _refuse_code(self) -> None:
         """Refuse views and triggers: they would compute what their author likes when we read."""

@@ -59,12 +59,17 @@ def test_signs_inside_a_string_are_text(value):
             "the key `a` twice",
         ),
         ('{"a": "\\u0022:", "a" : 2}', "the key `a` twice"),
-        ("[" * 5_000, "it is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_said(said, problem):
     with pytest.raises(NotJSON, match=problem):
         find_json(said)
+
+
+def test_a_text_that_is_nested_too_deeply_is_refused():
+    # How deep that is, and in whose words it is said, depends on the version of Python.
+    with pytest.raises(NotJSON):
+        find_json("[" * 5_000)
 
 
 def test_a_text_keeps_everything_but_thoughts():

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import model_server as play
 import pytest
@@ -46,7 +47,7 @@ def windows(tmp_path, *tables):
 
 
 def spent(folder):
-    with sqlite3.connect(folder / "spending.db") as connection:
+    with closing(sqlite3.connect(folder / "spending.db")) as connection:
         settled = connection.execute("SELECT coalesce(sum(usd), 0) FROM spent").fetchone()[0]
         reserved = connection.execute("SELECT coalesce(sum(usd), 0) FROM reserved").fetchone()[0]
     return settled, reserved
