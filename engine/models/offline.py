@@ -85,8 +85,9 @@ def after_import(litellm: Any) -> None:
     protocol.drop_params_from_unprocessable_entity_error = _refuse
 
 
-def _refuse(error: Exception, data: Any) -> None:
-    raise error
+def _refuse(*given: Any, **named: Any) -> None:
+    """Raise the error that a version of LiteLLM gives, among whatever else it gives."""
+    raise next(value for value in (*given, *named.values()) if isinstance(value, Exception))
 
 
 def _not_found(hf_model_name: str) -> dict[str, str]:
