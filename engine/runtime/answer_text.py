@@ -165,7 +165,9 @@ def _candidates(said: str) -> Iterator[str]:
         return
     if len(said) > _MAX_PROSE:
         return
-    yield from (block for block in reversed(list(_fenced(said))) if block[:1] in ("{", "["))
+    blocks = [block for block in _fenced(said) if block]
+    yield from (block for block in reversed(blocks) if block[0] in "{[")
+    yield from (block for block in reversed(blocks) if block[0] not in "{[")
     found, at = [], 0
     for _ in range(_MAX_TRIES):
         opening = _ROOT.search(said, at)

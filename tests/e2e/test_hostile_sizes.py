@@ -7,8 +7,6 @@ space of a small machine, and its peak of resident memory is read from the kerne
 from __future__ import annotations
 
 import json
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,25 +80,36 @@ class Done(NamedTuple):
     peak_mib: int
 
 
+#: Starts a command from a small process, and writes down its peak and its code: a process begins
+#: with the peak of the one that started it, and that of the tests may be large.
+LAUNCHER = """
+import resource, subprocess, sys
+limit = int(sys.argv[2])
+done = subprocess.run(
+    sys.argv[3:], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss} {done.returncode}")
+"""
+
+
 def orch(*arguments: str, cwd: Path) -> Done:
     """Run a command in a small address space, and see how much memory it took."""
-    out, said = cwd / "out.txt", cwd / "said.txt"
+    out, said, peak = cwd / "out.txt", cwd / "said.txt", cwd / "peak.txt"
+    command = [sys.executable, "-m", "engine.cli", *arguments]
     with out.open("w") as stdout, said.open("w") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "engine.cli", *arguments],
+        subprocess.run(
+            [sys.executable, "-c", LAUNCHER, str(peak), str(ADDRESS_SPACE), *command],
             cwd=cwd,
             stdout=stdout,
             stderr=stderr,
-            preexec_fn=lambda: resource.setrlimit(
-                resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE)
-            ),
+            check=True,
         )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
     text = said.read_text()
     assert "Traceback" not in text
     assert "internal error" not in text
-    return Done(process.returncode, out.read_text(), text, used.ru_maxrss // 1024)
+    peak_kib, code = map(int, peak.read_text().split())
+    return Done(code, out.read_text(), text, peak_kib // 1024)
 
 
 @pytest.fixture

@@ -209,7 +209,11 @@ def log() -> Iterator[io.StringIO]:
     root, level = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
+    # LiteLLM turns this one down when it is imported.
+    httpx, its_level = logging.getLogger("httpx"), logging.getLogger("httpx").level
+    httpx.setLevel(logging.NOTSET)
     yield stream
+    httpx.setLevel(its_level)
     root.removeHandler(handler)
     root.setLevel(level)
 

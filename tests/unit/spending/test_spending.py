@@ -211,7 +211,8 @@ def test_a_file_that_is_no_database_stops_the_calls_alone(program, server, tmp_p
     windows(tmp_path, 'per = "day"\nlimit = "$1.00"')
     (tmp_path / ".orch").mkdir()
     (tmp_path / ".orch/spending.db").write_bytes(b"not a database, not a database, no" * 100)
-    run = engine.load(program).run(journal=SqliteJournal(tmp_path / ".orch"))
+    with SqliteJournal(tmp_path / ".orch") as journal:
+        run = engine.load(program).run(journal=journal)
     assert (run.status, run.bound) == ("exhausted", "spending")
     assert "what was spent cannot be read" in run.reason
     assert not server.requests
