@@ -100,7 +100,7 @@ def _run(cell: str, python: str, resolution: str) -> str:
         "making the environment": [
             *UV, "venv", "--quiet", "--clear", "--python", python, str(folder),
         ],
-        # Compiled here, where nobody sees what old libraries are warned about.
+        # Compiled here, so that warnings about old libraries stay out of the tests' output.
         "installing": [
             *UV, "pip", "sync", "--quiet", "--compile-bytecode", "--python", own, str(resolved),
         ],

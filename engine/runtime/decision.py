@@ -248,7 +248,7 @@ def read_json(text: str) -> Any:
 
 
 def _without_nulls(value: dict[str, Any]) -> dict[str, Any]:
-    """The wire schema asks for every key and null where absent; the contract knows no null."""
+    """A model may write null for a key that is absent; the contract knows no null."""
     return {
         key: item
         for key, item in value.items()

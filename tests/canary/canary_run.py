@@ -144,7 +144,7 @@ class Canary:
         return self._after_the_end()
 
     def _after_the_end(self) -> list[Event]:
-        """A person answers, somebody takes the run up again, or that was all."""
+        """A person answers, the run is resumed, or nothing is left to do."""
         if self.state.status == "waiting":
             gate = self.rng.choice(list(self.state.gates.values()))
             return [RunResumed(at=self.clock), self._answer(gate)]

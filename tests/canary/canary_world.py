@@ -54,7 +54,7 @@ class World:
     """Answers by chance; the same seed and the same questions give the same answers.
 
     Attributes:
-        clean: There are no strangers: nobody says anything marked.
+        clean: There are no strangers, so no text is marked.
         told: The canaries that strangers have said so far.
         busy: A stranger has been asked something.
     """
@@ -77,7 +77,7 @@ class World:
         return self.fresh
 
     def stranger(self) -> str:
-        """A text that nobody has seen before."""
+        """A text that is new to the run."""
         if self.clean:
             return f"w{self.next()}"
         canary = f"{MARK}{self.next()}Z"
@@ -85,7 +85,7 @@ class World:
         return canary
 
     def word(self, seen: str) -> str:
-        """A text made from what somebody has seen: all the canaries in it, or a plain word."""
+        """A text made from what its author has seen: all the canaries in it, or a plain word."""
         found = canaries(seen)
         return " ".join(found[-4:]) if found else f"w{self.rng.randint(0, 9)}"
 

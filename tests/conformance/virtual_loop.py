@@ -3,7 +3,7 @@
 The journal's threads are real, and so is the one that imports a worker's module. The loop waits
 for them before its clock moves; what the journal says is handed on after a time drawn from the
 seed, so a write takes long or short. So the order of things follows from the seed, and nothing
-sleeps. `Stuck` says that everybody waits and nothing will come.
+sleeps. `Stuck` says that every task waits and nothing will come.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _END_S = 86_400.0
 
 
 class Stuck(AssertionError):
-    """Nothing can happen any more, and somebody still waits."""
+    """Nothing can happen any more, and a task still waits."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -44,7 +44,7 @@ class _Selector(selectors.DefaultSelector):
         if loop.deliver() or found or timeout == 0:
             return found
         if timeout is None or loop.now_s > _END_S:
-            raise Stuck("everybody waits for somebody else")
+            raise Stuck("every task waits for another one")
         loop.now_s += timeout
         return found
 

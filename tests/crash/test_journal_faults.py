@@ -459,7 +459,7 @@ def test_a_journal_of_an_older_version_is_read_and_gone_on_with(new_world, kept)
     began = datetime.fromisoformat(one["started"]).timestamp()
     (world.folder / "clock").write_text(str(began + 60 - time.time()))
     assert "waits for a person about o send: Send a lamp and a vase?" in world.orch("show")[1]
-    assert world.orch("approve", "last")[0] == 3  # nobody can know whose it is
+    assert world.orch("approve", "last")[0] == 3  # its owner cannot be known
     assert world.orch("journal", "trust")[0] == 0
     code, stdout, stderr = world.orch("approve", "last")
     assert code == 0, stderr

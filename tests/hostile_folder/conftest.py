@@ -52,7 +52,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="session")
 def strange_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal that somebody else has made: an interrupted run with the latest date."""
+    """Another user's journal: an interrupted run with the latest date."""
     folder = tmp_path_factory.mktemp("stranger")
     (folder / "a.orch").write_text(PROGRAM)
     (folder / "plan.json").write_text(PLAN)
@@ -63,7 +63,7 @@ def strange_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def waiting_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A journal that somebody else has made: a run that asks before it does something."""
+    """Another user's journal: a run that asks before it does something."""
     folder = tmp_path_factory.mktemp("waiting")
     asking = 'verifier sure() via human { message = "Sure?" }\n'
     text = PROGRAM.replace("orchestrator o", asking + "orchestrator o").replace(

@@ -428,7 +428,7 @@ def test_a_link_to_a_folder_of_other_files_is_refused(desk, orch):
     assert orch("run", "a.orch", "-q")[0] == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 def test_a_folder_and_a_database_of_another_user_are_refused(desk, orch):
     own_run(desk)
     os.chown(desk / ".orch" / "journal.db", 12345, -1)
@@ -505,8 +505,8 @@ def test_a_token_that_is_none_names_no_note(token, state):
     assert notes.read(token) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
-def test_notes_in_somebody_else_s_folder_do_not_count(desk, state):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_notes_in_another_users_folder_do_not_count(desk, state):
     own_run(desk)
     os.chown(state / "orch" / "journals", 12345, -1)
 

@@ -5,7 +5,7 @@
     watch.check()      # fails if a callback took more than 250 ms
 
 Time spent waiting, or taken by other processes, does not count, so the figure holds on a loaded
-machine. A callback that never ends is reported by nobody: give the test a limit of its own.
+machine. A callback that never ends is not reported: give the test a limit of its own.
 """
 
 from __future__ import annotations

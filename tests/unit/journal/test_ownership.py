@@ -173,7 +173,7 @@ def test_journals_on_one_folder_share_what_one_of_them_has_open(
         assert writers(first) == writers(second)
         first.close()
         await second.append("r", [make.started(1)])
-        # What is new goes where nobody waits for the first one's runs.
+        # New runs go where they need not wait for those of the first worker.
         third = make.opened(folder)
         await third.create(make.record("s"))
         assert writers(third) != writers(second)
