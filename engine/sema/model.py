@@ -28,6 +28,7 @@ from engine.source import Span
 
 __all__ = [
     "Assertion",
+    "Breaker",
     "Budget",
     "Context",
     "Effect",
@@ -273,6 +274,18 @@ class Stall(msgspec.Struct, frozen=True):
     max_replans: int = default_of("stall", "max_replans")
 
 
+class Breaker(msgspec.Struct, frozen=True):
+    """`breaker { after = 5  canary = 1 }`, in force where `max_items` is set.
+
+    Attributes:
+        after: How many tasks of a worker in a row may fail in the same way.
+        canary: How many items of a step run before the others.
+    """
+
+    after: int = default_of("breaker", "after")
+    canary: int = default_of("breaker", "canary")
+
+
 class Context(msgspec.Struct, frozen=True):
     """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
 
@@ -285,6 +298,7 @@ class Policy(msgspec.Struct, frozen=True):
     """The limits of the loop.
 
     Attributes:
+        max_items: How many tasks one decision may become; None: its entries are plain tasks.
         repair_max: How often one bad decision is asked for again.
         max_input_bytes: What a task's input may take, with what it refers to; also the inputs of
             the orchestrator itself where a run starts with it.
@@ -296,6 +310,8 @@ class Policy(msgspec.Struct, frozen=True):
     max_per_round: int = default_of("policy", "max_per_round")
     max_parallel: int = default_of("policy", "max_parallel")
     max_dispatches: int | None = None
+    max_items: int | None = None
+    breaker: Breaker = Breaker()
     max_depth: int | None = None
     repair_max: int = default_of("policy", "repair")["max"]
     budget: Budget = Budget()

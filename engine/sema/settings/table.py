@@ -283,6 +283,17 @@ _TABLE = (
                 default=8,
             ),
             Row("max_dispatches", Int(), "The maximum number of tasks in total."),
+            Row(
+                "max_items",
+                Int(maximum=100_000),
+                "Allows steps in decisions; the maximum number of tasks that one decision becomes.",
+                otherwise="decisions have no steps",
+            ),
+            Row(
+                "breaker",
+                BlockValue("breaker"),
+                "Stops a worker of a step that fails in the same way again and again.",
+            ),
             Row("max_depth", Int(maximum=100), "How deeply the orchestrator may call itself."),
             _BUDGET,
             Row("stall", BlockValue("stall"), "What to do if rounds bring nothing new."),
@@ -322,6 +333,24 @@ _TABLE = (
             ),
             Row(
                 "time", Duration(), "The maximum running time; waiting for a person does not count."
+            ),
+        ),
+    ),
+    Kind(
+        "breaker",
+        "`breaker` blocks",
+        (
+            Row(
+                "after",
+                Int(),
+                "How many tasks in a row may fail in the same way.",
+                default=5,
+            ),
+            Row(
+                "canary",
+                Int(minimum=0),
+                "How many items of a step run before the others; 0: none.",
+                default=1,
             ),
         ),
     ),
