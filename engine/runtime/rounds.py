@@ -31,7 +31,18 @@ from engine.runtime.moves import enter_phase
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
-from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
+from engine.runtime.state import (
+    Block,
+    Call,
+    Gate,
+    HookRun,
+    Loop,
+    Remark,
+    Round,
+    RunState,
+    Step,
+    Task,
+)
 from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
 from engine.sizes import roughly, size_of, size_words
@@ -418,7 +429,8 @@ def _close_round(state: RunState, loop: Loop) -> None:
 
 def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     over.closed = True
-    loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
+    brought: list[Task | Step] = [*over.tasks, *over.steps]
+    loop.tainted = loop.tainted or any(entry.tainted for entry in brought)
     feedback = list(loop.feedback)
     left = blocks.left_block(state, loop, loop.round + 1)
     loop.blocks.append(Block("user", lambda: blocks.round_block(loop, over, feedback, left)))

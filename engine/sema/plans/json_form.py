@@ -17,7 +17,7 @@ from engine.sema.plans.values import ABSENT, Computed, FromStep, read_value, wri
 
 __all__ = ["DEFINITIONS", "KEYS", "read_selection", "read_step", "read_test", "write_step"]
 
-#: The keys of an entry beside `id`, `worker` and `input`, by the kind that they make it.
+#: The keys of an entry besides `id`, `worker` and `input`, by the kind that they make it.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "task": ("when", "after"),
     "each": ("each", "label", "parallel", "in_order", "tolerate", "when", "after"),
@@ -95,7 +95,7 @@ DEFINITIONS: Mapping[str, Any] = {
     ),
 }
 
-#: The properties of an entry beside `id`, `worker` and `input`.
+#: The properties of an entry besides `id`, `worker` and `input`.
 PROPERTIES: Mapping[str, Any] = {
     "when": {"$ref": "#/$defs/step.test"},
     "after": {"type": "array", "items": _ID},
