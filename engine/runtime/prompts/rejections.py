@@ -244,15 +244,3 @@ def not_json(why: object) -> str:
 def too_many_items(count: int, most: int) -> str:
     """A decision with more tasks than it may become."""
     return f"it has {count} tasks, and a decision may become at most {most} (`max_items`)"
-
-
-def no_such_item(path: str, item: str, step: str) -> str:
-    """A reference to an item that a step does not have, or not yet."""
-    return f"{path}: step `{step}` has no item `{item}` yet; refer to the step itself"
-
-
-def reduce_has_effects(worker: str, effect: str) -> str:
-    """A `reduce` whose calls would change something."""
-    return (
-        f"`reduce` cannot use `{worker}`, whose effect is `{effect}`: it may be called many times"
-    )

@@ -7,27 +7,21 @@ decision. Nothing starts, and nothing is counted, unless the whole decision is a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
-from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
+from engine.runtime.decision import MAX_PROBLEMS, DecisionError
 from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference
 from engine.runtime.state import Loop, Step, Task
+from engine.runtime.step_checks import Producer, StepChecks, depends_on
 from engine.runtime.steps import frames
 from engine.sema.model import Worker
 from engine.sema.plans.json_form import read_step
-from engine.sema.plans.steps import (
-    EachStep,
-    ReduceStep,
-    RepeatStep,
-    TaskStep,
-    selection_of,
-    step_leaves,
-)
+from engine.sema.plans.shapes import SchemaShape
+from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, leaves
-from engine.sema.suggest import closest
 from engine.sizes import size_of, size_words
 
 __all__ = ["make_entries"]
@@ -139,76 +133,31 @@ class _Making:
 
     def connect(self) -> list[str]:
         """Connect the entries, and say what cannot be connected."""
-        problems: list[str] = []
-        for name, spec in self.specs.items():
-            problems += self._unknown(name, spec)
-            if len(problems) >= MAX_PROBLEMS:
-                return problems
+        loop = self.loop
+        names = chain(loop.tasks, loop.steps)
+        checks = StepChecks(list(self.specs.values()), loop.decisions.workers, self._known, names)
+        problems = list(islice(checks.problems(), MAX_PROBLEMS))
         if problems:
             return problems
-        order = self._ordered()
-        if isinstance(order, str):
-            return [order]
         for name, spec in self.specs.items():
             frames.connect(self.made[name], spec, self.find)
             problems += self._after_limit(name)
-        self._keep_writes_in_order(order)
+        self._keep_writes_in_order(self._ordered())
         return problems
 
-    def _unknown(self, name: str, spec: Spec) -> list[str]:
-        """References to what is not there, or has failed."""
-        problems = []
-        for path, leaf in step_leaves(spec):
-            if isinstance(leaf, FromStep):
-                problem = self._wrong(name, leaf, path, required=path.startswith("/input"))
-                problems += [rejections.problem_of(name, problem)] if problem else []
-        selection = selection_of(spec)
-        for source in selection.sources if selection is not None else ():
-            if isinstance(source, FromStep):
-                kind = "/each" if isinstance(spec, EachStep) else "/reduce"
-                problem = self._wrong(name, source, kind, required=True)
-                problems += [rejections.problem_of(name, problem)] if problem else []
-        for other in spec.after:
-            if self.find(other) is None:
-                problem = self._wrong(name, FromStep(other), "/after", required=False)
-                problems += [rejections.problem_of(name, problem)] if problem else []
-        if isinstance(spec, ReduceStep):
-            worker = self.loop.decisions.workers[spec.worker]
-            if isinstance(worker, Worker) and worker.effect in ("write", "once"):
-                said = rejections.reduce_has_effects(spec.worker, worker.effect)
-                problems.append(rejections.problem_of(name, said))
-        return problems
+    def _known(self, name: str) -> Producer | None:
+        """What is known of a task or step of an earlier decision, or of one that began early."""
+        entry = self.loop.early.get(name) or self.loop.entry(name)
+        return None if entry is None else known_of(entry)
 
-    def _wrong(self, name: str, leaf: FromStep, path: str, *, required: bool) -> str | None:
-        if leaf.name == name:
-            return rejections.refers_to_itself(path)
-        producer = self.find(leaf.name)
-        if producer is None:
-            head = leaf.name.partition("[")[0]
-            step = self.find(head)
-            if isinstance(step, Step) and head != leaf.name:
-                return rejections.no_such_item(path, leaf.name, head)
-            known = chain(self.made, self.loop.tasks, self.loop.steps)
-            close = closest(leaf.name, known)
-            named = leaf.name if is_id(leaf.name) else None
-            return rejections.no_such_task(path, named, close)
-        if required and producer.failure is not None and leaf.view != "failures":
-            return rejections.refers_to_failed(path, producer.id, producer.failure.mode)
-        return None
-
-    def _ordered(self) -> list[str] | str:
-        """The entries so that each follows what it needs, else as written; or that they cannot."""
-        needs = {
-            name: {other for other in frames.producers_of(spec) if other in self.specs}
-            for name, spec in self.specs.items()
+    def _ordered(self) -> list[str]:
+        """The entries so that each follows what it needs, and else as they were written."""
+        left = {
+            name: set(depends_on(spec)) & self.specs.keys() for name, spec in self.specs.items()
         }
         order: list[str] = []
-        left = dict(needs)
         while left:
             free = [name for name, others in left.items() if not others & left.keys()]
-            if not free:
-                return rejections.cycle(list(left)[:5])
-            # One at a time where that matters: what is free first in the written order.
             order += free
             for name in free:
                 del left[name]
@@ -261,6 +210,20 @@ class _Making:
         for entry in producers:
             if not entry.over and entry.feeds:
                 entry.feeds = [other for other in entry.feeds if id(other) not in new]
+
+
+def known_of(entry: Task | Step) -> Producer:
+    """What the checks of later steps may know of a task or step."""
+    worker = entry.worker
+    assert worker is not None
+    failure = None if entry.failure is None else entry.failure.mode
+    output = SchemaShape(worker.output.schema)
+    if not isinstance(entry, Step):
+        return Producer("task", worker.name, output, failure=failure)
+    kind = kind_of(entry.spec)
+    numbers = {len(number) > 1 for number in entry.items}
+    nested = numbers.pop() if len(numbers) == 1 else None
+    return Producer(kind, worker.name, output, nested=nested, failure=failure)
 
 
 def _wait(entry: Task | Step, other: Task | Step) -> None:

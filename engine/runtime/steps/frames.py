@@ -103,7 +103,8 @@ def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step 
     """Let a task or step wait for what it needs; a source that streams is not waited for."""
     streamed = set(_streamed(entry, spec, lookup))
     for name in dict.fromkeys(producers_of(spec)):
-        producer = lookup(name)
+        # An item is made later than this: its step is waited for.
+        producer = lookup(name) or lookup(name.partition("[")[0])
         if producer is None or producer is entry or producer.over or name in streamed:
             continue
         producer.feeds.append(entry)

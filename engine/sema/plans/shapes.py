@@ -22,6 +22,7 @@ __all__ = [
     "RecordShape",
     "SchemaShape",
     "Shape",
+    "any_of",
     "at",
     "element",
     "fits",
@@ -183,10 +184,11 @@ def item_of(
         found.append(inner)
     if len(found) == 1 or all(shape == found[0] for shape in found[1:]):
         return found[0], ""
-    return SchemaShape(_any_of(found)), ""
+    return SchemaShape(any_of(found)), ""
 
 
-def _any_of(found: list[Shape]) -> dict[str, Any]:
+def any_of(found: list[Shape]) -> dict[str, Any]:
+    """The schema of values that have one of these shapes."""
     schemas = [schema_of_shape(shape) for shape in found]
     definitions: dict[str, Any] = {}
     for schema in schemas:
