@@ -18,7 +18,7 @@ from engine.runtime.prompts import step_rejections as said
 from engine.sema.plans.conditions import OPERATORS
 from engine.sema.plans.json_form import DEFINITIONS, KEYS, PROPERTIES, read_step
 from engine.sema.plans.steps import EachStep, ReduceStep, Step, step_leaves
-from engine.sema.plans.values import FromItem, FromStep, Index, Leaf, Parts, leaves
+from engine.sema.plans.values import FromItem, FromStep, Index, Leaf, Parts, leaves, read_value
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 
@@ -27,6 +27,7 @@ __all__ = [
     "entry_definitions",
     "explain_entry",
     "form_of",
+    "has_only_outputs",
     "misplaced",
     "misplaced_in_finish",
 ]
@@ -102,6 +103,14 @@ def misplaced_in_finish(tree: Any) -> list[str]:
         for path, leaf in leaves(tree)
         if not isinstance(leaf, FromStep)
     ]
+
+
+def has_only_outputs(value: Any) -> bool:
+    """Whether the references of an input are whole outputs and their parts, as in plain tasks."""
+    return all(
+        isinstance(leaf, FromStep) and leaf.view == "outputs"
+        for _, leaf in leaves(read_value(value))
+    )
 
 
 def place_of(path: str) -> str:
