@@ -134,7 +134,7 @@ def form_of(leaf: Leaf) -> str:
 
 
 def explain_entry(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """What is wrong with the keys of an entry beside `id`, `worker` and `input`."""
+    """What is wrong with the keys of an entry other than `id`, `worker` and `input`."""
     if "each" in entry and "reduce" in entry:
         yield said.both_kinds(where)
         return

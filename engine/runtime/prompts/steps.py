@@ -42,10 +42,13 @@ _CONTRACT = f"""\
 gives one task for each value that `each` selects, here the 20 files with the most commits. In \
 `input` and `label`, {{"$item": "/path"}} is the part of the value at that JSON Pointer, \
 {{"$item": ""}} all of it, and {{"$index": true}} its number.
-A selection is {{"$from": id or list of ids, "at": pointer to the list}} with any of these, \
-applied in this order: "pairs": true or "failures": true ({_VIEWS}); "entries": true \
-({{key, value}} of an object); "flatten": pointer to a list in each value; "where": TEST; \
-"unique_by": pointer; "sort_by": pointer, with "desc": true; "take": number.
+A selection is {{"$from": id or list of ids, "at": pointer to the list}}, with any of these, \
+applied in this order:
+- "pairs": true or "failures": true: {_VIEWS};
+- "entries": true: {{key, value}} of an object;
+- "flatten": pointer to a list in each value;
+- "where": TEST;
+- "unique_by": pointer; "sort_by": pointer, with "desc": true; "take": number.
 TEST is a list (any) of lists (all) of conditions {{"value": ..., "is": ..., "than": ...}}. \
 `value` is {{"$item": pointer}} or a reference. {_TESTS} `empty`, `ok` and `failed` take no \
 `than`.
@@ -82,10 +85,14 @@ _WIRE = f"""\
 gives one task for each value that is selected, here the 20 files with the most commits. In \
 `input`, "item" is the part of the value at that JSON Pointer, "" all of it; {{"index": true, \
 "name": ...}} is its number.
-What is selected, in this order: {{"each": id}}, again for each further source; {{"at": pointer to the list}}; \
-{{"as": "pairs"}} or "failures" ({_VIEWS}) or "entries" ({{key, value}} of an object); \
-{{"flatten": pointer to a list in each value}}; conditions; {{"unique_by": pointer}}; \
-{{"sort_by": pointer, "desc": true}}; {{"take": number}}.
+These parts select, in this order:
+- {{"each": id}}, again for each further source;
+- {{"at": pointer to the list}};
+- {{"as": "pairs"}} or {{"as": "failures"}}: {_VIEWS};
+- {{"as": "entries"}}: {{key, value}} of an object;
+- {{"flatten": pointer to a list in each value}};
+- conditions;
+- {{"unique_by": pointer}}; {{"sort_by": pointer, "desc": true}}; {{"take": number}}.
 Conditions: {{"where": pointer into the value, "is": ..., "than": ...}}, {{"where_empty": \
 pointer}}. All of them must hold; {{"or": "where"}} between them begins an alternative. `is` is \
 one of == != < <= > >= in. What is not there is null. Any other condition is JSON text: \
