@@ -24,6 +24,7 @@ _BLOCKS = frozenset(
     {
         "after_round",
         "before_finish",
+        "breaker",
         "budget",
         "context",
         "on_escalate",

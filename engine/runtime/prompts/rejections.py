@@ -244,3 +244,8 @@ BROKE_OFF_TWICE = (
 def not_json(why: object) -> str:
     """A text that does not parse."""
     return f"the answer is not JSON: {why}; begin with `{{` and write nothing else"
+
+
+def too_many_items(count: int, most: int) -> str:
+    """A decision with more tasks than it may become."""
+    return f"it has {count} tasks, and a decision may become at most {most} (`max_items`)"

@@ -26,7 +26,7 @@ __all__ = [
     "write_step",
 ]
 
-#: The keys of an entry beside `id`, `worker` and `input`, by the kind that they make it.
+#: The keys of an entry besides `id`, `worker` and `input`, by the kind that they make it.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "task": ("when", "after"),
     "each": ("each", "label", "parallel", "in_order", "tolerate", "when", "after"),
@@ -124,7 +124,7 @@ REFERENCES: Mapping[str, Any] = {
 }
 
 
-#: The properties of an entry beside `id`, `worker` and `input`.
+#: The properties of an entry besides `id`, `worker` and `input`.
 PROPERTIES: Mapping[str, Any] = {
     "when": {"$ref": "#/$defs/step.test"},
     "after": {"type": "array", "items": _ID},

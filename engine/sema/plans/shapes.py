@@ -135,7 +135,7 @@ _KINDS = ("null", "boolean", "number", "string", "array", "object")
 
 
 def element(shape: Shape) -> Shape | None:
-    """The shape of the values in a list; None if it can be no list."""
+    """The shape of the values in a list; None if it cannot be a list."""
     if isinstance(shape, ListShape):
         return shape.item
     if isinstance(shape, RecordShape):
@@ -147,7 +147,7 @@ def element(shape: Shape) -> Shape | None:
 
 
 def listed(shape: Shape) -> Shape:
-    """Lists of such values."""
+    """Lists of these values."""
     return ListShape(shape)
 
 
