@@ -206,7 +206,7 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
 
 
 def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
-    """Keep a task that is done in place of one with the same input, or one that may not be repeated."""
+    """Keep a task that is done, if the input is the same or it may not be repeated."""
     step = task.step
     assert step is not None
     old = step.kept.get(task.number)
