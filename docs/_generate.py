@@ -167,6 +167,8 @@ def _value(value: values.Value) -> str:
             return "money, `$2.50`"
         case values.Size():
             return "size, `20KiB`"
+        case values.ShareOrNumber():
+            return "number or percentage"
         case values.Share():
             return "share, `60%`"
         case values.Str():

@@ -88,6 +88,7 @@ class Recorder:
         default_factory=list
     )
     attributes: list[tuple[Span, Type, str]] = field(default_factory=list)
+    steps: list[tuple[Span, Span, Type, ast.Declaration | None]] = field(default_factory=list)
 
     def enter(self, node: ast.Declaration) -> None:
         """See `Observer`."""
@@ -104,6 +105,10 @@ class Recorder:
     def attribute(self, span: Span, owner: Type, name: str) -> None:
         """See `Observer`."""
         self.attributes.append((span, owner, name))
+
+    def step(self, span: Span, declared: Span, type_: Type) -> None:
+        """See `Observer`."""
+        self.steps.append((span, declared, type_, self.node))
 
     def literal(self, span: Span, beside: Type) -> None:
         """See `Observer`."""
