@@ -8,6 +8,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import adding, block_at, block_of, body_of, varies
 from engine.linter.subject import Subject
+from engine.sema.model import reached
 
 __all__ = [
     "dispatches_unreachable",
@@ -146,7 +147,7 @@ def timeout_inversion(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for orchestrator in subject.orchestrators:
         time_ms = orchestrator.policy.budget.time_ms
-        for name in orchestrator.workers:
+        for name in reached(program.workers, orchestrator.workers):
             worker = program.workers.get(name)
             if worker is None or worker.timeout_ms is None or time_ms is None:
                 continue

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
-from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.model import Orchestrator, Program, Worker, called_by
 from engine.sema.trust import (
     carries,
     clears,
@@ -126,7 +126,7 @@ def is_effect(worker: Worker) -> bool:
 
 
 def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
-    """A worker and all that may replace it."""
+    """A worker, all that may replace it, and all that its plan calls."""
     found: set[str] = set()
     waiting = [worker.name]
     while waiting:
@@ -134,7 +134,7 @@ def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
         if name not in found and name in program.workers:
             found.add(name)
             yield program.workers[name]
-            waiting += program.workers[name].fallback
+            waiting += called_by(program.workers[name])
 
 
 def _sources(program: Program) -> Iterator[Place]:
@@ -202,5 +202,26 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             yield Place("loop", own), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
-        if not checked:
+        inside = target.plan is not None and _checks_inside(program, orchestrator, target)
+        if not checked and not inside:
             yield Place("loop", own), Place("effect", own, name)
+        if target.plan is not None and not inside:
+            # What one step of it reads may reach another, past the planner and the hooks on it.
+            yield Place("task", own, name), Place("effect", own, name)
+
+
+def _checks_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> bool:
+    """Whether hooks look at every task inside a plan that changes the world outside."""
+    seen: set[str] = set()
+    pending = list(called_by(plan))
+    while pending:
+        name = pending.pop()
+        worker = program.workers.get(name)
+        if worker is None or name in seen or not is_effect(worker):
+            continue
+        seen.add(name)
+        if worker.plan is not None:
+            pending += called_by(worker)
+        elif not clears(orchestrator, "before_dispatch", name, program.verifiers):
+            return False
+    return True

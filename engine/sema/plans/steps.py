@@ -105,8 +105,8 @@ class Plan(msgspec.Struct, frozen=True):
         result: A tree that gives its output.
         max_items: How many tasks its steps become, at most, in one run of it.
         most: How many tasks each step becomes, as far as the types say: None where they do not.
-            By the name of the step. One inside a `repeat` has its name before it (`final.draft`);
-            the number is that of one pass.
+            By the name of the step; one inside a `repeat` has its name before it (`final.draft`),
+            and the number is that of all passes.
     """
 
     steps: tuple[Step, ...]

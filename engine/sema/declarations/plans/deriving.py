@@ -83,17 +83,10 @@ def _derived(worker: Worker, workers: Mapping[str, Worker]) -> Worker:
     called = [workers[name] for name in called_by(worker) if name in workers]
     strongest = max((_EFFECTS.index(other.effect) for other in called), default=0)
     untrusted = any(other.trust == "untrusted" for other in called)
-    facts = msgspec.structs.replace(
-        worker.facts,
-        waits_outside=any(other.facts.waits_outside for other in called),
-        sends_out=any(other.facts.sends_out for other in called),
-        runs_user_code=any(other.facts.runs_user_code for other in called),
-    )
     return msgspec.structs.replace(
         worker,
         effect=_EFFECTS[strongest],
         trust="untrusted" if untrusted else "trusted",
-        facts=facts,
     )
 
 

@@ -432,13 +432,16 @@ class PlanReader:
         last = union_of([start_type, self._given(block, blocks)])
         inner = names.seeing(last=Known(last, FromLast()))
         before = len(self._read.steps)
-        steps, seen = self._steps(blocks, inner, f"{head}{info.name}.")
+        within = f"{head}{info.name}."
+        steps, seen = self._steps(blocks, inner, within)
         own = self._read.steps[before:]
         given = self._gives(block, own, seen)
         until = self._until(block, own, seen)
         passes = block.values.get("max")
         info.tasks = times(passes, plus(*(step.tasks for step in own if step.name in seen.steps)))
         info.least = sum(step.least for step in own if step.name in seen.steps)
+        for path in [path for path in self._most if path.startswith(within)]:
+            self._most[path] = times(passes, self._most[path])
         if given is not None:
             info.type = seen.steps[given].type
         if given is None or until is None or passes is None:
