@@ -54,6 +54,9 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
         written = block_of(body_of(subject, orchestrator.name), "policy")
         if varies(written, "max_rounds", "max_per_round", "max_dispatches"):
             continue
+        workers = subject.program.workers
+        if any(name in workers and workers[name].plan is not None for name in orchestrator.workers):
+            continue  # the tasks inside a plan count too
         most = policy.max_rounds * policy.max_per_round
         if policy.max_dispatches is not None and policy.max_dispatches > most:
             yield diagnostic(

@@ -198,7 +198,7 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
 
 #: What a syntax error in the same declaration may be the reason of.
 _CONSEQUENCES = frozenset(
-    ["ORC104", "ORC307", "ORC401", "ORC403", "ORC420", "ORC421", "ORC503", "ORC603", "ORC711"]
+    ["ORC104", "ORC307", "ORC401", "ORC403", "ORC424", "ORC421", "ORC503", "ORC603", "ORC711"]
 )
 
 

@@ -365,7 +365,7 @@ class Texts:
 
         Args:
             known: The paths that are known not to be null.
-            change: What becomes of a finding: itself, another one, or none.
+            change: Gives what is reported for a finding: itself, another one, or nothing.
         """
 
         def take(found: Diagnostic) -> None:

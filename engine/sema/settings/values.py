@@ -134,10 +134,10 @@ class Computed(msgspec.Struct, frozen=True):
 
     Attributes:
         secrets: Whether `secret.NAME` may be in it.
-        scope: Which names it sees besides `param`: the callable's inputs and `task` (`call`),
-            the inputs, `response`, `status` and `headers` (`response`), `ok`, `feedback`,
-            `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
-            nothing (`none`), what a place in a plan sees (`plan`).
+        scope: Which names it sees besides `param`. `call`: the callable's inputs and `task`.
+            `response`: the inputs, `response`, `status` and `headers`. `verdict`: `ok`,
+            `feedback`, `score`. `inputs`: the inputs alone. `escalate`: `run` and the inputs.
+            `plan`: what its place in a plan sees. `none`: nothing.
         shape: What must be written: a list, a map, or anything.
         block: The kind of the block that may be written instead, whose `set` is the expression.
     """

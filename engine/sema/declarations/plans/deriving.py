@@ -14,7 +14,6 @@ import msgspec
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.sema.declarations.plans.reading import ReadPlan
 from engine.sema.model import Effect, Worker, called_by
-from engine.sema.types.definitions import ANY
 
 __all__ = ["derive"]
 
@@ -111,10 +110,8 @@ def _unused(
     read: ReadPlan, workers: Mapping[str, Worker], report: Callable[[Diagnostic], None]
 ) -> None:
     for step in read.steps:
-        worker = workers.get(step.worker)
-        # A repeat gives what a step of it gives, and that step is used then.
-        changes = worker is not None and worker.effect in ("write", "once")
-        if step.uses or changes or step.type is ANY:
+        called = [workers[name] for name in step.workers if name in workers]
+        if step.uses or any(worker.effect in ("write", "once") for worker in called):
             continue
         report(
             diagnostic(

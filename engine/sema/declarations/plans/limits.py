@@ -15,7 +15,7 @@ __all__ = ["check_counts"]
 def check_counts(
     steps: list[StepInfo], max_items: int, at: Span, report: Callable[[Diagnostic], None]
 ) -> None:
-    """ORC420, ORC421: the tasks that the steps become, at least and at most.
+    """ORC424, ORC421: the tasks that the steps become, at least and at most.
 
     Args:
         steps: The steps of the plan itself; what a `repeat` becomes is in it.
@@ -25,7 +25,7 @@ def check_counts(
     if least > max_items:
         report(
             diagnostic(
-                "ORC420",
+                "ORC424",
                 f"the steps become at least {least} tasks; `max_items` allows {max_items}",
                 at,
                 help=f"write `max_items = {least}`, or more",

@@ -43,7 +43,7 @@ class StepInfo:
         tasks: How many tasks it becomes, at most.
         least: How many tasks it becomes at the very least.
         uses: How often it is read.
-        worker: The canonical name of the worker that it calls; "" for a `repeat`.
+        workers: The canonical names of the workers that it calls.
     """
 
     name: str
@@ -54,7 +54,7 @@ class StepInfo:
     tasks: Count = None
     least: int = 0
     uses: int = 0
-    worker: str = ""
+    workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

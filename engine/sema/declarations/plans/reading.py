@@ -46,7 +46,7 @@ from engine.syntax import ast
 
 __all__ = ["PlanReader", "ReadPlan"]
 
-#: The settings of each kind of step, beside `when` and `after`.
+#: The settings of each kind of step, besides `when` and `after`.
 _SETTINGS: Mapping[str, tuple[str, ...]] = {
     "task": ("call",),
     "each": ("call", "each", *SHAPERS, "label", "parallel", "in_order", "tolerate"),
@@ -281,7 +281,7 @@ class PlanReader:
             self._report(
                 diagnostic(
                     "ORC710",
-                    f"`{name}` is a later step: `{setting}` names earlier steps only",
+                    f"`{name}` is not an earlier step, as `{setting}` needs it",
                     expr.span,
                     help="move this step below it",
                     related=(Related("the step", names.later[name]),),
@@ -312,7 +312,7 @@ class PlanReader:
 
     def _called(self, called: Called, info: StepInfo) -> None:
         self._read.calls.append(called)
-        info.worker = called.worker
+        info.workers = (called.worker,)
 
     def _each(
         self,
@@ -442,6 +442,7 @@ class PlanReader:
         info.least = sum(step.least for step in own if step.name in seen.steps)
         for path in [path for path in self._most if path.startswith(within)]:
             self._most[path] = times(passes, self._most[path])
+        info.workers = tuple(worker for step in own for worker in step.workers)
         if given is not None:
             info.type = seen.steps[given].type
         if given is None or until is None or passes is None:

@@ -83,7 +83,7 @@ worker ask(q: string) -> string[] via plan {
 )
 
 OVER_MAX_ITEMS = Rule(
-    code="ORC420",
+    code="ORC424",
     name="over-max-items",
     severity="error",
     summary="A plan needs more tasks than its `max_items` allows, in every run.",

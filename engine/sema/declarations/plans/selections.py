@@ -45,7 +45,7 @@ from engine.syntax import ast
 
 __all__ = ["SHAPERS", "Chosen", "read_selection"]
 
-#: The settings that shape a selection, beside `each` and `reduce`.
+#: The settings that shape a selection, besides `each` and `reduce`.
 SHAPERS = (
     "entries",
     "flatten",
@@ -343,7 +343,24 @@ def _take(expr: ast.Expr, names: PlanNames, typer: PlanTyper) -> tuple[Any, Coun
     elif not kinds_of(type_) & {"integer", "number"}:
         return _bad_take(expr.span, f"`{type_}`", typer)
     leaf = leaf_of(expr, names)
-    return computed(expr, names, typer) if leaf is None else leaf, most_number(type_)
+    most = _most_of(expr, names, typer)
+    return computed(expr, names, typer) if leaf is None else leaf, most
+
+
+def _most_of(expr: ast.Expr, names: PlanNames, typer: PlanTyper) -> Count:
+    """The largest number that an expression can be; None where that is not known."""
+    if isinstance(expr, ast.Conditional):
+        sides = (expr.then, expr.otherwise)
+    elif isinstance(expr, ast.Binary) and expr.operator == "or":
+        sides = (expr.left, expr.right)
+    else:
+        value = _param_value(expr, typer)
+        value = expr.value if isinstance(expr, ast.Number | ast.Quantity) else value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return most_number(typer.quiet(expr, names))
+    known = [_most_of(side, names, typer) for side in sides]
+    return None if None in known else max(most or 0 for most in known)
 
 
 def _bad_take(span: Span, given: str, typer: PlanTyper) -> tuple[None, None]:
