@@ -32,6 +32,7 @@ from engine.sema.plans.steps import EachStep, Plan, ReduceStep, RepeatStep, Step
 from engine.sema.plans.values import ABSENT, FromLast, Parts
 from engine.sema.settings.bodies import LabelledBlock, Settings
 from engine.sema.suggest import closest, names_list
+from engine.sema.templates.flow_facts import Names
 from engine.sema.types.definitions import (
     ANY,
     NULL,
@@ -274,6 +275,9 @@ class PlanReader:
         if name is not None and name in names.steps:
             self._typer.read_step(name, expr.span, names)
             return name
+        if self._scope.observer is not None and name is not None:
+            seen = Names({each: step.type for each, step in names.steps.items()})
+            self._scope.observer.name(expr.span, name, None, seen)
         if name is None:
             message = f"`{setting}` needs the name of a step"
             self._report(diagnostic("ORC202", message, expr.span))
