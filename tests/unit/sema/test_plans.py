@@ -324,7 +324,8 @@ def test_the_effect_is_the_strongest_and_the_trust_the_weakest() -> None:
     plain = checked("  step a { call = any(x=s) }\n  result = a").partial.workers["p"]
     assert (plain.effect, plain.trust) == ("read", "trusted")
     found = workers(
-        "  step a { call = fetch(q=q) }\n  step b { call = post(x=a) }\n  result = [b, s]"
+        "  step a { call = fetch(q=q) }\n  step b { call = post(x=a) }\n"
+        "  step c { call = any(x=b) }\n  result = [c, s]"
     )
     for name in ("p", "outer"):
         assert (found[name].effect, found[name].trust) == ("write", "untrusted")
