@@ -213,7 +213,8 @@ class Worker(msgspec.Struct, frozen=True):
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
         facts: What follows from its kind and settings.
-        plan: The steps of a worker `via plan`.
+        plan: Its steps, where it is a `via plan` worker.
+        commutes: Whether its effects may come in any order, where it has any.
     """
 
     name: str
@@ -233,6 +234,7 @@ class Worker(msgspec.Struct, frozen=True):
     fallback: tuple[str, ...] = ()
     facts: Facts = Facts()
     plan: Plan | None = None
+    commutes: bool = False
 
     @property
     def max_bytes(self) -> int:

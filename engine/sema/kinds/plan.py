@@ -50,6 +50,7 @@ PLAN = WorkerKind(
         "retry": "the workers that it calls have their own `retry`",
         "timeout": "the workers that it calls have their own `timeout`",
         "fallback": "the workers that it calls have their own `fallback`",
+        "commutes": "the workers that it calls have their own `commutes`",
         "repair": "the workers that it calls have their own `repair`",
         "policy": "the policy of the orchestrator that it runs under applies to every task",
     },

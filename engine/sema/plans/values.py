@@ -33,6 +33,7 @@ __all__ = [
     "FromStep",
     "Index",
     "Leaf",
+    "NothingThere",
     "Parts",
     "Scope",
     "View",
@@ -203,7 +204,8 @@ def leaf_value(leaf: Leaf, scope: Scope, *, absent: bool = False) -> Any:
             return scope.parts
         case Computed():
             assert scope.names is not None
-            known = scope.names(scope, leaf.names)
+            # A step of which only a view is read may have failed: its outputs are not asked for.
+            known = scope.names(scope, leaf.names & leaf.expression.names)
             if leaf.views:
                 views = {name: leaf_value(view, scope) for name, view in leaf.views}
                 known = {**known, **views}

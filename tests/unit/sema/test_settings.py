@@ -239,10 +239,6 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         lambda it: it.verifiers["v"],
     ),
     "policy": (_LOOP.replace("HOOK", ""), lambda it: it.orchestrators["o"].policy),
-    "breaker": (
-        _LOOP.replace("HOOK", "").replace("BODY", "breaker { BODY }"),
-        lambda it: it.orchestrators["o"].policy,
-    ),
     "plan worker": (
         "worker p(q: string) -> string via plan { max_items = 1  result = q BODY }\n",
         lambda it: it.workers["p"],
@@ -251,6 +247,10 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
     "repeat": (_REPEAT, lambda it: it.workers["p"].plan),
     "stall": (
         _LOOP.replace("HOOK", "").replace("BODY", "stall { after = 2  action = replan BODY }"),
+        lambda it: it.orchestrators["o"].policy,
+    ),
+    "breaker": (
+        _LOOP.replace("HOOK", "").replace("BODY", "max_items = 9  breaker { BODY }"),
         lambda it: it.orchestrators["o"].policy,
     ),
     "context": (
