@@ -113,9 +113,9 @@ _NOTES = {
     "on_exit": "Contains entries `CODE = failure_mode`; a code is from 0 to 255.",
     "rules verifier": 'Contains at least one `assert EXPRESSION else "message"`.',
     "plan worker": "Effect and trust follow from the workers that it calls.",
-    "step": "A step without `each`, `reduce` and `repeat` is one task. The settings from `where` to "
-    "`flatten` shape what `each` and `reduce` select. They are applied in this order: `entries`, "
-    "`flatten`, `where`, `unique_by`, `sort_by` with `desc`, `take`.",
+    "step": "A step without `each`, `reduce` and `repeat` is one task. The settings from `where` "
+    "to `flatten` shape what `each` and `reduce` select. They are applied in this order: "
+    "`entries`, `flatten`, `where`, `unique_by`, `sort_by` with `desc`, `take`.",
     "test": "May contain any number of `assert EXPRESSION`.",
     "mock": "Requires exactly one of `returns`, `fails` and `script`.",
 }

@@ -23,7 +23,7 @@ from engine.sema.declarations.plans.names import (
 )
 from engine.sema.declarations.plans.selections import SHAPERS, Chosen, read_selection
 from engine.sema.declarations.plans.tests import check_test, proved
-from engine.sema.declarations.plans.typing import PlanTyper, may_be_null
+from engine.sema.declarations.plans.typing import PlanTyper, kinds_of, may_be_null
 from engine.sema.declarations.prompts import Texts
 from engine.sema.names.scope import Entity, Scope
 from engine.sema.plans.conditions import Test
@@ -33,12 +33,14 @@ from engine.sema.plans.values import ABSENT, FromLast, Parts
 from engine.sema.settings.bodies import LabelledBlock, Settings
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates.flow_facts import Names
+from engine.sema.templates.typing_rules import not_null
 from engine.sema.types.definitions import (
     ANY,
     NULL,
     Array,
     Field,
     Optional,
+    StepOutputs,
     Type,
     union_of,
 )
@@ -351,7 +353,18 @@ class PlanReader:
 
     def _label(self, settings: Settings, chosen: Chosen) -> Any:
         expr = settings.exprs.get("label")
-        if expr is None or self._typer.type_of(expr, chosen.names) is None:
+        type_ = None if expr is None else self._typer.type_of(expr, chosen.names)
+        if expr is None or type_ is None:
+            return None
+        if kinds_of(type_) <= {"array", "object", "null", "boolean"}:
+            self._report(
+                diagnostic(
+                    "ORC202",
+                    f"`label` needs a text, and this is `{type_}`",
+                    expr.span,
+                    help="name a text in the value, or join texts with `~`",
+                )
+            )
             return None
         return value_of(expr, chosen.names, self._typer)
 
@@ -448,7 +461,7 @@ class PlanReader:
             self._most[path] = times(passes, self._most[path])
         info.workers = tuple(worker for step in own for worker in step.workers)
         if given is not None:
-            info.type = seen.steps[given].type
+            info.type = _plain_list(seen.steps[given].type)
         if given is None or until is None or passes is None:
             return None
         return RepeatStep(
@@ -515,3 +528,12 @@ class PlanReader:
 
     def _report(self, found: Diagnostic) -> None:
         self._typer.report(found)
+
+
+def _plain_list(type_: Type) -> Type:
+    """The type of what a step gives where only its outputs are seen, without its other views."""
+    plain = not_null(type_)
+    if not isinstance(plain, StepOutputs):
+        return type_
+    outputs = Array(plain.item)
+    return Optional(outputs) if may_be_null(type_) else outputs

@@ -16,6 +16,7 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.sema.declarations.plans.names import PlanNames, escaped
 from engine.sema.declarations.prompts import Texts
 from engine.sema.declarations.written_values import parts_of, wrong_constants
+from engine.sema.expressions.compiler import is_constant
 from engine.sema.names.scope import Scope
 from engine.sema.plans.counts import Count
 from engine.sema.templates.check_template import check_expression
@@ -123,8 +124,8 @@ class PlanTyper:
         wrong = list(wrong_constants(expr, schema))
         for problem, span in wrong:
             self.report(diagnostic("ORC202", f"this does not fit {what}: {problem}", span))
-        if wrong:
-            return False
+        if wrong or is_constant(expr):
+            return not wrong
         if self._null_inside(expr, schema, what, names):
             return False
         null = may_be_null(found)
@@ -295,6 +296,8 @@ def may_be_null(type_: Type) -> bool:
 def _with_items(schema: Any) -> Any:
     """The schema where each list has an item: a list that fits only while empty does not fit."""
     result = map_subschemas(schema, _with_items)
+    if isinstance(result, Mapping) and result.get("items") == {"anyOf": []}:
+        return {"type": "array"}  # `[]` fits every list
     if isinstance(result, Mapping) and result.get("type") == "array":
         return {**result, "minItems": max(1, result.get("minItems", 0))}
     return result
