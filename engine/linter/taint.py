@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
-from engine.sema.model import Orchestrator, Program, Worker, called_by
+from engine.graph.plans import steps_of
+from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
 from engine.sema.trust import (
     carries,
     clears,
@@ -202,26 +203,52 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             yield Place("loop", own), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
-        inside = target.plan is not None and _checks_inside(program, orchestrator, target)
-        if not checked and not inside:
+        unchecked = _unchecked_inside(program, orchestrator, target)
+        if not checked and (target.plan is None or unchecked):
             yield Place("loop", own), Place("effect", own, name)
-        if target.plan is not None and not inside:
-            # What one step of it reads may reach another, past the planner and the hooks on it.
+        if unchecked and any(
+            _reaches(program, program.workers[plan], unchecked)
+            for plan in reached(program.workers, [name])
+        ):
+            # What one step of it reads reaches another, past the planner and the hooks on it.
             yield Place("task", own, name), Place("effect", own, name)
 
 
-def _checks_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> bool:
-    """Whether hooks look at every task inside a plan that changes the world outside."""
-    seen: set[str] = set()
-    pending = list(called_by(plan))
-    while pending:
-        name = pending.pop()
-        worker = program.workers.get(name)
-        if worker is None or name in seen or not is_effect(worker):
-            continue
-        seen.add(name)
+def _unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
+    """The workers that a plan calls whose effects no hook looks at, plans among them included."""
+    if plan.plan is None:
+        return set()
+    found: set[str] = set()
+    plans: list[str] = []
+    for name in reached(program.workers, [plan.name]):
+        worker = program.workers[name]
         if worker.plan is not None:
-            pending += called_by(worker)
-        elif not clears(orchestrator, "before_dispatch", name, program.verifiers):
-            return False
-    return True
+            plans.append(name)
+        elif is_effect(worker) and not clears(
+            orchestrator, "before_dispatch", name, program.verifiers
+        ):
+            found.add(name)
+    return found | {name for name in plans if found & set(reached(program.workers, [name]))}
+
+
+def _reaches(program: Program, plan: Worker, effects: set[str]) -> bool:
+    """Whether text from outside that a step of a plan gives may be read by a step with an effect.
+
+    What decides whether or how often a step runs counts as read. A step of a `repeat` may read
+    whatever a pass has read.
+    """
+    steps = list(steps_of(plan))
+    tainted: set[str] = set()
+    before = -1
+    while len(tainted) > before:
+        before = len(tainted)
+        for step in steps:
+            worker = program.workers.get(step.worker or "")
+            if (worker is not None and is_source(program, worker)) or tainted & {
+                *step.reads,
+                step.owner,
+            }:
+                tainted |= {step.id}
+        # A `repeat` gives what a step of it gives.
+        tainted |= {step.owner for step in steps if step.id in tainted} & {s.id for s in steps}
+    return any(step.worker in effects and tainted & {*step.reads, step.owner} for step in steps)
