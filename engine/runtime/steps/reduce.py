@@ -53,6 +53,7 @@ def begin(state: RunState, step: Step) -> None:
     if failure is None:
         number = max(calls_of(len(values), spec.size), 0 if _fits(step, values[0]) else 1)
         failure = limits.take(step.loop, step.frame, step.worker.name, number)
+        step.allowed = 0 if failure else number
     if failure is not None:
         _fail(state, step, failure)
         return
