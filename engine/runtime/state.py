@@ -754,7 +754,8 @@ class Round:
         """Its tasks and steps, in the order of the decision."""
         if not self.steps:
             return [*self.tasks]
-        made = {entry.id: entry for entry in (*self.tasks, *self.steps)}
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
         named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
         return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
 

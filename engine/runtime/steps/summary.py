@@ -26,6 +26,7 @@ __all__ = [
     "Numbers",
     "Summary",
     "counts_of",
+    "failures_of",
     "kind",
     "preview_of",
     "summary_of",
@@ -136,7 +137,7 @@ def summary_of(step: Step) -> Summary:
     return Summary(
         kind(step),
         counts_of(step),
-        _failures(step),
+        failures_of(step),
         "" if step.worker is None else _shape(step.worker),
         numbers,
         literals,
@@ -186,7 +187,8 @@ def _is_known(step: Step) -> bool:
 # ---------------------------------------------------------------- failures
 
 
-def _failures(step: Step) -> tuple[FailureKind, ...]:
+def failures_of(step: Step) -> tuple[FailureKind, ...]:
+    """The failures of a step's items, by mode, the most frequent first."""
     found: dict[str, tuple[int, Task | Number, Failure]] = {}
     for entry, failure in _failed(step):
         known = found.get(failure.mode)
