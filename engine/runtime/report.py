@@ -303,9 +303,7 @@ def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
     if found.kind == "repeat":
         record["passes"] = [_inside(state, frame, items=items) for frame in step.passes]
     elif items:
-        record["items"] = [
-            _task(state, task, items=True) for _, task in sorted(step.items.items())
-        ]
+        record["items"] = [_task(state, task, items=True) for _, task in sorted(step.items.items())]
     return record
 
 

@@ -19,7 +19,6 @@ from engine.runtime.steps.summary import (
     FailureKind,
     Numbers,
     Summary,
-    counts_of,
     kind,
     preview_of,
     summary_of,

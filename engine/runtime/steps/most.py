@@ -1,7 +1,8 @@
 """How many tasks the entries of a decision become, at most, as far as is known when it is accepted.
 
 What earlier rounds gave is known; what the same decision gives is bounded by its own entries, by
-`take`, and by `max_items`. Flattened lists and the outputs of tasks are bounded by `max_items` only.
+`take`, and by `max_items`. Flattened lists and the outputs of tasks are bounded by `max_items`
+only.
 """
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ from typing import Any
 
 from engine.runtime.state import Loop, Step, Task
 from engine.runtime.steps.filling import view_of
-from engine.runtime.steps.reduce import calls_of
 from engine.sema.plans.json_form import read_step
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, at_pointer
 
-__all__ = ["with_kind_and_most"]
+__all__ = ["calls_of", "with_kind_and_most"]
+
+
+def calls_of(values: int, size: int) -> int:
+    """How many calls a tree over so many values takes."""
+    calls = 0
+    while values > 1:
+        full, rest = divmod(values, size)
+        calls += full + (rest > 1)
+        values = full + (rest > 0)
+    return calls
 
 
 def with_kind_and_most(
