@@ -9,6 +9,7 @@ from engine import clock
 from engine.cli.end_report import note
 from engine.cli.format_values import compact, duration, one_line
 from engine.cli.journals import command_line
+from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
 
@@ -68,7 +69,7 @@ def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[
     """The options that name a gate: none if it is the only one, its task if that is enough."""
     alone = sum(other["task"] == gate["task"] for other in gates) == 1
     if gate["task"] is not None and alone and (len(gates) > 1 or gate["kind"] == "outcome"):
-        return ["--task", gate["task"]]
+        return ["--task", typed(gate["task"])]
     return ["--gate", gate["key"]] if len(gates) > 1 else []
 
 

@@ -189,7 +189,7 @@ class StepTeller:
             if percent >= told.percent + _PERCENT and told.over < told.total:
                 told.percent = percent - percent % _PERCENT
                 failed = f", {told.failed} failed" if told.failed else ""
-                said = f"{step_name(step)}: {told.over} of {told.total} over{failed}"
+                said = f"{step_name(step)}: {told.over} of {told.total} ended{failed}"
                 self._say(step.loop, said, False)
 
     def _item_failed(self, told: Progress, item: Task) -> None:

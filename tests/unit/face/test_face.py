@@ -47,6 +47,8 @@ NAMES = [
     "RunInfo",
     "Scripted",
     "SqliteJournal",
+    "StepFailures",
+    "StepReport",
     "TaskReport",
     "UnreadableFile",
     "Usage",
@@ -77,7 +79,11 @@ FIELDS = {
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers",
-    "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
+    "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
+    "step item label",
+    "StepReport": "id key kind worker round status total known done failed not_started skipped "
+    "running waiting failures output partial failure duration_ms",
+    "StepFailures": "mode count first label message",
     "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq"
     " labels",
     "Replay": "run status events divergence file changed changed_files changes file_divergence "
