@@ -109,7 +109,7 @@ def _total(step: Step) -> int:
 
 
 class Progress:
-    """How far a step has come, and what has been told of it."""
+    """How far a step has come, and which of it has been told."""
 
     __slots__ = ("failed", "modes", "percent", "step")
 
@@ -157,7 +157,7 @@ class StepTeller:
 
     @property
     def running(self) -> list[Progress]:
-        """What is told of the steps that are under way."""
+        """How far the steps have come that are under way."""
         return list(self._running.values())
 
     def happened(self, call: Call) -> None:

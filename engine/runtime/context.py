@@ -1,8 +1,8 @@
 """The size of an orchestrator's prompt, and the step that makes it small again.
 
 A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
-context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record:
-every task with its id, state and size and every step with its counts, so that references stay
+context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record. It
+has every task with its id, state and size and every step with its counts, so that references stay
 usable, the last assessments, and what checks still ask for. The first block, with the role, the
 workers and the goal, is never touched. This brings the prompt below half of the limit, so the next
 time is many rounds away and total tokens grow linearly.

@@ -1,6 +1,6 @@
 """Foreign text in prompts: made safe, and put between tags.
 
-What workers and strangers wrote is in a tag or in a line of ours. It can end neither.
+What workers and strangers wrote is in a tag or in one of our lines. It can end neither.
 """
 
 from __future__ import annotations

@@ -36,10 +36,10 @@ _BYTES_PER_TOKEN = 3
 #: How many kinds of failures are shown with what they said, and how long that may be, in bytes.
 _MOST_MESSAGES = 3
 _MESSAGE_BYTES = 70
-#: The longest name of a step, of a worker or of a mode that is written whole, in characters.
+#: The longest name of a worker or of a mode that is written whole, in characters.
 _MAX_NAME = 40
-#: What of our own words is always there: names, tags, how to refer to it; in tokens.
-_FRAME_TOKENS = 125
+#: What the notes on what is cut take, at most, in tokens.
+_NOTES_TOKENS = 15
 
 #: What the items of a step are called.
 _ITEMS = {"each": "items", "reduce": "calls", "repeat": "passes"}
@@ -50,18 +50,19 @@ def step_view(step: Step, preview_bytes: int) -> str:
     if step.status == "skipped":
         return skipped(step)
     found = summary_of(step)
-    about = f' step="{_name(step.id)}"{_worker_of(step)}{_trust(step)}'
-    lines = [f"step {_name(step.id)} ({_what(step)}){_ended(step)}: {_told(found)}"]
-    lines += _within(
-        STEP_TOKENS - FOREIGN_TOKENS - _FRAME_TOKENS - _tokens(lines[0]), _facts(found)
-    )
-    left = FOREIGN_TOKENS
+    about = f' step="{step.id}"{_worker_of(step)}{_trust(step)}'
+    lines = [f"step {step.id} ({_what(step)}){_ended(step)}: {_told(found)}"]
+    refer = _how_to_refer(step, found)
+    tags = 2 * fenced("failure", "", about)
+    room = STEP_TOKENS - _NOTES_TOKENS - _tokens("\n".join([*lines, *refer, tags]))
+    left = min(FOREIGN_TOKENS, room)
+    lines += _within(room - left, _facts(found))
     messages = _messages(step, found, left if found.counts.done == 0 else left // 2)
     if messages:
         left -= len(messages.encode())
         lines.append(fenced("failure", messages, about))
     lines += _output(step, min(preview_bytes, left), found, about)
-    lines += _how_to_refer(step, found)
+    lines += refer
     return "\n".join(lines)
 
 
@@ -76,7 +77,7 @@ def skipped(entry: Task | Step) -> str:
 
 def step_line(step: Step) -> str:
     """A step in one line, for a shortened record."""
-    head = f"- {_name(step.id)} ({_what(step)}, round {step.round})"
+    head = f"- {step.id} ({_what(step)}, round {step.round})"
     if step.status == "skipped":
         return f"{head}: skipped"
     found = summary_of(step)
@@ -174,7 +175,7 @@ def _number(value: int | float) -> str:
 
 
 def _how_to_refer(step: Step, found: Summary) -> list[str]:
-    name = _name(step.id)
+    name = step.id
     if step.failure is not None or not found.counts.total:
         many = found.kind == "each" and found.counts.total
         return [f'Its failures are the view `failures` of "{name}".'] if many else []
@@ -226,7 +227,7 @@ def _messages(step: Step, found: Summary, left: int) -> str:
         text = line(message)
         if text:
             about = f" {line(label)}" if label else ""
-            lines.append(_cut(f"{_name(first)}{about}: {text}", most - 1))
+            lines.append(_cut(f"{first}{about}: {text}", most - 1))
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What is told of a step, however many items it has: counts, failures by kind, figures.
+"""A step in short, however many items it has: counts, failures by kind, figures.
 
 A summary is computed from a `Step` and nothing else, in one pass over its items. Its fields, types,
 numbers and literals are words of the program, so a summary taints nothing; only the messages of

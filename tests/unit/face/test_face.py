@@ -105,7 +105,7 @@ SIGNATURES = {
     "RunHandle.events": "(self)",
     "RunHandle.result": "(self)",
     "RunHandle.interrupt": "(self)",
-    "Run.report": "(self, *, details=True)",
+    "Run.report": "(self, *, details=True, items=False)",
     "load": "(path, *, params=None)",
     "lint": "(path)",
     "resume": RESUMING,
@@ -175,6 +175,10 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Usage": run.usage,
         "Gate": run.gates[0],
         "TaskReport": run.tasks[0],
+        "StepReport": orch.StepReport(
+            id="r", key="r", kind="each", worker="w", round=1, status="done"
+        ),
+        "StepFailures": orch.StepFailures(mode="crashed", count=1, first="r[0]"),
         "RunInfo": orch.runs(run.journal)[0],
         "Replay": orch.replay(run.id, journal=run.journal, file=PROGRAM),
     }[name]
