@@ -2,7 +2,8 @@
 
 A step is at most `STEP_TOKENS` long, so the next prompt does not grow with the number of items. No
 item is listed. The bound holds for every tokenizer: a foreign byte is taken for a token of its own,
-and of our own words, which are English and names of the program, three bytes are.
+and so are a digit and each character of the step's id, which the planner chose. Of our own words,
+which are English and names of the program, three bytes are taken for one.
 
 Counts, fields, numbers and literals are words of the program. What workers wrote (messages of
 failures, labels, outputs) is between tags, as that of tasks is.
@@ -10,7 +11,7 @@ failures, labels, outputs) is between tags, as that of tasks is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from engine.runtime.prompts.safe_text import UNTRUSTED, fenced, line, safe
 from engine.runtime.state import Step, Task
@@ -30,16 +31,21 @@ __all__ = ["STEP_TOKENS", "figures", "skipped", "step_line", "step_view"]
 #: The most that a step takes in a prompt, in tokens.
 STEP_TOKENS = 400
 #: Of these, the most for the words of workers, so in bytes.
-FOREIGN_TOKENS = 220
+FOREIGN_TOKENS = 170
 #: How many bytes of our own words are taken for a token.
 _BYTES_PER_TOKEN = 3
 #: How many kinds of failures are shown with what they said, and how long that may be, in bytes.
 _MOST_MESSAGES = 3
+_MOST_KINDS = 5
 _MESSAGE_BYTES = 70
 #: The longest name of a worker or of a mode that is written whole, in characters.
 _MAX_NAME = 40
+#: A longer id of a step is written twice only, in characters.
+_LONG_ID = 12
+#: A shorter one is a token or two wherever it is, and may be a part of other words.
+_SHORT_ID = 3
 #: What the notes on what is cut take, at most, in tokens.
-_NOTES_TOKENS = 15
+_NOTES_TOKENS = 25
 
 #: What the items of a step are called.
 _ITEMS = {"each": "items", "reduce": "calls", "repeat": "passes"}
@@ -50,13 +56,14 @@ def step_view(step: Step, preview_bytes: int) -> str:
     if step.status == "skipped":
         return skipped(step)
     found = summary_of(step)
-    about = f' step="{step.id}"{_worker_of(step)}{_trust(step)}'
+    of = "" if len(step.id) > _LONG_ID else f' step="{step.id}"'
+    about = f"{of}{_worker_of(step)}{_trust(step)}"
     lines = [f"step {step.id} ({_what(step)}){_ended(step)}: {_told(found)}"]
     refer = _how_to_refer(step, found)
     tags = 2 * fenced("failure", "", about)
-    room = STEP_TOKENS - _NOTES_TOKENS - _tokens("\n".join([*lines, *refer, tags]))
+    room = STEP_TOKENS - _NOTES_TOKENS - _tokens("\n".join([*lines, *refer, tags]), step.id)
     left = min(FOREIGN_TOKENS, room)
-    lines += _within(room - left, _facts(found))
+    lines += _within(room - left, _facts(step, found), step.id)
     messages = _messages(step, found, left if found.counts.done == 0 else left // 2)
     if messages:
         left -= len(messages.encode())
@@ -81,7 +88,7 @@ def step_line(step: Step) -> str:
     if step.status == "skipped":
         return f"{head}: skipped"
     found = summary_of(step)
-    kinds = _kinds(found.failures)
+    kinds = _kinds(step, found.failures)
     failed = "" if step.failure is None else f", mode {_name(step.failure.mode)}"
     return f"{head}: {step.status}{failed}, {_told(found)}" + (f" ({kinds})" if kinds else "")
 
@@ -130,18 +137,25 @@ def _rest(counts: Counts) -> str:
     return "".join(f", {number} {word}" for word, number in parts.items() if number)
 
 
-def _kinds(failures: Iterable[FailureKind]) -> str:
+def _kinds(step: Step, failures: Sequence[FailureKind]) -> str:
     """`crashed 29 (first r[0])`, and so on."""
-    shown = list(failures)
-    words = [f"{_name(one.mode)} {one.count} (first {one.first})" for one in shown[:5]]
-    more = len(shown) - 5
+    words = [
+        f"{_name(one.mode)} {one.count} (first {_item(step, one.first)})"
+        for one in failures[:_MOST_KINDS]
+    ]
+    more = len(failures) - _MOST_KINDS
     return ", ".join(words) + (f" and {more} more modes" if more > 0 else "")
 
 
-def _facts(found: Summary) -> list[str]:
+def _item(step: Step, name: str) -> str:
+    """The id of an item; only its number where the id of the step is long."""
+    return name.removeprefix(step.id) if len(step.id) > _LONG_ID else name
+
+
+def _facts(step: Step, found: Summary) -> list[str]:
     facts = []
     if found.failures:
-        facts.append(f"failed: {_kinds(found.failures)}")
+        facts.append(f"failed: {_kinds(step, found.failures)}")
     facts += figures(found)
     if found.kind == "each" and found.counts.done:
         facts.append(f"each output: {found.shape}")
@@ -182,29 +196,37 @@ def _how_to_refer(step: Step, found: Summary) -> list[str]:
     if found.kind != "each":
         return [f'Refer to its output as "{name}".']
     return [
-        f'Refer to its outputs as "{name}" (a list in source order; the views `pairs` and '
-        f'`failures` also have the items), to one as "{_one(step)}".'
+        f'Refer to "{name}" (its outputs, in source order; also `pairs` and `failures`), '
+        f"or to one: {_one(step)}."
     ]
 
 
 def _one(step: Step) -> str:
     """The id of an item that has an output."""
-    return next((task.id for task in step.items.values() if task.status == "done"), "")
+    name = next((task.id for task in step.items.values() if task.status == "done"), "")
+    return f"the id and `{_item(step, name)}`" if len(step.id) > _LONG_ID else f'"{name}"'
 
 
-def _tokens(text: str) -> int:
-    """At most how many tokens our own words are."""
-    size = len(text.encode())
-    beyond = size - sum(character.isascii() for character in text)
-    return beyond + -(-(size - beyond) // _BYTES_PER_TOKEN)
+def _tokens(text: str, id: str) -> int:
+    """At most how many tokens our own words are.
+
+    Args:
+        id: The id of the step that they are about.
+    """
+    named = text.count(id) * len(id) if len(id) > _SHORT_ID else 0
+    rest = text.replace(id, "") if named else text
+    digits = sum(character.isdigit() for character in rest)
+    beyond = len(rest.encode()) - sum(character.isascii() for character in rest)
+    plain = max(0, len(rest) - digits)
+    return named + digits + beyond + -(-plain // _BYTES_PER_TOKEN)
 
 
-def _within(tokens: int, facts: Iterable[str]) -> list[str]:
+def _within(tokens: int, facts: Iterable[str], id: str) -> list[str]:
     """The facts that there is room for, whole."""
     kept = []
     for fact in facts:
         text = line(fact)
-        needed = _tokens(text) + 1
+        needed = _tokens(text, id) + 1
         if needed <= tokens:
             kept.append(text)
             tokens -= needed
@@ -227,7 +249,7 @@ def _messages(step: Step, found: Summary, left: int) -> str:
         text = line(message)
         if text:
             about = f" {line(label)}" if label else ""
-            lines.append(_cut(f"{first}{about}: {text}", most - 1))
+            lines.append(_cut(f"{_item(step, first)}{about}: {text}", most - 1))
     return "\n".join(lines)
 
 
