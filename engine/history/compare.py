@@ -25,6 +25,8 @@ __all__ = [
     "steps_of",
 ]
 
+#: What follows the key of an item in the keys of its own calls.
+_OWN = re.compile(r"(?: / again \d+)?(?: / fallback [^/]+)?")
 _ITEM = re.compile(r"((?:task|step) [^/\[]+)\[\d+(?:\.\d+)*\]")
 
 
@@ -106,7 +108,7 @@ def _counts(events: Sequence[Event]) -> dict[str, StepCounts]:
             continue
         outcomes = ended.setdefault(place[0], {})
         outcomes.setdefault(place[1], "")
-        if place[1] == event.key:
+        if _OWN.fullmatch(event.key, len(place[1])):
             outcomes[place[1]] = event.mode if isinstance(event, CallFailed) else ""
     found = {}
     for key, outcomes in ended.items():

@@ -399,6 +399,7 @@ class Step:
         collected: What has come of a selection that needs its whole list.
         pending: Values that are selected and have no task yet; for a `reduce`, groups.
         items: Its tasks by number, in the order in which they were made.
+        kept: Its tasks from before it began again, in a retry of the run.
         open: How many of them are not over.
         dropped: Values that get no task, because the breaker is open or the step has failed.
         stopped: Why no more tasks are made, or None.
@@ -424,6 +425,7 @@ class Step:
         "frame",
         "id",
         "items",
+        "kept",
         "key",
         "levels",
         "loop",
@@ -473,6 +475,7 @@ class Step:
         self.collected: list[Entry] = []
         self.pending: deque[Any] = deque()
         self.items: dict[Number, Task] = {}
+        self.kept: dict[Number, Task] = {}
         self.open = 0
         self.dropped: list[tuple[Number, Any, Failure]] = []
         self.stopped: Failure | None = None

@@ -121,6 +121,11 @@ def entry_without_value(where: str, name: str) -> str:
     return f"{where}: `{name}` needs one of `value`, `json`, or `from` with `at`"
 
 
+def part_problem(where: str, problem: str) -> str:
+    """What is wrong with a part of a step, in the wire form."""
+    return f"{where}: {problem}"
+
+
 def not_json_text(what: str, why: object) -> str:
     """A value that was to be written as JSON text."""
     return f"{what}: the JSON text cannot be read: {why}"

@@ -270,3 +270,28 @@ def cycle(names: Iterable[str]) -> str:
     """Entries that wait for each other."""
     listed = ", ".join(f"`{name}`" for name in names)
     return f"{listed} wait for each other: references and `after` must not form a cycle"
+
+
+# ---------------------------------------------------------------- the wire form
+
+PART_NOT_OBJECT = 'each item of `step` is an object such as {"each": "a1"}'
+
+
+def part_unknown(key: str, close: str | None) -> str:
+    """A part of a step that there is not."""
+    return f"`step` has an unknown part `{key}`{did_you_mean(close)}"
+
+
+def part_twice(key: str) -> str:
+    """Two parts that contradict each other."""
+    return f"`step` gives `{key}` twice: keep one"
+
+
+def part_of_nothing(known: Iterable[str]) -> str:
+    """A part of JSON text that does not say what it is."""
+    return f"a part with `json` needs `of`, one of {', '.join(f'`{name}`' for name in known)}"
+
+
+def part_not_json(key: str, why: object) -> str:
+    """A part whose JSON text cannot be read."""
+    return f"the JSON text of `{key}` in `step` cannot be read: {why}"

@@ -190,10 +190,31 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
     scope = _item_scope(state, step, number, value)
     task.label = _label(spec.label, scope)
     failure = fill_input(state, task, step.tree, scope)
+    if step.kept and keep(state, task, failure):
+        return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)
     else:
         state.todo(Todo.TASK_READY, task)
+
+
+def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
+    """Let a task that is done stand for one with the same input, or that may not be repeated."""
+    step = task.step
+    assert step is not None
+    old = step.kept.get(task.number)
+    if old is None or not old.over or (old.failure is not None and old.attempts == 0):
+        return False
+    effect = getattr(old.worker, "effect", "read")
+    same = failure is None and old.status == "done" and old.resolved == task.resolved
+    if not same and not (effect in ("write", "once") and old.status == "done"):
+        if task.failure is None:
+            task.again = step.again
+        return False
+    step.items[task.number] = old
+    register(old)
+    state.todo(Todo.ITEM_ENDED, old)
+    return True
 
 
 def register(task: Task) -> None:

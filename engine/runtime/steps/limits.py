@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from engine.errors import Failure
 from engine.runtime.causes import Cause
-from engine.runtime.state import Frame, Loop
+from engine.runtime.state import Frame, Loop, Step
 from engine.sema.model import Worker
 
-__all__ = ["take", "take_tasks"]
+__all__ = ["give_back", "take", "take_tasks"]
 
 
 def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Failure | None:
@@ -70,10 +70,22 @@ def _words(number: int, left: int, bound: str) -> str:
     return f"{more} would be needed, and {max(0, left)} are left of `{bound}`"
 
 
+def give_back(step: Step) -> None:
+    """Count the tasks of a step no more that begins from its front."""
+    loop, number = step.loop, step.allowed
+    if step.worker is not None and number:
+        loop.worker_dispatches[step.worker.name] -= number
+    loop.dispatches -= number
+    loop.current.items -= number
+    for at in _out(step.frame):
+        at.made -= number
+    step.allowed = 0
+
+
 def take_tasks(loop: Loop, frame: Frame | None, workers: list[str]) -> Failure | None:
     """Count plain tasks of a plan or a pass; all of them or none."""
     before = (loop.current.items, loop.dispatches, dict(loop.worker_dispatches))
-    made = [] if frame is None else [(at, at.made) for at in _out(frame)]
+    made = [(at, at.made) for at in _out(frame)]
     for worker in workers:
         failure = take(loop, frame, worker, 1)
         if failure is not None:
@@ -84,8 +96,8 @@ def take_tasks(loop: Loop, frame: Frame | None, workers: list[str]) -> Failure |
     return None
 
 
-def _out(frame: Frame) -> Iterator[Frame]:
-    at: Frame | None = frame
+def _out(frame: Frame | None) -> Iterator[Frame]:
+    at = frame
     while at is not None:
         yield at
         at = at.outer

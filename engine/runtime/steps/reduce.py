@@ -44,7 +44,7 @@ def begin(state: RunState, step: Step) -> None:
     if failure is None:
         number = max(calls_of(len(values), spec.size), 0 if _fits(step, values[0]) else 1)
         failure = limits.take(step.loop, step.frame, step.worker.name, number)
-        step.allowed = 0 if failure else number
+        step.allowed = number if failure is None else 0
     if failure is not None:
         _fail(state, step, failure)
         return
@@ -144,6 +144,8 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
     failure = fill_input(state, task, step.tree, scope)
+    if step.kept and each.keep(state, task, failure):
+        return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)
     else:
