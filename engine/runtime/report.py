@@ -159,6 +159,7 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         "failures": failures(state),
         "rounds": loop.round if loop else 0,
         "dispatches": loop.dispatches if loop else 0,
+        "not_started": sum(len(step.dropped) for step in loop.every_step()) if loop else 0,
         "usage": usage_report(loop.ledger) if loop else None,
         "cost_usd": usage_report(loop.ledger)["cost_usd"] if loop else None,
         "time_ms": state.now,
