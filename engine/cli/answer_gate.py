@@ -23,6 +23,7 @@ from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.options import utf8
+from engine.cli.task_names import task_option
 from engine.drive import launch
 from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
@@ -67,7 +68,12 @@ def gate_options(function: _F) -> _F:
     for option in reversed(
         (
             click.option("--gate", metavar="KEY", help="Which gate, as `orch gates` names it."),
-            click.option("--task", metavar="ID", help="Which gate, by the task it is about."),
+            click.option(
+                "--task",
+                metavar="ID",
+                callback=task_option,
+                help="Which gate, by the task it is about; r:7 is r[7].",
+            ),
             click.option(
                 "--items",
                 metavar="0,3-9",

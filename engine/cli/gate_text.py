@@ -9,6 +9,7 @@ from engine import clock
 from engine.cli.end_report import note
 from engine.cli.format_values import compact, duration, one_line
 from engine.cli.journals import command_line
+from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
 
@@ -86,7 +87,7 @@ def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[
     if gate.get("step") is not None and len(gates) > 1:
         return ["--gate", gate["key"]]
     if gate["task"] is not None and alone and (len(gates) > 1 or gate["kind"] == "outcome"):
-        return ["--task", gate["task"]]
+        return ["--task", typed(gate["task"])]
     return ["--gate", gate["key"]] if len(gates) > 1 else []
 
 

@@ -771,6 +771,16 @@ class Round:
         self.asked_before = 0
         self.broken_off = 0
 
+    @property
+    def entries(self) -> list[Task | Step]:
+        """Its tasks and steps, in the order of the decision."""
+        if not self.steps:
+            return [*self.tasks]
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
+        named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
+        return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
+
 
 class Loop:
     """One orchestrator at work.
@@ -943,6 +953,12 @@ class Loop:
         yield from self.tasks.values()
         for frame in self.frames:
             yield from frame.tasks.values()
+
+    def every_step(self) -> Iterator[Step]:
+        """Each step of it, those inside plan workers and passes too."""
+        yield from self.steps.values()
+        for frame in self.frames:
+            yield from frame.steps.values()
 
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""

@@ -1,147 +1,276 @@
-"""What an orchestrator reads about steps, where its policy has `max_items`: one section, two forms.
+"""The words of a prompt about a step: as many for 10,000 items as for 20.
 
-The contract's form is for models without structured output, the wire form for the others. Both say
-the same: what a step is, how values are selected and tested, what a step gives. Without `max_items`
-nothing of this is in a prompt.
+A step is at most `STEP_TOKENS` long, so the next prompt does not grow with the number of items. No
+item is listed. The bound holds for every tokenizer: a foreign byte is taken for a token of its own,
+and so are a digit and each character of the step's id, which the planner chose. Of our own words,
+which are English and names of the program, three bytes are taken for one.
+
+Counts, fields, numbers and literals are words of the program. What workers wrote (messages of
+failures, labels, outputs) is between tags, as that of tasks is.
 """
 
 from __future__ import annotations
 
-from engine.runtime.wire_schema import WireDecision
+from collections.abc import Iterable, Sequence
 
-__all__ = ["EMPTY_STEP", "how_to_step", "limit", "wire_finish", "wire_steps", "wire_values"]
-
-#: What a plain task begins with in the wire form.
-EMPTY_STEP = '"step": [], '
-
-_EACH = (
-    '{"id": "all", "worker": "review", "each": {"$from": "s", "at": "/files", "where": '
-    '[[{"value": {"$item": "/commits"}, "is": ">", "than": 3}]], "sort_by": "/commits", '
-    '"desc": true, "take": 20}, "input": {"path": {"$item": "/path"}}}'
+from engine.runtime.prompts.safe_text import UNTRUSTED, fenced, line, safe
+from engine.runtime.state import Step, Task
+from engine.runtime.steps.summary import (
+    Counts,
+    FailureKind,
+    Numbers,
+    Summary,
+    kind,
+    preview_of,
+    summary_of,
 )
-_REDUCE = (
-    '{"id": "m", "worker": "merge", "reduce": {"$from": "all"}, "size": 20, "input": '
-    '{"parts": {"$parts": true}}}'
-)
-_HEAD = """\
-# Steps
-One entry of `tasks` can become many tasks. Give a step instead of many tasks that are alike. You \
-need not see a list to use it."""
+from engine.sema.model import Worker
 
-_VIEWS = """\
-of a step, {index, item, output} of each item that is done, or {index, item, mode, message} of \
-each that failed"""
+__all__ = ["STEP_TOKENS", "figures", "skipped", "step_line", "step_view"]
 
-_TESTS = """\
-`is` is one of == != < <= > >= in empty ok failed. The last two test how a task or step ended. \
-What is not there is null."""
+#: The most that a step takes in a prompt, in tokens.
+STEP_TOKENS = 400
+#: Of these, the most for the words of workers, so in bytes.
+FOREIGN_TOKENS = 170
+#: How many bytes of our own words are taken for a token.
+_BYTES_PER_TOKEN = 3
+#: How many kinds of failures are shown with what they said, and how long that may be, in bytes.
+_MOST_MESSAGES = 3
+_MOST_KINDS = 5
+_MESSAGE_BYTES = 70
+#: The longest name of a worker or of a mode that is written whole, in characters.
+_MAX_NAME = 40
+#: A longer id of a step is written twice only, in characters.
+_LONG_ID = 12
+#: A shorter one is a token or two wherever it is, and may be a part of other words.
+_SHORT_ID = 3
+#: What the notes on what is cut take, at most, in tokens.
+_NOTES_TOKENS = 25
 
-_CONTRACT = f"""\
-{_HEAD}
-{_EACH}
-gives one task for each value that `each` selects, here the 20 files with the most commits. In \
-`input` and `label`, {{"$item": "/path"}} is the part of the value at that JSON Pointer, \
-{{"$item": ""}} all of it, and {{"$index": true}} its number.
-A selection is {{"$from": id or list of ids, "at": pointer to the list}}, with any of these, \
-applied in this order:
-- "pairs": true or "failures": true: {_VIEWS};
-- "entries": true: {{key, value}} of an object;
-- "flatten": pointer to a list in each value;
-- "where": TEST;
-- "unique_by": pointer; "sort_by": pointer, with "desc": true; "take": number.
-TEST is a list (any) of lists (all) of conditions {{"value": ..., "is": ..., "than": ...}}. \
-`value` is {{"$item": pointer}} or a reference. {_TESTS} `empty`, `ok` and `failed` take no \
-`than`.
-An `each` may have "label": {{"$item": "/path"}}, "parallel": 4, "in_order": true, "tolerate": \
-0.1 (the share or number of items that may fail).
-{_REDUCE}
-combines values, at most `size` in a call, until one is left. "empty": VALUE is its output if \
-there are none.
-Any entry may have "when": TEST (it is skipped if the test does not hold) and "after": [ids] (it \
-waits for their end).
-The output of an `each` is the list of the outputs that are done. {{"$from": "all[3]"}} is that \
-of item 3. A reference may have "pairs": true or "failures": true. `finish` may hold references \
-too: {{"$from": "m"}}."""
-
-_WIRE_EACH = (
-    '{"step": [{"each": "s"}, {"at": "/files"}, {"where": "/commits", "is": ">", "than": 3}, '
-    '{"sort_by": "/commits", "desc": true}, {"take": 20}], "worker": "review", "id": "all", '
-    '"input": [{"item": "/path", "name": "path"}]}'
-)
-_WIRE_REDUCE = (
-    '{"step": [{"reduce": "all"}, {"size": 20}], "worker": "merge", "id": "m", "input": '
-    '[{"parts": true, "name": "parts"}]}'
-)
-
-#: A condition that no part can say.
-_OTHER = (
-    r'{"json": "{\"value\": {\"$item\": \"/risk\"}, \"is\": \"in\", \"than\": [\"a\", \"b\"]}", '
-    '"of": "where"}'
-)
-
-_WIRE = f"""\
-{_HEAD} `step` is empty for a plain task.
-{_WIRE_EACH}
-gives one task for each value that is selected, here the 20 files with the most commits. In \
-`input`, "item" is the part of the value at that JSON Pointer, "" all of it; {{"index": true, \
-"name": ...}} is its number.
-These parts select, in this order:
-- {{"each": id}}, again for each further source;
-- {{"at": pointer to the list}};
-- {{"as": "pairs"}} or {{"as": "failures"}}: {_VIEWS};
-- {{"as": "entries"}}: {{key, value}} of an object;
-- {{"flatten": pointer to a list in each value}};
-- conditions;
-- {{"unique_by": pointer}}; {{"sort_by": pointer, "desc": true}}; {{"take": number}}.
-Conditions: {{"where": pointer into the value, "is": ..., "than": ...}}, {{"where_empty": \
-pointer}}. All of them must hold; {{"or": "where"}} between them begins an alternative. `is` is \
-one of == != < <= > >= in. What is not there is null. Any other condition is JSON text: \
-{_OTHER}.
-Options: {{"label": pointer}}, {{"parallel": 4}}, {{"in_order": true}}, {{"tolerate": 0.1}} (the \
-share or number of items that may fail).
-{_WIRE_REDUCE}
-combines values, at most `size` in a call, until one is left. {{"json": "...", "of": "empty"}} is \
-its output if there are none.
-Any entry may have {{"when": id, "at": pointer, "is": ..., "than": ...}}, {{"when_ended": id, \
-"is": "ok" or "failed"}} or {{"when_empty": id, "at": pointer}} (it is skipped if that does not \
-hold), and {{"after": id}} (it waits for its end).
-The output of an `each` is the list of the outputs that are done. {{"from": "all[3]", ...}} is \
-that of item 3; {{"pairs": "all", "at": "", "name": ...}} and {{"failures": ...}} are the views."""
+#: What the items of a step are called.
+_ITEMS = {"each": "items", "reduce": "calls", "repeat": "passes"}
 
 
-def how_to_step() -> str:
-    """The section on steps in the contract's form."""
-    return _CONTRACT
-
-
-def wire_steps() -> str:
-    """The section on steps in the wire form."""
-    return _WIRE
-
-
-def limit(max_items: int) -> str:
-    """How many tasks the steps of a decision become, for the line of limits."""
-    return f"steps that become at most {max_items} tasks in a decision"
-
-
-def wire_values() -> str:
-    """How references inside a value are written in the wire form."""
-    return (
-        '{"json": "[{\\"$item\\": \\"/path\\"}, {\\"$from\\": \\"a1\\"}]", "name": "query"}, a '
-        "value written as JSON text, where parts of it are references."
-    )
-
-
-def wire_finish(form: WireDecision) -> str:
-    """How a result is written in the wire form, whole or by its fields."""
-    lines = []
-    if form.finish_as_json:
-        lines.append('Write the whole result as JSON text: {"json": "...", "name": ""}.')
-    elif form.wrapped:
-        lines.append('Write the whole result as {"result": ...}.')
-    lines.append(
-        'The result may be an output: {"from": "m", "at": "", "name": ""}. Or give its fields one '
-        'by one, as in `input`: [{"name": "summary", "value": "..."}, {"from": "all", "at": "", '
-        '"name": "reviews"}].'
-    )
+def step_view(step: Step, preview_bytes: int) -> str:
+    """What a step brought: counts, failures by kind, figures, the beginning of its outputs."""
+    if step.status == "skipped":
+        return skipped(step)
+    found = summary_of(step)
+    of = "" if len(step.id) > _LONG_ID else f' step="{step.id}"'
+    about = f"{of}{_worker_of(step)}{_trust(step)}"
+    lines = [f"step {step.id} ({_what(step)}){_ended(step)}: {_told(found)}"]
+    refer = _how_to_refer(step, found)
+    tags = 2 * fenced("failure", "", about)
+    room = STEP_TOKENS - _NOTES_TOKENS - _tokens("\n".join([*lines, *refer, tags]), step.id)
+    left = min(FOREIGN_TOKENS, room)
+    lines += _within(room - left, _facts(step, found), step.id)
+    messages = _messages(step, found, left if found.counts.done == 0 else left // 2)
+    if messages:
+        left -= len(messages.encode())
+        lines.append(fenced("failure", messages, about))
+    lines += _output(step, min(preview_bytes, left), found, about)
+    lines += refer
     return "\n".join(lines)
+
+
+def skipped(entry: Task | Step) -> str:
+    """A task or step that was not needed."""
+    when = entry.when if isinstance(entry, Task) else entry.spec.when
+    test = "its `when` did not hold, or " if when is not None else ""
+    what = "step" if isinstance(entry, Step) else "task"
+    who = _what(entry) if isinstance(entry, Step) else entry.worker.name
+    return f"{what} {entry.id} ({who}) was skipped: {test}what it needs was skipped"
+
+
+def step_line(step: Step) -> str:
+    """A step in one line, for a shortened record."""
+    head = f"- {step.id} ({_what(step)}, round {step.round})"
+    if step.status == "skipped":
+        return f"{head}: skipped"
+    found = summary_of(step)
+    kinds = _kinds(step, found.failures)
+    failed = "" if step.failure is None else f", mode {_name(step.failure.mode)}"
+    return f"{head}: {step.status}{failed}, {_told(found)}" + (f" ({kinds})" if kinds else "")
+
+
+# ---------------------------------------------------------------- our own words
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."
+
+
+def _what(step: Step) -> str:
+    of = "" if step.worker is None else f" of {_name(step.worker.name)}"
+    return f"{kind(step)}{of}"
+
+
+def _worker_of(step: Step) -> str:
+    return "" if step.worker is None else f' worker="{_name(step.worker.name)}"'
+
+
+def _trust(step: Step) -> str:
+    worker = step.worker
+    outside = isinstance(worker, Worker) and worker.trust == "untrusted"
+    return UNTRUSTED if outside or step.tainted else ""
+
+
+def _ended(step: Step) -> str:
+    return "" if step.failure is None else f" failed, mode {_name(step.failure.mode)}"
+
+
+def _told(found: Summary) -> str:
+    counts = found.counts
+    if not counts.total:
+        return "nothing was selected" if found.kind == "each" else "nothing was run"
+    return f"{counts.done} of {counts.total} {_ITEMS[found.kind]} done{_rest(counts)}"
+
+
+def _rest(counts: Counts) -> str:
+    parts = {
+        "failed": counts.failed - counts.dropped,
+        "not started": counts.dropped,
+        "skipped": counts.skipped,
+        "running": counts.running,
+        "waiting": counts.waiting,
+    }
+    return "".join(f", {number} {word}" for word, number in parts.items() if number)
+
+
+def _kinds(step: Step, failures: Sequence[FailureKind]) -> str:
+    """`crashed 29 (first r[0])`, and so on."""
+    words = [
+        f"{_name(one.mode)} {one.count} (first {_item(step, one.first)})"
+        for one in failures[:_MOST_KINDS]
+    ]
+    more = len(failures) - _MOST_KINDS
+    return ", ".join(words) + (f" and {more} more modes" if more > 0 else "")
+
+
+def _item(step: Step, name: str) -> str:
+    """The id of an item; only its number where the id of the step is long."""
+    return name.removeprefix(step.id) if len(step.id) > _LONG_ID else name
+
+
+def _facts(step: Step, found: Summary) -> list[str]:
+    facts = []
+    if found.failures:
+        facts.append(f"failed: {_kinds(step, found.failures)}")
+    facts += figures(found)
+    if found.kind == "each" and found.counts.done:
+        facts.append(f"each output: {found.shape}")
+    return facts
+
+
+def figures(found: Summary) -> list[str]:
+    """The figures of a step's outputs, a field each."""
+    lines = []
+    for name, counted in found.literals.items():
+        values = ", ".join(f"{value} {number}" for value, number in counted.items())
+        lines.append(f"{name or 'outputs'}: {values}")
+    for name, numbers in found.numbers.items():
+        lines.append(f"{name or 'outputs'}: {_range(numbers)}")
+    return lines
+
+
+def _range(numbers: Numbers) -> str:
+    least, mean, most = (_number(n) for n in (numbers.least, numbers.mean, numbers.most))
+    return f"{least} to {most}, mean {mean}"
+
+
+def _number(value: int | float) -> str:
+    """A number in at most a dozen characters."""
+    if isinstance(value, int) and abs(value) < 10**9:
+        return str(value)
+    try:
+        return format(float(value), ".4g")
+    except OverflowError:
+        return "over 1e308" if value > 0 else "under -1e308"
+
+
+def _how_to_refer(step: Step, found: Summary) -> list[str]:
+    name = step.id
+    if step.failure is not None or not found.counts.total:
+        many = found.kind == "each" and found.counts.total
+        return [f'Its failures are the view `failures` of "{name}".'] if many else []
+    if found.kind != "each":
+        return [f'Refer to its output as "{name}".']
+    return [
+        f'Refer to "{name}" (its outputs, in source order; also `pairs` and `failures`), '
+        f"or to one: {_one(step)}."
+    ]
+
+
+def _one(step: Step) -> str:
+    """The id of an item that has an output."""
+    name = next((task.id for task in step.items.values() if task.status == "done"), "")
+    return f"the id and `{_item(step, name)}`" if len(step.id) > _LONG_ID else f'"{name}"'
+
+
+def _tokens(text: str, id: str) -> int:
+    """At most how many tokens our own words are.
+
+    Args:
+        id: The id of the step that they are about.
+    """
+    named = text.count(id) * len(id) if len(id) > _SHORT_ID else 0
+    rest = text.replace(id, "") if named else text
+    digits = sum(character.isdigit() for character in rest)
+    beyond = len(rest.encode()) - sum(character.isascii() for character in rest)
+    plain = max(0, len(rest) - digits)
+    return named + digits + beyond + -(-plain // _BYTES_PER_TOKEN)
+
+
+def _within(tokens: int, facts: Iterable[str], id: str) -> list[str]:
+    """The facts that there is room for, whole."""
+    kept = []
+    for fact in facts:
+        text = line(fact)
+        needed = _tokens(text, id) + 1
+        if needed <= tokens:
+            kept.append(text)
+            tokens -= needed
+    return kept
+
+
+# ---------------------------------------------------------------- words of workers
+
+
+def _messages(step: Step, found: Summary, left: int) -> str:
+    """The first failure of each kind, a line each; of a step without items, its own."""
+    said = [(one.first, one.label, one.message) for one in found.failures[:_MOST_MESSAGES]]
+    own = step.failure
+    if own is not None and (not said or found.kind != "each"):
+        said = [(step.id, "", own.message)]
+    most = left if len(said) < 2 else min(left // len(said), 2 * _MESSAGE_BYTES)
+    most = min(most, 2 * _MESSAGE_BYTES)
+    lines = []
+    for first, label, message in said:
+        text = line(message)
+        if text:
+            about = f" {line(label)}" if label else ""
+            lines.append(_cut(f"{_item(step, first)}{about}: {text}", most - 1))
+    return "\n".join(lines)
+
+
+def _output(step: Step, left: int, found: Summary, about: str) -> list[str]:
+    if step.status == "done" and found.kind == "each" and not found.counts.done:
+        return []
+    if step.status != "done" and step.partial is None:
+        return []
+    text, whole = preview_of(step, left)
+    tag = "output" if step.status == "done" else "partial"
+    shown = [fenced(tag, _cut(safe(text), left), about)]
+    if found.kind == "each" and found.counts.done > max(whole, 1):
+        first = f"the first {whole} of" if whole > 1 else "the first of"
+        shown.append(f"({first} {found.counts.done} outputs)")
+    elif whole == 0 and len(text.encode()) >= left:
+        shown.append("(cut here)")
+    return shown
+
+
+def _cut(text: str, most: int) -> str:
+    data = text.encode()
+    if len(data) <= most:
+        return text
+    return data[: max(0, most - 3)].decode(errors="ignore") + "..."
