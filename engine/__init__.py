@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.models.scripted import Scripted
     from engine.records import (
         Gate,
+        GateItem,
         Replay,
         Run,
         RunInfo,
@@ -64,6 +65,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -114,7 +116,7 @@ _NAMES = {
     "engine.history.replay": "Divergence",
     "engine.journal": "MemoryJournal SqliteJournal",
     "engine.models.scripted": "Scripted",
-    "engine.records": "Gate Replay Run RunInfo StepFailures StepReport TaskReport Usage",
+    "engine.records": "Gate GateItem Replay Run RunInfo StepFailures StepReport TaskReport Usage",
     "engine.runtime.ports": "PolicyState",
     "engine.testing": "arun_tests run_tests",
 }

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from engine.models.scripted import Scripted
     from engine.records import (
         Gate,
+        GateItem,
         Replay,
         Run,
         RunInfo,
@@ -74,6 +75,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
