@@ -252,6 +252,8 @@ class Narrator:
                 self._catch_up(task.child)
             if task.failure is not None and task.key not in self._told:
                 self._task_failed(task, task.failure.mode, task.failure.message)
+            elif task.plan is not None and task.status == "done" and self._tasks:
+                self._say(f"{_margin(loop)}{entry_path(task)} {task.worker.name}: done", "plain")
         if over.decision is None and (not loop.over or loop.bound == "max_rounds"):
             self._say(f"{_prefix(loop)}no acceptable decision in this round", "bad")
 
