@@ -77,6 +77,8 @@ class Todo(Enum):
     TASK_READY = "task ready"
     STEP_READY = "step ready"
     ITEM_ENDED = "item ended"
+    VALUES_CAME = "values came"
+    SOURCE_OVER = "source over"
     INNER_ENDED = "inner ended"
     PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
@@ -251,6 +253,7 @@ class Task:
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
         label: The text that is shown for an item, or "".
+        counted: Its step has taken note of its end.
         frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
         plan: The frame of the plan that it runs, if its worker is a plan.
         tree: Its input with references as records, where it is filled from that; else None.
@@ -266,6 +269,7 @@ class Task:
         "call",
         "child",
         "cleared",
+        "counted",
         "decided_tainted",
         "edits",
         "ended_at",
@@ -331,6 +335,7 @@ class Task:
         self.item: Any = None
         self.number: Number = ()
         self.label = ""
+        self.counted = False
         self.frame: Frame | None = None
         self.plan: Frame | None = None
         self.tree: dict[str, Any] | None = None
@@ -504,6 +509,11 @@ class Step:
     def path(self) -> str:
         """What the keys inside it begin with: its key, and another each time it is retried."""
         return f"{self.key} / again {self.again}" if self.again else self.key
+
+    @property
+    def timer(self) -> str:
+        """The timer that continues it where one machine step may make no more tasks."""
+        return f"{self.path} / more"
 
 
 class Frame:
@@ -924,6 +934,12 @@ class Loop:
         yield from self.tasks.values()
         for frame in self.frames:
             yield from frame.tasks.values()
+
+    def every_step(self) -> Iterator[Step]:
+        """Each step of it, those inside plan workers and passes too; not those of loops below."""
+        yield from self.steps.values()
+        for frame in self.frames:
+            yield from frame.steps.values()
 
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""

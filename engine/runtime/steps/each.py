@@ -21,9 +21,9 @@ from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator
 from engine.sema.plans.selection import Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
-from engine.sema.plans.values import FromStep, NothingThere, Scope, fill
+from engine.sema.plans.values import NothingThere, Scope, fill
 
-__all__ = ["arrive", "begin", "item_ended", "make", "source_over", "timer_name"]
+__all__ = ["arrive", "begin", "item_ended", "made_enough", "make", "source_over"]
 
 #: The most tasks that one machine step makes: a longer one would hold up every other run.
 _MOST_AT_ONCE = 500
@@ -47,7 +47,7 @@ def begin(state: RunState, step: Step) -> None:
     if failure is None:
         failure = _take_in(step, entries)
     if failure is not None:
-        _drop(step, entries, failure)
+        _drop(state, step, entries, failure)
         stop(state, step, failure)
         return
     make(state, step)
@@ -65,15 +65,24 @@ def _take_in(step: Step, entries: list[Entry]) -> Failure | None:
     return failure
 
 
-def arrive(state: RunState, step: Step, place: int, entry: Entry) -> None:
-    """A value has come from a source that streams."""
-    if step.status != "running" or step.stopped is not None:
+def arrive(state: RunState, step: Step, place: int, came: list[Entry]) -> None:
+    """Values have come from a source that streams."""
+    if step.status != "running":
         return
-    entries, failure = selecting.arrived(state, step, place, entry)
+    entries: list[Entry] = []
+    failure: Failure | None = None
+    for entry in came:
+        some, failure = selecting.arrived(state, step, place, entry)
+        entries += some
+        if failure is not None:
+            break
+    if step.stopped is not None:
+        _drop(state, step, entries, step.stopped)
+        return
     if failure is None:
         failure = _take_in(step, entries)
     if failure is not None:
-        _drop(step, entries, failure)
+        _drop(state, step, entries, failure)
         stop(state, step, failure)
     else:
         make(state, step)
@@ -85,54 +94,55 @@ def source_over(state: RunState, step: Step, place: int) -> None:
         return
     flow = step.sources[place]
     flow.over = True
-    producer = flow.producer
-    if producer is not None and producer.failure is not None and step.stopped is None:
-        said = f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})"
-        cause = producer.failure.cause
-        stop(state, step, Failure("unmet_reference", said, cause=cause))
-        return
-    if producer is not None and producer.status == "skipped" and not step.items:
-        end(state, step, "skipped")
-        return
-    make(state, step)
+    failure = selecting.failure_of(step, place)
+    if failure is not None and step.stopped is None:
+        stop(state, step, failure)
+    else:
+        make(state, step)
 
 
 def stop(state: RunState, step: Step, failure: Failure) -> None:
     """Make no more tasks; what runs is finished, and then the step has failed."""
     step.stopped = failure
-    _drop(step, list(step.pending), failure)
-    step.pending.clear()
+    _drop_pending(state, step, failure)
     make(state, step)
 
 
-def _drop(step: Step, entries: list[Entry], failure: Failure) -> None:
-    step.dropped.extend((number, value, failure) for number, value in entries)
+def _drop_pending(state: RunState, step: Step, failure: Failure) -> None:
+    entries = list(step.pending)
+    step.pending.clear()
+    _drop(state, step, entries, failure)
+
+
+def _drop(state: RunState, step: Step, entries: list[Entry], failure: Failure) -> None:
+    """Let values have no task, and tell those that take the failures of the step."""
+    if not entries:
+        return
+    dropped = [(number, value, failure) for number, value in entries]
+    step.dropped += dropped
+    for consumer, place in step.flows:
+        if selecting.view_at(consumer, place) == "failures":
+            came = [selecting.dropped_entry(one) for one in dropped]
+            state.todo(Todo.VALUES_CAME, (consumer, place, came))
 
 
 def make(state: RunState, step: Step) -> None:
     """Make as many tasks as slots can use; end the step if nothing is left to be done."""
-    assert isinstance(step.spec, EachStep)
     assert step.worker is not None
     loop = step.loop
     if loop.over:
         return
-    if step.probing and step.open == 0 and step.items:
+    canary = loop.orchestrator.policy.breaker.canary
+    if step.probing and step.open == 0 and len(step.items) >= canary:
         step.probing = False
         breaker.probe_failed(step)
     if step.pending and step.stopped is None:
         denied = breaker.opened(loop, step.worker.name)
         if denied is not None:
-            _drop(step, list(step.pending), denied)
-            step.pending.clear()
+            _drop_pending(state, step, denied)
     most = _most_open(step)
     while step.pending and step.open < most:
-        if state.made >= _MOST_AT_ONCE:
-            if step.open == 0:
-                timer = SetTimer(timer_name(step), state.now)
-                state.timers[timer.timer] = timer
-                state.commands.append(timer)
-            return
-        if _waits_for_canary(step):
+        if made_enough(state, step) or _waits_for_canary(step, canary):
             return
         number, value = step.pending.popleft()
         _make_item(state, step, number, value)
@@ -140,9 +150,15 @@ def make(state: RunState, step: Step) -> None:
         _finish(state, step)
 
 
-def timer_name(step: Step) -> str:
-    """The timer that continues a step that has made as many tasks as one machine step may."""
-    return f"{step.path} / more"
+def made_enough(state: RunState, step: Step) -> bool:
+    """Whether this machine step may make no more tasks; then a timer continues the step."""
+    if state.made < _MOST_AT_ONCE:
+        return False
+    if step.open == 0:
+        timer = SetTimer(step.timer, state.now)
+        state.timers[timer.timer] = timer
+        state.commands.append(timer)
+    return True
 
 
 def _most_open(step: Step) -> int:
@@ -151,10 +167,9 @@ def _most_open(step: Step) -> int:
     assert isinstance(spec, EachStep)
     if spec.in_order:
         return 1
-    if spec.parallel is not None:
-        return spec.parallel
     # What runs inside an orchestrator or a plan takes slots of its own, so here each holds one.
-    return policy.max_parallel * (1 if _has_inside(step) else 2)
+    most = policy.max_parallel * (1 if _has_inside(step) else 2)
+    return most if spec.parallel is None else min(spec.parallel, most)
 
 
 def _has_inside(step: Step) -> bool:
@@ -162,11 +177,10 @@ def _has_inside(step: Step) -> bool:
     return isinstance(worker, Orchestrator) or getattr(worker, "plan", None) is not None
 
 
-def _waits_for_canary(step: Step) -> bool:
+def _waits_for_canary(step: Step, canary: int) -> bool:
     """Whether the first items still run alone; marks the step while they do."""
-    canary = step.loop.orchestrator.policy.breaker.canary
     made = len(step.items)
-    if not canary or made > canary or step.again:
+    if made > canary or step.again:
         return False
     if made < canary:
         step.probing = True
@@ -254,20 +268,21 @@ def item_ended(state: RunState, task: Task) -> None:
     step = task.step
     assert step is not None
     step.open -= 1
+    task.counted = True
     step.tainted = step.tainted or task.tainted
     breaker.count(task)
-    if step.flows:
-        for consumer, place in step.flows:
-            source = selecting.selection_of(consumer).sources[place]
-            assert isinstance(source, FromStep)
-            entry = selecting.entry_in(task, source.view)
-            if entry is not None:
-                arrive(state, consumer, place, entry)
+    for consumer, place in step.flows:
+        entry = selecting.entry_in(task, selecting.view_at(consumer, place))
+        if entry is not None:
+            state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
     make(state, step)
 
 
 def _finish(state: RunState, step: Step) -> None:
     """All items are over: the step is done, or has failed of too many of them."""
+    if step.stopped is None and selecting.all_skipped(step):
+        end(state, step, "skipped")
+        return
     failure = step.stopped or _too_many_failed(step)
     if failure is not None:
         step.failure = failure
@@ -291,12 +306,7 @@ def _too_many_failed(step: Step) -> Failure | None:
     failed = len(failures)
     if not failed:
         return None
-    tolerate = step.spec.tolerate
-    if tolerate is None:
-        most = float(total - 1)
-    else:
-        most = tolerate * total if isinstance(tolerate, float) and tolerate < 1 else tolerate
-    if failed <= most and failed < total:
+    if failed < total and _tolerates(step.spec.tolerate, failed, total):
         return None
     mode, often = Counter(failure.mode for failure in failures).most_common(1)[0]
     first = next(failure for failure in failures if failure.mode == mode)
@@ -306,10 +316,20 @@ def _too_many_failed(step: Step) -> Failure | None:
     return first.replace(message=f"{what}: {first.message}")
 
 
+def _tolerates(tolerate: int | float | None, failed: int, total: int) -> bool:
+    if tolerate is None:
+        return True
+    if isinstance(tolerate, float) and tolerate < 1:
+        # Divided, not multiplied: 29 of 100 must be as much as 0.29.
+        return failed / total <= tolerate
+    return failed <= tolerate
+
+
 def end(state: RunState, step: Step, status: Any) -> None:
     """The step is over: tell those that wait for it, and the round or plan that it is in."""
     move_step(step, status)
     step.ended_at = state.now
-    for consumer, place in step.flows:
-        source_over(state, consumer, place)
+    # By the agenda, after the values that are on it: a long chain of steps must not recurse.
+    for flow in step.flows:
+        state.todo(Todo.SOURCE_OVER, flow)
     dispatch.entry_ended(state, step)

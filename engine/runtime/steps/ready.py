@@ -95,10 +95,11 @@ def timer_fired(state: RunState, loop: Loop, name: str) -> bool:
     Returns:
         Whether it was one of this loop.
     """
-    frames_steps = [loop.steps, *(frame.steps for frame in loop.frames)]
-    for steps in frames_steps:
-        for step in steps.values():
-            if step.status == "running" and each.timer_name(step) == name:
+    for step in loop.every_step():
+        if step.status == "running" and step.timer == name:
+            if isinstance(step.spec, ReduceStep):
+                reduce.make(state, step)
+            else:
                 each.make(state, step)
-                return True
+            return True
     return False

@@ -20,7 +20,7 @@ from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.steps import ReduceStep
 from engine.sema.plans.values import ABSENT, NothingThere, fill
 
-__all__ = ["begin", "calls_of", "item_ended"]
+__all__ = ["begin", "calls_of", "item_ended", "make"]
 
 
 def calls_of(values: int, size: int) -> int:
@@ -70,7 +70,7 @@ def begin(state: RunState, step: Step) -> None:
         step.levels.append([ABSENT])
     for group in range(len(step.levels[1])):
         _offer(step, 1, group)
-    _make(state, step)
+    make(state, step)
 
 
 def _fits(step: Step, value: Any) -> bool:
@@ -120,12 +120,14 @@ def _gave(step: Step, level: int, group: int, value: Any) -> None:
         _offer(step, level + 1, group // spec.size)
 
 
-def _make(state: RunState, step: Step) -> None:
+def make(state: RunState, step: Step) -> None:
     """Make the calls whose values are there, as far ahead as slots can use them."""
     if step.loop.over:
         return
     most = 2 * step.loop.orchestrator.policy.max_parallel
     while step.pending and step.open < most and step.stopped is None:
+        if each.made_enough(state, step):
+            return
         level, group = step.pending.popleft()
         _make_call(state, step, level, group)
     if step.open:
@@ -149,6 +151,7 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     task.decided_tainted = step.decided_tainted
     step.items[task.number] = task
     step.open += 1
+    state.made += 1
     each.register(task)
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
@@ -166,6 +169,7 @@ def item_ended(state: RunState, task: Task) -> None:
     step = task.step
     assert step is not None
     step.open -= 1
+    task.counted = True
     step.tainted = step.tainted or task.tainted
     if task.failure is not None:
         if step.stopped is None:
@@ -174,7 +178,7 @@ def item_ended(state: RunState, task: Task) -> None:
     else:
         level, group = task.number
         _gave(step, level + 1, group, task.output)
-    _make(state, step)
+    make(state, step)
 
 
 def _fail(state: RunState, step: Step, failure: Failure) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from engine.sema.plans.conditions import Test, equal, order_key
+from engine.sema.plans.conditions import Test, order_key
 from engine.sema.plans.values import (
     ABSENT,
     Computed,
@@ -165,23 +165,24 @@ def arranged(selection: Selection, entries: list[Entry], scope: Scope) -> list[E
 
 def _unique(by: str | Computed, entries: list[Entry], scope: Scope) -> list[Entry]:
     kept: list[Entry] = []
-    seen: dict[str, list[Any]] = {}
+    seen: set[Any] = set()
     for one in entries:
-        key = _key(by, one, scope)
-        # Values with the same text are compared for certain: 1 and 1.0 differ in text only.
-        same = seen.setdefault(_bucket(key), [])
-        if not any(equal(key, other) for other in same):
-            same.append(key)
+        key = _hashable(_key(by, one, scope))
+        if key not in seen:
+            seen.add(key)
             kept.append(one)
     return kept
 
 
-def _bucket(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, dict | list):
-        return f"{type(value).__name__} {len(value)}"
-    return repr(value)
+def _hashable(value: Any) -> Any:
+    """What is the same for two values that are `equal`, and for no others."""
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, list):
+        return "list", tuple(map(_hashable, value))
+    if isinstance(value, dict):
+        return "dict", frozenset((key, _hashable(inner)) for key, inner in value.items())
+    return value
 
 
 def _key(by: str | Computed, entry: Entry, scope: Scope) -> Any:
