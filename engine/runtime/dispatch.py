@@ -129,14 +129,7 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
                 cause=producer.failure.cause,
             )
-    for name in task.after:
-        if not loop.outputs.get(name):
-            return Failure(
-                "unmet_reference",
-                f"it runs only after `{name}`, and no task of it succeeded",
-                cause=Cause(loop.orchestrator.limits[task.worker.name], "after"),
-            )
-    return None
+    return filling.too_early(task)
 
 
 def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
@@ -190,7 +183,7 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if task.step is not None and loop.breakers:
             denied = breaker.opened(loop, task.worker.name)
-            if denied is not None:
+            if denied is not None and not task.attempts:
                 end_task(state, task, failure=denied)
                 continue
         if state.held and _hold(state, task):

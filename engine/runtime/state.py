@@ -412,12 +412,14 @@ class Step:
         allowed: How many tasks it has been counted for in the bounds.
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
+        after: Workers of which one task must have succeeded first (`limit W { after }`).
         scope: What the inputs of its tasks are filled from.
         tree: Their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
     __slots__ = (
+        "after",
         "again",
         "allowed",
         "collected",
@@ -474,6 +476,7 @@ class Step:
         self.status: StepStatus = "blocked"
         self.waits = 0
         self.feeds: list[Task | Step] = []
+        self.after: tuple[str, ...] = ()
         self.flows: list[tuple[Step, int]] = []
         self.references: list[Reference] = []
         self.sources: list[Flow] = []

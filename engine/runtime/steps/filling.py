@@ -35,7 +35,6 @@ from engine.sizes import size_of, size_words
 __all__ = [
     "StepOutputs",
     "Unmet",
-    "failed_with",
     "fill_input",
     "find",
     "holds",
@@ -44,6 +43,7 @@ __all__ = [
     "prepare",
     "scope_of",
     "skipped_by",
+    "too_early",
     "value_of",
     "view_of",
     "without_skipped",
@@ -344,6 +344,14 @@ def holds(test: Test, scope: Scope, loop: Loop, frame: Frame | None) -> bool:
         raise Unmet(Failure("unmet_reference", f"a test cannot be evaluated: {error}")) from None
 
 
-def failed_with(failure: Failure, what: str) -> Failure:
-    """The same failure, told of what needs it."""
-    return failure.replace(message=f"{what}: {failure.message}")
+def too_early(entry: Task | Step) -> Failure | None:
+    """Why a limit lets an entry not begin that was to come after another worker's; or None."""
+    loop, worker = entry.loop, entry.worker
+    for name in entry.after:
+        if worker is not None and not loop.outputs.get(name):
+            return Failure(
+                "unmet_reference",
+                f"it runs only after `{name}`, and no task of it succeeded",
+                cause=Cause(loop.orchestrator.limits[worker.name], "after"),
+            )
+    return None

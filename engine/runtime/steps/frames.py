@@ -6,7 +6,7 @@ made and connected by `engine.runtime.planning`, and let in here like all others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from engine.errors import Failure
 from engine.runtime import dispatch
@@ -18,7 +18,15 @@ from engine.sema.plans.steps import RepeatStep, TaskStep, selection_of, step_lea
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep
 
-__all__ = ["connect", "enter", "producers_of"]
+__all__ = [
+    "connect",
+    "enter",
+    "keep_writes_in_order",
+    "keeps_order",
+    "producers_of",
+    "put_before",
+    "wait",
+]
 
 
 def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
@@ -27,8 +35,16 @@ def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
     entries: list[Task | Step] = [_made(state, frame, spec) for spec in specs]
     frame.open = len(entries)
     failure = limits.take_tasks(frame.loop, frame, [spec.worker for spec in plain])
+    before: dict[str, list[Task | Step]] = {}
     for entry, spec in zip(entries, specs, strict=True):
         connect(entry, spec, lambda name: find(frame.loop, frame, name))
+        for worker in put_before(entry):
+            for other in before.get(worker, ()):
+                wait(entry, other)
+        if entry.worker is not None:
+            before.setdefault(entry.worker.name, []).append(entry)
+    keep_writes_in_order(entry for entry in entries if keeps_order(entry))
+    state.made += len(plain)
     for entry in entries:
         if failure is not None:
             fail(state, entry, failure)
@@ -109,6 +125,44 @@ def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step 
             continue
         producer.feeds.append(entry)
         entry.waits += 1
+
+
+def wait(entry: Task | Step, other: Task | Step) -> None:
+    """Let an entry wait for the end of another one, once."""
+    # An entry is connected at one go, so where it waits already, it is the last one.
+    if other is entry or other.over or (other.feeds and other.feeds[-1] is entry):
+        return
+    other.feeds.append(entry)
+    entry.waits += 1
+
+
+def put_before(entry: Task | Step) -> tuple[str, ...]:
+    """The workers that a limit puts before an entry (`limit W { after }`), as far as none of their
+    tasks has succeeded; the entry looks again when it is ready."""
+    if entry.worker is None:
+        return ()
+    loop = entry.loop
+    limit = loop.orchestrator.limits.get(entry.worker.name)
+    if limit is None or not limit.after:
+        return ()
+    entry.after = tuple(worker for worker in limit.after if not loop.outputs.get(worker))
+    return entry.after
+
+
+def keeps_order(entry: Task | Step) -> bool:
+    """Whether it changes something outside, and not in any order."""
+    worker = entry.worker
+    return isinstance(worker, Worker) and worker.effect in ("write", "once") and not worker.commutes
+
+
+def keep_writes_in_order(entries: Iterable[Task | Step]) -> None:
+    """Let each of these wait for the one before it; none comes before what it needs."""
+    before: Task | Step | None = None
+    for entry in entries:
+        if before is not None and not before.over and entry not in before.feeds:
+            before.feeds.append(entry)
+            entry.waits += 1
+        before = entry
 
 
 def _streamed(

@@ -13,6 +13,7 @@ from engine.runtime.steps.filling import (
     holds,
     scope_of,
     skipped_by,
+    too_early,
     value_of,
     without_skipped,
 )
@@ -42,6 +43,10 @@ def ready(state: RunState, step: Step) -> None:
             step.tree = without_skipped(spec.input, loop, frame)
     except Unmet as error:
         frames.fail(state, step, error.failure)
+        return
+    failure = too_early(step)
+    if failure is not None:
+        frames.fail(state, step, failure)
         return
     match spec:
         case EachStep():
