@@ -22,6 +22,7 @@ from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
 
+
 class OutOfDispatches(DecisionError):
     """The decision wants more tasks than the run may still start."""
 

@@ -401,7 +401,7 @@ class Step:
         feeds: The tasks and steps that wait for its end.
         flows: The steps that take its items as they end, with the number of their source.
         sources: The sources of its selection, once it runs.
-        collected: What has come of a selection that needs its whole list.
+        collected: Of a `reduce`: the values that it combines, with their numbers.
         pending: Values that are selected and have no task yet; for a `reduce`, groups.
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import Failure
-from engine.runtime import dispatch, sizes
+from engine.runtime import dispatch, sizes, taint
 from engine.runtime.causes import Cause
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
@@ -58,8 +58,10 @@ def begin(state: RunState, step: Step) -> None:
         _fail(state, step, failure)
         return
     step.levels = [values]
+    step.collected = entries
     if len(values) == 1 and _fits(step, values[0]):
         step.output = values[0]
+        taint.mark_passed_on(state, step)
         each.end(state, step, "done")
         return
     size = len(values)
@@ -95,6 +97,7 @@ def _finish_empty(state: RunState, step: Step, spec: ReduceStep) -> None:
         _fail(state, step, Failure("unmet_reference", said, cause=Cause(step.worker)))
         return
     step.output = value
+    taint.mark_passed_on(state, step)
     each.end(state, step, "done")
 
 
