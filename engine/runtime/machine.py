@@ -257,6 +257,8 @@ def _work_off(state: RunState) -> None:
             dispatch.ready(state, subject)
         elif what is Todo.ITEM_ENDED:
             ready.item_ended(state, subject)
+        elif what is Todo.TASK_AGAIN:
+            reopen.again(state, subject)
         elif what is Todo.VALUES_CAME:
             each.arrive(state, *subject)
         elif what is Todo.SOURCE_OVER:

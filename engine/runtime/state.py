@@ -79,6 +79,7 @@ class Todo(Enum):
     ITEM_ENDED = "item ended"
     VALUES_CAME = "values came"
     SOURCE_OVER = "source over"
+    TASK_AGAIN = "task again"
     INNER_ENDED = "inner ended"
     PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
@@ -531,9 +532,11 @@ class Frame:
         prefix: What the ids of its tasks begin with: `r[0].` in a pass.
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
+        counted: Its plain tasks have been counted in the bounds.
     """
 
     __slots__ = (
+        "counted",
         "inputs",
         "last",
         "loop",
@@ -566,6 +569,7 @@ class Frame:
         self.prefix = prefix
         self.open = 0
         self.made = 0
+        self.counted = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
 

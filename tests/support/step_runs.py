@@ -29,6 +29,7 @@ from engine.events import (
     TimerFired,
 )
 from engine.runtime.commands import CancelCalls, EndRun, OpenGate, SetTimer, StartCall
+from engine.runtime.decision import DecisionContract
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest
 from engine.runtime.state import Loop, RunState, Step, Task
@@ -93,6 +94,16 @@ def with_plan(program: Program, worker: str, plan: Plan, **changes: Any) -> Prog
     return msgspec.structs.replace(program, workers={**program.workers, worker: changed})
 
 
+_CONTRACTS: dict[int, tuple[Program, dict[str, DecisionContract]]] = {}
+
+
+def _state(program: Program) -> RunState:
+    """A fresh state; compiled contracts are pure, and dear to make."""
+    state = RunState(program)
+    _, state.decisions = _CONTRACTS.setdefault(id(program), (program, {}))
+    return state
+
+
 Outcome = Callable[[str, dict[str, Any]], Any]
 
 
@@ -121,7 +132,7 @@ class StepRun:
         self.order = order
         self.answers = answers
         self.rng = random.Random(order if isinstance(order, int) else 0)
-        self.state = RunState(program)
+        self.state = _state(program)
         self.journal: list[Event] = []
         self.open: dict[str, StartCall] = {}
         self.timers: list[SetTimer] = []
@@ -194,9 +205,7 @@ class StepRun:
             value = self.outcome(request.worker.name, request.input)
         if isinstance(value, Failure):
             self.happen(
-                CallFailed(
-                    key=key, attempt=command.attempt, mode=value.mode, message=value.message
-                )
+                CallFailed(key=key, attempt=command.attempt, mode=value.mode, message=value.message)
             )
         else:
             self.happen(CallFinished(key=key, attempt=command.attempt, value=value))

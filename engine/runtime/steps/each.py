@@ -12,10 +12,9 @@ from typing import Any
 
 from engine.errors import Failure
 from engine.runtime import dispatch
-from engine.runtime.commands import SetTimer
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, limits, selecting
+from engine.runtime.steps import breaker, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator
@@ -23,10 +22,8 @@ from engine.sema.plans.selection import Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import NothingThere, Scope, fill
 
-__all__ = ["arrive", "begin", "item_ended", "made_enough", "make", "source_over"]
+__all__ = ["arrive", "begin", "item_ended", "make", "source_over"]
 
-#: The most tasks that one machine step makes: a longer one would hold up every other run.
-_MOST_AT_ONCE = 500
 #: The longest label, in characters.
 _MAX_LABEL = 80
 
@@ -142,23 +139,12 @@ def make(state: RunState, step: Step) -> None:
             _drop_pending(state, step, denied)
     most = _most_open(step)
     while step.pending and step.open < most:
-        if made_enough(state, step) or _waits_for_canary(step, canary):
+        if items.made_enough(state, step) or _waits_for_canary(step, canary):
             return
         number, value = step.pending.popleft()
         _make_item(state, step, number, value)
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
         _finish(state, step)
-
-
-def made_enough(state: RunState, step: Step) -> bool:
-    """Whether this machine step may make no more tasks; then a timer continues the step."""
-    if state.made < _MOST_AT_ONCE:
-        return False
-    if step.open == 0:
-        timer = SetTimer(step.timer, state.now)
-        state.timers[timer.timer] = timer
-        state.commands.append(timer)
-    return True
 
 
 def _most_open(step: Step) -> int:
@@ -200,45 +186,16 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
     step.items[number] = task
     step.open += 1
     state.made += 1
-    register(task)
+    items.register(task)
     scope = _item_scope(state, step, number, value)
     task.label = _label(spec.label, scope)
     failure = fill_input(state, task, step.tree, scope)
-    if step.kept and keep(state, task, failure):
+    if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)
     else:
         state.todo(Todo.TASK_READY, task)
-
-
-def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
-    """Let a task that is done stand for one with the same input, or that may not be repeated."""
-    step = task.step
-    assert step is not None
-    old = step.kept.get(task.number)
-    if old is None or not old.over or (old.failure is not None and old.attempts == 0):
-        return False
-    effect = getattr(old.worker, "effect", "read")
-    same = failure is None and old.status == "done" and old.resolved == task.resolved
-    if not same and not (effect in ("write", "once") and old.status == "done"):
-        if task.failure is None:
-            task.again = step.again
-        return False
-    step.items[task.number] = old
-    register(old)
-    state.todo(Todo.ITEM_ENDED, old)
-    return True
-
-
-def register(task: Task) -> None:
-    """Let a task be found by its id: `r[3]`."""
-    frame = task.frame
-    if frame is None:
-        task.loop.tasks[task.id] = task
-        task.loop.taken.add(task.id)
-    else:
-        frame.tasks[task.id.removeprefix(frame.prefix)] = task
 
 
 def _item_scope(state: RunState, step: Step, number: Number, value: Any) -> Scope:
@@ -300,8 +257,10 @@ def _outputs(step: Step) -> list[Any]:
 def _too_many_failed(step: Step) -> Failure | None:
     """Why a step whose items have ended has failed, or None."""
     assert isinstance(step.spec, EachStep)
-    failures = [task.failure for task in step.items.values() if task.failure is not None]
-    failures += [failure for _, _, failure in step.dropped]
+    # By number, not as they ended: of two that are as frequent it is always the same one.
+    numbered = [(n, task.failure) for n, task in step.items.items() if task.failure is not None]
+    numbered += [(number, failure) for number, _, failure in step.dropped]
+    failures = [failure for _, failure in sorted(numbered, key=lambda one: one[0])]
     total = len(step.items) + len(step.dropped)
     failed = len(failures)
     if not failed:

@@ -236,7 +236,12 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
         if at.outer is None:
             inputs = at.inputs
         at = at.outer
-    return Scope(output, inputs, last=last, names=names)
+
+    def ended_well(name: str) -> bool:
+        producer = find(loop, frame, name)
+        return producer is not None and producer.status == "done"
+
+    return Scope(output, inputs, last=last, names=names, ended_well=ended_well)
 
 
 def skipped_by(
@@ -312,7 +317,7 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     loop, frame, tree = task.loop, task.frame, task.tree
     scope = scope_of(loop, frame, state.params)
     try:
-        if task.when is not None and not holds(task.when, scope, loop, frame):
+        if task.when is not None and not holds(task.when, scope):
             return "skipped"
     except Unmet as error:
         return error.failure
@@ -327,19 +332,14 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     return failure
 
 
-def holds(test: Test, scope: Scope, loop: Loop, frame: Frame | None) -> bool:
+def holds(test: Test, scope: Scope) -> bool:
     """Whether a test holds.
 
     Raises:
         Unmet: What it looks at has failed.
     """
-
-    def ended_well(leaf: Leaf) -> bool:
-        producer = find(loop, frame, leaf.name) if isinstance(leaf, FromStep) else None
-        return producer is not None and producer.status == "done"
-
     try:
-        return test.holds(scope, ended_well)
+        return test.holds(scope)
     except (NothingThere, EvaluationError) as error:
         raise Unmet(Failure("unmet_reference", f"a test cannot be evaluated: {error}")) from None
 

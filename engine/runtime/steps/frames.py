@@ -19,10 +19,13 @@ from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep
 
 __all__ = [
+    "base_of",
     "connect",
+    "count",
     "enter",
     "keep_writes_in_order",
     "keeps_order",
+    "names_read",
     "producers_of",
     "put_before",
     "wait",
@@ -31,10 +34,9 @@ __all__ = [
 
 def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
     """Make the tasks and steps of a frame and let in those that wait for nothing."""
-    plain = [spec for spec in specs if isinstance(spec, TaskStep)]
     entries: list[Task | Step] = [_made(state, frame, spec) for spec in specs]
     frame.open = len(entries)
-    failure = limits.take_tasks(frame.loop, frame, [spec.worker for spec in plain])
+    failure = count(frame)
     before: dict[str, list[Task | Step]] = {}
     for entry, spec in zip(entries, specs, strict=True):
         connect(entry, spec, lambda name: find(frame.loop, frame, name))
@@ -44,12 +46,22 @@ def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
         if entry.worker is not None:
             before.setdefault(entry.worker.name, []).append(entry)
     keep_writes_in_order(entry for entry in entries if keeps_order(entry))
-    state.made += len(plain)
+    state.made += len(frame.tasks)
     for entry in entries:
         if failure is not None:
             fail(state, entry, failure)
         elif entry.waits == 0:
             let_in(state, entry)
+
+
+def count(frame: Frame) -> Failure | None:
+    """Count the plain tasks of a frame in the bounds, once: all of them or none."""
+    if frame.counted:
+        return None
+    plain = [task.worker.name for task in frame.tasks.values() if task.step is None]
+    failure = limits.take_tasks(frame.loop, frame, plain)
+    frame.counted = failure is None
+    return failure
 
 
 def let_in(state: RunState, entry: Task | Step) -> None:
@@ -103,6 +115,20 @@ def decided_tainted(frame: Frame) -> bool:
 def producers_of(spec: Spec) -> Iterator[str]:
     """The names that a step needs to be over, those of its sources included."""
     yield from spec.after
+    if isinstance(spec, RepeatStep):
+        inside = {inner.id for inner in spec.steps}
+        for inner in spec.steps:
+            yield from (name for name in inner.after if base_of(name) not in inside)
+    yield from names_read(spec)
+
+
+def base_of(name: str) -> str:
+    """The step that an item belongs to: `r` of `r[3]`; any other name is its own."""
+    return name.partition("[")[0] if name.endswith("]") else name
+
+
+def names_read(spec: Spec) -> Iterator[str]:
+    """The names that the values of a step are made from, those of its sources included."""
     for _, leaf in step_leaves(spec):
         yield from names_of(leaf)
     selection = selection_of(spec)
@@ -112,7 +138,7 @@ def producers_of(spec: Spec) -> Iterator[str]:
     if isinstance(spec, RepeatStep):
         inside = {inner.id for inner in spec.steps}
         for inner in spec.steps:
-            yield from (name for name in producers_of(inner) if name not in inside)
+            yield from (name for name in names_read(inner) if base_of(name) not in inside)
 
 
 def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step | None]) -> None:
@@ -120,7 +146,7 @@ def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step 
     streamed = set(_streamed(entry, spec, lookup))
     for name in dict.fromkeys(producers_of(spec)):
         # An item is made later than this: its step is waited for.
-        producer = lookup(name) or lookup(name.partition("[")[0])
+        producer = lookup(name) or lookup(base_of(name))
         if producer is None or producer is entry or producer.over or name in streamed:
             continue
         producer.feeds.append(entry)

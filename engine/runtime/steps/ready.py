@@ -31,7 +31,7 @@ def ready(state: RunState, step: Step) -> None:
     try:
         if spec.when is not None:
             scope = scope_of(loop, frame, state.params)
-            if not holds(spec.when, scope, loop, frame):
+            if not holds(spec.when, scope):
                 each.end(state, step, "skipped")
                 return
         if not isinstance(spec, RepeatStep):

@@ -14,7 +14,7 @@ from engine.runtime import dispatch, sizes, taint
 from engine.runtime.causes import Cause
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import each, limits, selecting
+from engine.runtime.steps import each, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.steps import ReduceStep
@@ -129,7 +129,7 @@ def make(state: RunState, step: Step) -> None:
         return
     most = 2 * step.loop.orchestrator.policy.max_parallel
     while step.pending and step.open < most and step.stopped is None:
-        if each.made_enough(state, step):
+        if items.made_enough(state, step):
             return
         level, group = step.pending.popleft()
         _make_call(state, step, level, group)
@@ -155,11 +155,11 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     step.items[task.number] = task
     step.open += 1
     state.made += 1
-    each.register(task)
+    items.register(task)
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
     failure = fill_input(state, task, step.tree, scope)
-    if step.kept and each.keep(state, task, failure):
+    if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)

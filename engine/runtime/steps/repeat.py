@@ -70,7 +70,7 @@ def pass_ended(state: RunState, frame: Frame) -> None:
         given = frame.tasks.get(spec.gives) or frame.steps[spec.gives]
         value = value_of(given)
         scope = scope_of(step.loop, frame, state.params)
-        done = holds(spec.until, scope, step.loop, frame)
+        done = holds(spec.until, scope)
     except Unmet as error:
         _fail(state, step, error.failure)
         return

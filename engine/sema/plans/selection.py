@@ -202,6 +202,7 @@ def _for_item(scope: Scope, entry: Entry) -> Scope:
         scope.parts,
         scope.last,
         scope.names,
+        scope.ended_well,
     )
 
 
