@@ -514,6 +514,8 @@ def end_task(
         move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
+    if task.step is not None:
+        breaker.count(task)  # before its slot is given to the next one
     entry_ended(state, task)
 
 

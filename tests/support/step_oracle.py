@@ -1,8 +1,8 @@
 """What the steps of a decision mean, as naively as possible: whole lists, one after the other.
 
-It knows the records of `engine.sema.plans` and nothing of the machine. A step that was stopped in the
-middle has run some of its items by then, and which is a matter of time: such a step is `loose`, and
-nobody may ask for the rest of it.
+It knows the records of `engine.sema.plans` and nothing of the machine. A step that was stopped on
+its way has run some of its items by then, and which is a matter of time: such a step is `loose`,
+and its rest is not compared.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ class Oracle:
                 return End("skipped")
             for name, tree in spec.input.items():
                 for leaf in leaves_in(tree):
-                    if isinstance(leaf, FromStep) and self._is_skipped(leaf):
-                        if f"{spec.worker}.{name}" in self.no_null and tree is leaf:
-                            return End("skipped")
+                    needed = f"{spec.worker}.{name}" in self.no_null and tree is leaf
+                    if needed and isinstance(leaf, FromStep) and self._is_skipped(leaf):
+                        return End("skipped")
             if isinstance(spec, TaskStep):
                 return self._call(spec.worker, self.fill(spec.input, NOTHING, 0, None))
             for leaf in leaves_in(spec.input):

@@ -1,4 +1,4 @@
-"""A run with steps through the pure machine: a planner's decisions given, workers that are functions.
+"""A run with steps through the pure machine: decisions are given, and workers are functions.
 
 Time does not pass, and calls end in an order that the test chooses. The journal that comes out is a
 real one, so it can be folded, cut off anywhere and taken up again.
@@ -69,6 +69,7 @@ def program_with(policy: str = "", more: str = "", workers: Sequence[str] = NAME
     """A program with the workers above, whose orchestrator may have steps."""
     maximum = "" if "max_items" in policy else "max_items = 10000"
     rounds = "" if "max_rounds" in policy else "max_rounds = 9"
+    rounds += "" if "max_per_round" in policy else "  max_per_round = 400"
     inside, _, outside = more.partition("---")
     return compiled(
         f"""{WORKERS}{outside}

@@ -227,7 +227,6 @@ def item_ended(state: RunState, task: Task) -> None:
     step.open -= 1
     task.counted = True
     step.tainted = step.tainted or task.tainted
-    breaker.count(task)
     for consumer, place in step.flows:
         entry = selecting.entry_in(task, selecting.view_at(consumer, place))
         if entry is not None:

@@ -23,6 +23,7 @@ from engine.sema.plans.selection import (
     entries_of,
     expanded,
     index_of,
+    width,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep
 from engine.sema.plans.values import (
@@ -110,6 +111,7 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
     selection = selection_of(step)
     scope = scope_of(step.loop, step.frame, state.params)
     found: list[Entry] = []
+    looked_at = 0
     for place, source in enumerate(selection.sources):
         producer = (
             find(step.loop, step.frame, source.name) if isinstance(source, FromStep) else None
@@ -136,10 +138,10 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
                 value, what = _value(source, scope)
                 entries = entries_of(value, selection, place, what)
             for entry in entries:
-                for one in expanded(selection, entry, scope):
-                    found.append(one)
-                    if len(found) > MAX_SOURCE:
-                        raise SelectionError(f"more than {MAX_SOURCE} values are selected")
+                looked_at += width(selection, entry)
+                if looked_at > MAX_SOURCE:
+                    raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
+                found.extend(expanded(selection, entry, scope))
         except Unmet as error:
             return [], error.failure, False
         except (SelectionError, EvaluationError, NothingThere) as error:

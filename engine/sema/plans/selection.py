@@ -41,9 +41,10 @@ __all__ = [
     "entries_of",
     "expanded",
     "number_text",
+    "width",
 ]
 
-#: The most values that a source may have.
+#: The most values that a source may have, and all sources of a selection together.
 MAX_SOURCE = 100_000
 
 #: The number of a value: its place in the source, before any shaper.
@@ -111,6 +112,14 @@ def entries_of(value: Any, selection: Selection, source: int, what: str) -> list
     if len(value) > MAX_SOURCE:
         raise SelectionError(f"{what} has {len(value)} values; at most {MAX_SOURCE} are allowed")
     return [((*head, place), item) for place, item in enumerate(value)]
+
+
+def width(selection: Selection, entry: Entry) -> int:
+    """How many values one value of a source becomes, before `where` looks at them."""
+    if selection.flatten is None:
+        return 1
+    found = at_pointer(entry[1], selection.flatten)
+    return len(found) if isinstance(found, list) else 1
 
 
 def expanded(selection: Selection, entry: Entry, scope: Scope) -> Iterator[Entry]:
