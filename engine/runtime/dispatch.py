@@ -110,6 +110,8 @@ def ready(state: RunState, task: Task) -> None:
     if failure is not None:
         end_task(state, task, failure=failure)
         return
+    if state.kept and _keeps_output(state, task):
+        return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
@@ -117,6 +119,16 @@ def ready(state: RunState, task: Task) -> None:
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
+
+
+def _keeps_output(state: RunState, task: Task) -> bool:
+    """Whether a retried task has the input that it had, and so what it gave."""
+    kept = state.kept.pop(task.key, None)
+    if kept is None or kept[0] != task.resolved:
+        return False
+    _, task.output, task.acting, tainted = kept
+    end_task(state, task, verified=not tainted)
+    return True
 
 
 def _unmet(loop: Loop, task: Task) -> Failure | None:

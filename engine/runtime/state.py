@@ -993,6 +993,8 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        kept: By key: the input and the output of a task that is done again if its input differs,
+            who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """
 
@@ -1012,6 +1014,7 @@ class RunState:
         "in_prompt",
         "input",
         "interrupted",
+        "kept",
         "lost",
         "made",
         "model_calls",
@@ -1065,6 +1068,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False

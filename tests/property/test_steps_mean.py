@@ -16,6 +16,7 @@ from step_oracle import Loose, Oracle, text
 from step_runs import StepRun, program_with
 
 from engine.errors import Failure
+from engine.events import CallFinished, CancelRequested
 from engine.runtime.machine import fold
 from engine.runtime.steps.filling import view_of
 from engine.sema.plans.json_form import read_step
@@ -27,10 +28,9 @@ _POINTERS = ("", "", "/a", "/b", "/l", "/l/0", "/x")
 
 
 @cache
-def program():
-    return program_with(
-        "max_parallel = 3  max_per_round = 40  breaker { after = 1000  canary = 0 }"
-    )
+def program(rounds=9):
+    quiet = "breaker { after = 1000  canary = 0 }"
+    return program_with(f"max_parallel = 3  max_rounds = {rounds}  {quiet}")
 
 
 def _canonical(value):
@@ -73,12 +73,15 @@ def value_of(rng, depth=2):
     }
 
 
-def outcome_of(seed):
+def outcome_of(seed, again=0):
+    """What workers give. Each time they are tried `again`, more of them do what they had not."""
+
     def outcome(worker, input):
         # An input that is left out is null where it has no other default.
         given = {name: value for name, value in input.items() if value is not None}
         rng = chance_of(seed, worker, given)
-        if rng.random() < 0.15:
+        works = any(chance_of(n, worker, given).random() < 0.5 for n in range(1, again + 1))
+        if rng.random() < 0.15 and not works:
             # Of two calls of a `reduce` that fail, the first is told.
             modes = ("crashed",) if worker == "fold" else ("crashed", "timeout")
             return Failure(rng.choice(modes), "by chance")
@@ -132,7 +135,7 @@ class Plans:
                     if rng.random() < 0.1:
                         entry["in_order"] = True
                     self.eaches.append(name)
-                entry["input"] = {"v": self.value(before, inside)}
+                entry["input"] = {"v": self.value(before, inside, worker)}
                 if worker in ("get", "put") and rng.random() < 0.3:
                     entry["input"]["w"] = self.value(before, inside)
         if before and rng.random() < 0.25:
@@ -180,9 +183,11 @@ class Plans:
         at = rng.choice(("", "", "/0", "/a"))
         return {"$from": name, "at": at} if at else {"$from": name}
 
-    def value(self, before, inside):
+    def value(self, before, inside, worker=""):
         rng = self.rng
         kinds = ("item", "item", "item", "index") if inside else ("literal",)
+        if worker == "text" and inside:
+            kinds = ("item",)
         match rng.choice((*kinds, "reference")):
             case "item":
                 return {"$item": rng.choice(_POINTERS)}
@@ -209,8 +214,13 @@ class Plans:
                     value = rng.choice(({"$item": rng.choice(_POINTERS)}, {"$index": True}))
                 condition = {"value": value, "is": operator}
                 if operator != "empty":
-                    than = (0, 1, 1.0, "a", None, True, [1, "a"], "ab")
-                    condition["than"] = rng.choice((*than, self.reference(before)))
+                    condition["than"] = rng.choice(
+                        {"==": (1, "a", None, True), "!=": (1.0, "ab", False, [1])}.get(
+                            operator, ([1, "a"], "ab") if operator == "in" else (0, 1, 1.0, "a")
+                        )
+                    )
+                    if rng.random() < 0.15:
+                        condition["than"] = self.reference(before)
                 group.append(condition)
             groups.append(group)
         return groups
@@ -255,3 +265,67 @@ def test_the_machine_gives_what_a_decision_means(part):
             assert again.root.steps.keys() == run.loop.steps.keys()
     assert accepted > PLANS / PARTS
     assert compared > 2 * accepted
+
+
+def begun(seed, rounds=9):
+    """A run of a random decision that was accepted, its decision and its entries; or None."""
+    decision = Plans(seed).entries
+    specs = {entry["id"]: read_step(entry) for entry in decision}
+    run = StepRun(program(rounds), [decision], outcome_of(seed), seed).run()
+    return None if run.loop.rounds[0].rejected else (run, decision, specs)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_run_that_is_cut_off_anywhere_continues_to_the_same_end(part):
+    for seed in range(part, PLANS, PARTS):
+        found = begun(seed)
+        if found is None:
+            continue
+        run, decision, specs = found
+        rng = random.Random(seed)
+        again = run
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randint(1, len(again.journal) - 2)
+            decided = any(isinstance(e, CallFinished) for e in again.journal[:at])
+            again = again.resumed(at, [] if decided else [decision])
+            if again.state.ended:
+                break
+            again.drive(rng.choice((3, 20, 1_000)))
+        again.drive()
+        assert again.end.status == "finished"
+        oracle = Oracle(specs, outcome_of(seed), frozenset({"text.v"}))
+        for name in specs:
+            check(oracle, again, name, (seed, name))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_retry_gives_what_the_decision_means_with_what_works_now(part):
+    """Whether the run has ended by itself or was stopped; what is done stays, and is not called."""
+    for seed in range(part, PLANS, PARTS):
+        found = begun(seed, rounds=1)
+        if found is None:
+            continue
+        run, decision, specs = found
+        if any(entry["worker"] == "put" for entry in decision):
+            continue  # a write that is done keeps its result, whatever has changed
+        rng = random.Random(seed)
+        stopped = rng.random() < 0.5
+        if stopped:
+            run = StepRun(program(1), [decision], outcome_of(seed), seed)
+            run.begin()
+            run.drive(rng.randint(2, 12))
+            if not run.state.ended:
+                run.happen(CancelRequested(reason="enough"))
+        asked = [] if run.loop.rounds[0].decision else [decision]
+        done = [_encode(call) for call in run.finished]
+        last = run
+        for again in (1, 2):
+            last = last.retried(outcome_of(seed, again), asked)
+            last.drive()
+            asked = []
+            repeated = [call for call in last.calls if _encode(call) in done]
+            assert not repeated, (seed, again, repeated)
+            done += [_encode(call) for call in last.finished]
+            oracle = Oracle(specs, outcome_of(seed, again), frozenset({"text.v"}))
+            for name in specs:
+                check(oracle, last, name, (seed, again, stopped, name))

@@ -138,8 +138,11 @@ class StepRun:
         self.open: dict[str, StartCall] = {}
         self.timers: list[SetTimer] = []
         self.gates: list[str] = []
-        self.calls: list[tuple[str, str, dict[str, Any]]] = []  # (id, worker, input)
+        #: What was started, and what has ended well: `(id, worker, input)`.
+        self.calls: list[tuple[str, str, dict[str, Any]]] = []
+        self.finished: list[tuple[str, str, dict[str, Any]]] = []
         self.keys: dict[str, Any] = {}
+        self.over: set[tuple[str, int]] = set()
         self.asked = 0
         self.most_made = 0
         self.most_open: Counter[str] = Counter()
@@ -204,6 +207,9 @@ class StepRun:
             value = self.outcome(task.worker.name, task.resolved)
         else:
             value = self.outcome(request.worker.name, request.input)
+        subject = self.state.calls[key].subject
+        if isinstance(subject, Task) and not isinstance(value, Failure):
+            self.finished.append((subject.id, subject.worker.name, subject.resolved))
         if isinstance(value, Failure):
             self.happen(
                 CallFailed(key=key, attempt=command.attempt, mode=value.mode, message=value.message)
@@ -224,6 +230,8 @@ class StepRun:
         """Take an event in, and do what the machine then asks for, as a driver does."""
         _, commands = step(self.state, event)
         self.journal.append(event)
+        if isinstance(event, CallFinished | CallFailed):
+            self.over.add((event.key, event.attempt))
         self.most_made = max(self.most_made, self.state.made)
         for command in commands:
             if isinstance(command, StartCall):
@@ -258,6 +266,7 @@ class StepRun:
         step(self.state, started)
         self.journal.append(started)
         assert command.key not in self.open, f"{command.key} runs already"
+        assert (command.key, command.attempt) not in self.over, f"{command.key} was over"
         self.open[command.key] = command
         if isinstance(call.subject, Task):
             self.calls.append((call.subject.id, call.subject.worker.name, call.subject.resolved))
@@ -279,25 +288,30 @@ class StepRun:
 
     # ------------------------------------------------------------ what comes after
 
-    def resumed(self, at: int) -> StepRun:
-        """Another process takes the run over after so many events of its journal."""
-        again = StepRun(self.program, [], self.outcome, self.order, self.answers)
-        again.decisions = list(self.decisions)
-        again.journal = list(self.journal[:at])
-        for event in again.journal:
-            step(again.state, event)
-        again.keys = self.keys
+    def resumed(self, at: int, decisions: Sequence[Any] = ()) -> StepRun:
+        """Another process takes the run over after so many events of its journal.
+
+        Args:
+            decisions: What the planner says from there on.
+        """
+        again = self._after(at, self.outcome, decisions)
         lost = [call.key for call in again.state.calls.values() if call.begun]
         again.happen(RunResumed(at=again.state.now, lost=lost))
         return again
 
-    def retried(self, outcome: Outcome | None = None, decisions: Sequence[Any] = ()) -> StepRun:
-        """The run is taken up after its end."""
-        again = StepRun(self.program, decisions, outcome or self.outcome, self.order, self.answers)
-        again.journal = list(self.journal)
+    def _after(self, at: int, outcome: Outcome, decisions: Sequence[Any]) -> StepRun:
+        again = StepRun(self.program, decisions, outcome, self.order, self.answers)
+        again.journal = list(self.journal[:at])
         for event in again.journal:
             step(again.state, event)
-        again.keys = self.keys
+            if isinstance(event, CallFinished | CallFailed):
+                again.over.add((event.key, event.attempt))
+        again.keys = dict(self.keys)
+        return again
+
+    def retried(self, outcome: Outcome | None = None, decisions: Sequence[Any] = ()) -> StepRun:
+        """The run is taken up after its end."""
+        again = self._after(len(self.journal), outcome or self.outcome, decisions)
         again.happen(RunRetried(at=again.state.now))
         return again
 

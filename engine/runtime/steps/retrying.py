@@ -126,7 +126,8 @@ def _forget(tasks: Iterable[Task]) -> None:
 
 
 def _again(state: RunState, task: Task) -> None:
-    """Do a task again whose input has changed."""
+    """Do a task again whose input may have changed."""
+    state.kept[task.key] = (task.resolved, task.output, task.acting, task.tainted)
     task.again = state.retries
     task.call = None
     task.acting = task.worker

@@ -57,9 +57,14 @@ def test_values_are_compared(left, operator, right, holds):
 def test_a_pointer_to_nothing_is_null_in_a_test(program):
     values = [{"x": 1}, {}, {"x": None}]
     where = [[{"value": item("/x"), "is": "==", "than": None}]]
-    decision = [LIST, each("r", {"$from": "a", "where": where}),
-                each("s", {"$from": "a", "where": [[{"value": item("/x"), "is": "<", "than": 9}]]}),
-                each("t", {"$from": "a", "where": [[{"value": item("/x"), "is": "empty"}]]})]  # fmt: skip
+    less = [[{"value": item("/x"), "is": "<", "than": 9}]]
+    empty = [[{"value": item("/x"), "is": "empty"}]]
+    decision = [
+        LIST,
+        each("r", {"$from": "a", "where": where}),
+        each("s", {"$from": "a", "where": less}),
+        each("t", {"$from": "a", "where": empty}),
+    ]
     run = StepRun(program, [decision], gives(values)).run()
     assert (ids(run["r"]), ids(run["s"])) == (["r[1]", "r[2]"], ["s[0]"])
     assert ids(run["t"]) == ["t[1]", "t[2]"]
