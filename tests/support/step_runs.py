@@ -50,7 +50,7 @@ worker text(v: string) -> { text: string, size: int } via command { run = ["w"] 
 worker calc(v: json) -> json via python { call = "builtins:dict"  effect = pure }
 worker put(v: json, w: json?) -> json via command { run = ["w"]  effect = write }
 worker put_any(v: json) -> json via command { run = ["w"]  effect = write  commutes = true }
-worker pay(v: json) -> json via command { run = ["w"]  effect = once }
+worker pay(v: json) -> json fails declined via command { run = ["w"]  effect = once }
 worker page(v: json) -> json via command { run = ["w"]  effect = read  trust = untrusted }
 worker measure(v: json) -> int via command { run = ["w"]  effect = read  trust = untrusted }
 worker ask(v: json) -> json via llm { model = small  prompt = "{{ v }}" }
