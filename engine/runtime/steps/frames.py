@@ -26,6 +26,7 @@ __all__ = [
     "keep_writes_in_order",
     "keeps_order",
     "names_read",
+    "own_failure",
     "producers_of",
     "put_before",
     "wait",
@@ -62,6 +63,13 @@ def count(frame: Frame) -> Failure | None:
     failure = limits.take_tasks(frame.loop, frame, plain)
     frame.counted = failure is None
     return failure
+
+
+def own_failure(frame: Frame, failure: Failure) -> Failure:
+    """The first failure in a frame that is not only of something else's; else the one given."""
+    ended = [task.failure for task in frame.tasks.values() if task.step is None]
+    ended += [step.failure for step in frame.steps.values()]
+    return next((f for f in ended if f is not None and f.mode != "unmet_reference"), failure)
 
 
 def let_in(state: RunState, entry: Task | Step) -> None:

@@ -102,26 +102,3 @@ worker pay_all(parts: int[]) -> int via command { run = ["w"]  effect = once }
     run = StepRun(program, [[LIST, reduce(worker=worker)]], adding([1, 2])).run()
     assert worker in run.loop.rounds[0].rejected[0]
     assert run.made() == []
-
-
-def test_a_wide_reduce_is_not_quadratic(program):
-    """Ten times the values take about ten times the work; counted in calls of Python functions."""
-    import sys
-
-    def work(values):
-        calls = 0
-
-        def count(frame, event, arg):
-            nonlocal calls
-            calls += event == "call"
-
-        run = StepRun(program_with("max_parallel = 100  max_items = 20000"), [[LIST, reduce(5)]],
-                      adding([1] * values))  # fmt: skip
-        sys.setprofile(count)
-        try:
-            run.run()
-        finally:
-            sys.setprofile(None)
-        return calls
-
-    assert work(2_000) < 15 * work(200)
