@@ -76,6 +76,7 @@ class Todo(Enum):
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
     STEP_READY = "step ready"
+    STEP_ASKS = "step asks"
     ITEM_ENDED = "item ended"
     VALUES_CAME = "values came"
     SOURCE_OVER = "source over"
@@ -414,6 +415,9 @@ class Step:
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
         after: Workers of which one task must have succeeded first (`limit W { after }`).
+        gathers: Whether all of its items are made before a person is asked about them.
+        asking: The checks of items that wait for a person's word, each with its question.
+        asked: How many gates it has opened.
         scope: What the inputs of its tasks are filled from.
         tree: Their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
@@ -423,6 +427,8 @@ class Step:
         "after",
         "again",
         "allowed",
+        "asked",
+        "asking",
         "collected",
         "decided_tainted",
         "dropped",
@@ -431,6 +437,7 @@ class Step:
         "feeds",
         "flows",
         "frame",
+        "gathers",
         "id",
         "items",
         "kept",
@@ -492,6 +499,9 @@ class Step:
         self.allowed = 0
         self.levels: list[list[Any]] = []
         self.passes: list[Frame] = []
+        self.gathers = False
+        self.asking: list[tuple[Check, str]] = []
+        self.asked = 0
         self.scope: Scope | None = None
         self.tree: dict[str, Any] = {}
         self.again = 0
@@ -670,10 +680,14 @@ class Gate:
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
         held: What a fork's parent did with the task that is asked about, or None.
+        step: The step whose items it is about, in place of one task.
+        tasks: These items.
+        checks: Of an approval: the check of each of them.
     """
 
     __slots__ = (
         "check",
+        "checks",
         "held",
         "key",
         "kind",
@@ -682,7 +696,9 @@ class Gate:
         "opened_ms",
         "options",
         "resume",
+        "step",
         "task",
+        "tasks",
         "timeout_ms",
     )
 
@@ -710,6 +726,9 @@ class Gate:
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.held = held
+        self.step: Step | None = None
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
         self.opened_ms: int | None = None
 
 
@@ -768,6 +787,16 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+
+    @property
+    def entries(self) -> list[Task | Step]:
+        """Its tasks and steps, in the order of the decision."""
+        if not self.steps:
+            return [*self.tasks]
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
+        named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
+        return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
 
 
 class Loop:

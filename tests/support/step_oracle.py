@@ -103,7 +103,7 @@ class Oracle:
         found = self.end(leaf.name)
         if found.status == "skipped":
             return None
-        if found.status == "failed" and leaf.view != "failures":
+        if found.status == "failed" and leaf.view == "outputs":
             raise Fails
         if found.loose:
             raise Loose
@@ -223,7 +223,7 @@ class Oracle:
             ended = self.end(source.name)
             if ended.status == "skipped":
                 continue
-            if ended.status == "failed" and source.view != "failures":
+            if ended.status == "failed" and source.view == "outputs":
                 raise Fails
             if ended.loose:
                 raise Loose

@@ -14,11 +14,11 @@ from engine.errors import Failure
 from engine.runtime import dispatch
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, items, limits, selecting
+from engine.runtime.steps import asking, breaker, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator
-from engine.sema.plans.selection import Entry, Number, index_of, number_text
+from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import NothingThere, Scope, fill
 
@@ -35,6 +35,7 @@ def begin(state: RunState, step: Step) -> None:
         end(state, step, "skipped")
         return
     step.started_at = state.now
+    step.gathers = asking.gathers(state, step)
     move_step(step, "running")
     if failure is not None:
         stop(state, step, failure)
@@ -143,6 +144,8 @@ def make(state: RunState, step: Step) -> None:
             return
         number, value = step.pending.popleft()
         _make_item(state, step, number, value)
+    if step.asking:
+        state.todo(Todo.STEP_ASKS, step)
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
         _finish(state, step)
 
@@ -151,6 +154,8 @@ def _most_open(step: Step) -> int:
     """How many items may be made and not over."""
     spec, policy = step.spec, step.loop.orchestrator.policy
     assert isinstance(spec, EachStep)
+    if step.gathers:
+        return MAX_SOURCE
     if spec.in_order:
         return 1
     # What runs inside an orchestrator or a plan takes slots of its own, so here each holds one.
@@ -166,7 +171,7 @@ def _has_inside(step: Step) -> bool:
 def _waits_for_canary(step: Step, canary: int) -> bool:
     """Whether the first items still run alone; marks the step while they do."""
     made = len(step.items)
-    if made > canary or step.again:
+    if made > canary or step.again or step.gathers:
         return False
     if made < canary:
         step.probing = True

@@ -16,21 +16,12 @@ from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import each, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
+from engine.runtime.steps.most import calls_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.steps import ReduceStep
 from engine.sema.plans.values import ABSENT, NothingThere, fill
 
 __all__ = ["begin", "calls_of", "item_ended", "make"]
-
-
-def calls_of(values: int, size: int) -> int:
-    """How many calls a tree over so many values takes."""
-    calls = 0
-    while values > 1:
-        full, rest = divmod(values, size)
-        calls += full + (rest > 1)
-        values = full + (rest > 0)
-    return calls
 
 
 def begin(state: RunState, step: Step) -> None:

@@ -163,7 +163,7 @@ def _reset(state: RunState, step: Step) -> None:
     _forget(task for task in step.items.values() if task.status == "done")
     step.kept, step.items = {**step.kept, **step.items}, {}
     step.sources, step.levels, step.collected, step.dropped = [], [], [], []
-    step.passes = []
+    step.passes, step.asking = [], []
     step.scope = None
     step.open = 0
     step.pending.clear()
@@ -197,7 +197,7 @@ def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task]
 
 
 def recount(entries: Iterable[Entry]) -> None:
-    """Count anew what each of these waits for: only what runs again will count down."""
+    """Count again what each of these waits for: only what runs again will count down."""
     entries = list(entries)
     members = set(map(id, entries))
     for entry in entries:
