@@ -110,6 +110,8 @@ def ready(state: RunState, task: Task) -> None:
     if failure is not None:
         end_task(state, task, failure=failure)
         return
+    if state.kept and _keeps_output(state, task):
+        return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
@@ -117,6 +119,16 @@ def ready(state: RunState, task: Task) -> None:
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
+
+
+def _keeps_output(state: RunState, task: Task) -> bool:
+    """Whether a retried task has the input that it had, and so what it gave."""
+    kept = state.kept.pop(task.key, None)
+    if kept is None or kept[0] != task.resolved:
+        return False
+    _, task.output, task.acting, tainted = kept
+    end_task(state, task, verified=not tainted)
+    return True
 
 
 def _unmet(loop: Loop, task: Task) -> Failure | None:
@@ -129,14 +141,7 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
                 cause=producer.failure.cause,
             )
-    for name in task.after:
-        if not loop.outputs.get(name):
-            return Failure(
-                "unmet_reference",
-                f"it runs only after `{name}`, and no task of it succeeded",
-                cause=Cause(loop.orchestrator.limits[task.worker.name], "after"),
-            )
-    return None
+    return filling.too_early(task)
 
 
 def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
@@ -190,7 +195,7 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if task.step is not None and loop.breakers:
             denied = breaker.opened(loop, task.worker.name)
-            if denied is not None:
+            if denied is not None and not task.attempts:
                 end_task(state, task, failure=denied)
                 continue
         if state.held and _hold(state, task):
@@ -532,6 +537,8 @@ def end_task(
         move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
+    if task.step is not None:
+        breaker.count(task)  # before its slot is given to the next one
     entry_ended(state, task)
 
 

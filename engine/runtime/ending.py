@@ -62,6 +62,8 @@ def end(
         if not other.over:
             enter_phase(other, "ending")
             state.timers.pop(timer_name(other), None)
+            for step in other.every_step():
+                state.timers.pop(step.timer, None)
     attempts.cancel(state, below)
     gates.drop(state, below, keep_outcomes=True)
     settle(state, loop)

@@ -78,6 +78,9 @@ class Todo(Enum):
     STEP_READY = "step ready"
     STEP_ASKS = "step asks"
     ITEM_ENDED = "item ended"
+    VALUES_CAME = "values came"
+    SOURCE_OVER = "source over"
+    TASK_AGAIN = "task again"
     INNER_ENDED = "inner ended"
     PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
@@ -252,6 +255,7 @@ class Task:
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
         label: The text that is shown for an item, or "".
+        counted: Its step has taken note of its end.
         frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
         plan: The frame of the plan that it runs, if its worker is a plan.
         tree: Its input with references as records, where it is filled from that; else None.
@@ -267,6 +271,7 @@ class Task:
         "call",
         "child",
         "cleared",
+        "counted",
         "decided_tainted",
         "edits",
         "ended_at",
@@ -332,6 +337,7 @@ class Task:
         self.item: Any = None
         self.number: Number = ()
         self.label = ""
+        self.counted = False
         self.frame: Frame | None = None
         self.plan: Frame | None = None
         self.tree: dict[str, Any] | None = None
@@ -397,7 +403,7 @@ class Step:
         feeds: The tasks and steps that wait for its end.
         flows: The steps that take its items as they end, with the number of their source.
         sources: The sources of its selection, once it runs.
-        collected: What has come of a selection that needs its whole list.
+        collected: Of a `reduce`: the values that it combines, with their numbers.
         pending: Values that are selected and have no task yet; for a `reduce`, groups.
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
@@ -408,6 +414,7 @@ class Step:
         allowed: How many tasks it has been counted for in the bounds.
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
+        after: Workers of which one task must have succeeded first (`limit W { after }`).
         gathers: Whether all of its items are made before a person is asked about them.
         asking: The checks of items that wait for a person's word, each with its question.
         asked: How many gates it has opened.
@@ -417,6 +424,7 @@ class Step:
     """
 
     __slots__ = (
+        "after",
         "again",
         "allowed",
         "asked",
@@ -476,6 +484,7 @@ class Step:
         self.status: StepStatus = "blocked"
         self.waits = 0
         self.feeds: list[Task | Step] = []
+        self.after: tuple[str, ...] = ()
         self.flows: list[tuple[Step, int]] = []
         self.references: list[Reference] = []
         self.sources: list[Flow] = []
@@ -515,6 +524,11 @@ class Step:
         """What the keys inside it begin with: its key, and another each time it is retried."""
         return f"{self.key} / again {self.again}" if self.again else self.key
 
+    @property
+    def timer(self) -> str:
+        """The timer that continues it where one machine step may make no more tasks."""
+        return f"{self.path} / more"
+
 
 class Frame:
     """The names inside one run of a plan worker, or one pass of a `repeat`.
@@ -528,9 +542,11 @@ class Frame:
         prefix: What the ids of its tasks begin with: `r[0].` in a pass.
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
+        counted: Its plain tasks have been counted in the bounds.
     """
 
     __slots__ = (
+        "counted",
         "inputs",
         "last",
         "loop",
@@ -563,6 +579,7 @@ class Frame:
         self.prefix = prefix
         self.open = 0
         self.made = 0
+        self.counted = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
 
@@ -955,7 +972,7 @@ class Loop:
             yield from frame.tasks.values()
 
     def every_step(self) -> Iterator[Step]:
-        """Each step of it, those inside plan workers and passes too."""
+        """Each step of it, those inside plan workers and passes too; not those of loops below."""
         yield from self.steps.values()
         for frame in self.frames:
             yield from frame.steps.values()
@@ -1005,6 +1022,8 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        kept: By key: the input and the output of a task that is done again if its input differs,
+            who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """
 
@@ -1024,6 +1043,7 @@ class RunState:
         "in_prompt",
         "input",
         "interrupted",
+        "kept",
         "lost",
         "made",
         "model_calls",
@@ -1077,6 +1097,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
