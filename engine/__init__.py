@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.history.replay import Divergence
     from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
-    from engine.records import Gate, Replay, Run, RunInfo, TaskReport, Usage
+    from engine.records import Gate, GateItem, Replay, Run, RunInfo, TaskReport, Usage
     from engine.runtime.ports import PolicyState
     from engine.testing import arun_tests, run_tests
 
@@ -55,6 +55,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -103,7 +104,7 @@ _NAMES = {
     "engine.history.replay": "Divergence",
     "engine.journal": "MemoryJournal SqliteJournal",
     "engine.models.scripted": "Scripted",
-    "engine.records": "Gate Replay Run RunInfo TaskReport Usage",
+    "engine.records": "Gate GateItem Replay Run RunInfo TaskReport Usage",
     "engine.runtime.ports": "PolicyState",
     "engine.testing": "arun_tests run_tests",
 }

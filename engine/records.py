@@ -30,6 +30,7 @@ from engine.source import Place
 
 __all__ = [
     "Gate",
+    "GateItem",
     "Replay",
     "Run",
     "RunInfo",
@@ -63,6 +64,22 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
 
 
+class GateItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the items of a step that a gate is about.
+
+    Attributes:
+        item: Its number, as `Reply.items` takes it: `3`, or `3.0` in a flattened list.
+        task: The id of its task: `r[3]`.
+        label: The text that the step gives it, or "".
+        input: The input of its task.
+    """
+
+    item: str
+    task: str
+    label: str
+    input: Any
+
+
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """An open question to a person.
 
@@ -81,6 +98,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave.
+        step: The id of the step whose items it is about, in place of a task; or None.
+        count: How many items that are.
+        items: The first 1,000 of them, for `Reply.items`.
     """
 
     run: str
@@ -96,6 +116,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     opened_ms: int | None = None
     timeout_ms: int | None = None
     offers: bool = False
+    step: str | None = None
+    count: int = 0
+    items: tuple[GateItem, ...] = ()
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,7 +286,9 @@ class Run:
 def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
     """The record of a gate, from `gate_report`."""
     options = tuple(report["options"])
-    return Gate(**{**report, "run": run, "workflow": workflow, "options": options})
+    items = tuple(GateItem(**item) for item in report.get("items", ()))
+    given = {"run": run, "workflow": workflow, "options": options, "items": items}
+    return Gate(**{**report, **given})
 
 
 def info_of(summary: RunSummary) -> RunInfo:

@@ -18,7 +18,7 @@ from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, filling
+from engine.runtime.steps import asking, breaker, filling
 from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
@@ -369,23 +369,31 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
     """A `once` task was started and may or may not have been done: only a person can tell."""
     move(task, "unknown")
     assert call.failure is not None
-    gates.ask(
-        state,
-        Gate(
-            f"{task.key} / outcome",
-            "outcome",
-            task.loop,
-            f"`{task.worker.name}` may happen only once, and it is not known whether task "
-            f"`{task.id}` was done ({call.failure.mode}: {call.failure.message})",
-            task=task,
-        ),
-    )
+    once = f"`{task.worker.name}` may happen only once, and it is not known whether "
+    why = f"({call.failure.mode}: {call.failure.message})"
+    if task.step is not None:
+        asking.outcome(state, task, f"{once}these items of `{task.step.id}` were done {why}")
+        return
+    message = f"{once}task `{task.id}` was done {why}"
+    gates.ask(state, Gate(f"{task.key} / outcome", "outcome", task.loop, message, task=task))
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says the outcome of a `once` task."""
-    task = gate.task
-    assert task is not None
+    """A person says the outcome of a `once` task, or of items of one step."""
+    if gate.tasks:
+        named, others = asking.chosen(gate, event)
+        tasks = gate.tasks
+        gate.tasks = [tasks[place] for place in others]
+        if others:
+            gates.ask(state, gate)
+        for place in named:
+            _outcome(state, gate, tasks[place], event)
+        return
+    assert gate.task is not None
+    _outcome(state, gate, gate.task, event)
+
+
+def _outcome(state: RunState, gate: Gate, task: Task, event: GateAnswered) -> None:
     contract = task.worker.output
     output = event.output
     if event.answer == "approve" and output is None and forks.offers(gate):
@@ -396,6 +404,8 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
         if problem:
             state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            if gate.step is not None:
+                gate.tasks.append(task)
             gates.ask(state, gate)
             return
     denied = Failure("denied", event.note or "a person ended it", cause=Cause(task.worker))
@@ -470,8 +480,9 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            head = remarks.task_not_started(task.id)
-            loop.feedback.append(Remark(head, outcome.feedback, task.told))
+            if task.step is None:  # what a step brought tells of its items
+                head = remarks.task_not_started(task.id)
+                loop.feedback.append(Remark(head, outcome.feedback, task.told))
             denied = Failure("denied", outcome.feedback, cause=outcome.cause)
             end_task(state, task, failure=denied)
         else:

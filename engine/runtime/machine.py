@@ -259,6 +259,8 @@ def _work_off(state: RunState) -> None:
             ready.item_ended(state, subject)
         elif what is Todo.STEP_READY:
             ready.ready(state, subject)
+        elif what is Todo.STEP_ASKS:
+            verify.ask_about_items(state, subject)
         elif what is Todo.INNER_ENDED:
             ready.frame_ended(state, subject)
         elif what is Todo.PLAN_STARTS:

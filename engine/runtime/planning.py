@@ -15,6 +15,7 @@ from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Step, Task
+from engine.runtime.step_contract import has_only_outputs
 from engine.runtime.steps.decided import make_entries
 from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
@@ -145,6 +146,8 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     if len(loop.early) >= loop.orchestrator.policy.max_per_round or spec["id"] in loop.taken:
         return None
     if not loop.decisions.tolerant_input(worker.name).is_valid(spec["input"]):
+        return None
+    if loop.decisions.steps and not has_only_outputs(spec["input"]):
         return None
     limit = loop.orchestrator.limits.get(worker.name)
     if limit is not None and not all(loop.outputs.get(name) for name in limit.after):

@@ -17,6 +17,7 @@ from engine.runtime.places import place_of
 from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Gate, Loop, RunState, Task
 from engine.runtime.views import plan_of
+from engine.sema.plans.selection import number_text
 
 __all__ = [
     "SHOWN_BYTES",
@@ -31,6 +32,8 @@ __all__ = [
 
 #: What is shown of a partial result, or of an input that a person is asked about, in bytes.
 SHOWN_BYTES = 1024 * 1024
+#: How many items a gate of a step lists.
+SHOWN_ITEMS = 1_000
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -77,20 +80,34 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
 
 
 def gate_report(gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person."""
-    return {
+    """A question that waits for a person; `items` are those of a step, as far as they are shown."""
+    about = gate.task or (gate.tasks[0] if gate.tasks else None)
+    report = {
         "key": gate.key,
         "kind": gate.kind,
         "orchestrator": gate.loop.orchestrator.name,
         "message": gate.message,
         "options": list(gate.options),
         "task": gate.task.id if gate.task is not None else None,
-        "worker": gate.task.worker.name if gate.task is not None else None,
+        "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
         "offers": forks.offers(gate),
     }
+    if gate.step is not None:
+        report["step"] = gate.step.id
+        report["count"] = len(gate.tasks)
+        report["items"] = [
+            {
+                "item": number_text(task.number),
+                "task": task.id,
+                "label": task.label,
+                "input": _shown_input(task),
+            }
+            for task in gate.tasks[:SHOWN_ITEMS]
+        ]
+    return report
 
 
 def gate_reports(state: RunState) -> list[dict[str, Any]]:

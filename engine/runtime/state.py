@@ -76,6 +76,7 @@ class Todo(Enum):
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
     STEP_READY = "step ready"
+    STEP_ASKS = "step asks"
     ITEM_ENDED = "item ended"
     INNER_ENDED = "inner ended"
     PLAN_STARTS = "plan starts"
@@ -407,6 +408,9 @@ class Step:
         allowed: How many tasks it has been counted for in the bounds.
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
+        gathers: Whether all of its items are made before a person is asked about them.
+        asking: The checks of items that wait for a person's word, each with its question.
+        asked: How many gates it has opened.
         scope: What the inputs of its tasks are filled from.
         tree: Their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
@@ -415,6 +419,8 @@ class Step:
     __slots__ = (
         "again",
         "allowed",
+        "asked",
+        "asking",
         "collected",
         "decided_tainted",
         "dropped",
@@ -423,6 +429,7 @@ class Step:
         "feeds",
         "flows",
         "frame",
+        "gathers",
         "id",
         "items",
         "kept",
@@ -483,6 +490,9 @@ class Step:
         self.allowed = 0
         self.levels: list[list[Any]] = []
         self.passes: list[Frame] = []
+        self.gathers = False
+        self.asking: list[tuple[Check, str]] = []
+        self.asked = 0
         self.scope: Scope | None = None
         self.tree: dict[str, Any] = {}
         self.again = 0
@@ -653,10 +663,14 @@ class Gate:
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
         held: What a fork's parent did with the task that is asked about, or None.
+        step: The step whose items it is about, in place of one task.
+        tasks: These items.
+        checks: Of an approval: the check of each of them.
     """
 
     __slots__ = (
         "check",
+        "checks",
         "held",
         "key",
         "kind",
@@ -665,7 +679,9 @@ class Gate:
         "opened_ms",
         "options",
         "resume",
+        "step",
         "task",
+        "tasks",
         "timeout_ms",
     )
 
@@ -693,6 +709,9 @@ class Gate:
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.held = held
+        self.step: Step | None = None
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
         self.opened_ms: int | None = None
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import BUILTIN_MODES
-from engine.runtime.prompts import calls
+from engine.runtime.prompts import calls, steps
 from engine.runtime.state import Loop, Remark, Round, RunState, Task
 from engine.runtime.wire_schema import WireDecision
 from engine.sema.model import Orchestrator, Verifier, Worker
@@ -83,8 +83,12 @@ def role_and_catalogue(loop: Loop, form: WireDecision | None = None) -> str:
     limits = [f"at most {policy.max_rounds} rounds", f"{policy.max_per_round} tasks in a round"]
     if policy.max_dispatches is not None:
         limits.append(f"{policy.max_dispatches} tasks in total")
+    if policy.max_items is not None:
+        limits.append(steps.limit(policy.max_items))
     parts.append("# Limits\n" + ", ".join(limits) + ".")
     parts.append(_HOW_TO_ANSWER if form is None else _wire_answer(form))
+    if policy.max_items is not None:
+        parts.append(steps.how_to_step() if form is None else steps.wire_steps())
     parts.append(
         ("# Result\n`finish`" if form is None else "# Result\nThe item of `finish`")
         + " must match this JSON Schema:\n"
@@ -120,11 +124,12 @@ copying them. {{"$literal": ...}} passes on a value that only looks like a refer
 
 def _wire_answer(form: WireDecision) -> str:
     """How to answer in the wire form (`engine.runtime.wire_schema`)."""
+    begin = steps.EMPTY_STEP if form.steps else ""
     lines = [
         "# Answer",
         "Answer with one JSON object and nothing else, with all of these keys:",
-        '{"assessment": "...", "tasks": [{"worker": "...", "id": "a1", "input": [...]}], '
-        '"finish": []}',
+        '{"assessment": "...", "tasks": [{' + begin + '"worker": "...", "id": "a1", "input": '
+        '[...]}], "finish": []}',
         "`finish` is empty while you give tasks. To end, leave `tasks` empty and give the result "
         "as the only item of `finish`.",
         _ASSESS,
@@ -141,7 +146,9 @@ def _wire_answer(form: WireDecision) -> str:
         lines.append(
             f'{{"json": "[1, 2]", "name": "query"}}, a value written as JSON text, for: {names}.'
         )
-    if form.finish_as_json:
+    if form.steps:
+        lines += [steps.wire_values(), steps.wire_finish(form)]
+    elif form.finish_as_json:
         lines.append('Write the result as JSON text: {"json": "..."}.')
     return "\n".join([*lines, _DATA])
 

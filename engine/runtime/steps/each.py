@@ -15,11 +15,11 @@ from engine.runtime import dispatch
 from engine.runtime.commands import SetTimer
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, limits, selecting
+from engine.runtime.steps import asking, breaker, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator
-from engine.sema.plans.selection import Entry, Number, index_of, number_text
+from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import FromStep, NothingThere, Scope, fill
 
@@ -38,6 +38,7 @@ def begin(state: RunState, step: Step) -> None:
         end(state, step, "skipped")
         return
     step.started_at = state.now
+    step.gathers = asking.gathers(state, step)
     move_step(step, "running")
     if failure is not None:
         stop(state, step, failure)
@@ -86,7 +87,9 @@ def source_over(state: RunState, step: Step, place: int) -> None:
     flow = step.sources[place]
     flow.over = True
     producer = flow.producer
-    if producer is not None and producer.failure is not None and step.stopped is None:
+    source = selecting.selection_of(step).sources[place]
+    needs_all = not isinstance(source, FromStep) or source.view == "outputs"
+    if producer is not None and producer.failure is not None and needs_all and not step.stopped:
         said = f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})"
         cause = producer.failure.cause
         stop(state, step, Failure("unmet_reference", said, cause=cause))
@@ -127,7 +130,7 @@ def make(state: RunState, step: Step) -> None:
     most = _most_open(step)
     while step.pending and step.open < most:
         if state.made >= _MOST_AT_ONCE:
-            if step.open == 0:
+            if step.open == 0 or step.gathers:
                 timer = SetTimer(timer_name(step), state.now)
                 state.timers[timer.timer] = timer
                 state.commands.append(timer)
@@ -136,6 +139,8 @@ def make(state: RunState, step: Step) -> None:
             return
         number, value = step.pending.popleft()
         _make_item(state, step, number, value)
+    if step.asking:
+        state.todo(Todo.STEP_ASKS, step)
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
         _finish(state, step)
 
@@ -149,6 +154,8 @@ def _most_open(step: Step) -> int:
     """How many items may be made and not over."""
     spec, policy = step.spec, step.loop.orchestrator.policy
     assert isinstance(spec, EachStep)
+    if step.gathers:
+        return MAX_SOURCE
     if spec.in_order:
         return 1
     if spec.parallel is not None:
@@ -166,7 +173,7 @@ def _waits_for_canary(step: Step) -> bool:
     """Whether the first items still run alone; marks the step while they do."""
     canary = step.loop.orchestrator.policy.breaker.canary
     made = len(step.items)
-    if not canary or made > canary or step.again:
+    if not canary or made > canary or step.again or step.gathers:
         return False
     if made < canary:
         step.probing = True
@@ -199,7 +206,7 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
 
 
 def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
-    """Let a task that is done stand for one with the same input, or that may not be repeated."""
+    """Keep a task that is done, if the input is the same or it may not be repeated."""
     step = task.step
     assert step is not None
     old = step.kept.get(task.number)

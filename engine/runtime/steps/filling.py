@@ -155,7 +155,8 @@ def value_of(producer: Task | Step, view: View = "outputs") -> Any:
     if producer.status == "skipped":
         return None
     if isinstance(producer, Step):
-        if producer.failure is not None and view != "failures":
+        # What has finished of a step that failed can still be read, with its items.
+        if producer.failure is not None and view == "outputs":
             raise _failed(producer)
         return producer.output if view == "outputs" else view_of(producer, view)
     if producer.failure is not None:

@@ -183,7 +183,7 @@ def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task]
 
 
 def recount(entries: Iterable[Entry]) -> None:
-    """Count anew what each of these waits for: only what runs again will count down."""
+    """Count again what each of these waits for: only what runs again will count down."""
     entries = list(entries)
     members = set(map(id, entries))
     for entry in entries:

@@ -34,6 +34,7 @@ NAMES = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -76,7 +77,8 @@ FIELDS = {
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
-    "timeout_ms offers",
+    "timeout_ms offers step count items",
+    "GateItem": "item task label input",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
     "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq"
     " labels",
@@ -168,6 +170,7 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Failure": orch.Failure("silent", "nothing"),
         "Usage": run.usage,
         "Gate": run.gates[0],
+        "GateItem": orch.GateItem(item="0", task="r[0]", label="", input={}),
         "TaskReport": run.tasks[0],
         "RunInfo": orch.runs(run.journal)[0],
         "Replay": orch.replay(run.id, journal=run.journal, file=PROGRAM),

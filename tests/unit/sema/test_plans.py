@@ -297,7 +297,6 @@ def test_calls_of_a_reduce() -> None:
         assert found == [made(values, size) for values in range(200)]
         # So the most values are the most calls.
         assert found == sorted(found)
-    assert reduce_calls(None, 3) is None
 
 
 # ---------------------------------------------------------------- what follows

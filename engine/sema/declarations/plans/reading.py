@@ -44,7 +44,6 @@ from engine.sema.types.definitions import (
     Type,
     union_of,
 )
-from engine.sema.types.json_schema import may_fit
 from engine.syntax import ast
 
 __all__ = ["PlanReader", "ReadPlan"]
@@ -377,15 +376,18 @@ class PlanReader:
         size = settings.values.get("size")
         parts = names.seeing(parts=Known(Array(chosen.item), Parts()))
         called = self._calls.read(settings.exprs.get("call"), parts)
-        info.tasks = None if size is None else reduce_calls(chosen.most, size)
-        info.least = 0 if size is None else reduce_calls(chosen.least, size) or 0
+        if size is not None and chosen.most is not None:
+            # One value takes a call unless it has the type of the output.
+            info.tasks = max(reduce_calls(chosen.most, size), min(1, chosen.most))
+        info.least = 0 if size is None else reduce_calls(chosen.least, size)
         if called is None or size is None or not chosen.selection.sources:
             return None
         self._called(called, info)
         self._read.reduced.append(called)
         info.type = called.output
-        if chosen.is_sound and called.is_sound:
-            self._check_levels(settings, names, chosen, called)
+        if chosen.is_sound and called.is_sound and (chosen.most is None or chosen.most > size):
+            again = names.seeing(parts=Known(Array(called.output), Parts()))
+            self._calls.check_again(settings.exprs["call"], again)
         empty = ABSENT
         expr = settings.exprs.get("empty")
         type_ = None if expr is None else self._typer.type_of(expr, names)
@@ -403,26 +405,6 @@ class PlanReader:
             size=size,
             empty=empty,
         )
-
-    def _check_levels(
-        self, settings: Settings, names: PlanNames, chosen: Chosen, called: Called
-    ) -> None:
-        """What calls give is combined again, and one value is given as it is."""
-        expr = settings.exprs["reduce"]
-        output, item = called.output, chosen.item
-        wanted = self._calls.schema(output)
-        if not may_fit(self._calls.schema(item), wanted):
-            self._report(
-                diagnostic(
-                    "ORC202",
-                    f"`reduce` gives one value as it is: a `{item}`, not a `{output}`",
-                    expr.span,
-                    help=f"`{called.name}` must give the type of the values that it combines",
-                )
-            )
-            return
-        again = names.seeing(parts=Known(Array(output), Parts()))
-        self._calls.check_again(settings.exprs["call"], again)
 
     def _repeat(
         self,
