@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.diagnostics import Edit, Fix, diagnostic
+from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.plans.compiling import value_of
 from engine.sema.declarations.plans.names import PlanNames
 from engine.sema.declarations.plans.typing import PlanTyper
@@ -15,9 +16,6 @@ from engine.sema.suggest import closest, names_list
 from engine.sema.types.definitions import ANY, Field, Record, Type
 from engine.source import Span
 from engine.syntax import ast
-
-if TYPE_CHECKING:
-    from engine.sema.declarations.callables import Signature
 
 __all__ = ["CallReader", "Called"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.plans.calls import Called, CallReader
 from engine.sema.declarations.plans.compiling import test_of, value_of
 from engine.sema.declarations.plans.limits import check_counts
@@ -84,7 +85,7 @@ class PlanReader:
         signatures: The inputs and output of every callable of the program.
     """
 
-    def __init__(self, scope: Scope, texts: Texts, signatures: Mapping[Entity, Any]) -> None:
+    def __init__(self, scope: Scope, texts: Texts, signatures: Mapping[Entity, Signature]) -> None:
         self._scope = scope
         self._typer = PlanTyper(scope, texts)
         self._calls = CallReader(scope, self._typer, signatures)
@@ -115,7 +116,7 @@ class PlanReader:
         found = self._scope.diagnostics[before:]
         self._read.is_sound = not any(item.severity == "error" for item in found)
         if max_items is not None and self._read.is_sound:
-            own = [step for step in self._read.steps if step.name in names.steps]
+            own = list(names.steps.values())
             check_counts(own, max_items, settings.spans["max_items"], self._typer.report)
         return self._read
 
