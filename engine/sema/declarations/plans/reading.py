@@ -438,8 +438,9 @@ class PlanReader:
         given = self._gives(block, own, seen)
         until = self._until(block, own, seen)
         passes = block.values.get("max")
-        info.tasks = times(passes, plus(*(step.tasks for step in own if step.name in seen.steps)))
-        info.least = sum(step.least for step in own if step.name in seen.steps)
+        direct = [step for step in own if seen.steps.get(step.name) is step]
+        info.tasks = times(passes, plus(*(step.tasks for step in direct)))
+        info.least = sum(step.least for step in direct)
         for path in [path for path in self._most if path.startswith(within)]:
             self._most[path] = times(passes, self._most[path])
         info.workers = tuple(worker for step in own for worker in step.workers)
@@ -498,7 +499,7 @@ class PlanReader:
         test = self._test("until", block, seen)
         read = end()
         if test is not None and not read & {"last", *(step.name for step in own)}:
-            names = names_list([step.name for step in own if step.name in seen.steps])
+            names = names_list(step.name for step in own if seen.steps.get(step.name) is step)
             self._report(
                 diagnostic(
                     "ORC423",
