@@ -215,7 +215,7 @@ class PlanReader:
                 diagnostic(
                     "ORC202",
                     f"step `{name.text}` does one thing, and here are {both}",
-                    settings.spans[kinds[1]],
+                    settings.spans.get(kinds[1], name.span),
                     help="make two steps of it",
                 )
             )
