@@ -11,7 +11,6 @@ from typing import Any
 
 from audit_tools.metadata import canonical, folders, headers, installed, lines_of
 from audit_tools.package import Claims
-
 from engine.errors import Failure
 
 __all__ = ["audit_across", "scripts_of"]
@@ -50,9 +49,10 @@ def _scripts(site: str) -> Iterator[Claims]:
     for name, declared in owners.items():
         for folder, number, line in declared:
             package, _, version = folder.removesuffix(".dist-info").partition("-")
-            others = sorted({other for other, _, _ in declared if _package(other) != canonical(package)})
+            name_of = canonical(package)
+            others = sorted({other for other, _, _ in declared if _package(other) != name_of})
             if others:
-                claims = Claims(canonical(package), version, f"{folder}/entry_points.txt")
+                claims = Claims(name_of, version, f"{folder}/entry_points.txt")
                 text = f"Another package has a script `{name}` too: {', '.join(others)}."
                 claims.add("script_shared", "console_scripts", text, "medium", (number, line))
                 yield claims

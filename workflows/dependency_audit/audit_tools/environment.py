@@ -1,13 +1,13 @@
-"""The worker `environment`: which packages are installed, and what is needed to choose among them."""
+"""The worker `environment`: which packages are installed, and how many others need each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from audit_tools.metadata import canonical, folders, headers, lines_of, site_of
 from packaging.requirements import InvalidRequirement, Requirement
 
+from audit_tools.metadata import canonical, folders, headers, lines_of, site_of
 from engine.errors import Failure
 
 __all__ = ["environment"]

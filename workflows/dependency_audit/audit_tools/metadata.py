@@ -74,7 +74,8 @@ def site_of(environment: str | None) -> Site:
     root = Path(environment).resolve()
     if root.is_dir() and (root.name in ("site-packages", "dist-packages") or _has_packages(root)):
         return Site(str(root), _python_of(root) or running)
-    found = sorted(root.glob("lib/python3*/site-packages")) or sorted(root.glob("Lib/site-packages"))
+    found = sorted(root.glob("lib/python3*/site-packages"))
+    found = found or sorted(root.glob("Lib/site-packages"))
     if not found:
         raise Failure("no_environment", f"There are no installed packages in `{environment}`.")
     return Site(str(found[-1]), _python_of(found[-1]) or running)

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from audit_tools.metadata import Header, canonical, evidence, headers, installed, lines_of
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from audit_tools.metadata import Header, canonical, evidence, headers, installed, lines_of
 from engine.errors import Failure
 
 __all__ = ["Claims", "audit_metadata"]
@@ -57,9 +57,7 @@ class Claims:
         return {"packages": [name], "claims": self.found}
 
 
-def audit_metadata(
-    site: str, folder: str, name: str, version: str, python: str
-) -> dict[str, Any]:
+def audit_metadata(site: str, folder: str, name: str, version: str, python: str) -> dict[str, Any]:
     """The claims that METADATA of one package proves."""
     file = f"{folder}/METADATA"
     lines = lines_of(site, file)
@@ -104,9 +102,7 @@ def _license(claims: Claims, fields: dict[str, list[Header]], lines: list[str]) 
             claims.add("unclear_license", header.field, text, "medium", _at(header, lines))
 
 
-def _python(
-    claims: Claims, fields: dict[str, list[Header]], lines: list[str], python: str
-) -> None:
+def _python(claims: Claims, fields: dict[str, list[Header]], lines: list[str], python: str) -> None:
     written = fields.get("requires-python", [])
     if not written:
         claims.add(

@@ -37,11 +37,12 @@ def write_report(
     total = len(environment["distributions"])
     packages = len({claim["package"] for claim in claims})
     told = f"{counted(len(claims), 'claim')} about {counted(packages, 'package')}"
+    told = told if claims else "no claims"
     return {
         "site": environment["site"],
         "python": environment["python"],
         "installed": total,
-        "summary": f"Audited {counted(total, 'installed package')}: {told if claims else 'no claims'}.",
+        "summary": f"Audited {counted(total, 'installed package')}: {told}.",
         "facts": [{"name": name, "value": str(count)} for name, count in sorted(kinds.items())],
         "claims": claims,
         "audited": found["packages"],
