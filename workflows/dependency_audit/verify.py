@@ -17,6 +17,7 @@ from typing import Any
 
 from audit_tools.files import problem_of, record_rows
 from audit_tools.metadata import canonical, evidence, lines_of, site_of
+from audit_tools.package import is_unclear
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -27,8 +28,6 @@ __all__ = ["claims_proved", "round_went_well"]
 
 #: Problems told in one verdict; more would drown the planner.
 _MAX_PROBLEMS = 30
-
-_FIELDS_OF_LICENCE = ("License-Expression", "License", "Classifier")
 
 #: A claim about an absent field: its file and what must not be there.
 _ABSENT = {
@@ -128,7 +127,7 @@ class _Environment:
         return list(self._distribution(folder).metadata.get_all(field) or [])
 
     def _licence(self, folder: str) -> list[str]:
-        written = [value for field in _FIELDS_OF_LICENCE[:2] for value in self._all(folder, field)]
+        written = [value for field in ("License-Expression", "License") for value in self._all(folder, field)]
         classifiers = self._all(folder, "Classifier")
         return [*written, *(value for value in classifiers if value.startswith("License ::"))]
 
@@ -139,12 +138,15 @@ class _Environment:
         return f"the metadata says `{evidence(found[0])}`." if found else None
 
     def _unclear_license(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
-        for value in self._licence(folder):
-            name = value.removeprefix("License :: OSI Approved").removeprefix("License ::")
-            unclear = value.casefold().startswith(("see ", "dual licen"))
-            if len(name.strip()) > len("proprietary") and not unclear:
-                return f"the metadata says `{evidence(value)}`."
-        return _field_problem(claim, *_FIELDS_OF_LICENCE[1:])
+        clear = self._all(folder, "License-Expression")
+        clear += [value for value in self._licence(folder) if value.startswith("License :: ")]
+        clear = [value for value in clear if value != "License :: OSI Approved"]
+        if clear:
+            return f"the metadata says `{evidence(clear[0])}`."
+        value = _value(lines, claim)
+        if value != "License :: OSI Approved" and not is_unclear(value):
+            return f"`{evidence(value)}` is clear."
+        return _field_problem(claim, "License", "Classifier")
 
     def _no_requires_python(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
         found = self._all(folder, "Requires-Python")
@@ -153,15 +155,18 @@ class _Environment:
         return f"the metadata says `{evidence(found[0])}`." if found else None
 
     def _python_excluded(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
-        allowed = SpecifierSet(_value(claim))
-        if self._python in allowed:
-            return f"`{allowed}` allows Python {self._python}."
-        return _field_problem(claim, "Requires-Python")
+        wrong = _field_problem(claim, "Requires-Python")
+        if wrong:
+            return wrong
+        allowed = SpecifierSet(_value(lines, claim))
+        return f"`{allowed}` allows Python {self._python}." if self._python in allowed else None
 
-    def _requirement(self, claim: Mapping[str, Any]) -> tuple[Requirement, list[str], str | None]:
+    def _requirement(
+        self, claim: Mapping[str, Any], lines: list[str]
+    ) -> tuple[Requirement, list[str], str | None]:
         """A requirement, the versions that are installed, and why it does not apply here."""
         wrong = _field_problem(claim, "Requires-Dist")
-        required = Requirement(_value(claim))
+        required = Requirement(_value(lines, claim))
         short = ".".join(self._python.split(".")[:2])
         here = default_environment() | {"python_full_version": self._python, "extra": ""}
         here["python_version"] = short
@@ -171,13 +176,13 @@ class _Environment:
         return required, versions, wrong
 
     def _requirement_missing(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
-        required, versions, wrong = self._requirement(claim)
+        required, versions, wrong = self._requirement(claim, lines)
         if versions:
             return f"`{required.name}` is installed, as {', '.join(versions)}."
         return wrong
 
     def _requirement_unmet(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
-        required, versions, wrong = self._requirement(claim)
+        required, versions, wrong = self._requirement(claim, lines)
         if not versions:
             return f"`{required.name}` is not installed."
         met = [v for v in versions if required.specifier.contains(v, prereleases=True)]
@@ -238,8 +243,9 @@ def _evidence_of(claim: Mapping[str, Any]) -> str:
     return evidence(claim["evidence"] or "")
 
 
-def _value(claim: Mapping[str, Any]) -> str:
-    return _evidence_of(claim).partition(":")[2].strip()
+def _value(lines: list[str], claim: Mapping[str, Any]) -> str:
+    """The value on the line of a claim, which is longer than the quotation may be."""
+    return lines[claim["line"] - 1].partition(":")[2].strip()
 
 
 def _field_problem(claim: Mapping[str, Any], *fields: str) -> str | None:

@@ -19,10 +19,15 @@ from packaging.version import InvalidVersion, Version
 from audit_tools.metadata import Header, canonical, evidence, headers, installed, lines_of
 from engine.errors import Failure
 
-__all__ = ["Claims", "audit_metadata"]
+__all__ = ["Claims", "audit_metadata", "is_unclear"]
 
 #: What stands in `License` where nobody decided.
 _UNCLEAR = re.compile(r"unknown|none|other|proprietary|dual licen[cs]e|see .*|licen[cs]e", re.I)
+
+
+def is_unclear(value: str) -> bool:
+    """Whether the value of a `License` field names no licence."""
+    return not value or _UNCLEAR.fullmatch(value) is not None
 
 
 class Claims:
@@ -97,7 +102,7 @@ def _license(claims: Claims, fields: dict[str, list[Header]], lines: list[str]) 
         )
         return
     for header in written or clear:
-        if header in clear or not header.value or _UNCLEAR.fullmatch(header.value):
+        if header in clear or is_unclear(header.value):
             text = f"The licence is not clear: `{header.field}` is `{header.value}`."
             claims.add("unclear_license", header.field, text, "medium", _at(header, lines))
 
