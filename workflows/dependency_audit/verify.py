@@ -44,7 +44,7 @@ def claims_proved(result: Mapping[str, Any], goal: str) -> dict[str, Any]:
         result: The report, with `site`, `python` and `claims`.
         goal: The orchestrator's goal, which names the environment between backticks, or none.
     """
-    named = re.search(r"`([^`]+)`", goal)
+    named = re.search(r"Python environment `([^`]+)`", goal)
     try:
         site = site_of(named[1] if named else None)
     except Failure as failure:
@@ -93,13 +93,22 @@ class _Environment:
     def __init__(self, site: str, python: str) -> None:
         self._site = site
         self._python = python
-        self._versions: dict[str, list[tuple[str, str]]] = {}
+        self._versions: dict[str, list[str]] = {}
+        self._scripts: dict[str, set[str]] = {}
         for found in importlib.metadata.distributions(path=[site]):
-            name = found.metadata["Name"]
-            if name:
-                copies = self._versions.setdefault(canonical(name), [])
-                copies.append((name, found.version))
+            self._take(found)
         self._distribution = cache(self._open)
+
+    def _take(self, found: importlib.metadata.Distribution) -> None:
+        """Know a package and its scripts, unless its metadata cannot be read."""
+        try:
+            name, version = canonical(found.metadata["Name"] or ""), found.version
+            entries = found.entry_points.select(group="console_scripts")
+        except (ValueError, KeyError, OSError):
+            return
+        self._versions.setdefault(name, []).append(version)
+        for entry in entries:
+            self._scripts.setdefault(entry.name, set()).add(name)
 
     def _open(self, folder: str) -> importlib.metadata.Distribution:
         return importlib.metadata.Distribution.at(Path(self._site, folder))
@@ -127,7 +136,11 @@ class _Environment:
         return list(self._distribution(folder).metadata.get_all(field) or [])
 
     def _licence(self, folder: str) -> list[str]:
-        written = [value for field in ("License-Expression", "License") for value in self._all(folder, field)]
+        written = [
+            value
+            for field in ("License-Expression", "License")
+            for value in self._all(folder, field)
+        ]
         classifiers = self._all(folder, "Classifier")
         return [*written, *(value for value in classifiers if value.startswith("License ::"))]
 
@@ -172,7 +185,7 @@ class _Environment:
         here["python_version"] = short
         if not wrong and required.marker is not None and not required.marker.evaluate(here):
             wrong = f"`{required.marker}` does not hold here."
-        versions = [version for _, version in self._versions.get(canonical(required.name), [])]
+        versions = self._versions.get(canonical(required.name), [])
         return required, versions, wrong
 
     def _requirement_missing(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
@@ -215,13 +228,7 @@ class _Environment:
 
     def _script_shared(self, folder: str, claim: Mapping[str, Any], lines: Any) -> str | None:
         name = _evidence_of(claim).partition("=")[0].strip()
-        owners = {
-            canonical(found.metadata["Name"])
-            for found in importlib.metadata.distributions(path=[self._site])
-            if found.metadata["Name"]
-            for entry in found.entry_points
-            if (entry.group, entry.name) == ("console_scripts", name)
-        }
+        owners = self._scripts.get(name, set())
         if claim["package"] not in owners or len(owners) < 2:
             return f"no other package has a script `{name}`."
         return None

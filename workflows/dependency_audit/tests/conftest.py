@@ -109,9 +109,7 @@ class Tools:
         parts = cls.audit_across(listed["site"])
         for one in listed["distributions"]:
             of_package = {key: one[key] for key in ("folder", "name", "version")}
-            parts.append(
-                cls.audit_metadata(listed["site"], **of_package, python=listed["python"])
-            )
+            parts.append(cls.audit_metadata(listed["site"], **of_package, python=listed["python"]))
             parts.append(cls.audit_files(listed["site"], **of_package))
         return dict(cls.write_report(listed, cls.merge(parts), []))
 

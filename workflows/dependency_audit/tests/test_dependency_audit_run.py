@@ -19,8 +19,8 @@ FILE = Path(__file__).parent.parent / "dependency_audit.orch"
 BOTH = pytest.mark.parametrize("orchestrator", ["dependency_audit", "planned_audit"])
 
 
-def load(orchestrator: str) -> engine.Workflow:
-    return engine.load(str(FILE), orchestrator=orchestrator)
+def audit(orchestrator: str, **given: Any) -> engine.Run:
+    return engine.load(str(FILE)).run(orchestrator, **given)
 
 
 def orch(*arguments: str, code: int = 0) -> str:
@@ -33,7 +33,7 @@ def orch(*arguments: str, code: int = 0) -> str:
 
 @BOTH
 def test_the_report_on_an_environment_is_that_of_the_tools(troubled, tools, orchestrator):
-    run = load(orchestrator).run(environment=str(troubled))
+    run = audit(orchestrator, environment=str(troubled))
     assert run.status == "finished", run.reason
     assert run.output == tools.report(troubled)
     assert run.rounds == 2
@@ -47,7 +47,7 @@ def test_the_packages_that_most_others_need_are_compared_by_content(fake, orches
     for name in ("needed", "user"):
         text = (fake.site / f"{name}.py").read_text()
         (fake.site / f"{name}.py").write_text(text.replace("NAME", "MANE"))
-    run = load(orchestrator).run(environment=str(fake), hashed=1)
+    run = audit(orchestrator, environment=str(fake), hashed=1)
     assert run.status == "finished", run.reason
     assert [(c["package"], c["check"]) for c in run.output["claims"]] == [
         ("needed", "file_changed")
@@ -59,7 +59,7 @@ def test_a_package_that_cannot_be_read_is_named(fake, orchestrator):
     for number in range(10):
         fake.install(f"p{number}", "License: MIT", "Requires-Python: >=3.8")
     (fake.site / "p3-1.0.dist-info" / "METADATA").write_bytes(b"Name: p3\nAuthor: \xff\n")
-    run = load(orchestrator).run(environment=str(fake))
+    run = audit(orchestrator, environment=str(fake))
     assert run.status == "finished", run.reason
     assert run.output["not_audited"] == [
         "p3 1.0 (unreadable: `p3-1.0.dist-info/METADATA` is not UTF-8.)"
@@ -68,20 +68,20 @@ def test_a_package_that_cannot_be_read_is_named(fake, orchestrator):
 
 @BOTH
 def test_an_environment_without_packages(fake, orchestrator):
-    run = load(orchestrator).run(environment=str(fake))
+    run = audit(orchestrator, environment=str(fake))
     assert run.status == "finished", run.reason
     assert run.output["summary"] == "Audited 0 installed packages: no claims."
 
 
 @BOTH
 def test_a_folder_without_packages_is_aborted_with_the_reason(tmp_path, orchestrator):
-    run = load(orchestrator).run(environment=str(tmp_path / "absent"))
+    run = audit(orchestrator, environment=str(tmp_path / "absent"))
     assert run.status == "aborted"
     assert "There are no installed packages in" in run.reason
 
 
 def test_this_environment_is_audited_by_default():
-    run = load("planned_audit").run()
+    run = audit("planned_audit")
     assert run.status == "finished", run.reason
     assert run.output["installed"] > 20
     assert len(run.output["audited"]) == run.output["installed"]
@@ -96,8 +96,8 @@ def test_a_planted_claim_is_refused_and_dropped(troubled, tools):
         {"assessment": "", "finish": report | {"claims": [*true, false]}},
         {"assessment": "", "finish": report | {"claims": true}},
     ]
-    run = load("dependency_audit").run(
-        environment=str(troubled), models={"planner": engine.Scripted(replies)}
+    run = audit(
+        "dependency_audit", environment=str(troubled), models={"planner": engine.Scripted(replies)}
     )
     assert run.status == "finished", run.reason
     assert run.rounds == 2
@@ -141,7 +141,16 @@ def test_a_run_that_is_killed_continues_by_package(fake, tmp_path):
     for number in range(120):
         fake.install(f"p{number:03}", "License: MIT", "Requires-Python: >=3.8")
     journal = ("--journal", str(tmp_path / "journal"))
-    command = [sys.executable, "-m", "orch", "run", str(FILE), "-i", f"environment={fake}"]
+    command = [
+        sys.executable,
+        "-m",
+        "orch",
+        "run",
+        str(FILE),
+        "dependency_audit",
+        "-i",
+        f"environment={fake}",
+    ]
     with subprocess.Popen(
         [*command, *journal], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
@@ -172,6 +181,6 @@ def test_the_file_lints_and_its_tests_pass():
 @BOTH
 def test_a_run_stays_within_its_bound(troubled, orchestrator):
     (checked,) = json.loads(orch("lint", str(FILE), "--bounds", "--format", "json"))
-    run = load(orchestrator).run(environment=str(troubled))
+    run = audit(orchestrator, environment=str(troubled))
     (bound,) = [one for one in checked["orchestrators"] if one["name"] == orchestrator]
-    assert run.dispatches <= bound["total"]["tasks"]
+    assert run.report()["dispatches"] <= bound["total"]["tasks"]

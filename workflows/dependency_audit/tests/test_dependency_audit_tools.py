@@ -66,9 +66,7 @@ def test_contents_are_compared_on_request(fake, tools):
     of_package = {"site": str(fake.site), "folder": folder, "name": "swapped", "version": "1.0"}
     assert tools.audit_files(**of_package)["claims"] == []
     (claim,) = tools.audit_files(**of_package, hashes=True)["claims"]
-    assert claim["claim"] == (
-        "`swapped.py` has another content: its sha256 is not that of RECORD."
-    )
+    assert claim["claim"] == ("`swapped.py` has another content: its sha256 is not that of RECORD.")
 
 
 def test_only_metadata_of_the_environment_is_read(fake, tools):
