@@ -103,7 +103,7 @@ def test_a_folder_without_packages_is_refused(tmp_path, tools):
 
 
 def verdict(tools: Any, report: dict[str, Any], environment: Any) -> dict[str, Any]:
-    return dict(tools.claims_proved(report, f"Audit `{environment}`."))
+    return dict(tools.claims_proved(report, f"Audit the Python environment `{environment}`."))
 
 
 def test_the_verifier_proves_each_claim(troubled, tools):
