@@ -87,6 +87,7 @@ def _steps(state: PolicyState) -> list[dict[str, Any]]:
                 "environment": {"$from": "listed"},
                 "found": {"$from": "merged"},
                 "failed": {"$from": "audits", "failures": True},
+                "failed_files": {"$from": "files", "failures": True},
             },
         ),
     ]

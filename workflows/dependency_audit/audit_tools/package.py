@@ -21,7 +21,7 @@ from engine.errors import Failure
 
 __all__ = ["Claims", "audit_metadata", "is_unclear"]
 
-#: What stands in `License` where nobody decided.
+#: Values of `License` that name no licence.
 _UNCLEAR = re.compile(r"unknown|none|other|proprietary|dual licen[cs]e|see .*|licen[cs]e", re.I)
 
 
@@ -58,8 +58,8 @@ class Claims:
 
     def output(self) -> dict[str, Any]:
         """What the worker gives."""
-        name = f"{self.package['package']} {self.package['version']}"
-        return {"packages": [name], "claims": self.found}
+        folder = self.file.partition("/")[0]
+        return {"packages": [folder.removesuffix(".dist-info")], "claims": self.found}
 
 
 def audit_metadata(site: str, folder: str, name: str, version: str, python: str) -> dict[str, Any]:

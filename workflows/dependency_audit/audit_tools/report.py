@@ -29,9 +29,14 @@ def merge(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def write_report(
     environment: Mapping[str, Any],
     found: Mapping[str, Any],
-    failed: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, Any]] = (),
+    failed_files: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The report on an environment."""
+    """The report on an environment: a package of which one audit failed was not audited."""
+    not_audited = {
+        one["item"]["folder"].removesuffix(".dist-info"): f"{one['mode']}: {one['message']}"
+        for one in (*failed_files, *failed)
+    }
     claims = found["claims"]
     kinds = Counter(claim["check"] for claim in claims)
     total = len(environment["distributions"])
@@ -45,18 +50,9 @@ def write_report(
         "summary": f"Audited {counted(total, 'installed package')}: {told}.",
         "facts": [{"name": name, "value": str(count)} for name, count in sorted(kinds.items())],
         "claims": claims,
-        "audited": found["packages"],
-        "not_audited": _not_audited(failed),
+        "audited": [name for name in found["packages"] if name not in not_audited],
+        "not_audited": [f"{name} ({why})" for name, why in sorted(not_audited.items())],
     }
-
-
-def _not_audited(failed: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Each failed package once, with its name and version first, as `audited` names them."""
-    told = {
-        f"{one['item']['name']} {one['item']['version']}": f"{one['mode']}: {one['message']}"
-        for one in failed
-    }
-    return [f"{name} ({why})" for name, why in sorted(told.items())]
 
 
 def counted(number: int, noun: str) -> str:

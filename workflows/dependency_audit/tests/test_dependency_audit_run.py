@@ -59,11 +59,14 @@ def test_a_package_that_cannot_be_read_is_named(fake, orchestrator):
     for number in range(10):
         fake.install(f"p{number}", "License: MIT", "Requires-Python: >=3.8")
     (fake.site / "p3-1.0.dist-info" / "METADATA").write_bytes(b"Name: p3\nAuthor: \xff\n")
+    (fake.site / "p5-1.0.dist-info" / "RECORD").write_bytes(b"\xff,,\n")
     run = audit(orchestrator, environment=str(fake))
     assert run.status == "finished", run.reason
     assert run.output["not_audited"] == [
-        "p3 1.0 (unreadable: `p3-1.0.dist-info/METADATA` is not UTF-8.)"
+        "p3-1.0 (unreadable: `p3-1.0.dist-info/METADATA` is not UTF-8.)",
+        "p5-1.0 (unreadable: `p5-1.0.dist-info/RECORD` is not UTF-8.)",
     ]
+    assert len(run.output["audited"]) == 8
 
 
 @BOTH
@@ -124,7 +127,7 @@ def test_after_a_repair_only_what_failed_is_audited_again(fake, tmp_path, orches
         text = f"Name: p{number}\nLicense: MIT\nRequires-Python: >=3.8\n"
         (fake.site / f"p{number}-1.0.dist-info" / "METADATA").write_text(text)
     report = json.loads(orch("resume", "last", "--retry-failed", *journal))
-    assert report["audited"] == [f"p{number} 1.0" for number in range(10)]
+    assert report["audited"] == [f"p{number}-1.0" for number in range(10)]
     assert report["not_audited"] == []
     started = [
         line
@@ -163,7 +166,7 @@ def test_a_run_that_is_killed_continues_by_package(fake, tmp_path):
     ended = set(re.findall(r"the result of .* / task (audits\[\d+\])", events))
     assert 0 < len(ended) < 120
     report = json.loads(orch("resume", "last", *journal))
-    assert report["audited"] == [f"p{number:03} 1.0" for number in range(120)]
+    assert report["audited"] == [f"p{number:03}-1.0" for number in range(120)]
     started = Counter(
         re.findall(
             r"the start of .* / task (audits\[\d+\])", orch("show", "last", "--events", *journal)
