@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. Only Python 3.11+, git and make are needed;
 # the environment is made in .venv from the locked, hashed requirements.
 #
-#   make demo    run the main example on this repository
+#   make demo    run the main example on this repository; demo-audit: the other one, on .venv
 #   make quick   run the tests that take little
 #   make test    run the tests
 #   make check   lint, formatting, types, import contracts
@@ -23,7 +23,7 @@ TEMPORAL_FAULTS := $(patsubst %,tests/temporal/test_%.py,hosts temporal_faults t
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
+.PHONY: help demo demo-audit test quick slowest test-more test-matrix check format bench bench-against \
   bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale fuzz \
   test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
@@ -34,6 +34,10 @@ help:  ## Say what there is to make
 
 demo: $(INSTALLED)  ## Review this repository with workflows/repo_review
 	$(BIN)/orch run workflows/repo_review/repo_review.orch -i repo=.
+
+demo-audit: $(INSTALLED)  ## Audit the packages in .venv with workflows/dependency_audit
+	$(BIN)/orch run workflows/dependency_audit/dependency_audit.orch dependency_audit \
+	  -i environment=$(VENV)
 
 test: $(INSTALLED)  ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)

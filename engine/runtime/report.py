@@ -20,6 +20,8 @@ from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Frame, Gate, Loop, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
 from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.sema.model import Worker
+from engine.sema.plans import steps as plans
 from engine.sema.plans.selection import number_text
 
 __all__ = [
@@ -254,9 +256,21 @@ def _entries(
 
 
 def _inside(state: RunState, frame: Frame, *, items: bool) -> dict[str, list[dict[str, Any]]]:
-    """What a plan worker or a pass has in it; the items of its steps are in those."""
-    plain = [task for task in frame.tasks.values() if task.step is None]
-    return _entries(state, [*plain, *frame.steps.values()], items=items)
+    """What a plan worker or a pass has in it, as written; the items of its steps are in those."""
+    plain = {name: task for name, task in frame.tasks.items() if task.step is None}
+    found: dict[str, Task | Step] = {**plain, **frame.steps}
+    places = {step.id: place for place, step in enumerate(_written(frame.owner))}
+    # The plan of a fallback has other names: those keep their order.
+    names = sorted(found, key=lambda name: places.get(name, len(places)))
+    return _entries(state, [found[name] for name in names], items=items)
+
+
+def _written(owner: Task | Step) -> tuple[plans.Step, ...]:
+    """The steps that a plan worker or a `repeat` is written with."""
+    if isinstance(owner, Step):
+        return owner.spec.steps if isinstance(owner.spec, plans.RepeatStep) else ()
+    plan = owner.worker.plan if isinstance(owner.worker, Worker) else None
+    return () if plan is None else plan.steps
 
 
 def _ms(entry: Task | Step) -> int | None:
