@@ -177,6 +177,7 @@ def item_ended(state: RunState, task: Task) -> None:
 
 def _fail(state: RunState, step: Step, failure: Failure) -> None:
     step.failure = failure
+    step.pending.clear()
     # What was combined is not lost: the highest values that are there.
     done = [task.output for task in step.items.values() if task.status == "done"]
     step.partial = done or None
