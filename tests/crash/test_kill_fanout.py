@@ -121,7 +121,7 @@ def test_killed_in_each_call(new_fanout, number, when):
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("first", range(2, CALLS, 3))
+@pytest.mark.parametrize("first", range(2, CALLS - 3, 3))
 def test_killed_again_and_again(new_fanout, first):
     world = new_fanout()
     world.kill_at_calls(f"{first} after", f"{first + 2} before", f"{first + 5} late")
