@@ -95,7 +95,7 @@ class Attempts:
     ) -> CallFinished | CallFailed:
         began = clock.running_s()
         request = command.request
-        cut = _Cut()
+        cut = _NOTHING_CUT
         plain = False
         if isinstance(request, WorkerRequest):
             # A worker's value is plain already: if it is small, and there are no secrets, it stays.
@@ -105,6 +105,7 @@ class Attempts:
         else:
             request = msgspec.structs.replace(request, messages=BoundedPrompt(request))
             if request.stream and on_task is not None:
+                cut = _Cut()
                 request = self._listen(request, on_task, cut)
             if request.isolated:
                 mark = call_mark(run, command.key, command.attempt)
@@ -249,6 +250,10 @@ class _Cut:
         self.seen = False
         self.head = ""
         self.size = 0
+
+
+#: Of an attempt that gives its answer as a whole.
+_NOTHING_CUT = _Cut()
 
 
 def _beginning(

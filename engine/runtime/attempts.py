@@ -188,7 +188,8 @@ def finished(state: RunState, event: CallFinished) -> None:
     call.ms += event.ms
     call.raw = event.value
     call.whole = event.whole
-    _settle(state, call, event.usage, spent=True)
+    if call.reservation is not None or event.usage is not None:
+        _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
     accepted, value, problems = _accept(state, call, event.value)
     if accepted:
