@@ -40,6 +40,7 @@ from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.steps import plan_worker, ready
 from engine.sema.model import Program
 
 __all__ = ["fold", "known_models", "step"]
@@ -53,6 +54,7 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
     """
     if event.at > state.now:
         state.now = event.at
+    state.made = 0
     if not state.ended or isinstance(event, RunRetried):
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
@@ -234,6 +236,8 @@ def _timer(state: RunState, name: str) -> None:
             cause = Cause(loop.orchestrator, "policy.budget.time")
             ending.end(state, loop, "exhausted", reason, "budget.time", cause=cause)
             return
+        if not loop.over and ready.timer_fired(state, loop, name):
+            return
 
 
 def _wait(state: RunState) -> None:
@@ -252,6 +256,16 @@ def _work_off(state: RunState) -> None:
             _call_ended(state, subject)
         elif what is Todo.TASK_READY:
             dispatch.ready(state, subject)
+        elif what is Todo.ITEM_ENDED:
+            ready.item_ended(state, subject)
+        elif what is Todo.STEP_READY:
+            ready.ready(state, subject)
+        elif what is Todo.STEP_ASKS:
+            verify.ask_about_items(state, subject)
+        elif what is Todo.INNER_ENDED:
+            ready.frame_ended(state, subject)
+        elif what is Todo.PLAN_STARTS:
+            plan_worker.start(state, subject)
         elif what is Todo.ROUND_WORKED:
             rounds.round_worked(state, subject)
         elif what is Todo.BEGIN_ROUND:

@@ -1,11 +1,11 @@
-"""The legal moves of tasks, loops and calls, in one table each; tests check every move.
+"""The legal moves of tasks, steps, loops and calls, in one table each; tests check every move.
 
-After `check_moves(True)`, as in the tests, each assignment to `Task.status`, `Loop.phase` and
-`Call.status` is checked. So an illegal move fails any test in which it happens, not only a test
-that looks for it. The check is off in a user's run, which does not end because of it. `move`,
-`enter_phase` and `move_call` assign, too. The seven moves that every task makes are assigned
-directly, because the calls cost 2 % of a dispatch. Other modules decide *when* a move is made;
-nothing here changes anything else.
+After `check_moves(True)`, as in the tests, each assignment to `Task.status`, `Step.status`,
+`Loop.phase` and `Call.status` is checked. So an illegal move fails any test in which it happens,
+not only a test that looks for it. The check is off in a user's run, which does not end because of
+it. `move`, `move_step`, `enter_phase` and `move_call` assign, too. The seven moves that every task
+makes are assigned directly, because the calls cost 2 % of a dispatch. Other modules decide *when* a
+move is made; nothing here changes anything else.
 """
 
 from __future__ import annotations
@@ -13,22 +13,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.runtime.state import Call, CallStatus, Loop, LoopPhase, Task, TaskStatus
+from engine.runtime.state import (
+    Call,
+    CallStatus,
+    Loop,
+    LoopPhase,
+    Step,
+    StepStatus,
+    Task,
+    TaskStatus,
+)
 
 __all__ = [
     "CALL_MOVES",
     "LOOP_MOVES",
+    "STEP_MOVES",
     "TASK_MOVES",
     "check_moves",
     "enter_phase",
     "move",
     "move_call",
+    "move_step",
 ]
 
 #: From each status of a task, those that may follow. A task that has ended moves again only when
 #: its run is retried (`engine.runtime.retry_run`), and then begins from the front.
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
-    "blocked": frozenset({"checking", "queued", "running", "failed"}),
+    "blocked": frozenset({"checking", "queued", "running", "failed", "skipped"}),
     # A person may say at a fork's gate that what the parent's task gave is to be taken.
     "checking": frozenset({"queued", "running", "verifying", "done", "failed"}),
     "queued": frozenset({"checking", "running", "failed"}),
@@ -39,6 +50,16 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     # A retried run checks again what had been given and not been let through.
     "done": frozenset({"verifying"}),
     "failed": frozenset({"verifying"}),
+    "skipped": frozenset(),
+}
+
+#: From each status of a step, those that may follow; one that has ended moves only in a retry.
+STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
+    "blocked": frozenset({"running", "failed", "skipped"}),
+    "running": frozenset({"done", "failed", "skipped"}),
+    "done": frozenset(),
+    "failed": frozenset(),
+    "skipped": frozenset(),
 }
 
 #: From each phase of a loop, those that may follow.
@@ -70,6 +91,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
 
 #: What a retry may do besides: an ended run is taken up again.
 _RETRIED_TASK = frozenset({"blocked", "running", "verifying"})
+_RETRIED_STEP = frozenset({"blocked", "running"})
 _RETRIED_LOOP = frozenset({"deciding", "working"})
 
 
@@ -115,6 +137,9 @@ _CHECKS: Mapping[tuple[type, str], _Checked] = {
     (Task, "status"): _Checked(
         Task.__dict__["status"], TASK_MOVES, _RETRIED_TASK, lambda task: task.path
     ),
+    (Step, "status"): _Checked(
+        Step.__dict__["status"], STEP_MOVES, _RETRIED_STEP, lambda step: step.key
+    ),
     (Loop, "phase"): _Checked(
         Loop.__dict__["phase"], LOOP_MOVES, _RETRIED_LOOP, lambda loop: f"loop {loop.path!r}"
     ),
@@ -130,7 +155,7 @@ def check_moves(on: bool) -> None:
         setattr(owner, name, check if on else check.slot)
 
 
-def _assign(thing: Task | Loop | Call, name: str, to: str, retried: bool) -> None:
+def _assign(thing: Task | Step | Loop, name: str, to: str, retried: bool) -> None:
     found = type(thing).__dict__[name]
     if isinstance(found, _Checked):
         found.set(thing, to, retried=retried)
@@ -145,6 +170,15 @@ def move(task: Task, to: TaskStatus, *, retried: bool = False) -> None:
         retried: Whether its run is being retried: then an ended task may begin again.
     """
     _assign(task, "status", to, retried)
+
+
+def move_step(step: Step, to: StepStatus, *, retried: bool = False) -> None:
+    """Give a step another status.
+
+    Args:
+        retried: Whether its run is being retried: then an ended step may begin again.
+    """
+    _assign(step, "status", to, retried)
 
 
 def enter_phase(loop: Loop, to: LoopPhase, *, retried: bool = False) -> None:

@@ -26,6 +26,10 @@ from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
+from engine.sema.plans.conditions import Test
+from engine.sema.plans.selection import Entry, Number
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
+from engine.sema.plans.values import Scope
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
@@ -35,22 +39,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Block",
+    "Breaker",
     "Call",
     "Check",
+    "Flow",
+    "Frame",
     "Gate",
     "HookRun",
     "Loop",
     "Remark",
     "Round",
     "RunState",
+    "Step",
     "Suspects",
     "Task",
     "Todo",
 ]
 
 TaskStatus = Literal[
-    "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
+    "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed", "skipped"
 ]
+StepStatus = Literal["blocked", "running", "done", "failed", "skipped"]
 GateKind = Literal["approval", "outcome", "escalation"]
 CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
 LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
@@ -66,6 +75,11 @@ class Todo(Enum):
     BEGIN_ROUND = "begin round"
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
+    STEP_READY = "step ready"
+    STEP_ASKS = "step asks"
+    ITEM_ENDED = "item ended"
+    INNER_ENDED = "inner ended"
+    PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
@@ -234,6 +248,14 @@ class Task:
             refers to it.
         pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
+        step: The step that it is an item or a call of, or None.
+        item: The value that an item is about.
+        number: Of the item in its step's source, or the level and group of a call of a `reduce`.
+        label: The text that is shown for an item, or "".
+        frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
+        plan: The frame of the plan that it runs, if its worker is a plan.
+        tree: Its input with references as records, where it is filled from that; else None.
+        when: The test without which it is skipped, or None.
     """
 
     __slots__ = (
@@ -251,15 +273,20 @@ class Task:
         "failure",
         "feedback",
         "feeds",
+        "frame",
         "id",
         "input",
         "input_bytes",
+        "item",
         "key",
+        "label",
         "ledger",
         "loop",
+        "number",
         "output",
         "part_bytes",
         "partial",
+        "plan",
         "pure_key",
         "references",
         "resolved",
@@ -268,9 +295,12 @@ class Task:
         "special",
         "started_at",
         "status",
+        "step",
         "tainted",
         "told",
+        "tree",
         "waits",
+        "when",
         "worker",
     )
 
@@ -296,8 +326,16 @@ class Task:
         self.resolved: dict[str, Any] = input
         self.status: TaskStatus = "blocked"
         self.waits = 0
-        self.feeds: list[Task] = []
+        self.feeds: list[Task | Step] = []
         self.after: tuple[str, ...] = ()
+        self.step: Step | None = None
+        self.item: Any = None
+        self.number: Number = ()
+        self.label = ""
+        self.frame: Frame | None = None
+        self.plan: Frame | None = None
+        self.tree: dict[str, Any] | None = None
+        self.when: Test | None = None
         self.output: Any = None
         self.partial: Any = None
         self.input_bytes: int | None = None
@@ -328,7 +366,222 @@ class Task:
     @property
     def over(self) -> bool:
         """Whether it has ended, one way or the other."""
-        return self.status in ("done", "failed")
+        return self.status in ("done", "failed", "skipped")
+
+
+class Flow:
+    """One source of a step's selection.
+
+    Attributes:
+        producer: The task or step whose output it is; None for inputs and expressions.
+        streams: Whether the producer's items are taken as they end.
+        over: Whether all of its values have come.
+    """
+
+    __slots__ = ("over", "producer", "streams")
+
+    def __init__(self, producer: Task | Step | None, streams: bool) -> None:
+        self.producer = producer
+        self.streams = streams
+        self.over = False
+
+
+class Step:
+    """An `each`, a `reduce` or a `repeat` at work; see `engine.sema.plans.steps`.
+
+    Attributes:
+        spec: What was decided, or written by an author.
+        worker: The worker of its tasks; None for a `repeat`.
+        frame: Where its names are looked up; None: in its loop.
+        waits: How many tasks and steps it still waits for.
+        feeds: The tasks and steps that wait for its end.
+        flows: The steps that take its items as they end, with the number of their source.
+        sources: The sources of its selection, once it runs.
+        collected: What has come of a selection that needs its whole list.
+        pending: Values that are selected and have no task yet; for a `reduce`, groups.
+        items: Its tasks by number, in the order in which they were made.
+        kept: Its tasks from before it began again, in a retry of the run.
+        open: How many of them are not over.
+        dropped: Values that get no task, because the breaker is open or the step has failed.
+        stopped: Why no more tasks are made, or None.
+        probing: Its first items run alone, and are not over.
+        allowed: How many tasks it has been counted for in the bounds.
+        levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
+        passes: Of a `repeat`: its passes.
+        gathers: Whether all of its items are made before a person is asked about them.
+        asking: The checks of items that wait for a person's word, each with its question.
+        asked: How many gates it has opened.
+        scope: What the inputs of its tasks are filled from.
+        tree: Their input, without what refers to a skipped producer.
+        again: The number of the retry of the run that continues it, or 0.
+    """
+
+    __slots__ = (
+        "again",
+        "allowed",
+        "asked",
+        "asking",
+        "collected",
+        "decided_tainted",
+        "dropped",
+        "ended_at",
+        "failure",
+        "feeds",
+        "flows",
+        "frame",
+        "gathers",
+        "id",
+        "items",
+        "kept",
+        "key",
+        "levels",
+        "loop",
+        "open",
+        "output",
+        "part_bytes",
+        "partial",
+        "passes",
+        "pending",
+        "probing",
+        "references",
+        "round",
+        "scope",
+        "sources",
+        "spec",
+        "started_at",
+        "status",
+        "stopped",
+        "tainted",
+        "tree",
+        "waits",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        spec: EachStep | ReduceStep | RepeatStep,
+        worker: Worker | Orchestrator | None,
+        loop: Loop,
+        key: str,
+        id: str,
+        frame: Frame | None = None,
+    ) -> None:
+        self.spec = spec
+        self.id = id
+        self.worker = worker
+        self.loop = loop
+        self.round = loop.round
+        self.frame = frame
+        self.key = key
+        self.status: StepStatus = "blocked"
+        self.waits = 0
+        self.feeds: list[Task | Step] = []
+        self.flows: list[tuple[Step, int]] = []
+        self.references: list[Reference] = []
+        self.sources: list[Flow] = []
+        self.collected: list[Entry] = []
+        self.pending: deque[Any] = deque()
+        self.items: dict[Number, Task] = {}
+        self.kept: dict[Number, Task] = {}
+        self.open = 0
+        self.dropped: list[tuple[Number, Any, Failure]] = []
+        self.stopped: Failure | None = None
+        self.probing = False
+        self.allowed = 0
+        self.levels: list[list[Any]] = []
+        self.passes: list[Frame] = []
+        self.gathers = False
+        self.asking: list[tuple[Check, str]] = []
+        self.asked = 0
+        self.scope: Scope | None = None
+        self.tree: dict[str, Any] = {}
+        self.again = 0
+        self.output: Any = None
+        self.partial: Any = None
+        self.part_bytes: dict[str, int] | None = None
+        self.failure: Failure | None = None
+        self.tainted = False
+        self.decided_tainted = loop.tainted
+        self.started_at: int | None = None
+        self.ended_at: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, one way or the other."""
+        return self.status in ("done", "failed", "skipped")
+
+    @property
+    def path(self) -> str:
+        """What the keys inside it begin with: its key, and another each time it is retried."""
+        return f"{self.key} / again {self.again}" if self.again else self.key
+
+
+class Frame:
+    """The names inside one run of a plan worker, or one pass of a `repeat`.
+
+    Attributes:
+        owner: The plan worker's task, or the `repeat`.
+        outer: Where a name is looked up that is not here; None in a plan worker.
+        inputs: The inputs of the plan worker.
+        last: What the pass before gave.
+        path: What the keys in it begin with.
+        prefix: What the ids of its tasks begin with: `r[0].` in a pass.
+        open: How many of its tasks and steps are not over; items are counted by their step.
+        made: How many tasks it has become, items of its steps and of passes in it included.
+    """
+
+    __slots__ = (
+        "inputs",
+        "last",
+        "loop",
+        "made",
+        "open",
+        "outer",
+        "owner",
+        "path",
+        "prefix",
+        "steps",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        owner: Task | Step,
+        inputs: Mapping[str, Any],
+        path: str,
+        *,
+        outer: Frame | None = None,
+        prefix: str = "",
+        last: Any = None,
+    ) -> None:
+        self.owner = owner
+        self.loop = owner.loop
+        self.outer = outer
+        self.inputs = inputs
+        self.last = last
+        self.path = path
+        self.prefix = prefix
+        self.open = 0
+        self.made = 0
+        self.tasks: dict[str, Task] = {}
+        self.steps: dict[str, Step] = {}
+
+
+class Breaker:
+    """How the tasks of one worker have failed in a row.
+
+    Attributes:
+        mode: The mode in which all of them failed.
+        count: How many.
+        open: Why no more of them start, or None.
+    """
+
+    __slots__ = ("count", "mode", "open")
+
+    def __init__(self) -> None:
+        self.mode = ""
+        self.count = 0
+        self.open: Failure | None = None
 
 
 class HookRun:
@@ -410,10 +663,14 @@ class Gate:
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
         held: What a fork's parent did with the task that is asked about, or None.
+        step: The step whose items it is about, in place of one task.
+        tasks: These items.
+        checks: Of an approval: the check of each of them.
     """
 
     __slots__ = (
         "check",
+        "checks",
         "held",
         "key",
         "kind",
@@ -422,7 +679,9 @@ class Gate:
         "opened_ms",
         "options",
         "resume",
+        "step",
         "task",
+        "tasks",
         "timeout_ms",
     )
 
@@ -450,6 +709,9 @@ class Gate:
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.held = held
+        self.step: Step | None = None
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
         self.opened_ms: int | None = None
 
 
@@ -459,6 +721,8 @@ class Round:
     Attributes:
         decision: The accepted decision, or None where the round failed.
         tasks: Its tasks, in the order of the decision.
+        steps: Its steps, in the order of the decision.
+        items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
@@ -480,9 +744,11 @@ class Round:
         "decision",
         "feedback",
         "first_block",
+        "items",
         "number",
         "open_tasks",
         "rejected",
+        "steps",
         "tasks",
         "verdicts",
     )
@@ -493,6 +759,8 @@ class Round:
         self.attempts = 0
         self.decision: dict[str, Any] | None = None
         self.tasks: list[Task] = []
+        self.steps: list[Step] = []
+        self.items = 0
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
@@ -502,6 +770,16 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+
+    @property
+    def entries(self) -> list[Task | Step]:
+        """Its tasks and steps, in the order of the decision."""
+        if not self.steps:
+            return [*self.tasks]
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
+        named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
+        return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
 
 
 class Loop:
@@ -517,6 +795,10 @@ class Loop:
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
+        steps: Its steps by id; their items are in `tasks`.
+        frames: The frames inside it, of plan workers and passes.
+        breakers: By worker: how the items of steps have failed since the last decision.
+        has_tainted: A task of it has given untrusted text.
     """
 
     __slots__ = (
@@ -524,6 +806,7 @@ class Loop:
         "best",
         "blocks",
         "bound",
+        "breakers",
         "cause",
         "closing",
         "compactions",
@@ -533,7 +816,9 @@ class Loop:
         "early",
         "escalated",
         "feedback",
+        "frames",
         "goal",
+        "has_tainted",
         "held",
         "input",
         "instructions",
@@ -558,6 +843,7 @@ class Loop:
         "stalled",
         "started_at",
         "status",
+        "steps",
         "tainted",
         "taken",
         "task",
@@ -599,6 +885,10 @@ class Loop:
         self.kept_bytes = 0
         self.rounds: list[Round] = []
         self.tasks: dict[str, Task] = {}
+        self.steps: dict[str, Step] = {}
+        self.frames: list[Frame] = []
+        self.breakers: dict[str, Breaker] = {}
+        self.has_tainted = False
         self.taken: set[str] = set()
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
@@ -660,6 +950,22 @@ class Loop:
         """By worker: the output of its last task that is done."""
         return {name: values[-1] for name, values in self.outputs.items() if values}
 
+    def entry(self, name: str) -> Task | Step | None:
+        """A task or step of it by id; not those inside plan workers."""
+        return self.tasks.get(name) or self.steps.get(name)
+
+    def every_task(self) -> Iterator[Task]:
+        """Each task of it, those inside plan workers and passes too; not those of loops below."""
+        yield from self.tasks.values()
+        for frame in self.frames:
+            yield from frame.tasks.values()
+
+    def every_step(self) -> Iterator[Step]:
+        """Each step of it, those inside plan workers and passes too."""
+        yield from self.steps.values()
+        for frame in self.frames:
+            yield from frame.steps.values()
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -700,6 +1006,7 @@ class RunState:
         parent: The run it was forked from, or "".
         owners: By key: the run under whose idempotency key a task or check was started, where
             that is not this one.
+        made: How many tasks steps have made in this machine step.
         held: Tasks of the parent that are not started again without a person's word, by key;
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
@@ -724,6 +1031,7 @@ class RunState:
         "input",
         "interrupted",
         "lost",
+        "made",
         "model_calls",
         "models",
         "now",
@@ -768,6 +1076,7 @@ class RunState:
         self.model_calls: dict[str, int] = {}
         self.starts = 0
         self.lost = 0
+        self.made = 0
         self.parent = ""
         self.owners: dict[str, str] = {}
         self.held: dict[str, HeldTask] = {}

@@ -11,13 +11,14 @@ int bytes (`*_bytes`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from engine.prices import Rates
 from engine.sema.expressions.template import Expression, Template
+from engine.sema.plans.steps import Plan
 from engine.sema.settings.table import default_of
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import Type
@@ -28,6 +29,7 @@ from engine.source import Span
 
 __all__ = [
     "Assertion",
+    "Breaker",
     "Budget",
     "Context",
     "Effect",
@@ -50,7 +52,9 @@ __all__ = [
     "Verifier",
     "Worker",
     "WorkerLimit",
+    "called_by",
     "fallback_chain",
+    "reached",
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
@@ -209,6 +213,8 @@ class Worker(msgspec.Struct, frozen=True):
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
         facts: What follows from its kind and settings.
+        plan: Its steps, where it is a `via plan` worker.
+        commutes: Whether its effects may come in any order, where it has any.
     """
 
     name: str
@@ -227,6 +233,8 @@ class Worker(msgspec.Struct, frozen=True):
     repair_max: int = 0
     fallback: tuple[str, ...] = ()
     facts: Facts = Facts()
+    plan: Plan | None = None
+    commutes: bool = False
 
     @property
     def max_bytes(self) -> int:
@@ -273,6 +281,18 @@ class Stall(msgspec.Struct, frozen=True):
     max_replans: int = default_of("stall", "max_replans")
 
 
+class Breaker(msgspec.Struct, frozen=True):
+    """`breaker { after = 5  canary = 1 }`, in force where `max_items` is set.
+
+    Attributes:
+        after: How many tasks of a worker in a row may fail in the same way.
+        canary: How many items of a step run before the others.
+    """
+
+    after: int = default_of("breaker", "after")
+    canary: int = default_of("breaker", "canary")
+
+
 class Context(msgspec.Struct, frozen=True):
     """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
 
@@ -285,6 +305,7 @@ class Policy(msgspec.Struct, frozen=True):
     """The limits of the loop.
 
     Attributes:
+        max_items: How many tasks one decision may become; None: its entries are plain tasks.
         repair_max: How often one bad decision is asked for again.
         max_input_bytes: What a task's input may take, with what it refers to; also the inputs of
             the orchestrator itself where a run starts with it.
@@ -296,6 +317,8 @@ class Policy(msgspec.Struct, frozen=True):
     max_per_round: int = default_of("policy", "max_per_round")
     max_parallel: int = default_of("policy", "max_parallel")
     max_dispatches: int | None = None
+    max_items: int | None = None
+    breaker: Breaker = Breaker()
     max_depth: int | None = None
     repair_max: int = default_of("policy", "repair")["max"]
     budget: Budget = Budget()
@@ -444,6 +467,29 @@ class Program(msgspec.Struct, frozen=True):
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""
         return {name: param.value for name, param in self.params.items()}
+
+
+def called_by(worker: Worker) -> tuple[str, ...]:
+    """The workers that run because of one: what its plan calls, and what replaces it."""
+    planned = () if worker.plan is None else (name for _, name in worker.plan.calls())
+    return tuple(dict.fromkeys((*planned, *worker.fallback)))
+
+
+def reached(workers: Mapping[str, Worker], names: Iterable[str]) -> list[str]:
+    """Names of callables, and of all workers that plans among them call, each once.
+
+    Names that are not those of workers stay as they are. What replaces a worker that fails is
+    followed inside plans only.
+    """
+    found: dict[str, None] = dict.fromkeys(names)
+    pending = [name for name in found if name in workers and workers[name].plan is not None]
+    while pending:
+        for name in called_by(workers[pending.pop()]):
+            if name not in found:
+                found[name] = None
+                if name in workers:
+                    pending.append(name)
+    return list(found)
 
 
 def fallback_chain(declared: Mapping[str, Model] | Mapping[str, Worker], name: str) -> list[str]:

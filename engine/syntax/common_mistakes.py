@@ -24,6 +24,7 @@ _BLOCKS = frozenset(
     {
         "after_round",
         "before_finish",
+        "breaker",
         "budget",
         "context",
         "on_escalate",
@@ -32,6 +33,7 @@ _BLOCKS = frozenset(
         "policy",
         "price",
         "repair",
+        "repeat",
         "retry",
         "stall",
         "verify",

@@ -12,6 +12,7 @@ from typing import get_args
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.model import (
+    Breaker,
     Budget,
     Context,
     Hook,
@@ -60,11 +61,16 @@ def read_policy(settings: Settings | None) -> Policy:
         return Policy(max_rounds=1)
     stall = settings.block("stall")
     context = settings.block("context")
+    breaker = settings.block("breaker")
     return Policy(
         max_rounds=settings.get("max_rounds") or 1,
         max_per_round=settings.get("max_per_round"),
         max_parallel=settings.get("max_parallel"),
         max_dispatches=settings.get("max_dispatches"),
+        max_items=settings.get("max_items"),
+        breaker=Breaker()
+        if breaker is None
+        else Breaker(breaker.get("after"), breaker.get("canary")),
         max_depth=settings.get("max_depth"),
         repair_max=read_repair(settings),
         budget=read_budget(settings),

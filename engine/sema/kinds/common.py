@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.sema.settings.table import Row
-from engine.sema.settings.values import BlockValue, Choice, Computed, Duration, Names, Size
+from engine.sema.settings.values import BlockValue, Bool, Choice, Computed, Duration, Names, Size
 from engine.sizes import MAX_OUTPUT_BYTES
 
-__all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]
+__all__ = ["CHECKED", "ENV", "MAX_BYTES", "REPAIR", "VERIFIER", "worker_settings"]
 
-_MAX_BYTES = Row(
+#: What one answer may take.
+MAX_BYTES = Row(
     "max_bytes",
     Size(),
     "The maximum size of one answer; a larger one is `invalid_output`.",
@@ -50,7 +51,7 @@ CHECKED = (
     *VERIFIER,
     _TIMEOUT,
     _RETRY,
-    _MAX_BYTES,
+    MAX_BYTES,
 )
 
 
@@ -79,6 +80,12 @@ def worker_settings(
             "Whether its output is external text that may contain instructions from strangers.",
             default=trust,
         ),
+        Row(
+            "commutes",
+            Bool(),
+            "Whether tasks that change something may run in any order, where a decision has steps.",
+            otherwise="they keep the order of the decision",
+        ),
         _TIMEOUT,
         _RETRY,
         Row(
@@ -86,5 +93,5 @@ def worker_settings(
             Names(("worker",)),
             "Workers with the same contract to try if it fails, in order.",
         ),
-        _MAX_BYTES,
+        MAX_BYTES,
     )

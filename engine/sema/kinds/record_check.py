@@ -31,6 +31,7 @@ _FIELDS: dict[str, Any] = {
     "port": str | None,
     "calls": str,
     "needs": tuple[str, str] | None,
+    "without": dict[str, str],
 }
 _ROW_FIELDS: dict[str, Any] = {
     "name": str,

@@ -34,6 +34,11 @@ def wrong_default(sort: sorts.Value, value: Any) -> str | None:
         case sorts.Share():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             return None if number and 0 < value <= 1 else "a number above 0 and at most 1"
+        case sorts.ShareOrNumber():
+            share = isinstance(value, float) and 0 < value < 1
+            return (
+                None if share or _is_whole(value, 0) else "an int, at least 0, or a share below 1"
+            )
         case sorts.Bool():
             return None if isinstance(value, bool) else "a bool"
         case sorts.Choice(options=options):

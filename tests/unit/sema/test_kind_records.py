@@ -12,6 +12,7 @@ from engine.sema.kinds.kind import WorkerKind
 from engine.sema.kinds.record_check import record_problem
 from engine.sema.settings.defaults import wrong_default
 from engine.sema.settings.table import Row
+from engine.sema.settings.values import ShareOrNumber
 from orch.kinds import (
     CHECKED,
     Bool,
@@ -70,6 +71,8 @@ def test_the_records_of_this_package_are_sound() -> None:
         (Money(), 1, 0.5, "a whole number of micro-dollars, at least 1"),
         (Size(), 1024, "1KiB", "a whole number of bytes, at least 1"),
         (Share(), 0.6, 60, "a number above 0 and at most 1"),
+        (ShareOrNumber(), 0.2, 1.5, "an int, at least 0, or a share below 1"),
+        (ShareOrNumber(), 3, "20%", "an int, at least 0, or a share below 1"),
         (Str(), "x", 3, "a string that is not empty"),
         (Str(), "x", " ", "a string that is not empty"),
         (Strings(), ("a",), "a", "a tuple of strings"),

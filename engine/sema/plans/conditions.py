@@ -1,0 +1,132 @@
+"""Tests: any of all of conditions, over parts of an item and outputs of earlier steps.
+
+    [[{"value": {"$item": "/risk"}, "is": "==", "than": "high"}]]
+
+The outer list is "any", the inner one "all". The rules need no model to be read twice: a pointer to
+nothing is null; `< <= > >= in` with null are false; `==` compares any two values; numbers compare
+as numbers, texts by code point, and any other mixture is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from engine.sema.plans.values import ABSENT, Computed, Leaf, Scope, leaf_value, leaves
+
+__all__ = ["OPERATORS", "Condition", "Operator", "Test", "compare", "equal", "order_key"]
+
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "empty", "ok", "failed"]
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One condition; `than` is absent for `empty`, `ok` and `failed`.
+
+    `ok` and `failed` say how the task or step ended that `value` refers to.
+    """
+
+    value: Leaf
+    operator: Operator
+    than: Any = ABSENT
+
+
+class Test(msgspec.Struct, frozen=True):
+    """Any of all of conditions, or an expression of an author's plan that a test cannot say."""
+
+    __test__ = False
+
+    any_of: tuple[tuple[Condition, ...], ...] = ()
+    computed: Computed | None = None
+
+    def holds(self, scope: Scope, ended_well: Any = None) -> bool:
+        """Whether the test holds.
+
+        Args:
+            ended_well: For `ok` and `failed`: whether the task or step of a name is done.
+
+        Raises:
+            EvaluationError: An expression cannot be evaluated.
+        """
+        if self.computed is not None:
+            return bool(leaf_value(self.computed, scope))
+        return any(
+            all(_holds(condition, scope, ended_well) for condition in group)
+            for group in self.any_of
+        )
+
+    def leaves(self) -> Iterator[tuple[str, Leaf]]:
+        """Each leaf in it, with the JSON Pointer of its place in the JSON form."""
+        if self.computed is not None:
+            yield "", self.computed
+        for i, group in enumerate(self.any_of):
+            for j, condition in enumerate(group):
+                yield from leaves(condition.value, f"/{i}/{j}/value")
+                yield from leaves(condition.than, f"/{i}/{j}/than")
+
+
+def _holds(condition: Condition, scope: Scope, ended_well: Any) -> bool:
+    value = condition.value
+    if condition.operator in ("ok", "failed"):
+        well: bool = ended_well(value)
+        return well if condition.operator == "ok" else not well
+    found = leaf_value(value, scope, absent=True)
+    found = None if found is ABSENT else found
+    if condition.operator == "empty":
+        return found is None or found == "" or found == [] or found == {}
+    than = condition.than
+    if isinstance(than, Leaf):
+        than = leaf_value(than, scope, absent=True)
+        than = None if than is ABSENT else than
+    return compare(found, condition.operator, than)
+
+
+def compare(left: Any, operator: Operator, right: Any) -> bool:
+    """Compare two JSON values by the rules of tests."""
+    if operator == "==":
+        return equal(left, right)
+    if operator == "!=":
+        return not equal(left, right)
+    if left is None or right is None:
+        return False
+    if operator == "in":
+        if isinstance(right, list):
+            return any(equal(left, item) for item in right)
+        return isinstance(left, str) and isinstance(right, str | dict) and left in right
+    if not (_is_number(left) and _is_number(right)) and not (
+        isinstance(left, str) and isinstance(right, str)
+    ):
+        return False
+    if operator == "<":
+        return bool(left < right)
+    if operator == "<=":
+        return bool(left <= right)
+    return bool(left > right if operator == ">" else left >= right)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two JSON values are the same: 1 is 1.0, and neither is true."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return bool(left == right)
+
+
+def order_key(value: Any) -> tuple[int, Any]:
+    """What a value that is not null is sorted by: numbers first, then texts, then all else."""
+    if _is_number(value):
+        return 0, value
+    if isinstance(value, str):
+        return 1, value
+    if isinstance(value, bool):
+        return 2, value
+    return 3, 0
