@@ -352,7 +352,11 @@ class Run:
             escalated=loop.escalated,
             rounds=loop.round,
             usage=_usage_of(loop.ledger),
-            failures=tuple(found for task in _tasks(loop) if (found := _failure_of(state, task))),
+            failures=tuple(
+                found
+                for task in _tasks(loop)
+                if task.failure is not None and (found := _failure_of(state, task))
+            ),
             gates=tuple(
                 gate_of(gate, state.run, state.program.path) for gate in gate_reports(state)
             ),

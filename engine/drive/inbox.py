@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from typing import Literal
 
 from engine import clock
-from engine.drive.answers import check_answer
+from engine.drive.answers import check_answer, refuse_secrets
 from engine.drive.driver import Driver
-from engine.drive.loading import Loaded
+from engine.drive.guard import redactor_of
+from engine.drive.loading import Loaded, load
 from engine.errors import JournalError, UsageError
 from engine.events import CancelRequested, Event, GateAnswered
-from engine.journal import HasInbox, Inbox, Journal, Letter
+from engine.journal import HasInbox, Inbox, Journal, Letter, RunRecord
 from engine.runtime.state import RunState
 
-__all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
+__all__ = ["Fate", "attending", "cancellation", "hand_over", "wait_for_end"]
 
 #: The outcome of a letter: it counts; it came too late or did not fit; the run is not driven.
 Fate = Literal["taken", "refused", "returned"]
@@ -80,6 +81,23 @@ def attending(
         if driver.state.ended:
             for letter in inbox.letters(run):
                 inbox.remove(letter)
+
+
+def cancellation(
+    journal: Journal, record: RunRecord, reason: str
+) -> tuple[Loaded, CancelRequested]:
+    """What to hand to the process that drives a run so that it cancels it.
+
+    Returns:
+        The run as its journal tells it, for `hand_over` and for who cancels it after all; and the
+        event.
+
+    Raises:
+        UsageError: The reason holds a secret of the run.
+    """
+    seen = load(journal, record)
+    refuse_secrets(reason, redactor_of(seen.state.program))
+    return seen, CancelRequested(reason=reason)
 
 
 def _accepted(inbox: Inbox, run: str, state: RunState, first: list[Event]) -> list[Letter]:

@@ -184,7 +184,7 @@ def queue(state: RunState, task: Task) -> None:
     if task.worker.plan is not None:
         _start_plan(state, task)
         return
-    move(task, "queued")
+    task.status = "queued"
     task.loop.queue.append(task)
     _pump(state, task.loop)
 
@@ -251,7 +251,7 @@ def _ledger(loop: Loop, name: str) -> Ledger:
 def _start(state: RunState, task: Task) -> None:
     worker = task.worker
     assert isinstance(worker, Worker)
-    move(task, "running")
+    task.status = "running"
     if task.call is not None:
         attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
@@ -533,9 +533,9 @@ def end_task(
     if failure is not None:
         task.failure = failure
         task.output = None
-        move(task, "failed")
+        task.status = "failed"
     else:
-        move(task, "done")
+        task.status = "done"
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
     if task.step is not None:

@@ -59,7 +59,8 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
         _take(state, event)
-        _work_off(state)
+        if state.agenda:
+            _work_off(state)
         if state.gates and not state.calls and state.status == "running":
             _wait(state)
     commands = state.commands

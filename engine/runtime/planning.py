@@ -77,10 +77,13 @@ def make_tasks(
             problems += _resolve(task, writes_large, bounded)
     wired = False
     wires = 0
+    limits = loop.orchestrator.limits
     named: dict[str, list[Task]] = {}
-    for task in made.values():
+    for task in made.values() if limits else ():
         named.setdefault(task.worker.name, []).append(task)
     for task in made.values():
+        if not (task.references or limits):
+            continue  # it waits for nothing
         if task.id in early or len(problems) >= MAX_PROBLEMS:
             continue
         for reference in task.references:
@@ -89,7 +92,7 @@ def make_tasks(
             problem = _wire(loop, made, task, reference)
             if problem is not None:
                 problems.append(rejections.problem_of(task.id, problem))
-        limit = loop.orchestrator.limits.get(task.worker.name)
+        limit = limits.get(task.worker.name)
         if limit is not None and limit.after:
             problems += _wire_after(loop, named, task, limit.after)
         wires += task.waits

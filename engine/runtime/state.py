@@ -819,6 +819,7 @@ class Loop:
     """
 
     __slots__ = (
+        "_hooks",
         "best",
         "blocks",
         "bound",
@@ -925,6 +926,8 @@ class Loop:
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
         self.seen: set[int] = set()
+        #: What `hooks` has found; each task asks twice.
+        self._hooks: dict[tuple[HookPoint, str | None], list[Hook]] = {}
         self.started_at = 0
         self.stalled = 0
         self.replans = 0
@@ -951,11 +954,14 @@ class Loop:
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
-        return [
-            hook
-            for hook in self.orchestrator.hooks
-            if hook.point == point and hook.worker == worker
-        ]
+        found = self._hooks.get((point, worker))
+        if found is None:
+            found = self._hooks[point, worker] = [
+                hook
+                for hook in self.orchestrator.hooks
+                if hook.point == point and hook.worker == worker
+            ]
+        return found
 
     def last_outputs(self) -> dict[str, Any]:
         """By worker: the output of its last task that is done."""
