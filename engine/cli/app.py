@@ -70,6 +70,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "engine.cli.commands.replay",
         "Replay a run from its journal and report divergences.",
     ),
+    "tell": ("engine.cli.commands.tell", "Tell a run's planner something."),
     "cancel": ("engine.cli.commands.cancel", "Cancel a run."),
     "gates": ("engine.cli.commands.gates", "List the open gates of runs."),
     "approve": ("engine.cli.commands.approve", "Approve a gate and resume the run."),

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from typing import Literal
 
 from engine.cli.format_values import count, duration, one_line
-from engine.events import CallFailed, CallFinished, CallStarted, Event, GateOpened, RunResumed
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    GateOpened,
+    NoteGiven,
+    RunResumed,
+)
 from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
 
 __all__ = ["Narrator", "Tone", "task_path"]
@@ -72,6 +80,9 @@ class Narrator:
             if isinstance(event, GateOpened) and event.key in state.gates:
                 message = one_line(state.gates[event.key].message, 400)
                 self._say(f"  waits for a person: {message}", "bad")
+            if isinstance(event, NoteGiven):
+                who = one_line(event.by) or "a person"
+                self._say(f"  {who} says: {one_line(event.note, 400)}", "plain")
             if isinstance(event, RunResumed):
                 # What may happen only once, and what was called off, is not made again.
                 again = sum(key in state.calls for key in event.lost)

@@ -76,6 +76,9 @@ class _Story:
         margin = "  " * depth
         asked = f" ({count(one['decisions'], 'decision')} asked for)"
         yield f"{margin}round {one['round']}{asked if one['decisions'] > 1 else ''}"
+        for note in one["notes"]:
+            who = one_line(note["by"]) or "a person"
+            yield from self._value(f"{margin}  {who} says: ", note["note"], len(margin) + 4)
         for said in one["feedback"]:
             yield from self._value(f"{margin}  told: ", said, len(margin) + 4)
         for number, why in enumerate(one["rejected"], 1):

@@ -6,6 +6,7 @@ get the reason.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,17 +79,19 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     return events
 
 
-def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+def refuse_secrets(said: Reply | str | Mapping[str, str], redactor: Redactor) -> None:
     """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
 
     Args:
-        said: An answer to a gate, or the reason for a cancel.
+        said: An answer to a gate, the reason for a cancel, or other words by what they are.
 
     Raises:
         UsageError: With the part that holds one.
     """
-    parts: dict[str, Any] = {"the reason": said}
-    if isinstance(said, Reply):
+    parts: Mapping[str, Any] = {"the reason": said} if isinstance(said, str) else {}
+    if isinstance(said, Mapping):
+        parts = said
+    elif isinstance(said, Reply):
         parts = {
             "the note": said.note,
             "the name of who answers": said.by,

@@ -2,8 +2,8 @@
 
 A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
 context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record:
-every task with its id, state and size, so that references stay usable, the last assessments, and
-what checks still ask for. The first block, with the role, the workers and the goal, is never
+every task with its id, state and size, so that references stay usable, the last assessments, what
+people have said, and what checks still ask for. The first block, with the role, the workers and the goal, is never
 touched. A step brings the prompt below half of the limit, so the next one is many rounds away
 and total tokens grow linearly.
 """
@@ -85,7 +85,9 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
                 lines.append(line)
             else:
                 older[task.worker.name] = older.get(task.worker.name, 0) + 1
-    parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS)]
+    # All of them: the block before a round that is kept is gone, and notes may have been in it.
+    notes = [note for r in loop.rounds for note in r.notes]
+    parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS, notes)]
     if loop.feedback:
         parts.append(feedback_block(loop.feedback, still_open=True))
     if last and loop.blocks[-1].role == "user":

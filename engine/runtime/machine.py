@@ -25,6 +25,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     ModelInfo,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -34,7 +35,7 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import attempts, dispatch, ending, forks, gates, notes, rounds, verify
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
@@ -135,6 +136,8 @@ def _take(state: RunState, event: Event) -> None:
         gates.opened(state, event)
     elif isinstance(event, GateAnswered):
         _answered(state, event)
+    elif isinstance(event, NoteGiven):
+        notes.give(state, event)
     elif isinstance(event, CancelRequested):
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")

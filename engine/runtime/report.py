@@ -183,6 +183,7 @@ def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
             "decisions": r.attempts,
             "rejected": list(r.rejected),
             "feedback": [remark.text for remark in r.feedback],
+            "notes": [{"by": note.by, "note": note.text} for note in r.notes],
             "tasks": [_task(state, task) for task in r.tasks],
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}

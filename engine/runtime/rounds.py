@@ -19,6 +19,7 @@ from engine.runtime import (
     dispatch,
     ending,
     gates,
+    notes,
     sizes,
     taint,
     verify,
@@ -112,6 +113,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
 def ask(state: RunState, loop: Loop) -> None:
     """Ask the orchestrator's model for the decision of the round, or for another one."""
     enter_phase(loop, "deciding")
+    notes.show(loop)
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
     attempts.begin(state, call, loop.orchestrator.model, loop.current.chain_index)

@@ -40,6 +40,7 @@ __all__ = [
     "Gate",
     "HookRun",
     "Loop",
+    "Note",
     "Remark",
     "Round",
     "RunState",
@@ -119,6 +120,20 @@ class Remark(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """Both on end, as people and policies read it."""
         return f"{self.head}: {self.words}" if self.words else self.head
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What a person has told a planner.
+
+    Attributes:
+        text: The words.
+        by: Who said them; "" where that is not known.
+        id: Tells it from other notes, equal ones too.
+    """
+
+    text: str
+    by: str = ""
+    id: str = ""
 
 
 class Call:
@@ -468,6 +483,7 @@ class Round:
         chain_index: Which model of the orchestrator's chain decides: the ones before have failed.
         asked_before: How many decisions the models before it were asked for.
         broken_off: How many of its answers broke off in the middle of their JSON.
+        notes: What people have said that its decisions were asked with.
     """
 
     __slots__ = (
@@ -480,6 +496,7 @@ class Round:
         "decision",
         "feedback",
         "first_block",
+        "notes",
         "number",
         "open_tasks",
         "rejected",
@@ -502,6 +519,7 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+        self.notes: list[Note] = []
 
 
 class Loop:
@@ -517,6 +535,7 @@ class Loop:
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
+        notes: What people have said that no decision was asked with yet.
     """
 
     __slots__ = (
@@ -538,6 +557,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "notes",
         "opening",
         "orchestrator",
         "output",
@@ -606,6 +626,7 @@ class Loop:
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
         self.feedback: list[Remark] = []
+        self.notes: list[Note] = []
         self.queue: deque[Task] = deque()
         self.running = 0
         # Tasks of the current round that started before its decision was accepted, and whether

@@ -20,7 +20,7 @@ import msgspec
 
 from engine.errors import BUILTIN_MODES
 from engine.runtime.prompts import calls
-from engine.runtime.state import Loop, Remark, Round, RunState, Task
+from engine.runtime.state import Loop, Note, Remark, Round, RunState, Task
 from engine.runtime.wire_schema import WireDecision
 from engine.sema.model import Orchestrator, Verifier, Worker
 
@@ -30,6 +30,7 @@ __all__ = [
     "goal_block",
     "left_block",
     "limits_of",
+    "notes_block",
     "opening",
     "preview",
     "record_block",
@@ -236,6 +237,23 @@ def feedback_block(remarks: list[Remark], *, still_open: bool = False) -> str:
     return f"# {title}\n" + "\n".join(f"- {_remark(remark)}" for remark in remarks)
 
 
+def notes_block(notes: Sequence[Note], *, earlier: bool = False) -> str:
+    """What people have told the planner, one note a line.
+
+    Args:
+        earlier: Whether it has read them before, in a part of the prompt that is left out now.
+    """
+    title = "Earlier notes from people" if earlier else "Notes from people"
+    about = "People who follow this run say this. Take it into account; the goal stays as it is."
+    listed = "\n".join(f"- {_note(note)}" for note in notes)
+    return f"# {title}\n{about}\n{listed}"
+
+
+def _note(note: Note) -> str:
+    who = f"{_line(note.by)} says" if note.by else "a person says"
+    return f"{who}: {_line(note.text)}"
+
+
 def _remark(remark: Remark) -> str:
     if not remark.untrusted or not remark.words:
         return _safe(remark.text)
@@ -322,7 +340,11 @@ def task_line(task: Task) -> str:
 
 
 def record_block(
-    rounds: Sequence[Round], lines: Sequence[str], older: Mapping[str, int], kept_assessments: int
+    rounds: Sequence[Round],
+    lines: Sequence[str],
+    older: Mapping[str, int],
+    kept_assessments: int,
+    notes: Sequence[Note] = (),
 ) -> str:
     """The older rounds of a prompt that was too long, as a short record.
 
@@ -331,6 +353,7 @@ def record_block(
         lines: Their tasks, one a line (`task_line`), as far as there is room.
         older: How many tasks there was no room for, by worker.
         kept_assessments: Of how many rounds the assessment is kept.
+        notes: What people have said in them.
     """
     parts = [
         f"# Rounds 1 to {len(rounds)}, shortened",
@@ -347,6 +370,8 @@ def record_block(
     ]
     if said:
         parts.append("# Your last assessments\n" + "\n".join(said))
+    if notes:
+        parts.append(notes_block(notes, earlier=True))
     return "\n\n".join(parts)
 
 
