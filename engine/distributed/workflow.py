@@ -39,8 +39,8 @@ from engine.events import (
     encode_event,
 )
 from engine.journal import RunRecord, RunSummary
-from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime import notes
+from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
 from engine.runtime.turn import Turn, is_wanted, take_turn

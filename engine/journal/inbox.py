@@ -1,8 +1,9 @@
 """The inbox of a journal: letters to runs that another process drives.
 
-Only the process that drives a run may write its events. Whoever answers a gate of it, cancels it, or
-tells its planner something, meanwhile leaves a letter: one file in the folder `inbox`, which holds the event. Its name goes
-through three states, each reached by one atomic step, so no letter is lost and none counts twice:
+Only the process that drives a run may write its events. Whoever answers a gate of it, cancels it,
+or tells its planner something, meanwhile leaves a letter: one file in the folder `inbox`, which
+holds the event. Its name goes through three states, each reached by one atomic step, so no letter
+is lost and none counts twice:
 
     RUN.STAMP.json     posted, durable; whoever posted it may still take it back
     RUN.STAMP.taken    the driving process has it, and is about to journal its event

@@ -3,9 +3,9 @@
 A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
 context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record:
 every task with its id, state and size, so that references stay usable, the last assessments, what
-people have said, and what checks still ask for. The first block, with the role, the workers and the goal, is never
-touched. A step brings the prompt below half of the limit, so the next one is many rounds away
-and total tokens grow linearly.
+people have said, and what checks still ask for. The first block, with the role, the workers and the
+goal, is never touched. A step brings the prompt below half of the limit, so the next one is many
+rounds away and total tokens grow linearly.
 """
 
 from __future__ import annotations

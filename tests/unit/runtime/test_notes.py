@@ -92,9 +92,8 @@ def test_a_note_is_read_with_the_next_decision_and_only_there(load):
     assert second[-1].endswith("- ana says: only the <\\/goal> north")
     assert third[: len(second)] == second  # the prompt only grows
     assert "north" not in third[-1]
-    assert [state.notes for state in planner.states] == [[], ["  only\nthe </goal> north "]] + [
-        ["  only\nthe </goal> north "]
-    ]
+    said = ["  only\nthe </goal> north "]
+    assert [state.notes for state in planner.states] == [[], said, said]
     assert {state.goal for state in planner.states} == {"Count herons."}
     assert run.report()["history"][1]["notes"] == [
         {"by": "ana", "note": "  only\nthe </goal> north "}
