@@ -200,7 +200,8 @@ class Narrator:
             self._say(f"{margin}decision {cursor.rejected} was not accepted{again}: {said}", "bad")
         if now.decision is not None and not cursor.decided:
             cursor.decided = True
-            what = "finish" if "finish" in now.decision else count(len(now.tasks), "task")
+            tasks = len(now.tasks) or len(now.decision.get("tasks", ()))
+            what = "finish" if "finish" in now.decision else count(tasks, "task")
             assessment = str(now.decision.get("assessment") or "")
             said = f": {one_line(assessment)}" if assessment else ""
             self._say(f"{margin}plan, {what}{said}", "plain")

@@ -85,6 +85,13 @@ class _Story:
             yield f"{margin}  decision {number} was not accepted: {one_line(why, 1000)}"
         if one["assessment"]:
             yield from self._value(f"{margin}  plan: ", one["assessment"], len(margin) + 4)
+        if one["proposed"] is not None:
+            who = one_line(one["edited_by"]) or "a person"
+            yield f"{margin}  {who} replaced the plan, which was:"
+            for spec in one["proposed"]:
+                yield from self._spec(spec, margin)
+        for spec in one["not_started"]:
+            yield from self._spec(spec, margin, ": not started")
         for task in one["tasks"]:
             yield from self.task(task, depth + 1)
         if one["finish"] is not None:
@@ -93,6 +100,11 @@ class _Story:
             said = f": {one_line(verdict['feedback'])}" if verdict["feedback"] else ""
             ok = "passed" if verdict["ok"] else "not passed"
             yield f"{margin}  {verdict['verifier']} ({verdict['hook']}): {ok}{said}"
+
+    def _spec(self, spec: Mapping[str, Any], margin: str, state: str = "") -> Iterator[str]:
+        """A task of a decision that was not started as it is."""
+        yield f"{margin}    {spec['id']} {spec['worker']}{state}"
+        yield from self._value(f"{margin}      input: ", spec["input"], len(margin) + 8)
 
     def task(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
         margin = "  " * depth

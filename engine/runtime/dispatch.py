@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
@@ -77,7 +77,8 @@ def _register(loop: Loop, task: Task) -> None:
 def ready(state: RunState, task: Task) -> None:
     """All that a task waited for is over: resolve its input, ask its hooks, queue it."""
     loop = task.loop
-    if loop.over or task.status != "blocked":
+    if loop.over or task.status != "blocked" or loop.tasks.get(task.id) is not task:
+        # A task whose plan is looked at still, or was not let pass, is not of its loop.
         # A retry lets a task in at once where a task that it waited for ends while it is taken up;
         # the word that it is ready comes after that, and must not start it a second time.
         return
@@ -87,6 +88,7 @@ def ready(state: RunState, task: Task) -> None:
     if failure is not None:
         end_task(state, task, failure=failure)
         return
+    grants.use(state, task)
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")

@@ -14,8 +14,9 @@ from engine.runtime import forks
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
+from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Gate, Loop, RunState, Task
+from engine.runtime.state import Gate, Loop, Round, RunState, Task
 from engine.runtime.views import plan_of
 
 __all__ = [
@@ -76,8 +77,8 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
     return None if place is None else place_dict(place)
 
 
-def gate_report(gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person."""
+def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
+    """A question that waits for a person; `plan` is what it asks about at `before_round`."""
     return {
         "key": gate.key,
         "kind": gate.kind,
@@ -87,6 +88,7 @@ def gate_report(gate: Gate) -> dict[str, Any]:
         "task": gate.task.id if gate.task is not None else None,
         "worker": gate.task.worker.name if gate.task is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
+        "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
         "offers": forks.offers(gate),
@@ -95,7 +97,7 @@ def gate_report(gate: Gate) -> dict[str, Any]:
 
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
-    return [gate_report(gate) for gate in state.gates.values()]
+    return [gate_report(state, gate) for gate in state.gates.values()]
 
 
 def _shown_input(task: Task) -> Any:
@@ -182,6 +184,9 @@ def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
             "rejected": list(r.rejected),
+            "proposed": None if r.proposed is None else plan_of(r.proposed).get("tasks"),
+            "edited_by": None if r.proposed is None else r.edited_by,
+            "not_started": _not_started(r),
             "feedback": [remark.text for remark in r.feedback],
             "notes": [{"by": note.by, "note": note.text} for note in r.notes],
             "tasks": [_task(state, task) for task in r.tasks],
@@ -192,6 +197,14 @@ def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
         }
         for r in loop.rounds
     ]
+
+
+def _not_started(r: Round) -> list[dict[str, Any]]:
+    """The tasks of a plan that waits for its hooks, or that they did not let pass."""
+    if not (r.refused or r.planned) or r.decision is None:
+        return []
+    begun = {task.id for task in r.tasks}
+    return [spec for spec in r.decision["tasks"] if spec["id"] not in begun]
 
 
 def _task(state: RunState, task: Task) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Each orchestrator continues in its last round, for that is where a failure has n
 - a task that failed, or was cut off by the end, runs again with the same task key, and
   so with the same idempotency key; a sub-orchestrator continues where it ended in its turn;
 - a `once` task that had begun is never run again, nor is one that was denied;
-- checks that did not let the run continue look again.
+- checks that did not let the run continue, or a plan start, look again.
 
 Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
 The keys of calls that are made again end in `again N`, N the number of the retry.
@@ -66,6 +66,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         return
     current = loop.current
     current.again = state.retries
+    planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
     tasks = _unfinished([*current.tasks, *loop.early.values()])
     if current.closed:
@@ -77,6 +78,8 @@ def _reopen(state: RunState, loop: Loop) -> None:
         current.closed = False
     if undecided:
         enter_phase(loop, "deciding", retried=True)
+    elif planned:
+        enter_phase(loop, "reviewing", retried=True)
     _take_up(state, loop, tasks)
     if undecided:
         current.chain_index = current.asked_before = current.broken_off = 0
@@ -85,6 +88,8 @@ def _reopen(state: RunState, loop: Loop) -> None:
             problems = current.rejected[-1:]
             loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)
+    elif planned:
+        rounds.check_plan(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
         rounds.check_result(state, loop, loop.result)
     elif not tasks:
@@ -109,10 +114,12 @@ def _take_up(state: RunState, loop: Loop, tasks: list[Task]) -> None:
     # complete before any task starts: one can end at once (a cached `pure` result), and would
     # otherwise count down what is not counted yet.
     loop.current.open_tasks = len(tasks)
-    open_tasks = set(map(id, tasks))
-    for task in tasks:
+    # Those of a plan that its hooks look at again wait too, and are started by them.
+    held = [task for task in loop.current.planned if loop.early.get(task.id) is not task]
+    open_tasks = set(map(id, [*tasks, *held]))
+    for task in [*tasks, *held]:
         task.waits = 0
-    for task in tasks:
+    for task in [*tasks, *held]:
         for other in task.feeds:
             if id(other) in open_tasks:
                 other.waits += 1

@@ -29,6 +29,7 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
+    from engine.bounds import Spend
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
@@ -54,7 +55,7 @@ TaskStatus = Literal[
 ]
 GateKind = Literal["approval", "outcome", "escalation"]
 CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
-LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
+LoopPhase = Literal["deciding", "reviewing", "working", "verifying", "finishing", "ending", "over"]
 
 
 class Todo(Enum):
@@ -249,6 +250,8 @@ class Task:
             refers to it.
         pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
+        cost_usd: What its own calls have cost, in micro-dollars; None where a price is not known.
+        granted: The `human` verifiers whose approval of a plan covers its start.
     """
 
     __slots__ = (
@@ -260,12 +263,14 @@ class Task:
         "call",
         "child",
         "cleared",
+        "cost_usd",
         "decided_tainted",
         "edits",
         "ended_at",
         "failure",
         "feedback",
         "feeds",
+        "granted",
         "id",
         "input",
         "input_bytes",
@@ -332,6 +337,8 @@ class Task:
         self.cached = False
         self.again = 0
         self.rested = False
+        self.cost_usd: int | None = 0
+        self.granted: tuple[str, ...] = ()
         self.started_at: int | None = None
         self.ended_at: int | None = None
 
@@ -484,6 +491,10 @@ class Round:
         asked_before: How many decisions the models before it were asked for.
         broken_off: How many of its answers broke off in the middle of their JSON.
         notes: What people have said that its decisions were asked with.
+        planned: The tasks of its decision, while `before_round` hooks look at them.
+        refused: Those hooks did not let its plan pass.
+        proposed: The planner's own decision, where a person has replaced it.
+        edits: How often a person has; `edited_by` is who did last.
     """
 
     __slots__ = (
@@ -494,11 +505,16 @@ class Round:
         "chain_index",
         "closed",
         "decision",
+        "edited_by",
+        "edits",
         "feedback",
         "first_block",
         "notes",
         "number",
         "open_tasks",
+        "planned",
+        "proposed",
+        "refused",
         "rejected",
         "tasks",
         "verdicts",
@@ -520,6 +536,11 @@ class Round:
         self.asked_before = 0
         self.broken_off = 0
         self.notes: list[Note] = []
+        self.planned: list[Task] = []
+        self.refused = False
+        self.proposed: dict[str, Any] | None = None
+        self.edits = 0
+        self.edited_by = ""
 
 
 class Loop:
@@ -720,6 +741,8 @@ class RunState:
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        grants: How many starts people have approved with plans (`engine.runtime.grants`).
+        task_bounds: By orchestrator and worker: the most that one task takes.
     """
 
     __slots__ = (
@@ -733,6 +756,7 @@ class RunState:
         "ended",
         "facts",
         "gates",
+        "grants",
         "held",
         "held_inputs",
         "in_prompt",
@@ -757,6 +781,7 @@ class RunState:
         "starved",
         "status",
         "suspects",
+        "task_bounds",
         "timers",
         "unplayed",
         "wall_ms",
@@ -795,6 +820,8 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.grants: dict[bytes, int] = {}
+        self.task_bounds: dict[str, dict[str, Spend]] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}

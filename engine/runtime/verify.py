@@ -13,8 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, causes, gates, sizes, views
+from engine.runtime import attempts, causes, gates, grants, plan_review, sizes, views
 from engine.runtime.causes import Cause
+from engine.runtime.decision import DecisionError
+from engine.runtime.planning import unwire
 from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
 from engine.sema.expressions.template import EvaluationError, Template
@@ -124,7 +126,7 @@ def _key(run: HookRun, verifier: Verifier) -> str:
 def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str, Any]) -> None:
     """Open a gate, unless a person has already approved exactly this."""
     verifier = check.verifier
-    if _approval(run, check) in state.approved:
+    if _approved_before(state, run, check):
         _verdict(state, run, check, True, remarks.APPROVED_BEFORE)
         return
     try:
@@ -148,6 +150,17 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     )
 
 
+def _approved_before(state: RunState, run: HookRun, check: Check) -> bool:
+    """Whether a person has already approved what a verifier is asked about."""
+    name = check.verifier.name
+    if run.hook.point == "before_round":
+        return grants.covers(state, run.loop, name, run.loop.current.planned)
+    if run.task is not None and run.task.status == "checking":
+        if grants.is_granted(state, run.task, name):
+            return True
+    return _approval(run, check) in state.approved
+
+
 def _approval(run: HookRun, check: Check) -> bytes:
     """What an approval is good for: this worker with this input, whatever the plan around it.
 
@@ -166,7 +179,12 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     check = gate.check
     assert check is not None
     run = check.hook_run
-    if event.answer == "approve":
+    if event.answer == "approve" and run.hook.point == "before_round":
+        if event.edit is not None and _replan(state, gate, run, check, event):
+            return
+        grants.approve(state, run.loop, check.verifier.name, run.loop.current.planned)
+        _verdict(state, run, check, True, event.note)
+    elif event.answer == "approve":
         task = run.task
         if event.edit is not None and task is not None and task.status == "checking":
             edited = task.worker.inputs.with_defaults(event.edit)
@@ -201,10 +219,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     """
     task = run.task
     assert task is not None
-    run.superseded = True
-    for key, gate in list(state.gates.items()):
-        if gate.check is not None and gate.check.hook_run is run:
-            del state.gates[key]
+    _supersede(state, run)
     task.edits += 1
     hooks = task.loop.hooks("before_dispatch", task.worker.name)
     again = HookRun(
@@ -217,6 +232,39 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     approved = Check(check.verifier, again, _bound(again, check.verifier))
     state.approved.add(_approval(again, approved))
     begin(state, again)
+
+
+def _replan(state: RunState, gate: Gate, run: HookRun, check: Check, event: GateAnswered) -> bool:
+    """A person has answered with another plan: the hooks look at that one.
+
+    Returns:
+        False if it is the plan that they are looking at; then it is an approval.
+    """
+    loop = run.loop
+    try:
+        decision, tasks = plan_review.read_edit(state, loop, event.edit)
+    except DecisionError as error:
+        state.warnings.append(f"the edited plan cannot run; asking again: {error}")
+        gates.ask(state, gate)
+        return True
+    current = loop.current
+    if current.decision is not None and decision["tasks"] == current.decision.get("tasks"):
+        unwire(loop, tasks)
+        return False
+    _supersede(state, run)
+    plan_review.replace(loop, decision, tasks, event.by)
+    # The person who wrote it has approved it; the other verifiers have not.
+    grants.approve(state, loop, check.verifier.name, tasks)
+    begin(state, plan_review.passage(state, loop))
+    return True
+
+
+def _supersede(state: RunState, run: HookRun) -> None:
+    """A person has changed what the hooks look at: their words no longer count."""
+    run.superseded = True
+    for key, gate in list(state.gates.items()):
+        if gate.check is not None and gate.check.hook_run is run:
+            del state.gates[key]
 
 
 def _globals(state: RunState) -> dict[str, Any]:

@@ -246,7 +246,7 @@ class Simulation:
             events.append(self._intent(start))
         for other in others:
             if isinstance(other, OpenGate) and other.key in self.state.gates:
-                shown = shown_at(self.state.gates[other.key])
+                shown = shown_at(self.state, self.state.gates[other.key])
                 events.append(
                     GateOpened(at=self.clock, key=other.key, wall_ms=self.clock, shown=shown)
                 )

@@ -264,11 +264,20 @@ def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> s
     """What a round brought: observations, feedback, the rest, the goal again."""
     preview_bytes = loop.orchestrator.policy.context.preview_bytes
     parts = [f"# Results of round {over.number}"]
+    if over.proposed is not None:
+        parts.append(_replaced(over))
     parts += [task_view(task, preview_bytes) for task in over.tasks]
     if feedback:
         parts.append(feedback_block(feedback))
     parts += [left, goal_block(loop.goal), "Give your next decision."]
     return "\n\n".join(parts)
+
+
+def _replaced(over: Round) -> str:
+    """Whose plan was run instead of the planner's, and what it was."""
+    who = _line(over.edited_by) or "A person"
+    tasks = _safe(_encode((over.decision or {}).get("tasks", [])).decode())
+    return f"{who} replaced the tasks of your decision. These were run instead:\n{tasks}"
 
 
 #: How the line with the remaining limits begins; `limits_of` finds it by this.
