@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("engine.cli.commands.test", "Run the tests of files: offline, with mocked workers."),
     "mcp": ("engine.cli.commands.mcp", "Snapshot the tools of MCP servers and report changes."),
     "run": ("engine.cli.commands.run", "Run a workflow."),
+    "plan": ("engine.cli.commands.plan", "Print what a plan would start and cost."),
     "runs": ("engine.cli.commands.runs", "List the runs in the journal."),
     "show": ("engine.cli.commands.show", "Show a run: its rounds, tasks, failures and cost."),
     "resume": ("engine.cli.commands.resume", "Resume an interrupted run."),

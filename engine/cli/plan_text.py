@@ -19,25 +19,28 @@ def entry_text(entry: Mapping[str, Any]) -> str:
     number = _range(entry["least"], entry["most"])
     times = "" if number == "1" else f", {number} tasks"
     effect = entry["effect"]
+    cost = entry["cost_most"]
+    price = "" if not cost else f", at most {dollars(cost)}"
     given = compact(entry["input"], 120)
-    return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times})  {given}"
+    return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times}{price})  {given}"
 
 
 def estimate_text(estimate: Mapping[str, Any]) -> str:
     """An estimate in a line."""
     tasks, effects = estimate["tasks"], estimate["effects"]
+    calls, most, expected = estimate["calls"], estimate["cost_most"], estimate["cost_expected"]
     parts = [
         _counted(tasks["least"], tasks["most"], "task"),
         _counted(effects["least"], effects["most"], "effect"),
-        "model calls: not bounded"
-        if estimate["calls"] is None
-        else f"at most {count(estimate['calls'], 'model call')}",
-        "most cost not known"
-        if estimate["cost_most"] is None
-        else f"at most {dollars(estimate['cost_most'])}",
     ]
-    if estimate["cost_expected"] is not None:
-        parts.append(f"about {dollars(estimate['cost_expected'])} expected")
+    if calls == 0:
+        return ", ".join([*parts, "no model calls"])
+    parts.append(
+        "no bound on model calls" if calls is None else f"at most {count(calls, 'model call')}"
+    )
+    parts.append("most cost not known" if most is None else f"at most {dollars(most)}")
+    if expected is not None:
+        parts.append(f"about {dollars(expected)} expected")
     return ", ".join(parts)
 
 

@@ -20,7 +20,7 @@ from engine.runtime.ending import subtree
 from engine.runtime.state import Loop, RunState, Task
 from engine.sema.model import Orchestrator, Worker
 
-__all__ = ["Entry", "effect_of", "entries_of", "estimate"]
+__all__ = ["Entry", "effect_of", "entries_of", "estimate", "most_cost"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -59,7 +59,8 @@ def estimate(state: RunState, loop: Loop, entries: Sequence[Entry]) -> dict[str,
             writes_least += entry.least
             most_writes = plus(most_writes, entry.most)
         elif isinstance(entry.worker, Orchestrator) and _writes(state, entry.worker):
-            most_writes = plus(most_writes, _times(each, entry.most).tasks)
+            below = None if each.tasks is None else each.tasks - 1  # without the task itself
+            most_writes = plus(most_writes, _times(Spend(tasks=below), entry.most).tasks)
     cost = total.cost_usd
     return {
         "tasks": {
@@ -72,6 +73,11 @@ def estimate(state: RunState, loop: Loop, entries: Sequence[Entry]) -> dict[str,
         "cost_most": None if cost is None else least(cost, loop.ledger.left_usd()),
         "cost_expected": _expected(state, entries),
     }
+
+
+def most_cost(state: RunState, loop: Loop, entry: Entry) -> int | None:
+    """The most that one entry can cost, in micro-dollars, whatever the budget leaves."""
+    return _times(_bounds(state, loop)[entry.worker.name], entry.most).cost_usd
 
 
 def effect_of(worker: Worker | Orchestrator) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.runtime import views
 from engine.runtime.decision import DecisionError
-from engine.runtime.estimate import effect_of, entries_of, estimate
+from engine.runtime.estimate import effect_of, entries_of, estimate, most_cost
 from engine.runtime.planning import make_tasks, unwire
 from engine.runtime.prompts import rejections
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
@@ -25,7 +25,9 @@ __all__ = [
     "passage",
     "plan_report",
     "read_edit",
+    "read_plan",
     "replace",
+    "report_of",
     "round_path",
     "take",
 ]
@@ -64,18 +66,32 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task]:
 # ---------------------------------------------------------------- a person's own plan
 
 
-def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task]]:
-    """A person's plan as a decision, and its tasks; nothing is changed.
+def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task]]:
+    """A plan that is not the planner's as a decision, and its tasks: none where it finishes.
+
+    The tasks are wired to those that run already, and to nothing else (`unwire`).
 
     Raises:
         DecisionError: It is not one that could run now.
     """
-    decision = loop.decisions.read(edit)
+    decision = loop.decisions.read(plan)
     if "finish" in decision:
-        raise DecisionError([rejections.PLAN_HAS_NO_TASKS])
+        return decision, []
     key = f"{loop.path}round {loop.round} / decision {loop.current.attempts}"
     key += f" / edit {loop.current.edits + 1}"
     return decision, make_tasks(loop, decision, key, bounded=bool(state.bounds))
+
+
+def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task]]:
+    """A person's plan, as `read_plan` gives it; it must have tasks.
+
+    Raises:
+        DecisionError: It is not one that could run now.
+    """
+    decision, tasks = read_plan(state, loop, edit)
+    if not tasks:
+        raise DecisionError([rejections.PLAN_HAS_NO_TASKS])
+    return decision, tasks
 
 
 def edit_problems(state: RunState, loop: Loop, edit: Any) -> list[str]:
@@ -115,19 +131,28 @@ def plan_report(state: RunState, loop: Loop) -> dict[str, Any]:
     """The plan that waits for its hooks: its entries and its estimate.
 
     Returns:
-        `{tasks: [{id, worker, effect, input, least, most}], estimate}`.
+        See `report_of`.
     """
-    tasks = loop.current.planned
-    found = estimate(state, loop, entries_of(tasks))
-    return {"tasks": [_entry(task) for task in tasks], "estimate": found}
+    return report_of(state, loop, loop.current.planned)
 
 
-def _entry(task: Task) -> dict[str, Any]:
-    return {
-        "id": task.id,
-        "worker": task.worker.name,
-        "effect": effect_of(task.worker),
-        "input": task.input,
-        "least": 1,
-        "most": 1,
-    }
+def report_of(state: RunState, loop: Loop, tasks: list[Task]) -> dict[str, Any]:
+    """The entries of a plan and its estimate; money in micro-dollars.
+
+    Returns:
+        `{tasks: [{id, worker, effect, input, least, most, cost_most}], estimate}`.
+    """
+    entries = entries_of(tasks)
+    listed = [
+        {
+            "id": entry.id,
+            "worker": entry.worker.name,
+            "effect": effect_of(entry.worker),
+            "input": task.input,
+            "least": entry.least,
+            "most": entry.most,
+            "cost_most": most_cost(state, loop, entry),
+        }
+        for entry, task in zip(entries, tasks, strict=True)
+    ]
+    return {"tasks": listed, "estimate": estimate(state, loop, entries)}

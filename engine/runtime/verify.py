@@ -155,9 +155,9 @@ def _approved_before(state: RunState, run: HookRun, check: Check) -> bool:
     name = check.verifier.name
     if run.hook.point == "before_round":
         return grants.covers(state, run.loop, name, run.loop.current.planned)
-    if run.task is not None and run.task.status == "checking":
-        if grants.is_granted(state, run.task, name):
-            return True
+    task = run.task
+    if task is not None and task.status == "checking" and grants.is_granted(state, task, name):
+        return True
     return _approval(run, check) in state.approved
 
 
