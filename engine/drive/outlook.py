@@ -17,8 +17,9 @@ from engine.errors import UsageError
 from engine.models.registry import open_model
 from engine.runtime.commands import StartCall
 from engine.runtime.decision import DecisionError
+from engine.runtime.estimate import entries_of, estimate
 from engine.runtime.machine import step
-from engine.runtime.plan_review import read_plan, report_of
+from engine.runtime.plan_review import listed, read_plan
 from engine.runtime.ports import ModelRequest
 from engine.runtime.state import RunState
 from engine.schemes import built_in
@@ -76,8 +77,8 @@ async def outlook(
         return Outlook(problems=error.problems)
     if "finish" in decision:
         return Outlook(finish=decision["finish"])
-    report = report_of(state, state.loop, tasks)
-    return Outlook(report["tasks"], report["estimate"])
+    found = estimate(state, state.loop, entries_of(tasks))
+    return Outlook(listed(state, state.loop, tasks), found)
 
 
 async def _asked(state: RunState, command: StartCall, options: Options) -> Any:

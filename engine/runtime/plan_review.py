@@ -22,12 +22,12 @@ from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
 __all__ = [
     "edit_problems",
     "is_of_plan",
+    "listed",
     "passage",
     "plan_report",
     "read_edit",
     "read_plan",
     "replace",
-    "report_of",
     "round_path",
     "take",
 ]
@@ -43,9 +43,10 @@ def passage(state: RunState, loop: Loop) -> HookRun:
     """The hooks that look at the plan of the round, and what they are offered."""
     current = loop.current
     edit = f" / edit {current.edits}" if current.edits else ""
+    # At once, and not when it is asked for: what has been spent by then is another number.
+    found = current.estimate = estimate(state, loop, entries_of(current.planned))
     offers = views.hook_offers(loop)
-    tasks = current.planned
-    offers["estimate"] = lambda: estimate(state, loop, entries_of(tasks))
+    offers["estimate"] = lambda: found
     hooks = loop.hooks("before_round")
     return HookRun(hooks, loop, f"{round_path(loop)} / before_round{edit}", offers, None)
 
@@ -131,19 +132,19 @@ def plan_report(state: RunState, loop: Loop) -> dict[str, Any]:
     """The plan that waits for its hooks: its entries and its estimate.
 
     Returns:
-        See `report_of`.
+        `{tasks, estimate}`; see `listed` and `engine.runtime.estimate`.
     """
-    return report_of(state, loop, loop.current.planned)
+    current = loop.current
+    return {"tasks": listed(state, loop, current.planned), "estimate": current.estimate}
 
 
-def report_of(state: RunState, loop: Loop, tasks: list[Task]) -> dict[str, Any]:
-    """The entries of a plan and its estimate; money in micro-dollars.
+def listed(state: RunState, loop: Loop, tasks: list[Task]) -> list[dict[str, Any]]:
+    """The entries of a plan as plain data; money in micro-dollars.
 
     Returns:
-        `{tasks: [{id, worker, effect, input, least, most, cost_most}], estimate}`.
+        `[{id, worker, effect, input, least, most, cost_most}]`.
     """
-    entries = entries_of(tasks)
-    listed = [
+    return [
         {
             "id": entry.id,
             "worker": entry.worker.name,
@@ -153,6 +154,5 @@ def report_of(state: RunState, loop: Loop, tasks: list[Task]) -> dict[str, Any]:
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
         }
-        for entry, task in zip(entries, tasks, strict=True)
+        for entry, task in zip(entries_of(tasks), tasks, strict=True)
     ]
-    return {"tasks": listed, "estimate": estimate(state, loop, entries)}

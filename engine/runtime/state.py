@@ -491,7 +491,8 @@ class Round:
         asked_before: How many decisions the models before it were asked for.
         broken_off: How many of its answers broke off in the middle of their JSON.
         notes: What people have said that its decisions were asked with.
-        planned: The tasks of its decision, while `before_round` hooks look at them.
+        planned: The tasks of its decision, while `before_round` hooks look at them; `estimate` is
+            what they may take, as of the moment the hooks began to.
         refused: Those hooks did not let its plan pass.
         proposed: The planner's own decision, where a person has replaced it.
         edits: How often a person has; `edited_by` is who did last.
@@ -507,6 +508,7 @@ class Round:
         "decision",
         "edited_by",
         "edits",
+        "estimate",
         "feedback",
         "first_block",
         "notes",
@@ -537,6 +539,7 @@ class Round:
         self.broken_off = 0
         self.notes: list[Note] = []
         self.planned: list[Task] = []
+        self.estimate: dict[str, Any] = {}
         self.refused = False
         self.proposed: dict[str, Any] | None = None
         self.edits = 0

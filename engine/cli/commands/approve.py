@@ -62,7 +62,7 @@ def command(
     """
     if edit is not ... and not isinstance(edit, dict):
         raise InputError(
-            ["--edit: a JSON object with the task's inputs, or with the plan, is expected"]
+            ["--edit: a JSON object is expected: the task's inputs, or the plan"]
         )
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
