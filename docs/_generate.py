@@ -85,6 +85,7 @@ _CHAPTERS = (
             "limit",
             "verify",
             "hook",
+            "plan hook",
             "round hook",
             "on_escalate",
         ),
@@ -97,6 +98,7 @@ _TITLES = {
     "env": "`env` blocks of workers and verifiers",
     "server env": "`env` blocks of servers",
     "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
+    "plan hook": "Hooks: `before_round`",
     "round hook": "Hooks: `after_round`",
 }
 
