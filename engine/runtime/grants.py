@@ -2,8 +2,8 @@
 
 A `human` verifier that lets a plan pass at `before_round` has approved each of its tasks: with this
 input where the decision wrote it out, and otherwise one start of that worker whose input comes by
-reference. A task uses its approval up when it is ready. What is left covers a later plan of the
-same orchestrator, and only what exceeds it is asked for again.
+reference. A task uses its approval up when it is ready. The rest covers a later plan of the same
+orchestrator, and only what exceeds it is asked for again.
 
 An approval of an input that was not known lets no untrusted text through: no person has seen it.
 Everything here is a function of the folded state.
@@ -23,7 +23,7 @@ __all__ = ["approve", "covers", "is_granted", "use"]
 
 
 def approve(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Task]) -> None:
-    """A person has let a plan pass: its tasks may start, and those left over of earlier plans."""
+    """A person has let a plan pass: its tasks may start, and the rest of earlier plans."""
     for key, count in _needs(loop, verifier, tasks).items():
         state.grants[key] = max(state.grants.get(key, 0), count)
 

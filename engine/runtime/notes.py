@@ -1,4 +1,4 @@
-"""Notes: what a person tells a planner while its run goes on (`orch tell`).
+"""Notes: what a person tells a planner of a run that has not ended (`orch tell`).
 
 A note waits in its loop until the next decision is asked for, and is then at the end of that
 prompt. It is kept in its round, so compaction can say it again. It changes nothing else: not the

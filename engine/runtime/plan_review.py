@@ -1,9 +1,9 @@
 """One look at a decision's tasks before any of them starts (`before_round`).
 
 The tasks are made and checked, but not entered: their ids are free, nothing is counted, and what
-they refer to does not start them. If the hooks let the plan pass, the round goes on as it would
-have without them. A person may put another plan in its place; it is checked like a decision, and
-the hooks look at it again.
+they refer to does not start them. If the hooks let the plan pass, the round continues as it
+would have without them. A person may replace the plan; theirs is checked like a decision, and the
+hooks look at it again.
 
 `rounds` says when this happens, and `verify` runs the hooks.
 """
@@ -106,7 +106,7 @@ def edit_problems(state: RunState, loop: Loop, edit: Any) -> list[str]:
 
 
 def replace(loop: Loop, decision: dict[str, Any], tasks: list[Task], by: str) -> None:
-    """Put a person's plan in the place of the planner's."""
+    """Replace the planner's plan by a person's."""
     current = loop.current
     unwire(loop, current.planned)
     before = current.decision or {}

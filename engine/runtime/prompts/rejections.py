@@ -30,7 +30,7 @@ def result_too_large(most: str) -> str:
 
 
 #: A person's plan that would end the run.
-PLAN_HAS_NO_TASKS = "a plan needs `tasks`: it takes the place of a decision that gives tasks"
+PLAN_HAS_NO_TASKS = "a plan needs `tasks`: it replaces a decision that gives tasks"
 
 
 def not_a_decision(kind: str) -> str:
