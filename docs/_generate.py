@@ -80,6 +80,7 @@ _CHAPTERS = (
             "orchestrator",
             "policy",
             "budget",
+            "breaker",
             "stall",
             "context",
             "limit",

@@ -78,8 +78,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of the task it is about, or None.
         worker: The worker of that task, or None.
         input: The input of that task; None if there is no task.
-        plan: The plan that it asks about (`before_round`), or None: `tasks`, each with `id`,
-            `worker`, `effect`, `input`, `least`, `most` and `cost_most`, and its `estimate`.
+        plan: The plan that it asks about (`before_round`), or None: `tasks`, each as the decision
+            has it, with `effect`, `least`, `most` and `cost_most`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave.

@@ -22,6 +22,9 @@ def entry_text(entry: Mapping[str, Any]) -> str:
     cost = entry["cost_most"]
     price = "" if not cost else f", at most {dollars(cost)}"
     given = compact(entry["input"], 120)
+    for kind in ("each", "reduce"):
+        if kind in entry:
+            given = f"{kind} {compact(entry[kind], 120)}  {given}"
     return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times}{price})  {given}"
 
 

@@ -16,8 +16,9 @@ from engine.drive.launch import Options, prepare
 from engine.errors import UsageError
 from engine.models.registry import open_model
 from engine.runtime.commands import StartCall
+from engine.runtime.counting import entries_of
 from engine.runtime.decision import DecisionError
-from engine.runtime.estimate import entries_of, estimate
+from engine.runtime.estimate import estimate
 from engine.runtime.machine import step
 from engine.runtime.plan_review import listed, read_plan
 from engine.runtime.ports import ModelRequest
@@ -77,8 +78,9 @@ async def outlook(
         return Outlook(problems=error.problems)
     if "finish" in decision:
         return Outlook(finish=decision["finish"])
-    found = estimate(state, state.loop, entries_of(tasks))
-    return Outlook(listed(state, state.loop, tasks), found)
+    state.loop.current.planned = tasks
+    found = estimate(state, state.loop, entries_of(state, state.loop, tasks))
+    return Outlook(listed(state, state.loop, decision["tasks"], tasks), found)
 
 
 async def _asked(state: RunState, command: StartCall, options: Options) -> Any:

@@ -8,6 +8,9 @@ union over `worker`, with references allowed at any depth of an input. Every dec
 validated against it, whoever made it. The *wire* schema is the stricter subset that providers
 accept for structured output; it is handed over with the call and never used to validate.
 
+With `policy { max_items }` an entry of `tasks` may be a step (`engine.runtime.step_contract`), and
+a result may hold references. Without it nothing here differs by a byte from plain tasks.
+
 This module knows shapes. What a shape cannot say (ids taken before, limits used up, references
 to tasks that failed) is checked by `planning.py`, which knows the state.
 """
@@ -19,11 +22,20 @@ from typing import Any
 
 from engine.runtime.answer_text import NotJSON, find_json
 from engine.runtime.prompts import rejections
+from engine.runtime.step_contract import (
+    BASE_KEYS,
+    entry_definitions,
+    explain_entry,
+    misplaced,
+    misplaced_in_finish,
+)
 from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.plans.json_form import REFERENCES
+from engine.sema.plans.values import Scope, fill, leaves, read_value
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
-from engine.sema.types.json_schema import tolerant
+from engine.sema.types.json_schema import REFERENCE, tolerant
 
 __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 
@@ -33,6 +45,10 @@ MAX_DECISION_BYTES = 64 * 1024 * 1024
 MAX_PROBLEMS = 8
 #: How long each may be, in characters: it may quote the decision.
 _MAX_PROBLEM = 1_000
+
+
+#: What a tree without references is filled from.
+_NOTHING = Scope(lambda name, view: None)
 
 
 class DecisionError(Exception):
@@ -53,10 +69,12 @@ class DecisionContract:
     Attributes:
         workers: What may be dispatched, by name, in the order of the `workers` list.
         schema: The contract schema.
+        steps: Whether decisions may have steps.
     """
 
     def __init__(self, program: Program, orchestrator: Orchestrator) -> None:
         self.orchestrator = orchestrator
+        self.steps = orchestrator.policy.max_items is not None
         self.workers: dict[str, Worker | Orchestrator] = {
             name: program.workers.get(name) or program.orchestrators[name]
             for name in orchestrator.workers
@@ -76,7 +94,8 @@ class DecisionContract:
         """The contract of a worker's input with references allowed in it."""
         contract = self._inputs.get(worker)
         if contract is None:
-            contract = Contract.of_schema(tolerant(self.workers[worker].inputs.schema))
+            schema = self.workers[worker].inputs.schema
+            contract = Contract.of_schema(tolerant(schema, _reference(self.orchestrator)))
             self._inputs[worker] = contract
         return contract
 
@@ -100,11 +119,49 @@ class DecisionContract:
         if not self._contract.is_valid(decision):
             raise DecisionError(self._explain(decision))
         if "finish" in decision:
-            decision["finish"] = self.orchestrator.output.with_defaults(decision["finish"])
-            problems = self.orchestrator.output.problems(decision["finish"])
+            self._check_finish(decision)
+        elif self.steps:
+            problems = [
+                problem
+                for task in decision["tasks"]
+                for problem in misplaced(task, rejections.task_named(task["id"]))
+            ]
             if problems:
-                raise DecisionError([rejections.finish_problem(problem) for problem in problems])
+                raise DecisionError(problems[:MAX_PROBLEMS])
         return decision
+
+    def finish_tree(self, decision: Mapping[str, Any]) -> Any | None:
+        """The result of a decision as a tree (`engine.sema.plans.values`), if it is not plain.
+
+        None if there is no result, or if `finish` is the result itself. The value of a tree is
+        still to be checked, with its defaults, against the output's contract.
+        """
+        if not self.steps or "finish" not in decision:
+            return None
+        tree = read_value(decision["finish"])
+        # Reading changes whatever is special: references and `$literal`.
+        return None if tree == decision["finish"] else tree
+
+    def _check_finish(self, decision: dict[str, Any]) -> None:
+        """Put defaults into a result and check it; one with references can wait for its values.
+
+        Raises:
+            DecisionError: It is not a result of this orchestrator.
+        """
+        output = self.orchestrator.output
+        tree = self.finish_tree(decision)
+        if tree is not None:
+            problems = misplaced_in_finish(tree)
+            if problems:
+                raise DecisionError(problems[:MAX_PROBLEMS])
+            if any(leaves(tree)):
+                return
+        value = output.with_defaults(decision["finish"] if tree is None else fill(tree, _NOTHING))
+        problems = output.problems(value)
+        if problems:
+            raise DecisionError([rejections.finish_problem(problem) for problem in problems])
+        if tree is None:
+            decision["finish"] = value
 
     def _explain(self, decision: dict[str, Any]) -> list[str]:
         """Say what is wrong, worker by worker: the validator's own words on a union of forty
@@ -119,9 +176,8 @@ class DecisionContract:
         if has_tasks and has_finish:
             problems.append(rejections.BOTH_FORMS)
         elif has_finish:
-            finish = self.orchestrator.output.with_defaults(decision["finish"])
             problems += [
-                rejections.finish_problem(p) for p in self.orchestrator.output.problems(finish)
+                rejections.finish_problem(p) for p in self._finish_problems(decision["finish"])
             ]
         elif not has_tasks:
             problems.append(rejections.NEITHER_FORM)
@@ -129,6 +185,13 @@ class DecisionContract:
             problems += self._explain_tasks(decision["tasks"])
         # The schema is the authority: should the words above miss what it found, quote it.
         return problems[:MAX_PROBLEMS] or self._contract.problems(decision)
+
+    def _finish_problems(self, finish: Any) -> list[str]:
+        if self.steps:
+            schema = finish_schema(self.orchestrator)
+            return Contract.of_schema(schema).problems(finish)
+        output = self.orchestrator.output
+        return output.problems(output.with_defaults(finish))
 
     def _explain_tasks(self, tasks: Any) -> list[str]:
         if not isinstance(tasks, list):
@@ -150,8 +213,9 @@ class DecisionContract:
             for key in ("id", "worker", "input"):
                 if key not in task:
                     problems.append(rejections.key_missing(where, key))
-            extra = sorted(set(task) - {"id", "worker", "input"})
-            if extra:
+            if self.steps:
+                problems += explain_entry(task, where)
+            elif extra := sorted(set(task) - set(BASE_KEYS)):
                 problems.append(rejections.key_unknown(where, _clip(extra[0])))
             if "id" in task and not is_id(task["id"]):
                 problems.append(rejections.bad_id(where))
@@ -185,15 +249,19 @@ def contract_schema(
     """
     defs: dict[str, Any] = {}
     branches = []
+    reference = _reference(orchestrator)
+    steps = orchestrator.policy.max_items is not None
     for name, worker in workers.items():
-        defs[f"input.{name}"] = _embedded(tolerant(worker.inputs.schema), f"input.{name}")
+        given = tolerant(worker.inputs.schema, reference)
+        defs[f"input.{name}"] = _embedded(given, f"input.{name}")
         branches.append(
             {
                 "if": {"properties": {"worker": {"const": name}}},
                 "then": {"properties": {"input": {"$ref": f"#/$defs/input.{name}"}}},
             }
         )
-    defs["output"] = _embedded(orchestrator.output.schema, "output")
+    output = finish_schema(orchestrator) if steps else orchestrator.output.schema
+    defs["output"] = _embedded(output, "output")
     task = {
         "type": "object",
         "properties": {
@@ -220,8 +288,18 @@ def contract_schema(
         },
         "additionalProperties": False,
         "oneOf": [{"required": ["tasks"]}, {"required": ["finish"]}],
-        "$defs": {"task": task, **defs},
+        "$defs": {**(entry_definitions(task) if steps else {"task": task}), **defs},
     }
+
+
+def finish_schema(orchestrator: Orchestrator) -> dict[str, Any]:
+    """The schema of a result in which references may replace values, and the whole."""
+    return tolerant(orchestrator.output.schema, _reference(orchestrator), root=True)
+
+
+def _reference(orchestrator: Orchestrator) -> dict[str, Any]:
+    """What may replace a value in an input."""
+    return REFERENCE if orchestrator.policy.max_items is None else dict(REFERENCES)
 
 
 def _embedded(schema: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ only tasks that refer to it fail too, and report the reason (`unmet_reference`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
@@ -15,7 +17,8 @@ from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
-from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Task, Todo
+from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Step, Task, Todo
+from engine.runtime.steps import breaker, filling
 from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
@@ -26,6 +29,7 @@ __all__ = [
     "end_task",
     "enter",
     "enter_early",
+    "entry_ended",
     "hold_back",
     "hook_ended",
     "let_pass",
@@ -37,24 +41,37 @@ __all__ = [
 _NO_BUDGET = Budget()
 
 
-def enter(state: RunState, loop: Loop, tasks: list[Task]) -> None:
-    """Take a decision's tasks in; those that wait for nothing are ready at once.
+def enter(state: RunState, loop: Loop, entries: Sequence[Task | Step]) -> None:
+    """Take a decision's tasks and steps in; those that wait for nothing are ready at once.
 
     Tasks that started early and are not in the decision belong to the round anyway.
     """
     current = loop.current
     early = loop.early
+    tasks = [entry for entry in entries if isinstance(entry, Task)]
     named = {task.id for task in tasks}
     current.tasks = [*tasks, *(task for task in early.values() if task.id not in named)]
     new = [task for task in tasks if task.id not in early]
     loop.early = {}
     for task in new:
         _register(loop, task)
-    for task in new:
-        if task.waits == 0:
-            state.todo(Todo.TASK_READY, task)
+    current.items = len(current.tasks)
+    loop.breakers.clear()
+    if len(tasks) < len(entries):
+        _enter_steps(loop, [entry for entry in entries if isinstance(entry, Step)])
+    for entry in new if len(tasks) == len(entries) else entries:
+        if entry.waits == 0 and entry.id not in early:
+            state.todo(Todo.TASK_READY if isinstance(entry, Task) else Todo.STEP_READY, entry)
     if current.open_tasks == 0:
         state.todo(Todo.ROUND_WORKED, loop)
+
+
+def _enter_steps(loop: Loop, steps: list[Step]) -> None:
+    loop.current.steps = steps
+    for step in steps:
+        loop.steps[step.id] = step
+        loop.taken.add(step.id)
+    loop.current.open_tasks += len(steps)
 
 
 def enter_early(state: RunState, loop: Loop, task: Task) -> None:
@@ -77,13 +94,18 @@ def _register(loop: Loop, task: Task) -> None:
 def ready(state: RunState, task: Task) -> None:
     """All that a task waited for is over: resolve its input, ask its hooks, queue it."""
     loop = task.loop
-    if loop.over or task.status != "blocked" or loop.tasks.get(task.id) is not task:
-        # A task whose plan is looked at still, or was not let pass, is not of its loop.
+    if loop.over or task.status != "blocked" or loop.holds_back(task):
         # A retry lets a task in at once where a task that it waited for ends while it is taken up;
         # the word that it is ready comes after that, and must not start it a second time.
         return
     failure = _unmet(loop, task)
-    if failure is None and task.special:
+    if failure is None and (task.tree is not None or task.when is not None):
+        outcome = filling.prepare(state, task)
+        if outcome == "skipped":
+            _skip(state, task)
+            return
+        failure = outcome
+    elif failure is None and task.special:
         failure = sizes.too_large(state, task) or _resolve(state, loop, task)
     if failure is not None:
         end_task(state, task, failure=failure)
@@ -99,9 +121,10 @@ def ready(state: RunState, task: Task) -> None:
 
 
 def _unmet(loop: Loop, task: Task) -> Failure | None:
-    for reference in task.references:
-        producer = loop.tasks[reference.task]
-        if producer.failure is not None:
+    # What has a tree is told by whoever fills it: a skipped producer does not fail it.
+    for reference in task.references if task.tree is None else ():
+        producer = loop.entry(reference.task)
+        if producer is not None and producer.failure is not None:
             return Failure(
                 "unmet_reference",
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
@@ -153,6 +176,9 @@ def queue(state: RunState, task: Task) -> None:
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
         return
+    if task.worker.plan is not None:
+        _start_plan(state, task)
+        return
     move(task, "queued")
     task.loop.queue.append(task)
     _pump(state, task.loop)
@@ -163,6 +189,11 @@ def _pump(state: RunState, loop: Loop) -> None:
     slots = loop.orchestrator.policy.max_parallel
     while loop.queue and loop.running < slots and not loop.over:
         task = loop.queue.popleft()
+        if task.step is not None and loop.breakers:
+            denied = breaker.opened(loop, task.worker.name)
+            if denied is not None:
+                end_task(state, task, failure=denied)
+                continue
         if state.held and _hold(state, task):
             continue
         if task.special and task.input_bytes is None:
@@ -284,6 +315,15 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
         remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
         task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
+
+
+def _start_plan(state: RunState, task: Task) -> None:
+    """A plan worker holds no slot either: the tasks of its steps do."""
+    move(task, "running")
+    task.attempts += 1
+    if task.started_at is None:
+        task.started_at = state.now
+    state.todo(Todo.PLAN_STARTS, task)
 
 
 def decision_contract(state: RunState, orchestrator: Orchestrator) -> DecisionContract:
@@ -482,10 +522,31 @@ def end_task(
         move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
-    for other in task.feeds:
+    entry_ended(state, task)
+
+
+def _skip(state: RunState, task: Task) -> None:
+    """A task is not needed, or what it needs was not."""
+    move(task, "skipped")
+    task.ended_at = state.now
+    entry_ended(state, task)
+
+
+def entry_ended(state: RunState, entry: Task | Step) -> None:
+    """A task or step is over: let in what waits for it, and look whether what it is in is over."""
+    for other in entry.feeds:
         other.waits -= 1
         if other.waits == 0:
-            state.todo(Todo.TASK_READY, other)
+            state.todo(Todo.TASK_READY if isinstance(other, Task) else Todo.STEP_READY, other)
+    if isinstance(entry, Task) and entry.step is not None:
+        state.todo(Todo.ITEM_ENDED, entry)
+        return
+    if entry.frame is not None:
+        entry.frame.open -= 1
+        if entry.frame.open == 0:
+            state.todo(Todo.INNER_ENDED, entry.frame)
+        return
+    loop = entry.loop
     current = loop.current
     current.open_tasks -= 1
     # While a decision is still asked for, more may come: its end looks again.

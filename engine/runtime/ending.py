@@ -116,7 +116,7 @@ def subtree(loop: Loop) -> list[Loop]:
     """A loop and the loops under it, outermost first."""
     found = [loop]
     for other in found:
-        found.extend(task.child for task in other.tasks.values() if task.child is not None)
+        found.extend(task.child for task in other.every_task() if task.child is not None)
     return found
 
 

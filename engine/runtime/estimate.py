@@ -7,7 +7,7 @@ is what settled tasks of the same workers have cost in this run. None is "not kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from engine.runtime.ending import subtree
 from engine.runtime.state import Loop, RunState, Task
 from engine.sema.model import Orchestrator, Worker
 
-__all__ = ["Entry", "effect_of", "entries_of", "estimate", "most_cost"]
+__all__ = ["Entry", "effect_of", "estimate", "most_cost"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -34,11 +34,6 @@ class Entry(msgspec.Struct, frozen=True):
     worker: Worker | Orchestrator
     least: int = 1
     most: int | None = 1
-
-
-def entries_of(tasks: Iterable[Task]) -> list[Entry]:
-    """Plain tasks as entries."""
-    return [Entry(task.id, task.worker) for task in tasks]
 
 
 def estimate(state: RunState, loop: Loop, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -62,10 +57,11 @@ def estimate(state: RunState, loop: Loop, entries: Sequence[Entry]) -> dict[str,
             below = None if each.tasks is None else each.tasks - 1  # without the task itself
             most_writes = plus(most_writes, _times(Spend(tasks=below), entry.most).tasks)
     cost = total.cost_usd
+    total_most = plus(*(entry.most for entry in entries))
     return {
         "tasks": {
             "least": sum(entry.least for entry in entries),
-            "most": plus(*(entry.most for entry in entries)),
+            "most": least(total_most, loop.orchestrator.policy.max_items),
         },
         "effects": {"least": writes_least, "most": most_writes},
         "calls": total.model_calls,
@@ -141,7 +137,7 @@ def _expected(state: RunState, entries: Sequence[Entry]) -> int | None:
         workers[name] = entry.worker
     spent: dict[str, list[int | None]] = {name: [] for name in wanted}
     for loop in subtree(state.root):
-        for task in loop.tasks.values():
+        for task in loop.every_task():
             if task.over and task.attempts and task.worker.name in spent:
                 spent[task.worker.name].append(_cost(task))
     total: Number = 0

@@ -44,7 +44,7 @@ def begin(state: RunState, event: RunForked) -> None:
     parent = state.run
     if state.root is not None:
         for loop in ending.subtree(state.root):
-            for task in loop.tasks.values():
+            for task in loop.every_task():
                 if task.attempts:
                     state.owners.setdefault(task.key, parent)
     for call in state.calls.values():

@@ -17,18 +17,20 @@ from typing import Any
 
 from engine.runtime import sizes, taint
 from engine.runtime.references import resolve
-from engine.runtime.state import Loop, RunState, Task
+from engine.runtime.state import Loop, RunState, Step, Task
 
 __all__ = ["approve", "covers", "is_granted", "use"]
 
+Entry = Task | Step
 
-def approve(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Task]) -> None:
+
+def approve(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Entry]) -> None:
     """A person has let a plan pass: its tasks may start, and the rest of earlier plans."""
     for key, count in _needs(loop, verifier, tasks).items():
         state.grants[key] = max(state.grants.get(key, 0), count)
 
 
-def covers(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Task]) -> bool:
+def covers(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Entry]) -> bool:
     """Whether a person has approved all of a plan's tasks before, and none is left to ask for."""
     needs = _needs(loop, verifier, tasks)
     return bool(needs) and all(state.grants.get(key, 0) >= n for key, n in needs.items())
@@ -36,7 +38,7 @@ def covers(state: RunState, loop: Loop, verifier: str, tasks: Iterable[Task]) ->
 
 def use(state: RunState, task: Task) -> None:
     """A task is ready to start: it uses up what approvals of plans there are for it."""
-    if not state.grants or task.granted:
+    if not state.grants or task.granted or task.frame is not None:
         return
     granted = []
     for hook in task.loop.hooks("before_round"):
@@ -55,19 +57,33 @@ def is_granted(state: RunState, task: Task, verifier: str) -> bool:
     return _known_input(task) is not None or not taint.needs_clearance(state, task)
 
 
-def _needs(loop: Loop, verifier: str, tasks: Iterable[Task]) -> Counter[bytes]:
+def _needs(loop: Loop, verifier: str, entries: Iterable[Entry]) -> Counter[bytes]:
     """What a plan takes; tasks that have started already need nothing."""
-    return Counter(_key(loop, verifier, task) for task in tasks if task.id not in loop.early)
+    needs: Counter[bytes] = Counter()
+    for entry in entries:
+        if entry.id not in loop.early:
+            needs[_key(loop, verifier, entry)] += _most(loop, entry)
+    return needs
 
 
-def _key(loop: Loop, verifier: str, task: Task) -> bytes:
+def _most(loop: Loop, entry: Entry) -> int:
+    """How many tasks an entry may become: of a step, what the person has been shown."""
+    if isinstance(entry, Task):
+        return 1
+    most = loop.current.counts.get(entry.id)
+    return (loop.orchestrator.policy.max_items or 0) if most is None else most
+
+
+def _key(loop: Loop, verifier: str, entry: Entry) -> bytes:
     # Orchestrators that run side by side do not use up each other's approvals.
-    return sizes.fingerprint([loop.path, verifier, task.worker.name, _known_input(task)])
+    worker = "" if entry.worker is None else entry.worker.name
+    known = _known_input(entry) if isinstance(entry, Task) else None
+    return sizes.fingerprint([loop.path, verifier, worker, known])
 
 
 def _known_input(task: Task) -> Any:
     """A task's input with its defaults, if the decision says all of it; else None."""
-    if task.references:
+    if task.references or task.step is not None or task.tree is not None:
         return None
     if not task.special:
         return task.worker.inputs.with_defaults(task.input)

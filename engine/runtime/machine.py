@@ -35,12 +35,23 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, notes, rounds, verify
+from engine.runtime import (
+    attempts,
+    dispatch,
+    ending,
+    forks,
+    gates,
+    notes,
+    plan_review,
+    rounds,
+    verify,
+)
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
+from engine.runtime.steps import plan_worker, ready
 from engine.sema.model import Program
 
 __all__ = ["fold", "known_models", "step"]
@@ -54,6 +65,7 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
     """
     if event.at > state.now:
         state.now = event.at
+    state.made = 0
     if not state.ended or isinstance(event, RunRetried):
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
@@ -219,7 +231,8 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     if gate is None:
         return
     if gate.kind == "approval":
-        verify.answered(state, gate, event)
+        if not plan_review.replaced(state, gate, event):
+            verify.answered(state, gate, event)
     elif gate.kind == "outcome":
         dispatch.outcome_answered(state, gate, event)
     else:
@@ -235,6 +248,8 @@ def _timer(state: RunState, name: str) -> None:
             reason = f"budget.time = {(time_ms or 0) / 1000:g} s is used up"
             cause = Cause(loop.orchestrator, "policy.budget.time")
             ending.end(state, loop, "exhausted", reason, "budget.time", cause=cause)
+            return
+        if not loop.over and ready.timer_fired(state, loop, name):
             return
 
 
@@ -254,6 +269,14 @@ def _work_off(state: RunState) -> None:
             _call_ended(state, subject)
         elif what is Todo.TASK_READY:
             dispatch.ready(state, subject)
+        elif what is Todo.ITEM_ENDED:
+            ready.item_ended(state, subject)
+        elif what is Todo.STEP_READY:
+            ready.ready(state, subject)
+        elif what is Todo.INNER_ENDED:
+            ready.frame_ended(state, subject)
+        elif what is Todo.PLAN_STARTS:
+            plan_worker.start(state, subject)
         elif what is Todo.ROUND_WORKED:
             rounds.round_worked(state, subject)
         elif what is Todo.BEGIN_ROUND:

@@ -10,22 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.runtime.state import Call, CallStatus, Loop, LoopPhase, Task, TaskStatus
+from engine.runtime.state import (
+    Call,
+    CallStatus,
+    Loop,
+    LoopPhase,
+    Step,
+    StepStatus,
+    Task,
+    TaskStatus,
+)
 
 __all__ = [
     "CALL_MOVES",
     "LOOP_MOVES",
+    "STEP_MOVES",
     "TASK_MOVES",
     "check_moves",
     "enter_phase",
     "move",
     "move_call",
+    "move_step",
 ]
 
 #: From each status of a task, those that may follow. A task that has ended moves again only when
 #: its run is retried (`engine.runtime.retry_run`), and then begins from the front.
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
-    "blocked": frozenset({"checking", "queued", "running", "failed"}),
+    "blocked": frozenset({"checking", "queued", "running", "failed", "skipped"}),
     # A person may say at a fork's gate that what the parent's task gave is to be taken.
     "checking": frozenset({"queued", "running", "verifying", "done", "failed"}),
     "queued": frozenset({"checking", "running", "failed"}),
@@ -36,6 +47,16 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     # A retried run checks again what had been given and not been let through.
     "done": frozenset({"verifying"}),
     "failed": frozenset({"verifying"}),
+    "skipped": frozenset(),
+}
+
+#: From each status of a step, those that may follow; one that has ended moves only in a retry.
+STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
+    "blocked": frozenset({"running", "failed", "skipped"}),
+    "running": frozenset({"done", "failed", "skipped"}),
+    "done": frozenset(),
+    "failed": frozenset(),
+    "skipped": frozenset(),
 }
 
 #: From each phase of a loop, those that may follow.
@@ -69,6 +90,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
 
 #: What a retry may do besides: an ended run is taken up again.
 _RETRIED_TASK = frozenset({"blocked", "running", "verifying"})
+_RETRIED_STEP = frozenset({"blocked", "running"})
 _RETRIED_LOOP = frozenset({"deciding", "reviewing", "working"})
 
 
@@ -92,6 +114,19 @@ def move(task: Task, to: TaskStatus, *, retried: bool = False) -> None:
         if not legal and not (retried and to in _RETRIED_TASK):
             raise AssertionError(f"{task.path}: {task.status} -> {to}")
     task.status = to
+
+
+def move_step(step: Step, to: StepStatus, *, retried: bool = False) -> None:
+    """Give a step another status.
+
+    Args:
+        retried: Whether its run is being retried: then an ended step may begin again.
+    """
+    if _Check.on:
+        legal = to == step.status or to in STEP_MOVES[step.status]
+        if not legal and not (retried and to in _RETRIED_STEP):
+            raise AssertionError(f"{step.key}: {step.status} -> {to}")
+    step.status = to
 
 
 def enter_phase(loop: Loop, to: LoopPhase, *, retried: bool = False) -> None:

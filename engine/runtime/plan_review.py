@@ -10,14 +10,17 @@ hooks look at it again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.runtime import views
+from engine.events import GateAnswered
+from engine.runtime import gates, grants, verify, views
+from engine.runtime.counting import entries_of
 from engine.runtime.decision import DecisionError
-from engine.runtime.estimate import effect_of, entries_of, estimate, most_cost
+from engine.runtime.estimate import effect_of, estimate, most_cost
 from engine.runtime.planning import make_tasks, unwire
 from engine.runtime.prompts import rejections
-from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
+from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 
 __all__ = [
     "edit_problems",
@@ -27,7 +30,7 @@ __all__ = [
     "plan_report",
     "read_edit",
     "read_plan",
-    "replace",
+    "replaced",
     "round_path",
     "take",
 ]
@@ -44,14 +47,16 @@ def passage(state: RunState, loop: Loop) -> HookRun:
     current = loop.current
     edit = f" / edit {current.edits}" if current.edits else ""
     # At once, and not when it is asked for: what has been spent by then is another number.
-    found = current.estimate = estimate(state, loop, entries_of(current.planned))
+    entries = entries_of(state, loop, current.planned)
+    current.counts = {entry.id: entry.most for entry in entries}
+    found = current.estimate = estimate(state, loop, entries)
     offers = views.hook_offers(loop)
     offers["estimate"] = lambda: found
     hooks = loop.hooks("before_round")
     return HookRun(hooks, loop, f"{round_path(loop)} / before_round{edit}", offers, None)
 
 
-def take(loop: Loop, *, refused: bool = False) -> list[Task]:
+def take(loop: Loop, *, refused: bool = False) -> list[Task | Step]:
     """The tasks that were looked at; they are held back no more.
 
     Args:
@@ -67,7 +72,7 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task]:
 # ---------------------------------------------------------------- a person's own plan
 
 
-def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task]]:
+def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task | Step]]:
     """A plan that is not the planner's as a decision, and its tasks: none where it finishes.
 
     The tasks are wired to those that run already, and to nothing else (`unwire`).
@@ -83,7 +88,7 @@ def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], l
     return decision, make_tasks(loop, decision, key, bounded=bool(state.bounds))
 
 
-def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task]]:
+def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task | Step]]:
     """A person's plan, as `read_plan` gives it; it must have tasks.
 
     Raises:
@@ -105,7 +110,35 @@ def edit_problems(state: RunState, loop: Loop, edit: Any) -> list[str]:
     return []
 
 
-def replace(loop: Loop, decision: dict[str, Any], tasks: list[Task], by: str) -> None:
+def replaced(state: RunState, gate: Gate, event: GateAnswered) -> bool:
+    """Take in the plan that a person gives instead of an approval, and have the hooks look at it.
+
+    Returns:
+        False where the answer has no plan, or the one that they are looking at: it is an answer
+        like any other then.
+    """
+    check, loop = gate.check, gate.loop
+    if check is None or not is_of_plan(gate) or event.edit is None or event.answer != "approve":
+        return False
+    try:
+        decision, tasks = read_edit(state, loop, event.edit)
+    except DecisionError as error:
+        state.warnings.append(f"the edited plan cannot run; asking again: {error}")
+        gates.ask(state, gate)
+        return True
+    if decision["tasks"] == (loop.current.decision or {}).get("tasks"):
+        unwire(loop, tasks)
+        return False
+    verify.supersede(state, check.hook_run)
+    _replace(loop, decision, tasks, event.by)
+    again = passage(state, loop)
+    # The person who wrote it has approved it; the other verifiers have not.
+    grants.approve(state, loop, check.verifier.name, tasks)
+    verify.begin(state, again)
+    return True
+
+
+def _replace(loop: Loop, decision: dict[str, Any], tasks: list[Task | Step], by: str) -> None:
     """Replace the planner's plan by a person's."""
     current = loop.current
     unwire(loop, current.planned)
@@ -135,24 +168,30 @@ def plan_report(state: RunState, loop: Loop) -> dict[str, Any]:
         `{tasks, estimate}`; see `listed` and `engine.runtime.estimate`.
     """
     current = loop.current
-    return {"tasks": listed(state, loop, current.planned), "estimate": current.estimate}
+    specs = (current.decision or {}).get("tasks", ())
+    tasks = listed(state, loop, specs, current.planned)
+    return {"tasks": tasks, "estimate": current.estimate}
 
 
-def listed(state: RunState, loop: Loop, tasks: list[Task]) -> list[dict[str, Any]]:
+def listed(
+    state: RunState, loop: Loop, specs: Sequence[Mapping[str, Any]], tasks: list[Task | Step]
+) -> list[dict[str, Any]]:
     """The entries of a plan as plain data; money in micro-dollars.
 
+    Args:
+        specs: The entries as the decision has them.
+
     Returns:
-        `[{id, worker, effect, input, least, most, cost_most}]`.
+        `[{...spec, effect, least, most, cost_most}]`, with the keys that the decision gave.
     """
+    written = {spec["id"]: spec for spec in specs}
     return [
         {
-            "id": entry.id,
-            "worker": entry.worker.name,
+            **written[entry.id],
             "effect": effect_of(entry.worker),
-            "input": task.input,
             "least": entry.least,
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
         }
-        for entry, task in zip(entries_of(tasks), tasks, strict=True)
+        for entry in entries_of(state, loop, tasks)
     ]

@@ -15,7 +15,8 @@ from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
 from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
-from engine.runtime.state import Loop, Task
+from engine.runtime.state import Loop, Step, Task
+from engine.runtime.steps.decided import make_entries
 from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
@@ -30,8 +31,10 @@ class OutOfDispatches(DecisionError):
     """The decision wants more tasks than the run may still start."""
 
 
-def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool) -> list[Task]:
-    """The tasks of a decision, wired to those they wait for.
+def make_tasks(
+    loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool
+) -> list[Task | Step]:
+    """The tasks of a decision, and its steps, wired to those they wait for.
 
     Args:
         key: The decision's structural path, such as `round 2 / decision 1`.
@@ -44,9 +47,13 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     specs: list[dict[str, Any]] = decision["tasks"]
     early = loop.early
     new = [spec for spec in specs if spec["id"] not in early]
+    policy = loop.orchestrator.policy
+    if policy.max_items is not None:
+        plain = [spec for spec in new if "each" not in spec and "reduce" not in spec]
+        _check_limits(loop, plain)
+        return make_entries(loop, decision, key, bounded=bounded)
     _check_limits(loop, new)
     problems: list[str] = []
-    policy = loop.orchestrator.policy
     allowed = policy.max_per_round
     writes_large = bounded and policy.writes_large
     if len(new) + len(early) > allowed:
@@ -101,7 +108,7 @@ def make_tasks(loop: Loop, decision: dict[str, Any], key: str, *, bounded: bool)
     return list(made.values())
 
 
-def unwire(loop: Loop, tasks: Iterable[Task]) -> None:
+def unwire(loop: Loop, tasks: Iterable[Task | Step]) -> None:
     """Leave nothing behind, in the tasks that run already, of tasks that will not start."""
     gone = {id(task) for task in tasks if loop.early.get(task.id) is not task}
     for begun in loop.early.values():
@@ -173,6 +180,8 @@ def _same(task: Task, spec: dict[str, Any]) -> bool:
 
 def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
     policy = loop.orchestrator.policy
+    if policy.max_items is not None and len(specs) > policy.max_items:
+        raise DecisionError([rejections.too_many_items(len(specs), policy.max_items)])
     if policy.max_dispatches is not None:
         left = policy.max_dispatches - loop.dispatches
         if len(specs) > left:
@@ -258,7 +267,7 @@ def _cycles(made: dict[str, Task]) -> list[str]:
             if other.id in waits:
                 waits[other.id] -= 1
                 if waits[other.id] == 0:
-                    ready.append(other)
+                    ready.append(made[other.id])
     if not waits:
         return []
     return [rejections.cycle(list(waits)[:5])]

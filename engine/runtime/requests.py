@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from engine.errors import Failure
 from engine.events import ModelInfo
-from engine.runtime import views
+from engine.runtime import sizes, views
 from engine.runtime.budget import Reservation, prompt_bytes, reservation_for
 from engine.runtime.causes import Cause
 from engine.runtime.context import prompt_tokens
@@ -297,6 +297,9 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         worker, inputs = subject.acting, subject.resolved
         # A fallback does the same work over, so it goes by the same key.
         key = task_key(state, call.loop, subject.key)
+        if subject.step is not None:
+            # What an item is may change when a run is retried: one key is never for two inputs.
+            key += f"#{sizes.digest(subject.resolved)}"
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
         input_bytes = subject.input_bytes or 0
     else:

@@ -19,8 +19,9 @@ from engine.runtime import dispatch, ending, rounds, sizes
 from engine.runtime.commands import SetTimer
 from engine.runtime.moves import enter_phase, move
 from engine.runtime.prompts.blocks import rejection
-from engine.runtime.state import Block, Loop, RunState, Task, Todo
-from engine.sema.model import Orchestrator, Worker
+from engine.runtime.state import Block, Loop, RunState, Step, Task, Todo
+from engine.runtime.steps import retrying
+from engine.sema.model import Orchestrator
 
 __all__ = ["reopen"]
 
@@ -68,7 +69,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
     current.again = state.retries
     planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
-    tasks = _unfinished([*current.tasks, *loop.early.values()])
+    tasks = retrying.unfinished([*current.tasks, *loop.early.values(), *current.steps])
     if current.closed:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
@@ -96,35 +97,17 @@ def _reopen(state: RunState, loop: Loop) -> None:
         state.todo(Todo.ROUND_WORKED, loop)
 
 
-def _unfinished(tasks: list[Task]) -> list[Task]:
-    """Those that are to be taken up: cut off by the end, or failed and worth another try."""
-    return [task for task in tasks if not task.over or task.rested or _may_retry(task)]
-
-
-def _may_retry(task: Task) -> bool:
-    if task.failure is None or task.failure.mode == "denied":
-        return False
-    once = any(isinstance(w, Worker) and w.effect == "once" for w in (task.worker, task.acting))
-    return not (once and task.attempts)
-
-
-def _take_up(state: RunState, loop: Loop, tasks: list[Task]) -> None:
-    """Start the tasks of a round that are to be done again."""
-    # Only tasks that run again will count down, so the counts are rebuilt from them. This must be
-    # complete before any task starts: one can end at once (a cached `pure` result), and would
+def _take_up(state: RunState, loop: Loop, entries: list[Task | Step]) -> None:
+    """Start the tasks and steps of a round that are to be done again."""
+    # Only what runs again will count down, so the counts are rebuilt from that. This must be
+    # complete before anything starts: a task can end at once (a cached `pure` result), and would
     # otherwise count down what is not counted yet.
-    loop.current.open_tasks = len(tasks)
+    loop.current.open_tasks = len(entries)
+    loop.breakers.clear()
     # Those of a plan that its hooks look at again wait too, and are started by them.
-    held = [task for task in loop.current.planned if loop.early.get(task.id) is not task]
-    open_tasks = set(map(id, [*tasks, *held]))
-    for task in [*tasks, *held]:
-        task.waits = 0
-    for task in [*tasks, *held]:
-        for other in task.feeds:
-            if id(other) in open_tasks:
-                other.waits += 1
-    for task in tasks:
-        _retry(state, task)
+    held = [one for one in loop.current.planned if loop.early.get(one.id) is not one]
+    retrying.recount([*entries, *held])
+    retrying.take_up(state, entries, _retry)
 
 
 def _retry(state: RunState, task: Task) -> None:
@@ -150,11 +133,16 @@ def _retry(state: RunState, task: Task) -> None:
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
+    if task.plan is not None and (status == "running" or failure is not None):
+        move(task, "running", retried=True)
+        retrying.reopen_frame(state, task.plan, _retry)
+        return
     move(task, "blocked", retried=True)
     if task.waits:
         return
+    has_input = task.tree is None and task.when is None
     let_in = status in ("queued", "running") or (
-        failure is not None and failure.mode != "unmet_reference"
+        failure is not None and failure.mode != "unmet_reference" and has_input
     )
     if let_in and not isinstance(task.worker, Orchestrator):
         dispatch.queue(state, task)

@@ -34,9 +34,24 @@ from engine.runtime.plan_review import round_path
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
-from engine.runtime.state import Block, Call, Gate, HookRun, Loop, Remark, Round, RunState
+from engine.runtime.state import (
+    Block,
+    Call,
+    Gate,
+    HookRun,
+    Loop,
+    Remark,
+    Round,
+    RunState,
+    Step,
+    Task,
+)
+from engine.runtime.step_checks import Producer, StepChecks
+from engine.runtime.steps.decided import known_of
+from engine.runtime.steps.filling import Unmet, scope_of
 from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
+from engine.sema.plans.values import NothingThere, fill
 from engine.sizes import roughly, size_of, size_words
 
 __all__ = [
@@ -142,9 +157,10 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         said = decision if call.form is None else write_decision(decision, call.form)
         loop.blocks.append(Block("assistant", lambda: _encode(said).decode()))
         if "finish" in decision:
-            _check_result_size(state, loop, decision["finish"])
+            result = finished_with(state, loop, decision)
+            _check_result_size(state, loop, result)
             _accept(loop, decision)
-            check_result(state, loop, decision["finish"])
+            check_result(state, loop, result)
             return
         tasks = make_tasks(loop, decision, key, bounded=bool(state.bounds))
     except DecisionError as error:
@@ -170,6 +186,36 @@ def check_plan(state: RunState, loop: Loop) -> None:
 def _start_plan(state: RunState, loop: Loop) -> None:
     enter_phase(loop, "working")
     dispatch.enter(state, loop, plan_review.take(loop))
+
+
+def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
+    """The result of a decision, its references replaced by what they lead to.
+
+    Raises:
+        DecisionError: A reference leads nowhere, to what has failed, or to what does not fit.
+    """
+    tree = loop.decisions.finish_tree(decision)
+    if tree is None:
+        return decision["finish"]
+    checks = StepChecks([], loop.decisions.workers, lambda name: _known(loop, name), loop.tasks)
+    output = loop.orchestrator.output
+    problems = list(checks.finish_problems(tree, output.schema))
+    if not problems:
+        try:
+            value = output.with_defaults(fill(tree, scope_of(loop, None, state.params)))
+        except Unmet as error:
+            raise DecisionError([rejections.finish_problem(error.failure.message)]) from None
+        except NothingThere as error:
+            raise DecisionError([rejections.finish_problem(str(error))]) from None
+        problems = [rejections.finish_problem(problem) for problem in output.problems(value)]
+        if not problems:
+            return value
+    raise DecisionError(problems)
+
+
+def _known(loop: Loop, name: str) -> Producer | None:
+    entry = loop.entry(name)
+    return None if entry is None else known_of(entry)
 
 
 def _check_whole(loop: Loop, call: Call) -> None:
@@ -450,7 +496,8 @@ def _close_round(state: RunState, loop: Loop) -> None:
 
 def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     over.closed = True
-    loop.tainted = loop.tainted or any(task.tainted for task in over.tasks)
+    brought: list[Task | Step] = [*over.tasks, *over.steps]
+    loop.tainted = loop.tainted or any(entry.tainted for entry in brought)
     feedback = list(loop.feedback)
     left = blocks.left_block(state, loop, loop.round + 1)
     loop.blocks.append(Block("user", lambda: blocks.round_block(loop, over, feedback, left)))

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_ASKED",
     "MAX_SAID",
     "cut",
+    "digest",
     "fingerprint",
     "is_full",
     "keep",
@@ -48,6 +49,11 @@ def fingerprint(value: Any) -> bytes:
     """What tells a JSON value from every other: its canonical JSON, or its hash."""
     data = _canonical(value)
     return data if len(data) <= _LONG else blake2b(data, digest_size=32).digest()
+
+
+def digest(value: Any) -> str:
+    """A short hash of a JSON value, in hex."""
+    return blake2b(_canonical(value), digest_size=8).hexdigest()
 
 
 def keep(state: RunState, loop: Loop, size_bytes: int) -> None:

@@ -26,6 +26,10 @@ from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
+from engine.sema.plans.conditions import Test
+from engine.sema.plans.selection import Entry, Number
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
+from engine.sema.plans.values import Scope
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
@@ -36,8 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Block",
+    "Breaker",
     "Call",
     "Check",
+    "Flow",
+    "Frame",
     "Gate",
     "HookRun",
     "Loop",
@@ -45,14 +52,16 @@ __all__ = [
     "Remark",
     "Round",
     "RunState",
+    "Step",
     "Suspects",
     "Task",
     "Todo",
 ]
 
 TaskStatus = Literal[
-    "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed"
+    "blocked", "checking", "queued", "running", "unknown", "verifying", "done", "failed", "skipped"
 ]
+StepStatus = Literal["blocked", "running", "done", "failed", "skipped"]
 GateKind = Literal["approval", "outcome", "escalation"]
 CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
 LoopPhase = Literal["deciding", "reviewing", "working", "verifying", "finishing", "ending", "over"]
@@ -68,6 +77,10 @@ class Todo(Enum):
     BEGIN_ROUND = "begin round"
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
+    STEP_READY = "step ready"
+    ITEM_ENDED = "item ended"
+    INNER_ENDED = "inner ended"
+    PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
     ROUND_WORKED = "round worked"
     LOOP_ENDED = "loop ended"
@@ -252,6 +265,14 @@ class Task:
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
         cost_usd: What its own calls have cost, in micro-dollars; None where a price is not known.
         granted: The `human` verifiers whose approval of a plan covers its start.
+        step: The step that it is an item or a call of, or None.
+        item: The value that an item is about.
+        number: Of the item in its step's source, or the level and group of a call of a `reduce`.
+        label: The text that is shown for an item, or "".
+        frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
+        plan: The frame of the plan that it runs, if its worker is a plan.
+        tree: Its input with references as records, where it is filled from that; else None.
+        when: The test without which it is skipped, or None.
     """
 
     __slots__ = (
@@ -270,16 +291,21 @@ class Task:
         "failure",
         "feedback",
         "feeds",
+        "frame",
         "granted",
         "id",
         "input",
         "input_bytes",
+        "item",
         "key",
+        "label",
         "ledger",
         "loop",
+        "number",
         "output",
         "part_bytes",
         "partial",
+        "plan",
         "pure_key",
         "references",
         "resolved",
@@ -288,9 +314,12 @@ class Task:
         "special",
         "started_at",
         "status",
+        "step",
         "tainted",
         "told",
+        "tree",
         "waits",
+        "when",
         "worker",
     )
 
@@ -316,8 +345,16 @@ class Task:
         self.resolved: dict[str, Any] = input
         self.status: TaskStatus = "blocked"
         self.waits = 0
-        self.feeds: list[Task] = []
+        self.feeds: list[Task | Step] = []
         self.after: tuple[str, ...] = ()
+        self.step: Step | None = None
+        self.item: Any = None
+        self.number: Number = ()
+        self.label = ""
+        self.frame: Frame | None = None
+        self.plan: Frame | None = None
+        self.tree: dict[str, Any] | None = None
+        self.when: Test | None = None
         self.output: Any = None
         self.partial: Any = None
         self.input_bytes: int | None = None
@@ -350,7 +387,213 @@ class Task:
     @property
     def over(self) -> bool:
         """Whether it has ended, one way or the other."""
-        return self.status in ("done", "failed")
+        return self.status in ("done", "failed", "skipped")
+
+
+class Flow:
+    """One source of a step's selection.
+
+    Attributes:
+        producer: The task or step whose output it is; None for inputs and expressions.
+        streams: Whether the producer's items are taken as they end.
+        over: Whether all of its values have come.
+    """
+
+    __slots__ = ("over", "producer", "streams")
+
+    def __init__(self, producer: Task | Step | None, streams: bool) -> None:
+        self.producer = producer
+        self.streams = streams
+        self.over = False
+
+
+class Step:
+    """An `each`, a `reduce` or a `repeat` at work; see `engine.sema.plans.steps`.
+
+    Attributes:
+        spec: What was decided, or written by an author.
+        worker: The worker of its tasks; None for a `repeat`.
+        frame: Where its names are looked up; None: in its loop.
+        waits: How many tasks and steps it still waits for.
+        feeds: The tasks and steps that wait for its end.
+        flows: The steps that take its items as they end, with the number of their source.
+        sources: The sources of its selection, once it runs.
+        collected: What has come of a selection that needs its whole list.
+        pending: Values that are selected and have no task yet; for a `reduce`, groups.
+        items: Its tasks by number, in the order in which they were made.
+        kept: Its tasks from before it began again, in a retry of the run.
+        open: How many of them are not over.
+        dropped: Values that get no task, because the breaker is open or the step has failed.
+        stopped: Why no more tasks are made, or None.
+        probing: Its first items run alone, and are not over.
+        allowed: How many tasks it has been counted for in the bounds.
+        levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
+        passes: Of a `repeat`: its passes.
+        scope: What the inputs of its tasks are filled from.
+        tree: Their input, without what refers to a skipped producer.
+        again: The number of the retry of the run that continues it, or 0.
+    """
+
+    __slots__ = (
+        "again",
+        "allowed",
+        "collected",
+        "decided_tainted",
+        "dropped",
+        "ended_at",
+        "failure",
+        "feeds",
+        "flows",
+        "frame",
+        "id",
+        "items",
+        "kept",
+        "key",
+        "levels",
+        "loop",
+        "open",
+        "output",
+        "part_bytes",
+        "partial",
+        "passes",
+        "pending",
+        "probing",
+        "references",
+        "round",
+        "scope",
+        "sources",
+        "spec",
+        "started_at",
+        "status",
+        "stopped",
+        "tainted",
+        "tree",
+        "waits",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        spec: EachStep | ReduceStep | RepeatStep,
+        worker: Worker | Orchestrator | None,
+        loop: Loop,
+        key: str,
+        id: str,
+        frame: Frame | None = None,
+    ) -> None:
+        self.spec = spec
+        self.id = id
+        self.worker = worker
+        self.loop = loop
+        self.round = loop.round
+        self.frame = frame
+        self.key = key
+        self.status: StepStatus = "blocked"
+        self.waits = 0
+        self.feeds: list[Task | Step] = []
+        self.flows: list[tuple[Step, int]] = []
+        self.references: list[Reference] = []
+        self.sources: list[Flow] = []
+        self.collected: list[Entry] = []
+        self.pending: deque[Any] = deque()
+        self.items: dict[Number, Task] = {}
+        self.kept: dict[Number, Task] = {}
+        self.open = 0
+        self.dropped: list[tuple[Number, Any, Failure]] = []
+        self.stopped: Failure | None = None
+        self.probing = False
+        self.allowed = 0
+        self.levels: list[list[Any]] = []
+        self.passes: list[Frame] = []
+        self.scope: Scope | None = None
+        self.tree: dict[str, Any] = {}
+        self.again = 0
+        self.output: Any = None
+        self.partial: Any = None
+        self.part_bytes: dict[str, int] | None = None
+        self.failure: Failure | None = None
+        self.tainted = False
+        self.decided_tainted = loop.tainted
+        self.started_at: int | None = None
+        self.ended_at: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, one way or the other."""
+        return self.status in ("done", "failed", "skipped")
+
+    @property
+    def path(self) -> str:
+        """What the keys inside it begin with: its key, and another each time it is retried."""
+        return f"{self.key} / again {self.again}" if self.again else self.key
+
+
+class Frame:
+    """The names inside one run of a plan worker, or one pass of a `repeat`.
+
+    Attributes:
+        owner: The plan worker's task, or the `repeat`.
+        outer: Where a name is looked up that is not here; None in a plan worker.
+        inputs: The inputs of the plan worker.
+        last: What the pass before gave.
+        path: What the keys in it begin with.
+        prefix: What the ids of its tasks begin with: `r[0].` in a pass.
+        open: How many of its tasks and steps are not over; items are counted by their step.
+        made: How many tasks it has become, items of its steps and of passes in it included.
+    """
+
+    __slots__ = (
+        "inputs",
+        "last",
+        "loop",
+        "made",
+        "open",
+        "outer",
+        "owner",
+        "path",
+        "prefix",
+        "steps",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        owner: Task | Step,
+        inputs: Mapping[str, Any],
+        path: str,
+        *,
+        outer: Frame | None = None,
+        prefix: str = "",
+        last: Any = None,
+    ) -> None:
+        self.owner = owner
+        self.loop = owner.loop
+        self.outer = outer
+        self.inputs = inputs
+        self.last = last
+        self.path = path
+        self.prefix = prefix
+        self.open = 0
+        self.made = 0
+        self.tasks: dict[str, Task] = {}
+        self.steps: dict[str, Step] = {}
+
+
+class Breaker:
+    """How the tasks of one worker have failed in a row.
+
+    Attributes:
+        mode: The mode in which all of them failed.
+        count: How many.
+        open: Why no more of them start, or None.
+    """
+
+    __slots__ = ("count", "mode", "open")
+
+    def __init__(self) -> None:
+        self.mode = ""
+        self.count = 0
+        self.open: Failure | None = None
 
 
 class HookRun:
@@ -481,6 +724,8 @@ class Round:
     Attributes:
         decision: The accepted decision, or None where the round failed.
         tasks: Its tasks, in the order of the decision.
+        steps: Its steps, in the order of the decision.
+        items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
@@ -492,7 +737,8 @@ class Round:
         broken_off: How many of its answers broke off in the middle of their JSON.
         notes: What people have said that its decisions were asked with.
         planned: The tasks of its decision, while `before_round` hooks look at them; `estimate` is
-            what they may take, as of the moment the hooks began to.
+            what they may take, and `counts` how many tasks each entry may become, as of the
+            moment the hooks began to.
         refused: Those hooks did not let its plan pass.
         proposed: The planner's own decision, where a person has replaced it.
         edits: How often a person has; `edited_by` is who did last.
@@ -505,12 +751,14 @@ class Round:
         "broken_off",
         "chain_index",
         "closed",
+        "counts",
         "decision",
         "edited_by",
         "edits",
         "estimate",
         "feedback",
         "first_block",
+        "items",
         "notes",
         "number",
         "open_tasks",
@@ -518,6 +766,7 @@ class Round:
         "proposed",
         "refused",
         "rejected",
+        "steps",
         "tasks",
         "verdicts",
     )
@@ -528,6 +777,8 @@ class Round:
         self.attempts = 0
         self.decision: dict[str, Any] | None = None
         self.tasks: list[Task] = []
+        self.steps: list[Step] = []
+        self.items = 0
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
@@ -538,8 +789,9 @@ class Round:
         self.asked_before = 0
         self.broken_off = 0
         self.notes: list[Note] = []
-        self.planned: list[Task] = []
+        self.planned: list[Task | Step] = []
         self.estimate: dict[str, Any] = {}
+        self.counts: dict[str, int | None] = {}
         self.refused = False
         self.proposed: dict[str, Any] | None = None
         self.edits = 0
@@ -560,12 +812,17 @@ class Loop:
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
         notes: What people have said that no decision was asked with yet.
+        steps: Its steps by id; their items are in `tasks`.
+        frames: The frames inside it, of plan workers and passes.
+        breakers: By worker: how the items of steps have failed since the last decision.
+        has_tainted: A task of it has given untrusted text.
     """
 
     __slots__ = (
         "best",
         "blocks",
         "bound",
+        "breakers",
         "cause",
         "closing",
         "compactions",
@@ -575,7 +832,9 @@ class Loop:
         "early",
         "escalated",
         "feedback",
+        "frames",
         "goal",
+        "has_tainted",
         "held",
         "input",
         "instructions",
@@ -601,6 +860,7 @@ class Loop:
         "stalled",
         "started_at",
         "status",
+        "steps",
         "tainted",
         "taken",
         "task",
@@ -642,6 +902,10 @@ class Loop:
         self.kept_bytes = 0
         self.rounds: list[Round] = []
         self.tasks: dict[str, Task] = {}
+        self.steps: dict[str, Step] = {}
+        self.frames: list[Frame] = []
+        self.breakers: dict[str, Breaker] = {}
+        self.has_tainted = False
         self.taken: set[str] = set()
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
@@ -699,6 +963,21 @@ class Loop:
         """By worker: the output of its last task that is done."""
         return {name: values[-1] for name, values in self.outputs.items() if values}
 
+    def entry(self, name: str) -> Task | Step | None:
+        """A task or step of it by id; not those inside plan workers."""
+        return self.tasks.get(name) or self.steps.get(name)
+
+    def holds_back(self, entry: Task | Step) -> bool:
+        """Whether hooks look at the plan of an entry still, so that it may not start."""
+        reviewing = self.phase == "reviewing" and entry.frame is None
+        return reviewing and self.entry(entry.id) is not entry
+
+    def every_task(self) -> Iterator[Task]:
+        """Each task of it, those inside plan workers and passes too; not those of loops below."""
+        yield from self.tasks.values()
+        for frame in self.frames:
+            yield from frame.tasks.values()
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -739,6 +1018,7 @@ class RunState:
         parent: The run it was forked from, or "".
         owners: By key: the run under whose idempotency key a task or check was started, where
             that is not this one.
+        made: How many tasks steps have made in this machine step.
         held: Tasks of the parent that are not started again without a person's word, by key;
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
@@ -766,6 +1046,7 @@ class RunState:
         "input",
         "interrupted",
         "lost",
+        "made",
         "model_calls",
         "models",
         "now",
@@ -811,6 +1092,7 @@ class RunState:
         self.model_calls: dict[str, int] = {}
         self.starts = 0
         self.lost = 0
+        self.made = 0
         self.parent = ""
         self.owners: dict[str, str] = {}
         self.held: dict[str, HeldTask] = {}

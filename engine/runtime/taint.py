@@ -16,10 +16,13 @@ Everything here is a function of the folded state, so it is the same after a res
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from engine.runtime.state import HookRun, Loop, RunState, Task
+from engine.runtime.origins import Origin, control_origins, origins
+from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
+from engine.sema.plans.steps import EachStep
 from engine.sema.trust import (
     Facts,
     carries,
@@ -71,7 +74,9 @@ def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
-    return bool(task.references) and _tainted_producer(task) is not None
+    if task.step is None and task.tree is None:
+        return bool(task.references) and _tainted_producer(state, task) is not None
+    return _tainted_producer(state, task) is not None
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
@@ -80,6 +85,8 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
         task.tainted = False
     else:
         task.tainted = _is_source(state, task)
+        if task.tainted:
+            task.loop.has_tainted = True
 
 
 def needs_clearance(state: RunState, task: Task) -> bool:
@@ -87,7 +94,9 @@ def needs_clearance(state: RunState, task: Task) -> bool:
     worker = task.worker
     if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
         return False
-    return (task.decided_tainted or reads_taint(state, task)) and not task.cleared
+    if task.cleared:
+        return False
+    return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:
@@ -102,7 +111,7 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.
         if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
-            return loop.tainted or any(other.tainted for other in loop.tasks.values())
+            return loop.tainted or any(other.tainted for other in loop.every_task())
     return False
 
 
@@ -119,7 +128,19 @@ def _is_source(state: RunState, task: Task) -> bool:
             return True
     if task.child is not None:
         return _gives_back_taint(state, task.child)
+    if task.plan is not None and any(_has_said(state, other) for other in _inside(task)):
+        return True
     return reads_taint(state, task)
+
+
+def _inside(task: Task) -> Iterator[Task]:
+    """The tasks of a plan worker's run, those of its passes too."""
+    for frame in task.loop.frames:
+        at: Frame | None = frame
+        while at is not None and at is not task.plan:
+            at = at.outer
+        if at is not None:
+            yield from frame.tasks.values()
 
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
@@ -128,7 +149,7 @@ def _gives_back_taint(state: RunState, loop: Loop) -> bool:
         return True
     if loop.status == "finished" and not loop.escalated:
         return False
-    return any(_has_said(state, task) for task in loop.tasks.values())
+    return any(_has_said(state, task) for task in loop.every_task())
 
 
 def _has_said(state: RunState, task: Task) -> bool:
@@ -146,15 +167,42 @@ def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
     return facts
 
 
-def _tainted_producer(task: Task) -> Task | None:
-    """A task whose tainted words this one refers to."""
-    for reference in task.references:
-        producer = task.loop.tasks.get(reference.task)
-        if producer is None or not producer.tainted:
-            continue
-        if carries_at(producer.worker.output.schema, reference.at):
+def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
+    """A task or step whose tainted words are in this one's input."""
+    loop = task.loop
+    if not loop.tainted and not loop.has_tainted:
+        return None
+    return _first_tainted(state, origins(task))
+
+
+def _steered(state: RunState, task: Task) -> Task | Step | None:
+    """A task or step whose tainted words decide whether, how often or in what order it runs."""
+    loop = task.loop
+    if (task.step is None and task.when is None) or not (loop.tainted or loop.has_tainted):
+        return None
+    return _first_tainted(state, control_origins(task))
+
+
+def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
+    for origin in found:
+        producer = origin.producer
+        if origin.inside:
+            assert isinstance(producer, Task)
+            if not producer.cleared and reads_taint(state, producer):
+                return producer
+        elif producer.tainted and _carries(producer, origin.at):
             return producer
     return None
+
+
+def _carries(producer: Task | Step, at: str | None) -> bool:
+    """Whether (a part of) what something gave can hold words."""
+    worker = producer.worker
+    if at is None or worker is None:
+        return True
+    if isinstance(producer, Step) and isinstance(producer.spec, EachStep):
+        at = "/" + at[1:].partition("/")[2] if "/" in at[1:] else ""
+    return carries_at(worker.output.schema, at)
 
 
 def _tainted_input(loop: Loop) -> str | None:
@@ -177,7 +225,9 @@ def _tainted_param(state: RunState) -> str | None:
 
 def where_from(state: RunState, task: Task) -> str:
     """The way untrusted text may have come to a task, from its source on, as a person reads it."""
-    at: Task | Loop | None = _tainted_producer(task) or task.loop
+    at: Task | Step | Loop | None = (
+        _tainted_producer(state, task) or _steered(state, task) or task.loop
+    )
     way: list[str] = []
     seen: set[int] = set()
     while at is not None and id(at) not in seen:
@@ -190,6 +240,9 @@ def where_from(state: RunState, task: Task) -> str:
             marked = _marked(state, at)
             way += [marked] if marked else []
             at = None if marked else _before_loop(state, at)
+        elif isinstance(at, Step):
+            way.append(f"step `{at.id}`")
+            at = next((task for task in at.items.values() if task.tainted), None)
         else:
             way.append(f"task `{at.id}` (`{at.worker.name}`)")
             at = _before_task(state, at)
@@ -205,21 +258,25 @@ def _marked(state: RunState, loop: Loop) -> str:
     return f"param `{param}`" if param is not None else ""
 
 
-def _before_loop(state: RunState, loop: Loop) -> Task | Loop | None:
+def _before_loop(state: RunState, loop: Loop) -> Task | Step | Loop | None:
     """What an orchestrator has read: its input, or what came back from a task."""
     parent = loop.task
     if parent is not None and (parent.told or reads_taint(state, parent)):
-        return _tainted_producer(parent) or parent.loop
+        return _tainted_producer(state, parent) or parent.loop
     return next(
-        (task for task in loop.tasks.values() if task.tainted and task.round < loop.round), None
+        (task for task in loop.every_task() if task.tainted and task.round < loop.round), None
     )
 
 
-def _before_task(state: RunState, task: Task) -> Task | Loop | None:
+def _before_task(state: RunState, task: Task) -> Task | Step | Loop | None:
     """What a task's words were made from; None where they are a stranger's own."""
     if _facts(state, task.worker).source or _facts(state, task.acting).source:
         return None
     if task.child is not None:
-        read = (other for other in task.child.tasks.values() if _has_said(state, other))
+        read = (other for other in task.child.every_task() if _has_said(state, other))
         return next(read, task.child)
-    return _tainted_producer(task) or task.loop
+    if task.plan is not None:
+        said = next((other for other in _inside(task) if _has_said(state, other)), None)
+        if said is not None:
+            return said
+    return _tainted_producer(state, task) or task.loop

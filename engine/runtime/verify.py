@@ -13,10 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, causes, gates, grants, plan_review, sizes, views
+from engine.runtime import attempts, causes, gates, grants, sizes, views
 from engine.runtime.causes import Cause
-from engine.runtime.decision import DecisionError
-from engine.runtime.planning import unwire
 from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
 from engine.sema.expressions.template import EvaluationError, Template
@@ -24,7 +22,15 @@ from engine.sema.model import Verifier
 from engine.sizes import size_of, size_words
 from engine.source import Span
 
-__all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
+__all__ = [
+    "Outcome",
+    "answered",
+    "begin",
+    "call_ended",
+    "outcome",
+    "rules_verdict",
+    "supersede",
+]
 
 Action = Literal["pass", "revise", "abort", "escalate", "warn"]
 
@@ -180,8 +186,6 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     assert check is not None
     run = check.hook_run
     if event.answer == "approve" and run.hook.point == "before_round":
-        if event.edit is not None and _replan(state, gate, run, check, event):
-            return
         grants.approve(state, run.loop, check.verifier.name, run.loop.current.planned)
         _verdict(state, run, check, True, event.note)
     elif event.answer == "approve":
@@ -219,7 +223,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     """
     task = run.task
     assert task is not None
-    _supersede(state, run)
+    supersede(state, run)
     task.edits += 1
     hooks = task.loop.hooks("before_dispatch", task.worker.name)
     again = HookRun(
@@ -234,32 +238,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     begin(state, again)
 
 
-def _replan(state: RunState, gate: Gate, run: HookRun, check: Check, event: GateAnswered) -> bool:
-    """A person has answered with another plan: the hooks look at that one.
-
-    Returns:
-        False if it is the plan that they are looking at; then it is an approval.
-    """
-    loop = run.loop
-    try:
-        decision, tasks = plan_review.read_edit(state, loop, event.edit)
-    except DecisionError as error:
-        state.warnings.append(f"the edited plan cannot run; asking again: {error}")
-        gates.ask(state, gate)
-        return True
-    current = loop.current
-    if current.decision is not None and decision["tasks"] == current.decision.get("tasks"):
-        unwire(loop, tasks)
-        return False
-    _supersede(state, run)
-    plan_review.replace(loop, decision, tasks, event.by)
-    # The person who wrote it has approved it; the other verifiers have not.
-    grants.approve(state, loop, check.verifier.name, tasks)
-    begin(state, plan_review.passage(state, loop))
-    return True
-
-
-def _supersede(state: RunState, run: HookRun) -> None:
+def supersede(state: RunState, run: HookRun) -> None:
     """A person has changed what the hooks look at: their words no longer count."""
     run.superseded = True
     for key, gate in list(state.gates.items()):

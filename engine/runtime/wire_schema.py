@@ -11,6 +11,10 @@ What is omitted is absent, so no key is null; `finish` is a list of no or one re
 optional; nothing refers to itself. The form no longer ties an input to its worker: the contract
 does, when the decision is read. So a decision over forty workers has a single union.
 
+With `policy { max_items }` an entry of `tasks` also says whether it is a step
+(`engine.runtime.wire_steps`), inputs may refer to items, and the result may be given field by field
+with references. Then any value may be JSON text, which can hold references at any depth.
+
 Branches begin with different keys or with disjoint enumerations, for OpenAI refuses a union whose
 objects begin alike. What does not fit a dialect's limits becomes JSON text, the largest type first.
 """
@@ -26,6 +30,7 @@ from engine.dialects.problems import over_limits
 from engine.dialects.say import Inexpressible, say
 from engine.dialects.table import known
 from engine.runtime.prompts import calls
+from engine.runtime.wire_steps import PARTS, VALUES, closed
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.types.contract import Contract
 
@@ -44,14 +49,25 @@ class WireDecision:
         schema: The JSON Schema to send.
         as_json: Inputs whose value is written as JSON text, by name, in order.
         finish_as_json: Whether the result is written so.
+        steps: Whether entries of `tasks` may be steps.
+        wrapped: Whether a result that is written as a whole is in `{"result": ...}`.
     """
 
-    __slots__ = ("as_json", "finish_as_json", "schema")
+    __slots__ = ("as_json", "finish_as_json", "schema", "steps", "wrapped")
 
-    def __init__(self, schema: dict[str, Any], as_json: list[str], finish_as_json: bool) -> None:
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        as_json: list[str],
+        finish_as_json: bool,
+        steps: bool = False,
+        wrapped: bool = False,
+    ) -> None:
         self.schema = schema
         self.as_json = as_json
         self.finish_as_json = finish_as_json
+        self.steps = steps
+        self.wrapped = wrapped
 
 
 def wire_decision(
@@ -80,7 +96,7 @@ def _output(contract: Contract, dialect: Dialect) -> dict[str, Any] | None:
     if "$ref" in said:  # providers want the root itself, not a reference to it
         said = dict(defs[said["$ref"].rpartition("/")[2]])
     if said.get("type") != "object":
-        said = _closed({WRAPPED: said})
+        said = closed({WRAPPED: said})
     if defs:
         said["$defs"] = defs
     return None if over_limits(said, dialect) else said
@@ -106,6 +122,20 @@ class _Form:
             for name, schema in worker.inputs.schema.get("properties", {}).items():
                 self._add(name, schema, worker.inputs.schema)
         self._finish = self._said(orchestrator.output.schema)
+        self._steps = orchestrator.policy.max_items is not None
+        #: Names of fields of the result by the schema of their value, as JSON.
+        self._fields: dict[str, list[str]] = {}
+        if self._steps:
+            self._add_fields(orchestrator.output.schema)
+
+    def _add_fields(self, output: Mapping[str, Any]) -> None:
+        record: Mapping[str, Any] = output
+        if "$ref" in output:
+            record = output.get("$defs", {}).get(str(output["$ref"]).rpartition("/")[2], {})
+        for name, schema in record.get("properties", {}).items():
+            said = self._said({**schema, "$defs": output.get("$defs", {})})
+            if said is not None:
+                self._fields.setdefault(json.dumps(said), []).append(name)
 
     def _add(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> None:
         if name not in root.get("required", ()) and schema.get("default", 0) is None:
@@ -142,7 +172,10 @@ class _Form:
         schema = self._schema()
         while over_limits(schema, self._dialect):
             largest = max((key for key in self._names if key), key=len, default=None)
-            if largest is not None:
+            field = max(self._fields, key=len, default=None)
+            if field is not None and len(field) >= len(largest or ""):
+                del self._fields[field]
+            elif largest is not None:
                 self._names[""] += [
                     name for name in self._names.pop(largest) if name not in self._names[""]
                 ]
@@ -151,18 +184,23 @@ class _Form:
             else:
                 return None
             schema = self._schema()
-        return WireDecision(schema, self._names[""], self._finish is None)
+        wrapped = self._steps and self._finish is not None and self._begins_alike(self._finish)
+        return WireDecision(schema, self._names[""], self._finish is None, self._steps, wrapped)
 
     def _schema(self) -> dict[str, Any]:
-        finish = self._finish if self._finish is not None else _closed({JSON_KEY: _JSON})
-        task = _closed(
+        finish = self._finish if self._finish is not None else closed({JSON_KEY: _JSON})
+        step = {"step": {"type": "array", "items": {"anyOf": list(PARTS)}}} if self._steps else {}
+        task = closed(
             {
+                **step,
                 "worker": {"type": "string", "enum": self._workers},
                 "id": {"type": "string"},
                 "input": {"type": "array", "items": self._entry()},
             }
         )
-        schema = _closed(
+        if self._steps:
+            finish = self._finish_entry()
+        schema = closed(
             {
                 "assessment": {"type": "string"},
                 "tasks": {"type": "array", "items": task},
@@ -175,24 +213,41 @@ class _Form:
         return schema
 
     def _entry(self) -> dict[str, Any]:
-        branches = [
-            _closed({"name": _one_of(names), "value": json.loads(key)})
-            for key, names in self._names.items()
-            if key
-        ]
+        branches = self._values(self._names)
+        if self._steps:
+            branches += [_ANY_AS_JSON, _REFERENCE, *VALUES]
+            return {"anyOf": branches}
         if self._names[""]:
-            branches.append(_closed({JSON_KEY: _JSON, "name": _one_of(self._names[""])}))
+            branches.append(closed({JSON_KEY: _JSON, "name": _one_of(self._names[""])}))
         branches.append(_REFERENCE)
         return {"anyOf": branches} if len(branches) > 1 else branches[0]
 
+    def _finish_entry(self) -> dict[str, Any]:
+        """The whole result, or a part of it: as for inputs, with "" for the name of the whole."""
+        branches = [] if self._finish is None else [self._finish]
+        if self._finish is not None and self._begins_alike(self._finish):
+            branches = [closed({WRAPPED: self._finish})]
+        views = [value for value in VALUES if "at" in value["properties"]]
+        branches += [*self._values(self._fields), _ANY_AS_JSON, _REFERENCE, *views]
+        return {"anyOf": branches}
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    def _values(self, names: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+        return [
+            closed({"name": _one_of(found), "value": json.loads(key)})
+            for key, found in names.items()
+            if key
+        ]
+
+    def _begins_alike(self, schema: Mapping[str, Any]) -> bool:
+        """Whether a result may be taken for another branch of the union that it is in."""
+        while "$ref" in schema:
+            schema = self._defs[schema["$ref"].rpartition("/")[2]]
+        if "anyOf" in schema:
+            return any(self._begins_alike(option) for option in schema["anyOf"])
+        if schema.get("type") != "object":
+            return "type" not in schema
+        first = next(iter(schema.get("properties", ())), None)
+        return first in (None, "name", "from", "pairs", "failures", JSON_KEY, WRAPPED)
 
 
 def _one_of(names: list[str]) -> dict[str, Any]:
@@ -200,13 +255,15 @@ def _one_of(names: list[str]) -> dict[str, Any]:
 
 
 _JSON = {"type": "string", "description": calls.AS_JSON}
-_REFERENCE = _closed(
+_REFERENCE = closed(
     {
         "from": {"type": "string", "description": calls.REFERENCE_TASK},
         "at": {"type": "string", "description": calls.REFERENCE_AT},
         "name": {"type": "string"},
     }
 )
+#: What no other branch can say: types that the dialect has no word for, references inside values.
+_ANY_AS_JSON = closed({JSON_KEY: _JSON, "name": {"type": "string"}})
 
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,6 +16,15 @@ import msgspec
 from engine.runtime.decision import DecisionContract, DecisionError
 from engine.runtime.prompts import rejections
 from engine.runtime.wire_schema import JSON_KEY, WRAPPED, WireDecision
+from engine.runtime.wire_steps import (
+    PartError,
+    holds_references,
+    read_parts,
+    read_value_of,
+    without_null_keys,
+    write_parts,
+    write_value_of,
+)
 from engine.sema.types.contract import Contract
 
 __all__ = ["read_decision", "read_output", "read_task", "write_decision"]
@@ -47,23 +56,47 @@ def read_decision(value: Any, decisions: DecisionContract, *, nulls: bool = True
     if isinstance(result.get("tasks"), list):
         result["tasks"] = [read_task(task, decisions, nulls=nulls) for task in result["tasks"]]
     if "finish" in result:
-        _read_finish(result, decisions.orchestrator.output)
+        _read_finish(result, decisions)
     if result.get("tasks") == [] and "finish" in result:
         del result["tasks"]
     return result
 
 
-def _read_finish(result: dict[str, Any], output: Contract) -> None:
-    """Take the result out of its list of one; an empty list says that there is none yet."""
-    finish = result["finish"]
+def _read_finish(result: dict[str, Any], decisions: DecisionContract) -> None:
+    """Take the result out of its list; an empty list says that there is none yet."""
+    finish, output = result["finish"], decisions.orchestrator.output
     if isinstance(finish, list) and "tasks" in result:
         if not finish:
             del result["finish"]
             return
-        if len(finish) == 1 and not (output.is_valid(finish) and not output.is_valid(finish[0])):
+        bare = output.is_valid(finish) and not (len(finish) == 1 and output.is_valid(finish[0]))
+        if not bare and decisions.steps and _are_parts(finish, output):
+            finish = _read_entries(finish, {"id": "finish"}, steps=True)
+            finish = finish.get("", finish) if len(finish) == 1 else finish
+        elif not bare and len(finish) == 1:
             finish = _from_json(finish[0], output)
+            if decisions.steps and isinstance(finish, dict) and set(finish) == {WRAPPED}:
+                finish = finish if output.is_valid(finish) else finish[WRAPPED]
     if finish is not None:
         result["finish"] = _drop_nulls(finish, output.schema, output.schema)
+
+
+def _are_parts(finish: list[Any], output: Contract) -> bool:
+    """Whether a result is given as values with a name: of its fields, or "" for the whole."""
+    if len(finish) == 1 and output.is_valid(finish[0]):
+        # A record may have such keys of its own; where they name a field, they are parts.
+        fields = _target(output.schema, output.schema).get("properties", {})
+        if not isinstance(finish[0], dict) or finish[0].get("name") not in fields:
+            return False
+    return all(isinstance(part, dict) and _is_part(part) for part in finish)
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    if not isinstance(part.get("name"), str):
+        return False
+    keys = part.keys() - {"name"}
+    known = ({"value"}, {JSON_KEY}, {"from"}, {"from", "at"})
+    return keys in known or read_value_of(part) is not None
 
 
 def _from_json(value: Any, output: Contract) -> Any:
@@ -85,11 +118,15 @@ def read_task(task: Any, decisions: DecisionContract, *, nulls: bool = True) -> 
     Raises:
         DecisionError: An input is written in a way that neither form knows.
     """
-    if not isinstance(task, dict) or "input" not in task:
+    if not isinstance(task, dict):
+        return task
+    if decisions.steps:
+        task = _read_step(task)
+    if "input" not in task:
         return task
     given = task["input"]
     if isinstance(given, list):
-        given = _read_entries(given, task)
+        given = _read_entries(given, task, steps=decisions.steps)
     elif not nulls:
         return task
     name = task.get("worker")
@@ -98,7 +135,21 @@ def read_task(task: Any, decisions: DecisionContract, *, nulls: bool = True) -> 
     return {**task, "input": _drop_nulls(given, schema, schema)}
 
 
-def _read_entries(entries: list[Any], task: Mapping[str, Any]) -> dict[str, Any]:
+def _read_step(task: dict[str, Any]) -> dict[str, Any]:
+    """An entry with the keys of the contract's form in place of the list of parts."""
+    if not isinstance(task.get("step"), list | dict):
+        return without_null_keys(task)
+    rest = {key: value for key, value in task.items() if key != "step"}
+    try:
+        return {**without_null_keys(rest), **read_parts(task["step"])}
+    except PartError as error:
+        label = rejections.task_named(str(task.get("id"))[:60])
+        raise DecisionError([rejections.part_problem(label, str(error))]) from None
+
+
+def _read_entries(
+    entries: list[Any], task: Mapping[str, Any], *, steps: bool = False
+) -> dict[str, Any]:
     label = rejections.task_named(str(task.get("id"))[:60])
     found: dict[str, Any] = {}
     for entry in entries:
@@ -115,6 +166,8 @@ def _read_entries(entries: list[Any], task: Mapping[str, Any]) -> dict[str, Any]
         elif keys == {"from"} or keys == {"from", "at"}:
             at = {"at": entry["at"]} if entry.get("at") else {}
             found[name] = {"$from": entry["from"], **at}
+        elif steps and (value := read_value_of(entry)) is not None:
+            found[name] = value
         else:
             raise DecisionError([rejections.entry_without_value(label, name[:60])])
     return found
@@ -132,12 +185,15 @@ def _decoded(text: Any, what: str) -> Any:
 def write_decision(decision: Mapping[str, Any], form: WireDecision) -> dict[str, Any]:
     """A decision of the contract's form in the wire form, as a model would have written it."""
     finish = [decision["finish"]] if "finish" in decision else []
-    if form.finish_as_json:
+    if form.steps:
+        finish = _write_finish(finish[0], form) if finish else []
+    elif form.finish_as_json:
         finish = [{JSON_KEY: _encoded(value)} for value in finish]
     return {
         "assessment": decision.get("assessment", ""),
         "tasks": [
             {
+                **({"step": write_parts(task)} if form.steps else {}),
                 "worker": task["worker"],
                 "id": task["id"],
                 "input": [_entry(name, value, form) for name, value in task["input"].items()],
@@ -148,7 +204,27 @@ def write_decision(decision: Mapping[str, Any], form: WireDecision) -> dict[str,
     }
 
 
+def _write_finish(value: Any, form: WireDecision) -> list[Any]:
+    """A result: whole if it is plain, by its fields if it holds references."""
+    if not holds_references(value):
+        if form.finish_as_json:
+            return [{JSON_KEY: _encoded(value), "name": ""}]
+        return [{WRAPPED: value} if form.wrapped else value]
+    whole = write_value_of("", value)
+    if whole is not None:
+        return [whole]
+    if not isinstance(value, dict) or "$literal" in value:
+        return [{JSON_KEY: _encoded(value), "name": ""}]
+    return [_entry(name, inner, form) for name, inner in value.items()]
+
+
 def _entry(name: str, value: Any, form: WireDecision) -> dict[str, Any]:
+    if form.steps:
+        reference = write_value_of(name, value)
+        if reference is not None:
+            return reference
+        if holds_references(value):
+            return {JSON_KEY: _encoded(value), "name": name}
     if isinstance(value, dict) and "$from" in value and set(value) <= {"$from", "at"}:
         return {"from": value["$from"], "at": value.get("at", ""), "name": name}
     if name in form.as_json:

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.prices import Rates
 from engine.sema.expressions.template import Expression, Template
+from engine.sema.plans.steps import Plan
 from engine.sema.settings.table import default_of
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import Type
@@ -212,6 +213,8 @@ class Worker(msgspec.Struct, frozen=True):
             a model or server as its name.
         repair_max: How often an output that breaks the contract is asked for again.
         facts: What follows from its kind and settings.
+        plan: Its steps, where it is a `via plan` worker.
+        commutes: Whether its effects may come in any order, where it has any.
     """
 
     name: str
@@ -230,6 +233,8 @@ class Worker(msgspec.Struct, frozen=True):
     repair_max: int = 0
     fallback: tuple[str, ...] = ()
     facts: Facts = Facts()
+    plan: Plan | None = None
+    commutes: bool = False
 
     @property
     def max_bytes(self) -> int:

@@ -25,6 +25,7 @@ _BLOCKS = frozenset(
         "after_round",
         "before_finish",
         "before_round",
+        "breaker",
         "budget",
         "context",
         "on_escalate",

@@ -61,9 +61,7 @@ def command(
     accepted, 3 not accepted.
     """
     if edit is not ... and not isinstance(edit, dict):
-        raise InputError(
-            ["--edit: a JSON object is expected: the task's inputs, or the plan"]
-        )
+        raise InputError(["--edit: a JSON object is expected: the task's inputs, or the plan"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)

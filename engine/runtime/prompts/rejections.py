@@ -125,6 +125,11 @@ def entry_without_value(where: str, name: str) -> str:
     return f"{where}: `{name}` needs one of `value`, `json`, or `from` with `at`"
 
 
+def part_problem(where: str, problem: str) -> str:
+    """What is wrong with a part of a step, in the wire form."""
+    return f"{where}: {problem}"
+
+
 def not_json_text(what: str, why: object) -> str:
     """A value that was to be written as JSON text."""
     return f"{what}: the JSON text cannot be read: {why}"
@@ -243,3 +248,8 @@ BROKE_OFF_TWICE = (
 def not_json(why: object) -> str:
     """A text that does not parse."""
     return f"the answer is not JSON: {why}; begin with `{{` and write nothing else"
+
+
+def too_many_items(count: int, most: int) -> str:
+    """A decision with more tasks than it may become."""
+    return f"it has {count} tasks, and a decision may become at most {most} (`max_items`)"

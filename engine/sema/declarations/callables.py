@@ -155,6 +155,7 @@ class CallableReader:
             repair_max=read_repair(settings),
             fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
             facts=facts,
+            commutes=bool(settings.find("commutes")),
         )
 
     def _kind(self, declared: Literal["worker", "verifier"], kind: ast.Name) -> WorkerKind | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.sema.settings.table import Row
-from engine.sema.settings.values import BlockValue, Choice, Computed, Duration, Names, Size
+from engine.sema.settings.values import BlockValue, Bool, Choice, Computed, Duration, Names, Size
 from engine.sizes import MAX_OUTPUT_BYTES
 
 __all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]
@@ -78,6 +78,12 @@ def worker_settings(
             Choice(("trusted", "untrusted")),
             "Whether its output is external text that may contain instructions from strangers.",
             default=trust,
+        ),
+        Row(
+            "commutes",
+            Bool(),
+            "Whether tasks that change something may run in any order, where a decision has steps.",
+            otherwise="they keep the order of the decision",
         ),
         _TIMEOUT,
         _RETRY,

@@ -15,16 +15,25 @@ from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, Step, TaskStep
 from engine.sema.plans.values import ABSENT, Computed, FromStep, read_value, write_value
 
-__all__ = ["DEFINITIONS", "KEYS", "read_selection", "read_step", "read_test", "write_step"]
+__all__ = [
+    "DEFINITIONS",
+    "KEYS",
+    "PROPERTIES",
+    "REFERENCES",
+    "read_selection",
+    "read_step",
+    "read_test",
+    "write_step",
+]
 
-#: The keys of an entry beside `id`, `worker` and `input`, by the kind that they make it.
+#: The keys of an entry besides `id`, `worker` and `input`, by the kind that they make it.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "task": ("when", "after"),
     "each": ("each", "label", "parallel", "in_order", "tolerate", "when", "after"),
     "reduce": ("reduce", "size", "empty", "when", "after"),
 }
 
-_POINTER = {"type": "string", "pattern": "^(/.*)?$"}
+_POINTER = {"type": "string", "pattern": "^(/|$)"}
 _ID = {"type": "string", "minLength": 1}
 _TRUE = {"const": True}
 
@@ -38,9 +47,17 @@ def _closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     }
 
 
-_REFERENCE = _closed({"$from": _ID, "at": _POINTER, "pairs": _TRUE, "failures": _TRUE}, "$from")
+#: A step has one view at a time.
+_ONE_VIEW = {"not": {"required": ["pairs", "failures"]}}
+_REFERENCE = {
+    **_closed({"$from": _ID, "at": _POINTER, "pairs": _TRUE, "failures": _TRUE}, "$from"),
+    **_ONE_VIEW,
+}
 _ITEM = _closed({"$item": _POINTER}, "$item")
 _INDEX = _closed({"$index": _TRUE}, "$index")
+_PARTS = _closed({"$parts": _TRUE}, "$parts")
+_LITERAL = _closed({"$literal": {}}, "$literal")
+_SCALARS = ["null", "boolean", "number", "string"]
 _COMPARED = [operator for operator in OPERATORS if operator not in ("empty", "ok", "failed")]
 
 #: The definitions that a schema of decisions needs for steps, by name.
@@ -51,8 +68,9 @@ DEFINITIONS: Mapping[str, Any] = {
             {"$ref": "#/$defs/step.reference"},
             _ITEM,
             _INDEX,
-            _closed({"$literal": {}}, "$literal"),
-            {"type": ["null", "boolean", "number", "string", "array"]},
+            _LITERAL,
+            # Nothing in a list is a reference: a test compares whole values.
+            {"type": [*_SCALARS, "array"], "items": {"type": _SCALARS}},
         ]
     },
     "step.condition": {
@@ -77,25 +95,36 @@ DEFINITIONS: Mapping[str, Any] = {
             "items": {"$ref": "#/$defs/step.condition"},
         },
     },
-    "step.selection": _closed(
-        {
-            "$from": {"anyOf": [_ID, {"type": "array", "items": _ID, "minItems": 1}]},
-            "at": _POINTER,
-            "pairs": _TRUE,
-            "failures": _TRUE,
-            "entries": _TRUE,
-            "flatten": {"anyOf": [_TRUE, _POINTER]},
-            "where": {"$ref": "#/$defs/step.test"},
-            "unique_by": _POINTER,
-            "sort_by": _POINTER,
-            "desc": {"type": "boolean"},
-            "take": {"type": "integer", "minimum": 0},
-        },
-        "$from",
-    ),
+    "step.selection": {
+        **_closed(
+            {
+                "$from": {"anyOf": [_ID, {"type": "array", "items": _ID, "minItems": 1}]},
+                "at": _POINTER,
+                "pairs": _TRUE,
+                "failures": _TRUE,
+                "entries": _TRUE,
+                "flatten": {"anyOf": [_TRUE, _POINTER]},
+                "where": {"$ref": "#/$defs/step.test"},
+                "unique_by": _POINTER,
+                "sort_by": _POINTER,
+                "desc": {"type": "boolean"},
+                "take": {"type": "integer", "minimum": 0},
+            },
+            "$from",
+        ),
+        "dependentRequired": {"desc": ["sort_by"]},
+        **_ONE_VIEW,
+    },
 }
 
-#: The properties of an entry beside `id`, `worker` and `input`.
+#: What may replace a value at any depth of an input or a result, where decisions have steps.
+REFERENCES: Mapping[str, Any] = {
+    "title": "reference",
+    "anyOf": [_REFERENCE, _ITEM, _INDEX, _PARTS, _LITERAL],
+}
+
+
+#: The properties of an entry besides `id`, `worker` and `input`.
 PROPERTIES: Mapping[str, Any] = {
     "when": {"$ref": "#/$defs/step.test"},
     "after": {"type": "array", "items": _ID},
@@ -144,10 +173,11 @@ def read_step(entry: Mapping[str, Any]) -> Step:
 def read_selection(value: Mapping[str, Any]) -> Selection:
     """A selection as a record; it fits the schema."""
     given = value["$from"]
-    several = isinstance(given, list)
+    # A list of one says the same as its only name, so the numbers of its values do too.
+    several = isinstance(given, list) and len(given) > 1
     view = next((view for view in ("pairs", "failures") if value.get(view)), "outputs")
     at = value.get("at", "")
-    names = given if several else [given]
+    names = given if isinstance(given, list) else [given]
     flatten = value.get("flatten")
     return Selection(
         tuple(FromStep(name, at, view) for name in names),  # type: ignore[arg-type]

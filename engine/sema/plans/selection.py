@@ -99,7 +99,7 @@ def entries_of(value: Any, selection: Selection, source: int, what: str) -> list
         what: What messages call it.
 
     Raises:
-        SelectionError: It is no list (or map), or too long.
+        SelectionError: It is not a list (or map), or too long.
     """
     head: Number = (source,) if selection.several else ()
     if selection.entries:

@@ -22,6 +22,7 @@ __all__ = [
     "RecordShape",
     "SchemaShape",
     "Shape",
+    "any_of",
     "at",
     "element",
     "fits",
@@ -134,7 +135,7 @@ _KINDS = ("null", "boolean", "number", "string", "array", "object")
 
 
 def element(shape: Shape) -> Shape | None:
-    """The shape of the values in a list; None if it can be no list."""
+    """The shape of the values in a list; None if it cannot be a list."""
     if isinstance(shape, ListShape):
         return shape.item
     if isinstance(shape, RecordShape):
@@ -146,7 +147,7 @@ def element(shape: Shape) -> Shape | None:
 
 
 def listed(shape: Shape) -> Shape:
-    """Lists of such values."""
+    """Lists of these values."""
     return ListShape(shape)
 
 
@@ -183,10 +184,11 @@ def item_of(
         found.append(inner)
     if len(found) == 1 or all(shape == found[0] for shape in found[1:]):
         return found[0], ""
-    return SchemaShape(_any_of(found)), ""
+    return SchemaShape(any_of(found)), ""
 
 
-def _any_of(found: list[Shape]) -> dict[str, Any]:
+def any_of(found: list[Shape]) -> dict[str, Any]:
+    """The schema of values that have one of these shapes."""
     schemas = [schema_of_shape(shape) for shape in found]
     definitions: dict[str, Any] = {}
     for schema in schemas:

@@ -48,7 +48,7 @@ class EachStep(_Step, frozen=True, kw_only=True):
     """One task for each value of a selection.
 
     Attributes:
-        label: A tree that gives the text that stands for an item; None: none.
+        label: A tree that gives the text shown for an item; None: none.
         parallel: How many items run at a time, at most; None: as many as the policy allows.
         in_order: Items run one at a time, in the order of the selection.
         tolerate: How many items may fail before the step does: a number, or a share below 1;

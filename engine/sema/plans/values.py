@@ -33,6 +33,7 @@ __all__ = [
     "FromStep",
     "Index",
     "Leaf",
+    "NothingThere",
     "Parts",
     "Scope",
     "View",

@@ -251,16 +251,27 @@ _UNDECIDABLE = (
 )
 
 
-def tolerant(schema: Mapping[str, Any]) -> Schema:
+def tolerant(
+    schema: Mapping[str, Any], reference: Schema = REFERENCE, *, root: bool = False
+) -> Schema:
     """The schema of the same object where, inside it, a reference may replace any value.
 
     A reference is `{"$from": "a1", "at": "/items"}` or `{"$literal": ...}`. The root itself stays
     an object. What cannot be decided while parts are missing (invariants, `not`, `if`, sizes of
     the whole) is left for the check of the resolved value.
+
+    Args:
+        reference: What may replace a value, where it is more than that.
+        root: Whether it may replace the whole value too.
     """
     result: Schema = _tolerate(schema)
+    if root:
+        # Definitions stay at the root: that is where what refers to them looks.
+        body = {key: value for key, value in schema.items() if key != "$defs"}
+        replaceable = _replaceable(body)
+        result = {**replaceable, "$defs": result.get("$defs", {})}
     result.setdefault("$defs", {})
-    result["$defs"] = {**result["$defs"], _REFERENCE_NAME: REFERENCE}
+    result["$defs"] = {**result["$defs"], _REFERENCE_NAME: reference}
     return result
 
 

@@ -435,3 +435,77 @@ def test_a_plan_of_another_verifier_is_no_approval(load, tasks, finish, tmp_path
     run = start(workflow, [tasks(("a", "send", {"x": 1})), finish(n=1)], tmp_path)
     run = answer(run, tmp_path, answer="approve")
     assert run.gates[0].message == "Send 1?"
+
+
+# ---------------------------------------------------------------- steps
+
+STEPS = """
+worker many() -> int[] via python { call = "tools:many"  effect = read }
+worker look(x: int) -> int via python { call = "tools:look"  effect = read }
+worker send(x: int) -> int via python { call = "tools:send"  effect = write }
+verifier boss() via human { message = "Run this plan?" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "Send."  workers = [many, look, send]
+  policy { max_rounds = 6  max_items = 50 }
+  verify {
+    before_round { with = boss  on_fail = revise  max_revisions = 2 }
+    before_dispatch send { with = boss }
+  }
+}
+"""
+MANY = (
+    TOOLS
+    + """
+def many():
+    return [3, 1, 2]
+"""
+)
+
+
+def each(id, worker, source, **more) -> dict:
+    return {"id": id, "worker": worker, "each": source, "input": {"x": {"$item": ""}}, **more}
+
+
+def test_steps_are_counted_estimated_and_approved_with_their_plan(load, tasks, finish, tmp_path):
+    workflow = load(STEPS, MANY)
+    first = {"tasks": [
+        {"id": "m", "worker": "many", "input": {}},
+        each("r", "look", {"$from": "m"}),
+        each("s", "send", {"$from": "r", "take": 2}),
+    ]}  # fmt: skip
+    second = {"tasks": [each("t", "send", {"$from": "m", "where": [[
+        {"value": {"$item": ""}, "is": ">", "than": 1}
+    ]]})]}  # fmt: skip
+    run = start(workflow, [first, second, finish(n=1)], tmp_path)
+    (gate,) = run.gates
+    assert [(e["id"], e["least"], e["most"]) for e in gate.plan["tasks"]] == [
+        ("m", 1, 1), ("r", 0, 50), ("s", 0, 2)
+    ]  # fmt: skip
+    assert gate.plan["estimate"]["tasks"] == {"least": 1, "most": 50}
+    assert gate.plan["estimate"]["effects"] == {"least": 0, "most": 2}
+    run = answer(run, tmp_path, answer="approve")
+    # No item was asked for again, and what is known of the second plan is counted exactly.
+    (gate,) = run.gates
+    assert gate.key == "round 2 / before_round / verify boss"
+    assert [(e["id"], e["least"], e["most"]) for e in gate.plan["tasks"]] == [("t", 2, 2)]
+    assert sorted(log(tmp_path)) == ["look 1", "look 2", "look 3", "send 1", "send 3"]
+    done = answer(run, tmp_path, answer="approve")
+    assert done.status == "finished"
+    assert sorted(log(tmp_path))[3:] == ["send 1", "send 2", "send 3", "send 3"]
+    assert engine.replay(run.id, journal=tmp_path / "j").divergence is None
+
+
+def test_a_plan_with_steps_is_sent_back_and_edited(load, tasks, finish, tmp_path):
+    workflow = load(STEPS, MANY)
+    plan = {"tasks": [
+        {"id": "m", "worker": "many", "input": {}}, each("s", "send", {"$from": "m"})
+    ]}  # fmt: skip
+    run = start(workflow, [plan, plan, finish(n=1)], tmp_path)
+    run = answer(run, tmp_path, answer="reject", note="fewer")
+    assert run.gates[0].key == "round 2 / before_round / verify boss"
+    edit = {"tasks": [plan["tasks"][0], each("s", "send", {"$from": "m", "take": 1})]}
+    done = answer(run, tmp_path, answer="approve", edit=edit)
+    assert (done.status, log(tmp_path)) == ("finished", ["send 3"])
+    first, second, _ = done.report()["history"]
+    assert [spec["id"] for spec in first["not_started"]] == ["m", "s"]
+    assert second["proposed"] == plan["tasks"]

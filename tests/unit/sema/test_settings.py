@@ -229,6 +229,10 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         _LOOP.replace("HOOK", "").replace("BODY", "stall { after = 2  action = replan BODY }"),
         lambda it: it.orchestrators["o"].policy,
     ),
+    "breaker": (
+        _LOOP.replace("HOOK", "").replace("BODY", "max_items = 9  breaker { BODY }"),
+        lambda it: it.orchestrators["o"].policy,
+    ),
     "context": (
         _LOOP.replace("HOOK", "").replace("BODY", "context { BODY }"),
         lambda it: it.orchestrators["o"].policy,

@@ -1,0 +1,241 @@
+"""From a decision with steps to tasks and steps: everything that its schema cannot say.
+
+Used where the policy has `max_items`; `engine.runtime.planning` makes the tasks of every other
+decision. Nothing starts, and nothing is counted, unless the whole decision is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain, islice
+from typing import Any
+
+from engine.runtime.decision import MAX_PROBLEMS, DecisionError
+from engine.runtime.prompts import rejections
+from engine.runtime.references import Reference
+from engine.runtime.state import Loop, Step, Task
+from engine.runtime.step_checks import Producer, StepChecks, depends_on
+from engine.runtime.steps import frames
+from engine.sema.model import Worker
+from engine.sema.plans.json_form import read_step
+from engine.sema.plans.shapes import SchemaShape
+from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
+from engine.sema.plans.steps import Step as Spec
+from engine.sema.plans.values import FromStep, leaves
+from engine.sizes import size_of, size_words
+
+__all__ = ["make_entries"]
+
+
+def make_entries(
+    loop: Loop, decision: Mapping[str, Any], key: str, *, bounded: bool
+) -> list[Task | Step]:
+    """The tasks and steps of a decision, connected to those they wait for.
+
+    Raises:
+        DecisionError: The decision cannot run; nothing has changed then.
+    """
+    making = _Making(loop, key, bounded)
+    specs = decision["tasks"]
+    problems = making.make(specs)
+    if not problems:
+        problems = making.connect()
+    if problems:
+        making.undo()
+        raise DecisionError(problems[:MAX_PROBLEMS])
+    return list(making.made.values())
+
+
+class _Making:
+    """The entries of one decision while they are made."""
+
+    def __init__(self, loop: Loop, key: str, bounded: bool) -> None:
+        self.loop = loop
+        self.key = key
+        self.bounded = bounded
+        self.made: dict[str, Task | Step] = {}
+        self.specs: dict[str, Spec] = {}
+
+    def find(self, name: str) -> Task | Step | None:
+        """What a name of the decision means."""
+        return self.made.get(name) or self.loop.entry(name)
+
+    # ------------------------------------------------------------ making
+
+    def make(self, entries: list[dict[str, Any]]) -> list[str]:
+        """Make each entry, alone."""
+        loop = self.loop
+        policy = loop.orchestrator.policy
+        new = [entry for entry in entries if entry["id"] not in loop.early]
+        problems: list[str] = []
+        if len(new) + len(loop.early) > policy.max_per_round:
+            most = policy.max_per_round
+            problems.append(rejections.too_many_with_early(len(new), len(loop.early), most))
+        for entry in entries:
+            if len(problems) >= MAX_PROBLEMS:
+                break
+            name = entry["id"]
+            begun = loop.early.get(name)
+            if begun is not None and name not in self.made and _same(begun, entry):
+                self.made[name] = begun
+                continue
+            if name in self.made or name in loop.taken:
+                problems.append(rejections.id_taken(name))
+                continue
+            spec = read_step(entry)
+            self.specs[name] = spec
+            made = self._made(spec, entry)
+            self.made[name] = made
+            if isinstance(made, Task) and made.tree is None:
+                problems += self._resolve(made)
+        return problems
+
+    def _made(self, spec: Spec, entry: Mapping[str, Any]) -> Task | Step:
+        loop = self.loop
+        assert not isinstance(spec, RepeatStep)
+        worker = loop.decisions.workers[spec.worker]
+        key = f"{self.key} / task {spec.id}"
+        references = [
+            Reference(leaf.name, leaf.at, path)
+            for path, leaf in leaves(spec.input)
+            if isinstance(leaf, FromStep)
+        ]
+        if not isinstance(spec, TaskStep):
+            step = Step(spec, worker, loop, key, spec.id)
+            step.references = references
+            return step
+        special = spec.input != entry["input"]
+        task = Task(spec.id, worker, loop, entry["input"], key, special, references)
+        task.when = spec.when
+        if special:
+            task.tree = spec.input
+        return task
+
+    def _resolve(self, task: Task) -> list[str]:
+        """Fill in the defaults of an input without references, and say what is wrong with it."""
+        worker = task.worker
+        contract = worker.inputs
+        task.resolved = contract.with_defaults(task.input)
+        policy = self.loop.orchestrator.policy
+        if self.bounded and (policy.writes_large or contract.multiplies):
+            most = policy.max_input_bytes
+            if size_of(task.resolved, most) > most:
+                return [rejections.input_too_large(task.id, worker.name, size_words(most))]
+        if contract.is_valid(task.resolved):
+            return []
+        where = rejections.task_named(task.id)
+        return [
+            rejections.input_problem(where, worker.name, problem)
+            for problem in contract.problems(task.resolved)
+        ]
+
+    # ------------------------------------------------------------ connecting
+
+    def connect(self) -> list[str]:
+        """Connect the entries, and say what cannot be connected."""
+        loop = self.loop
+        names = chain(loop.tasks, loop.steps)
+        checks = StepChecks(list(self.specs.values()), loop.decisions.workers, self._known, names)
+        problems = list(islice(checks.problems(), MAX_PROBLEMS))
+        if problems:
+            return problems
+        for name, spec in self.specs.items():
+            frames.connect(self.made[name], spec, self.find)
+            problems += self._after_limit(name)
+        self._keep_writes_in_order(self._ordered())
+        return problems
+
+    def _known(self, name: str) -> Producer | None:
+        """What is known of a task or step of an earlier decision, or of one that began early."""
+        entry = self.loop.early.get(name) or self.loop.entry(name)
+        return None if entry is None else known_of(entry)
+
+    def _ordered(self) -> list[str]:
+        """The entries so that each follows what it needs, and else as they were written."""
+        left = {
+            name: set(depends_on(spec)) & self.specs.keys() for name, spec in self.specs.items()
+        }
+        order: list[str] = []
+        while left:
+            free = [name for name, others in left.items() if not others & left.keys()]
+            order += free
+            for name in free:
+                del left[name]
+        return order
+
+    def _after_limit(self, name: str) -> list[str]:
+        """Make an entry wait for the workers that its limit puts before it."""
+        loop, entry = self.loop, self.made[name]
+        assert entry.worker is not None
+        limit = loop.orchestrator.limits.get(entry.worker.name)
+        if limit is None or not limit.after:
+            return []
+        missing = [worker for worker in limit.after if not loop.outputs.get(worker)]
+        if isinstance(entry, Task):
+            entry.after = tuple(missing)
+        problems = []
+        for worker in missing:
+            earlier = [
+                other
+                for other in self.made.values()
+                if other.worker is not None and other.worker.name == worker
+            ]
+            if not earlier:
+                problems.append(rejections.only_after(name, entry.worker.name, worker))
+            for other in earlier:
+                _wait(entry, other)
+        return problems
+
+    def _keep_writes_in_order(self, order: list[str]) -> None:
+        """Let each entry that changes something wait for the one written before it.
+
+        The order is one in which no entry comes before what it needs, so it makes no cycle.
+        """
+        before: Task | Step | None = None
+        for name in order:
+            entry = self.made[name]
+            worker = entry.worker
+            if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
+                continue
+            if worker.commutes:
+                continue
+            if before is not None:
+                _wait(entry, before)
+            before = entry
+
+    def undo(self) -> None:
+        """Leave nothing of a rejected decision behind in what runs already."""
+        new = {id(entry) for name, entry in self.made.items() if name in self.specs}
+        producers: list[Task | Step] = [*self.loop.tasks.values(), *self.loop.steps.values()]
+        for entry in producers:
+            if not entry.over and entry.feeds:
+                entry.feeds = [other for other in entry.feeds if id(other) not in new]
+
+
+def known_of(entry: Task | Step) -> Producer:
+    """What the checks of later steps may know of a task or step."""
+    worker = entry.worker
+    assert worker is not None
+    failure = None if entry.failure is None else entry.failure.mode
+    output = SchemaShape(worker.output.schema)
+    if not isinstance(entry, Step):
+        return Producer("task", worker.name, output, failure=failure)
+    kind = kind_of(entry.spec)
+    numbers = {len(number) > 1 for number in entry.items}
+    nested = numbers.pop() if len(numbers) == 1 else None
+    return Producer(kind, worker.name, output, nested=nested, failure=failure)
+
+
+def _wait(entry: Task | Step, other: Task | Step) -> None:
+    if other is entry or other.over or any(fed is entry for fed in other.feeds):
+        return
+    other.feeds.append(entry)
+    entry.waits += 1
+
+
+def _same(task: Task, entry: Mapping[str, Any]) -> bool:
+    return bool(
+        task.worker.name == entry["worker"]
+        and task.input == entry["input"]
+        and entry.keys() == {"id", "worker", "input"}
+    )

@@ -1,0 +1,313 @@
+"""What the inputs, tests and selections of steps are filled from: outputs, inputs, items.
+
+Names are looked up from the inside out: in the pass of a `repeat`, then in the plan around it; in a
+decision, in its orchestrator. What a name leads to is there when this is asked, because whoever
+asks has waited for it. A skipped producer gives null where null is taken, and otherwise skips what
+needs it; a failed one fails it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from engine.errors import Failure
+from engine.runtime import sizes
+from engine.runtime.causes import Cause, of_input
+from engine.runtime.state import Frame, Loop, RunState, Step, Task
+from engine.sema.expressions.template import EvaluationError
+from engine.sema.plans.conditions import Test
+from engine.sema.plans.selection import index_of
+from engine.sema.plans.values import (
+    ABSENT,
+    Computed,
+    FromStep,
+    Leaf,
+    NothingThere,
+    Scope,
+    View,
+    fill,
+    leaves,
+)
+from engine.sema.types.schema_facts import may_fit, subschema_at
+from engine.sizes import size_of, size_words
+
+__all__ = [
+    "StepOutputs",
+    "Unmet",
+    "failed_with",
+    "fill_input",
+    "find",
+    "holds",
+    "names_in",
+    "names_of",
+    "prepare",
+    "scope_of",
+    "skipped_by",
+    "value_of",
+    "view_of",
+    "without_skipped",
+]
+
+
+class Unmet(Exception):
+    """What a value needs has failed; `failure` is that of whoever needs it."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+class StepOutputs(list[Any]):
+    """The outputs of a step as an author's expression sees them: a list with two more views."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(view_of(step, "outputs"))
+        self._step = step
+
+    @property
+    def pairs(self) -> list[Any]:
+        """The items with their outputs."""
+        return list(view_of(self._step, "pairs"))
+
+    @property
+    def failures(self) -> list[Any]:
+        """The items that have failed, and why."""
+        return list(view_of(self._step, "failures"))
+
+
+def find(loop: Loop, frame: Frame | None, name: str) -> Task | Step | None:
+    """The task or step that a name means."""
+    if frame is None:
+        return loop.entry(name)
+    at: Frame | None = frame
+    while at is not None:
+        found = at.tasks.get(name) or at.steps.get(name)
+        if found is not None:
+            return found
+        at = at.outer
+    return None
+
+
+def view_of(step: Step, view: View) -> Any:
+    """A view of a step: of an `each`, in the order of its source."""
+    if not step.items or not _is_each(step):
+        return step.output if view == "outputs" and step.status == "done" else []
+    items = sorted(step.items.items())
+    if view == "outputs":
+        return [task.output for _, task in items if task.status == "done"]
+    if view == "pairs":
+        return [
+            {"index": index_of(number), "item": _item(task), "output": task.output}
+            for number, task in items
+            if task.status == "done"
+        ]
+    failed = [
+        (number, _item(task), task.failure) for number, task in items if task.failure is not None
+    ]
+    failed = sorted([*failed, *step.dropped], key=lambda entry: entry[0])
+    return [
+        {"index": index_of(number), "item": item, "mode": f.mode, "message": f.message}
+        for number, item, f in failed
+    ]
+
+
+def _is_each(step: Step) -> bool:
+    return hasattr(step.spec, "each")
+
+
+def _item(task: Task) -> Any:
+    return task.item
+
+
+def names_in(tree: Any) -> Iterator[str]:
+    """The names of tasks and steps that the leaves of a tree refer to."""
+    for _, leaf in leaves(tree):
+        yield from names_of(leaf)
+
+
+def names_of(leaf: Leaf) -> Iterator[str]:
+    """The names of tasks and steps that a leaf may refer to; of an expression, all its names."""
+    if isinstance(leaf, FromStep):
+        yield leaf.name
+    elif isinstance(leaf, Computed):
+        yield from leaf.names
+
+
+def _failed(producer: Task | Step) -> Unmet:
+    failure = producer.failure
+    assert failure is not None
+    return Unmet(
+        Failure(
+            "unmet_reference",
+            f"it needs the output of `{producer.id}`, which failed ({failure.mode})",
+            cause=failure.cause,
+        )
+    )
+
+
+def value_of(producer: Task | Step, view: View = "outputs") -> Any:
+    """The output of a task or step that is over, null if it was skipped.
+
+    Raises:
+        Unmet: It has failed.
+    """
+    if producer.status == "skipped":
+        return None
+    if isinstance(producer, Step):
+        if producer.failure is not None and view != "failures":
+            raise _failed(producer)
+        return producer.output if view == "outputs" else view_of(producer, view)
+    if producer.failure is not None:
+        raise _failed(producer)
+    return producer.output
+
+
+def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scope:
+    """What everything at one level is filled from; without an item."""
+
+    def output(name: str, view: View) -> Any:
+        producer = find(loop, frame, name)
+        if producer is None:
+            raise Unmet(Failure("unmet_reference", f"there is no task or step `{name}`"))
+        return value_of(producer, view)
+
+    def names(scope: Scope, wanted: frozenset[str]) -> Mapping[str, Any]:
+        found: dict[str, Any] = {"param": params}
+        for name in wanted:
+            if name in scope.inputs:
+                found[name] = scope.inputs[name]
+            elif (producer := find(loop, frame, name)) is not None:
+                value = value_of(producer)
+                several = isinstance(producer, Step) and _is_each(producer)
+                if isinstance(producer, Step) and several and producer.status == "done":
+                    value = StepOutputs(producer)
+                found[name] = value
+        if scope.item is not ABSENT:
+            found["item"], found["index"] = scope.item, scope.index
+        if scope.parts is not None:
+            found["parts"] = scope.parts
+        if "last" in wanted:
+            found["last"] = scope.last
+        return found
+
+    inputs: Mapping[str, Any] = {}
+    last = None
+    at = frame
+    while at is not None:
+        if isinstance(at.owner, Step) and last is None:
+            last = at.last
+        if at.outer is None:
+            inputs = at.inputs
+        at = at.outer
+    return Scope(output, inputs, last=last, names=names)
+
+
+def skipped_by(
+    loop: Loop, frame: Frame | None, tree: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> str | None:
+    """The name of a skipped producer without which an input cannot be; None if there is none.
+
+    Args:
+        inputs: The schema of the input.
+    """
+    for path, leaf in leaves(tree):
+        if not isinstance(leaf, FromStep):
+            continue
+        producer = find(loop, frame, leaf.name)
+        if producer is None or producer.status != "skipped":
+            continue
+        wanted = subschema_at(inputs, path)
+        if isinstance(wanted, dict) and not may_fit({"type": "null"}, wanted):
+            return leaf.name
+    return None
+
+
+def without_skipped(tree: Any, loop: Loop, frame: Frame | None) -> Any:
+    """A tree in which what refers to a skipped producer is null."""
+    if isinstance(tree, FromStep):
+        producer = find(loop, frame, tree.name)
+        return None if producer is not None and producer.status == "skipped" else tree
+    if isinstance(tree, dict):
+        return {key: without_skipped(value, loop, frame) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [without_skipped(value, loop, frame) for value in tree]
+    return tree
+
+
+def fill_input(
+    state: RunState, task: Task, tree: Mapping[str, Any], scope: Scope
+) -> Failure | None:
+    """Fill a task's input from its tree, with its defaults.
+
+    Returns:
+        Why it cannot run, or None.
+    """
+    worker = task.worker
+    try:
+        value = fill(tree, scope)
+    except Unmet as error:
+        return error.failure
+    except (NothingThere, EvaluationError) as error:
+        said = sizes.cut(state, str(error))
+        return Failure("unmet_reference", said, cause=Cause(worker))
+    contract = worker.inputs
+    task.input = value
+    task.resolved = resolved = contract.with_defaults(value)
+    policy = task.loop.orchestrator.policy
+    if state.bounds:
+        task.input_bytes = total = size_of(resolved, policy.max_input_bytes)
+        if total > policy.max_input_bytes:
+            said = f"its input takes more than {size_words(policy.max_input_bytes)}"
+            cause = Cause(task.loop.orchestrator, "policy.max_input_bytes")
+            return Failure("unmet_reference", f"{said} (`max_input_bytes`)", cause=cause)
+    if contract.is_valid(resolved):
+        return None
+    problems = sizes.cut(state, "; ".join(contract.problems(resolved)))
+    return Failure(
+        "unmet_reference",
+        f"the value does not match the input of `{worker.name}`: {problems}",
+        cause=of_input(worker, problems),
+    )
+
+
+def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
+    """Fill the input of a task that is not an item, or say why it does not run."""
+    loop, frame, tree = task.loop, task.frame, task.tree
+    scope = scope_of(loop, frame, state.params)
+    try:
+        if task.when is not None and not holds(task.when, scope, loop, frame):
+            return "skipped"
+    except Unmet as error:
+        return error.failure
+    if tree is None:
+        return None
+    if skipped_by(loop, frame, tree, task.worker.inputs.schema) is not None:
+        return "skipped"
+    written = task.input
+    failure = fill_input(state, task, without_skipped(tree, loop, frame), scope)
+    if frame is None:
+        task.input = written  # as the decision gave it
+    return failure
+
+
+def holds(test: Test, scope: Scope, loop: Loop, frame: Frame | None) -> bool:
+    """Whether a test holds.
+
+    Raises:
+        Unmet: What it looks at has failed.
+    """
+
+    def ended_well(leaf: Leaf) -> bool:
+        producer = find(loop, frame, leaf.name) if isinstance(leaf, FromStep) else None
+        return producer is not None and producer.status == "done"
+
+    try:
+        return test.holds(scope, ended_well)
+    except (NothingThere, EvaluationError) as error:
+        raise Unmet(Failure("unmet_reference", f"a test cannot be evaluated: {error}")) from None
+
+
+def failed_with(failure: Failure, what: str) -> Failure:
+    """The same failure, told of what needs it."""
+    return failure.replace(message=f"{what}: {failure.message}")

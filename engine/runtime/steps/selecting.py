@@ -1,0 +1,173 @@
+"""From the sources of a step to its values: whole lists, and values that flow in one by one.
+
+A source that is an `each` of the same plan streams: its items are taken as they end, under their
+own numbers, unless the selection needs the whole list. Every other source is read once, when it is
+over. All of it is a function of outputs that are in the journal, so it costs no event.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import Failure
+from engine.runtime.causes import Cause
+from engine.runtime.state import Flow, RunState, Step, Task
+from engine.runtime.steps.filling import Unmet, find, scope_of, value_of
+from engine.sema.expressions.template import EvaluationError
+from engine.sema.plans.selection import (
+    Entry,
+    Selection,
+    SelectionError,
+    arranged,
+    entries_of,
+    expanded,
+    index_of,
+)
+from engine.sema.plans.steps import EachStep, ReduceStep
+from engine.sema.plans.values import ABSENT, FromStep, NothingThere, Scope, at_pointer, leaf_value
+
+__all__ = ["arrived", "opened", "selection_of", "streams", "whole"]
+
+
+def selection_of(step: Step) -> Selection:
+    """The selection of an `each` or a `reduce`."""
+    spec = step.spec
+    if isinstance(spec, EachStep):
+        return spec.each
+    assert isinstance(spec, ReduceStep)
+    return spec.reduce
+
+
+def streams(step: Step, source: Any, producer: Task | Step | None) -> bool:
+    """Whether a step takes a source's items as they end."""
+    spec = step.spec
+    if not isinstance(spec, EachStep) or spec.in_order or not spec.each.flows:
+        return False
+    return _items_of(step, source, producer) is not None
+
+
+def _items_of(step: Step, source: Any, producer: Task | Step | None) -> Step | None:
+    """The step whose items are the values of a source, under their own numbers; or None."""
+    if not isinstance(source, FromStep) or source.at or selection_of(step).entries:
+        return None
+    if isinstance(producer, Step) and isinstance(producer.spec, EachStep):
+        return producer
+    return None
+
+
+def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bool]:
+    """Open the sources of a step.
+
+    Returns:
+        The values that are there, selected; why the step cannot run, or None; and whether it is
+        skipped because a source of it was.
+    """
+    selection = selection_of(step)
+    scope = scope_of(step.loop, step.frame, state.params)
+    found: list[Entry] = []
+    for place, source in enumerate(selection.sources):
+        producer = (
+            find(step.loop, step.frame, source.name) if isinstance(source, FromStep) else None
+        )
+        flow = Flow(producer, False)
+        step.sources.append(flow)
+        if producer is not None and producer.status == "skipped":
+            return [], None, True
+        try:
+            items = _items_of(step, source, producer)
+            if items is not None and isinstance(source, FromStep):
+                flow.streams = streams(step, source, producer)
+                flow.over = items.over
+                if items.failure is not None:
+                    value_of(items, source.view)
+                if not items.over:
+                    items.flows.append((step, place))
+                entries = _present(items, source.view)
+                head = (place,) if selection.several else ()
+                entries = [((*head, *number), value) for number, value in entries]
+            else:
+                flow.over = True
+                value, what = _value(source, scope)
+                entries = entries_of(value, selection, place, what)
+            for entry in entries:
+                found.extend(expanded(selection, entry, scope))
+        except Unmet as error:
+            return [], error.failure, False
+        except (SelectionError, EvaluationError, NothingThere) as error:
+            return [], _fault(step, str(error)), False
+    return found, None, False
+
+
+def _value(source: Any, scope: Scope) -> tuple[Any, str]:
+    """The value of a source that is over, and what messages call it."""
+    if not isinstance(source, FromStep):
+        value = leaf_value(source, scope)
+        return (list(value) if isinstance(value, list) else value), "the source"
+    what = f"`{source.name}`" + (f" at `{source.at}`" if source.at else "")
+    value = at_pointer(scope.output(source.name, source.view), source.at)
+    if value is ABSENT:
+        raise NothingThere(f"there is nothing at `{source.at}` in the output of `{source.name}`")
+    return value, what
+
+
+def _present(producer: Step, view: str) -> list[Entry]:
+    """The items of a step that have ended and are in a view, in the order of their numbers."""
+    found = [entry_in(task, view) for _, task in sorted(producer.items.items()) if task.over]
+    dropped = [dropped_entry(entry) for entry in producer.dropped] if view == "failures" else []
+    return sorted([e for e in [*found, *dropped] if e is not None], key=lambda e: e[0])
+
+
+def entry_in(task: Task, view: str) -> Entry | None:
+    """What an item that has ended is in a view of its step, or None."""
+    number = task.number
+    if view == "failures":
+        return None if task.failure is None else dropped_entry((number, task.item, task.failure))
+    if task.status != "done":
+        return None
+    if view == "outputs":
+        return number, task.output
+    return number, {"index": index_of(number), "item": task.item, "output": task.output}
+
+
+def dropped_entry(dropped: tuple[Any, Any, Failure]) -> Entry:
+    """A value that failed, as the view `failures` has it."""
+    number, item, failure = dropped
+    return number, {
+        "index": index_of(number),
+        "item": item,
+        "mode": failure.mode,
+        "message": failure.message,
+    }
+
+
+def arrived(
+    state: RunState, step: Step, place: int, entry: Entry
+) -> tuple[list[Entry], Failure | None]:
+    """What one value of a source that streams becomes."""
+    selection = selection_of(step)
+    number, value = entry
+    if selection.several:
+        number = (place, *number)
+    scope = scope_of(step.loop, step.frame, state.params)
+    try:
+        return list(expanded(selection, (number, value), scope)), None
+    except Unmet as error:
+        return [], error.failure
+    except (SelectionError, EvaluationError, NothingThere) as error:
+        return [], _fault(step, str(error))
+
+
+def whole(state: RunState, step: Step, entries: list[Entry]) -> tuple[list[Entry], Failure | None]:
+    """A whole list after the shapers that need it."""
+    scope = scope_of(step.loop, step.frame, state.params)
+    try:
+        return arranged(selection_of(step), entries, scope), None
+    except Unmet as error:
+        return [], error.failure
+    except (SelectionError, EvaluationError, NothingThere) as error:
+        return [], _fault(step, str(error))
+
+
+def _fault(step: Step, said: str) -> Failure:
+    owner = step.worker or step.loop.orchestrator
+    return Failure("unmet_reference", said, cause=Cause(owner))
