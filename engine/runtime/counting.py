@@ -1,6 +1,6 @@
 """How many tasks the entries of a plan become, before any of them starts.
 
-A plain task is one. A step over a list that is there already is counted exactly, with its shapers.
+A plain task is one. A step over a list that exists is counted exactly, with its shapers.
 A step whose list is still to come has no number yet: it is none at least, and at most what bounds
 it. What has a `when` may be none.
 """
@@ -56,7 +56,7 @@ def _tasks(step: Step, values: int) -> int:
 
 
 def _values(state: RunState, loop: Loop, step: Step) -> int | None:
-    """How many values are selected; None where not all of the list is there yet."""
+    """How many values are selected; None where a part of the list is still to come."""
     selection = selecting.selection_of(step)
     for source in selection.sources:
         producer = loop.entry(source.name) if isinstance(source, FromStep) else None

@@ -49,7 +49,7 @@ _RANGE = _record("range", least=INT, most=Optional(INT))
 
 #: What `before_round` offers as `estimate` (`engine.runtime.estimate`).
 ESTIMATE = _record(
-    "estimate",
+    "Estimate",
     tasks=_RANGE,
     effects=_RANGE,
     calls=Optional(INT),

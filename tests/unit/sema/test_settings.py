@@ -170,6 +170,7 @@ orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]
 """
 _BEFORE = "before_dispatch w { with = v BODY }"
 _AFTER = "after_round { with = v BODY }"
+_PLAN = "before_round { with = v BODY }"
 
 
 def _worker(via: str, required: str) -> str:
@@ -239,6 +240,10 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
     ),
     "hook": (
         _LOOP.replace("BODY", "").replace("HOOK", _BEFORE),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+    "plan hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _PLAN),
         lambda it: it.orchestrators["o"].hooks,
     ),
     "round hook": (
