@@ -24,7 +24,7 @@ from engine.runtime import notes
 from engine.runtime.state import RunState
 from engine.sizes import size_words
 
-__all__ = ["Words", "event_of", "tell"]
+__all__ = ["MAX_NOTE_BYTES", "Words", "event_of", "tell"]
 
 #: What a note may take, in bytes of UTF-8: it is in every prompt from then on.
 MAX_NOTE_BYTES = 16 * 1024

@@ -96,3 +96,33 @@ def test_a_run_that_was_killed_reads_its_note_when_it_is_resumed(desk, begun):
     report = json.loads(desk.orch("show", "--format", "json").stdout)
     notes = [one["notes"] for one in report["history"]]
     assert notes == [[], [{"by": "ann", "note": "again"}]]
+
+
+def test_a_letter_that_a_dead_process_had_is_read_by_the_next(desk, begun):
+    begun.kill()
+    begun.communicate(timeout=60)
+    with SqliteJournal(desk.folder / ".orch") as journal:
+        run = journal.find("last")
+        inbox = journal.inbox
+        letters = [inbox.post(run, NoteGiven(note=words)) for words in ("one", "two")]
+        assert inbox.claim(letters[1])
+    process = desk.start("resume", "last", "--format", "json")
+    desk.wait_ready(process)
+    let_go(desk)
+    process.communicate(timeout=60)
+    report = json.loads(desk.orch("show", "--format", "json").stdout)
+    assert [note["note"] for note in report["history"][1]["notes"]] == ["one", "two"]
+    assert noted(desk) == [("one", ""), ("two", "")]
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [(" ", "the note is empty"), ("x" * 20_000, "the note takes more than 16 KiB")],
+)
+def test_a_note_that_is_no_use_is_refused(desk, begun, note, said):
+    done = desk.orch("tell", "last", note)
+    assert (done.returncode, said in done.stderr) == (2, True)
+    assert desk.orch("tell", "last", "-", stdin=note).returncode == 2
+    assert noted(desk) == []
+    let_go(desk)
+    begun.communicate(timeout=60)

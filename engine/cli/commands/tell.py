@@ -13,9 +13,11 @@ from engine.cli.end_report import note as say
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import find_run, is_remote, journal_option
 from engine.cli.options import utf8
-from engine.drive.telling import Words, tell
+from engine.drive.telling import MAX_NOTE_BYTES, Words, tell
+from engine.errors import InputError
 from engine.journal import SqliteJournal
 from engine.runtime.notes import NotTaken
+from engine.sizes import size_words
 
 __all__ = ["command"]
 
@@ -27,6 +29,7 @@ __all__ = ["command"]
     "--to",
     default="",
     metavar="TASK",
+    callback=utf8,
     help="The task whose orchestrator gets the note: its id, or its key.",
 )
 @click.option("--by", metavar="NAME", callback=utf8, help="Who says it; you by default.")
@@ -41,7 +44,7 @@ def command(run: str, note: str, to: str, by: str | None, quiet: bool, directory
     Exit codes: 0 the note is in the journal; 2 there is no such run or task; 3 the run has ended or
     is in its last decision, or another process is driving it and does not answer.
     """
-    words = Words(sys.stdin.read() if note == "-" else note, to, who(by))
+    words = Words(_from_stdin() if note == "-" else note, to, who(by))
     try:
         found = _tell(run, words, directory)
     except NotTaken as error:
@@ -49,6 +52,21 @@ def command(run: str, note: str, to: str, by: str | None, quiet: bool, directory
     if not quiet:
         say(f"noted; the planner of run {found} reads it with its next decision")
     return Exit.OK
+
+
+def _from_stdin() -> str:
+    """The note on standard input.
+
+    Raises:
+        InputError: It is not UTF-8, or too long.
+    """
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_NOTE_BYTES + 1)
+    if len(data) > MAX_NOTE_BYTES:
+        raise InputError([f"the note takes more than {size_words(MAX_NOTE_BYTES)}"])
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InputError(["the note on standard input is not UTF-8"]) from None
 
 
 def _tell(run: str, words: Words, directory: str) -> str:

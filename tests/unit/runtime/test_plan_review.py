@@ -509,3 +509,50 @@ def test_a_plan_with_steps_is_sent_back_and_edited(load, tasks, finish, tmp_path
     first, second, _ = done.report()["history"]
     assert [spec["id"] for spec in first["not_started"]] == ["m", "s"]
     assert second["proposed"] == plan["tasks"]
+
+
+# ---------------------------------------------------------------- eager tasks and retries
+
+EAGER = """
+worker look(x: int) -> int via python { call = "tools:second" effect = read }
+worker send(x: int) -> int via python { call = "tools:send"  effect = write }
+verifier twice(plan: json) via python { call = "tools:twice" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "Send."  workers = [look, send]  policy { max_rounds = 3 }
+  verify { before_round { with = twice  on_fail = abort  eager = reads } }
+}
+"""
+SECOND = (
+    TOOLS
+    + """
+def twice(plan):
+    _note("asked")
+    return {"ok": LOG.read_text().count("asked") > 1, "feedback": "not yet"}
+def second(x):
+    _note("look")
+    if LOG.read_text().count("look") < 2:
+        raise ValueError("not yet")
+    return x
+"""
+)
+
+
+def test_a_retried_plan_waits_for_what_has_begun_early(load, tasks, finish):
+    import asyncio
+
+    from engine.drive.launch import Options
+    from engine.history import fork_and_retry
+    from engine.journal import MemoryJournal
+
+    workflow = load(EAGER, SECOND)
+    plan = tasks(("r", "look", {"x": 7}), ("s", "send", {"x": {"$from": "r"}}))
+    journal = MemoryJournal()
+    planner = Streaming([plan, finish(n=1)])
+    run = workflow.run(models={"planner": planner}, journal=journal)
+    assert run.status == "aborted"
+    options = Options(models={"planner": planner})
+    state = asyncio.run(fork_and_retry.retry_failed(run.id, journal, options))
+    assert state.status == "finished", state.reason
+    assert [(task.id, task.status, task.output) for task in state.loop.tasks.values()] == [
+        ("r", "done", 7), ("s", "done", 7)
+    ]  # fmt: skip
