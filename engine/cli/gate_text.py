@@ -10,10 +10,11 @@ from engine.cli.end_report import note
 from engine.cli.format_values import compact, duration, one_line
 from engine.cli.journals import command_line
 from engine.cli.plan_text import entry_text, estimate_text
+from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
 
-__all__ = ["about", "answers", "entry_lines", "left_ms", "tell_questions"]
+__all__ = ["about", "answers", "entry_lines", "items", "left_ms", "tell_questions"]
 
 #: How many entries of a plan are listed.
 _LISTED = 20
@@ -34,6 +35,8 @@ def about(gate: Mapping[str, Any]) -> str:
     parts = [] if plan is None else [estimate_text(plan["estimate"])]
     if gate["task"] is not None:
         parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
+    if gate.get("step") is not None:
+        parts.append(f"{gate['count']} items of {gate['step']}, {gate['worker']}")
     if gate["options"]:
         parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
     left = left_ms(gate)
@@ -49,6 +52,16 @@ def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
         yield entry_text(entry)
     if len(tasks) > _LISTED:
         yield f"and {len(tasks) - _LISTED} more; `orch gates --format json` lists all"
+
+
+def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
+    """The items that a gate of a step lists, a line each."""
+    listed = gate.get("items") or []
+    for item in listed[:most]:
+        label = f" {one_line(item['label'], 60)}" if item["label"] else ""
+        yield f"{item['item']}{label}  {compact(item['input'], 120)}"
+    if gate.get("count", 0) > most:
+        yield f"and {gate['count'] - most} more"
 
 
 def answers(
@@ -75,6 +88,10 @@ def answers(
     if gate.get("plan") is not None and gate["kind"] == "approval":
         given = [*which, "--edit", "FILE.json"]
         yield command_line("approve", run, directory, *given), "run this plan instead"
+    if gate.get("count", 0) > 1:
+        first = gate["items"][0]["item"]
+        some = [*which, "--items", first]
+        yield command_line("approve", run, directory, *some), "these items, and refuse the others"
     if gate["kind"] == "escalation":
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "finish with this result"
@@ -84,8 +101,10 @@ def answers(
 def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:
     """The options that name a gate: none if it is the only one, its task if that is enough."""
     alone = sum(other["task"] == gate["task"] for other in gates) == 1
+    if gate.get("step") is not None and len(gates) > 1:
+        return ["--gate", gate["key"]]
     if gate["task"] is not None and alone and (len(gates) > 1 or gate["kind"] == "outcome"):
-        return ["--task", gate["task"]]
+        return ["--task", typed(gate["task"])]
     return ["--gate", gate["key"]] if len(gates) > 1 else []
 
 
@@ -101,7 +120,7 @@ def tell_questions(state: RunState, directory: str | None) -> None:
         said = about(gate)
         if said:
             note(f"  {said}")
-        for line in entry_lines(gate):
+        for line in [*entry_lines(gate), *items(gate)]:
             note(f"    {line}")
         if directory is None:
             continue

@@ -51,7 +51,7 @@ from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
-from engine.runtime.steps import plan_worker, ready
+from engine.runtime.steps import each, plan_worker, ready
 from engine.sema.model import Program
 
 __all__ = ["fold", "known_models", "step"]
@@ -271,8 +271,16 @@ def _work_off(state: RunState) -> None:
             dispatch.ready(state, subject)
         elif what is Todo.ITEM_ENDED:
             ready.item_ended(state, subject)
+        elif what is Todo.TASK_AGAIN:
+            reopen.again(state, subject)
+        elif what is Todo.VALUES_CAME:
+            each.arrive(state, *subject)
+        elif what is Todo.SOURCE_OVER:
+            each.source_over(state, *subject)
         elif what is Todo.STEP_READY:
             ready.ready(state, subject)
+        elif what is Todo.STEP_ASKS:
+            verify.ask_about_items(state, subject)
         elif what is Todo.INNER_ENDED:
             ready.frame_ended(state, subject)
         elif what is Todo.PLAN_STARTS:

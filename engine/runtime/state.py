@@ -78,7 +78,11 @@ class Todo(Enum):
     CALL_ENDED = "call ended"
     TASK_READY = "task ready"
     STEP_READY = "step ready"
+    STEP_ASKS = "step asks"
     ITEM_ENDED = "item ended"
+    VALUES_CAME = "values came"
+    SOURCE_OVER = "source over"
+    TASK_AGAIN = "task again"
     INNER_ENDED = "inner ended"
     PLAN_STARTS = "plan starts"
     HOOK_ENDED = "hook ended"
@@ -269,6 +273,7 @@ class Task:
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
         label: The text that is shown for an item, or "".
+        counted: Its step has taken note of its end.
         frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
         plan: The frame of the plan that it runs, if its worker is a plan.
         tree: Its input with references as records, where it is filled from that; else None.
@@ -285,6 +290,7 @@ class Task:
         "child",
         "cleared",
         "cost_usd",
+        "counted",
         "decided_tainted",
         "edits",
         "ended_at",
@@ -351,6 +357,7 @@ class Task:
         self.item: Any = None
         self.number: Number = ()
         self.label = ""
+        self.counted = False
         self.frame: Frame | None = None
         self.plan: Frame | None = None
         self.tree: dict[str, Any] | None = None
@@ -418,7 +425,7 @@ class Step:
         feeds: The tasks and steps that wait for its end.
         flows: The steps that take its items as they end, with the number of their source.
         sources: The sources of its selection, once it runs.
-        collected: What has come of a selection that needs its whole list.
+        collected: Of a `reduce`: the values that it combines, with their numbers.
         pending: Values that are selected and have no task yet; for a `reduce`, groups.
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
@@ -429,14 +436,21 @@ class Step:
         allowed: How many tasks it has been counted for in the bounds.
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
+        after: Workers of which one task must have succeeded first (`limit W { after }`).
+        gathers: Whether all of its items are made before a person is asked about them.
+        asking: The checks of items that wait for a person's word, each with its question.
+        asked: How many gates it has opened.
         scope: What the inputs of its tasks are filled from.
         tree: Their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
     __slots__ = (
+        "after",
         "again",
         "allowed",
+        "asked",
+        "asking",
         "collected",
         "decided_tainted",
         "dropped",
@@ -445,6 +459,7 @@ class Step:
         "feeds",
         "flows",
         "frame",
+        "gathers",
         "id",
         "items",
         "kept",
@@ -491,6 +506,7 @@ class Step:
         self.status: StepStatus = "blocked"
         self.waits = 0
         self.feeds: list[Task | Step] = []
+        self.after: tuple[str, ...] = ()
         self.flows: list[tuple[Step, int]] = []
         self.references: list[Reference] = []
         self.sources: list[Flow] = []
@@ -505,6 +521,9 @@ class Step:
         self.allowed = 0
         self.levels: list[list[Any]] = []
         self.passes: list[Frame] = []
+        self.gathers = False
+        self.asking: list[tuple[Check, str]] = []
+        self.asked = 0
         self.scope: Scope | None = None
         self.tree: dict[str, Any] = {}
         self.again = 0
@@ -527,6 +546,11 @@ class Step:
         """What the keys inside it begin with: its key, and another each time it is retried."""
         return f"{self.key} / again {self.again}" if self.again else self.key
 
+    @property
+    def timer(self) -> str:
+        """The timer that continues it where one machine step may make no more tasks."""
+        return f"{self.path} / more"
+
 
 class Frame:
     """The names inside one run of a plan worker, or one pass of a `repeat`.
@@ -540,9 +564,11 @@ class Frame:
         prefix: What the ids of its tasks begin with: `r[0].` in a pass.
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
+        counted: Its plain tasks have been counted in the bounds.
     """
 
     __slots__ = (
+        "counted",
         "inputs",
         "last",
         "loop",
@@ -575,6 +601,7 @@ class Frame:
         self.prefix = prefix
         self.open = 0
         self.made = 0
+        self.counted = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
 
@@ -675,10 +702,14 @@ class Gate:
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
         held: What a fork's parent did with the task that is asked about, or None.
+        step: The step whose items it is about, in place of one task.
+        tasks: These items.
+        checks: Of an approval: the check of each of them.
     """
 
     __slots__ = (
         "check",
+        "checks",
         "held",
         "key",
         "kind",
@@ -687,7 +718,9 @@ class Gate:
         "opened_ms",
         "options",
         "resume",
+        "step",
         "task",
+        "tasks",
         "timeout_ms",
     )
 
@@ -715,6 +748,9 @@ class Gate:
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.held = held
+        self.step: Step | None = None
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
         self.opened_ms: int | None = None
 
 
@@ -796,6 +832,16 @@ class Round:
         self.proposed: dict[str, Any] | None = None
         self.edits = 0
         self.edited_by = ""
+
+    @property
+    def entries(self) -> list[Task | Step]:
+        """Its tasks and steps, in the order of the decision."""
+        if not self.steps:
+            return [*self.tasks]
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
+        named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
+        return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
 
 
 class Loop:
@@ -978,6 +1024,12 @@ class Loop:
         for frame in self.frames:
             yield from frame.tasks.values()
 
+    def every_step(self) -> Iterator[Step]:
+        """Each step of it, those inside plan workers and passes too; not those of loops below."""
+        yield from self.steps.values()
+        for frame in self.frames:
+            yield from frame.steps.values()
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -1023,6 +1075,8 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        kept: By key: the input and the output of a task that is done again if its input differs,
+            who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator and worker: the most that one task takes.
@@ -1045,6 +1099,7 @@ class RunState:
         "in_prompt",
         "input",
         "interrupted",
+        "kept",
         "lost",
         "made",
         "model_calls",
@@ -1099,6 +1154,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False

@@ -34,6 +34,7 @@ _BLOCKS = frozenset(
         "policy",
         "price",
         "repair",
+        "repeat",
         "retry",
         "stall",
         "verify",

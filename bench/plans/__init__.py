@@ -1,0 +1,1 @@
+"""Plans as typed data: what they cost, next to lists of plain tasks."""
