@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from engine.cli import complete
 from engine.errors import InputError
 from engine.runtime.inputs import typed_inputs
 from engine.sema.types.contract import Contract
 from engine.sizes import size_words
 
-__all__ = ["input_options", "input_values"]
+__all__ = ["input_options", "input_values", "program_arguments"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,6 +45,21 @@ def _inputs(
             raise click.BadParameter(f"the value of '{key}' is not UTF-8.", ctx, option) from None
         found[key] = value
     return list(found.items())
+
+
+def program_arguments(function: _F) -> _F:
+    """FILE and [ORCHESTRATOR], as `file` and `orchestrator`."""
+    for argument in (
+        click.argument(
+            "orchestrator",
+            metavar="[ORCHESTRATOR]",
+            required=False,
+            shell_complete=complete.orchestrators,
+        ),
+        click.argument("file", metavar="FILE", shell_complete=complete.files),
+    ):
+        function = argument(function)
+    return function
 
 
 def input_options(function: _F) -> _F:

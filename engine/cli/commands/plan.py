@@ -8,12 +8,11 @@ from typing import Any
 
 import click
 
-from engine.cli import complete
 from engine.cli.answer_gate import json_file
 from engine.cli.checked import check_with_params
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import compact
-from engine.cli.input_values import input_options, input_values
+from engine.cli.input_values import input_options, input_values, program_arguments
 from engine.cli.options import color_option, format_option, pairs, param_option
 from engine.cli.output import echo, error, report
 from engine.cli.plan_text import entry_text, estimate_text
@@ -29,13 +28,7 @@ __all__ = ["command"]
 
 
 @click.command("plan")
-@click.argument("file", metavar="FILE", shell_complete=complete.files)
-@click.argument(
-    "orchestrator",
-    metavar="[ORCHESTRATOR]",
-    required=False,
-    shell_complete=complete.orchestrators,
-)
+@program_arguments
 @input_options
 @click.option(
     "--edit",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from engine.cli import complete
 from engine.cli.checked import check_with_params
 from engine.cli.drive_run import RunOptions, carry_out, with_run_options
 from engine.cli.exit_codes import Exit
-from engine.cli.input_values import input_options, input_values
+from engine.cli.input_values import input_options, input_values, program_arguments
 from engine.cli.journals import is_remote, journal_option
 from engine.cli.options import label_option, param_option
 from engine.cli.output import report
@@ -26,13 +25,7 @@ __all__ = ["command"]
 
 
 @click.command("run")
-@click.argument("file", metavar="FILE", shell_complete=complete.files)
-@click.argument(
-    "orchestrator",
-    metavar="[ORCHESTRATOR]",
-    required=False,
-    shell_complete=complete.orchestrators,
-)
+@program_arguments
 @input_options
 @param_option
 @label_option("Label the run, for `orch runs` and spending windows; may be given several times.")
