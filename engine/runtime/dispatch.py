@@ -128,6 +128,7 @@ def _keeps_output(state: RunState, task: Task) -> bool:
     if kept is None or kept[0] != task.resolved:
         return False
     _, task.output, task.acting, tainted = kept
+    move(task, "verifying", retried=True)
     end_task(state, task, verified=not tainted)
     return True
 
