@@ -13,7 +13,7 @@ from engine.bounds.amounts import least, plus
 from engine.runtime.estimate import Entry
 from engine.runtime.state import Loop, RunState, Step, Task
 from engine.runtime.steps import selecting
-from engine.runtime.steps.reduce import calls_of
+from engine.sema.plans.counts import reduce_calls
 from engine.sema.plans.steps import ReduceStep
 from engine.sema.plans.values import FromStep
 
@@ -52,7 +52,11 @@ def _range(
 def _tasks(step: Step, values: int) -> int:
     """How many tasks a step makes of so many values."""
     spec = step.spec
-    return max(calls_of(values, spec.size), values == 1) if isinstance(spec, ReduceStep) else values
+    return (
+        max(reduce_calls(values, spec.size), values == 1)
+        if isinstance(spec, ReduceStep)
+        else values
+    )
 
 
 def _values(state: RunState, loop: Loop, step: Step) -> int | None:
