@@ -17,6 +17,7 @@ from engine.drive.active import is_driven_here
 from engine.drive.inbox import cancellation, hand_over, wait_for_end
 from engine.drive.launch import Options
 from engine.drive.loading import load_run
+from engine.drive.telling import Words, tell
 from engine.errors import UsageError
 from engine.events import Event, RunEnded, RunStarted
 from engine.journal import Journal, SqliteJournal
@@ -151,6 +152,20 @@ class RunHandle:
             if self._has_ended():
                 return await self.result()
             raise
+
+    async def tell(self, note: str, *, to: str = "", by: str = "") -> None:
+        """Tell the planner something: it reads the note with its next decision.
+
+        Args:
+            note: What it is told.
+            to: The id or key of the task whose orchestrator is meant; the root's by default.
+            by: Who says it.
+
+        Raises:
+            UsageError: The run takes no note any more, or there is no such task.
+        """
+        with opened(self._place) as journal:
+            await tell(self.id, journal, Words(note, to, by))
 
     def _has_ended(self) -> bool:
         last = self._events[-1] if self._events else None

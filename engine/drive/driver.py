@@ -26,6 +26,7 @@ from engine.events import (
     CancelRequested,
     Event,
     GateAnswered,
+    NoteGiven,
     RunInterrupted,
     TaskClosed,
     TimerFired,
@@ -140,6 +141,8 @@ class Driver:
             said: dict[str, Any] = {
                 "note": event.note, "by": event.by, "output": event.output, "edit": event.edit
             }  # fmt: skip
+        elif isinstance(event, NoteGiven):
+            said = {"note": event.note, "by": event.by}
         elif isinstance(event, CancelRequested):
             said = {"reason": event.reason}
         else:

@@ -175,6 +175,9 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
     info = state.models[call.chain[call.chain_index]]
     usage = booked(info, reservation, usage, spent=spent)
     call.ledger.settle(reservation, usage)
+    if isinstance(call.subject, Task):
+        task, cost = call.subject, usage.cost_micro_usd
+        task.cost_usd = None if cost is None or task.cost_usd is None else task.cost_usd + cost
     if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
         name = call.chain[call.chain_index]
         call.subject.settled_input = (len(call.subject.blocks), usage.input_tokens, name)

@@ -64,7 +64,9 @@ STEP_MOVES: Mapping[StepStatus, frozenset[StepStatus]] = {
 
 #: From each phase of a loop, those that may follow.
 LOOP_MOVES: Mapping[LoopPhase, frozenset[LoopPhase]] = {
-    "deciding": frozenset({"working", "finishing", "ending", "over"}),
+    "deciding": frozenset({"reviewing", "working", "finishing", "ending", "over"}),
+    # A plan that is not let pass is followed by the next decision.
+    "reviewing": frozenset({"deciding", "working", "ending", "over"}),
     # A retried run that had decided to finish checks its result again.
     "working": frozenset({"deciding", "verifying", "finishing", "ending", "over"}),
     "verifying": frozenset({"deciding", "working", "ending", "over"}),
@@ -92,7 +94,7 @@ CALL_MOVES: Mapping[CallStatus, frozenset[CallStatus]] = {
 #: What a retry may do besides: an ended run is taken up again.
 _RETRIED_TASK = frozenset({"blocked", "running", "verifying"})
 _RETRIED_STEP = frozenset({"blocked", "running"})
-_RETRIED_LOOP = frozenset({"deciding", "working"})
+_RETRIED_LOOP = frozenset({"deciding", "reviewing", "working"})
 
 
 class _Checked:

@@ -7,6 +7,7 @@ any task of the decision starts, so a rejected decision costs nothing but its ow
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
 
-__all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
+__all__ = ["OutOfDispatches", "make_early_task", "make_tasks", "unwire"]
 
 
 class OutOfDispatches(DecisionError):
@@ -103,13 +104,16 @@ def make_tasks(
     if wired and not problems:
         problems += _cycles(made)
     if problems:
-        # Nothing of a rejected decision may be left behind in the tasks that run already.
-        for begun in early.values():
-            begun.feeds = [
-                task for task in begun.feeds if made.get(task.id) is not task or task.id in early
-            ]
+        unwire(loop, made.values())
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(made.values())
+
+
+def unwire(loop: Loop, tasks: Iterable[Task | Step]) -> None:
+    """Leave nothing behind, in the tasks that run already, of tasks that will not start."""
+    gone = {id(task) for task in tasks if loop.early.get(task.id) is not task}
+    for begun in loop.early.values():
+        begun.feeds = [task for task in begun.feeds if id(task) not in gone]
 
 
 def _resolve(task: Task, writes_large: bool, bounded: bool) -> list[str]:
