@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.plans import next_prompt
 from bench.plans.decisions import rows, tokenizer
 
 
@@ -21,8 +22,19 @@ def decisions() -> None:
         print(f"| {what} | {contract} | {wire} |")
 
 
+def prompts() -> None:
+    """Growth of the next prompt."""
+    name, _ = tokenizer()
+    print(f"\nTokens that items add to the next prompt, one review per file ({name})\n")
+    print("| items | plain tasks | `each` | `each`, bytes |")
+    print("| ---: | ---: | ---: | ---: |")
+    for row in next_prompt.rows():
+        print("| " + " | ".join(f"{figure:,}" for figure in row) + " |")
+
+
 def main() -> None:
     decisions()
+    prompts()
 
 
 if __name__ == "__main__":

@@ -52,14 +52,15 @@ def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | 
     for found in _failed(state.root):
         span = span_of(state, found.failure)
         if span is not None:
-            of_step = () if found.step is None else (id(found.step), found.failure.mode)
+            # A step of a plan is one, however often the plan runs.
+            of_step = () if found.step is None else (id(found.step.spec), found.failure.mode)
             where = (span.source.path, span.start, span.end, *of_step)
             groups.setdefault(where, (span, []))[1].append(found)
     blocks = []
     for span, failed in list(groups.values())[:MOST_PLACES]:
         first = failed[0]
         said = one_line(current().text(first.failure.message), 600)
-        head = f"{_head(first, len(failed))}: {first.failure.mode}"
+        head = f"{_head(failed)}: {first.failure.mode}"
         blocks.append(f"{head}: {said}\n" if said else f"{head}\n")
         blocks[-1] += _excerpt(span, color, stream or sys.stderr)
     left = len(groups) - MOST_PLACES
@@ -84,10 +85,11 @@ class _Failed(msgspec.Struct, frozen=True):
     label: str = ""
 
 
-def _head(first: _Failed, number: int) -> str:
+def _head(failed: list[_Failed]) -> str:
+    first, number = failed[0], len(failed)
     worker = f" {first.worker}" if first.worker else ""
     label = f" ({one_line(current().text(first.label), 60)})" if first.label else ""
-    if first.step is None or number == 1:
+    if first.step is None or number == 1 or any(one.step is not first.step for one in failed):
         more = f" (and {number - 1} more)" if number > 1 else ""
         return f"{first.path}{label}{worker}{more}"
     total = counts_of(first.step).total

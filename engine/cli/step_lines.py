@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.cli.format_values import duration, one_line
 from engine.runtime.state import Call, Check, Loop, Step, Task
-from engine.runtime.steps.summary import counts_of, failures_of, kind
+from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
 from engine.runtime.views import counts_record, failure_record, path_in_loop
 from engine.sema.plans.steps import RepeatStep
 
@@ -200,10 +200,15 @@ class StepTeller:
         if failure.mode in told.modes:
             return
         told.modes.add(failure.mode)
-        label = f" ({one_line(item.label, 60)})" if item.label else ""
-        said = f": {one_line(failure.message)}" if failure.message else ""
-        name = f"{entry_path(item)}{label} {item.worker.name}"
-        self._say(item.loop, f"{name}: failed, {failure.mode}{said}", True)
+        self._failure(told.step, FailureKind(failure.mode, 1, item.id, item.label, failure.message))
+
+    def _failure(self, step: Step, one: FailureKind) -> None:
+        """Tell the first failure of a mode."""
+        label = f" ({one_line(one.label, 60)})" if one.label else ""
+        said = f": {one_line(one.message)}" if one.message else ""
+        worker = "" if step.worker is None else f" {step.worker.name}"
+        name = f"{entry_path(step)}{one.first.removeprefix(step.id)}{label}{worker}"
+        self._say(step.loop, f"{name}: failed, {one.mode}{said}", True)
 
     def ended(self, step: Step) -> None:
         """Tell how a step has ended, once."""
@@ -223,7 +228,11 @@ class StepTeller:
             return
         ms = "" if step.started_at is None else f" in {duration(_ms(step))}"
         words = counts_text(kind(step), counts_record(step))
-        kinds = failures_text(failure_record(one) for one in failures_of(step))
+        failures = failures_of(step)
+        for one in failures:  # those that no event has brought, or whose event comes later
+            if told is None or one.mode not in told.modes:
+                self._failure(step, one)
+        kinds = failures_text(map(failure_record, failures))
         said = f"{name}: {step.status}{ms}, {words}" + (f" ({kinds})" if kinds else "")
         own = step.failure
         if own is not None and not kinds:

@@ -147,6 +147,59 @@ def test_failures_that_are_alike_are_one_paragraph(reviewed):
     assert "tasks (1 failed, 39 not started)" in lines[-1]
 
 
+PLAN = """orch 1
+model planner { id = "scripted/script.json" }
+worker files() -> { path: string, size: int }[] via python { call = "work:files"  effect = read }
+worker review(path: string) -> { risk: "low" | "high", path: string } via python {
+  call = "work:review"  effect = read
+}
+worker all(start: int) -> json via plan {
+  max_items = 100
+  step s { call = files() }
+  step r {
+    each  = s
+    where = item.size >= start
+    label = item.path
+    call  = review(path=item.path)
+  }
+  result = r
+}
+orchestrator main() -> json {
+  model = planner  goal = "Review."  workers = [files, all]
+  policy { max_rounds = 3  max_items = 500  breaker { after = 1000  canary = 0 } }
+}
+"""
+
+
+def test_steps_of_plans_have_the_path_of_their_task(desk):
+    (desk.folder / "a.orch").write_text(PLAN)
+    (desk.folder / "work.py").write_text(WORK.replace("ALL", "False"))
+    many = {
+        "id": "many",
+        "worker": "all",
+        "each": {"$from": "s", "where": [[{"value": {"$item": "/size"}, "is": ">", "than": 19}]]},
+        "input": {"start": {"$item": "/size"}},
+    }
+    tasks = [
+        {"id": "s", "worker": "files", "input": {}},
+        {"id": "t", "worker": "all", "input": {"start": 5}},
+        many,
+    ]
+    (desk.folder / "script.json").write_text(json.dumps([{"tasks": tasks}, {"finish": "done"}]))
+    ended = desk.orch("run", "a.orch")
+    assert ended.returncode == 0
+    lines = [line.strip() for line in ended.stderr.splitlines()]
+    assert any(line.startswith("t/r review: done in") for line in lines)
+    assert "t all: done" in lines
+    assert any("many all: done in" in line and "20 of 20 done" in line for line in lines)
+    # What happens inside many items is not shown.
+    assert not any(line.startswith("many[20]/") and "started" in line for line in lines)
+    assert len([line for line in lines if "ValueError: not readable" in line]) <= 4
+    inner = desk.orch("show", "--task", "many:20/r:27").stdout
+    assert "r[27] (f27.py) review: failed" in inner
+    assert "many[20]/r[27]" not in desk.orch("show").stdout.partition("totals:")[0]
+
+
 def test_a_gate_about_an_item_is_named_without_quotes(desk):
     (desk.folder / "a.orch").write_text(PROGRAM.replace("BREAK", "9"))
     (desk.folder / "work.py").write_text(WORK.replace("ALL", "False"))

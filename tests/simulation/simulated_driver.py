@@ -27,6 +27,7 @@ from engine.events import (
     Event,
     GateAnswered,
     GateOpened,
+    NoteGiven,
     RunInterrupted,
     RunResumed,
     RunStarted,
@@ -223,6 +224,11 @@ class Simulation:
         if self.interrupts and self.rng.random() < 0.02:
             self._happen(CancelRequested(reason="enough"))
         if self.rng.random() < 0.01:
+            task = self.rng.choice(["", "", "round 1 / decision 1 / task a1", "nothing"])
+            note = NoteGiven(note="go on", task=task, letter=str(self.order))
+            self._happen(note)
+            if self.rng.random() < 0.5:
+                self._happen(note)  # it comes twice
             self._happen(CallFinished(key="round 9 / decision 9", value="?"))
             self._happen(TimerFired(timer="no such timer"))
             self._happen(GateAnswered(key="round 1 / nothing", answer="approve"))
@@ -258,7 +264,7 @@ class Simulation:
             events.append(self._intent(start))
         for other in others:
             if isinstance(other, OpenGate) and other.key in self.state.gates:
-                shown = shown_at(self.state.gates[other.key])
+                shown = shown_at(self.state, self.state.gates[other.key])
                 events.append(
                     GateOpened(at=self.clock, key=other.key, wall_ms=self.clock, shown=shown)
                 )

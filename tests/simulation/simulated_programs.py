@@ -71,6 +71,7 @@ def _hook(rng: random.Random, point: str, worker: str = "") -> str:
         then = rng.choice(("abort", "escalate", "warn"))
         action = f"revise  max_revisions = {rng.randint(1, 2)}  then = {then}"
     every = f"every = {rng.randint(1, 2)}" if point == "after_round" else ""
+    every += _maybe(rng, 0.5, "eager = reads") if point == "before_round" else ""
     return f"{point} {worker} {{ with = [{', '.join(names)}]  on_fail = {action}  {every} }}"
 
 
@@ -113,6 +114,9 @@ def _orchestrator(
         hooks += [_hook(rng, "after_dispatch", worker)] if rng.random() < often else []
     hooks += [_hook(rng, "after_round") for _ in range(rng.choice((0, 0, 1)))]
     hooks += [_hook(rng, "before_finish") for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    # From a generator of its own: the other parts of a shape stay as they were.
+    own = random.Random("\n".join([name, *policy, *hooks]))
+    hooks += [_hook(own, "before_round") for _ in range(own.choice((0, 0, 0, 0, 1)))]
     verify = f"verify {{\n    {chr(10).join(hooks)}\n  }}" if hooks else ""
     escalate = _maybe(rng, 0.4, "on_escalate { output = { n: run.rounds } }")
     lines = "\n    ".join(part for part in policy if part)

@@ -314,6 +314,12 @@ class World:
             said["output"] = rng.choice(({"n": 7}, {"n": 8, "note": "x"}, {"m": 7}))
         if gate.kind == "approval" and gate.task is not None and rng.random() < 0.3:
             said["edit"] = rng.choice((dict(gate.task.resolved), {"bad": 1}, {"amount": 1}))
+        plan = gate.loop.current.decision or {}
+        of_plan = gate.task is None and "tasks" in plan
+        if gate.kind == "approval" and of_plan and rng.random() < 0.3:
+            tasks = plan["tasks"]
+            kept = rng.sample(tasks, rng.randint(1, len(tasks)))
+            said["edit"] = rng.choice(({"tasks": tasks}, {"tasks": kept}, {"tasks": []}))
         return said
 
     def _some(self, gate: Gate) -> dict[str, Any]:
