@@ -58,6 +58,15 @@ def test_a_decision_that_cannot_be_is_refused_whole(program, decision, said):
     assert (run.end.status, run.loop.dispatches) == ("finished", 0)
 
 
+def test_a_circle_that_a_limit_closes_is_refused():
+    program = program_with("repair { max = 0 }", "limit get { after = [put] }")
+    write = {"id": "w", "worker": "put", "input": {"v": {"$from": "r"}}}
+    run = StepRun(program, [[LIST, each("r", "a"), write]], gives([1])).run()
+    assert "`r`, `w` wait for each other" in run.loop.rounds[0].rejected[0] or (
+        "`w`, `r` wait for each other" in run.loop.rounds[0].rejected[0]
+    )
+
+
 def test_entries_may_refer_forward(program):
     run = StepRun(program, [[each("s", "r", "calc"), each("r", "a"), LIST]], gives([1, 2])).run()
     assert run["s"].output == [1, 2]
