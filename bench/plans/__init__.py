@@ -1,0 +1,1 @@
+"""What plans cost, and what they gain: `python -m bench.plans`."""
