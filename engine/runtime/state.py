@@ -29,7 +29,7 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import Entry, Number
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import Scope
+from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
@@ -401,6 +401,7 @@ class Step:
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
         open: How many of them are not over.
+        most_open: How many of them may be, or 0 before the first is made.
         dropped: Values that get no task, because the breaker is open or the step has failed.
         stopped: Why no more tasks are made, or None.
         probing: Its first items run alone, and are not over.
@@ -408,7 +409,7 @@ class Step:
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
         scope: What the inputs of its tasks are filled from.
-        tree: Their input, without what refers to a skipped producer.
+        filler: What gives their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
@@ -421,6 +422,7 @@ class Step:
         "ended_at",
         "failure",
         "feeds",
+        "filler",
         "flows",
         "frame",
         "id",
@@ -429,6 +431,7 @@ class Step:
         "key",
         "levels",
         "loop",
+        "most_open",
         "open",
         "output",
         "part_bytes",
@@ -445,7 +448,6 @@ class Step:
         "status",
         "stopped",
         "tainted",
-        "tree",
         "waits",
         "worker",
     )
@@ -477,6 +479,7 @@ class Step:
         self.items: dict[Number, Task] = {}
         self.kept: dict[Number, Task] = {}
         self.open = 0
+        self.most_open = 0
         self.dropped: list[tuple[Number, Any, Failure]] = []
         self.stopped: Failure | None = None
         self.probing = False
@@ -484,7 +487,7 @@ class Step:
         self.levels: list[list[Any]] = []
         self.passes: list[Frame] = []
         self.scope: Scope | None = None
-        self.tree: dict[str, Any] = {}
+        self.filler: Callable[[Scope], Any] = compiled({})
         self.again = 0
         self.output: Any = None
         self.partial: Any = None

@@ -119,12 +119,12 @@ def make(state: RunState, step: Step) -> None:
     if step.probing and step.open == 0 and step.items:
         step.probing = False
         breaker.probe_failed(step)
-    if step.pending and step.stopped is None:
+    if loop.breakers and step.pending and step.stopped is None:
         denied = breaker.opened(loop, step.worker.name)
         if denied is not None:
             _drop(step, list(step.pending), denied)
             step.pending.clear()
-    most = _most_open(step)
+    most = step.most_open = step.most_open or _most_open(step)
     while step.pending and step.open < most:
         if state.made >= _MOST_AT_ONCE:
             if step.open == 0:
@@ -178,8 +178,8 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
     spec, worker, loop, frame = step.spec, step.worker, step.loop, step.frame
     assert isinstance(spec, EachStep)
     assert worker is not None
-    name = f"{step.id}[{number_text(number)}]"
-    task = Task(name, worker, loop, {}, f"{step.key}[{number_text(number)}]", False, [])
+    place = f"[{number_text(number)}]"
+    task = Task(step.id + place, worker, loop, {}, step.key + place, False, [])
     task.step, task.number, task.item, task.frame = step, number, value, frame
     task.round = step.round
     task.decided_tainted = step.decided_tainted
@@ -188,8 +188,9 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
     state.made += 1
     register(task)
     scope = _item_scope(state, step, number, value)
-    task.label = _label(spec.label, scope)
-    failure = fill_input(state, task, step.tree, scope)
+    if spec.label is not None:
+        task.label = _label(spec.label, scope)
+    failure = fill_input(state, task, step.filler, scope)
     if step.kept and keep(state, task, failure):
         return
     if failure is not None:
@@ -221,8 +222,8 @@ def register(task: Task) -> None:
     """Let a task be found by its id: `r[3]`."""
     frame = task.frame
     if frame is None:
+        # No decision can give such an id, so none has to be kept from it.
         task.loop.tasks[task.id] = task
-        task.loop.taken.add(task.id)
     else:
         frame.tasks[task.id.removeprefix(frame.prefix)] = task
 
@@ -238,8 +239,6 @@ def _item_scope(state: RunState, step: Step, number: Number, value: Any) -> Scop
 
 def _label(tree: Any, scope: Scope) -> str:
     """The text of a label; "" where it cannot be made, for an item does not fail of that."""
-    if tree is None:
-        return ""
     try:
         value = fill(tree, scope)
     except (Unmet, NothingThere, EvaluationError):

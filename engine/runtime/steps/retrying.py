@@ -161,7 +161,7 @@ def retry_item(state: RunState, task: Task, retry: Callable[[RunState, Task], No
         scope = scope_of(step.loop, step.frame, state.params)
         scope.item = task.item
         scope.index = index_of(task.number)
-        failure = fill_input(state, task, step.tree, scope)
+        failure = fill_input(state, task, step.filler, scope)
         if failure is not None:
             move(task, "blocked", retried=True)
             dispatch.end_task(state, task, failure=failure)

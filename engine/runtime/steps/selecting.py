@@ -89,6 +89,9 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
                 flow.over = True
                 value, what = _value(source, scope)
                 entries = entries_of(value, selection, place, what)
+            if selection.flatten is None and selection.where is None:
+                found += entries
+                continue
             for entry in entries:
                 found.extend(expanded(selection, entry, scope))
         except Unmet as error:
