@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -65,24 +64,43 @@ CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "wit
 LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
 
 
-class Todo(Enum):
+class Todo:
     """What the machine does next; the agenda holds these with their subject.
 
     The agenda keeps the machine's modules apart: a module reports that something has happened, and
     only `machine.py` knows which module continues from there.
+
+    It is not an `Enum`: every task reads a dozen of these, and CPython 3.11 takes ten times as long to
+    read a member of an `Enum`.
     """
 
-    BEGIN_ROUND = "begin round"
-    CALL_ENDED = "call ended"
-    TASK_READY = "task ready"
-    STEP_READY = "step ready"
-    ITEM_ENDED = "item ended"
-    INNER_ENDED = "inner ended"
-    PLAN_STARTS = "plan starts"
-    HOOK_ENDED = "hook ended"
-    ROUND_WORKED = "round worked"
-    LOOP_ENDED = "loop ended"
-    LOOP_FULL = "loop full"
+    BEGIN_ROUND: Final = "begin round"
+    CALL_ENDED: Final = "call ended"
+    TASK_READY: Final = "task ready"
+    STEP_READY: Final = "step ready"
+    ITEM_ENDED: Final = "item ended"
+    INNER_ENDED: Final = "inner ended"
+    PLAN_STARTS: Final = "plan starts"
+    HOOK_ENDED: Final = "hook ended"
+    ROUND_WORKED: Final = "round worked"
+    LOOP_ENDED: Final = "loop ended"
+    LOOP_FULL: Final = "loop full"
+
+
+#: Which of them it is.
+TodoKind = Literal[
+    "begin round",
+    "call ended",
+    "task ready",
+    "step ready",
+    "item ended",
+    "inner ended",
+    "plan starts",
+    "hook ended",
+    "round worked",
+    "loop ended",
+    "loop full",
+]
 
 
 class Block:
@@ -317,7 +335,7 @@ class Task:
         self.worker = worker
         self.acting = worker
         self.loop = loop
-        self.round = loop.round
+        self.round = len(loop.rounds)
         self.input = input
         self.key = key
         self.special = special
@@ -1060,7 +1078,7 @@ class RunState:
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
-        self.agenda: deque[tuple[Todo, Any]] = deque()
+        self.agenda: deque[tuple[TodoKind, Any]] = deque()
         self.commands: list[Command] = []
 
     @property
@@ -1073,7 +1091,7 @@ class RunState:
         assert self.root is not None, "the run has not started"
         return self.root
 
-    def todo(self, what: Todo, subject: Any) -> None:
+    def todo(self, what: TodoKind, subject: Any) -> None:
         """Put something on the agenda."""
         self.agenda.append((what, subject))
 

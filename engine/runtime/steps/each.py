@@ -18,7 +18,7 @@ from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import breaker, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
-from engine.sema.model import Orchestrator
+from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.selection import Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import FromStep, NothingThere, Scope, fill
@@ -111,16 +111,16 @@ def _drop(step: Step, entries: list[Entry], failure: Failure) -> None:
 
 def make(state: RunState, step: Step) -> None:
     """Make as many tasks as slots can use; end the step if nothing is left to be done."""
-    assert isinstance(step.spec, EachStep)
-    assert step.worker is not None
-    loop = step.loop
+    spec, worker, loop = step.spec, step.worker, step.loop
+    assert isinstance(spec, EachStep)
+    assert worker is not None
     if loop.over:
         return
     if step.probing and step.open == 0 and step.items:
         step.probing = False
         breaker.probe_failed(step)
     if loop.breakers and step.pending and step.stopped is None:
-        denied = breaker.opened(loop, step.worker.name)
+        denied = breaker.opened(loop, worker.name)
         if denied is not None:
             _drop(step, list(step.pending), denied)
             step.pending.clear()
@@ -134,8 +134,7 @@ def make(state: RunState, step: Step) -> None:
             return
         if _waits_for_canary(step):
             return
-        number, value = step.pending.popleft()
-        _make_item(state, step, number, value)
+        _make_item(state, step, spec, worker, step.pending.popleft())
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
         _finish(state, step)
 
@@ -174,13 +173,13 @@ def _waits_for_canary(step: Step) -> bool:
     return step.probing
 
 
-def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
-    spec, worker, loop, frame = step.spec, step.worker, step.loop, step.frame
-    assert isinstance(spec, EachStep)
-    assert worker is not None
+def _make_item(
+    state: RunState, step: Step, spec: EachStep, worker: Worker | Orchestrator, entry: Entry
+) -> None:
+    number, value = entry
     place = f"[{number_text(number)}]"
-    task = Task(step.id + place, worker, loop, {}, step.key + place, False, [])
-    task.step, task.number, task.item, task.frame = step, number, value, frame
+    task = Task(step.id + place, worker, step.loop, {}, step.key + place, False, [])
+    task.step, task.number, task.item, task.frame = step, number, value, step.frame
     task.round = step.round
     task.decided_tainted = step.decided_tainted
     step.items[number] = task
@@ -278,7 +277,8 @@ def _finish(state: RunState, step: Step) -> None:
 
 
 def _outputs(step: Step) -> list[Any]:
-    return [task.output for _, task in sorted(step.items.items()) if task.status == "done"]
+    items = step.items
+    return [items[number].output for number in sorted(items) if items[number].status == "done"]
 
 
 def _too_many_failed(step: Step) -> Failure | None:
