@@ -335,7 +335,7 @@ class Task:
         self.worker = worker
         self.acting = worker
         self.loop = loop
-        self.round = len(loop.rounds)
+        self.round = loop.round
         self.input = input
         self.key = key
         self.special = special
