@@ -52,4 +52,9 @@ def main(repeat: int, against: Path | None) -> None:
     for name, root in (("tasks", there), ("each", ROOT)):
         found = [measure(root, name, "turns") for _ in range(min(3, repeat))]
         longest = statistics.median(run["turn_ms"] for run in found)
-        print(f"longest turn of the event loop, {name}: {longest:.1f} ms of CPU", flush=True)
+        peak = statistics.median(run["peak_mib"] for run in found)
+        print(
+            f"{name:5}  longest turn of the event loop {longest:.1f} ms of CPU, "
+            f"peak of the process {peak:.0f} MiB",
+            flush=True,
+        )

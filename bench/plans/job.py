@@ -1,4 +1,4 @@
-"""One run of a wide round, measured: `python job.py FORM MODE ITEMS`, where the engine is importable.
+"""One run of a wide round, measured: `python job.py FORM MODE ITEMS`.
 
 It imports nothing of `bench`, so that it also measures an earlier checkout of the engine, which
 PYTHONPATH then names. The form is `tasks` (one task per value, written by the planner) or `each`
@@ -32,9 +32,13 @@ PROGRAM = """orch 1
 param width: int = 10
 model planner { id = "scripted/none.json" }
 /// Lists the files.
-worker survey() -> { path: string, commits: int }[] via python { call = "FAKES:survey"  effect = read }
+worker survey() -> { path: string, commits: int }[] via python {
+  call = "FAKES:survey"  effect = read
+}
 /// Reviews a file.
-worker review(path: string) -> { text: string } via python { call = "FAKES:review"  effect = read }
+worker review(path: string) -> { text: string } via python {
+  call = "FAKES:review"  effect = read
+}
 orchestrator main() -> string {
   model = planner  goal = "Review."  workers = [survey, review]
   policy { max_rounds = 3  max_per_round = param.width  max_parallel = SLOTS STEPS }
