@@ -24,7 +24,7 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
-  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-scale fuzz \
+  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale fuzz \
   test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
@@ -80,6 +80,9 @@ bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 
 bench-gateway: $(BENCH_VENV)/.gateway  ## Measure a call of a model, next to other clients and engines
 	$(BENCH_VENV)/bin/python -m bench.gateway
+
+bench-plans: $(INSTALLED)  ## Measure decisions with steps, next to lists of tasks
+	$(BIN)/python -m bench.plans
 
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp

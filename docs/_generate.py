@@ -58,6 +58,9 @@ _CHAPTERS = (
             "command worker",
             "http worker",
             "mcp worker",
+            "plan worker",
+            "step",
+            "repeat",
             "env",
             "repair",
             "on_status",
@@ -99,6 +102,8 @@ _TITLES = {
     "server env": "`env` blocks of servers",
     "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
     "round hook": "Hooks: `after_round`",
+    "step": "`step` blocks of plans",
+    "repeat": "`repeat` blocks of steps",
 }
 
 #: Notes on a kind besides its settings.
@@ -107,6 +112,10 @@ _NOTES = {
     "on_status": "Contains entries `STATUS = failure_mode`; a status is from 100 to 599.",
     "on_exit": "Contains entries `CODE = failure_mode`; a code is from 0 to 255.",
     "rules verifier": 'Contains at least one `assert EXPRESSION else "message"`.',
+    "plan worker": "Effect and trust follow from the workers that it calls.",
+    "step": "A step without `each`, `reduce` and `repeat` is one task. The settings from `where` "
+    "to `flatten` shape what `each` and `reduce` select. They are applied in this order: "
+    "`entries`, `flatten`, `where`, `unique_by`, `sort_by` with `desc`, `take`.",
     "test": "May contain any number of `assert EXPRESSION`.",
     "mock": "Requires exactly one of `returns`, `fails` and `script`.",
 }
@@ -118,6 +127,7 @@ _SCOPES = (
     ("verdict", "the inputs, `param`, `ok`, `feedback`, `score`"),
     ("inputs", "the inputs, `param`"),
     ("escalate", "the inputs, `param`, `run.reason`, `run.rounds`, `run.goal`"),
+    ("plan", "the inputs, `param`, earlier steps; `item`, `index`, `parts`, `last` where they are"),
     ("none", "`param`"),
 )
 
@@ -168,6 +178,8 @@ def _value(value: values.Value) -> str:
             return "money, `$2.50`"
         case values.Size():
             return "size, `20KiB`"
+        case values.ShareOrNumber():
+            return "number or percentage"
         case values.Share():
             return "share, `60%`"
         case values.Str():
@@ -199,6 +211,7 @@ def _value(value: values.Value) -> str:
             return f"expression ({scope}){what}{sees}{other}"
         case values.BlockValue(label=label, repeated=repeated):
             named = f", named by a {' or '.join(label)}" if label else ""
+            named = ", with a name" if value.declares else named
             return f"block{named}{', repeatable' if repeated else ''}"
 
 

@@ -43,7 +43,17 @@ if TYPE_CHECKING:
     from engine.history.replay import Divergence
     from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
-    from engine.records import Gate, Replay, Run, RunInfo, TaskReport, Usage
+    from engine.records import (
+        Gate,
+        GateItem,
+        Replay,
+        Run,
+        RunInfo,
+        StepFailures,
+        StepReport,
+        TaskReport,
+        Usage,
+    )
     from engine.runtime.ports import PolicyState
     from engine.testing import arun_tests, run_tests
 
@@ -55,6 +65,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -68,6 +79,8 @@ __all__ = [
     "RunInfo",
     "Scripted",
     "SqliteJournal",
+    "StepFailures",
+    "StepReport",
     "TaskReport",
     "UnreadableFile",
     "Usage",
@@ -103,7 +116,7 @@ _NAMES = {
     "engine.history.replay": "Divergence",
     "engine.journal": "MemoryJournal SqliteJournal",
     "engine.models.scripted": "Scripted",
-    "engine.records": "Gate Replay Run RunInfo TaskReport Usage",
+    "engine.records": "Gate GateItem Replay Run RunInfo StepFailures StepReport TaskReport Usage",
     "engine.runtime.ports": "PolicyState",
     "engine.testing": "arun_tests run_tests",
 }

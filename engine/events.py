@@ -243,6 +243,8 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
             one; None if there is none.
         edit: The task's input as the person changed it, or None.
         letter: The name of the letter that delivered the answer (`engine.journal.inbox`), if any.
+        items: The numbers of the items that it is about, where a gate lists items of a step; None:
+            all of them. Items that are not named are refused by an approval.
     """
 
     key: str
@@ -253,6 +255,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
     by: str = ""
     letter: str = ""
     wall_ms: int = 0
+    items: list[str] | None = None
 
 
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):

@@ -23,16 +23,32 @@ from engine.history.whole_replay import WholeReplay
 from engine.journal import Journal, RunSummary
 from engine.journal.listing import ShownStatus, shown_status
 from engine.runtime.budget import Ledger
+from engine.runtime.ending import subtree
 from engine.runtime.places import place_of
 from engine.runtime.report import gate_reports, run_report
-from engine.runtime.state import GateKind, Loop, RunState, Task, TaskStatus
+from engine.runtime.state import (
+    Frame,
+    GateKind,
+    Loop,
+    RunState,
+    Step,
+    StepStatus,
+    Task,
+    TaskStatus,
+)
+from engine.runtime.steps.summary import counts_of, failures_of, kind
+from engine.runtime.views import path_in_loop
+from engine.sema.plans.steps import StepKind
 from engine.source import Place
 
 __all__ = [
     "Gate",
+    "GateItem",
     "Replay",
     "Run",
     "RunInfo",
+    "StepFailures",
+    "StepReport",
     "TaskReport",
     "Usage",
     "gate_of",
@@ -63,6 +79,22 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
 
 
+class GateItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the items of a step that a gate is about.
+
+    Attributes:
+        item: Its number, as `Reply.items` takes it: `3`, or `3.0` in a flattened list.
+        task: The id of its task: `r[3]`.
+        label: The text that the step gives it, or "".
+        input: The input of its task.
+    """
+
+    item: str
+    task: str
+    label: str
+    input: Any
+
+
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """An open question to a person.
 
@@ -81,6 +113,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave.
+        step: The id of the step whose items it is about, in place of a task; or None.
+        count: How many items that are.
+        items: The first 1,000 of them, for `Reply.items`.
     """
 
     run: str
@@ -96,23 +131,29 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     opened_ms: int | None = None
     timeout_ms: int | None = None
     offers: bool = False
+    step: str | None = None
+    count: int = 0
+    items: tuple[GateItem, ...] = ()
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one task.
 
     Attributes:
-        id: As the decision named it.
+        id: As the decision named it; inside a plan worker, after that one's: `a2/r[3]`.
         key: Its place in the run: `round 3 / decision 1 / task a2`.
         worker: Who it was for.
         round: The round it belongs to, from 1.
-        status: `done`, `failed`, or what it was doing when the run ended or began to wait.
+        status: `done`, `failed`, `skipped`, or what it was doing when the run ended or waits.
         attempts: How many calls were made for it.
         input: As the decision gave it.
         output: What it gave, if it is done.
         partial: The best that a failed sub-orchestrator had, or None.
         failure: Why it failed, or None.
         duration_ms: How long it took; None if it did not start or has not ended.
+        step: The id of the step that it is an item of, or None.
+        item: The value that an item of an `each` is about, or None.
+        label: The label of an item, or "".
     """
 
     id: str
@@ -122,6 +163,76 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     status: TaskStatus
     attempts: int
     input: Any = None
+    output: Any = None
+    partial: Any = None
+    failure: Failure | None = None
+    duration_ms: int | None = None
+    step: str | None = None
+    item: Any = None
+    label: str = ""
+
+
+class StepFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """The items of a step that failed in one mode.
+
+    Attributes:
+        mode: Their mode.
+        count: How many there are.
+        first: The id of the first: `r[3]`.
+        label: Its label, or "".
+        message: What it said.
+    """
+
+    mode: str
+    count: int
+    first: str
+    label: str = ""
+    message: str = ""
+
+
+class StepReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a step has come: an `each`, a `reduce` or a `repeat`.
+
+    Its items are among the tasks of the run, with `TaskReport.step`.
+
+    Attributes:
+        id: As the decision or the author named it, after the plan worker that it is in: `a2/r`.
+        key: Its place in the run: `round 3 / decision 1 / task r`.
+        kind: `each`, `reduce` or `repeat`.
+        worker: Who its items are for; None for a `repeat`.
+        round: The round it belongs to, from 1.
+        status: `done`, `failed`, `skipped`, or what it was doing when the run ended or waits.
+        total: How many items it has so far: tasks, and values that have none yet; of a `repeat`,
+            passes.
+        known: Whether no more items come.
+        done: How many of them are done.
+        failed: How many failed, or got no task.
+        not_started: How many of the failed got no task.
+        skipped: How many were not needed.
+        running: How many are under way.
+        waiting: How many wait for a slot.
+        failures: The failed by mode, the most frequent first.
+        output: What it gave, if it is done; of an `each`, the outputs in the order of its source.
+        partial: What its items gave before it failed, or None.
+        failure: Why it failed, or None.
+        duration_ms: How long it took; None if it did not start or has not ended.
+    """
+
+    id: str
+    key: str
+    kind: StepKind
+    worker: str | None
+    round: int
+    status: StepStatus
+    total: int = 0
+    known: bool = True
+    done: int = 0
+    failed: int = 0
+    not_started: int = 0
+    skipped: int = 0
+    running: int = 0
+    waiting: int = 0
+    failures: tuple[StepFailures, ...] = ()
     output: Any = None
     partial: Any = None
     failure: Failure | None = None
@@ -252,18 +363,25 @@ class Run:
 
     @property
     def tasks(self) -> tuple[TaskReport, ...]:
-        """Every task, those of sub-orchestrators included, in order."""
+        """Every task, those of sub-orchestrators, plan workers and steps included, in order."""
         return tuple(_task_of(self._state, task) for task in _tasks(self._state.loop))
 
-    def report(self, *, details: bool = True) -> dict[str, Any]:
-        """Everything as plain data, as `orch show --format json` gives it."""
-        return run_report(self._state, details=details)
+    @property
+    def steps(self) -> tuple[StepReport, ...]:
+        """Every step, those of sub-orchestrators and plan workers included, in order."""
+        return tuple(_step_of(self._state, step) for step in _steps(self._state.loop))
+
+    def report(self, *, details: bool = True, items: bool = False) -> dict[str, Any]:
+        """Everything as plain data, as `orch show --format json` gives it (with `--items`)."""
+        return run_report(self._state, details=details, items=items)
 
 
 def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
     """The record of a gate, from `gate_report`."""
     options = tuple(report["options"])
-    return Gate(**{**report, "run": run, "workflow": workflow, "options": options})
+    items = tuple(GateItem(**item) for item in report.get("items", ()))
+    given = {"run": run, "workflow": workflow, "options": options, "items": items}
+    return Gate(**{**report, **given})
 
 
 def info_of(summary: RunSummary) -> RunInfo:
@@ -314,35 +432,81 @@ def _usage_of(ledger: Ledger) -> Usage:
 
 
 def _tasks(loop: Loop) -> Iterator[Task]:
-    """The tasks of a loop, each followed by those of its sub-orchestrator."""
+    """The tasks of a loop, each followed by those of its sub-orchestrator or plan."""
     todo = list(reversed(loop.tasks.values()))
     while todo:
         task = todo.pop()
         yield task
         if task.child is not None:
             todo += reversed(task.child.tasks.values())
+        if task.plan is not None:
+            todo += reversed(list(_in_frame(task.plan)))
 
 
-def _failure_of(state: RunState, task: Task) -> Failure | None:
-    failure = task.failure
+def _in_frame(frame: Frame) -> Iterator[Task]:
+    """The tasks of a plan worker or a pass, those of its passes included."""
+    yield from frame.tasks.values()
+    for step in frame.steps.values():
+        for one in step.passes:
+            yield from _in_frame(one)
+
+
+def _steps(loop: Loop) -> Iterator[Step]:
+    for one in subtree(loop):
+        yield from one.every_step()
+
+
+def _failure_of(state: RunState, entry: Task | Step) -> Failure | None:
+    failure = entry.failure
     if failure is None:
         return None
     return Failure(
         failure.mode,
         failure.message,
         retryable=failure.retryable,
-        task=task.id,
-        worker=task.worker.name,
-        round=task.round,
-        key=task.key,
+        task=path_in_loop(entry),
+        worker="" if entry.worker is None else entry.worker.name,
+        round=entry.round,
+        key=entry.key,
         place=place_of(state, failure.cause),
     )
 
 
+def _duration_of(entry: Task | Step) -> int | None:
+    began, ended = entry.started_at, entry.ended_at
+    return None if began is None or ended is None else ended - began
+
+
+def _step_of(state: RunState, step: Step) -> StepReport:
+    counts = counts_of(step)
+    return StepReport(
+        id=path_in_loop(step),
+        key=step.key,
+        kind=kind(step),
+        worker=None if step.worker is None else step.worker.name,
+        round=step.round,
+        status=step.status,
+        total=counts.total,
+        known=counts.known,
+        done=counts.done,
+        failed=counts.failed,
+        not_started=counts.dropped,
+        skipped=counts.skipped,
+        running=counts.running,
+        waiting=counts.waiting,
+        failures=tuple(
+            StepFailures(**msgspec.structs.asdict(found)) for found in failures_of(step)
+        ),
+        output=step.output if step.status == "done" else None,
+        partial=step.partial,
+        failure=_failure_of(state, step),
+        duration_ms=_duration_of(step),
+    )
+
+
 def _task_of(state: RunState, task: Task) -> TaskReport:
-    began, ended = task.started_at, task.ended_at
     return TaskReport(
-        id=task.id,
+        id=path_in_loop(task),
         key=task.key,
         worker=task.worker.name,
         round=task.round,
@@ -352,5 +516,8 @@ def _task_of(state: RunState, task: Task) -> TaskReport:
         output=task.output if task.status == "done" else None,
         partial=task.partial,
         failure=_failure_of(state, task),
-        duration_ms=None if began is None or ended is None else ended - began,
+        duration_ms=_duration_of(task),
+        step=None if task.step is None else path_in_loop(task.step),
+        item=task.item,
+        label=task.label,
     )

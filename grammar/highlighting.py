@@ -70,6 +70,10 @@ class OrchLexer(RegexLexer):  # type: ignore[misc]
             (words(("true", "false", "null"), r"\b", r"\b(?!\s*[=:])"), Keyword.Constant),
             (rf"(via)(\s+)({_NAME})", bygroups(Keyword, Whitespace, Name.Builtin)),
             (words(("fails", "as", "for", "import", "from"), r"\b", r"\b(?!\s*[=:])"), Keyword),
+            (
+                rf"(step)(\s+)({_NAME})(\s*)(?=\{{)",
+                bygroups(Keyword, Whitespace, Name.Variable, Whitespace),
+            ),
             (rf"({_NAME})(\s*)(=)(?!=)", bygroups(Name.Attribute, Whitespace, Operator)),
             (rf"({_NAME})(\s*)(?=\{{)", bygroups(Name.Attribute, Whitespace)),
             (rf"({_NAME})(\s*)(:)", bygroups(Name.Variable, Whitespace, Punctuation)),

@@ -52,7 +52,17 @@ if TYPE_CHECKING:
     from engine.history.replay import Divergence
     from engine.journal import MemoryJournal, SqliteJournal
     from engine.models.scripted import Scripted
-    from engine.records import Gate, Replay, Run, RunInfo, TaskReport, Usage
+    from engine.records import (
+        Gate,
+        GateItem,
+        Replay,
+        Run,
+        RunInfo,
+        StepFailures,
+        StepReport,
+        TaskReport,
+        Usage,
+    )
     from engine.runtime.ports import PolicyState
     from engine.testing import arun_tests, run_tests
     from engine.version import __version__
@@ -65,6 +75,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -78,6 +89,8 @@ __all__ = [
     "RunInfo",
     "Scripted",
     "SqliteJournal",
+    "StepFailures",
+    "StepReport",
     "TaskReport",
     "UnreadableFile",
     "Usage",

@@ -1,1 +1,1 @@
-"""What plans cost, and what they gain: `python -m bench.plans`."""
+"""Plans as typed data: what they cost, next to lists of plain tasks."""

@@ -1,6 +1,6 @@
-"""`python -m bench.plans`: an item beside a task, two stages, what fails alike, many items.
+"""`python -m bench.plans [PART ...]`: the figures of `bench.plans`, as tables.
 
-With `--against PATH`, an item is compared with a plain task of that checkout.
+With `--against PATH`, an item of an `each` is compared with a plain task of that checkout.
 """
 
 from __future__ import annotations
@@ -9,8 +9,25 @@ import argparse
 from pathlib import Path
 
 from bench.plans import cpu, failures, makespan
+from bench.plans.decisions import rows, tokenizer
 
-PARTS = ["cpu", "makespan", "failures"]
+PARTS = ["decisions", "cpu", "makespan", "failures"]
+
+
+def decisions() -> None:
+    """Tokens of a decision."""
+    name, _ = tokenizer()
+    sizes, steps = rows()
+    print(f"Tokens of a decision, one review per file ({name})\n")
+    print("| items | tasks | tasks, wire | tasks, wire with steps | `each` | `each`, wire |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    for row in sizes:
+        print("| " + " | ".join(f"{figure:,}" for figure in row) + " |")
+    print("\nTokens of one step\n")
+    print("| step | contract | wire |")
+    print("| --- | ---: | ---: |")
+    for what, contract, wire in steps:
+        print(f"| {what} | {contract} | {wire} |")
 
 
 def main() -> None:
@@ -21,6 +38,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.2, help="of the latencies of the stages")
     arguments = parser.parse_args()
     what = arguments.what or PARTS
+    if "decisions" in what:
+        decisions()
     if "cpu" in what:
         cpu.main(arguments.repeat, arguments.against)
     if "makespan" in what:

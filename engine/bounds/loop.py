@@ -10,6 +10,9 @@ With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook a
     after_round     floor(R / every) looks
     before_finish   min(R, 1 + revisions that this hook and those after it allow) looks
 
+A task of a plan is the tasks of its steps: at most `max_items`, each step no more than the types
+say, with the looks of the hooks on the workers that they call.
+
 A task of an orchestrator is a whole run of it, as deep as `max_depth` lets it call itself. Budgets
 cap tokens and money at every level: a child's, a `limit`'s, the orchestrator's own. A person's
 word (another start of a `once` task, a run taken over after a crash) is not in the bound.
@@ -29,10 +32,20 @@ from engine.bounds.amounts import (
     Number,
     Spend,
     dearer,
+    least,
 )
 from engine.bounds.calls import Calls, Rate
 from engine.bounds.greedy import Option, fill
-from engine.sema.model import Budget, Hook, HookPoint, Orchestrator, Program
+from engine.sema.model import (
+    Budget,
+    Hook,
+    HookPoint,
+    Orchestrator,
+    Program,
+    Worker,
+    fallback_chain,
+    reached,
+)
 
 __all__ = ["Bound", "Step", "bound_of", "bounds_of"]
 
@@ -241,9 +254,23 @@ class _Bounder:
             child = self._child(name, active)
             work = NOTHING if child is None else child.total * (1 + revisions)
         else:
-            work = self._calls.work(self._program.workers[name], revisions)
+            workers = self._program.workers
+            work = self._calls.work(workers[name], revisions)
+            for other in fallback_chain(workers, name):
+                work += self._planned(loop, workers[other], active) * (1 + revisions)
         budget = limit.budget if limit is not None else Budget()
         return _Worker(name, most, Spend(tasks=1) + work, tuple(looks), budget)
+
+    def _planned(self, loop: Orchestrator, worker: Worker, active: Mapping[str, int]) -> Spend:
+        """What the steps of a plan take in one task of it; nothing for other workers."""
+        if worker.plan is None:
+            return NOTHING
+        places = worker.plan.max_items
+        inside: list[_Worker] = []
+        for path, name in worker.plan.calls():
+            most = worker.plan.most.get(path)
+            inside.append(self._worker(loop, name, least(places, most) or 0, active))
+        return Spend(*(fill(places, [step.option(m) for step in inside])[0] for m in METRICS))
 
     def _child(self, name: str, active: Mapping[str, int]) -> Bound | None:
         """The bound of an orchestrator called from those under way; None where it may not start."""
@@ -277,7 +304,8 @@ class _Bounder:
         for at in (name, *sorted(self._reachable(name) - {name})):
             loop = program.orchestrators[at]
             named.append(loop.model)
-            named += [program.workers[w].facts.model or "" for w in loop.workers
+            named += [program.workers[w].facts.model or ""
+                      for w in reached(program.workers, loop.workers)
                       if w in program.workers]  # fmt: skip
             named += [program.verifiers[v].facts.model or "" for hook in loop.hooks
                       for v in hook.verifiers]  # fmt: skip

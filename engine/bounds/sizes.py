@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.bounds.text import table
-from engine.sema.model import Orchestrator, Program, Verifier, Worker
+from engine.sema.model import Orchestrator, Program, Verifier, Worker, reached
 from engine.sizes import size_words
 
 __all__ = ["Sizes", "sizes_as_data", "sizes_as_text", "sizes_of"]
@@ -48,7 +48,11 @@ def sizes_of(program: Program) -> list[Sizes]:
 
 
 def _sizes(program: Program, loop: Orchestrator) -> Sizes:
-    workers = [program.workers[name] for name in loop.workers if name in program.workers]
+    workers = [
+        program.workers[name]
+        for name in reached(program.workers, loop.workers)
+        if name in program.workers
+    ]
     below = [program.orchestrators[n] for n in loop.workers if n in program.orchestrators]
     verifiers = [program.verifiers[name] for hook in loop.hooks for name in hook.verifiers]
     asked = [it for it in verifiers if it.kind not in ("rules", "human")]

@@ -9,6 +9,7 @@ answer one gate at once, exactly one succeeds, and the other answer never applie
 from __future__ import annotations
 
 import getpass
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.options import utf8
+from engine.cli.task_names import task_option
 from engine.drive import launch
 from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
@@ -33,18 +35,51 @@ from engine.events import GateAnswered
 from engine.journal import SqliteJournal
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
+from engine.sema.plans.selection import MAX_SOURCE
 
-__all__ = ["answer_gate", "gate_options", "json_file", "outcome_needed", "who"]
+__all__ = ["answer_gate", "gate_options", "item_numbers", "json_file", "outcome_needed", "who"]
+
+_ITEMS = re.compile(r"(?P<first>[0-9]{1,9}(?:\.[0-9]{1,9})*)(?:-(?P<last>[0-9]{1,9}))?")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+def item_numbers(ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """Numbers of items, such as `0,3-9` or `1.0,1.2`, as a list; a click callback."""
+    if text is None:
+        return None
+    found: list[str] = []
+    for part in text.split(","):
+        match = _ITEMS.fullmatch(part.strip())
+        if match is None:
+            raise click.BadParameter(f"`{part.strip()}` is not the number of an item: `0,3-9`")
+        first, last = match["first"], match["last"]
+        if last is None:
+            found.append(first)
+            continue
+        if "." in first or int(last) < int(first) or int(last) - int(first) >= MAX_SOURCE:
+            raise click.BadParameter(f"`{part.strip()}` is not a range of items")
+        found += map(str, range(int(first), int(last) + 1))
+    return found
+
+
 def gate_options(function: _F) -> _F:
-    """`--gate`, `--task`, `--note` and `--by`, as both commands take them."""
+    """`--gate`, `--task`, `--items`, `--note` and `--by`, as both commands take them."""
     for option in reversed(
         (
             click.option("--gate", metavar="KEY", help="Which gate, as `orch gates` names it."),
-            click.option("--task", metavar="ID", help="Which gate, by the task it is about."),
+            click.option(
+                "--task",
+                metavar="ID",
+                callback=task_option,
+                help="Which gate, by the task it is about; r:7 is r[7].",
+            ),
+            click.option(
+                "--items",
+                metavar="0,3-9",
+                callback=item_numbers,
+                help="Which items, where the gate lists items of a step; all by default.",
+            ),
             click.option(
                 "--note",
                 default="",
@@ -185,10 +220,12 @@ def who(by: str | None) -> str:
 
 def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
     """The message if the outcome of a `once` task is not given."""
-    assert gate.task is not None
-    again = command_line("approve", run, directory, "--task", gate.task.id, "--not-done")
+    task = gate.task or gate.tasks[0]
+    name = task.id if gate.step is None else gate.step.id
+    what = f"task {name}" if gate.step is None else f"{len(gate.tasks)} items of {name}"
+    again = command_line("approve", run, directory, "--task", name, "--not-done")
     return CommandError(
-        f"it is not known whether task {gate.task.id} ({gate.task.worker.name}) was done",
+        f"it is not known whether {what} ({task.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

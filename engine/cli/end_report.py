@@ -12,6 +12,7 @@ from engine.cli.failure_text import end_drawn, failures_drawn
 from engine.cli.format_values import one_line, pretty, totals
 from engine.cli.journals import command_line
 from engine.cli.output import echo, error, use_color, warn
+from engine.cli.task_names import typed
 from engine.events import RunStatus
 from engine.printable import printable
 from engine.runtime.report import SHOWN_BYTES, partial_tasks, run_report
@@ -124,4 +125,7 @@ def _how_to_see(run: str, left_out: Mapping[str, Any], style: str, directory: st
     if not tasks:
         return said + f"the whole: {command_line('show', run, directory, '--full')}"
     which = f" (also {', '.join(tasks[1:])})" if tasks[1:] else ""
-    return said + f"the whole: {command_line('show', run, directory, '--task', tasks[0])}{which}"
+    return (
+        said
+        + f"the whole: {command_line('show', run, directory, '--task', typed(tasks[0]))}{which}"
+    )

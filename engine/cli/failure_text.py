@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
+
+import msgspec
 
 from engine.cli.format_values import one_line
 from engine.cli.output import screen_width, use_color
+from engine.cli.step_lines import entry_path
 from engine.diagnostics import render_terminal
+from engine.errors import Failure
 from engine.printable import printable
 from engine.redaction import current
 from engine.runtime.places import span_of
-from engine.runtime.state import Loop, RunState, Task
+from engine.runtime.state import Loop, RunState, Step
+from engine.runtime.steps.summary import counts_of
+from engine.sema.plans.selection import number_text
 from engine.source import SourceFile, Span
 
 __all__ = ["end_drawn", "failures_drawn"]
@@ -36,22 +42,25 @@ def end_drawn(state: RunState, color: str | None = None, stream: IO[str] | None 
 
 
 def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | None = None) -> str:
-    """The places of the tasks that failed, each place once, with what failed there."""
+    """The places of the tasks that failed, each place once, with what failed there.
+
+    Of a step, the failures of one mode are told once.
+    """
     if state.root is None:
         return ""
-    groups: dict[tuple[str, int, int], tuple[Span, list[tuple[str, Task]]]] = {}
-    for path, task in _failed(state.root):
-        span = span_of(state, task.failure)
+    groups: dict[tuple[Any, ...], tuple[Span, list[_Failed]]] = {}
+    for found in _failed(state.root):
+        span = span_of(state, found.failure)
         if span is not None:
-            where = (span.source.path, span.start, span.end)
-            groups.setdefault(where, (span, []))[1].append((path, task))
+            # A step of a plan is one, however often the plan runs.
+            of_step = () if found.step is None else (id(found.step.spec), found.failure.mode)
+            where = (span.source.path, span.start, span.end, *of_step)
+            groups.setdefault(where, (span, []))[1].append(found)
     blocks = []
-    for span, tasks in list(groups.values())[:MOST_PLACES]:
-        path, first = tasks[0]
-        assert first.failure is not None
-        more = f" (and {len(tasks) - 1} more)" if tasks[1:] else ""
+    for span, failed in list(groups.values())[:MOST_PLACES]:
+        first = failed[0]
         said = one_line(current().text(first.failure.message), 600)
-        head = f"{path} {first.worker.name}{more}: {first.failure.mode}"
+        head = f"{_head(failed)}: {first.failure.mode}"
         blocks.append(f"{head}: {said}\n" if said else f"{head}\n")
         blocks[-1] += _excerpt(span, color, stream or sys.stderr)
     left = len(groups) - MOST_PLACES
@@ -60,13 +69,48 @@ def failures_drawn(state: RunState, color: str | None = None, stream: IO[str] | 
     return "\n".join(blocks)
 
 
-def _failed(loop: Loop, above: str = "") -> Iterator[tuple[str, Task]]:
-    """The tasks that failed, the innermost first, each with its path (`a2/b1`)."""
-    for task in loop.tasks.values():
+class _Failed(msgspec.Struct, frozen=True):
+    """Something that failed: a task, a value that got none, or a step without items.
+
+    Attributes:
+        path: Its id with those of the tasks it is in: `a2/b1`.
+        worker: Who it was for; "" for a `repeat`.
+        step: The step that it is an item of, or None.
+    """
+
+    path: str
+    worker: str
+    failure: Failure
+    step: Step | None = None
+    label: str = ""
+
+
+def _head(failed: list[_Failed]) -> str:
+    first, number = failed[0], len(failed)
+    worker = f" {first.worker}" if first.worker else ""
+    label = f" ({one_line(current().text(first.label), 60)})" if first.label else ""
+    if first.step is None or number == 1 or any(one.step is not first.step for one in failed):
+        more = f" (and {number - 1} more)" if number > 1 else ""
+        return f"{first.path}{label}{worker}{more}"
+    total = counts_of(first.step).total
+    return f"{entry_path(first.step)}{worker}, {number} of {total}, first {first.path}{label}"
+
+
+def _failed(loop: Loop) -> Iterator[_Failed]:
+    """What failed, the innermost first."""
+    for task in loop.every_task():
         if task.child is not None:
-            yield from _failed(task.child, f"{above}{task.id}/")
+            yield from _failed(task.child)
         if task.failure is not None:
-            yield f"{above}{task.id}", task
+            name = task.worker.name
+            yield _Failed(entry_path(task), name, task.failure, task.step, task.label)
+    for step in loop.every_step():
+        worker = "" if step.worker is None else step.worker.name
+        path = entry_path(step)
+        for number, _, failure in step.dropped:
+            yield _Failed(f"{path}[{number_text(number)}]", worker, failure, step)
+        if step.failure is not None and not counts_of(step).failed:
+            yield _Failed(path, worker, step.failure)
 
 
 def _excerpt(span: Span, color: str | None, stream: IO[str]) -> str:

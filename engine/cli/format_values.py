@@ -102,8 +102,12 @@ def totals(report: Mapping[str, Any]) -> str:
     parts = [count(report["rounds"], "round"), count(report["dispatches"], "task")]
     # Tasks of sub-orchestrators are in `failures` too, but not in `dispatches`.
     failed = sum(one["key"].count(" / task ") == 1 for one in report["failures"])
-    if failed:
-        parts[-1] += f" ({failed} failed)"
+    # Tasks that steps counted, and that then had no reason to start.
+    ended = [f"{failed} failed"] if failed else []
+    missed = report.get("not_started", 0)
+    ended += [f"{missed} not started"] if missed else []
+    if ended:
+        parts[-1] += f" ({', '.join(ended)})"
     parts.append(count(report["calls"], "call"))
     usage = report["usage"]
     if usage is not None:

@@ -9,10 +9,11 @@ from engine import clock
 from engine.cli.end_report import note
 from engine.cli.format_values import compact, duration, one_line
 from engine.cli.journals import command_line
+from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
 
-__all__ = ["about", "answers", "left_ms", "tell_questions"]
+__all__ = ["about", "answers", "items", "left_ms", "tell_questions"]
 
 
 def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
@@ -29,12 +30,24 @@ def about(gate: Mapping[str, Any]) -> str:
     parts = []
     if gate["task"] is not None:
         parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
+    if gate.get("step") is not None:
+        parts.append(f"{gate['count']} items of {gate['step']}, {gate['worker']}")
     if gate["options"]:
         parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
     left = left_ms(gate)
     if left is not None:
         parts.append(f"{duration(left)} left" if left else "its time is up")
     return "; ".join(parts)
+
+
+def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
+    """The items that a gate of a step lists, a line each."""
+    listed = gate.get("items") or []
+    for item in listed[:most]:
+        label = f" {one_line(item['label'], 60)}" if item["label"] else ""
+        yield f"{item['item']}{label}  {compact(item['input'], 120)}"
+    if gate.get("count", 0) > most:
+        yield f"and {gate['count'] - most} more"
 
 
 def answers(
@@ -58,6 +71,10 @@ def answers(
         yield command_line("reject", run, directory, *which), "it failed; do not start it again"
         return
     yield command_line("approve", run, directory, *which), "continue"
+    if gate.get("count", 0) > 1:
+        first = gate["items"][0]["item"]
+        some = [*which, "--items", first]
+        yield command_line("approve", run, directory, *some), "these items, and refuse the others"
     if gate["kind"] == "escalation":
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "finish with this result"
@@ -67,8 +84,10 @@ def answers(
 def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:
     """The options that name a gate: none if it is the only one, its task if that is enough."""
     alone = sum(other["task"] == gate["task"] for other in gates) == 1
+    if gate.get("step") is not None and len(gates) > 1:
+        return ["--gate", gate["key"]]
     if gate["task"] is not None and alone and (len(gates) > 1 or gate["kind"] == "outcome"):
-        return ["--task", gate["task"]]
+        return ["--task", typed(gate["task"])]
     return ["--gate", gate["key"]] if len(gates) > 1 else []
 
 
@@ -84,6 +103,8 @@ def tell_questions(state: RunState, directory: str | None) -> None:
         said = about(gate)
         if said:
             note(f"  {said}")
+        for line in items(gate):
+            note(f"    {line}")
         if directory is None:
             continue
         lines = list(answers(gate, gates, state.run, directory))

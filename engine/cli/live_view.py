@@ -17,7 +17,8 @@ from rich.text import Text
 
 from engine import clock
 from engine.cli.format_values import count, duration, money, one_line, tokens
-from engine.cli.narrator import Narrator, Tone, task_path
+from engine.cli.narrator import Narrator, Tone
+from engine.cli.step_lines import Progress, entry_path, is_quiet, step_name
 from engine.drive.driver import Observer
 from engine.events import CallFailed, CallFinished, CallStarted, Event
 from engine.runtime.state import Call, Check, RunState, Task
@@ -27,6 +28,9 @@ __all__ = ["LiveWatch"]
 _INTERVAL_S = 0.1
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_SPINNER = "|/-\\"
+_BAR = "█░"
+_PLAIN_BAR = "#-"
+_BAR_CELLS = 20
 _STYLES: dict[Tone, str] = {"head": "bold", "bad": "red", "detail": "dim", "plain": ""}
 
 
@@ -43,10 +47,10 @@ class LiveWatch:
             file=stream, force_terminal=True, no_color=not color, highlight=False, markup=False
         )
         try:
-            _SPINNER.encode(self._console.encoding)
-            self._frames = _SPINNER
+            (_SPINNER + _BAR).encode(self._console.encoding)
+            self._frames, self._bar = _SPINNER, _BAR
         except (UnicodeError, LookupError):
-            self._frames = _PLAIN_SPINNER
+            self._frames, self._bar = _PLAIN_SPINNER, _PLAIN_BAR
         self._live = Live(
             console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop"
         )
@@ -114,14 +118,36 @@ class LiveWatch:
         running = [call for call in self._narrator.running.values() if not call.loop.over]
         waiting = [call for call in self._narrator.waiting.values() if not call.loop.over]
         room = max(1, self._console.height - 3)
-        shown = running if len(running) <= room else running[: room - 1]
-        rows = list(self._rows(shown))
-        if len(shown) < len(running):
-            rows.append(Text(f"  ... and {len(running) - len(shown)} more", style="dim"))
+        # Items of steps are in the lines of their steps.
+        rows = list(self._steps(self._narrator.steps.running[: max(1, room - 1)]))
+        room = max(1, room - len(rows))
+        single = [call for call in running if not is_quiet(call.subject)]
+        shown = single if len(single) <= room else single[: room - 1]
+        rows += self._rows(shown)
+        if len(shown) < len(single):
+            rows.append(Text(f"  ... and {len(single) - len(shown)} more", style="dim"))
+        waiting = [call for call in waiting if not is_quiet(call.subject)]
+        room += len(rows) - len(shown)
         if waiting and len(rows) < room:
             rows += self._waits(waiting[: room - len(rows)])
         rows.append(self._totals(state, len(running)))
         return Group(*rows)
+
+    def _steps(self, steps: Iterable[Progress]) -> Iterable[Text]:
+        """A line a step: its bar, how many of its items are over, how many of them failed."""
+        spinner = self._frames[self._frame % len(self._frames)]
+        for told in steps:
+            if told.step.loop.over:
+                continue
+            row = Text(no_wrap=True, overflow="ellipsis")
+            row.append(f"{spinner} ", style="cyan")
+            row.append(one_line(step_name(told.step), 60))
+            full = _BAR_CELLS * told.over // max(1, told.total)
+            row.append(f"  {self._bar[0] * full}{self._bar[1] * (_BAR_CELLS - full)}", style="cyan")
+            row.append(f"  {told.over} of {told.total}{'' if told.known else ' so far'}")
+            if told.failed:
+                row.append(f", {told.failed} failed", style="red")
+            yield row
 
     def _rows(self, calls: Iterable[Call]) -> Iterable[Text]:
         now = clock.running_s()
@@ -163,7 +189,7 @@ class LiveWatch:
 def _label(call: Call) -> str:
     subject = call.subject
     if isinstance(subject, Task):
-        return one_line(f"{task_path(subject)} {subject.worker.name}", 80)
+        return one_line(f"{entry_path(subject)} {subject.worker.name}", 80)
     if isinstance(subject, Check):
         return f"verifier {subject.verifier.name}"
     return f"{subject.orchestrator.name} decides"

@@ -3,7 +3,7 @@
 An observer of the driver. It gets each event once that event is durable, with the state after the
 whole batch. It reads rounds, decisions and verdicts from the state, each once, with a cursor for
 each loop, and identifies calls by their start. It does no I/O: lines go to a `say` function. Its
-cost per event does not depend on the size of the run.
+cost per event does not depend on the size of the run. Steps are told by `engine.cli.step_lines`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from engine.cli.format_values import count, duration, one_line
+from engine.cli.step_lines import StepTeller, entry_path, is_quiet
 from engine.events import CallFailed, CallFinished, CallStarted, Event, GateOpened, RunResumed
 from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
 
-__all__ = ["Narrator", "Tone", "task_path"]
+__all__ = ["Narrator", "Tone"]
 
 #: How a line is meant: a heading, something that went wrong, a detail, or neither.
 Tone = Literal["head", "bad", "detail", "plain"]
@@ -24,10 +25,12 @@ Tone = Literal["head", "bad", "detail", "plain"]
 class _Cursor:
     """How much of a loop has been told."""
 
-    __slots__ = ("decided", "ended", "rejected", "round", "verdicts")
+    __slots__ = ("decided", "ended", "many", "rejected", "round", "verdicts")
 
     def __init__(self) -> None:
         self.round = 0
+        # Verdicts of hooks of tasks, in a round with steps: how many of each kind there were.
+        self.many: dict[tuple[str, str, bool], int] = {}
         self.rejected = 0
         self.decided = False
         self.verdicts = 0
@@ -44,7 +47,7 @@ class Narrator:
     Attributes:
         running: The calls that are under way now, by key.
         waiting: Those that wait for their next attempt, by key.
-        failed: How many tasks have failed.
+        steps: Tells the steps.
     """
 
     def __init__(self, say: Callable[[str, Tone], None], *, tasks: bool = True) -> None:
@@ -55,7 +58,16 @@ class Narrator:
         self._done: set[str] = set()
         self.running: dict[str, Call] = {}
         self.waiting: dict[str, Call] = {}
-        self.failed = 0
+        self.steps = StepTeller(self._step_said, progress=tasks)
+        self._failed = 0
+
+    def _step_said(self, loop: Loop, line: str, bad: bool) -> None:
+        self._say(f"{_margin(loop)}{line}", "bad" if bad else "plain")
+
+    @property
+    def failed(self) -> int:
+        """How many tasks have failed, items of steps included."""
+        return self._failed + self.steps.failed
 
     @property
     def done(self) -> int:
@@ -89,9 +101,11 @@ class Narrator:
         again = event.key in self.running or event.attempt > 1
         self.running[event.key] = call
         self.waiting.pop(event.key, None)
-        if self._tasks and isinstance(call.subject, Task):
+        if is_quiet(call.subject):
+            self.steps.happened(call)
+        elif self._tasks and isinstance(call.subject, Task):
             attempt = f", attempt {event.attempt}" if again else ""
-            name = f"{task_path(call.subject)} {call.subject.worker.name}"
+            name = f"{entry_path(call.subject)} {call.subject.worker.name}"
             self._say(f"{_margin(call.loop)}{name}: started{attempt}", "detail")
 
     def _ended(self, event: CallFinished | CallFailed) -> None:
@@ -101,7 +115,9 @@ class Narrator:
         if _waits(call):
             self.waiting[event.key] = call
         subject = call.subject
-        if isinstance(subject, Task):
+        if is_quiet(subject):
+            self._quietly_ended(call)
+        elif isinstance(subject, Task):
             self._task_ended(event, call, subject)
         elif call.command is not None or call.failure is not None:
             mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
@@ -111,8 +127,14 @@ class Narrator:
         for loop in call.loop.lineage():
             self._catch_up(loop)
 
+    def _quietly_ended(self, call: Call) -> None:
+        """Count a call inside a step that has ended."""
+        if call.command is None and call.failure is None and isinstance(call.subject, Task):
+            self._done.add(call.key)
+        self.steps.happened(call)
+
     def _task_ended(self, event: CallFinished | CallFailed, call: Call, task: Task) -> None:
-        name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
+        name = f"{_margin(call.loop)}{entry_path(task)} {task.worker.name}"
         if call.command is not None:
             revised = isinstance(event, CallFinished) and bool(task.feedback)
             mode = event.mode if isinstance(event, CallFailed) else "invalid_output"
@@ -129,7 +151,7 @@ class Narrator:
 
         A withdrawn call has not: the run has ended before it.
         """
-        name = f"{_margin(call.loop)}{task_path(task)} {task.worker.name}"
+        name = f"{_margin(call.loop)}{entry_path(task)} {task.worker.name}"
         if call.status == "withdrawn":
             if self._tasks:
                 self._say(f"{name}: cancelled", "plain")
@@ -147,17 +169,19 @@ class Narrator:
         if task.key in self._told:
             return
         self._told.add(task.key)
-        self.failed += 1
+        self._failed += 1
         after = "" if ms is None else f" after {duration(ms)}"
         said = f": {one_line(message)}" if message else ""
         self._say(
-            f"{_margin(task.loop)}{task_path(task)} {task.worker.name}: "
+            f"{_margin(task.loop)}{entry_path(task)} {task.worker.name}: "
             f"failed{after}, {mode}{said}",
             "bad",
         )
 
     def _catch_up(self, loop: Loop) -> None:
         """Say what has become of a loop since it was last looked at."""
+        if loop.task is not None and is_quiet(loop):
+            return
         known = self._cursors.get(id(loop))
         if known is None:
             known = self._cursors[id(loop)] = loop, _Cursor()
@@ -176,7 +200,7 @@ class Narrator:
     def _open(self, loop: Loop, cursor: _Cursor) -> None:
         cursor.round += 1
         cursor.rejected, cursor.decided, cursor.verdicts = 0, False, 0
-        who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
+        who = "" if loop.task is None else f"{entry_path(loop.task)} {loop.orchestrator.name}: "
         limit = loop.orchestrator.policy.max_rounds
         self._say(f"{_margin(loop)[2:]}{who}round {cursor.round} of {limit}", "head")
 
@@ -189,13 +213,18 @@ class Narrator:
             self._say(f"{margin}decision {cursor.rejected} was not accepted{again}: {said}", "bad")
         if now.decision is not None and not cursor.decided:
             cursor.decided = True
-            what = "finish" if "finish" in now.decision else count(len(now.tasks), "task")
+            what = "finish" if "finish" in now.decision else _entries(now)
             assessment = str(now.decision.get("assessment") or "")
             said = f": {one_line(assessment)}" if assessment else ""
             self._say(f"{margin}plan, {what}{said}", "plain")
         while cursor.verdicts < len(now.verdicts):
             point, verifier, ok, feedback = now.verdicts[cursor.verdicts]
             cursor.verdicts += 1
+            if now.steps and point in ("before_dispatch", "after_dispatch"):
+                seen = cursor.many.get((point, verifier, ok), 0)
+                cursor.many[point, verifier, ok] = seen + 1
+                if seen:
+                    continue
             if not ok:
                 said = f": {one_line(feedback)}" if feedback else ""
                 self._say(f"{margin}{verifier} ({point}): not passed{said}", "bad")
@@ -213,20 +242,42 @@ class Narrator:
             task = call.subject
             if call.loop is loop and isinstance(task, Task) and call.command is None:
                 del self.running[key]
-                self._call_over(call, task, call.ms)
+                if is_quiet(task):
+                    self._quietly_ended(call)
+                else:
+                    self._call_over(call, task, call.ms)
+        self._close_steps(loop, over, cursor)
         for task in over.tasks:
             if task.child is not None:
                 self._catch_up(task.child)
             if task.failure is not None and task.key not in self._told:
                 self._task_failed(task, task.failure.mode, task.failure.message)
+            elif task.plan is not None and task.status == "done" and self._tasks:
+                self._say(f"{_margin(loop)}{entry_path(task)} {task.worker.name}: done", "plain")
         if over.decision is None and (not loop.over or loop.bound == "max_rounds"):
             self._say(f"{_prefix(loop)}no acceptable decision in this round", "bad")
 
+    def _close_steps(self, loop: Loop, over: Round, cursor: _Cursor) -> None:
+        """Report the ends of steps that no event has told, and how often checks said the same."""
+        for step in over.steps:
+            for task in step.items.values():
+                if task.child is not None:
+                    self._catch_up(task.child)
+            self.steps.ended(step)
+        for (point, verifier, ok), number in cursor.many.items():
+            if number > 1 and (self._tasks or not ok):
+                what = "passed" if ok else "not passed"
+                said = f"{verifier} ({point}): {what}, {count(number, 'time')} in all"
+                self._say(f"{_prefix(loop)}{said}", "detail" if ok else "bad")
+        cursor.many.clear()
 
-def task_path(task: Task) -> str:
-    """A task's id, after those of the tasks it is nested in: `a2/b1`."""
-    above = [loop.task.id for loop in task.loop.lineage() if loop.task is not None]
-    return "/".join([*reversed(above), task.id])
+
+def _entries(now: Round) -> str:
+    """How many tasks and steps a decision has."""
+    words = [count(len(now.tasks), "task")] if now.tasks or not now.steps else []
+    if now.steps:
+        words.append(count(len(now.steps), "step"))
+    return " and ".join(words)
 
 
 def _alone(suspects: int, again: int) -> str:
@@ -244,7 +295,7 @@ def _margin(loop: Loop) -> str:
 
 def _prefix(loop: Loop) -> str:
     """The prefix of a line about a loop itself: which of several parallel loops it is."""
-    who = "" if loop.task is None else f"{task_path(loop.task)} {loop.orchestrator.name}: "
+    who = "" if loop.task is None else f"{entry_path(loop.task)} {loop.orchestrator.name}: "
     return _margin(loop) + who
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
 
@@ -36,10 +37,48 @@ def run_text(report: Mapping[str, Any], *, full: bool, width: int, only: int | N
     return "\n".join(lines)
 
 
-def task_text(task: Mapping[str, Any]) -> str:
-    """One task with its whole values."""
-    story = _Story(True, 100)
-    return "\n".join([f"round {task['round']}", *story.task(task, 0)])
+def task_text(task: Mapping[str, Any], width: int) -> str:
+    """One task with its whole values, or one step with its items, a line each."""
+    if "kind" in task:
+        lines = _Story(False, max(width, 60)).step(task, 0)
+    else:
+        lines = _Story(True, 100).task(task, 0)
+    return "\n".join([f"round {task['round']}", *lines])
+
+
+def bar_text(counts: Mapping[str, Any]) -> str:
+    """A bar for a step that is not over: `  [#####-----]`; "" for one that is."""
+    if not counts["total"] or not (counts["running"] or counts["waiting"]):
+        return ""
+    over = counts["done"] + counts["failed"] + counts["skipped"]
+    full = _BAR_CELLS * over // counts["total"]
+    return f"  [{'#' * full}{'-' * (_BAR_CELLS - full)}]"
+
+
+_BAR_CELLS = 20
+
+
+def figures_text(step: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of a step's outputs, a field a line."""
+    for name, counted in step["literals"].items():
+        values = ", ".join(f"{value} {number}" for value, number in counted.items())
+        yield one_line(f"{name or 'outputs'}: {values}")
+    for name, found in step["numbers"].items():
+        least, mean, most = (f"{found[part]:.6g}" for part in ("least", "mean", "most"))
+        yield one_line(f"{name or 'outputs'}: {least} to {most}, mean {mean}")
+
+
+def verdicts_text(one: Mapping[str, Any]) -> Iterator[str]:
+    """The verdicts of a round; in one with steps, those that say the same are counted."""
+    counted: dict[tuple[str, str, bool, str], int] = {}
+    for number, verdict in enumerate(one["verdicts"]):
+        said = f": {one_line(verdict['feedback'])}" if verdict["feedback"] else ""
+        alone = "" if one["steps"] else str(number)
+        key = (alone, f"{verdict['verifier']} ({verdict['hook']})", verdict["ok"], said)
+        counted[key] = counted.get(key, 0) + 1
+    for (_, who, ok, said), times in counted.items():
+        many = f", {times} times" if times > 1 else ""
+        yield f"{who}: {'passed' if ok else 'not passed'}{many}{said}"
 
 
 class _Story:
@@ -82,14 +121,78 @@ class _Story:
             yield f"{margin}  decision {number} was not accepted: {one_line(why, 1000)}"
         if one["assessment"]:
             yield from self._value(f"{margin}  plan: ", one["assessment"], len(margin) + 4)
-        for task in one["tasks"]:
-            yield from self.task(task, depth + 1)
+        yield from self.entries(one, depth + 1)
         if one["finish"] is not None:
             yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
-        for verdict in one["verdicts"]:
-            said = f": {one_line(verdict['feedback'])}" if verdict["feedback"] else ""
-            ok = "passed" if verdict["ok"] else "not passed"
-            yield f"{margin}  {verdict['verifier']} ({verdict['hook']}): {ok}{said}"
+        for line in verdicts_text(one):
+            yield f"{margin}  {line}"
+
+    def entries(self, one: Mapping[str, Any], depth: int) -> Iterator[str]:
+        """The tasks and steps of a round, a plan worker or a pass, in their order."""
+        entries = [*one["tasks"]]
+        for step in one["steps"]:
+            entries.insert(step["position"], step)
+        for entry in entries:
+            yield from self.step(entry, depth) if "kind" in entry else self.task(entry, depth)
+
+    def step(self, step: Mapping[str, Any], depth: int) -> Iterator[str]:
+        """A step in a few lines; its items, where the report has them, a line each."""
+        margin = "  " * depth
+        worker = "" if step["worker"] is None else f" {step['worker']}"
+        ms = "" if step["ms"] is None else f" in {duration(step['ms'])}"
+        words = (
+            "" if step["status"] == "skipped" else ", " + counts_text(step["kind"], step["counts"])
+        )
+        kinds = failures_text(step["failures"])
+        kinds = f" ({kinds})" if kinds else ""
+        how = f"{step['kind']}, {step['status']}{ms}{words}{kinds}"
+        yield f"{margin}{step['id']}{worker}: {how}{bar_text(step['counts'])}"
+        for one in step["failures"]:
+            label = f" ({one_line(one['label'])})" if one["label"] else ""
+            said = f": {one_line(one['message'], 1000)}" if one["message"] else ""
+            yield f"{margin}  first {one['mode']}, {one['first']}{label}{said}"
+        if "failure" in step:
+            failure = step["failure"]
+            said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""
+            yield f"{margin}  {failure['mode']}{said}{_at(failure['place'])}"
+        for line in figures_text(step):
+            yield f"{margin}  {line}"
+        if step.get("first_outputs"):
+            label = f"{margin}  first outputs: "
+            yield from self._value(label, step["first_outputs"], len(margin) + 4)
+        elif "output" in step:
+            yield from self._value(f"{margin}  output: ", step["output"], len(margin) + 4)
+        for number, inside in enumerate(step.get("passes", ())):
+            yield f"{margin}  pass {number}"
+            yield from self.entries(inside, depth + 2)
+        for item in step.get("items", ()):
+            yield from self.item(item, depth + 1)
+
+    def item(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
+        """An item of a step in one line, and what happened inside it."""
+        margin = "  " * depth
+        label = f" ({one_line(task['label'])})" if task["label"] else ""
+        words = [task["status"]]
+        if task["ms"] is not None:
+            words.append(f"in {duration(task['ms'])}")
+        if task["attempts"] > 1:
+            words.append(f"after {task['attempts']} attempts")
+        head = f"{margin}{task['id']}{label}: {' '.join(words)}"
+        if "failure" in task:
+            failure = task["failure"]
+            said = f": {one_line(failure['message'], 400)}" if failure["message"] else ""
+            yield f"{head}, {failure['mode']}{said}"
+        elif "output" in task:
+            yield f"{head}: {self._short(task['output'], len(head) + 2)}"
+        else:
+            yield head
+        yield from self._nested(task, depth)
+
+    def _nested(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
+        for one in task.get("rounds", ()):
+            yield from self.round(one, depth + 1)
+        if "plan" in task:
+            yield from self.entries(task["plan"], depth + 1)
 
     def task(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
         margin = "  " * depth
@@ -98,10 +201,10 @@ class _Story:
             words.append(f"in {duration(task['ms'])}")
         if task["attempts"] > 1:
             words.append(f"after {task['attempts']} attempts")
-        yield f"{margin}{task['id']} {task['worker']}: {' '.join(words)}"
+        label = f" ({one_line(task['label'])})" if task.get("label") else ""
+        yield f"{margin}{task['id']}{label} {task['worker']}: {' '.join(words)}"
         yield from self._value(f"{margin}  input: ", task["input"], len(margin) + 4)
-        for one in task.get("rounds", ()):
-            yield from self.round(one, depth + 1)
+        yield from self._nested(task, depth)
         if "failure" in task:
             failure = task["failure"]
             said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from engine.bounds import Bound, amount, bounds_of, dollars
 from engine.doc.tables import code, fenced, fields_table, paragraph, prose, table
 from engine.graph.build import collect
+from engine.graph.plans import steps_of
 from engine.graph.text import to_mermaid
 from engine.sema.model import Budget, Hook, Orchestrator, Program, Verifier, Worker
 from engine.sema.types.definitions import Named, Record, Type
@@ -175,7 +176,30 @@ def _worker(item: Worker) -> list[str]:
         said.append("1 retry" if item.retry.max == 1 else f"{item.retry.max} retries")
     if item.fallback:
         said.append(f"falls back to {_names(item.fallback)}")
-    return [*_head(item), ", ".join(said) + ".", "", *_contract(item)]
+    return [*_head(item), ", ".join(said) + ".", "", *_contract(item), *_plan(item)]
+
+
+def _plan(item: Worker) -> list[str]:
+    """The steps of a plan, and how many tasks they become."""
+    if item.plan is None:
+        return []
+    rows = []
+    for step in steps_of(item):
+        path = step.id.partition("/")[2]
+        most = item.plan.most.get(path.replace("/", "."))
+        reads = [read.partition("/")[2] for read in step.reads]
+        rows.append(
+            (
+                code(path),
+                step.kind,
+                "" if step.worker is None else code(step.worker),
+                _names(reads),
+                "" if most is None else str(most),
+            )
+        )
+    head = ("step", "does", "calls", "reads", "tasks at most")
+    lines = [f"Its steps become at most {item.plan.max_items} tasks.", ""]
+    return [*lines, *table(head, rows), ""] if rows else lines
 
 
 def _verifier(item: Verifier) -> list[str]:

@@ -15,6 +15,7 @@ from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
 from engine.runtime.state import Gate, RunState
+from engine.sema.plans.selection import number_text
 from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
@@ -35,6 +36,8 @@ class Reply:
         output: What a `once` task gave, or the result to finish with; None if not given.
         edit: The task's input, changed by the person; None if it stays.
         by: Who answers.
+        items: The numbers of the items that it is about, where the gate lists items of a step:
+            `["0", "3"]`. None: all of them.
     """
 
     answer: Answer
@@ -43,6 +46,7 @@ class Reply:
     output: Any = None
     edit: dict[str, Any] | None = None
     by: str = ""
+    items: list[str] | None = None
 
 
 def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
@@ -73,6 +77,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
             edit=reply.edit,
             by=reply.by,
             wall_ms=wall_ms,
+            items=reply.items,
         )
     )
     return events
@@ -109,11 +114,7 @@ def find_gate(state: RunState, name: str | None) -> Gate:
     """
     gates = list(state.gates.values())
     if name is not None:
-        gates = [
-            gate
-            for gate in gates
-            if gate.key == name or (gate.task is not None and gate.task.id == name)
-        ]
+        gates = [gate for gate in gates if gate.key == name or name in _subjects(gate)]
     if len(gates) == 1:
         return gates[0]
     known = ", ".join(f"`{gate.key}`" for gate in state.gates.values())
@@ -122,6 +123,16 @@ def find_gate(state: RunState, name: str | None) -> Gate:
     if not gates:
         raise UsageError(f"there is no open gate `{name}` (open: {known})")
     raise UsageError(f"several gates are open; name one of: {known}")
+
+
+def _subjects(gate: Gate) -> set[str]:
+    """The ids of what a gate is about: a task, or a step and its items."""
+    found = {task.id for task in gate.tasks}
+    if gate.task is not None:
+        found.add(gate.task.id)
+    if gate.step is not None:
+        found.add(gate.step.id)
+    return found
 
 
 def check_answer(state: RunState, answer: GateAnswered) -> None:
@@ -147,11 +158,11 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
         raise UsageError(f"`{reply.answer}` is not an answer: `approve`, `reject` or `not_done`")
     if reply.answer == "not_done" and gate.kind != "outcome":
         raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
+    _check_items(gate, reply.items)
     if gate.kind == "outcome" and reply.answer == "approve":
         if reply.output is None and forks.offers(gate):
             return
-        assert gate.task is not None
-        acting = gate.task.worker
+        acting = (gate.task or gate.tasks[0]).worker
         _fits(acting.output, reply.output, f"the output of `{acting.name}`", acting.max_bytes)
     elif reply.output is not None:
         if gate.kind != "escalation":
@@ -165,6 +176,17 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
         edited = worker.inputs.with_defaults(reply.edit)
         most = gate.loop.orchestrator.policy.max_input_bytes
         _fits(worker.inputs, edited, f"`{worker.name}`'s input", most)
+
+
+def _check_items(gate: Gate, items: list[str] | None) -> None:
+    if items is None:
+        return
+    if not gate.tasks:
+        raise UsageError(f"gate `{gate.key}` does not list items")
+    known = {number_text(task.number) for task in gate.tasks}
+    for item in items:
+        if item not in known:
+            raise UsageError(f"gate `{gate.key}` has no item {item}")
 
 
 def _fits(contract: Contract, value: Any, what: str, most: int) -> None:

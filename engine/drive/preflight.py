@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.events import ModelInfo
 from engine.models.info import resolve_info
-from engine.sema.model import Orchestrator, Program
+from engine.sema.model import Orchestrator, Program, Worker, called_by
 from engine.workers.registry import missing_extra, port_problem
 
 __all__ = ["Overrides", "check_overrides", "preflight"]
@@ -47,7 +47,8 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
             if callable_ is None:
                 continue
             kinds[name] = callable_.kind
-            names.extend(getattr(callable_, "fallback", ()))
+            if isinstance(callable_, Worker):
+                names.extend(called_by(callable_))
             if callable_.facts.model is not None:
                 models.add(callable_.facts.model)
     pending = list(models)

@@ -14,6 +14,9 @@ Relations, in the direction in which control or data flows:
     precedence   A -> W, for `limit W { after = [A] }`
     fallback     a worker or model -> the one that takes over
     uses         orchestrator, worker or verifier -> its model or server
+    step         a plan, or a `repeat` in one -> its steps
+    call         a step -> the worker that it calls
+    data         a step -> a later one that reads it or waits for it
 """
 
 from __future__ import annotations
@@ -24,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from engine.graph.plans import steps_of
 from engine.printable import printable
-from engine.sema.model import Orchestrator, Program
+from engine.sema.model import Orchestrator, Program, Worker
 
 if TYPE_CHECKING:
     import networkx
@@ -41,8 +45,10 @@ __all__ = [
     "to_networkx",
 ]
 
-NodeKind = Literal["orchestrator", "worker", "verifier", "gate", "model", "server"]
-EdgeKind = Literal["dispatch", "return", "verify", "precedence", "fallback", "uses"]
+NodeKind = Literal["orchestrator", "worker", "verifier", "gate", "model", "server", "step"]
+EdgeKind = Literal[
+    "dispatch", "return", "verify", "precedence", "fallback", "uses", "step", "call", "data"
+]
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class Node(msgspec.Struct, frozen=True):
         kind: A gate is a verifier that a person answers.
         doc: Its doc comment.
         attributes: What else a reader may want: `via`, `effect`, `trust`, `fails`, `id`,
-            `max_rounds`, ... Plain values only; absent where they do not apply.
+            `max_rounds`, of a step `does`, ... Plain values only; absent where they do not apply.
         file: The file that declares it.
         line: The 1-based line of the declaration.
     """
@@ -123,13 +129,14 @@ class WorkflowGraph(msgspec.Struct, frozen=True):
 def collect(program: Program) -> WorkflowGraph:
     """Every node and every relation of a program."""
     nodes = [*_orchestrators(program), *_workers(program), *_verifiers(program)]
-    nodes += [*_models(program), *_servers(program)]
+    nodes += [*_models(program), *_servers(program), *_steps(program)]
     edges: list[Edge] = []
     for orchestrator in program.orchestrators.values():
         edges += _edges_of(orchestrator)
     for worker in program.workers.values():
         edges += [Edge(worker.name, other, "fallback") for other in worker.fallback]
         edges += _uses(worker.name, worker.settings)
+        edges += _plan_edges(worker)
     for verifier in program.verifiers.values():
         edges += _uses(verifier.name, verifier.settings)
     for model in program.models.values():
@@ -233,6 +240,16 @@ def _uses(name: str, settings: Mapping[str, Any]) -> list[Edge]:
     return [Edge(name, target, "uses") for target in used if isinstance(target, str)]
 
 
+def _plan_edges(worker: Worker) -> list[Edge]:
+    edges: list[Edge] = []
+    for step in steps_of(worker):
+        edges.append(Edge(step.owner, step.id, "step"))
+        if step.worker is not None:
+            edges.append(Edge(step.id, step.worker, "call"))
+        edges += [Edge(read, step.id, "data") for read in step.reads]
+    return edges
+
+
 def _node(thing: Any, kind: NodeKind, **attributes: Any) -> Node:
     position = thing.span.begin_position
     known = {name: value for name, value in attributes.items() if value not in (None, ())}
@@ -260,6 +277,20 @@ def _workers(program: Program) -> list[Node]:
         _node(it, "worker", via=it.kind, effect=it.effect, trust=it.trust, fails=it.fails)
         for it in program.workers.values()
     ]
+
+
+def _steps(program: Program) -> list[Node]:
+    found: list[Node] = []
+    for worker in program.workers.values():
+        for step in steps_of(worker):
+            span = step.step.span or worker.span
+            path = step.id.partition("/")[2].replace("/", ".")
+            most = None if worker.plan is None else worker.plan.most.get(path)
+            known = {"does": step.kind, "plan": worker.name, "max_tasks": most}
+            attributes = {name: value for name, value in known.items() if value is not None}
+            line = span.begin_position.line
+            found.append(Node(step.id, "step", None, attributes, span.source.path, line))
+    return found
 
 
 def _verifiers(program: Program) -> list[Node]:

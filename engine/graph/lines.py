@@ -24,6 +24,9 @@ _FAMILIES: dict[EdgeKind, Family] = {
     "precedence": "order",
     "fallback": "fallback",
     "uses": "uses",
+    "step": "flow",
+    "call": "flow",
+    "data": "order",
 }
 
 
@@ -81,4 +84,8 @@ def caption(node: Node) -> str:
         return "a person's gate"
     if node.kind == "model":
         return str(known["id"])
+    if node.kind == "step":
+        most = known.get("max_tasks")
+        many = "" if most is None or known["does"] == "task" else f" · at most {most}"
+        return f"{known['does']}{many}"
     return f"{known['via']} server"

@@ -26,6 +26,7 @@ _FILLS: dict[NodeKind, tuple[str, str]] = {
     "gate": ("#fef3c7", "#b45309"),
     "model": ("#f3e8ff", "#7e22ce"),
     "server": ("#ffe4e6", "#be123c"),
+    "step": ("#ecfeff", "#0e7490"),
 }
 
 #: Colour, width and dashes of a line.
@@ -122,7 +123,7 @@ def _node(node: Node, box: Box, plan: Layout) -> str:
     x, y = plan.corners[node.name]
     fill, stroke = _FILLS[node.kind]
     middle = x + box.width / 2
-    round_by = {"orchestrator": 12, "model": 22, "server": 2}.get(node.kind, 6)
+    round_by = {"orchestrator": 12, "model": 22, "server": 2, "step": 10}.get(node.kind, 6)
     border = 2 if node.kind == "orchestrator" else 1.2
     about = f"<title>{_escape(node.doc)}</title>" if node.doc else ""
     return (

@@ -21,6 +21,7 @@ _MERMAID_SHAPES = {
     "gate": ("[/", "\\]"),
     "model": ("[(", ")]"),
     "server": ("[[", "]]"),
+    "step": ("(", ")"),
 }
 
 _MERMAID_COLOURS = {
@@ -30,6 +31,7 @@ _MERMAID_COLOURS = {
     "gate": "fill:#fef3c7,stroke:#b45309,color:#111827",
     "model": "fill:#f3e8ff,stroke:#7e22ce,color:#111827",
     "server": "fill:#ffe4e6,stroke:#be123c,color:#111827",
+    "step": "fill:#ecfeff,stroke:#0e7490,color:#111827",
 }
 
 _DOT_SHAPES = {
@@ -39,6 +41,7 @@ _DOT_SHAPES = {
     "gate": "octagon",
     "model": "cylinder",
     "server": "component",
+    "step": 'box, style="rounded"',
 }
 
 _DOT_STYLES: dict[Family, str] = {

@@ -18,7 +18,7 @@ from engine.linter.lookup import adding, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
-from engine.sema.model import Verifier, Worker
+from engine.sema.model import Verifier, Worker, reached
 from engine.sema.trust import carries
 from engine.syntax import ast
 from engine.syntax.visitor import walk
@@ -138,7 +138,7 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
             (
                 subject.flow.way(Place("loop", orchestrator.name))
                 for orchestrator in subject.program.orchestrators.values()
-                if owner.name in orchestrator.workers
+                if owner.name in reached(subject.program.workers, orchestrator.workers)
                 and subject.flow.reaches(Place("loop", orchestrator.name))
             ),
             None,

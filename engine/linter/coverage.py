@@ -14,6 +14,7 @@ from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.schemes import built_in
 from engine.sema.model import Orchestrator, Program, Test, Verifier, Worker
+from engine.sema.plans.steps import TaskStep
 
 __all__ = ["live_call_in_test", "no_test"]
 
@@ -135,7 +136,8 @@ def _live(program: Program, test: Test) -> Iterator[tuple[str, str]]:
     loop = program.orchestrators.get(test.target)
     if loop is None:
         owner = program.workers.get(test.target) or program.verifiers.get(test.target)
-        if owner is not None and owner.facts.model is not None:
+        is_plan = isinstance(owner, Worker) and owner.plan is not None
+        if owner is not None and (owner.facts.model is not None or is_plan):
             yield from _unanswered(program, owner, mocked)
         return
     offline = _is_offline(program, loop.model)
@@ -191,6 +193,12 @@ def _unanswered(
     program: Program, owner: Worker | Verifier, mocked: set[str | None]
 ) -> Iterator[tuple[str, str]]:
     """A worker or verifier without a mock, unless its model answers for it."""
+    if isinstance(owner, Worker) and owner.plan is not None:
+        for step in owner.plan.steps:
+            # What is certain to be called: other steps may be skipped, or have nothing to do.
+            if isinstance(step, TaskStep) and step.when is None and step.worker not in mocked:
+                yield from _unanswered(program, program.workers[step.worker], mocked)
+        return
     what = "worker" if isinstance(owner, Worker) else "verifier"
     if owner.facts.model is None:
         yield f"{what} `{owner.name}` is not", owner.name

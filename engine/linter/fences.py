@@ -21,7 +21,7 @@ from engine.linter.subject import Subject
 from engine.linter.taint import is_source
 from engine.sema.declarations.prompts import file_argument
 from engine.sema.expressions.positions import Located
-from engine.sema.model import Orchestrator, Verifier, Worker
+from engine.sema.model import Orchestrator, Verifier, Worker, reached
 from engine.sema.trust import untrusted_inside
 from engine.sema.types.definitions import (
     Array,
@@ -64,7 +64,11 @@ def untrusted_unfenced(subject: Subject) -> Iterator[Diagnostic]:
     """ORC802: each place of a prompt that prints a stranger's text without a fence."""
     program = subject.program
     teams = [
-        (orchestrator, frozenset(orchestrator.workers), _sources(subject, orchestrator))
+        (
+            orchestrator,
+            frozenset(reached(program.workers, orchestrator.workers)),
+            _sources(subject, orchestrator),
+        )
         for orchestrator in program.orchestrators.values()
     ]
     teams = [team for team in teams if team[2]]
@@ -136,7 +140,8 @@ def _marked(owner: Worker | Verifier | Orchestrator) -> _Values:
 
 def _sources(subject: Subject, orchestrator: Orchestrator) -> list[Worker]:
     """The workers of an orchestrator that give text from outside."""
-    known = (subject.program.workers.get(name) for name in orchestrator.workers)
+    workers = subject.program.workers
+    known = (workers.get(name) for name in reached(workers, orchestrator.workers))
     return [worker for worker in known if worker and is_source(subject.program, worker)]
 
 

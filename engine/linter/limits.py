@@ -8,6 +8,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import adding, block_at, block_of, body_of, varies
 from engine.linter.subject import Subject
+from engine.sema.model import reached
 
 __all__ = [
     "dispatches_unreachable",
@@ -53,6 +54,9 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
         written = block_of(body_of(subject, orchestrator.name), "policy")
         if varies(written, "max_rounds", "max_per_round", "max_dispatches"):
             continue
+        workers = subject.program.workers
+        if any(name in workers and workers[name].plan is not None for name in orchestrator.workers):
+            continue  # the tasks inside a plan count too
         most = policy.max_rounds * policy.max_per_round
         if policy.max_dispatches is not None and policy.max_dispatches > most:
             yield diagnostic(
@@ -146,7 +150,7 @@ def timeout_inversion(subject: Subject) -> Iterator[Diagnostic]:
     program = subject.program
     for orchestrator in subject.orchestrators:
         time_ms = orchestrator.policy.budget.time_ms
-        for name in orchestrator.workers:
+        for name in reached(program.workers, orchestrator.workers):
             worker = program.workers.get(name)
             if worker is None or worker.timeout_ms is None or time_ms is None:
                 continue

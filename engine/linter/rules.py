@@ -17,6 +17,7 @@ from engine.linter.admission import BLOCKING, found_by
 from engine.linter.commands import command_on_the_network, undeclared_source
 from engine.linter.comments import comment_for_division, dangling_doc_comment
 from engine.linter.coverage import live_call_in_test, no_test
+from engine.linter.decision_size import decision_over_answer
 from engine.linter.descriptions import missing_description
 from engine.linter.fences import untrusted_unfenced
 from engine.linter.gates import (
@@ -66,6 +67,7 @@ RULES: tuple[LintRule, ...] = (
     comment_for_division,
     constant_pass,
     dangling_doc_comment,
+    decision_over_answer,
     dispatches_unreachable,
     fallback_weaker,
     gate_without_timeout,

@@ -13,7 +13,7 @@ from engine.bounds import Bound, bounds_of
 from engine.diagnostics import Diagnostic
 from engine.linter.taint import Flow, flow_of
 from engine.sema.check import CheckResult
-from engine.sema.model import Orchestrator, Program
+from engine.sema.model import Orchestrator, Program, reached
 from engine.sema.names.scope import Entity, Scope
 from engine.source import Span
 
@@ -120,7 +120,7 @@ class Subject:
         """Whether any model it may call could cost money."""
         program = self.program
         models = [orchestrator.model]
-        for name in orchestrator.workers:
+        for name in reached(program.workers, orchestrator.workers):
             if name in program.workers:
                 models.append(program.workers[name].facts.model or "")
         for hook in orchestrator.hooks:

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
-from engine.sema.model import Orchestrator, Program, Worker
+from engine.graph.plans import steps_of
+from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
 from engine.sema.trust import (
     carries,
     clears,
@@ -126,7 +127,7 @@ def is_effect(worker: Worker) -> bool:
 
 
 def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
-    """A worker and all that may replace it."""
+    """A worker, all that may replace it, and all that its plan calls."""
     found: set[str] = set()
     waiting = [worker.name]
     while waiting:
@@ -134,7 +135,7 @@ def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
         if name not in found and name in program.workers:
             found.add(name)
             yield program.workers[name]
-            waiting += program.workers[name].fallback
+            waiting += called_by(program.workers[name])
 
 
 def _sources(program: Program) -> Iterator[Place]:
@@ -202,5 +203,52 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             yield Place("loop", own), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
-        if not checked:
+        unchecked = _unchecked_inside(program, orchestrator, target)
+        if not checked and (target.plan is None or unchecked):
             yield Place("loop", own), Place("effect", own, name)
+        if unchecked and any(
+            _reaches(program, program.workers[plan], unchecked)
+            for plan in reached(program.workers, [name])
+        ):
+            # What one step of it reads reaches another, past the planner and the hooks on it.
+            yield Place("task", own, name), Place("effect", own, name)
+
+
+def _unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
+    """The workers that a plan calls whose effects no hook looks at, plans among them included."""
+    if plan.plan is None:
+        return set()
+    found: set[str] = set()
+    plans: list[str] = []
+    for name in reached(program.workers, [plan.name]):
+        worker = program.workers[name]
+        if worker.plan is not None:
+            plans.append(name)
+        elif is_effect(worker) and not clears(
+            orchestrator, "before_dispatch", name, program.verifiers
+        ):
+            found.add(name)
+    return found | {name for name in plans if found & set(reached(program.workers, [name]))}
+
+
+def _reaches(program: Program, plan: Worker, effects: set[str]) -> bool:
+    """Whether text from outside that a step of a plan gives may be read by a step with an effect.
+
+    What decides whether or how often a step runs counts as read. A step of a `repeat` may read
+    whatever a pass has read.
+    """
+    steps = list(steps_of(plan))
+    tainted: set[str] = set()
+    before = -1
+    while len(tainted) > before:
+        before = len(tainted)
+        for step in steps:
+            worker = program.workers.get(step.worker or "")
+            if (worker is not None and is_source(program, worker)) or tainted & {
+                *step.reads,
+                step.owner,
+            }:
+                tainted |= {step.id}
+        # A `repeat` gives what a step of it gives.
+        tainted |= {step.owner for step in steps if step.id in tainted} & {s.id for s in steps}
+    return any(step.worker in effects and tainted & {*step.reads, step.owner} for step in steps)

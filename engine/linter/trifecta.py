@@ -23,7 +23,7 @@ from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.expressions.template import Expression
-from engine.sema.model import Orchestrator, Program, Worker
+from engine.sema.model import Orchestrator, Program, Worker, reached
 from engine.sema.trust import carries, clears
 from engine.syntax import ast
 
@@ -120,7 +120,7 @@ def _members(program: Program, orchestrator: Orchestrator) -> Iterator[tuple[Orc
         if owner.name in seen:
             continue
         seen.add(owner.name)
-        for name in owner.workers:
+        for name in reached(program.workers, owner.workers):
             if name in program.orchestrators:
                 waiting.append(name)
             elif name in program.workers:

@@ -14,6 +14,7 @@ from engine.diagnostics import Diagnostic, Fix, diagnostic
 from engine.diagnostics.edits import removed
 from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
+from engine.sema.model import called_by
 
 __all__ = ["unused_declarations", "unused_verifiers", "unused_workers"]
 
@@ -45,12 +46,12 @@ worker tell(f: Finding) -> string via llm { model = fast  prompt = "{{ f.claim }
 
 
 def unused_workers(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC701: a worker that is in no `workers` list and no `fallback`."""
+    """ORC701: a worker that is in no `workers` list and no `fallback`, and that no plan calls."""
     if not subject.complete or not subject.orchestrators:
         return
     program = subject.program
     used = {name for item in program.orchestrators.values() for name in item.workers}
-    used |= {name for worker in program.workers.values() for name in worker.fallback}
+    used |= {name for worker in program.workers.values() for name in called_by(worker)}
     for worker in program.workers.values():
         if worker.name not in used and subject.here(worker.span):
             yield diagnostic(

@@ -215,6 +215,8 @@ class _Completion:
             return self._expression()
         row = kind.row(items[-1]) if items else None
         if row is not None and isinstance(row.value, BlockValue) and row.value.label:
+            if row.value.declares:
+                return ()  # a new name
             names = list(self._names(row.value.label))
             if row.name == "mock":
                 names.append(self._item("orchestrator", _KIND.Keyword))
@@ -264,12 +266,37 @@ class _Completion:
                 return [self._item(word, _KIND.EnumMember) for word in ("json", "lines", "text")]
             case Text():
                 return [*self._names(("template",)), *self._file_call()]
+            case Computed(scope="plan"):
+                return self._in_plan(row)
             case Computed():
                 return self._expression()
         items = list(self._names(("param",)))
         if row.default is not None and row.default_text is not None:
             items.append(self._item(row.default_text, _KIND.Value, detail="the default"))
         return items
+
+    def _in_plan(self, row: Row) -> Iterable[lsp.CompletionItem]:
+        """The value of a setting of a plan: a call, the name of a step, or an expression."""
+        frame, items = self.context.frame, self.context.items
+        if row.name == "call" and frame is not None:
+            if frame is self.context.body:
+                return self._names(("worker",))
+            if frame.bracket == "(" and items[-1:] in ([], [","]):
+                return self._inputs_of(frame.header)
+        return self._expression(plan=True)
+
+    def _inputs_of(self, header: list[str]) -> Iterator[lsp.CompletionItem]:
+        """The inputs of the worker that a call names, but for those that are given."""
+        at = len(header) - header[::-1].index("=") if "=" in header else 0
+        entity = self.scope.find("".join(header[at:]))
+        given = set(self.context.items) | set(self.context.after)
+        for item in getattr(None if entity is None else entity.declaration, "params", ()):
+            name = item.name.text
+            if name not in given:
+                detail = " ".join(item.type.span.text.split())
+                yield self._item(
+                    name, _KIND.Property, detail=detail, doc=item.doc, snippet=f"{name}=$0"
+                )
 
     def _file_call(self) -> Iterator[lsp.CompletionItem]:
         yield self._item("file", _KIND.Function, snippet='file("$0")', detail="the text of a file")
@@ -318,14 +345,15 @@ class _Completion:
 
     # ------------------------------------------------------------ expressions
 
-    def _expression(self) -> Iterable[lsp.CompletionItem]:
+    def _expression(self, plan: bool = False) -> Iterable[lsp.CompletionItem]:
         """Names and fields in an expression of a workflow."""
         start = self.offset - len(self.context.word)
         before = self.text[:start].rstrip()
         if before.endswith("|"):
             return self._filters()
         if re.search(r"\bis(\s+not)?\Z", before):
-            return self._tests()
+            ended = [self._item(word, _KIND.Function) for word in ("ok", "failed") if plan]
+            return [*ended, *self._tests()]
         end = self.offset
         while end < len(self.text) and (self.text[end].isalnum() or self.text[end] == "_"):
             end += 1

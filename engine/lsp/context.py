@@ -15,6 +15,7 @@ from itertools import pairwise
 from engine.lsp.bodies import inner_kind
 from engine.sema.kinds import body_of
 from engine.sema.settings.table import KINDS, Kind
+from engine.sema.settings.values import BlockValue
 from engine.syntax.problem import Lexeme, tokenize
 from engine.syntax.recovery import declaration_starts
 
@@ -165,6 +166,11 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
     kind = context.frames[-1].kind
     if kind is None or (header and header[-1] in ("=", ":", ",")):
         return None
+    if len(header) > 1 and header[-2].isidentifier() and (named := kind.row(header[-2])):
+        # `step take {`: a new name may be that of a setting.
+        value = named.value
+        if isinstance(value, BlockValue) and value.declares:
+            return inner_kind(kind, named.name)
     for name in reversed(header):
         row = kind.row(name)
         if row is not None:

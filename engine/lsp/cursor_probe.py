@@ -66,6 +66,9 @@ class Seen:
             self.node = self._current
             self.owner = owner
 
+    def step(self, span: Span, declared: Span, type_: Type) -> None:
+        """See `Observer`."""
+
     def literal(self, span: Span, beside: Type) -> None:
         """See `Observer`."""
         if MARK in span.text:

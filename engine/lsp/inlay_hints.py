@@ -1,4 +1,4 @@
-"""Inlay hints: next to each orchestrator, the most that a run of it can take."""
+"""Inlay hints: the most that a run of an orchestrator can take, and the types of steps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def inlay_hints(analysis: Analysis, start: int, end: int) -> list[lsp.InlayHint]
     """The hints between two offsets of a file; none while the program has errors."""
     places = analysis.places(analysis.module.source)
     found = []
+    for target, type_ in analysis.index.steps(analysis.module.path):
+        if start <= target.end <= end:
+            found.append(
+                lsp.InlayHint(
+                    position=places.position(target.end),
+                    label=f": {type_}",
+                    kind=lsp.InlayHintKind.Type,
+                )
+            )
     for entity in analysis.entry.own("orchestrator"):
         node = entity.declaration
         bound = analysis.bounds.get(entity.canonical)

@@ -10,6 +10,7 @@ import inspect
 
 from engine.bounds import Bound, amount, dollars
 from engine.diagnostics import RULES, Diagnostic, explained
+from engine.graph.plans import steps_of
 from engine.lsp.names import Target
 from engine.lsp.project import Analysis
 from engine.sema.expressions.environment import shared_environment
@@ -30,6 +31,7 @@ from engine.sema.settings.values import (
     NumberValue,
     Parse,
     Share,
+    ShareOrNumber,
     Size,
     Str,
     Strings,
@@ -60,6 +62,7 @@ _VALUES: dict[type, str] = {
     Money: "an amount, such as `$2.50`",
     Size: "a size, such as `20KiB`",
     Share: "a share, such as `60%`",
+    ShareOrNumber: "a number or a share, such as `20%`",
     Str: "a string",
     Strings: "a list of strings",
     Ints: "a list of whole numbers",
@@ -136,10 +139,26 @@ def _facts(target: Target, analysis: Analysis) -> list[str]:
     if target.kind == "worker" and canonical in program.workers:
         worker = program.workers[canonical]
         return [f"effect `{worker.effect}`, output `{worker.trust or 'trusted'}`"]
+    if target.kind == "step":
+        return _step_facts(target, analysis)
     if target.kind == "param" and canonical in program.params:
         return [f"value: `{program.params[canonical].value!r}`"]
     if target.kind == "orchestrator" and canonical in analysis.bounds:
         return [about_bound(analysis.bounds[canonical])]
+    return []
+
+
+def _step_facts(target: Target, analysis: Analysis) -> list[str]:
+    """How many tasks a step becomes."""
+    for worker in analysis.result.partial.workers.values():
+        for step in steps_of(worker):
+            span = step.step.span
+            if span is None or (span.source.path, span.start) != (target.path, target.start):
+                continue
+            path = step.id.partition("/")[2].replace("/", ".")
+            most = None if worker.plan is None else worker.plan.most.get(path)
+            words = f"a step of `{worker.name}`: {step.kind}"
+            return [words if most is None else f"{words}, at most {most:,} tasks"]
     return []
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from engine.lsp.tree import fields_of
 from engine.sema.check import CheckResult
+from engine.sema.kinds.plan import PLAN
 from engine.sema.names.loader import Module
 from engine.sema.names.scope import Entity, Scope
 from engine.sema.templates.flow_facts import Names
@@ -43,8 +44,8 @@ class Target(msgspec.Struct, frozen=True):
     """Something with a name.
 
     Attributes:
-        kind: The keyword that declares it, or `field`, `input`, `mode`, `import` (of a whole
-            file), `alias` (a local name for something imported).
+        kind: The keyword that declares it, or `field`, `input`, `mode`, `step` (of a plan),
+            `import` (of a whole file), `alias` (a local name for something imported).
         path: The file that declares it, absolute.
         start: Where its name is declared there.
     """
@@ -88,6 +89,7 @@ class Recorder:
         default_factory=list
     )
     attributes: list[tuple[Span, Type, str]] = field(default_factory=list)
+    steps: list[tuple[Span, Span, Type]] = field(default_factory=list)
 
     def enter(self, node: ast.Declaration) -> None:
         """See `Observer`."""
@@ -104,6 +106,10 @@ class Recorder:
     def attribute(self, span: Span, owner: Type, name: str) -> None:
         """See `Observer`."""
         self.attributes.append((span, owner, name))
+
+    def step(self, span: Span, declared: Span, type_: Type) -> None:
+        """See `Observer`."""
+        self.steps.append((span, declared, type_))
 
     def literal(self, span: Span, beside: Type) -> None:
         """See `Observer`."""
@@ -138,6 +144,8 @@ class Index:
                 self._modes(scope, declaration)
         for span, entity in recorder.references:
             self._reference(span, entity)
+        for span, declared, step_type in recorder.steps:
+            self._step(span, declared, step_type)
         for span, name, type_, given, node in recorder.names:
             self._name(span, name, type_, given, node)
         for span, owner, name in recorder.attributes:
@@ -149,6 +157,15 @@ class Index:
         """The uses in a file, in order."""
         found = self._uses.get(path, {})
         return [found[key] for key in sorted(found)]
+
+    def steps(self, path: str) -> Iterator[tuple[Target, Type]]:
+        """The steps of plans that a file declares, with their types."""
+        readings = self._readings.get(path, {})
+        for target in self.nodes:
+            if target.kind == "step" and target.path == path:
+                reading = readings.get((target.start, target.end))
+                if reading is not None:
+                    yield target, reading.type
 
     def use_at(self, path: str, offset: int) -> Use | None:
         """The innermost use at an offset; at the end of a name counts too."""
@@ -212,6 +229,14 @@ class Index:
             self._new("input" if is_input else "field", item.name, path, item, node)
         for mode in getattr(node, "fails", ()):
             self._new("mode", mode, path, mode, node)
+        if isinstance(node, ast.WorkerDecl) and node.kind.text == PLAN.name:
+            self._declare_steps(path, node, node.body)
+
+    def _declare_steps(self, path: str, node: ast.WorkerDecl, body: ast.Body) -> None:
+        for member in body.members:
+            if isinstance(member, ast.Block) and member.name.text == "step" and member.labels:
+                self._new("step", member.labels[0], path, member, node)
+                self._declare_steps(path, node, member.body)
 
     def _imports(self, scope: Scope, node: ast.Declaration) -> None:
         path = scope.module.path
@@ -266,6 +291,13 @@ class Index:
             return
         local = self._local(scope, text)
         self._add(path, span.start, span.end, local if local is not None else target)
+
+    def _step(self, span: Span, declared: Span, type_: Type) -> None:
+        target = self._at.get((declared.source.path, declared.start))
+        if target is not None:
+            path = span.source.path
+            self._add(path, span.start, span.end, target)
+            self._read(path, span.start, span.end, target.name, type_)
 
     def _name(
         self,

@@ -48,6 +48,7 @@ _LOOKS = {
     "field": "property",
     "input": "parameter",
     "mode": "enumMember",
+    "step": "variable",
 }
 _READONLY = frozenset({"param", "secret"})
 

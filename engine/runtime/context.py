@@ -1,11 +1,11 @@
 """The size of an orchestrator's prompt, and the step that makes it small again.
 
 A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
-context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record:
-every task with its id, state and size, so that references stay usable, the last assessments, and
-what checks still ask for. The first block, with the role, the workers and the goal, is never
-touched. A step brings the prompt below half of the limit, so the next one is many rounds away
-and total tokens grow linearly.
+context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record. It
+has every task with its id, state and size and every step with its counts, so that references stay
+usable, the last assessments, and what checks still ask for. The first block, with the role, the
+workers and the goal, is never touched. This brings the prompt below half of the limit, so the next
+time is many rounds away and total tokens grow linearly.
 """
 
 from __future__ import annotations
@@ -78,13 +78,14 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
     left = budget
     older: dict[str, int] = {}
     for r in reversed(loop.rounds[:upto]):
-        for task in reversed(r.tasks):
-            line = task_line(task)
+        for entry in reversed(r.entries):
+            line = task_line(entry)
             left -= len(line.encode()) + 1
             if left > 0:
                 lines.append(line)
-            else:
-                older[task.worker.name] = older.get(task.worker.name, 0) + 1
+            elif entry.worker is not None:
+                name = entry.worker.name
+                older[name] = older.get(name, 0) + 1
     parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS)]
     if loop.feedback:
         parts.append(feedback_block(loop.feedback, still_open=True))

@@ -18,7 +18,7 @@ from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, filling
+from engine.runtime.steps import asking, breaker, filling
 from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
@@ -110,6 +110,8 @@ def ready(state: RunState, task: Task) -> None:
     if failure is not None:
         end_task(state, task, failure=failure)
         return
+    if state.kept and _keeps_output(state, task):
+        return
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
@@ -117,6 +119,16 @@ def ready(state: RunState, task: Task) -> None:
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
+
+
+def _keeps_output(state: RunState, task: Task) -> bool:
+    """Whether a retried task has the input that it had, and so what it gave."""
+    kept = state.kept.pop(task.key, None)
+    if kept is None or kept[0] != task.resolved:
+        return False
+    _, task.output, task.acting, tainted = kept
+    end_task(state, task, verified=not tainted)
+    return True
 
 
 def _unmet(loop: Loop, task: Task) -> Failure | None:
@@ -129,14 +141,7 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
                 f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
                 cause=producer.failure.cause,
             )
-    for name in task.after:
-        if not loop.outputs.get(name):
-            return Failure(
-                "unmet_reference",
-                f"it runs only after `{name}`, and no task of it succeeded",
-                cause=Cause(loop.orchestrator.limits[task.worker.name], "after"),
-            )
-    return None
+    return filling.too_early(task)
 
 
 def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
@@ -190,7 +195,7 @@ def _pump(state: RunState, loop: Loop) -> None:
         task = loop.queue.popleft()
         if task.step is not None and loop.breakers:
             denied = breaker.opened(loop, task.worker.name)
-            if denied is not None:
+            if denied is not None and not task.attempts:
                 end_task(state, task, failure=denied)
                 continue
         if state.held and _hold(state, task):
@@ -369,23 +374,31 @@ def _ask_outcome(state: RunState, task: Task, call: Call) -> None:
     """A `once` task was started and may or may not have been done: only a person can tell."""
     move(task, "unknown")
     assert call.failure is not None
-    gates.ask(
-        state,
-        Gate(
-            f"{task.key} / outcome",
-            "outcome",
-            task.loop,
-            f"`{task.worker.name}` may happen only once, and it is not known whether task "
-            f"`{task.id}` was done ({call.failure.mode}: {call.failure.message})",
-            task=task,
-        ),
-    )
+    once = f"`{task.worker.name}` may happen only once, and it is not known whether "
+    why = f"({call.failure.mode}: {call.failure.message})"
+    if task.step is not None:
+        asking.outcome(state, task, f"{once}these items of `{task.step.id}` were done {why}")
+        return
+    message = f"{once}task `{task.id}` was done {why}"
+    gates.ask(state, Gate(f"{task.key} / outcome", "outcome", task.loop, message, task=task))
 
 
 def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
-    """A person says the outcome of a `once` task."""
-    task = gate.task
-    assert task is not None
+    """A person says the outcome of a `once` task, or of items of one step."""
+    if gate.tasks:
+        named, others = asking.chosen(gate, event)
+        tasks = gate.tasks
+        gate.tasks = [tasks[place] for place in others]
+        if others:
+            gates.ask(state, gate)
+        for place in named:
+            _outcome(state, gate, tasks[place], event)
+        return
+    assert gate.task is not None
+    _outcome(state, gate, gate.task, event)
+
+
+def _outcome(state: RunState, gate: Gate, task: Task, event: GateAnswered) -> None:
     contract = task.worker.output
     output = event.output
     if event.answer == "approve" and output is None and forks.offers(gate):
@@ -396,6 +409,8 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         problem = sizes.unfit(state, output, contract, task.worker.max_bytes)
         if problem:
             state.warnings.append(f"the output given for {task.id} does not fit: {problem}")
+            if gate.step is not None:
+                gate.tasks.append(task)
             gates.ask(state, gate)
             return
     denied = Failure("denied", event.note or "a person ended it", cause=Cause(task.worker))
@@ -470,8 +485,9 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
-            head = remarks.task_not_started(task.id)
-            loop.feedback.append(Remark(head, outcome.feedback, task.told))
+            if task.step is None:  # what a step brought tells of its items
+                head = remarks.task_not_started(task.id)
+                loop.feedback.append(Remark(head, outcome.feedback, task.told))
             denied = Failure("denied", outcome.feedback, cause=outcome.cause)
             end_task(state, task, failure=denied)
         else:
@@ -521,6 +537,8 @@ def end_task(
         move(task, "done")
         loop.outputs.setdefault(task.worker.name, []).append(task.output)
     taint.mark_output(state, task, verified=verified)
+    if task.step is not None:
+        breaker.count(task)  # before its slot is given to the next one
     entry_ended(state, task)
 
 

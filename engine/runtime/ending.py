@@ -6,6 +6,7 @@ result; a bound is never a silent success.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from engine.events import RunStatus
@@ -13,8 +14,9 @@ from engine.runtime import attempts, gates, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.commands import EndRun
 from engine.runtime.moves import enter_phase
-from engine.runtime.state import Gate, HookRun, Loop, RunState, Todo
+from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task, Todo
 from engine.sema.expressions.template import EvaluationError
+from engine.sema.plans.steps import EachStep
 from engine.sizes import size_words
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "finish",
     "finish_escalated",
     "full",
+    "given",
     "partial",
     "settle",
     "subtree",
@@ -59,6 +62,8 @@ def end(
         if not other.over:
             enter_phase(other, "ending")
             state.timers.pop(timer_name(other), None)
+            for step in other.every_step():
+                state.timers.pop(step.timer, None)
     attempts.cancel(state, below)
     gates.drop(state, below, keep_outcomes=True)
     settle(state, loop)
@@ -120,19 +125,48 @@ def subtree(loop: Loop) -> list[Loop]:
 
 def partial(loop: Loop) -> Any:
     """The best there is: a result that was not let through, else an output of the result's type,
-    else the last output of each worker by name; None if nothing has come back."""
+    else the last output of each worker by name; None if nothing has come back.
+
+    A step gives what all of its items gave. Its single items are not results.
+    """
     if loop.best is not None:
         return loop.best
-    for task in reversed(loop.tasks.values()):
-        # An empty schema (`json`) takes anything: then a lone output would say too little.
-        if (
-            task.status == "done"
-            and loop.orchestrator.output.schema.get("type")
-            and loop.orchestrator.output.is_valid(task.output)
-        ):
-            return task.output
+    # An empty schema (`json`) takes anything: then a lone output would say too little.
+    if loop.orchestrator.output.schema.get("type"):
+        for entry in _latest(loop):
+            value = given(entry)
+            if value is not None and loop.orchestrator.output.is_valid(value):
+                return value
     outputs = loop.last_outputs()
+    for step in loop.steps.values():
+        value = given(step)
+        if value is not None and step.worker is not None and step.worker.name in outputs:
+            outputs[step.worker.name] = value
     return outputs or None
+
+
+def _latest(loop: Loop) -> Iterator[Task | Step]:
+    """What its decisions asked for, the latest first."""
+    if not loop.steps:
+        yield from reversed(loop.tasks.values())
+        return
+    yield from loop.early.values()
+    for r in reversed(loop.rounds):
+        yield from reversed(r.entries)
+
+
+def given(entry: Task | Step) -> Any:
+    """What a task or step has given so far; None if nothing.
+
+    Of a step that has not ended or has failed, that is what its items have given.
+    """
+    if entry.status == "done":
+        return entry.output
+    if isinstance(entry, Task):
+        return None
+    if entry.partial is not None or not isinstance(entry.spec, EachStep):
+        return entry.partial
+    return [task.output for _, task in sorted(entry.items.items()) if task.status == "done"] or None
 
 
 def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = None) -> None:

@@ -40,7 +40,7 @@ from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.commands import CancelCalls, Command, EndRun, SetTimer, StartCall
 from engine.runtime.state import Call, Check, HookRun, Loop, RunState, Task, Todo
-from engine.runtime.steps import plan_worker, ready
+from engine.runtime.steps import each, plan_worker, ready
 from engine.sema.model import Program
 
 __all__ = ["fold", "known_models", "step"]
@@ -257,8 +257,16 @@ def _work_off(state: RunState) -> None:
             dispatch.ready(state, subject)
         elif what == Todo.ITEM_ENDED:
             ready.item_ended(state, subject)
+        elif what == Todo.TASK_AGAIN:
+            reopen.again(state, subject)
+        elif what == Todo.VALUES_CAME:
+            each.arrive(state, *subject)
+        elif what == Todo.SOURCE_OVER:
+            each.source_over(state, *subject)
         elif what == Todo.STEP_READY:
             ready.ready(state, subject)
+        elif what == Todo.STEP_ASKS:
+            verify.ask_about_items(state, subject)
         elif what == Todo.INNER_ENDED:
             ready.frame_ended(state, subject)
         elif what == Todo.PLAN_STARTS:

@@ -36,7 +36,8 @@ __all__ = [
 #: From each status of a task, those that may follow. A task that has ended moves again only when
 #: its run is retried (`engine.runtime.retry_run`), and then begins from the front.
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
-    "blocked": frozenset({"checking", "queued", "running", "failed", "skipped"}),
+    # A retry may find that its input is what it was, and then it keeps what it gave.
+    "blocked": frozenset({"checking", "queued", "running", "done", "failed", "skipped"}),
     # A person may say at a fork's gate that what the parent's task gave is to be taken.
     "checking": frozenset({"queued", "running", "verifying", "done", "failed"}),
     "queued": frozenset({"checking", "running", "failed"}),

@@ -15,8 +15,9 @@ import msgspec
 from engine.runtime.state import Frame, Step, Task
 from engine.runtime.steps.filling import find, names_of
 from engine.runtime.steps.selecting import selection_of
+from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import Number, Selection
-from engine.sema.plans.steps import EachStep
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
 from engine.sema.plans.values import (
     Computed,
     FromInput,
@@ -29,7 +30,7 @@ from engine.sema.plans.values import (
     leaves,
 )
 
-__all__ = ["Origin", "control_origins", "origins"]
+__all__ = ["Origin", "control_origins", "origins", "passed_on"]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -70,30 +71,79 @@ def _has_input(step: Step | None) -> bool:
 def control_origins(entry: Task | Step) -> Iterator[Origin]:
     """The origins of what decides whether, how often or in what order something runs."""
     step = entry.step if isinstance(entry, Task) else entry
-    spec: Any = None if step is None else step.spec
-    when = spec.when if spec is not None else getattr(entry, "when", None)
-    if when is not None:
-        for path, leaf in when.leaves():
-            yield from _of_name_leaf(entry, f"/when{path}", leaf)
-    if step is not None and hasattr(spec, "input"):
-        for source in selection_of(step).sources:
-            yield from _of_name_leaf(step, "/each", source)
-        outer = step.frame
-        if outer is not None and isinstance(outer.owner, Step):
-            yield from control_origins(outer.owner)
+    if step is not None:
+        yield from _of_control(step)
+    elif isinstance(entry, Task) and entry.when is not None:
+        yield from _of_test(entry, "/when", entry.when)
+    frame = entry.frame
+    while frame is not None:
+        owner = frame.owner
+        if isinstance(owner, Step):
+            yield from _of_control(owner)
+        frame = frame.outer
 
 
-def _of_name_leaf(entry: Task | Step, path: str, leaf: Any) -> Iterator[Origin]:
-    if isinstance(leaf, FromInput):
-        yield from _plan_inputs(entry.frame, path)
+def _of_control(step: Step) -> Iterator[Origin]:
+    """What decides how often a step runs its worker, or its passes."""
+    spec = step.spec
+    if spec.when is not None:
+        yield from _of_test(step, "/when", spec.when)
+    if isinstance(spec, RepeatStep):
+        for frame in step.passes:
+            for leaf in _looked_at(spec.until):
+                yield from _of_name_leaf(step, "/until", leaf, frame)
+                if isinstance(leaf, FromLast | Computed):
+                    yield from _of_last(frame, "/until")
         return
-    at = leaf.at if isinstance(leaf, FromStep) and leaf.view == "outputs" else None
+    selection = selection_of(step)
+    yield from _of_sources(step, "/each")
+    if selection.where is not None:
+        yield from _of_test(step, "/each/where", selection.where)
+    for shaper in (selection.unique_by, selection.sort_by, selection.take):
+        for _, leaf in leaves(shaper):
+            yield from _of_name_leaf(step, "/each", leaf)
+
+
+def _of_test(entry: Task | Step, path: str, test: Test) -> Iterator[Origin]:
+    for leaf in _looked_at(test):
+        yield from _of_name_leaf(entry, path, leaf)
+
+
+def _looked_at(test: Test) -> Iterator[Leaf]:
+    """The leaves of a test whose values it reads; that something ended well is no word of it."""
+    if test.computed is not None:
+        yield test.computed
+    for group in test.any_of:
+        for condition in group:
+            if condition.operator not in ("ok", "failed"):
+                for tree in (condition.value, condition.than):
+                    yield from (leaf for _, leaf in leaves(tree))
+
+
+def _of_sources(step: Step, path: str) -> Iterator[Origin]:
+    for source in selection_of(step).sources:
+        yield from _of_name_leaf(step, path, source)
+
+
+def _of_name_leaf(
+    entry: Task | Step, path: str, leaf: Any, frame: Frame | None = None
+) -> Iterator[Origin]:
+    """What a leaf leads to that names something; nothing for other leaves."""
+    frame = frame or entry.frame
+    if isinstance(leaf, FromInput):
+        yield from _plan_inputs(frame, path)
+        return
+    outputs = isinstance(leaf, FromStep) and leaf.view == "outputs"
     for name in names_of(leaf):
-        producer = find(entry.loop, entry.frame, name)
-        if producer is not None:
-            yield Origin(path, producer, at)
+        producer = find(entry.loop, frame, name)
+        if producer is None:
+            continue
+        yield Origin(path, producer, leaf.at if outputs else None)
+        if not outputs and isinstance(producer, Step) and isinstance(producer.spec, EachStep):
+            # The other views show its items too, and an expression may look at those.
+            yield from _of_sources(producer, path)
     if isinstance(leaf, Computed):
-        yield from _plan_inputs(entry.frame, path)
+        yield from _plan_inputs(frame, path)
 
 
 def _of_leaf(task: Task, path: str, leaf: Leaf) -> Iterator[Origin]:
@@ -101,21 +151,21 @@ def _of_leaf(task: Task, path: str, leaf: Leaf) -> Iterator[Origin]:
     match leaf:
         case FromItem():
             if step is not None:
-                yield from _of_item(task, path, leaf.at)
+                yield from _of_item(step, task.number, path, leaf.at)
         case FromStep() | FromInput():
             yield from _of_name_leaf(task, path, leaf)
         case Parts():
             if step is not None:
-                yield from _of_parts(step, path)
+                yield from _of_parts(task, path)
         case FromLast():
             yield from _of_last(task.frame, path)
         case Computed():
             yield from _of_name_leaf(task, path, leaf)
             if step is not None:
                 if isinstance(step.spec, EachStep):
-                    yield from _of_item(task, path, None)
+                    yield from _of_item(step, task.number, path, None)
                 else:
-                    yield from _of_parts(step, path)
+                    yield from _of_parts(task, path)
             yield from _of_last(task.frame, path)
         case Index():
             return
@@ -131,9 +181,12 @@ def _plan_inputs(frame: Frame | None, path: str) -> Iterator[Origin]:
 
 
 def _of_last(frame: Frame | None, path: str) -> Iterator[Origin]:
-    if frame is None or not isinstance(frame.owner, Step):
+    while frame is not None and isinstance(frame.owner, Task):
+        frame = frame.outer
+    if frame is None:
         return
     step = frame.owner
+    assert isinstance(step, Step)
     spec: Any = step.spec
     for earlier in step.passes:
         given = earlier.tasks.get(spec.gives) or earlier.steps.get(spec.gives)
@@ -141,25 +194,47 @@ def _of_last(frame: Frame | None, path: str) -> Iterator[Origin]:
             yield Origin(path, given, "")
     for _, leaf in leaves(spec.start):
         yield from _of_name_leaf(step, path, leaf)
+        if isinstance(leaf, FromLast | Computed):
+            yield from _of_last(step.frame, path)
 
 
-def _of_parts(step: Step, path: str) -> Iterator[Origin]:
+def _of_parts(task: Task, path: str) -> Iterator[Origin]:
     """The parts of a call of a `reduce`: values of its sources, or what its calls gave."""
-    for source in selection_of(step).sources:
-        yield from _of_name_leaf(step, path, source)
-    for task in step.items.values():
-        if task.over:
-            yield Origin(path, task, "")
-
-
-def _of_item(task: Task, path: str, at: str | None) -> Iterator[Origin]:
-    """(A part of) an item: a part of an output, or of an item of the step before."""
     step = task.step
     assert step is not None
+    assert isinstance(step.spec, ReduceStep)
+    level, group = task.number
+    size = step.spec.size
+    for place in range(group * size, min((group + 1) * size, len(step.levels[level]))):
+        yield from _of_part(step, level, place, path)
+
+
+def _of_part(step: Step, level: int, place: int, path: str) -> Iterator[Origin]:
+    """One value of a level of a `reduce`."""
+    assert isinstance(step.spec, ReduceStep)
+    while level:
+        call = step.items.get((level - 1, place))
+        if call is not None:
+            yield Origin(path, call, "")
+            return
+        level, place = level - 1, place * step.spec.size  # it was passed up without a call
+    yield from _of_item(step, step.collected[place][0], path, "")
+
+
+def passed_on(step: Step) -> Iterator[Origin]:
+    """The origins of a value that a `reduce` gives without a call: its only one, or `empty`."""
+    assert isinstance(step.spec, ReduceStep)
+    if step.collected:
+        yield from _of_part(step, 0, 0, "")
+    else:
+        for path, leaf in leaves(step.spec.empty):
+            yield from _of_name_leaf(step, path, leaf)
+
+
+def _of_item(step: Step, number: Number, path: str, at: str | None) -> Iterator[Origin]:
+    """(A part of) a value of a selection: a part of an output, or of an item of a step before."""
     selection = selection_of(step)
-    number = task.number
-    place = number[0] if selection.several else 0
-    source = selection.sources[place]
+    source = selection.sources[number[0] if selection.several else 0]
     if not isinstance(source, FromStep):
         yield from _of_name_leaf(step, path, source)
         return
@@ -167,8 +242,11 @@ def _of_item(task: Task, path: str, at: str | None) -> Iterator[Origin]:
     if producer is None:
         return
     rest = number[1:] if selection.several else number
-    if isinstance(producer, Step) and isinstance(producer.spec, EachStep) and not source.at:
-        yield from _through(producer, source, selection, rest, path, at)
+    if isinstance(producer, Step) and isinstance(producer.spec, EachStep):
+        if source.at:
+            yield from _of_name_leaf(step, path, source)
+        else:
+            yield from _through(producer, source, selection, rest, path, at)
         return
     yield Origin(path, producer, _pointer(source, selection, rest, at))
 
@@ -189,23 +267,29 @@ def _through(
     path: str,
     at: str | None,
 ) -> Iterator[Origin]:
-    """A value of a view of an earlier step."""
+    """A value of a view of an earlier step; one that got no task has said nothing."""
     inner = ""
     if selection.flatten is not None:
         inner = f"{selection.flatten}/{number[-1]}"
         number = number[:-1]
     item = producer.items.get(number)
-    if item is None:
-        return  # it was dropped, and has said nothing
     where = None if at is None else inner + at
     if source.view == "outputs":
-        yield Origin(path, item, where)
-    elif where is None or source.view == "failures":
+        if item is not None:
+            yield Origin(path, item, where)
+        return
+    field, rest = (None, None) if not where else (where.split("/")[1], _without_first(where))
+    if field in (None, "item"):
+        yield from _of_item(producer, number, path, rest)
+    if item is None:
+        return
+    if source.view == "pairs" and field in (None, "output"):
+        yield Origin(path, item, rest)
+    elif source.view == "failures" and field in (None, "message"):
         yield Origin(path, item, None)
-        yield from _of_item(item, path, None)
-    elif where == "" or where.startswith("/item"):
-        if where == "":
-            yield Origin(path, item, "")
-        yield from _of_item(item, path, where.removeprefix("/item"))
-    elif where.startswith("/output"):
-        yield Origin(path, item, where.removeprefix("/output"))
+
+
+def _without_first(pointer: str) -> str:
+    """A JSON Pointer after its first token."""
+    rest = pointer[1:].partition("/")
+    return f"/{rest[2]}" if rest[1] else ""

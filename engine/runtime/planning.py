@@ -15,15 +15,13 @@ from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
 from engine.runtime.state import Loop, Step, Task
-from engine.runtime.steps.decided import make_entries
+from engine.runtime.step_contract import has_only_outputs
+from engine.runtime.steps.decided import MAX_WIRES, make_entries
 from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
 
 __all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
-
-#: How often the tasks of a decision may wait for another one, in all.
-_MAX_WIRES = 300_000
 
 
 class OutOfDispatches(DecisionError):
@@ -95,7 +93,7 @@ def make_tasks(
         if limit is not None and limit.after:
             problems += _wire_after(loop, named, task, limit.after)
         wires += task.waits
-        if wires > _MAX_WIRES:
+        if wires > MAX_WIRES:
             problems.append(rejections.WAITS_TOO_OFTEN)
             break
         wired = wired or task.waits > 0
@@ -146,6 +144,8 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
         return None
     if not loop.decisions.tolerant_input(worker.name).is_valid(spec["input"]):
         return None
+    if loop.decisions.steps and not has_only_outputs(spec["input"]):
+        return None
     limit = loop.orchestrator.limits.get(worker.name)
     if limit is not None and not all(loop.outputs.get(name) for name in limit.after):
         return None
@@ -176,8 +176,9 @@ def _same(task: Task, spec: dict[str, Any]) -> bool:
 
 def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:
     policy = loop.orchestrator.policy
-    if policy.max_items is not None and len(specs) > policy.max_items:
-        raise DecisionError([rejections.too_many_items(len(specs), policy.max_items)])
+    items = len(specs) + len(loop.early)
+    if policy.max_items is not None and items > policy.max_items:
+        raise DecisionError([rejections.too_many_items(items, policy.max_items)])
     if policy.max_dispatches is not None:
         left = policy.max_dispatches - loop.dispatches
         if len(specs) > left:

@@ -52,11 +52,17 @@ class PolicyState(msgspec.Struct, frozen=True):
         workers: By name: `{"input": JSON Schema, "output": JSON Schema, "fails": [...],
             "doc": str | None, "left": int | None}`.
         rounds: What happened: one entry for each round that is over,
-            `{"round", "decision", "tasks": [task ids], "feedback": [str]}`.
+            `{"round", "decision", "tasks": [task ids], "feedback": [str]}`; where there may be
+            steps, also `"steps": [step ids]`.
         tasks: Those of the rounds that are over, by id: `{"worker", "input", "status",
             "output" | "failure": {"mode", "message"}, "round"}`;
-            status is `done` or `failed`. An input of more than 64 KiB has references instead
+            status is `done`, `failed` or `skipped`. The items of steps are among them, as `r[3]`.
+            An input of more than 64 KiB has references instead
             of what they lead to.
+        steps: Those of the rounds that are over, by id: `{"kind", "worker", "round", "status",
+            "counts", "failures", "output" | "failure"}`. `counts` has `total`, `known` and how many
+            are `done`, `failed`, `not_started`, `skipped`, `running`, `waiting`; `failures` has
+            `{"mode", "count", "first", "label", "message"}` for each mode.
         outputs: By worker: the outputs of those of them that are done.
         feedback: What verifiers and the engine said since the last decision.
         left: The rest of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
@@ -74,6 +80,7 @@ class PolicyState(msgspec.Struct, frozen=True):
     rounds: list[dict[str, Any]] = []
     tasks: Mapping[str, Any] = {}
     outputs: Mapping[str, list[Any]] = {}
+    steps: Mapping[str, Any] = {}
     feedback: list[str] = []
     left: Mapping[str, int | None] = {}
 

@@ -6,17 +6,21 @@ years later are reported in the same words.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from engine.diagnostics.render_json import place_dict
 from engine.errors import Failure
-from engine.runtime import forks
+from engine.runtime import ending, forks
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Gate, Loop, RunState, Task
-from engine.runtime.views import plan_of
+from engine.runtime.state import Frame, Gate, Loop, RunState, Step, Task
+from engine.runtime.steps.summary import Numbers, summary_of
+from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.sema.plans.selection import number_text
 
 __all__ = [
     "SHOWN_BYTES",
@@ -31,6 +35,8 @@ __all__ = [
 
 #: What is shown of a partial result, or of an input that a person is asked about, in bytes.
 SHOWN_BYTES = 1024 * 1024
+#: How many items a gate of a step lists.
+SHOWN_ITEMS = 1_000
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -47,27 +53,39 @@ def usage_report(ledger: Ledger) -> dict[str, Any]:
 
 
 def failures(state: RunState, loop: Loop | None = None) -> list[dict[str, Any]]:
-    """Every task that failed, in a loop (or the whole run) and in sub-orchestrators, in order."""
+    """Every task that failed, in a loop (or the whole run) and in sub-orchestrators, in order.
+
+    Items of steps are among them, those that got no task are not. Tasks inside a plan worker come
+    after it.
+    """
     found: list[dict[str, Any]] = []
     loop = loop or state.root
     if loop is None:
         return found
-    for task in loop.tasks.values():
+    for task in loop.every_task():
         if task.failure is not None:
             found.append(
                 {
-                    "task": task.id,
+                    "task": path_in_loop(task),
                     "worker": task.worker.name,
                     "round": task.round,
                     "key": task.key,
                     "mode": task.failure.mode,
                     "message": task.failure.message,
                     "place": _place(state, task.failure),
+                    **_step_of(task),
                 }
             )
         if task.child is not None:
             found.extend(failures(state, task.child))
     return found
+
+
+def _step_of(task: Task) -> dict[str, Any]:
+    """What a record says of a task that is an item of a step."""
+    if task.step is None:
+        return {}
+    return {"step": path_in_loop(task.step), "label": task.label or None}
 
 
 def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] | None:
@@ -77,20 +95,34 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
 
 
 def gate_report(gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person."""
-    return {
+    """A question that waits for a person; `items` are those of a step, as far as they are shown."""
+    about = gate.task or (gate.tasks[0] if gate.tasks else None)
+    report = {
         "key": gate.key,
         "kind": gate.kind,
         "orchestrator": gate.loop.orchestrator.name,
         "message": gate.message,
         "options": list(gate.options),
         "task": gate.task.id if gate.task is not None else None,
-        "worker": gate.task.worker.name if gate.task is not None else None,
+        "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
         "offers": forks.offers(gate),
     }
+    if gate.step is not None:
+        report["step"] = gate.step.id
+        report["count"] = len(gate.tasks)
+        report["items"] = [
+            {
+                "item": number_text(task.number),
+                "task": task.id,
+                "label": task.label,
+                "input": _shown_input(task),
+            }
+            for task in gate.tasks[:SHOWN_ITEMS]
+        ]
+    return report
 
 
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
@@ -109,18 +141,27 @@ def partial_tasks(loop: Loop) -> list[str]:
     none where it is a result that was not let through."""
     best = loop.best
     done = [task for task in reversed(loop.tasks.values()) if task.status == "done"]
-    alone = [task.id for task in done if task.output is best]
+    # Of a step, a partial result has what all of its items gave.
+    steps = [(step, ending.given(step)) for step in reversed(loop.steps.values())]
+    alone = [step.id for step, value in steps if value is not None and value == best]
+    alone += [task.id for task in done if task.output is best]
     if alone or not isinstance(best, dict):
         return alone[:1]
-    last = {task.worker.name: task for task in reversed(done)}
-    return [task.id for name, task in last.items() if best.get(name) is task.output]
+    last: dict[str, tuple[str, Any]] = {
+        task.worker.name: (task.id, task.output) for task in reversed(done)
+    }
+    for step, value in reversed(steps):
+        if step.worker is not None and value is not None and best.get(step.worker.name) == value:
+            last[step.worker.name] = step.id, best[step.worker.name]
+    return [id for name, (id, output) in last.items() if best.get(name) is output]
 
 
-def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
+def run_report(state: RunState, *, details: bool = False, items: bool = False) -> dict[str, Any]:
     """The run: status, output, failures, usage, rounds.
 
     Args:
         details: Whether to give each round's plan, tasks, inputs and outputs.
+        items: Whether to give the items of each step, too.
     """
     loop = state.root
     report: dict[str, Any] = {
@@ -135,6 +176,7 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         "failures": failures(state),
         "rounds": loop.round if loop else 0,
         "dispatches": loop.dispatches if loop else 0,
+        "not_started": sum(len(step.dropped) for step in loop.every_step()) if loop else 0,
         "usage": usage_report(loop.ledger) if loop else None,
         "cost_usd": usage_report(loop.ledger)["cost_usd"] if loop else None,
         "time_ms": state.now,
@@ -149,7 +191,7 @@ def run_report(state: RunState, *, details: bool = False) -> dict[str, Any]:
         report["goal"] = loop.goal
         report["input"] = loop.input
         report["models"] = {name: info.id for name, info in state.models.items()}
-        report["history"] = history(state, loop)
+        report["history"] = history(state, loop, items=items)
         report["waiting"] = waits(state)
     return report
 
@@ -173,8 +215,12 @@ def waits(state: RunState) -> list[dict[str, Any]]:
     ]
 
 
-def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
-    """Each round of a loop: assessment, plan, tasks with inputs and outputs, verdicts."""
+def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[str, Any]]:
+    """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts.
+
+    Args:
+        items: Whether each step has its items.
+    """
     return [
         {
             "round": r.number,
@@ -183,7 +229,7 @@ def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
             "decisions": r.attempts,
             "rejected": list(r.rejected),
             "feedback": [remark.text for remark in r.feedback],
-            "tasks": [_task(state, task) for task in r.tasks],
+            **_entries(state, r.entries, items=items),
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
                 for hook, name, ok, feedback in r.verdicts
@@ -193,32 +239,94 @@ def history(state: RunState, loop: Loop) -> list[dict[str, Any]]:
     ]
 
 
-def _task(state: RunState, task: Task) -> dict[str, Any]:
+def _entries(
+    state: RunState, entries: Iterable[Task | Step], *, items: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """Tasks and steps as data. `position` says where a step is among them all."""
+    found: dict[str, list[dict[str, Any]]] = {"tasks": [], "steps": []}
+    for position, entry in enumerate(entries):
+        if isinstance(entry, Task):
+            found["tasks"].append(_task(state, entry, items=items))
+        else:
+            step = _step(state, entry, items=items)
+            found["steps"].append({"id": step.pop("id"), "position": position, **step})
+    return found
+
+
+def _inside(state: RunState, frame: Frame, *, items: bool) -> dict[str, list[dict[str, Any]]]:
+    """What a plan worker or a pass has in it; the items of its steps are in those."""
+    plain = [task for task in frame.tasks.values() if task.step is None]
+    return _entries(state, [*plain, *frame.steps.values()], items=items)
+
+
+def _ms(entry: Task | Step) -> int | None:
+    if entry.started_at is None or entry.ended_at is None:
+        return None
+    return entry.ended_at - entry.started_at
+
+
+def _failure(state: RunState, failure: Failure) -> dict[str, Any]:
+    place = _place(state, failure)
+    return {"mode": failure.mode, "message": failure.message, "place": place}
+
+
+def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
         "id": task.id,
         "worker": task.worker.name,
         "status": task.status,
         "attempts": task.attempts,
         "input": task.input,
-        "ms": (
-            None
-            if task.started_at is None or task.ended_at is None
-            else task.ended_at - task.started_at
-        ),
+        "ms": _ms(task),
     }
+    if task.step is not None:
+        record["label"] = task.label or None
     if task.failure is not None:
-        record["failure"] = {
-            "mode": task.failure.mode,
-            "message": task.failure.message,
-            "place": _place(state, task.failure),
-        }
+        record["failure"] = _failure(state, task.failure)
     elif task.status == "done":
         record["output"] = task.output
     if task.partial is not None:
         record["partial"] = task.partial
     if task.child is not None:
-        record["rounds"] = history(state, task.child)
+        record["rounds"] = history(state, task.child, items=items)
+    if task.plan is not None:
+        record["plan"] = _inside(state, task.plan, items=items)
     return record
+
+
+#: How many outputs of an `each` are shown without its items.
+_SHOWN_OUTPUTS = 5
+
+
+def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
+    found = summary_of(step)
+    record: dict[str, Any] = {
+        "id": step.id,
+        "kind": found.kind,
+        "worker": None if step.worker is None else step.worker.name,
+        "status": step.status,
+        "counts": counts_record(step),
+        "failures": [failure_record(one) for one in found.failures],
+        "numbers": {name: _numbers(one) for name, one in found.numbers.items()},
+        "literals": {name: dict(counted) for name, counted in found.literals.items()},
+        "ms": _ms(step),
+    }
+    if step.failure is not None:
+        record["failure"] = _failure(state, step.failure)
+    if found.kind == "each":
+        done = (task.output for _, task in sorted(step.items.items()) if task.status == "done")
+        record["first_outputs"] = list(islice(done, _SHOWN_OUTPUTS))
+    elif step.status == "done":
+        record["output"] = step.output
+    if found.kind == "repeat":
+        record["passes"] = [_inside(state, frame, items=items) for frame in step.passes]
+    elif items:
+        record["items"] = [_task(state, task, items=True) for _, task in sorted(step.items.items())]
+    return record
+
+
+def _numbers(numbers: Numbers) -> dict[str, Any]:
+    return {"least": numbers.least, "mean": numbers.mean, "most": numbers.most}
 
 
 def one_line(value: Any, width: int) -> str:

@@ -296,8 +296,8 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         worker, inputs = subject.acting, subject.resolved
         # A fallback does the same work over, so it goes by the same key.
         key = task_key(state, call.loop, subject.key)
-        if subject.step is not None:
-            # What an item is may change when a run is retried: one key is never for two inputs.
+        if subject.step is not None or subject.tree is not None:
+            # What it is about may change when a run is retried: one key is never for two inputs.
             key += f"#{sizes.digest(subject.resolved)}"
         task = {"id": subject.id, "key": key, "worker": worker.name, "round": subject.round}
         input_bytes = subject.input_bytes or 0

@@ -23,7 +23,7 @@ from engine.runtime.state import Block, Loop, RunState, Step, Task, Todo
 from engine.runtime.steps import retrying
 from engine.sema.model import Orchestrator
 
-__all__ = ["reopen"]
+__all__ = ["again", "reopen"]
 
 
 def reopen(state: RunState) -> bool:
@@ -103,6 +103,12 @@ def _take_up(state: RunState, loop: Loop, entries: list[Task | Step]) -> None:
     retrying.take_up(state, entries, _retry)
 
 
+def again(state: RunState, task: Task) -> None:
+    """Carry a task of a step on whose input is the same as before the retry."""
+    if not task.loop.over:
+        _retry(state, task)
+
+
 def _retry(state: RunState, task: Task) -> None:
     """Carry a task on from where it was, as far as that is known."""
     if task.rested:
@@ -122,11 +128,11 @@ def _retry(state: RunState, task: Task) -> None:
         dispatch.check_output(state, task, task.output)
         return
     task.output = None
-    if task.child is not None and (status == "running" or failure is not None):
+    if task.child is not None and not task.waits and (status == "running" or failure is not None):
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    if task.plan is not None and (status == "running" or failure is not None):
+    if task.plan is not None and not task.waits and (status == "running" or failure is not None):
         move(task, "running", retried=True)
         retrying.reopen_frame(state, task.plan, _retry)
         return

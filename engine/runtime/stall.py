@@ -4,6 +4,9 @@ A round makes progress if one of its tasks returned an output that no task retur
 task did not merely repeat an earlier one in other words. The same output, the same failure, or the
 same result for the same verifiers is not progress. This check is cheap and certain. A verifier with
 a model is the second line of defence, and `max_rounds` the last.
+
+A step is one task here. It is new if one of its items is: one that is done, with a resolved input
+and an output that no item or task of the worker had together before.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any
 import msgspec
 
 from engine.runtime.prompts import remarks
-from engine.runtime.state import Loop, Round, Task
+from engine.runtime.state import Loop, Round, Step, Task
 
 __all__ = ["Novelty", "observe"]
 
@@ -31,7 +34,10 @@ class Novelty(msgspec.Struct, frozen=True):
 
 def observe(loop: Loop, over: Round) -> Novelty:
     """Compare a round with all before it, and remember it."""
-    found = [_task(loop, task) for task in over.tasks]
+    found = [
+        _step(loop, entry) if isinstance(entry, Step) else _task(loop, entry)
+        for entry in over.entries
+    ]
     if over.decision is not None and "finish" in over.decision:
         found.append(_seen(loop, ["finish", over.decision["finish"]], remarks.SAME_RESULT))
     if not found:
@@ -45,6 +51,8 @@ def observe(loop: Loop, over: Round) -> Novelty:
 def _task(loop: Loop, task: Task) -> str | None:
     """None if a task brought something new, else why it did not."""
     name = task.worker.name
+    if task.status == "skipped":
+        return remarks.SKIPPED
     exact = hash(_encode(["task", name, task.input]))
     words = {key: sorted(set(_words(value))) for key, value in task.input.items()}
     near = hash(_encode(["near", name, words]))
@@ -56,11 +64,38 @@ def _task(loop: Loop, task: Task) -> str | None:
         again = _seen(loop, failure, remarks.SAME_FAILURE)
         return again or remarks.TASK_FAILED
     old = _seen(loop, ["output", name, task.output], remarks.SAME_OUTPUT)
+    if loop.orchestrator.policy.max_items is not None:
+        loop.seen.add(_pair(task))
     if repeated and old:
         return remarks.SAME_TASK
     if reworded:
         return remarks.SAME_TASK_REWORDED
     return old
+
+
+def _step(loop: Loop, step: Step) -> str | None:
+    """None if an item of a step brought something new, else why none did."""
+    if step.status == "skipped":
+        return remarks.SKIPPED
+    items = [task for frame in step.passes for task in frame.tasks.values()]
+    new = {_pair(task) for task in [*step.items.values(), *items] if task.status == "done"}
+    fresh = not new <= loop.seen
+    loop.seen |= new
+    if fresh:
+        return None
+    name = "" if step.worker is None else step.worker.name
+    if step.failure is not None:
+        failure = ["failure", name, step.failure.mode, step.failure.message]
+        return _seen(loop, failure, remarks.SAME_FAILURE) or remarks.TASK_FAILED
+    if new:
+        return remarks.SAME_OUTPUT
+    # Nothing was selected: news, the first time.
+    return _seen(loop, ["step", name, step.output], remarks.SAME_OUTPUT)
+
+
+def _pair(task: Task) -> int:
+    """What one unit of work was and what it gave."""
+    return hash(_encode(["pair", task.worker.name, task.resolved, task.output]))
 
 
 def _seen(loop: Loop, what: Any, why: str) -> str | None:

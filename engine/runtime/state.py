@@ -70,15 +70,19 @@ class Todo:
     The agenda keeps the machine's modules apart: a module reports that something has happened, and
     only `machine.py` knows which module continues from there.
 
-    It is not an `Enum`: every task reads a dozen of these, and CPython 3.11 takes ten times as long to
-    read a member of an `Enum`.
+    It is not an `Enum`: every task reads a dozen of these, and CPython 3.11 takes ten times as long
+    to read a member of an `Enum`.
     """
 
     BEGIN_ROUND: Final = "begin round"
     CALL_ENDED: Final = "call ended"
     TASK_READY: Final = "task ready"
     STEP_READY: Final = "step ready"
+    STEP_ASKS: Final = "step asks"
     ITEM_ENDED: Final = "item ended"
+    VALUES_CAME: Final = "values came"
+    SOURCE_OVER: Final = "source over"
+    TASK_AGAIN: Final = "task again"
     INNER_ENDED: Final = "inner ended"
     PLAN_STARTS: Final = "plan starts"
     HOOK_ENDED: Final = "hook ended"
@@ -93,7 +97,11 @@ TodoKind = Literal[
     "call ended",
     "task ready",
     "step ready",
+    "step asks",
     "item ended",
+    "values came",
+    "source over",
+    "task again",
     "inner ended",
     "plan starts",
     "hook ended",
@@ -269,6 +277,7 @@ class Task:
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
         label: The text that is shown for an item, or "".
+        counted: Its step has taken note of its end.
         frame: Where its names are looked up inside a plan worker or a `repeat`; None: in its loop.
         plan: The frame of the plan that it runs, if its worker is a plan.
         tree: Its input with references as records, where it is filled from that; else None.
@@ -284,6 +293,7 @@ class Task:
         "call",
         "child",
         "cleared",
+        "counted",
         "decided_tainted",
         "edits",
         "ended_at",
@@ -349,6 +359,7 @@ class Task:
         self.item: Any = None
         self.number: Number = ()
         self.label = ""
+        self.counted = False
         self.frame: Frame | None = None
         self.plan: Frame | None = None
         self.tree: dict[str, Any] | None = None
@@ -414,7 +425,7 @@ class Step:
         feeds: The tasks and steps that wait for its end.
         flows: The steps that take its items as they end, with the number of their source.
         sources: The sources of its selection, once it runs.
-        collected: What has come of a selection that needs its whole list.
+        collected: Of a `reduce`: the values that it combines, with their numbers.
         pending: Values that are selected and have no task yet; for a `reduce`, groups.
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
@@ -426,14 +437,21 @@ class Step:
         allowed: How many tasks it has been counted for in the bounds.
         levels: Of a `reduce`: the values of each level; `ABSENT` where one is still to come.
         passes: Of a `repeat`: its passes.
+        after: Workers of which one task must have succeeded first (`limit W { after }`).
+        gathers: Whether all of its items are made before a person is asked about them.
+        asking: The checks of items that wait for a person's word, each with its question.
+        asked: How many gates it has opened.
         scope: What the inputs of its tasks are filled from.
         filler: What gives their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
     __slots__ = (
+        "after",
         "again",
         "allowed",
+        "asked",
+        "asking",
         "collected",
         "decided_tainted",
         "dropped",
@@ -443,6 +461,7 @@ class Step:
         "filler",
         "flows",
         "frame",
+        "gathers",
         "id",
         "items",
         "kept",
@@ -489,6 +508,7 @@ class Step:
         self.status: StepStatus = "blocked"
         self.waits = 0
         self.feeds: list[Task | Step] = []
+        self.after: tuple[str, ...] = ()
         self.flows: list[tuple[Step, int]] = []
         self.references: list[Reference] = []
         self.sources: list[Flow] = []
@@ -504,6 +524,9 @@ class Step:
         self.allowed = 0
         self.levels: list[list[Any]] = []
         self.passes: list[Frame] = []
+        self.gathers = False
+        self.asking: list[tuple[Check, str]] = []
+        self.asked = 0
         self.scope: Scope | None = None
         self.filler: Callable[[Scope], Any] = compiled({})
         self.again = 0
@@ -526,6 +549,11 @@ class Step:
         """What the keys inside it begin with: its key, and another each time it is retried."""
         return f"{self.key} / again {self.again}" if self.again else self.key
 
+    @property
+    def timer(self) -> str:
+        """The timer that continues it where one machine step may make no more tasks."""
+        return f"{self.path} / more"
+
 
 class Frame:
     """The names inside one run of a plan worker, or one pass of a `repeat`.
@@ -539,9 +567,11 @@ class Frame:
         prefix: What the ids of its tasks begin with: `r[0].` in a pass.
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
+        counted: Its plain tasks have been counted in the bounds.
     """
 
     __slots__ = (
+        "counted",
         "inputs",
         "last",
         "loop",
@@ -574,6 +604,7 @@ class Frame:
         self.prefix = prefix
         self.open = 0
         self.made = 0
+        self.counted = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
 
@@ -674,10 +705,14 @@ class Gate:
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
         held: What a fork's parent did with the task that is asked about, or None.
+        step: The step whose items it is about, in place of one task.
+        tasks: These items.
+        checks: Of an approval: the check of each of them.
     """
 
     __slots__ = (
         "check",
+        "checks",
         "held",
         "key",
         "kind",
@@ -686,7 +721,9 @@ class Gate:
         "opened_ms",
         "options",
         "resume",
+        "step",
         "task",
+        "tasks",
         "timeout_ms",
     )
 
@@ -714,6 +751,9 @@ class Gate:
         self.timeout_ms = timeout_ms
         self.resume = resume
         self.held = held
+        self.step: Step | None = None
+        self.tasks: list[Task] = []
+        self.checks: list[Check] = []
         self.opened_ms: int | None = None
 
 
@@ -772,6 +812,16 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+
+    @property
+    def entries(self) -> list[Task | Step]:
+        """Its tasks and steps, in the order of the decision."""
+        if not self.steps:
+            return [*self.tasks]
+        every: list[Task | Step] = [*self.tasks, *self.steps]
+        made = {entry.id: entry for entry in every}
+        named = [spec["id"] for spec in (self.decision or {}).get("tasks", ())]
+        return [made[name] for name in dict.fromkeys([*named, *made]) if name in made]
 
 
 class Loop:
@@ -946,6 +996,12 @@ class Loop:
         for frame in self.frames:
             yield from frame.tasks.values()
 
+    def every_step(self) -> Iterator[Step]:
+        """Each step of it, those inside plan workers and passes too; not those of loops below."""
+        yield from self.steps.values()
+        for frame in self.frames:
+            yield from frame.steps.values()
+
     def lineage(self) -> Iterator[Loop]:
         """This loop and those above it, up to the root."""
         at: Loop | None = self
@@ -991,6 +1047,8 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        kept: By key: the input and the output of a task that is done again if its input differs,
+            who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
     """
 
@@ -1010,6 +1068,7 @@ class RunState:
         "in_prompt",
         "input",
         "interrupted",
+        "kept",
         "lost",
         "made",
         "model_calls",
@@ -1063,6 +1122,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False

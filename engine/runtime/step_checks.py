@@ -116,7 +116,8 @@ class StepChecks:
             self._made = {step.id: _unknown(step) for step in steps}
         # One after the other: a long chain of steps must not become a deep recursion.
         for name in order:
-            self._own(name)
+            if not isinstance(self._steps[name], TaskStep):
+                self._own(name)
 
     # ------------------------------------------------------------ what is asked
 
@@ -471,12 +472,13 @@ def depends_on(step: Step) -> dict[str, None]:
 def _ordered(steps: Mapping[str, Step]) -> tuple[list[str], list[str]]:
     """The entries so that each comes after what it waits for; or those that form a circle."""
     # An entry that waits for itself is told about where it does.
-    waits = {
-        name: [one for one in depends_on(step) if one in steps and one != name]
-        for name, step in steps.items()
-    }
+    waits = {}
+    for name, step in steps.items():
+        found = [one for one in depends_on(step) if one in steps and one != name]
+        if found or not isinstance(step, TaskStep):
+            waits[name] = found
     try:
         return list(TopologicalSorter(waits).static_order()), []
     except CycleError as error:
-        found: list[str] = error.args[1]
-        return [], found[:-1]
+        circle: list[str] = error.args[1]
+        return [], circle[:-1]

@@ -18,7 +18,7 @@ from engine.runtime.prompts import step_rejections as said
 from engine.sema.plans.conditions import OPERATORS
 from engine.sema.plans.json_form import DEFINITIONS, KEYS, PROPERTIES, read_step
 from engine.sema.plans.steps import EachStep, ReduceStep, Step, step_leaves
-from engine.sema.plans.values import FromItem, FromStep, Index, Leaf, Parts, leaves
+from engine.sema.plans.values import FromItem, FromStep, Index, Leaf, Parts, leaves, read_value
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 
@@ -27,6 +27,7 @@ __all__ = [
     "entry_definitions",
     "explain_entry",
     "form_of",
+    "has_only_outputs",
     "misplaced",
     "misplaced_in_finish",
 ]
@@ -104,6 +105,14 @@ def misplaced_in_finish(tree: Any) -> list[str]:
     ]
 
 
+def has_only_outputs(value: Any) -> bool:
+    """Whether the references of an input are whole outputs and their parts, as in plain tasks."""
+    return all(
+        isinstance(leaf, FromStep) and leaf.view == "outputs"
+        for _, leaf in leaves(read_value(value))
+    )
+
+
 def place_of(path: str) -> str:
     """A place in an entry as messages name it: `input/path`."""
     return path.removeprefix("/")
@@ -125,7 +134,7 @@ def form_of(leaf: Leaf) -> str:
 
 
 def explain_entry(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    """What is wrong with the keys of an entry beside `id`, `worker` and `input`."""
+    """What is wrong with the keys of an entry other than `id`, `worker` and `input`."""
     if "each" in entry and "reduce" in entry:
         yield said.both_kinds(where)
         return

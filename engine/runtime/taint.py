@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from engine.runtime.origins import Origin, control_origins, origins
+from engine.runtime.origins import Origin, control_origins, origins, passed_on
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
@@ -36,6 +36,7 @@ __all__ = [
     "hears_strangers",
     "loop_begins_tainted",
     "mark_output",
+    "mark_passed_on",
     "needs_clearance",
     "reads_taint",
     "shown_path",
@@ -89,6 +90,13 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
             task.loop.has_tainted = True
 
 
+def mark_passed_on(state: RunState, step: Step) -> None:
+    """Set whether a value is tainted that a `reduce` gives without a call."""
+    loop = step.loop
+    if loop.tainted or loop.has_tainted:
+        step.tainted = _first_tainted(state, passed_on(step)) is not None
+
+
 def needs_clearance(state: RunState, task: Task) -> bool:
     """Whether a task may start only after a verifier or gate has let it pass."""
     worker = task.worker
@@ -111,7 +119,9 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.
         if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
-            return loop.tainted or any(other.tainted for other in loop.every_task())
+            if loop.tainted or not loop.has_tainted:
+                return loop.tainted
+            return any(other.tainted for other in loop.every_task())
     return False
 
 
@@ -135,12 +145,11 @@ def _is_source(state: RunState, task: Task) -> bool:
 
 def _inside(task: Task) -> Iterator[Task]:
     """The tasks of a plan worker's run, those of its passes too."""
-    for frame in task.loop.frames:
-        at: Frame | None = frame
-        while at is not None and at is not task.plan:
-            at = at.outer
-        if at is not None:
-            yield from frame.tasks.values()
+    frames: list[Frame] = [] if task.plan is None else [task.plan]
+    for frame in frames:
+        yield from frame.tasks.values()
+        for step in frame.steps.values():
+            frames.extend(step.passes)
 
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
@@ -178,7 +187,7 @@ def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
 def _steered(state: RunState, task: Task) -> Task | Step | None:
     """A task or step whose tainted words decide whether, how often or in what order it runs."""
     loop = task.loop
-    if (task.step is None and task.when is None) or not (loop.tainted or loop.has_tainted):
+    if not (loop.tainted or loop.has_tainted):
         return None
     return _first_tainted(state, control_origins(task))
 

@@ -16,13 +16,22 @@ from engine.events import GateAnswered
 from engine.runtime import attempts, causes, gates, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
-from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Todo
+from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Step, Todo
+from engine.runtime.steps import asking
 from engine.sema.expressions.template import EvaluationError, Template
 from engine.sema.model import Verifier
 from engine.sizes import size_of, size_words
 from engine.source import Span
 
-__all__ = ["Outcome", "answered", "begin", "call_ended", "outcome", "rules_verdict"]
+__all__ = [
+    "Outcome",
+    "answered",
+    "ask_about_items",
+    "begin",
+    "call_ended",
+    "outcome",
+    "rules_verdict",
+]
 
 Action = Literal["pass", "revise", "abort", "escalate", "warn"]
 
@@ -133,14 +142,19 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
         cause = Cause(verifier, "message", error.span)
         _verdict(state, run, check, False, remarks.message_not_rendered(error), cause)
         return
+    message = sizes.cut(state, message or verifier.doc or f"Approve {run.key}?", sizes.MAX_ASKED)
+    task = run.task
+    if task is not None and task.status == "checking" and task.step and task.step.gathers:
+        asking.park(state, task.step, check, message)
+        return
     gates.ask(
         state,
         Gate(
             _key(run, verifier),
             "approval",
             run.loop,
-            sizes.cut(state, message or verifier.doc or f"Approve {run.key}?", sizes.MAX_ASKED),
-            task=run.task,
+            message,
+            task=task,
             check=check,
             options=tuple(verifier.settings.get("options") or ()),
             timeout_ms=verifier.timeout_ms,
@@ -163,6 +177,9 @@ def _approval(run: HookRun, check: Check) -> bytes:
 
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has answered a `human` verifier, or the time ran out."""
+    if gate.checks:
+        _answered_items(state, gate, event)
+        return
     check = gate.check
     assert check is not None
     run = check.hook_run
@@ -182,16 +199,58 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         state.approved.add(_approval(run, check))
         _verdict(state, run, check, True, event.note)
     else:
-        if event.answer == "timeout":
-            run.forced = check.verifier.on_timeout
-            said = remarks.NO_ANSWER
-        else:
-            # What a person has rejected must not continue because the hook only warns.
-            run.forced = "abort" if run.hook.on_fail == "warn" else None
-            said = event.note or remarks.REJECTED
-        _verdict(state, run, check, False, said)
+        _refused(state, check, event)
     if run.waits == 0:
         begin(state, run)
+
+
+def _refused(state: RunState, check: Check, event: GateAnswered) -> None:
+    """A person has not approved what a check is about."""
+    run = check.hook_run
+    if event.answer == "timeout":
+        run.forced = check.verifier.on_timeout
+        said = remarks.NO_ANSWER
+    else:
+        # What a person has rejected must not continue because the hook only warns.
+        run.forced = "abort" if run.hook.on_fail == "warn" else None
+        said = event.note or remarks.REJECTED
+    _verdict(state, run, check, False, said)
+
+
+def ask_about_items(state: RunState, step: Step) -> None:
+    """Ask a person about the items of a step, if others have looked at all of them."""
+    if step.loop.over:
+        return
+    for check in asking.open_gates(state, step):
+        run = check.hook_run
+        run.waits -= 1
+        if run.waits == 0:
+            begin(state, run)
+
+
+def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
+    """A person has answered for the items of a step: those that are named, or all of them.
+
+    An approval of some refuses the others; a refusal of some leaves the others open.
+    """
+    named, others = asking.chosen(gate, event)
+    approves = event.answer == "approve"
+    settled = [gate.checks[place] for place in sorted([*named, *others] if approves else named)]
+    yes = {id(gate.checks[place]) for place in named} if approves else set()
+    if not approves and others:
+        gate.checks = [gate.checks[place] for place in others]
+        gate.tasks = [gate.tasks[place] for place in others]
+        gates.ask(state, gate)
+    for check in settled:
+        run = check.hook_run
+        if id(check) in yes:
+            state.approved.add(_approval(run, check))
+            _verdict(state, run, check, True, event.note)
+        else:
+            _refused(state, check, event)
+    for check in settled:
+        if check.hook_run.waits == 0:
+            begin(state, check.hook_run)
 
 
 def _look_again(state: RunState, run: HookRun, check: Check) -> None:
@@ -293,6 +352,9 @@ def _verdict(
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1
+    step = run.task.step if run.task is not None else None
+    if step is not None and step.asking:
+        state.todo(Todo.STEP_ASKS, step)
 
 
 def call_ended(state: RunState, call: Call, check: Check) -> None:
@@ -315,9 +377,11 @@ def outcome(run: HookRun) -> Outcome:
     feedback = "; ".join(f"{name}: {said}" for name, said, _ in run.failed)
     faults = [cause for _, _, cause in run.failed if cause is not None]
     action = _action(run)
-    if action == "revise":
+    if action == "revise" and not _counted(run):
         key = _revision_key(run)
         run.loop.revisions[key] = run.loop.revisions.get(key, 0) + 1
+        if _of_items(run):
+            run.loop.revisions[_round_key(run)] = 1
     return Outcome(action, feedback, faults[0] if faults else Cause(run.hook))
 
 
@@ -328,8 +392,25 @@ def _action(run: HookRun) -> Action:
         return run.forced
     if hook.on_fail != "revise":
         return hook.on_fail
+    if _counted(run):
+        return "revise"
     used = run.loop.revisions.get(_revision_key(run), 0)
     return "revise" if used < hook.max_revisions else hook.then
+
+
+def _of_items(run: HookRun) -> bool:
+    """Whether a hook looks at an item before it starts: the items of a plan are revised as one."""
+    task = run.task
+    return task is not None and task.step is not None and task.status == "checking"
+
+
+def _round_key(run: HookRun) -> str:
+    return f"{_revision_key(run)} round {run.loop.round}"
+
+
+def _counted(run: HookRun) -> bool:
+    """Whether this round's plan has been sent back for other items of this worker already."""
+    return _of_items(run) and _round_key(run) in run.loop.revisions
 
 
 def _revision_key(run: HookRun) -> str:

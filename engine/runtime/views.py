@@ -6,13 +6,25 @@ reasoning (`assessment`) where a verifier looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.runtime.ports import PolicyState
-from engine.runtime.state import Loop, Round, RunState, Task
+from engine.runtime.state import Loop, Round, RunState, Step, Task
+from engine.runtime.steps.most import with_kind_and_most
+from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
 
-__all__ = ["hook_offers", "left", "plan_of", "policy_state", "task_record"]
+__all__ = [
+    "counts_record",
+    "failure_record",
+    "hook_offers",
+    "left",
+    "path_in_loop",
+    "plan_of",
+    "policy_state",
+    "step_record",
+    "task_record",
+]
 
 
 #: An input that takes more with what it refers to is shown as the decision wrote it, in bytes.
@@ -39,6 +51,64 @@ def task_record(task: Task) -> dict[str, Any]:
     elif task.status == "done":
         record["output"] = task.output
     return record
+
+
+def step_record(step: Step) -> dict[str, Any]:
+    """A step as data: how far it has come, its failures by kind, its output.
+
+    The records of its items are among the tasks.
+    """
+    record: dict[str, Any] = {
+        "kind": kind(step),
+        "worker": None if step.worker is None else step.worker.name,
+        "round": step.round,
+        "status": step.status,
+        "counts": counts_record(step),
+        "failures": [failure_record(one) for one in failures_of(step)],
+    }
+    if step.failure is not None:
+        record["failure"] = {"mode": step.failure.mode, "message": step.failure.message}
+        if step.partial is not None:
+            record["partial"] = step.partial
+    elif step.status == "done":
+        record["output"] = step.output
+    return record
+
+
+def counts_record(step: Step) -> dict[str, Any]:
+    """How many of a step's items have ended in which way; see `summary.Counts`."""
+    counts = counts_of(step)
+    return {
+        "total": counts.total,
+        "known": counts.known,
+        "done": counts.done,
+        "failed": counts.failed,
+        "not_started": counts.dropped,
+        "skipped": counts.skipped,
+        "running": counts.running,
+        "waiting": counts.waiting,
+    }
+
+
+def failure_record(one: FailureKind) -> dict[str, Any]:
+    """The failures of one mode: how many, and the first."""
+    return {
+        "mode": one.mode,
+        "count": one.count,
+        "first": one.first,
+        "label": one.label or None,
+        "message": one.message,
+    }
+
+
+def path_in_loop(entry: Task | Step) -> str:
+    """The id of a task or step after those of the plan workers that it is in: `a2/r[3]`."""
+    frame = entry.frame
+    while frame is not None and frame.outer is not None:
+        frame = frame.outer
+    if frame is None or not isinstance(frame.owner, Task):
+        return entry.id
+    return f"{path_in_loop(frame.owner)}/{entry.id}"
 
 
 def left(state: RunState, loop: Loop) -> dict[str, int | None]:
@@ -74,6 +144,7 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
             "doc": worker.doc,
             "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
         }
+    steps = loop.orchestrator.policy.max_items is not None
     return PolicyState(
         kind="orchestrator",
         name=loop.orchestrator.name,
@@ -87,11 +158,13 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
                 "round": r.number,
                 "decision": r.decision,
                 "tasks": [t.id for t in r.tasks],
+                **({"steps": [step.id for step in r.steps]} if steps else {}),
                 "feedback": [remark.text for remark in r.feedback],
             }
             for r in loop.rounds[:-1]
         ],
         tasks={task.id: task_record(task) for task in known},
+        steps={s.id: step_record(s) for s in loop.steps.values() if s.round < loop.round},
         outputs=_outputs(loop, known),
         feedback=[remark.text for remark in loop.feedback],
         left=left(state, loop),
@@ -116,24 +189,49 @@ def plan_of(decision: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in decision.items() if key != "assessment"}
 
 
-def _round_view(r: Round) -> dict[str, Any]:
+def _plan_for_hooks(loop: Loop, r: Round) -> dict[str, Any]:
+    """A decision as hooks see it: where there may be steps, entries have `kind` and `most`."""
+    plan = plan_of(r.decision)
+    if loop.orchestrator.policy.max_items is not None and "tasks" in plan:
+        plan["tasks"] = with_kind_and_most(loop, plan["tasks"], r.number)
+    return plan
+
+
+def _rounds(loop: Loop) -> list[dict[str, Any]]:
+    if loop.orchestrator.policy.max_items is None:
+        return [_round_view(loop, r) for r in loop.rounds]
+    items: dict[int, list[Task]] = {}
+    for task in loop.tasks.values():
+        if task.step is not None:
+            items.setdefault(task.round, []).append(task)
+    return [
+        {
+            **_round_view(loop, r, items.get(r.number, ())),
+            "steps": {step.id: step_record(step) for step in r.steps},
+        }
+        for r in loop.rounds
+    ]
+
+
+def _round_view(loop: Loop, r: Round, items: Sequence[Task] = ()) -> dict[str, Any]:
     return {
         "round": r.number,
-        "plan": plan_of(r.decision),
-        "tasks": {task.id: task_record(task) for task in r.tasks},
+        "plan": _plan_for_hooks(loop, r),
+        "tasks": {task.id: task_record(task) for task in (*r.tasks, *items)},
     }
 
 
 def _log(loop: Loop) -> list[dict[str, Any]]:
+    """Each task that was started, in order; those inside plan workers come last."""
     return [
         {
             "key": loop.shown(task.key),
-            "task": task.id,
+            "task": path_in_loop(task),
             "worker": task.worker.name,
             "attempts": task.attempts,
             **{k: v for k, v in task_record(task).items() if k in ("status", "failure", "output")},
         }
-        for task in loop.tasks.values()
+        for task in loop.every_task()
         if task.attempts
     ]
 
@@ -161,8 +259,8 @@ def hook_offers(
         if task.status == "verifying":
             offers["output"] = lambda: task.output
     offers["goal"] = lambda: loop.goal
-    offers["plan"] = lambda: plan_of(loop.current.decision)
-    offers["rounds"] = lambda: [_round_view(r) for r in loop.rounds]
+    offers["plan"] = lambda: _plan_for_hooks(loop, loop.current)
+    offers["rounds"] = lambda: _rounds(loop)
     offers["outputs"] = loop.last_outputs
     offers["tasks"] = lambda: {t.id: task_record(t) for t in loop.tasks.values()}
     offers["log"] = lambda: _log(loop)

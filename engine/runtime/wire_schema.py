@@ -51,9 +51,10 @@ class WireDecision:
         finish_as_json: Whether the result is written so.
         steps: Whether entries of `tasks` may be steps.
         wrapped: Whether a result that is written as a whole is in `{"result": ...}`.
+        fields: Fields of the result whose value can be written; others are JSON text.
     """
 
-    __slots__ = ("as_json", "finish_as_json", "schema", "steps", "wrapped")
+    __slots__ = ("as_json", "fields", "finish_as_json", "schema", "steps", "wrapped")
 
     def __init__(
         self,
@@ -62,12 +63,14 @@ class WireDecision:
         finish_as_json: bool,
         steps: bool = False,
         wrapped: bool = False,
+        fields: frozenset[str] = frozenset(),
     ) -> None:
         self.schema = schema
         self.as_json = as_json
         self.finish_as_json = finish_as_json
         self.steps = steps
         self.wrapped = wrapped
+        self.fields = fields
 
 
 def wire_decision(
@@ -169,6 +172,8 @@ class _Form:
         """The form within the dialect's limits, with as few values as JSON text as it takes."""
         if not self._dialect.native:
             return None
+        if self._steps and over_limits(self._finish_alone(), self._dialect):
+            self._finish = None  # all other values as JSON text would not make it fit
         schema = self._schema()
         while over_limits(schema, self._dialect):
             largest = max((key for key in self._names if key), key=len, default=None)
@@ -185,7 +190,16 @@ class _Form:
                 return None
             schema = self._schema()
         wrapped = self._steps and self._finish is not None and self._begins_alike(self._finish)
-        return WireDecision(schema, self._names[""], self._finish is None, self._steps, wrapped)
+        fields = frozenset(name for names in self._fields.values() for name in names)
+        return WireDecision(
+            schema, self._names[""], self._finish is None, self._steps, wrapped, fields
+        )
+
+    def _finish_alone(self) -> dict[str, Any]:
+        """A decision that has a result and nothing else."""
+        schema = closed({"finish": {"type": "array", "items": self._whole_finish()}})
+        used = _used({"schema": schema}, self._defs)
+        return {**schema, "$defs": used} if used else schema
 
     def _schema(self) -> dict[str, Any]:
         finish = self._finish if self._finish is not None else closed({JSON_KEY: _JSON})
@@ -224,12 +238,16 @@ class _Form:
 
     def _finish_entry(self) -> dict[str, Any]:
         """The whole result, or a part of it: as for inputs, with "" for the name of the whole."""
-        branches = [] if self._finish is None else [self._finish]
-        if self._finish is not None and self._begins_alike(self._finish):
-            branches = [closed({WRAPPED: self._finish})]
+        branches = [] if self._finish is None else [self._whole_finish()]
         views = [value for value in VALUES if "at" in value["properties"]]
         branches += [*self._values(self._fields), _ANY_AS_JSON, _REFERENCE, *views]
         return {"anyOf": branches}
+
+    def _whole_finish(self) -> dict[str, Any]:
+        if self._finish is None:
+            return closed({JSON_KEY: _JSON})
+        alike = self._begins_alike(self._finish)
+        return closed({WRAPPED: self._finish}) if alike else self._finish
 
     def _values(self, names: Mapping[str, list[str]]) -> list[dict[str, Any]]:
         return [

@@ -215,10 +215,14 @@ def _write_finish(value: Any, form: WireDecision) -> list[Any]:
         return [whole]
     if not isinstance(value, dict) or "$literal" in value:
         return [{JSON_KEY: _encoded(value), "name": ""}]
-    return [_entry(name, inner, form) for name, inner in value.items()]
+    return [
+        _entry(name, inner, form, as_json=name not in form.fields) for name, inner in value.items()
+    ]
 
 
-def _entry(name: str, value: Any, form: WireDecision) -> dict[str, Any]:
+def _entry(
+    name: str, value: Any, form: WireDecision, *, as_json: bool | None = None
+) -> dict[str, Any]:
     if form.steps:
         reference = write_value_of(name, value)
         if reference is not None:
@@ -227,7 +231,7 @@ def _entry(name: str, value: Any, form: WireDecision) -> dict[str, Any]:
             return {JSON_KEY: _encoded(value), "name": name}
     if isinstance(value, dict) and "$from" in value and set(value) <= {"$from", "at"}:
         return {"from": value["$from"], "at": value.get("at", ""), "name": name}
-    if name in form.as_json:
+    if name in form.as_json if as_json is None else as_json:
         return {JSON_KEY: _encoded(value), "name": name}
     return {"name": name, "value": value}
 

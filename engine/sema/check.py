@@ -22,12 +22,13 @@ from engine.errors import MODEL_MODES, InputError
 from engine.sema.declarations.callables import CallableReader, Signature
 from engine.sema.declarations.declare import Declarations
 from engine.sema.declarations.mocks import read_test
+from engine.sema.declarations.plans import PlanReader, ReadPlan, derive
 from engine.sema.declarations.policy import read_retry
 from engine.sema.flow import check_flow
 from engine.sema.kinds import SERVER_KINDS
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.kinds.python_calls import check_call
-from engine.sema.model import Model, Price, Program, Server
+from engine.sema.model import Model, Price, Program, Server, Worker, reached
 from engine.sema.names.cache import CheckCache
 from engine.sema.names.loader import SYNTAX_FAULTS, LoadResult, Module, Reader, load_modules
 from engine.sema.names.merge_misspellings import with_misspelt_declarations
@@ -196,7 +197,9 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
 
 
 #: What a syntax error in the same declaration may be the reason of.
-_CONSEQUENCES = frozenset({"ORC104", "ORC307", "ORC401", "ORC403", "ORC503", "ORC603"})
+_CONSEQUENCES = frozenset(
+    ["ORC104", "ORC307", "ORC401", "ORC403", "ORC424", "ORC421", "ORC503", "ORC603", "ORC711"]
+)
 
 
 def _is_consequence(item: Diagnostic, module: Module) -> bool:
@@ -271,7 +274,7 @@ class _Assembler:
         """Everything, with workers of all modules before any orchestrator."""
         models: dict[str, Model] = {}
         servers: dict[str, Server] = {}
-        workers = {}
+        workers: dict[str, Worker] = {}
         verifiers = {}
         orchestrators = {}
         signatures: dict[Entity, Signature] = {}
@@ -290,13 +293,20 @@ class _Assembler:
                     workers[entity.canonical] = reader.worker(entity, node, signature)
                 elif isinstance(node, ast.VerifierDecl):
                     verifiers[entity.canonical] = reader.verifier(entity, node, signature)
+        self._plans(workers, signatures)
+        entities = {entity.canonical: entity for entity in signatures}
+
+        def inside(given: tuple[Entity, ...]) -> tuple[Entity, ...]:
+            names = reached(workers, [entity.canonical for entity in given])
+            return tuple(entities[name] for name in names)
+
         for scope in self._scopes.all:
             reader = self._callables[scope.module.path]
             for entity in scope.own("orchestrator"):
                 node = entity.declaration
                 assert isinstance(node, ast.OrchestratorDecl)
                 orchestrators[entity.canonical] = reader.orchestrator(
-                    entity, node, signatures[entity]
+                    entity, node, signatures[entity], inside
                 )
         tests = tuple(
             test
@@ -339,6 +349,22 @@ class _Assembler:
             entry=entries[0] if len(entries) == 1 else None,
             missing_params=tuple(self._declared.missing_params),
         )
+
+    def _plans(self, workers: dict[str, Worker], signatures: dict[Entity, Signature]) -> None:
+        """Read the steps of all plans, and what follows from what they call."""
+        plans: dict[str, ReadPlan] = {}
+        for scope in self._scopes.all:
+            path = scope.module.path
+            reader = PlanReader(scope, self._declared.texts[path], signatures)
+            for body in self._callables[path].plans:
+                name, signature = body.entity.canonical, body.signature
+                plans[name] = reader.read(
+                    body.node, body.settings, signature.inputs, signature.output
+                )
+                workers[name] = msgspec.structs.replace(workers[name], plan=plans[name].plan)
+        if plans:
+            derive(plans, workers, self._declared.report)
+            self._effects.update({name: workers[name].effect for name in plans})
 
     # ------------------------------------------------------------ models and servers
 

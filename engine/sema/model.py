@@ -11,7 +11,7 @@ int bytes (`*_bytes`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -52,7 +52,9 @@ __all__ = [
     "Verifier",
     "Worker",
     "WorkerLimit",
+    "called_by",
     "fallback_chain",
+    "reached",
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
@@ -465,6 +467,29 @@ class Program(msgspec.Struct, frozen=True):
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""
         return {name: param.value for name, param in self.params.items()}
+
+
+def called_by(worker: Worker) -> tuple[str, ...]:
+    """The workers that run because of one: what its plan calls, and what replaces it."""
+    planned = () if worker.plan is None else (name for _, name in worker.plan.calls())
+    return tuple(dict.fromkeys((*planned, *worker.fallback)))
+
+
+def reached(workers: Mapping[str, Worker], names: Iterable[str]) -> list[str]:
+    """Names of callables, and of all workers that plans among them call, each once.
+
+    Names that are not those of workers stay as they are. What replaces a worker that fails is
+    followed inside plans only.
+    """
+    found: dict[str, None] = dict.fromkeys(names)
+    pending = [name for name in found if name in workers and workers[name].plan is not None]
+    while pending:
+        for name in called_by(workers[pending.pop()]):
+            if name not in found:
+                found[name] = None
+                if name in workers:
+                    pending.append(name)
+    return list(found)
 
 
 def fallback_chain(declared: Mapping[str, Model] | Mapping[str, Worker], name: str) -> list[str]:

@@ -33,6 +33,7 @@ _BLOCKS = frozenset(
         "policy",
         "price",
         "repair",
+        "repeat",
         "retry",
         "stall",
         "verify",

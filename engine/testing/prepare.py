@@ -84,7 +84,7 @@ def _mocked(program: Program, worker: Worker) -> Worker:
     if retry is None and worker.facts.model is not None:
         # Its calls are made again as its model says.
         retry = program.models[worker.facts.model].retry
-    return msgspec.structs.replace(worker, **_AS_MOCK, retry=_hurried(retry))
+    return msgspec.structs.replace(worker, **_AS_MOCK, retry=_hurried(retry), plan=None)
 
 
 def _is_mocked(verifier: Verifier, mocks: StandIns) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -236,12 +236,8 @@ def _story(state: RunState, called_off: bool) -> list[str]:
     told = []
     if state.status != "finished" and not called_off:
         told.append(f"the run: {state.status}: {report['reason']}")
-    for failure in report["failures"]:
-        if not called_off:
-            told.append(
-                f"task {failure['task']} ({failure['worker']}): "
-                f"{failure['mode']}: {failure['message']}"
-            )
+    if not called_off:
+        told += _failures(report["failures"])
     for one in history(state, state.loop):
         told.extend(f"round {one['round']}: {said}" for said in one["feedback"])
         told.extend(
@@ -251,6 +247,18 @@ def _story(state: RunState, called_off: bool) -> list[str]:
         )
     told.extend(state.warnings)
     return told
+
+
+def _failures(failures: list[dict[str, Any]]) -> Iterator[str]:
+    """The tasks that failed, a line each; the items of a step that failed alike, in one."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for failure in failures:
+        of = failure.get("step") or failure["key"]
+        groups.setdefault((of, failure["mode"]), []).append(failure)
+    for (step, mode), group in groups.items():
+        first = group[0]
+        more = f" and {len(group) - 1} more of `{step}`" if len(group) > 1 else ""
+        yield f"task {first['task']} ({first['worker']}){more}: {mode}: {first['message']}"
 
 
 # ---------------------------------------------------------------- a worker or verifier by itself

@@ -16,6 +16,7 @@ import pytest
 
 import engine
 from engine.runtime.ports import ModelReply, ModelRequest
+from engine.runtime.prompts.blocks import record_block, task_line
 
 RUNTIME = Path(engine.__file__).parent / "runtime"
 _WORDS = re.compile(r"[a-z,:] [a-z]")
@@ -145,6 +146,121 @@ def test_a_whole_conversation(tmp_path):
 
     text = "\n".join(said) + "\n"
     golden = Path(__file__).parent / "prompts" / "report.txt"
+    if os.environ.get("ORCH_UPDATE_GOLDEN"):
+        golden.write_text(text, encoding="utf-8", newline="\n")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+STEPS = """orch 1
+
+model planner { id = "scripted/none.json" }
+
+schema Review { risk: "low" | "high"  lines: int  notes: string }
+worker files() -> { path: string, size: int }[] via python { call = "tools:files" }
+/// Reviews a file.
+worker review(path: string) -> Review via python {
+  call = "tools:review"
+  trust = untrusted
+}
+worker merge(parts: Review[]) -> Review via python { call = "tools:merge" }
+
+orchestrator main() -> json {
+  model = planner
+  goal = "Review the files."
+  workers = [files, review, merge]
+  policy { max_rounds = 9  max_items = 500  breaker { after = 3  canary = 1 }
+    context { preview = 300B  keep_last = 1 }
+  }
+}
+"""
+
+STEP_TOOLS = """
+def files():
+    return [{"path": f"f{i}.py", "size": i} for i in range(60)]
+
+
+def review(path):
+    if path == "f7.py":
+        raise ValueError("cannot </failure> read it")
+    if path == "bad":
+        raise TimeoutError("no answer")
+    i = int(path[1:-3])
+    return {"risk": "high" if i % 9 == 0 else "low", "lines": i * 10, "notes": "</output> " * 3}
+
+
+def merge(parts):
+    return parts[-1]
+"""
+
+_FEW = {"$from": "s", "where": [[{"value": {"$item": "/size"}, "is": "<", "than": 3}]]}
+_NEVER = [[{"value": {"$from": "s", "at": "/0/size"}, "is": ">", "than": 3}]]
+
+STEP_PLANNER = [
+    {"tasks": [{"id": "s", "worker": "files", "input": {}}]},
+    {
+        "assessment": "The files are known.",
+        "tasks": [
+            {
+                "id": "r",
+                "worker": "review",
+                "each": {"$from": "s"},
+                "input": {"path": {"$item": "/path"}},
+                "label": {"$item": "/path"},
+            },
+            {
+                "id": "none",
+                "worker": "review",
+                "each": {"$from": "s", "take": 0},
+                "input": {"path": {"$item": "/path"}},
+            },
+            {
+                "id": "m",
+                "worker": "merge",
+                "reduce": {"$from": "r"},
+                "size": 8,
+                "input": {"parts": {"$parts": True}},
+            },
+            {"id": "one", "worker": "review", "input": {"path": "f1.py"}, "when": _NEVER},
+        ],
+    },
+    {
+        "assessment": "Once more.",
+        "tasks": [
+            {
+                "id": "again",
+                "worker": "review",
+                "each": {"$from": "s"},
+                "input": {"path": "bad"},
+            },
+            {
+                "id": "never",
+                "worker": "review",
+                "each": _FEW,
+                "input": {"path": {"$item": "/path"}},
+                "when": _NEVER,
+            },
+        ],
+    },
+    {"finish": {"$from": "m"}},
+]
+
+
+def test_what_is_said_of_steps(tmp_path):
+    """The results of rounds with steps, and the lines that a shortened record has of them."""
+    (tmp_path / "main.orch").write_text(STEPS)
+    (tmp_path / "tools.py").write_text(STEP_TOOLS)
+    (tmp_path / "none.json").write_text("[]")
+    said: list[str] = []
+
+    run = engine.load(str(tmp_path / "main.orch")).run(models={"planner": Kept(said, STEP_PLANNER)})
+    assert run.status == "finished", "\n".join(said)
+
+    blocks = [text for text in said if text.startswith("--- user\n# Results")]
+    loop = run._state.loop
+    lines = [task_line(entry) for over in loop.rounds for entry in over.entries]
+    record = record_block(loop.rounds[:3], lines, {}, 5)
+    text = "\n".join([*blocks, "--- a shortened record", record]) + "\n"
+    golden = Path(__file__).parent / "prompts" / "steps.txt"
     if os.environ.get("ORCH_UPDATE_GOLDEN"):
         golden.write_text(text, encoding="utf-8", newline="\n")
     assert text == golden.read_text(encoding="utf-8")

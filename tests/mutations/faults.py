@@ -106,6 +106,7 @@ FAULTS = (
     Fault("budget below one call", "cost = $0.50  tokens = 300k", "cost = $0.0001  tokens = 300k", "ORC408", "orchestrator support("),
     Fault("worker slower than the run", "  parse   = lines\n  ok_exit = [0, 1]\n  timeout = 5s", "  parse   = lines\n  ok_exit = [0, 1]\n  timeout = 20m", "ORC413", "worker manual("),
     Fault("nothing said after the last revision", "max_revisions = 2  then = escalate", "max_revisions = 2", "ORC414", "before_finish {"),
+    Fault("rounds of more tasks than an answer can hold", "max_per_round  = 4\n    max_parallel   = 2\n    max_dispatches = 20\n", "max_per_round  = 2000\n    max_parallel   = 2\n", "ORC415"),
     review("no bound on rounds", "    max_rounds     = 8\n", "", "ORC401", "  policy {"),
     # ------------------------------------------------------------ workers and models
     Fault("misspelt id of a model", "\"openai/gpt-5-mini\"  reasoning_effort", "\"openai/gpt-5-mni\"  reasoning_effort", "ORC501", "", "common.orch"),

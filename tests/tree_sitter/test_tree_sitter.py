@@ -186,6 +186,13 @@ def test_queries_name_what_stands_there(language, tree):
     assert words["type.builtin"] == {"string", "int", "llm"}
     assert words["property"] == {"prompt", "retry", "max"}
     assert words["comment.documentation"] == {"/// Doc."}
+    steps = tree("orch 1\nworker p(n: int) -> int via plan { step one { call = f(n=n) } }\n")
+    words = {
+        name: {node.text.decode() for node in nodes}
+        for name, nodes in tree_sitter.QueryCursor(query).captures(steps).items()
+    }
+    assert "step" in words["keyword"]
+    assert {"one", "n"} <= words["variable"]
     for name in ("injections", "folds", "tags"):
         other = tree_sitter.Query(language, (FOLDER / "queries" / f"{name}.scm").read_text())
         assert tree_sitter.QueryCursor(other).captures(tree(text)), name

@@ -40,6 +40,7 @@ def command(
     run: str,
     gate: str | None,
     task: str | None,
+    items: list[str] | None,
     note: str,
     by: str | None,
     edit: Any,
@@ -75,6 +76,7 @@ def command(
             output=None if output is ... else output,
             edit=None if edit is ... else edit,
             by=who(by),
+            items=items,
         )
 
     return answer_gate(run, run_options, gate, task, reply_to)

@@ -15,21 +15,34 @@ from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width
 from engine.history.changes import changed_files
-from engine.history.compare import Difference, differences, shared_events
+from engine.history.compare import (
+    Difference,
+    StepCounts,
+    StepDifference,
+    differences,
+    item_of,
+    shared_events,
+    steps_of,
+)
 from engine.journal.listing import shown_status
 
 __all__ = ["command"]
+
+#: How many items of a step are shown that differ, without `--items`.
+_SHOWN_ITEMS = 3
 
 
 @click.command("diff")
 @click.argument("first", metavar="RUN", shell_complete=complete.runs)
 @click.argument("second", metavar="RUN", shell_complete=complete.runs)
+@click.option("--items", is_flag=True, help="Show every item of a step that differs.")
 @format_option("How to show the differences.")
 @journal_option
-def command(first: str, second: str, style: str, directory: str) -> int:
+def command(first: str, second: str, items: bool, style: str, directory: str) -> int:
     """Show the differences between two runs: a fork and its parent, or two runs of one program.
 
-    Calls and gates are compared by their outcome, under the keys that both runs have.
+    Calls and gates are compared by their outcome, under the keys that both runs have. A step is
+    compared by how its items ended; the first items that differ are shown.
 
     Exit codes: 0 the same; 1 they differ; 2 usage; 3 the journal cannot be read.
     """
@@ -43,6 +56,7 @@ def command(first: str, second: str, style: str, directory: str) -> int:
     found = differences(one, other)
     files = changed_files(records[0].files, records[1].files)
     shared = shared_events(one, other)
+    steps = steps_of(found, one, other)
     if style == "json":
         report = {
             "runs": runs,
@@ -50,6 +64,7 @@ def command(first: str, second: str, style: str, directory: str) -> int:
             "shared_events": shared,
             "files": files,
             "differences": [msgspec.to_builtins(difference) for difference in found],
+            "steps": [msgspec.to_builtins(step) for step in steps],
         }
         echo(json.dumps(report, indent=2))
     else:
@@ -59,16 +74,52 @@ def command(first: str, second: str, style: str, directory: str) -> int:
         echo(f"the same up to event {shared}" if shared else "not one event is the same")
         if files:
             echo(f"the programs differ: {', '.join(files)}")
-        for difference in found:
-            _tell(difference, width)
+        _tell_all(found, steps, width, None if items else _SHOWN_ITEMS)
         if not found:
             echo("every call had the same outcome")
     return Exit.FINDINGS if found else Exit.OK
 
 
-def _tell(difference: Difference, width: int) -> None:
-    echo(difference.key or "the end of the run")
+def _tell_all(
+    found: list[Difference], steps: list[StepDifference], width: int, most: int | None
+) -> None:
+    """Each difference; those in a step where its first one is, at most `most` items of it."""
+    inside: dict[str, list[tuple[str, Difference]]] = {}
+    for difference in found:
+        place = item_of(difference.key)
+        if place is not None:
+            inside.setdefault(place[0], []).append((place[1], difference))
+    left = {step.key: step for step in steps}
+    for difference in found:
+        place = item_of(difference.key)
+        if place is None:
+            _tell(difference, width, "")
+        elif (step := left.pop(place[0], None)) is not None:
+            _tell_step(step, inside[step.key], width, most)
+
+
+def _tell_step(
+    step: StepDifference, inside: list[tuple[str, Difference]], width: int, most: int | None
+) -> None:
+    echo(f"{step.key}: {count(len(step.items), 'item')} with another outcome")
+    echo(f"  - {_counts(step.first)}")
+    echo(f"  + {_counts(step.second)}")
+    shown = set(step.items[:most])
+    for item, difference in inside:
+        if item in shown:
+            _tell(difference, width, "  ")
+    if len(shown) < len(step.items):
+        echo(f"  and {len(step.items) - len(shown)} more; --items shows them")
+
+
+def _counts(counts: StepCounts) -> str:
+    failed = [f"{number} {mode}" for mode, number in counts.failed.items()]
+    return count(counts.items, "item") + (f", failed: {', '.join(failed)}" if failed else "")
+
+
+def _tell(difference: Difference, width: int, margin: str) -> None:
+    echo(margin + (difference.key or "the end of the run"))
     if difference.what != "second":
-        echo(f"  - {one_line(difference.first, width - 4)}")
+        echo(f"{margin}  - {one_line(difference.first, width - 4 - len(margin))}")
     if difference.what != "first":
-        echo(f"  + {one_line(difference.second, width - 4)}")
+        echo(f"{margin}  + {one_line(difference.second, width - 4 - len(margin))}")

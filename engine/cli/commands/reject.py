@@ -22,6 +22,7 @@ def command(
     run: str,
     gate: str | None,
     task: str | None,
+    items: list[str] | None,
     note: str,
     by: str | None,
     directory: str,
@@ -40,6 +41,5 @@ def command(
     accepted, 3 not accepted.
     """
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
-    return answer_gate(
-        run, run_options, gate, task, lambda _: Reply(answer="reject", note=note, by=who(by))
-    )
+    reply = Reply(answer="reject", note=note, by=who(by), items=items)
+    return answer_gate(run, run_options, gate, task, lambda _: reply)

@@ -17,6 +17,7 @@ from engine.cli.journals import find_run, journal_option, open_journal, timestam
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
+from engine.cli.task_names import task_option
 from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
@@ -32,7 +33,14 @@ __all__ = ["command"]
 @click.command("show")
 @click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
 @click.option("--round", "number", type=click.IntRange(min=1), help="Only this round.")
-@click.option("--task", metavar="ID", help="Only this task, with its full values.")
+@click.option(
+    "--task",
+    metavar="ID",
+    callback=task_option,
+    help="Only this task, with its full values, or this step with its items; r:7 is r[7]. "
+    "An item can be named by its label.",
+)
+@click.option("--items", is_flag=True, help="Show the items of each step, a line each.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
 @click.option("--full", is_flag=True, help="Show full values instead of their beginning.")
 @format_option("How to show it.")
@@ -41,6 +49,7 @@ def command(
     run: str,
     number: int | None,
     task: str | None,
+    items: bool,
     listed: bool,
     full: bool,
     style: str,
@@ -56,7 +65,7 @@ def command(
         found = find_run(journal, run)
         if listed:
             return _list(journal, found, style)
-        state, report = _report(journal, found, directory)
+        state, report = _report(journal, found, directory, items=items or task is not None)
     finally:
         journal.close()
     if report["damage"] is not None:
@@ -70,7 +79,7 @@ def command(
     if style == "json":
         write_report(report if one is None else one, sys.stdout)
     elif one is not None:
-        echo(task_text(one))
+        echo(task_text(one, screen_width(sys.stdout)))
     else:
         echo(run_text(report, full=full, width=screen_width(sys.stdout), only=number))
         if number is None:
@@ -96,7 +105,9 @@ def _draw(state: RunState) -> None:
             echo(f"\n{drawn}", painted=True)
 
 
-def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[str, Any]]:
+def _report(
+    journal: Journal, run: str, directory: str, *, items: bool
+) -> tuple[RunState, dict[str, Any]]:
     """A run, and everything about it as plain data.
 
     Raises:
@@ -112,7 +123,7 @@ def _report(journal: Journal, run: str, directory: str) -> tuple[RunState, dict[
         )
     state = fold(compile_record(record), events)
     return state, {
-        **run_report(state, details=True),
+        **run_report(state, details=True, items=items),
         "status": shown_status(record),
         "workflow": record.workflow,
         "params": dict(record.params),
@@ -138,23 +149,48 @@ def _keep_round(report: dict[str, Any], number: int) -> None:
 
 
 def _task(report: dict[str, Any], name: str) -> dict[str, Any]:
-    """The task of that id, or of that path (`a2/b1`) where it is nested."""
-    tasks = _tasks(report.get("history", []), "")
-    found = tasks.get(name) or next(
-        (one for path, one in tasks.items() if path.endswith(f"/{name}")), None
+    """The task or step of that id, or of that path (`a2/b1`) where it is nested, or the item of
+    that label."""
+    entries: dict[str, dict[str, Any]] = {}
+    for one in report.get("history", []):
+        _collect(entries, one, "", one["round"])
+    found = entries.get(name) or next(
+        (one for path, one in entries.items() if path.endswith(f"/{name}")), None
     )
-    if found is None:
-        near = closest(name, tasks)
-        help = f"did you mean `{near}`?" if near else f"tasks: {names_list(tasks) or 'none'}"
-        raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
-    return found
+    if found is not None:
+        return found
+    labelled = [path for path, one in entries.items() if one.get("label") == name]
+    if len(labelled) == 1:
+        return entries[labelled[0]]
+    if labelled:
+        help = f"items with this label: {names_list(labelled)}"
+        raise CommandError(f"several items have the label `{name}`", Exit.USAGE, help=help)
+    near = closest(name, entries)
+    plain = [path for path, one in entries.items() if "label" not in one]
+    help = f"did you mean `{near}`?" if near else f"tasks: {names_list(plain) or 'none'}"
+    raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
 
 
-def _tasks(rounds: list[dict[str, Any]], above: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for one in rounds:
-        for task in one["tasks"]:
-            path = f"{above}{task['id']}"
-            found[path] = {"round": one["round"], **task}
-            found.update(_tasks(task.get("rounds", []), f"{path}/"))
-    return found
+def _collect(
+    found: dict[str, dict[str, Any]], one: dict[str, Any], above: str, number: int
+) -> None:
+    """Add the tasks and steps of a round, a plan worker or a pass, by their paths."""
+    for task in one["tasks"]:
+        _collect_task(found, task, above, number)
+    for step in one["steps"]:
+        found[f"{above}{step['id']}"] = {"round": number, **step}
+        for task in step.get("items", ()):
+            _collect_task(found, task, above, number)
+        for inside in step.get("passes", ()):
+            _collect(found, inside, above, number)
+
+
+def _collect_task(
+    found: dict[str, dict[str, Any]], task: dict[str, Any], above: str, number: int
+) -> None:
+    path = f"{above}{task['id']}"
+    found[path] = {"round": number, **task}
+    for inner in task.get("rounds", ()):
+        _collect(found, inner, f"{path}/", inner["round"])
+    if "plan" in task:
+        _collect(found, task["plan"], f"{path}/", number)

@@ -13,7 +13,8 @@ from engine.cli.format_values import duration, one_line
 from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo
-from engine.events import Event, GateAnswered
+from engine.events import CallFailed, CallFinished, CallStarted, Event, GateAnswered
+from engine.history.compare import item_of
 from engine.history.replay import describe
 from engine.journal.listing import shown_status
 
@@ -21,15 +22,21 @@ __all__ = ["command", "event_text"]
 
 #: How often the journal is looked at, in seconds. Reading never holds up who writes.
 _EVERY_S = 0.2
+#: How often the events of a step's items are told while they keep coming, in seconds.
+_PROGRESS_S = 2.0
 
 
 @click.command("tail")
 @click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
+@click.option("--items", is_flag=True, help="Show each event of the items of steps, too.")
 @format_option("A line of text, or of JSON as `orch export` writes it, for each event.")
 @journal_option
-def command(run: str, style: str, directory: str) -> int:
+def command(run: str, items: bool, style: str, directory: str) -> int:
     """Show the events of RUN, and those to come, until the run ends, waits, or is no longer being
     driven.
+
+    Events of the items of a step that follow one another are added up in one line, unless --items
+    is given or they are shown as JSON.
 
     Exit codes: those of `orch run`; 0 if the run was interrupted.
     """
@@ -37,20 +44,95 @@ def command(run: str, style: str, directory: str) -> int:
     try:
         found = find_run(journal, run)
         seen = 0
+        lines = _Lines(each=items)
         while True:
             # Looked at before the events are read: what it says has been written by then.
             record = journal.record(found)
             for event in journal.read(found, seen):
                 seen += 1
-                line = event_line(seen, event) if style == "json" else event_text(seen, event)
-                echo(line)
+                if style == "json":
+                    echo(event_line(seen, event))
+                else:
+                    lines.add(seen, event)
             status = shown_status(record)
             if status != "running":
+                lines.flush()
                 break
+            lines.flush_if_due()
             clock.pause(_EVERY_S)
     finally:
         journal.close()
     return Exit.OK if status == "interrupted" else EXITS[record.status]
+
+
+class _Group:
+    """Events of the items of one step that follow one another."""
+
+    def __init__(self, seq: int, event: Event) -> None:
+        self.first = seq
+        self.only: Event | None = event
+        self.last, self.at = seq, event.at
+        self.begun = self.done = 0
+        self.failed: dict[str, int] = {}
+
+    def add(self, seq: int, event: Event) -> None:
+        """Count an event."""
+        self.only = event if seq == self.first else None
+        self.last, self.at = seq, event.at
+        if isinstance(event, CallStarted):
+            self.begun += 1
+        elif isinstance(event, CallFinished):
+            self.done += 1
+        elif isinstance(event, CallFailed):
+            self.failed[event.mode] = self.failed.get(event.mode, 0) + 1
+
+    def text(self, key: str) -> str:
+        """All of them in one line, or the only one as it is."""
+        if self.only is not None:
+            return event_text(self.first, self.only)
+        parts = [f"{self.begun} started"] if self.begun else []
+        parts += [f"{self.done} done"] if self.done else []
+        parts += [f"{number} {mode}" for mode, number in self.failed.items()]
+        said = ", ".join(parts) or f"{self.last - self.first + 1} events"
+        return f"{self.last:>6}  {duration(self.at):>8}  {one_line(f'{key}: calls: {said}', 160)}"
+
+
+class _Lines:
+    """Prints events, those of steps' items added up.
+
+    Args:
+        each: Whether to print those one by one, too.
+    """
+
+    def __init__(self, *, each: bool) -> None:
+        self._each = each
+        self._groups: dict[str, _Group] = {}
+        self._since_s = 0.0
+
+    def add(self, seq: int, event: Event) -> None:
+        """Take an event in, and print what is complete."""
+        key = getattr(event, "key", "")
+        is_call = isinstance(event, (CallStarted, CallFinished, CallFailed))
+        place = item_of(key) if is_call and not self._each else None
+        if place is None:
+            self.flush()
+            echo(event_text(seq, event))
+            return
+        if not self._groups:
+            self._since_s = clock.running_s()
+        group = self._groups.setdefault(place[0], _Group(seq, event))
+        group.add(seq, event)
+
+    def flush_if_due(self) -> None:
+        """Print what was added up if that was a while ago."""
+        if self._groups and clock.running_s() - self._since_s >= _PROGRESS_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print what was added up."""
+        for key, group in self._groups.items():
+            echo(group.text(key))
+        self._groups.clear()
 
 
 def event_text(seq: int, event: Event) -> str:

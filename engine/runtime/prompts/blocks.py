@@ -19,8 +19,13 @@ from typing import Any
 import msgspec
 
 from engine.errors import BUILTIN_MODES
-from engine.runtime.prompts import calls
-from engine.runtime.state import Loop, Remark, Round, RunState, Task
+from engine.runtime.prompts import calls, how_to_step
+from engine.runtime.prompts.safe_text import UNTRUSTED as _UNTRUSTED
+from engine.runtime.prompts.safe_text import fenced as _fenced
+from engine.runtime.prompts.safe_text import line as _line
+from engine.runtime.prompts.safe_text import safe as _safe
+from engine.runtime.prompts.steps import skipped, step_line, step_view
+from engine.runtime.state import Loop, Remark, Round, RunState, Step, Task
 from engine.runtime.wire_schema import WireDecision
 from engine.sema.model import Orchestrator, Verifier, Worker
 
@@ -83,8 +88,12 @@ def role_and_catalogue(loop: Loop, form: WireDecision | None = None) -> str:
     limits = [f"at most {policy.max_rounds} rounds", f"{policy.max_per_round} tasks in a round"]
     if policy.max_dispatches is not None:
         limits.append(f"{policy.max_dispatches} tasks in total")
+    if policy.max_items is not None:
+        limits.append(how_to_step.limit(policy.max_items))
     parts.append("# Limits\n" + ", ".join(limits) + ".")
     parts.append(_HOW_TO_ANSWER if form is None else _wire_answer(form))
+    if policy.max_items is not None:
+        parts.append(how_to_step.how_to_step() if form is None else how_to_step.wire_steps())
     parts.append(
         ("# Result\n`finish`" if form is None else "# Result\nThe item of `finish`")
         + " must match this JSON Schema:\n"
@@ -120,11 +129,12 @@ copying them. {{"$literal": ...}} passes on a value that only looks like a refer
 
 def _wire_answer(form: WireDecision) -> str:
     """How to answer in the wire form (`engine.runtime.wire_schema`)."""
+    begin = how_to_step.EMPTY_STEP if form.steps else ""
     lines = [
         "# Answer",
         "Answer with one JSON object and nothing else, with all of these keys:",
-        '{"assessment": "...", "tasks": [{"worker": "...", "id": "a1", "input": [...]}], '
-        '"finish": []}',
+        '{"assessment": "...", "tasks": [{' + begin + '"worker": "...", "id": "a1", "input": '
+        '[...]}], "finish": []}',
         "`finish` is empty while you give tasks. To end, leave `tasks` empty and give the result "
         "as the only item of `finish`.",
         _ASSESS,
@@ -141,7 +151,9 @@ def _wire_answer(form: WireDecision) -> str:
         lines.append(
             f'{{"json": "[1, 2]", "name": "query"}}, a value written as JSON text, for: {names}.'
         )
-    if form.finish_as_json:
+    if form.steps:
+        lines += [how_to_step.wire_values(), how_to_step.wire_finish(form)]
+    elif form.finish_as_json:
         lines.append('Write the result as JSON text: {"json": "..."}.')
     return "\n".join([*lines, _DATA])
 
@@ -246,11 +258,17 @@ def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> s
     """What a round brought: observations, feedback, the rest, the goal again."""
     preview_bytes = loop.orchestrator.policy.context.preview_bytes
     parts = [f"# Results of round {over.number}"]
-    parts += [task_view(task, preview_bytes) for task in over.tasks]
+    parts += [_view(entry, preview_bytes) for entry in over.entries]
     if feedback:
         parts.append(feedback_block(feedback))
     parts += [left, goal_block(loop.goal), "Give your next decision."]
     return "\n\n".join(parts)
+
+
+def _view(entry: Task | Step, preview_bytes: int) -> str:
+    if isinstance(entry, Step):
+        return step_view(entry, preview_bytes)
+    return task_view(entry, preview_bytes)
 
 
 #: How the line with the remaining limits begins; `limits_of` finds it by this.
@@ -285,6 +303,8 @@ def task_view(task: Task, preview_bytes: int) -> str:
     about = f' task="{task.id}" worker="{task.worker.name}"{_trust(task)}'
     if task.failure is not None:
         return _failure_view(task, about, preview_bytes)
+    if task.status == "skipped":
+        return skipped(task)
     shown, size = preview(task.output, preview_bytes)
     cut = ""
     if size > preview_bytes:
@@ -306,8 +326,10 @@ def _failure_view(task: Task, about: str, preview_bytes: int) -> str:
     return "\n".join(lines)
 
 
-def task_line(task: Task) -> str:
-    """One task in one line, for a shortened record."""
+def task_line(task: Task | Step) -> str:
+    """One task or step in one line, for a shortened record."""
+    if isinstance(task, Step):
+        return step_line(task)
     head = f"- {task.id} ({task.worker.name}, round {task.round})"
     trust = _trust(task)
     if task.failure is not None:
@@ -328,7 +350,7 @@ def record_block(
 
     Args:
         rounds: The rounds it replaces, from the first.
-        lines: Their tasks, one a line (`task_line`), as far as there is room.
+        lines: Their tasks and steps, one a line (`task_line`), as far as there is room.
         older: How many tasks there was no room for, by worker.
         kept_assessments: Of how many rounds the assessment is kept.
     """
@@ -355,18 +377,10 @@ def limits_of(block: str) -> str:
     return block[block.rindex(_REMAINING) :] if _REMAINING in block else block
 
 
-_UNTRUSTED = ' trust="untrusted"'
-
-
 def _trust(task: Task) -> str:
     """The mark of what a task gave, as an attribute of its tag; "" where it is trusted."""
     outside = isinstance(task.worker, Worker) and task.worker.trust == "untrusted"
     return _UNTRUSTED if outside or task.tainted else ""
-
-
-def _fenced(tag: str, text: str, attributes: str = "") -> str:
-    """Text between tags. It must have been made safe: what it is safe from is said there."""
-    return f"<{tag}{attributes}>\n{text}\n</{tag}>"
 
 
 def preview(value: Any, limit_bytes: int) -> tuple[str, int]:
@@ -374,15 +388,6 @@ def preview(value: Any, limit_bytes: int) -> tuple[str, int]:
     data = _encode(value)
     text = data[:limit_bytes].decode(errors="ignore") if len(data) > limit_bytes else data.decode()
     return _safe(text), len(data)
-
-
-def _safe(text: str) -> str:
-    return text.replace("</", "<\\/")
-
-
-def _line(text: str) -> str:
-    """Foreign text as part of our line: they can neither end it nor close a tag."""
-    return _safe(" ".join(text.split()))
 
 
 def _outline(value: Any) -> str:

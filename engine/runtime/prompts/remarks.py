@@ -49,6 +49,7 @@ SAME_OUTPUT = "no new output"
 SAME_TASK = "the same task again"
 SAME_TASK_REWORDED = "the same task again in other words"
 TASK_FAILED = "a task failed"
+SKIPPED = "a task was skipped"
 
 
 def not_asked(most: str) -> str:

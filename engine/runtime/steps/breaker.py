@@ -13,8 +13,9 @@ from engine.errors import Failure
 from engine.runtime.causes import Cause
 from engine.runtime.state import Breaker, Loop, Step, Task
 
-__all__ = ["count", "opened", "probe_failed"]
+__all__ = ["count", "denied", "opened", "probe_failed"]
 
+_SETTING = "policy.breaker"
 #: Failures that say nothing about the worker.
 _NOT_COUNTED = frozenset({"denied", "over_budget", "unmet_reference"})
 
@@ -63,5 +64,11 @@ def probe_failed(step: Step) -> bool:
     return True
 
 
+def denied(failure: Failure) -> bool:
+    """Whether the breaker kept something from starting."""
+    cause = failure.cause
+    return isinstance(cause, Cause) and cause.setting == _SETTING
+
+
 def _denied(loop: Loop, said: str) -> Failure:
-    return Failure("denied", said, cause=Cause(loop.orchestrator, "policy.breaker"))
+    return Failure("denied", said, cause=Cause(loop.orchestrator, _SETTING))

@@ -16,7 +16,6 @@ from engine.runtime.references import Reference
 from engine.runtime.state import Loop, Step, Task
 from engine.runtime.step_checks import Producer, StepChecks, depends_on
 from engine.runtime.steps import frames
-from engine.sema.model import Worker
 from engine.sema.plans.json_form import read_step
 from engine.sema.plans.shapes import SchemaShape
 from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
@@ -24,7 +23,10 @@ from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, leaves
 from engine.sizes import size_of, size_words
 
-__all__ = ["make_entries"]
+__all__ = ["MAX_WIRES", "make_entries"]
+
+#: How often the tasks of a decision may wait for another one, in all.
+MAX_WIRES = 300_000
 
 
 def make_entries(
@@ -139,10 +141,22 @@ class _Making:
         problems = list(islice(checks.problems(), MAX_PROBLEMS))
         if problems:
             return problems
+        named: dict[str, list[Task | Step]] = {}
+        for entry in self.made.values():
+            assert entry.worker is not None
+            named.setdefault(entry.worker.name, []).append(entry)
+        wires = 0
         for name, spec in self.specs.items():
-            frames.connect(self.made[name], spec, self.find)
-            problems += self._after_limit(name)
-        self._keep_writes_in_order(self._ordered())
+            entry = self.made[name]
+            frames.connect(entry, spec, self.find)
+            problems += self._after_limit(name, named)
+            wires += entry.waits
+            if wires > MAX_WIRES:
+                problems.append(rejections.WAITS_TOO_OFTEN)
+            if len(problems) >= MAX_PROBLEMS or wires > MAX_WIRES:
+                break
+        if not problems:
+            frames.keep_writes_in_order(self._writes())
         return problems
 
     def _known(self, name: str) -> Producer | None:
@@ -150,58 +164,40 @@ class _Making:
         entry = self.loop.early.get(name) or self.loop.entry(name)
         return None if entry is None else known_of(entry)
 
-    def _ordered(self) -> list[str]:
-        """The entries so that each follows what it needs, and else as they were written."""
-        left = {
-            name: set(depends_on(spec)) & self.specs.keys() for name, spec in self.specs.items()
-        }
-        order: list[str] = []
-        while left:
-            free = [name for name, others in left.items() if not others & left.keys()]
-            order += free
-            for name in free:
-                del left[name]
-        return order
+    def _writes(self) -> list[Task | Step]:
+        """The entries that change something, as they were written; each after what it needs."""
+        found: list[Task | Step] = []
+        seen: set[str] = set()
+        for first, spec in self.specs.items():
+            if not frames.keeps_order(self.made[first]):
+                continue
+            # Depth first, with a stack of its own: a decision may be a long chain.
+            stack = [(first, iter(depends_on(spec)))]
+            while stack:
+                name, others = stack[-1]
+                following = None if name in seen else next(others, None)
+                if following is not None:
+                    if following in self.specs and following not in seen:
+                        stack.append((following, iter(depends_on(self.specs[following]))))
+                    continue
+                stack.pop()
+                if name not in seen and frames.keeps_order(self.made[name]):
+                    found.append(self.made[name])
+                seen.add(name)
+        return found
 
-    def _after_limit(self, name: str) -> list[str]:
+    def _after_limit(self, name: str, named: Mapping[str, list[Task | Step]]) -> list[str]:
         """Make an entry wait for the workers that its limit puts before it."""
-        loop, entry = self.loop, self.made[name]
+        entry = self.made[name]
         assert entry.worker is not None
-        limit = loop.orchestrator.limits.get(entry.worker.name)
-        if limit is None or not limit.after:
-            return []
-        missing = [worker for worker in limit.after if not loop.outputs.get(worker)]
-        if isinstance(entry, Task):
-            entry.after = tuple(missing)
         problems = []
-        for worker in missing:
-            earlier = [
-                other
-                for other in self.made.values()
-                if other.worker is not None and other.worker.name == worker
-            ]
+        for worker in frames.put_before(entry):
+            earlier = named.get(worker, [])
             if not earlier:
                 problems.append(rejections.only_after(name, entry.worker.name, worker))
             for other in earlier:
-                _wait(entry, other)
+                frames.wait(entry, other)
         return problems
-
-    def _keep_writes_in_order(self, order: list[str]) -> None:
-        """Let each entry that changes something wait for the one written before it.
-
-        The order is one in which no entry comes before what it needs, so it makes no cycle.
-        """
-        before: Task | Step | None = None
-        for name in order:
-            entry = self.made[name]
-            worker = entry.worker
-            if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
-                continue
-            if worker.commutes:
-                continue
-            if before is not None:
-                _wait(entry, before)
-            before = entry
 
     def undo(self) -> None:
         """Leave nothing of a rejected decision behind in what runs already."""
@@ -224,13 +220,6 @@ def known_of(entry: Task | Step) -> Producer:
     numbers = {len(number) > 1 for number in entry.items}
     nested = numbers.pop() if len(numbers) == 1 else None
     return Producer(kind, worker.name, output, nested=nested, failure=failure)
-
-
-def _wait(entry: Task | Step, other: Task | Step) -> None:
-    if other is entry or other.over or any(fed is entry for fed in other.feeds):
-        return
-    other.feeds.append(entry)
-    entry.waits += 1
 
 
 def _same(task: Task, entry: Mapping[str, Any]) -> bool:

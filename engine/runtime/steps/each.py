@@ -12,21 +12,18 @@ from typing import Any
 
 from engine.errors import Failure
 from engine.runtime import dispatch
-from engine.runtime.commands import SetTimer
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import breaker, limits, selecting
+from engine.runtime.steps import asking, breaker, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Worker
-from engine.sema.plans.selection import Entry, Number, index_of, number_text
+from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
-from engine.sema.plans.values import FromStep, NothingThere, Scope, fill
+from engine.sema.plans.values import NothingThere, Scope, fill
 
-__all__ = ["arrive", "begin", "item_ended", "make", "source_over", "timer_name"]
+__all__ = ["arrive", "begin", "item_ended", "make", "source_over"]
 
-#: The most tasks that one machine step makes: a longer one would hold up every other run.
-_MOST_AT_ONCE = 500
 #: The longest label, in characters.
 _MAX_LABEL = 80
 
@@ -38,6 +35,8 @@ def begin(state: RunState, step: Step) -> None:
         end(state, step, "skipped")
         return
     step.started_at = state.now
+    step.gathers = asking.gathers(state, step)
+    step.most_open = 0
     move_step(step, "running")
     if failure is not None:
         stop(state, step, failure)
@@ -47,7 +46,7 @@ def begin(state: RunState, step: Step) -> None:
     if failure is None:
         failure = _take_in(step, entries)
     if failure is not None:
-        _drop(step, entries, failure)
+        _drop(state, step, entries, failure)
         stop(state, step, failure)
         return
     make(state, step)
@@ -65,15 +64,24 @@ def _take_in(step: Step, entries: list[Entry]) -> Failure | None:
     return failure
 
 
-def arrive(state: RunState, step: Step, place: int, entry: Entry) -> None:
-    """A value has come from a source that streams."""
-    if step.status != "running" or step.stopped is not None:
+def arrive(state: RunState, step: Step, place: int, came: list[Entry]) -> None:
+    """Values have come from a source that streams."""
+    if step.status != "running":
         return
-    entries, failure = selecting.arrived(state, step, place, entry)
+    entries: list[Entry] = []
+    failure: Failure | None = None
+    for entry in came:
+        some, failure = selecting.arrived(state, step, place, entry)
+        entries += some
+        if failure is not None:
+            break
+    if step.stopped is not None:
+        _drop(state, step, entries, step.stopped)
+        return
     if failure is None:
         failure = _take_in(step, entries)
     if failure is not None:
-        _drop(step, entries, failure)
+        _drop(state, step, entries, failure)
         stop(state, step, failure)
     else:
         make(state, step)
@@ -85,28 +93,36 @@ def source_over(state: RunState, step: Step, place: int) -> None:
         return
     flow = step.sources[place]
     flow.over = True
-    producer = flow.producer
-    if producer is not None and producer.failure is not None and step.stopped is None:
-        said = f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})"
-        cause = producer.failure.cause
-        stop(state, step, Failure("unmet_reference", said, cause=cause))
-        return
-    if producer is not None and producer.status == "skipped" and not step.items:
-        end(state, step, "skipped")
-        return
-    make(state, step)
+    failure = selecting.failure_of(step, place)
+    if failure is not None and step.stopped is None:
+        stop(state, step, failure)
+    else:
+        make(state, step)
 
 
 def stop(state: RunState, step: Step, failure: Failure) -> None:
     """Make no more tasks; what runs is finished, and then the step has failed."""
     step.stopped = failure
-    _drop(step, list(step.pending), failure)
-    step.pending.clear()
+    _drop_pending(state, step, failure)
     make(state, step)
 
 
-def _drop(step: Step, entries: list[Entry], failure: Failure) -> None:
-    step.dropped.extend((number, value, failure) for number, value in entries)
+def _drop_pending(state: RunState, step: Step, failure: Failure) -> None:
+    entries = list(step.pending)
+    step.pending.clear()
+    _drop(state, step, entries, failure)
+
+
+def _drop(state: RunState, step: Step, entries: list[Entry], failure: Failure) -> None:
+    """Let values have no task, and tell those that take the failures of the step."""
+    if not entries:
+        return
+    dropped = [(number, value, failure) for number, value in entries]
+    step.dropped += dropped
+    for consumer, place in step.flows:
+        if selecting.view_at(consumer, place) == "failures":
+            came = [selecting.dropped_entry(one) for one in dropped]
+            state.todo(Todo.VALUES_CAME, (consumer, place, came))
 
 
 def make(state: RunState, step: Step) -> None:
@@ -116,44 +132,36 @@ def make(state: RunState, step: Step) -> None:
     assert worker is not None
     if loop.over:
         return
-    if step.probing and step.open == 0 and step.items:
+    canary = loop.orchestrator.policy.breaker.canary
+    if step.probing and step.open == 0 and len(step.items) >= canary:
         step.probing = False
         breaker.probe_failed(step)
     if loop.breakers and step.pending and step.stopped is None:
         denied = breaker.opened(loop, worker.name)
         if denied is not None:
-            _drop(step, list(step.pending), denied)
-            step.pending.clear()
+            _drop_pending(state, step, denied)
     most = step.most_open = step.most_open or _most_open(step)
     while step.pending and step.open < most:
-        if state.made >= _MOST_AT_ONCE:
-            if step.open == 0:
-                timer = SetTimer(timer_name(step), state.now)
-                state.timers[timer.timer] = timer
-                state.commands.append(timer)
-            return
-        if _waits_for_canary(step):
+        if items.made_enough(state, step) or _waits_for_canary(step, canary):
             return
         _make_item(state, step, spec, worker, step.pending.popleft())
+    if step.asking:
+        state.todo(Todo.STEP_ASKS, step)
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
         _finish(state, step)
-
-
-def timer_name(step: Step) -> str:
-    """The timer that continues a step that has made as many tasks as one machine step may."""
-    return f"{step.path} / more"
 
 
 def _most_open(step: Step) -> int:
     """How many items may be made and not over."""
     spec, policy = step.spec, step.loop.orchestrator.policy
     assert isinstance(spec, EachStep)
+    if step.gathers:
+        return MAX_SOURCE
     if spec.in_order:
         return 1
-    if spec.parallel is not None:
-        return spec.parallel
     # What runs inside an orchestrator or a plan takes slots of its own, so here each holds one.
-    return policy.max_parallel * (1 if _has_inside(step) else 2)
+    most = policy.max_parallel * (1 if _has_inside(step) else 2)
+    return most if spec.parallel is None else min(spec.parallel, most)
 
 
 def _has_inside(step: Step) -> bool:
@@ -161,11 +169,10 @@ def _has_inside(step: Step) -> bool:
     return isinstance(worker, Orchestrator) or getattr(worker, "plan", None) is not None
 
 
-def _waits_for_canary(step: Step) -> bool:
+def _waits_for_canary(step: Step, canary: int) -> bool:
     """Whether the first items still run alone; marks the step while they do."""
-    canary = step.loop.orchestrator.policy.breaker.canary
     made = len(step.items)
-    if not canary or made > canary or step.again:
+    if made > canary or step.again or step.gathers:
         return False
     if made < canary:
         step.probing = True
@@ -185,46 +192,17 @@ def _make_item(
     step.items[number] = task
     step.open += 1
     state.made += 1
-    register(task)
+    items.register(task)
     scope = _item_scope(state, step, number, value)
     if spec.label is not None:
         task.label = _label(spec.label, scope)
     failure = fill_input(state, task, step.filler, scope)
-    if step.kept and keep(state, task, failure):
+    if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)
     else:
         state.todo(Todo.TASK_READY, task)
-
-
-def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
-    """Let a task that is done stand for one with the same input, or that may not be repeated."""
-    step = task.step
-    assert step is not None
-    old = step.kept.get(task.number)
-    if old is None or not old.over or (old.failure is not None and old.attempts == 0):
-        return False
-    effect = getattr(old.worker, "effect", "read")
-    same = failure is None and old.status == "done" and old.resolved == task.resolved
-    if not same and not (effect in ("write", "once") and old.status == "done"):
-        if task.failure is None:
-            task.again = step.again
-        return False
-    step.items[task.number] = old
-    register(old)
-    state.todo(Todo.ITEM_ENDED, old)
-    return True
-
-
-def register(task: Task) -> None:
-    """Let a task be found by its id: `r[3]`."""
-    frame = task.frame
-    if frame is None:
-        # No decision can give such an id, so none has to be kept from it.
-        task.loop.tasks[task.id] = task
-    else:
-        frame.tasks[task.id.removeprefix(frame.prefix)] = task
 
 
 def _item_scope(state: RunState, step: Step, number: Number, value: Any) -> Scope:
@@ -252,20 +230,20 @@ def item_ended(state: RunState, task: Task) -> None:
     step = task.step
     assert step is not None
     step.open -= 1
+    task.counted = True
     step.tainted = step.tainted or task.tainted
-    breaker.count(task)
-    if step.flows:
-        for consumer, place in step.flows:
-            source = selecting.selection_of(consumer).sources[place]
-            assert isinstance(source, FromStep)
-            entry = selecting.entry_in(task, source.view)
-            if entry is not None:
-                arrive(state, consumer, place, entry)
+    for consumer, place in step.flows:
+        entry = selecting.entry_in(task, selecting.view_at(consumer, place))
+        if entry is not None:
+            state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
     make(state, step)
 
 
 def _finish(state: RunState, step: Step) -> None:
     """All items are over: the step is done, or has failed of too many of them."""
+    if step.stopped is None and selecting.all_skipped(step):
+        end(state, step, "skipped")
+        return
     failure = step.stopped or _too_many_failed(step)
     if failure is not None:
         step.failure = failure
@@ -277,25 +255,22 @@ def _finish(state: RunState, step: Step) -> None:
 
 
 def _outputs(step: Step) -> list[Any]:
-    items = step.items
-    return [items[number].output for number in sorted(items) if items[number].status == "done"]
+    made = step.items
+    return [made[number].output for number in sorted(made) if made[number].status == "done"]
 
 
 def _too_many_failed(step: Step) -> Failure | None:
     """Why a step whose items have ended has failed, or None."""
     assert isinstance(step.spec, EachStep)
-    failures = [task.failure for task in step.items.values() if task.failure is not None]
-    failures += [failure for _, _, failure in step.dropped]
+    # By number, not as they ended: of two that are as frequent it is always the same one.
+    numbered = [(n, task.failure) for n, task in step.items.items() if task.failure is not None]
+    numbered += [(number, failure) for number, _, failure in step.dropped]
+    failures = [failure for _, failure in sorted(numbered, key=lambda one: one[0])]
     total = len(step.items) + len(step.dropped)
     failed = len(failures)
     if not failed:
         return None
-    tolerate = step.spec.tolerate
-    if tolerate is None:
-        most = float(total - 1)
-    else:
-        most = tolerate * total if isinstance(tolerate, float) and tolerate < 1 else tolerate
-    if failed <= most and failed < total:
+    if failed < total and _tolerates(step.spec.tolerate, failed, total):
         return None
     mode, often = Counter(failure.mode for failure in failures).most_common(1)[0]
     first = next(failure for failure in failures if failure.mode == mode)
@@ -305,10 +280,20 @@ def _too_many_failed(step: Step) -> Failure | None:
     return first.replace(message=f"{what}: {first.message}")
 
 
+def _tolerates(tolerate: int | float | None, failed: int, total: int) -> bool:
+    if tolerate is None:
+        return True
+    if isinstance(tolerate, float) and tolerate < 1:
+        # Divided, not multiplied: 29 of 100 must be as much as 0.29.
+        return failed / total <= tolerate
+    return failed <= tolerate
+
+
 def end(state: RunState, step: Step, status: Any) -> None:
     """The step is over: tell those that wait for it, and the round or plan that it is in."""
     move_step(step, status)
     step.ended_at = state.now
-    for consumer, place in step.flows:
-        source_over(state, consumer, place)
+    # By the agenda, after the values that are on it: a long chain of steps must not recurse.
+    for flow in step.flows:
+        state.todo(Todo.SOURCE_OVER, flow)
     dispatch.entry_ended(state, step)

@@ -18,7 +18,7 @@ from engine.runtime.causes import Cause, of_input
 from engine.runtime.state import Frame, Loop, RunState, Step, Task
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.conditions import Test
-from engine.sema.plans.selection import index_of
+from engine.sema.plans.selection import index_of, number_text
 from engine.sema.plans.values import (
     ABSENT,
     Computed,
@@ -36,7 +36,6 @@ from engine.sizes import size_of, size_words
 __all__ = [
     "StepOutputs",
     "Unmet",
-    "failed_with",
     "fill_input",
     "find",
     "holds",
@@ -45,6 +44,7 @@ __all__ = [
     "prepare",
     "scope_of",
     "skipped_by",
+    "too_early",
     "value_of",
     "view_of",
     "without_skipped",
@@ -78,7 +78,15 @@ class StepOutputs(list[Any]):
 
 
 def find(loop: Loop, frame: Frame | None, name: str) -> Task | Step | None:
-    """The task or step that a name means."""
+    """The task or step that a name means; for an item of a skipped step, that step."""
+    found = _named(loop, frame, name)
+    if found is None and name.endswith("]"):
+        step = _named(loop, frame, name.partition("[")[0])
+        return step if step is not None and step.status == "skipped" else None
+    return found
+
+
+def _named(loop: Loop, frame: Frame | None, name: str) -> Task | Step | None:
     if frame is None:
         return loop.entry(name)
     at: Frame | None = frame
@@ -147,6 +155,19 @@ def _failed(producer: Task | Step) -> Unmet:
     )
 
 
+def _missing(loop: Loop, frame: Frame | None, name: str) -> Unmet:
+    """What is told of a name that means nothing: an item that was not made, for one."""
+    base = name.partition("[")[0]
+    step = _named(loop, frame, base)
+    said = f"there is no task or step `{name}`"
+    if isinstance(step, Step):
+        said = f"step `{base}` has no item `{name}`"
+        for number, _, failure in step.dropped:
+            if name == f"{base}[{number_text(number)}]":
+                said = f"`{name}` was not started ({failure.mode}: {failure.message})"
+    return Unmet(Failure("unmet_reference", said))
+
+
 def value_of(producer: Task | Step, view: View = "outputs") -> Any:
     """The output of a task or step that is over, null if it was skipped.
 
@@ -156,7 +177,8 @@ def value_of(producer: Task | Step, view: View = "outputs") -> Any:
     if producer.status == "skipped":
         return None
     if isinstance(producer, Step):
-        if producer.failure is not None and view != "failures":
+        # What has finished of a step that failed can still be read, with its items.
+        if producer.failure is not None and view == "outputs":
             raise _failed(producer)
         return producer.output if view == "outputs" else view_of(producer, view)
     if producer.failure is not None:
@@ -167,11 +189,26 @@ def value_of(producer: Task | Step, view: View = "outputs") -> Any:
 def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scope:
     """What everything at one level is filled from; without an item."""
 
+    # Each item of a step may look at a whole other one: its views are made once, for all of them.
+    views: dict[tuple[str, View], Any] = {}
+
     def output(name: str, view: View) -> Any:
+        if (name, view) in views:
+            return views[name, view]
         producer = find(loop, frame, name)
         if producer is None:
-            raise Unmet(Failure("unmet_reference", f"there is no task or step `{name}`"))
-        return value_of(producer, view)
+            raise _missing(loop, frame, name)
+        value = value_of(producer, view)
+        if isinstance(producer, Step) and producer.over:
+            views[name, view] = value
+        return value
+
+    expressed: dict[str, StepOutputs] = {}
+
+    def outputs(producer: Step, name: str) -> StepOutputs:
+        if name not in expressed:
+            expressed[name] = StepOutputs(producer)
+        return expressed[name]
 
     def names(scope: Scope, wanted: frozenset[str]) -> Mapping[str, Any]:
         found: dict[str, Any] = {"param": params}
@@ -182,7 +219,7 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
                 value = value_of(producer)
                 several = isinstance(producer, Step) and _is_each(producer)
                 if isinstance(producer, Step) and several and producer.status == "done":
-                    value = StepOutputs(producer)
+                    value = outputs(producer, name)
                 found[name] = value
         if scope.item is not ABSENT:
             found["item"], found["index"] = scope.item, scope.index
@@ -201,7 +238,12 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
         if at.outer is None:
             inputs = at.inputs
         at = at.outer
-    return Scope(output, inputs, last=last, names=names)
+
+    def ended_well(name: str) -> bool:
+        producer = find(loop, frame, name)
+        return producer is not None and producer.status == "done"
+
+    return Scope(output, inputs, last=last, names=names, ended_well=ended_well)
 
 
 def skipped_by(
@@ -280,7 +322,7 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     loop, frame, tree = task.loop, task.frame, task.tree
     scope = scope_of(loop, frame, state.params)
     try:
-        if task.when is not None and not holds(task.when, scope, loop, frame):
+        if task.when is not None and not holds(task.when, scope):
             return "skipped"
     except Unmet as error:
         return error.failure
@@ -295,23 +337,26 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     return failure
 
 
-def holds(test: Test, scope: Scope, loop: Loop, frame: Frame | None) -> bool:
+def holds(test: Test, scope: Scope) -> bool:
     """Whether a test holds.
 
     Raises:
         Unmet: What it looks at has failed.
     """
-
-    def ended_well(leaf: Leaf) -> bool:
-        producer = find(loop, frame, leaf.name) if isinstance(leaf, FromStep) else None
-        return producer is not None and producer.status == "done"
-
     try:
-        return test.holds(scope, ended_well)
+        return test.holds(scope)
     except (NothingThere, EvaluationError) as error:
         raise Unmet(Failure("unmet_reference", f"a test cannot be evaluated: {error}")) from None
 
 
-def failed_with(failure: Failure, what: str) -> Failure:
-    """The same failure, told of what needs it."""
-    return failure.replace(message=f"{what}: {failure.message}")
+def too_early(entry: Task | Step) -> Failure | None:
+    """Why a limit lets an entry not begin that was to come after another worker's; or None."""
+    loop, worker = entry.loop, entry.worker
+    for name in entry.after:
+        if worker is not None and not loop.outputs.get(name):
+            return Failure(
+                "unmet_reference",
+                f"it runs only after `{name}`, and no task of it succeeded",
+                cause=Cause(loop.orchestrator.limits[worker.name], "after"),
+            )
+    return None

@@ -6,7 +6,7 @@ made and connected by `engine.runtime.planning`, and let in here like all others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from engine.errors import Failure
 from engine.runtime import dispatch
@@ -18,22 +18,58 @@ from engine.sema.plans.steps import RepeatStep, TaskStep, selection_of, step_lea
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep
 
-__all__ = ["connect", "enter", "producers_of"]
+__all__ = [
+    "base_of",
+    "connect",
+    "count",
+    "enter",
+    "keep_writes_in_order",
+    "keeps_order",
+    "names_read",
+    "own_failure",
+    "producers_of",
+    "put_before",
+    "wait",
+]
 
 
 def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
     """Make the tasks and steps of a frame and let in those that wait for nothing."""
-    plain = [spec for spec in specs if isinstance(spec, TaskStep)]
     entries: list[Task | Step] = [_made(state, frame, spec) for spec in specs]
     frame.open = len(entries)
-    failure = limits.take_tasks(frame.loop, frame, [spec.worker for spec in plain])
+    failure = count(frame)
+    before: dict[str, list[Task | Step]] = {}
     for entry, spec in zip(entries, specs, strict=True):
         connect(entry, spec, lambda name: find(frame.loop, frame, name))
+        for worker in put_before(entry):
+            for other in before.get(worker, ()):
+                wait(entry, other)
+        if entry.worker is not None:
+            before.setdefault(entry.worker.name, []).append(entry)
+    keep_writes_in_order(entry for entry in entries if keeps_order(entry))
+    state.made += len(frame.tasks)
     for entry in entries:
         if failure is not None:
             fail(state, entry, failure)
         elif entry.waits == 0:
             let_in(state, entry)
+
+
+def count(frame: Frame) -> Failure | None:
+    """Count the plain tasks of a frame in the bounds, once: all of them or none."""
+    if frame.counted:
+        return None
+    plain = [task.worker.name for task in frame.tasks.values() if task.step is None]
+    failure = limits.take_tasks(frame.loop, frame, plain)
+    frame.counted = failure is None
+    return failure
+
+
+def own_failure(frame: Frame, failure: Failure) -> Failure:
+    """The first failure in a frame that is not only of something else's; else the one given."""
+    ended = [task.failure for task in frame.tasks.values() if task.step is None]
+    ended += [step.failure for step in frame.steps.values()]
+    return next((f for f in ended if f is not None and f.mode != "unmet_reference"), failure)
 
 
 def let_in(state: RunState, entry: Task | Step) -> None:
@@ -87,6 +123,20 @@ def decided_tainted(frame: Frame) -> bool:
 def producers_of(spec: Spec) -> Iterator[str]:
     """The names that a step needs to be over, those of its sources included."""
     yield from spec.after
+    if isinstance(spec, RepeatStep):
+        inside = {inner.id for inner in spec.steps}
+        for inner in spec.steps:
+            yield from (name for name in inner.after if base_of(name) not in inside)
+    yield from names_read(spec)
+
+
+def base_of(name: str) -> str:
+    """The step that an item belongs to: `r` of `r[3]`; any other name is its own."""
+    return name.partition("[")[0] if name.endswith("]") else name
+
+
+def names_read(spec: Spec) -> Iterator[str]:
+    """The names that the values of a step are made from, those of its sources included."""
     for _, leaf in step_leaves(spec):
         yield from names_of(leaf)
     selection = selection_of(spec)
@@ -96,7 +146,7 @@ def producers_of(spec: Spec) -> Iterator[str]:
     if isinstance(spec, RepeatStep):
         inside = {inner.id for inner in spec.steps}
         for inner in spec.steps:
-            yield from (name for name in producers_of(inner) if name not in inside)
+            yield from (name for name in names_read(inner) if base_of(name) not in inside)
 
 
 def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step | None]) -> None:
@@ -104,11 +154,49 @@ def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step 
     streamed = set(_streamed(entry, spec, lookup))
     for name in dict.fromkeys(producers_of(spec)):
         # An item is made later than this: its step is waited for.
-        producer = lookup(name) or lookup(name.partition("[")[0])
+        producer = lookup(name) or lookup(base_of(name))
         if producer is None or producer is entry or producer.over or name in streamed:
             continue
         producer.feeds.append(entry)
         entry.waits += 1
+
+
+def wait(entry: Task | Step, other: Task | Step) -> None:
+    """Let an entry wait for the end of another one, once."""
+    # An entry is connected at one go, so where it waits already, it is the last one.
+    if other is entry or other.over or (other.feeds and other.feeds[-1] is entry):
+        return
+    other.feeds.append(entry)
+    entry.waits += 1
+
+
+def put_before(entry: Task | Step) -> tuple[str, ...]:
+    """The workers that a limit puts before an entry (`limit W { after }`), as far as none of their
+    tasks has succeeded; the entry looks again when it is ready."""
+    if entry.worker is None:
+        return ()
+    loop = entry.loop
+    limit = loop.orchestrator.limits.get(entry.worker.name)
+    if limit is None or not limit.after:
+        return ()
+    entry.after = tuple(worker for worker in limit.after if not loop.outputs.get(worker))
+    return entry.after
+
+
+def keeps_order(entry: Task | Step) -> bool:
+    """Whether it changes something outside, and not in any order."""
+    worker = entry.worker
+    return isinstance(worker, Worker) and worker.effect in ("write", "once") and not worker.commutes
+
+
+def keep_writes_in_order(entries: Iterable[Task | Step]) -> None:
+    """Let each of these wait for the one before it; none comes before what it needs."""
+    before: Task | Step | None = None
+    for entry in entries:
+        if before is not None and not before.over and entry not in before.feeds:
+            before.feeds.append(entry)
+            entry.waits += 1
+        before = entry
 
 
 def _streamed(

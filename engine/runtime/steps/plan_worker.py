@@ -11,7 +11,7 @@ from engine.runtime import dispatch, sizes
 from engine.runtime.causes import OUTPUT, Cause
 from engine.runtime.state import Frame, RunState, Task
 from engine.runtime.steps.filling import Unmet, scope_of, without_skipped
-from engine.runtime.steps.frames import enter
+from engine.runtime.steps.frames import enter, own_failure
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Worker
 from engine.sema.plans.values import NothingThere, fill
@@ -70,10 +70,7 @@ def ended(state: RunState, frame: Frame) -> None:
 def _own(frame: Frame, worker: Worker, failure: Failure) -> Failure:
     """The failure of a plan whose result needs something that failed: that one's own, if the
     worker declares its mode."""
-    ended = [task.failure for task in frame.tasks.values() if task.step is None]
-    ended += [step.failure for step in frame.steps.values()]
-    failed = [f for f in ended if f is not None and f.mode != "unmet_reference"]
-    first = failed[0] if failed else failure
+    first = own_failure(frame, failure)
     known = BUILTIN_MODES | MODEL_MODES | set(worker.fails)
     if first.mode in known:
         return first

@@ -13,6 +13,7 @@ from engine.runtime.steps.filling import (
     holds,
     scope_of,
     skipped_by,
+    too_early,
     value_of,
     without_skipped,
 )
@@ -30,7 +31,7 @@ def ready(state: RunState, step: Step) -> None:
     try:
         if spec.when is not None:
             scope = scope_of(loop, frame, state.params)
-            if not holds(spec.when, scope, loop, frame):
+            if not holds(spec.when, scope):
                 each.end(state, step, "skipped")
                 return
         if not isinstance(spec, RepeatStep):
@@ -42,6 +43,10 @@ def ready(state: RunState, step: Step) -> None:
             step.filler = compiled(without_skipped(spec.input, loop, frame))
     except Unmet as error:
         frames.fail(state, step, error.failure)
+        return
+    failure = too_early(step)
+    if failure is not None:
+        frames.fail(state, step, failure)
         return
     match spec:
         case EachStep():
@@ -95,10 +100,11 @@ def timer_fired(state: RunState, loop: Loop, name: str) -> bool:
     Returns:
         Whether it was one of this loop.
     """
-    frames_steps = [loop.steps, *(frame.steps for frame in loop.frames)]
-    for steps in frames_steps:
-        for step in steps.values():
-            if step.status == "running" and each.timer_name(step) == name:
+    for step in loop.every_step():
+        if step.status == "running" and step.timer == name:
+            if isinstance(step.spec, ReduceStep):
+                reduce.make(state, step)
+            else:
                 each.make(state, step)
-                return True
+            return True
     return False

@@ -10,27 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import Failure
-from engine.runtime import dispatch, sizes
+from engine.runtime import dispatch, sizes, taint
 from engine.runtime.causes import Cause
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
-from engine.runtime.steps import each, limits, selecting
+from engine.runtime.steps import each, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
+from engine.runtime.steps.most import calls_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.steps import ReduceStep
 from engine.sema.plans.values import ABSENT, NothingThere, fill
 
-__all__ = ["begin", "calls_of", "item_ended"]
-
-
-def calls_of(values: int, size: int) -> int:
-    """How many calls a tree over so many values takes."""
-    calls = 0
-    while values > 1:
-        full, rest = divmod(values, size)
-        calls += full + (rest > 1)
-        values = full + (rest > 0)
-    return calls
+__all__ = ["begin", "calls_of", "item_ended", "make"]
 
 
 def begin(state: RunState, step: Step) -> None:
@@ -58,8 +49,10 @@ def begin(state: RunState, step: Step) -> None:
         _fail(state, step, failure)
         return
     step.levels = [values]
+    step.collected = entries
     if len(values) == 1 and _fits(step, values[0]):
         step.output = values[0]
+        taint.mark_passed_on(state, step)
         each.end(state, step, "done")
         return
     size = len(values)
@@ -70,7 +63,7 @@ def begin(state: RunState, step: Step) -> None:
         step.levels.append([ABSENT])
     for group in range(len(step.levels[1])):
         _offer(step, 1, group)
-    _make(state, step)
+    make(state, step)
 
 
 def _fits(step: Step, value: Any) -> bool:
@@ -95,6 +88,7 @@ def _finish_empty(state: RunState, step: Step, spec: ReduceStep) -> None:
         _fail(state, step, Failure("unmet_reference", said, cause=Cause(step.worker)))
         return
     step.output = value
+    taint.mark_passed_on(state, step)
     each.end(state, step, "done")
 
 
@@ -120,12 +114,14 @@ def _gave(step: Step, level: int, group: int, value: Any) -> None:
         _offer(step, level + 1, group // spec.size)
 
 
-def _make(state: RunState, step: Step) -> None:
+def make(state: RunState, step: Step) -> None:
     """Make the calls whose values are there, as far ahead as slots can use them."""
     if step.loop.over:
         return
     most = 2 * step.loop.orchestrator.policy.max_parallel
     while step.pending and step.open < most and step.stopped is None:
+        if items.made_enough(state, step):
+            return
         level, group = step.pending.popleft()
         _make_call(state, step, level, group)
     if step.open:
@@ -149,11 +145,12 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     task.decided_tainted = step.decided_tainted
     step.items[task.number] = task
     step.open += 1
-    each.register(task)
+    state.made += 1
+    items.register(task)
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
     failure = fill_input(state, task, step.filler, scope)
-    if step.kept and each.keep(state, task, failure):
+    if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
         dispatch.end_task(state, task, failure=failure)
@@ -166,6 +163,7 @@ def item_ended(state: RunState, task: Task) -> None:
     step = task.step
     assert step is not None
     step.open -= 1
+    task.counted = True
     step.tainted = step.tainted or task.tainted
     if task.failure is not None:
         if step.stopped is None:
@@ -174,7 +172,7 @@ def item_ended(state: RunState, task: Task) -> None:
     else:
         level, group = task.number
         _gave(step, level + 1, group, task.output)
-    _make(state, step)
+    make(state, step)
 
 
 def _fail(state: RunState, step: Step, failure: Failure) -> None:

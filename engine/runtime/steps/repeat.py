@@ -13,7 +13,7 @@ from engine.runtime.moves import move_step
 from engine.runtime.state import Frame, RunState, Step
 from engine.runtime.steps import each
 from engine.runtime.steps.filling import Unmet, holds, scope_of, value_of
-from engine.runtime.steps.frames import enter
+from engine.runtime.steps.frames import enter, own_failure
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.steps import RepeatStep
 from engine.sema.plans.values import NothingThere, fill
@@ -70,9 +70,9 @@ def pass_ended(state: RunState, frame: Frame) -> None:
         given = frame.tasks.get(spec.gives) or frame.steps[spec.gives]
         value = value_of(given)
         scope = scope_of(step.loop, frame, state.params)
-        done = holds(spec.until, scope, step.loop, frame)
+        done = holds(spec.until, scope)
     except Unmet as error:
-        _fail(state, step, error.failure)
+        _fail(state, step, own_failure(frame, error.failure))
         return
     step.partial = value
     if done or (spec.settle and len(step.passes) >= spec.max):

@@ -9,44 +9,41 @@ their items.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
-from engine.runtime import dispatch
 from engine.runtime.moves import move, move_step
 from engine.runtime.state import Frame, RunState, Step, Task, Todo
-from engine.runtime.steps import each, frames, limits
-from engine.runtime.steps.filling import fill_input, scope_of
-from engine.sema.model import Worker
-from engine.sema.plans.selection import index_of
-from engine.sema.plans.steps import EachStep, RepeatStep
+from engine.runtime.steps import frames, limits
+from engine.runtime.steps.filling import names_in, names_of
+from engine.runtime.steps.items import may_retry
+from engine.sema.model import Orchestrator, Worker
+from engine.sema.plans.steps import RepeatStep
 
-__all__ = ["may_retry", "recount", "reopen_frame", "take_up", "unfinished"]
+__all__ = ["recount", "reopen_frame", "take_up", "unfinished"]
 
 Entry = Task | Step
 
 
-def may_retry(task: Task) -> bool:
-    """Whether a task that has failed is worth another try."""
-    if task.failure is None or task.failure.mode == "denied":
-        return False
-    once = any(isinstance(w, Worker) and w.effect == "once" for w in (task.worker, task.acting))
-    return not (once and task.attempts)
-
-
 def unfinished(entries: Sequence[Entry]) -> list[Entry]:
     """Those that are to be taken up, in order: cut off by the end, failed, or to be done again."""
-    found: list[Entry] = [entry for entry in entries if _is_open(entry)]
-    changing = {entry.id for entry in found if entry.status == "done"}
-    if not changing:
-        return found
-    taken = {id(entry) for entry in found}
-    for entry in entries:
-        # In the order of the plan, so what depends on something that is done again follows it.
-        if id(entry) in taken or not entry.over or not _may_repeat(entry):
-            continue
-        if changing.intersection(_needs(entry)):
-            taken.add(id(entry))
-            changing.add(entry.id)
-    return [entry for entry in entries if id(entry) in taken]
+    taken = {_name(entry): entry for entry in entries if _is_open(entry)}
+    readers: dict[str, list[Entry]] = {}
+    for entry in entries if taken else ():
+        for name in _reads(entry):
+            readers.setdefault(name, []).append(entry)
+    changing = list(taken)
+    for name in changing:
+        for reader in readers.get(name, ()):
+            own = _name(reader)
+            if own not in taken and (_may_repeat(reader) or not _has_begun(reader)):
+                taken[own] = reader
+                changing.append(own)
+    return [entry for entry in entries if _name(entry) in taken]
+
+
+def _name(entry: Entry) -> str:
+    """What an entry is called beside it."""
+    return entry.id if entry.frame is None else entry.id.removeprefix(entry.frame.prefix)
 
 
 def _is_open(entry: Entry) -> bool:
@@ -58,19 +55,42 @@ def _is_open(entry: Entry) -> bool:
         return False
     if any(may_retry(task) for task in entry.items.values()) or entry.dropped:
         return True
-    return entry.failure is not None and entry.failure.mode != "denied" and not entry.items
+    return entry.failure is not None and entry.failure.mode != "denied"
+
+
+def _has_begun(entry: Entry) -> bool:
+    if isinstance(entry, Task):
+        return entry.attempts > 0
+    return bool(entry.items or entry.passes)
 
 
 def _may_repeat(entry: Entry) -> bool:
-    worker = entry.worker
+    """Whether nothing outside changes if it is done again."""
+    if isinstance(entry, Step) and isinstance(entry.spec, RepeatStep):
+        inside = [task for frame in entry.passes for task in frame.tasks.values()]
+        inside += [task for frame in entry.passes for step in frame.steps.values()
+                   for task in step.items.values()]  # fmt: skip
+        return all(_changes_nothing(task.worker) for task in inside)
+    return entry.worker is None or _changes_nothing(entry.worker)
+
+
+def _changes_nothing(worker: Worker | Orchestrator) -> bool:
     return not (isinstance(worker, Worker) and worker.effect in ("write", "once"))
 
 
-def _needs(entry: Entry) -> Iterator[str]:
+def _reads(entry: Entry) -> Iterator[str]:
+    """The names of what an entry's values are made from; waiting for an end is no reading."""
     if isinstance(entry, Step):
-        yield from frames.producers_of(entry.spec)
+        names = frames.names_read(entry.spec)
     else:
-        yield from (reference.task for reference in entry.references)
+        leaves_of_test = () if entry.when is None else (leaf for _, leaf in entry.when.leaves())
+        tested = (name for leaf in leaves_of_test for name in names_of(leaf))
+        written = (reference.task for reference in entry.references)
+        names = chain(written, names_in(entry.tree), tested)
+    for name in names:
+        yield name
+        if name.endswith("]"):
+            yield name.partition("[")[0]
 
 
 def take_up(
@@ -81,6 +101,11 @@ def take_up(
     Args:
         retry: Carries a task on from where it was.
     """
+    entries = list(entries)
+    _forget(entry for entry in entries if isinstance(entry, Task) and entry.status == "done")
+    for entry in entries:
+        if isinstance(entry, Step):
+            _reset(state, entry)
     for entry in entries:
         if isinstance(entry, Step):
             _retry_step(state, entry, retry)
@@ -90,83 +115,66 @@ def take_up(
             retry(state, entry)
 
 
+def _forget(tasks: Iterable[Task]) -> None:
+    """Take out of the outputs of workers what is to be given again."""
+    old: dict[str, set[int]] = {}
+    for task in tasks:
+        loop = task.loop
+        old.setdefault(task.worker.name, set()).add(id(task.output))
+    for name, known in old.items():
+        loop.outputs[name] = [one for one in loop.outputs.get(name, ()) if id(one) not in known]
+
+
 def _again(state: RunState, task: Task) -> None:
-    """Do a task again whose input has changed."""
+    """Do a task again whose input may have changed."""
+    state.kept[task.key] = (task.resolved, task.output, task.acting, task.tainted)
     task.again = state.retries
     task.call = None
     task.acting = task.worker
     task.output = task.ended_at = None
     task.cached = False
+    task.feedback = ""
     move(task, "blocked", retried=True)
     if task.waits == 0:
         state.todo(Todo.TASK_READY, task)
 
 
-def _retry_step(state: RunState, step: Step, retry: Callable[[RunState, Task], None]) -> None:
-    spec = step.spec
+def _reset(state: RunState, step: Step) -> None:
+    """Let a step be as if it had not ended; a value that is equal keeps its item.
+
+    Its values are selected again, for what they are from may change. This comes before any step
+    continues, so that none takes the end of another for the one that is still to come.
+    """
+    resumes = isinstance(step.spec, RepeatStep) and not step.over
+    resumes = resumes or (step.failure is not None and isinstance(step.spec, RepeatStep))
     step.again = state.retries
     step.failure = step.output = step.partial = step.ended_at = None
     step.stopped = None
     step.part_bytes = None
     step.probing = False
-    if isinstance(spec, RepeatStep) and step.passes:
+    if resumes and step.passes and not step.waits:
         move_step(step, "running", retried=True)
-        reopen_frame(state, step.passes[-1], retry)
         return
-    begun = bool(step.items or step.pending or step.dropped)
-    if isinstance(spec, EachStep) and begun and not step.waits:
-        move_step(step, "running", retried=True)
-        _resume_each(state, step, retry)
-        return
-    _restart(state, step)
-
-
-def _restart(state: RunState, step: Step) -> None:
-    """Begin a step from its front; a value that is equal at the same number keeps its item."""
     for flow in step.sources:
         if isinstance(flow.producer, Step):
             others = [one for one in flow.producer.flows if one[0] is not step]
             flow.producer.flows = others
     limits.give_back(step)
+    _forget(task for task in step.items.values() if task.status == "done")
     step.kept, step.items = {**step.kept, **step.items}, {}
-    step.sources = []
+    step.sources, step.levels, step.collected, step.dropped = [], [], [], []
+    step.passes, step.asking = [], []
     step.scope = None
     step.open = 0
     step.pending.clear()
-    step.dropped = []
-    step.levels = []
     move_step(step, "blocked", retried=True)
-    if step.waits == 0:
+
+
+def _retry_step(state: RunState, step: Step, retry: Callable[[RunState, Task], None]) -> None:
+    if step.status == "running":
+        reopen_frame(state, step.passes[-1], retry)
+    elif step.waits == 0:
         state.todo(Todo.STEP_READY, step)
-
-
-def _resume_each(state: RunState, step: Step, retry: Callable[[RunState, Task], None]) -> None:
-    """Run what failed or was cut off, and what got no task."""
-    dropped, step.dropped = step.dropped, []
-    for flow in step.sources:
-        flow.over = flow.producer is None or not flow.streams or flow.producer.over
-    again = [task for task in step.items.values() if task.status != "done"]
-    step.open = len(again)
-    step.pending.extend((number, value) for number, value, _ in dropped)
-    for task in again:
-        retry_item(state, task, retry)
-    each.make(state, step)
-
-
-def retry_item(state: RunState, task: Task, retry: Callable[[RunState, Task], None]) -> None:
-    """Run an item again; its input is filled again where that had failed."""
-    step = task.step
-    assert step is not None
-    if task.failure is not None and task.failure.mode == "unmet_reference":
-        scope = scope_of(step.loop, step.frame, state.params)
-        scope.item = task.item
-        scope.index = index_of(task.number)
-        failure = fill_input(state, task, step.filler, scope)
-        if failure is not None:
-            move(task, "blocked", retried=True)
-            dispatch.end_task(state, task, failure=failure)
-            return
-    retry(state, task)
 
 
 def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task], None]) -> None:
@@ -176,6 +184,12 @@ def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task]
     open_entries = unfinished(entries)
     frame.open = len(open_entries)
     recount(open_entries)
+    failure = frames.count(frame)
+    if failure is not None:
+        for entry in open_entries:
+            entry.failure = failure
+        frame.open = 0
+        open_entries = []
     if not open_entries:
         state.todo(Todo.INNER_ENDED, frame)
         return
@@ -183,7 +197,7 @@ def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task]
 
 
 def recount(entries: Iterable[Entry]) -> None:
-    """Count anew what each of these waits for: only what runs again will count down."""
+    """Count again what each of these waits for: only what runs again will count down."""
     entries = list(entries)
     members = set(map(id, entries))
     for entry in entries:

@@ -15,6 +15,7 @@ from engine.runtime.state import Flow, RunState, Step, Task
 from engine.runtime.steps.filling import Unmet, find, scope_of, value_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.selection import (
+    MAX_SOURCE,
     Entry,
     Selection,
     SelectionError,
@@ -22,11 +23,31 @@ from engine.sema.plans.selection import (
     entries_of,
     expanded,
     index_of,
+    width,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep
-from engine.sema.plans.values import ABSENT, FromStep, NothingThere, Scope, at_pointer, leaf_value
+from engine.sema.plans.values import (
+    ABSENT,
+    FromStep,
+    NothingThere,
+    Scope,
+    View,
+    at_pointer,
+    leaf_value,
+)
 
-__all__ = ["arrived", "opened", "selection_of", "streams", "whole"]
+__all__ = [
+    "all_skipped",
+    "arrived",
+    "dropped_entry",
+    "entry_in",
+    "failure_of",
+    "opened",
+    "selection_of",
+    "streams",
+    "view_at",
+    "whole",
+]
 
 
 def selection_of(step: Step) -> Selection:
@@ -55,6 +76,31 @@ def _items_of(step: Step, source: Any, producer: Task | Step | None) -> Step | N
     return None
 
 
+def view_at(step: Step, place: int) -> View:
+    """Which view of a step one of its sources is."""
+    source = selection_of(step).sources[place]
+    return source.view if isinstance(source, FromStep) else "outputs"
+
+
+def failure_of(step: Step, place: int) -> Failure | None:
+    """Why a step cannot have the values of a source that is over; None if it can."""
+    producer = step.sources[place].producer
+    if producer is None:
+        return None
+    try:
+        value_of(producer, view_at(step, place))
+    except Unmet as error:
+        return error.failure
+    return None
+
+
+def all_skipped(step: Step) -> bool:
+    """Whether no source has been there. One of several that was skipped gives no values."""
+    return bool(step.sources) and all(
+        flow.producer is not None and flow.producer.status == "skipped" for flow in step.sources
+    )
+
+
 def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bool]:
     """Open the sources of a step.
 
@@ -65,6 +111,7 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
     selection = selection_of(step)
     scope = scope_of(step.loop, step.frame, state.params)
     found: list[Entry] = []
+    looked_at = 0
     for place, source in enumerate(selection.sources):
         producer = (
             find(step.loop, step.frame, source.name) if isinstance(source, FromStep) else None
@@ -72,13 +119,14 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
         flow = Flow(producer, False)
         step.sources.append(flow)
         if producer is not None and producer.status == "skipped":
-            return [], None, True
+            flow.over = True
+            continue
         try:
             items = _items_of(step, source, producer)
             if items is not None and isinstance(source, FromStep):
                 flow.streams = streams(step, source, producer)
                 flow.over = items.over
-                if items.failure is not None:
+                if items.over:
                     value_of(items, source.view)
                 if not items.over:
                     items.flows.append((step, place))
@@ -90,15 +138,22 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
                 value, what = _value(source, scope)
                 entries = entries_of(value, selection, place, what)
             if selection.flatten is None and selection.where is None:
+                # Each value as it is, and most sources have thousands.
+                looked_at += len(entries)
                 found += entries
-                continue
+                entries = []
             for entry in entries:
+                looked_at += width(selection, entry)
+                if looked_at > MAX_SOURCE:
+                    break
                 found.extend(expanded(selection, entry, scope))
+            if looked_at > MAX_SOURCE:
+                raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
         except Unmet as error:
             return [], error.failure, False
         except (SelectionError, EvaluationError, NothingThere) as error:
             return [], _fault(step, str(error)), False
-    return found, None, False
+    return found, None, all_skipped(step)
 
 
 def _value(source: Any, scope: Scope) -> tuple[Any, str]:
@@ -114,8 +169,11 @@ def _value(source: Any, scope: Scope) -> tuple[Any, str]:
 
 
 def _present(producer: Step, view: str) -> list[Entry]:
-    """The items of a step that have ended and are in a view, in the order of their numbers."""
-    found = [entry_in(task, view) for _, task in sorted(producer.items.items()) if task.over]
+    """The items of a step that have ended and are in a view, in the order of their numbers.
+
+    Of one whose end the step has not taken note of, it tells those that take its items itself.
+    """
+    found = [entry_in(task, view) for _, task in sorted(producer.items.items()) if task.counted]
     dropped = [dropped_entry(entry) for entry in producer.dropped] if view == "failures" else []
     return sorted([e for e in [*found, *dropped] if e is not None], key=lambda e: e[0])
 

@@ -28,6 +28,7 @@ from engine.sema.expressions.template import Expression, Template
 from engine.sema.kinds import Declared, KindError, WorkerKind, asked, find_kind, kind_names
 from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.mcp_calls import Snapshots
+from engine.sema.kinds.plan import PLAN
 from engine.sema.names.scope import Entity, Scope
 from engine.sema.settings.bodies import BodyReader, Settings
 from engine.sema.settings.table import KINDS, Kind, defaults_of
@@ -40,11 +41,12 @@ from engine.sema.types.json_schema import may_fit
 from engine.syntax import ast
 from engine.syntax.visitor import walk
 
-__all__ = ["CallableReader", "Signature"]
+__all__ = ["CallableReader", "PlanBody", "Signature"]
 
 #: Names that expressions see besides the inputs; an input of that name would hide one.
 _RESERVED = {
     "worker": ("param", "secret", "task", "response", "loop"),
+    "plan": ("param", "secret", "task", "loop", "item", "index", "parts", "last"),
     "verifier": ("param", "secret", "ok", "feedback", "score", "loop"),
     "orchestrator": ("param", "secret", "goal", "run", "loop"),
 }
@@ -73,6 +75,16 @@ class Signature:
         return {field.name: field.type for field in self.inputs}
 
 
+@dataclass(eq=False)
+class PlanBody:
+    """The body of a `via plan` worker, its settings read."""
+
+    entity: Entity
+    node: ast.WorkerDecl
+    settings: Settings
+    signature: Signature
+
+
 class CallableReader:
     """Reads the callables of one module.
 
@@ -83,6 +95,9 @@ class CallableReader:
         effects: The effect of every worker of the program by canonical name; filled by
             `worker`, read by `orchestrator`, so workers of all modules are read first.
         snapshots: The kept tools of MCP servers.
+
+    Attributes:
+        plans: The bodies of plans, whose steps are read when all contracts are known.
     """
 
     def __init__(
@@ -99,6 +114,7 @@ class CallableReader:
         self._effects = effects
         self._snapshots = snapshots
         self._base_dir = scope.module.base_dir
+        self.plans: list[PlanBody] = []
 
     def _report(self, found: Diagnostic) -> None:
         self._scope.diagnostics.append(found)
@@ -116,7 +132,7 @@ class CallableReader:
         before = len(self._scope.diagnostics)
         kind = self._kind("worker", node.kind)
         fails = self._fails(node.fails)
-        self._shadowed("worker", node.params)
+        self._shadowed("plan" if kind is PLAN else "worker", node.params)
         settings = Settings(_UNKNOWN, node.name.span)
         values: dict[str, Any] = {}
         facts = model.Facts()
@@ -135,7 +151,9 @@ class CallableReader:
             facts = self._by_kind(kind, it, values)
             if not any(i.severity == "error" for i in self._scope.diagnostics[before:]):
                 self._check_repetition(settings, node)
-        effect: model.Effect = settings.get("effect") or "read"
+        if kind is PLAN:
+            self.plans.append(PlanBody(entity, node, settings, signature))
+        effect: model.Effect = settings.find("effect") or "read"
         self._effects[entity.canonical] = effect
         retry = read_retry(settings)
         return model.Worker(
@@ -145,15 +163,15 @@ class CallableReader:
             output=Contract(signature.output),
             fails=fails,
             effect=effect,
-            trust=settings.get("trust"),
+            trust=settings.find("trust") or "trusted",
             settings=values,
             base_dir=self._base_dir,
             span=node.name.span,
             doc=node.doc,
-            timeout_ms=settings.get("timeout"),
+            timeout_ms=settings.find("timeout"),
             retry=retry,
             repair_max=read_repair(settings),
-            fallback=tuple(e.canonical for e in settings.get("fallback") or ()),
+            fallback=tuple(e.canonical for e in settings.find("fallback") or ()),
             facts=facts,
             commutes=bool(settings.find("commutes")),
         )
@@ -222,7 +240,7 @@ class CallableReader:
         for row in settings.kind.rows:
             if row.name in settings.values:
                 values[row.name] = _plain(settings.values[row.name])
-            elif row.name in settings.exprs:
+            elif row.name in settings.exprs and not _is_planned(row.value):
                 made = self._text(row.name, row.value, settings.exprs[row.name], signature)
                 if made is not None:
                     values[row.name] = made
@@ -307,7 +325,7 @@ class CallableReader:
             return model.Facts()
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:
-        effect = settings.get("effect")
+        effect = settings.find("effect")
         if effect not in ("write", "once"):
             return
         retry = read_retry(settings)
@@ -423,9 +441,17 @@ class CallableReader:
         return made
 
     def orchestrator(
-        self, entity: Entity, node: ast.OrchestratorDecl, signature: Signature
+        self,
+        entity: Entity,
+        node: ast.OrchestratorDecl,
+        signature: Signature,
+        inside: Callable[[tuple[Entity, ...]], tuple[Entity, ...]],
     ) -> model.Orchestrator:
-        """Read an orchestrator; the workers of all modules must have been read."""
+        """Read an orchestrator; the workers of all modules must have been read.
+
+        Args:
+            inside: Callables, with all that plans among them call: hooks and limits hold for these.
+        """
         owner = f"orchestrator `{node.name.text}`"
         self._enter(node)
         self._shadowed("orchestrator", node.params)
@@ -436,7 +462,7 @@ class CallableReader:
         values = self.values(settings, signature)
         workers: tuple[Entity, ...] = settings.get("workers") or ()
         # With a name missing it is not known what is missing in the list.
-        known = () if "workers" in settings.partial else workers
+        known = () if "workers" in settings.partial else inside(workers)
         goal = values.get("goal")
         instructions = values.get("instructions")
         escalate = settings.block("on_escalate")
@@ -461,6 +487,11 @@ class CallableReader:
             on_escalate=output if isinstance(output, Expression) else None,
             max_bytes=settings.get("max_bytes"),
         )
+
+
+def _is_planned(value: object) -> bool:
+    """Whether a setting is read with the steps of its plan (`engine.sema.declarations.plans`)."""
+    return isinstance(value, Computed) and value.scope == "plan"
 
 
 def _plain(value: Any) -> Any:

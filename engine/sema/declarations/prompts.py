@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -353,6 +353,32 @@ class Texts:
         if "{{" in expr.span.text:
             self._placeholders(expr)
         return Expression(expr, self.values)
+
+    def planned_type(
+        self,
+        expr: ast.Expr,
+        names: Mapping[str, Type],
+        known: frozenset[str],
+        change: Callable[[Diagnostic], Diagnostic | None],
+    ) -> Type:
+        """Check an expression of a plan and give its type.
+
+        Args:
+            known: The paths that are known not to be null.
+            change: Gives what is reported for a finding: itself, another one, or nothing.
+        """
+
+        def take(found: Diagnostic) -> None:
+            changed = change(found)
+            if changed is not None:
+                self._take(changed)
+
+        scope = {**self.types, "secret": ANY, **names}
+        for span in _secrets_in(expr):
+            self._report(_secret(span))
+        if "{{" in expr.span.text:
+            self._placeholders(expr)
+        return check_expression(expr, scope, take, self.ever, self.scope.observer, known)
 
     def typed_expression(
         self, expr: ast.Expr, names: Mapping[str, Type]

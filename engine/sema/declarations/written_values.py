@@ -17,7 +17,7 @@ from engine.sema.types.schema_facts import subschema_at
 from engine.source import Span
 from engine.syntax import ast
 
-__all__ = ["wrong_constants"]
+__all__ = ["parts_of", "wrong_constants"]
 
 
 def wrong_constants(expr: ast.Expr, schema: Mapping[str, Any]) -> Iterator[tuple[str, Span]]:
@@ -29,7 +29,7 @@ def wrong_constants(expr: ast.Expr, schema: Mapping[str, Any]) -> Iterator[tuple
     try:
         value = constant_value(expr)
     except NotConstant:
-        for key, part in _parts(expr):
+        for key, part in parts_of(expr):
             inner = subschema_at(schema, f"/{key.replace('~', '~0').replace('/', '~1')}")
             if isinstance(inner, Mapping):
                 yield from wrong_constants(part, inner)
@@ -38,7 +38,8 @@ def wrong_constants(expr: ast.Expr, schema: Mapping[str, Any]) -> Iterator[tuple
         yield problem.removeprefix(ROOT), expr.span
 
 
-def _parts(expr: ast.Expr) -> Iterator[tuple[str, ast.Expr]]:
+def parts_of(expr: ast.Expr) -> Iterator[tuple[str, ast.Expr]]:
+    """The parts of a list or map as written, each with its key; nothing for anything else."""
     if isinstance(expr, ast.MapExpr):
         for entry in expr.entries:
             yield entry.key.text, entry.value

@@ -12,9 +12,10 @@ from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue, Bool, Choice, Computed, Duration, Names, Size
 from engine.sizes import MAX_OUTPUT_BYTES
 
-__all__ = ["CHECKED", "ENV", "REPAIR", "VERIFIER", "worker_settings"]
+__all__ = ["CHECKED", "ENV", "MAX_BYTES", "REPAIR", "VERIFIER", "worker_settings"]
 
-_MAX_BYTES = Row(
+#: What one answer may take.
+MAX_BYTES = Row(
     "max_bytes",
     Size(),
     "The maximum size of one answer; a larger one is `invalid_output`.",
@@ -50,7 +51,7 @@ CHECKED = (
     *VERIFIER,
     _TIMEOUT,
     _RETRY,
-    _MAX_BYTES,
+    MAX_BYTES,
 )
 
 
@@ -92,5 +93,5 @@ def worker_settings(
             Names(("worker",)),
             "Workers with the same contract to try if it fails, in order.",
         ),
-        _MAX_BYTES,
+        MAX_BYTES,
     )

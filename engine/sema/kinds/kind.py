@@ -98,6 +98,7 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
         calls: The setting that says what is called: a failure that is about no other setting is
             shown there. "" for none; then it is shown at the kind.
         needs: A package that the port imports, and the extra of this package that brings it.
+        without: Settings of other kinds that this one does not have, with what to know instead.
     """
 
     name: str
@@ -113,6 +114,7 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
     port: str | None = None
     calls: str = ""
     needs: tuple[str, str] | None = None
+    without: Mapping[str, str] = {}
 
     def body(self, declared: str) -> Kind | None:
         """The body of its `worker`s or `verifier`s, or None where there are none."""
@@ -120,7 +122,13 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
         if rows is None:
             return None
         title = f"`{self.name}` {declared}s"
-        return Kind(f"{self.name} {declared}", title, rows, assertions=self.assertions)
+        return Kind(
+            f"{self.name} {declared}",
+            title,
+            rows,
+            assertions=self.assertions,
+            without=self.without,
+        )
 
     @property
     def problem(self) -> str | None:

@@ -26,6 +26,7 @@ from engine.sema.kinds.human import HUMAN
 from engine.sema.kinds.kind import WorkerKind
 from engine.sema.kinds.llm import LLM
 from engine.sema.kinds.mcp import MCP
+from engine.sema.kinds.plan import PLAN
 from engine.sema.kinds.python import PYTHON
 from engine.sema.kinds.rules import RULES
 from engine.sema.settings.table import KINDS, Kind
@@ -53,7 +54,7 @@ GROUP = "orch.workers"
 
 #: The kinds of this package, in the order in which messages list them.
 BUILT_IN: dict[str, WorkerKind] = {
-    kind.name: kind for kind in (LLM, PYTHON, COMMAND, HTTP, MCP, RULES, HUMAN)
+    kind.name: kind for kind in (LLM, PYTHON, COMMAND, HTTP, MCP, PLAN, RULES, HUMAN)
 }
 
 #: What may follow `via` of a `server`.

@@ -38,6 +38,10 @@ class Observer(Protocol):
         """An expression reads `owner.name`; `span` covers the name, which may be unknown."""
         ...
 
+    def step(self, span: Span, declared: Span, type_: Type) -> None:
+        """The name of a step of a plan is written at `span`, and declared at `declared`."""
+        ...
+
     def literal(self, span: Span, beside: Type) -> None:
         """An expression compares a string with a value of a type."""
         ...

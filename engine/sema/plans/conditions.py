@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from engine.sema.plans.values import ABSENT, Computed, Leaf, Scope, leaf_value, leaves
+from engine.sema.plans.values import ABSENT, Computed, FromStep, Leaf, Scope, leaf_value, leaves
 
 __all__ = ["OPERATORS", "Condition", "Operator", "Test", "compare", "equal", "order_key"]
 
@@ -41,21 +41,15 @@ class Test(msgspec.Struct, frozen=True):
     any_of: tuple[tuple[Condition, ...], ...] = ()
     computed: Computed | None = None
 
-    def holds(self, scope: Scope, ended_well: Any = None) -> bool:
+    def holds(self, scope: Scope) -> bool:
         """Whether the test holds.
-
-        Args:
-            ended_well: For `ok` and `failed`: whether the task or step of a name is done.
 
         Raises:
             EvaluationError: An expression cannot be evaluated.
         """
         if self.computed is not None:
             return bool(leaf_value(self.computed, scope))
-        return any(
-            all(_holds(condition, scope, ended_well) for condition in group)
-            for group in self.any_of
-        )
+        return any(all(_holds(condition, scope) for condition in group) for group in self.any_of)
 
     def leaves(self) -> Iterator[tuple[str, Leaf]]:
         """Each leaf in it, with the JSON Pointer of its place in the JSON form."""
@@ -67,10 +61,10 @@ class Test(msgspec.Struct, frozen=True):
                 yield from leaves(condition.than, f"/{i}/{j}/than")
 
 
-def _holds(condition: Condition, scope: Scope, ended_well: Any) -> bool:
+def _holds(condition: Condition, scope: Scope) -> bool:
     value = condition.value
     if condition.operator in ("ok", "failed"):
-        well: bool = ended_well(value)
+        well = isinstance(value, FromStep) and scope.ended_well(value.name)
         return well if condition.operator == "ok" else not well
     found = leaf_value(value, scope, absent=True)
     found = None if found is ABSENT else found

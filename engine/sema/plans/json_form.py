@@ -278,9 +278,17 @@ def _write_test(test: Test) -> Any:
             {
                 "value": write_value(condition.value),
                 "is": condition.operator,
-                **({} if condition.than is ABSENT else {"than": write_value(condition.than)}),
+                **({} if condition.than is ABSENT else {"than": _write_than(condition.than)}),
             }
             for condition in group
         ]
         for group in test.any_of
     ]
+
+
+def _write_than(than: Any) -> Any:
+    """What a value is compared with: an object, or a list of more than scalars, is a literal."""
+    plain = isinstance(than, dict) or (
+        isinstance(than, list) and any(isinstance(item, dict | list) for item in than)
+    )
+    return {"$literal": than} if plain else write_value(than)

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from engine.sema.plans.conditions import Test, equal, order_key
+from engine.sema.plans.conditions import Test, order_key
 from engine.sema.plans.values import (
     ABSENT,
     Computed,
@@ -41,9 +41,10 @@ __all__ = [
     "entries_of",
     "expanded",
     "number_text",
+    "width",
 ]
 
-#: The most values that a source may have.
+#: The most values that a source may have, and all sources of a selection together.
 MAX_SOURCE = 100_000
 
 #: The number of a value: its place in the source, before any shaper.
@@ -113,6 +114,14 @@ def entries_of(value: Any, selection: Selection, source: int, what: str) -> list
     return [((*head, place), item) for place, item in enumerate(value)]
 
 
+def width(selection: Selection, entry: Entry) -> int:
+    """How many values one value of a source becomes, before `where` looks at them."""
+    if selection.flatten is None:
+        return 1
+    found = at_pointer(entry[1], selection.flatten)
+    return len(found) if isinstance(found, list) else 1
+
+
 def expanded(selection: Selection, entry: Entry, scope: Scope) -> Iterator[Entry]:
     """What one value of a source becomes: `flatten` and `where` applied.
 
@@ -165,23 +174,24 @@ def arranged(selection: Selection, entries: list[Entry], scope: Scope) -> list[E
 
 def _unique(by: str | Computed, entries: list[Entry], scope: Scope) -> list[Entry]:
     kept: list[Entry] = []
-    seen: dict[str, list[Any]] = {}
+    seen: set[Any] = set()
     for one in entries:
-        key = _key(by, one, scope)
-        # Values with the same text are compared for certain: 1 and 1.0 differ in text only.
-        same = seen.setdefault(_bucket(key), [])
-        if not any(equal(key, other) for other in same):
-            same.append(key)
+        key = _hashable(_key(by, one, scope))
+        if key not in seen:
+            seen.add(key)
             kept.append(one)
     return kept
 
 
-def _bucket(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, dict | list):
-        return f"{type(value).__name__} {len(value)}"
-    return repr(value)
+def _hashable(value: Any) -> Any:
+    """What is the same for two values that are `equal`, and for no others."""
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, list):
+        return "list", tuple(map(_hashable, value))
+    if isinstance(value, dict):
+        return "dict", frozenset((key, _hashable(inner)) for key, inner in value.items())
+    return value
 
 
 def _key(by: str | Computed, entry: Entry, scope: Scope) -> Any:
@@ -201,6 +211,7 @@ def _for_item(scope: Scope, entry: Entry) -> Scope:
         scope.parts,
         scope.last,
         scope.names,
+        scope.ended_well,
     )
 
 

@@ -6,7 +6,7 @@ from its file. The machine runs both in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -104,11 +104,27 @@ class Plan(msgspec.Struct, frozen=True):
         steps: In the order of the file; a step refers to earlier ones only.
         result: A tree that gives its output.
         max_items: How many tasks its steps become, at most, in one run of it.
+        most: How many tasks each step becomes, as far as the types say: None where they do not.
+            By the name of the step; one inside a `repeat` has its name before it (`final.draft`),
+            and the number is that of all passes.
     """
 
     steps: tuple[Step, ...]
     result: Any
     max_items: int
+    most: Mapping[str, int | None] = {}
+
+    def calls(self) -> Iterator[tuple[str, str]]:
+        """Each step that calls a worker, by its name as in `most`, with the worker."""
+        yield from _calls(self.steps, "")
+
+
+def _calls(steps: tuple[Step, ...], head: str) -> Iterator[tuple[str, str]]:
+    for step in steps:
+        if isinstance(step, RepeatStep):
+            yield from _calls(step.steps, f"{head}{step.id}.")
+        else:
+            yield f"{head}{step.id}", step.worker
 
 
 def kind_of(step: Step) -> StepKind:

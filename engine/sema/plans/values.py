@@ -100,11 +100,13 @@ class Computed(msgspec.Struct, frozen=True):
     """An expression of an author's plan that is more than a path.
 
     Attributes:
-        names: The names of steps, inputs and item parts that it reads.
+        names: The names of steps, inputs and item parts that it reads, those in `views` included.
+        views: The views of steps that it reads, under the names that it reads them by.
     """
 
     expression: Expression
     names: frozenset[str]
+    views: tuple[tuple[str, FromStep], ...] = ()
 
 
 Leaf = FromStep | FromItem | FromInput | FromLast | Index | Parts | Computed
@@ -123,6 +125,7 @@ class Scope(msgspec.Struct):
         parts: What a call of a `reduce` combines.
         last: What the last pass of a `repeat` gave.
         names: All that an expression may read, by name, in an author's plan.
+        ended_well: Whether the task or step of a name is done.
     """
 
     output: Callable[[str, View], Any]
@@ -132,6 +135,7 @@ class Scope(msgspec.Struct):
     parts: list[Any] | None = None
     last: Any = None
     names: Callable[[Scope, frozenset[str]], Mapping[str, Any]] | None = None
+    ended_well: Callable[[str], bool] = lambda name: False
 
 
 def at_pointer(value: Any, pointer: str) -> Any:
@@ -236,7 +240,12 @@ def leaf_value(leaf: Leaf, scope: Scope, *, absent: bool = False) -> Any:
             return scope.parts
         case Computed():
             assert scope.names is not None
-            return leaf.expression.evaluate(scope.names(scope, leaf.names))
+            # A step of which only a view is read may have failed: its outputs are not asked for.
+            known = scope.names(scope, leaf.names & leaf.expression.names)
+            if leaf.views:
+                views = {name: leaf_value(view, scope) for name, view in leaf.views}
+                known = {**known, **views}
+            return leaf.expression.evaluate(known)
         case _:
             assert_never(leaf)
     if found is ABSENT and not absent:

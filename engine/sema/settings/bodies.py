@@ -40,12 +40,14 @@ __all__ = ["BodyReader", "LabelledBlock", "Settings"]
 class LabelledBlock:
     """A nested block: whom its label names (None without label), and what is in it.
 
-    `label` is `"orchestrator"` for `mock orchestrator`, which names the orchestrator under test.
+    `label` is `"orchestrator"` for `mock orchestrator`, which names the orchestrator under test,
+    and the new name where the block declares one; `name` says where a label is written.
     """
 
     label: Entity | str | None
     span: Span
     settings: Settings
+    name: ast.Name | None = None
 
 
 @dataclass(eq=False)
@@ -246,6 +248,7 @@ class BodyReader:
             result.written.add(name.text)
             return row
         near = closest(name.text, [r.name for r in kind.rows])
+        near = None if name.text in kind.without else near
         fix = None
         if near is not None and near not in result.written:
             # What was misspelt is not missing as well.
@@ -267,6 +270,8 @@ class BodyReader:
         return None
 
     def _elsewhere(self, name: str, kind: Kind) -> str:
+        if name in kind.without:
+            return kind.without[name]
         for row in kind.rows:
             block = table.block_of(row.value)
             if block is not None:
@@ -310,7 +315,12 @@ class BodyReader:
         of = f" of {owner}" if row.name in ("policy",) else ""
         inner = self._body(node.body, KINDS[row.value.kind], shown + of, node.name.span)
         result.blocks.setdefault(row.name, []).append(
-            LabelledBlock(label if isinstance(label, (Entity, str)) else None, node.span, inner)
+            LabelledBlock(
+                label if isinstance(label, (Entity, str)) else None,
+                node.span,
+                inner,
+                node.labels[0] if node.labels else None,
+            )
         )
         result.spans.setdefault(row.name, node.name.span)
 
@@ -335,13 +345,17 @@ class BodyReader:
             self._report(
                 diagnostic(
                     "ORC202",
-                    f"`{name}` needs the name of {one_of(value.label)}",
+                    f"`{name}` needs a name"
+                    if value.declares
+                    else f"`{name}` needs the name of {one_of(value.label)}",
                     node.name.span if not node.labels else node.labels[1].span,
                     help=f"write `{name} NAME {{ ... }}`",
                 )
             )
             return _WRONG
         label = node.labels[0]
+        if value.declares:
+            return label.text
         if name == "mock" and label.text == "orchestrator" and not self._scope.find(label.text):
             return label.text
         found = self._scope.lookup(label.text, value.label, label.span, f"`{name}`")

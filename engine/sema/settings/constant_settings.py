@@ -87,6 +87,12 @@ class LeafReader:
                 if 0 < number <= 1:
                     return number
                 return self._range_error(name, "between 1% and 100%", expr.span)
+            case table.ShareOrNumber(), ast.Number(value=int(number)):
+                return int(number)
+            case table.ShareOrNumber(), ast.Quantity(unit="percent", value=number):
+                if 0 < number < 1:
+                    return number
+                return self._range_error(name, "between 1% and 99%, or a number", expr.span)
             case ((table.Duration() | table.Money() | table.Size() | table.Share()), ast.Number()):
                 return self._missing_unit(name, value, expr)
         if isinstance(expr, ast.String) and _UNQUOTED[type(value)].fullmatch(expr.value):
@@ -119,6 +125,8 @@ class LeafReader:
                 return self._in_range(name, int(given), 1, None, span)
             case table.Share() if number and 0 < given <= 1:
                 return given
+            case table.ShareOrNumber() if number and given >= 0 and (whole or given < 1):
+                return int(given) if whole else given
         self._report(
             diagnostic("ORC202", f"`{name}` needs {wanted}, got {describe_value(given)}", span)
         )
@@ -309,6 +317,8 @@ def _wanted(value: table.Value) -> str:
             return "a size"
         case table.Share():
             return "a percentage"
+        case table.ShareOrNumber():
+            return "an int or a percentage"
         case table.Choice(options=options):
             return f"one of {names_list(options)}"
         case table.Parse():

@@ -8,12 +8,14 @@ tree; `engine.sema.settings.bodies` reads bodies by this table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from engine.sema.settings.values import (
     BlockValue,
+    Bool,
     Choice,
     Computed,
     Constant,
@@ -25,6 +27,7 @@ from engine.sema.settings.values import (
     Names,
     NumberValue,
     Share,
+    ShareOrNumber,
     Size,
     Str,
     Strings,
@@ -76,6 +79,7 @@ class Kind(msgspec.Struct, frozen=True):
         rows: Its settings.
         numbered: What `INT = value` means in it, or None where that is not allowed.
         assertions: Whether `assert` may be in it.
+        without: Settings of its like that it does not have, with what to know instead.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Kind(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     numbered: Mode | None = None
     assertions: bool = False
+    without: Mapping[str, str] = {}
 
     def row(self, name: str) -> Row | None:
         """The row of a setting, or None."""
@@ -112,6 +117,10 @@ _INHERIT = Row(
 )
 _SET = "Additional variables; null removes one."
 _BUDGET = Row("budget", BlockValue("budget"), "Limits on spending.")
+
+#: What a place in a plan computes, and names of its steps.
+_PLAN = Computed("plan")
+_PLAN_NAMES = Computed("plan", shape="list")
 
 _TABLE = (
     Kind(
@@ -463,6 +472,73 @@ _TABLE = (
             ),
         ),
         assertions=True,
+    ),
+    Kind(
+        "step",
+        "steps",
+        (
+            Row("call", _PLAN, "The worker and its inputs: `review(path=item.path)`."),
+            Row(
+                "each",
+                _PLAN,
+                "Makes one task for each value of a list: a step, a part of one, or several: "
+                "`a + b`.",
+            ),
+            Row(
+                "reduce",
+                _PLAN,
+                "Combines the values of a list in a tree of calls, until one value is left.",
+            ),
+            Row("size", Int(minimum=2, maximum=10_000), "How many values a call of `reduce` gets."),
+            Row(
+                "empty", _PLAN, "The value of a `reduce` over nothing.", otherwise="the step fails"
+            ),
+            Row("where", _PLAN, "Keeps the values for which this is true; `item` is the value."),
+            Row("unique_by", _PLAN, "Of values for which this is equal, keeps the first."),
+            Row("sort_by", _PLAN, "Sorts the values by this; nulls come last."),
+            Row("desc", Bool(), "Sorts from the largest to the smallest.", default=False),
+            Row("take", _PLAN, "How many values are kept, at most."),
+            Row("entries", Bool(), "Makes a list of `{ key, value }` of a map.", default=False),
+            Row("flatten", _PLAN, "A list in each value that takes the value's place, or `true`."),
+            Row("label", _PLAN, "A text that is shown for an item."),
+            Row(
+                "parallel",
+                Int(maximum=10_000),
+                "The maximum number of concurrent items.",
+                otherwise="as the policy allows",
+            ),
+            Row("in_order", Bool(), "Runs the items one at a time, in order.", default=False),
+            Row(
+                "tolerate",
+                ShareOrNumber(),
+                "How many items may fail before the step fails: a number, or a share.",
+                otherwise="all but one",
+            ),
+            Row("when", _PLAN, "Skips the step unless this is true."),
+            Row("after", _PLAN_NAMES, "Steps whose end it waits for, however they end."),
+            Row("repeat", BlockValue("repeat"), "Repeats the steps that follow in this block."),
+            Row(
+                "step",
+                BlockValue("step", ("step",), True, True),
+                "A step of each pass of a `repeat`.",
+            ),
+        ),
+    ),
+    Kind(
+        "repeat",
+        "`repeat` blocks",
+        (
+            Row("max", Int(maximum=10_000), "The maximum number of passes.", True),
+            Row("until", _PLAN, "Ends the passes if this is true.", True),
+            Row("start", _PLAN, "What `last` is in the first pass.", otherwise="null"),
+            Row("gives", _PLAN, "The step whose output a pass gives.", True),
+            Row(
+                "settle",
+                Bool(),
+                "Accepts the last pass if `until` was never true.",
+                default=False,
+            ),
+        ),
     ),
     Kind(
         "mock",

@@ -29,6 +29,7 @@ __all__ = [
     "NumberValue",
     "Parse",
     "Share",
+    "ShareOrNumber",
     "Size",
     "Str",
     "Strings",
@@ -73,6 +74,10 @@ class Size(msgspec.Struct, frozen=True):
 
 class Share(msgspec.Struct, frozen=True):
     """`60%`; folded to 0.6. More than 0 and at most 1."""
+
+
+class ShareOrNumber(msgspec.Struct, frozen=True):
+    """`20%` or `3`: a share folded to 0.2, or a whole number."""
 
 
 class Str(msgspec.Struct, frozen=True):
@@ -129,15 +134,15 @@ class Computed(msgspec.Struct, frozen=True):
 
     Attributes:
         secrets: Whether `secret.NAME` may be in it.
-        scope: Which names it sees besides `param`: the callable's inputs and `task` (`call`),
-            the inputs, `response`, `status` and `headers` (`response`), `ok`, `feedback`,
-            `score` (`verdict`), the inputs alone (`inputs`), `run` and the inputs (`escalate`),
-            nothing (`none`).
+        scope: Which names it sees besides `param`. `call`: the callable's inputs and `task`.
+            `response`: the inputs, `response`, `status` and `headers`. `verdict`: `ok`,
+            `feedback`, `score`. `inputs`: the inputs alone. `escalate`: `run` and the inputs.
+            `plan`: what its place in a plan sees. `none`: nothing.
         shape: What must be written: a list, a map, or anything.
         block: The kind of the block that may be written instead, whose `set` is the expression.
     """
 
-    scope: Literal["call", "response", "verdict", "inputs", "escalate", "none"] = "call"
+    scope: Literal["call", "response", "verdict", "inputs", "escalate", "none", "plan"] = "call"
     secrets: bool = False
     shape: Literal["any", "list", "map"] = "any"
     block: str | None = None
@@ -149,12 +154,14 @@ class BlockValue(msgspec.Struct, frozen=True):
     Attributes:
         kind: The kind of the body, a key of `KINDS`.
         label: The kinds of things its label names, or () where it takes none.
+        declares: Whether its label is a new name, of the kind that `label` says.
         repeated: Whether the block may occur more than once (with different labels).
     """
 
     kind: str
     label: tuple[str, ...] = ()
     repeated: bool = False
+    declares: bool = False
 
 
 Value = (
@@ -165,6 +172,7 @@ Value = (
     | Money
     | Size
     | Share
+    | ShareOrNumber
     | Str
     | Strings
     | Ints
@@ -190,6 +198,8 @@ def written(sort: Value, value: Any) -> str:
             return _in_units(value, (("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
         case Share():
             return f"{value:.0%}"
+        case ShareOrNumber():
+            return f"{value:.0%}" if isinstance(value, float) else str(value)
         case Money():
             return f"${value / 1_000_000:.2f}"
         case Bool():

@@ -90,6 +90,7 @@ def check_expression(
     report: Report,
     used: set[str] | None = None,
     observer: Observer | None = None,
+    known: frozenset[str] = frozenset(),
 ) -> Type:
     """Check an expression of a `.orch` file and give its type.
 
@@ -99,8 +100,9 @@ def check_expression(
         report: Where findings go.
         used: Gets the names of `scope` that are used, if given.
         observer: Told what names mean, if given.
+        known: The paths that are known not to be null.
     """
-    names = Names(scope)
+    names = Names(scope, None, known)
     where = Located("", lambda start, end: expr.span, None)
     typer = Typer(where, report, names.used, observer)
     try:

@@ -57,6 +57,7 @@ RUN_REPORTED = _record(
     failures=Array(ANY),
     rounds=INT,
     dispatches=INT,
+    not_started=INT,
     usage=ANY,
     cost_usd=Optional(FLOAT),
     time_ms=INT,

@@ -23,6 +23,7 @@ from engine.sema.types.definitions import (
     Json,
     Record,
     Scalar,
+    StepOutputs,
     Type,
     options_of,
     union_of,
@@ -255,6 +256,8 @@ def attribute_of(option: Type, name: str) -> Type | None:
             return None
         case Module():
             return option.exports.get(name)
+        case StepOutputs():
+            return {"pairs": option.pairs, "failures": option.failures}.get(name)
         case Scalar() | Constant() | Array():
             return None
     return ANY
@@ -286,6 +289,8 @@ def field_names(options: tuple[Type, ...]) -> list[str]:
             found.extend(field.name for field in option.fields)
         elif isinstance(option, External) and isinstance(option.schema, Mapping):
             found.extend(option.schema.get("properties", {}))
+        elif isinstance(option, StepOutputs):
+            found += ["pairs", "failures"]
         elif isinstance(option, Tuple):
             found.extend(option.names)
         elif isinstance(option, Module):

@@ -41,6 +41,7 @@ __all__ = [
     "Optional",
     "Record",
     "Scalar",
+    "StepOutputs",
     "Type",
     "Union",
     "is_optional",
@@ -117,6 +118,18 @@ class Array(Type, frozen=True, eq=False):
     def __str__(self) -> str:
         inner = str(self.item)
         return f"({inner})[]" if isinstance(strip(self.item), Union) else f"{inner}[]"
+
+
+class StepOutputs(Array, frozen=True, eq=False):
+    """What a step of a plan gives for each value of a list; never part of a contract.
+
+    Attributes:
+        pairs: The type of `step.pairs`.
+        failures: The type of `step.failures`.
+    """
+
+    pairs: Type
+    failures: Type
 
 
 class Optional(Type, frozen=True, eq=False):

@@ -39,6 +39,8 @@
 (field name: (identifier) @variable.member)
 (setting name: (identifier) @property)
 (block name: (identifier) @property)
+((block name: (identifier) @keyword . (qualified (identifier) @variable))
+  (#eq? @keyword "step"))
 (entry key: (identifier) @property)
 (keyword name: (identifier) @variable.parameter)
 (attribute name: (identifier) @variable.member)

@@ -5,4 +5,6 @@
 (model name: (identifier) @name) @definition.constant
 (server name: (identifier) @name) @definition.constant
 (template name: (identifier) @name) @definition.constant
+((block name: (identifier) @_word . (qualified (identifier) @name)) @definition.constant
+  (#eq? @_word "step"))
 (param name: (identifier) @name) @definition.constant

@@ -34,6 +34,7 @@ NAMES = [
     "Event",
     "Failure",
     "Gate",
+    "GateItem",
     "InputError",
     "InternalError",
     "JournalError",
@@ -47,6 +48,8 @@ NAMES = [
     "RunInfo",
     "Scripted",
     "SqliteJournal",
+    "StepFailures",
+    "StepReport",
     "TaskReport",
     "UnreadableFile",
     "Usage",
@@ -76,8 +79,13 @@ FIELDS = {
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
-    "timeout_ms offers",
-    "TaskReport": "id key worker round status attempts input output partial failure duration_ms",
+    "timeout_ms offers step count items",
+    "GateItem": "item task label input",
+    "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
+    "step item label",
+    "StepReport": "id key kind worker round status total known done failed not_started skipped "
+    "running waiting failures output partial failure duration_ms",
+    "StepFailures": "mode count first label message",
     "RunInfo": "id status workflow orchestrator started_ms ended_ms reason bound parent parent_seq"
     " labels",
     "Replay": "run status events divergence file changed changed_files changes file_divergence "
@@ -99,7 +107,7 @@ SIGNATURES = {
     "RunHandle.events": "(self)",
     "RunHandle.result": "(self)",
     "RunHandle.interrupt": "(self)",
-    "Run.report": "(self, *, details=True)",
+    "Run.report": "(self, *, details=True, items=False)",
     "load": "(path, *, params=None)",
     "lint": "(path)",
     "resume": RESUMING,
@@ -168,7 +176,12 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Failure": orch.Failure("silent", "nothing"),
         "Usage": run.usage,
         "Gate": run.gates[0],
+        "GateItem": orch.GateItem(item="0", task="r[0]", label="", input={}),
         "TaskReport": run.tasks[0],
+        "StepReport": orch.StepReport(
+            id="r", key="r", kind="each", worker="w", round=1, status="done"
+        ),
+        "StepFailures": orch.StepFailures(mode="crashed", count=1, first="r[0]"),
         "RunInfo": orch.runs(run.journal)[0],
         "Replay": orch.replay(run.id, journal=run.journal, file=PROGRAM),
     }[name]

@@ -100,6 +100,38 @@ def test_a_task_starts_when_its_object_has_closed(load, tasks, finish):
     assert run.report()["dispatches"] == 5
 
 
+ONE = {"name": "x", "value": 1}
+ITEM = {"item": "", "name": "x"}
+#: Entries that are more than plain tasks, in the contract's form and on the wire.
+STEPS = [
+    {"id": "e1", "worker": "look", "each": {"$from": "first"}, "input": {"x": 1}},
+    {"id": "e2", "worker": "look", "when": [[{"value": {"$from": "z"}, "is": "ok"}]], "input": {}},
+    {"id": "e3", "worker": "look", "after": ["first"], "input": {"x": 1}},
+    {"id": "e4", "worker": "look", "input": {"x": {"$from": "first", "pairs": True}}},
+    {"id": "e5", "worker": "look", "input": {"x": {"$item": ""}}},
+    {"step": [{"each": "first"}], "worker": "look", "id": "e6", "input": [ITEM]},
+    {"step": [{"after": "first"}], "worker": "look", "id": "e7", "input": [ONE]},
+    {"step": [{"wrong": 1}], "worker": "look", "id": "e8", "input": [ONE]},
+    {"worker": "look", "id": "e9", "input": [{"pairs": "first", "at": "", "name": "x"}]},
+]
+PLAIN = {"step": [], "worker": "look", "id": "p", "input": [ONE]}
+
+
+def test_a_step_never_starts_before_its_decision_is_there(load, tasks, finish):
+    source = SOURCE.replace("max_per_round = 4", "max_per_round = 20  max_items = 50")
+    # An input that takes any value takes references for values too.
+    source = source.replace("look(x: int)", "look(x: json)")
+    bad = {"tasks": [PLAIN, *STEPS, {"id": "z", "worker": "lok", "input": {}}]}
+    answers = [tasks(("first", "look", {"x": 0})), bad, finish(n=1)]
+    run, _, events = play(load, answers, source)
+    assert run.status == "finished"
+    closed = [e.task["id"] for e in events if isinstance(e, TaskClosed)]
+    assert set(closed) >= {entry["id"] for entry in STEPS}
+    started = {e.key.rpartition(" ")[2] for e in events if isinstance(e, CallStarted)}
+    assert "p" in started
+    assert not started & {entry["id"] for entry in STEPS}
+
+
 def test_what_ran_of_a_rejected_decision_is_kept_and_said(load, tasks, finish):
     bad = tasks(("a", "look", {"x": 1}), ("z", "lok", {"x": 2}))
     good = tasks(("b", "look", {"x": {"$from": "a"}}))

@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from step_program import decisions as with_steps
 
 from engine.dialects.measure import measure
 from engine.dialects.problems import problems
 from engine.dialects.table import DIALECTS
 from engine.runtime.decision import DecisionContract, DecisionError
 from engine.runtime.wire_schema import wire_output
-from engine.runtime.wire_values import read_decision, read_output, read_task
+from engine.runtime.wire_values import read_decision, read_output, read_task, write_decision
 from engine.sema.check import check_file
 from engine.sema.names.loader import MemoryReader
 
@@ -164,3 +165,145 @@ def test_an_output_that_is_not_an_object_is_wrapped_and_unwrapped(dialect: str) 
     assert wire is not None
     assert problems(wire, DIALECTS[dialect]) == []
     assert read_output({"result": [{"n": "x"}]}, output) == [{"n": "x"}]
+
+
+# ---------------------------------------------------------------- steps
+
+
+def read(*parts: Any, **more: Any) -> Any:
+    entry = {"step": list(parts), "worker": "review", "id": "t", "input": [], **more}
+    return read_decision({"tasks": [entry], "finish": []}, with_steps())["tasks"][0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "meant"),
+    [
+        ([], {}),
+        ([{"each": "s"}], {"each": {"$from": "s"}}),
+        ([{"each": "a"}, {"each": "b"}], {"each": {"$from": ["a", "b"]}}),
+        (
+            [{"each": "s"}, {"as": "pairs"}, {"take": 2}],
+            {"each": {"$from": "s", "pairs": True, "take": 2}},
+        ),
+        ([{"reduce": "s"}, {"size": 3}], {"reduce": {"$from": "s"}, "size": 3}),
+        ([{"after": "a"}, {"after": "b"}], {"after": ["a", "b"]}),
+        ([{"label": "/x"}, {"each": "s"}], {"label": {"$item": "/x"}, "each": {"$from": "s"}}),
+        (
+            [{"when_ended": "a", "is": "ok"}, {"or": "when"}, {"when_empty": "b", "at": "/x"}],
+            {
+                "when": [
+                    [{"value": {"$from": "a"}, "is": "ok"}],
+                    [{"value": {"$from": "b", "at": "/x"}, "is": "empty"}],
+                ]
+            },
+        ),
+        # Several keys in one part, the contract's own form, one part without its list.
+        ([{"each": "s", "at": "/x", "take": 2}], {"each": {"$from": "s", "at": "/x", "take": 2}}),
+        ([{"each": {"$from": "s", "at": "/x"}}], {"each": {"$from": "s", "at": "/x"}}),
+        ([{"each": "s", "at": None}], {"each": {"$from": "s"}}),
+        (
+            [{"each": "s"}, {"sort_by": "/n", "desc": False}],
+            {"each": {"$from": "s", "sort_by": "/n"}},
+        ),
+        # A shaper of nothing: the contract says what is missing.
+        ([{"take": 2}], {"each": {"take": 2}}),
+    ],
+)  # fmt: skip
+def test_parts_of_a_step_are_put_together(parts: Any, meant: Any) -> None:
+    plain = {"worker": "review", "id": "t", "input": {}}
+    assert read(*parts) == {**plain, **meant}
+    if len(parts) == 1:
+        assert read(step=parts[0]) == {**plain, **meant}
+
+
+def test_null_for_a_key_of_the_contracts_form_says_that_it_is_absent() -> None:
+    task = {"worker": "w", "id": "t", "input": {}, "each": None, "when": None, "empty": None}
+    assert read_task(task, with_steps()) == {"worker": "w", "id": "t", "input": {}, "empty": None}
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ("each", 'task `t`: each item of `step` is an object such as {"each": "a1"}'),
+        ({"eech": "s"}, "task `t`: `step` has an unknown part `eech`; did you mean `each`?"),
+        ({"take": 3, "as": "items"}, "task `t`: `step` has an unknown part `as`"),
+        ({"json": "{", "of": "when"}, "task `t`: the JSON text of `when` in `step` cannot be read"),
+        ({"json": "{}", "of": "each"}, "task `t`: a part with `json` needs `of`, one of `where`"),
+        ({"at": "/y"}, "task `t`: `step` gives `at` twice: keep one"),
+    ],
+)
+def test_a_part_that_neither_form_knows_is_named(part: Any, problem: str) -> None:
+    with pytest.raises(DecisionError) as found:
+        read({"each": "s"}, {"at": "/x"}, part)
+    assert found.value.problems[0].startswith(problem)
+
+
+def test_without_max_items_a_step_is_an_unknown_key() -> None:
+    entry = {"step": [{"each": "s"}], "worker": "review", "id": "t", "input": []}
+    decision = read_decision({"tasks": [entry], "finish": []}, with_steps(steps=False))
+    with pytest.raises(DecisionError) as found:
+        with_steps(steps=False).read(decision)
+    assert "task `t` has an unknown key `step`" in found.value.problems
+
+
+REVIEWED = {"summary": "s", "reviews": {"$from": "all"}}
+
+
+@pytest.mark.parametrize(
+    ("finish", "meant"),
+    [
+        ([{"summary": "s", "reviews": []}], {"summary": "s", "reviews": []}),
+        ([{"result": {"summary": "s", "reviews": []}}], {"summary": "s", "reviews": []}),
+        (
+            [{"json": '{"summary": "s", "reviews": []}', "name": ""}],
+            {"summary": "s", "reviews": []},
+        ),
+        ([{"from": "m", "at": "", "name": ""}], {"$from": "m"}),
+        (
+            [{"name": "summary", "value": "s"}, {"from": "all", "at": "", "name": "reviews"}],
+            REVIEWED,
+        ),
+        # The contract's own form, in the list and without it.
+        ([REVIEWED], REVIEWED),
+        (REVIEWED, REVIEWED),
+        # A name that is not a field: the contract says so.
+        ([{"name": "sum", "value": "s"}], {"sum": "s"}),
+    ],
+)  # fmt: skip
+def test_a_result_is_read_whole_or_by_its_fields(finish: Any, meant: Any) -> None:
+    assert read_decision({"tasks": [], "finish": finish}, with_steps()) == {"finish": meant}
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_a_result_that_begins_like_a_named_value_is_wrapped(dialect: str) -> None:
+    source = 'worker w() -> int via command { run = ["w"]  effect = pure }\n' + (
+        'orchestrator main() -> { name: string, value: string } {\n  model = m  goal = "g"\n'
+        "  workers = [w]  policy { max_rounds = 3  max_items = 9 }\n}"
+    )
+    contract = decisions(source)
+    form = contract.wire(dialect)
+    assert form is not None
+    assert form.wrapped
+    assert problems(form.schema, DIALECTS[dialect]) == []
+    finish = {"name": "value", "value": "x"}
+    said = write_decision({"finish": finish}, form)
+    assert read_decision(said, contract)["finish"] == finish
+
+
+@pytest.mark.parametrize("dialect", NATIVE)
+def test_forty_workers_with_steps_fit_every_dialect(dialect: str) -> None:
+    names = [f"w{n}" for n in range(40)]
+    declared = "\n".join(
+        f'worker {name}({INPUTS}) -> int via command {{ run = ["w"]  effect = pure }}'
+        for name in names
+    )
+    contract = decisions(
+        f'{declared}\norchestrator main() -> string {{\n  model = m  goal = "g"\n'
+        f"  workers = [{', '.join(names)}]  policy {{ max_rounds = 3  max_items = 9 }}\n}}"
+    )
+    form = contract.wire(dialect)
+    assert form is not None
+    assert problems(form.schema, DIALECTS[dialect]) == []
+    figures = measure(form.schema)
+    assert (figures.unions, figures.optional) == (5, 0)
+    assert form.as_json == (["c"] if dialect == "azure" else [])

@@ -168,6 +168,20 @@ verifier v(goal: string) via rules { assert goal }
 orchestrator o(t: string) -> string { model = m  goal = "{{ t }}"  workers = [w]
   policy { max_rounds = 3 BODY } verify { HOOK } }
 """
+_PLANNED = """
+model m { id = "openai/x" }
+worker f(q: string) -> string via llm { model = m  prompt = "{{ q }}" }
+worker p(q: string[]) -> json via plan {
+  max_items = 9
+  step s { STEP }
+  result = s
+}
+"""
+_EACH = _PLANNED.replace("STEP", "each = q  sort_by = item  call = f(q=item) BODY")
+_REPEAT = _PLANNED.replace(
+    "STEP",
+    "repeat { max = 2  until = r == q[0]  gives = r BODY } step r { call = f(q=q[0]) }",
+)
 _BEFORE = "before_dispatch w { with = v BODY }"
 _AFTER = "after_round { with = v BODY }"
 
@@ -225,6 +239,12 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         lambda it: it.verifiers["v"],
     ),
     "policy": (_LOOP.replace("HOOK", ""), lambda it: it.orchestrators["o"].policy),
+    "plan worker": (
+        "worker p(q: string) -> string via plan { max_items = 1  result = q BODY }\n",
+        lambda it: it.workers["p"],
+    ),
+    "step": (_EACH, lambda it: it.workers["p"].plan),
+    "repeat": (_REPEAT, lambda it: it.workers["p"].plan),
     "stall": (
         _LOOP.replace("HOOK", "").replace("BODY", "stall { after = 2  action = replan BODY }"),
         lambda it: it.orchestrators["o"].policy,

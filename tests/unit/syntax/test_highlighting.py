@@ -100,3 +100,10 @@ def test_declarations_say_what_they_declare():
 def test_pygments_finds_it_by_name_and_by_file():
     assert type(get_lexer_by_name("orch")).__name__ == "OrchLexer"
     assert type(get_lexer_for_filename("x.orch")).__name__ == "OrchLexer"
+
+
+def test_a_step_of_a_plan_is_a_keyword_and_a_name():
+    found = kinds("worker p(q: string) -> string via plan { step one { call = f(q=q) } }")
+    assert (found["step"], found["one"]) == (Keyword, Name.Variable)
+    assert found["call"] is Name.Attribute
+    assert kinds("x = step")["step"] is Name

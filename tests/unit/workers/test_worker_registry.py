@@ -12,7 +12,7 @@ from engine.workers.registry import port_problem, worker_port
 def test_every_built_in_kind_has_a_port_or_is_the_machines():
     for name, kind in BUILT_IN.items():
         assert port_problem(name) is None
-        assert (kind.port is None) == (name in {"llm", "rules", "human"})
+        assert (kind.port is None) == (name in {"llm", "plan", "rules", "human"})
     assert port_problem("carrier_pigeon") == "which this version does not support"
 
 

@@ -1,0 +1,112 @@
+"""One question to a person for all items of an `each`.
+
+Where a `human` verifier looks at a worker before it starts, a step of that worker makes all of its
+items first: other verifiers look at each of them, and then one gate lists those that are left. The
+answer approves all, some or none. An item whose outcome is not known is asked about alike: together
+with the others of its step.
+"""
+
+from __future__ import annotations
+
+from engine.events import GateAnswered
+from engine.runtime import gates
+from engine.runtime.state import Check, Gate, RunState, Step, Task, Todo
+from engine.sema.plans.selection import number_text
+from engine.sema.plans.steps import EachStep
+
+__all__ = ["chosen", "gathers", "open_gates", "outcome", "park"]
+
+
+def gathers(state: RunState, step: Step) -> bool:
+    """Whether a step waits for all of its items before a person is asked."""
+    spec = step.spec
+    if not isinstance(spec, EachStep) or spec.in_order or spec.parallel is not None:
+        return False
+    assert step.worker is not None
+    return any(
+        state.program.verifiers[name].facts.done_by == "person"
+        for hook in step.loop.hooks("before_dispatch", step.worker.name)
+        for name in hook.verifiers
+    )
+
+
+def park(state: RunState, step: Step, check: Check, message: str) -> None:
+    """Let a check wait until all items of its step have been looked at by others."""
+    step.asking.append((check, message))
+    state.todo(Todo.STEP_ASKS, step)
+
+
+def open_gates(state: RunState, step: Step) -> list[Check]:
+    """Open the gates of a step once nothing but a person's word is waited for.
+
+    Returns:
+        The checks that no person is asked about, because another verifier has refused the item.
+    """
+    if not step.asking or step.pending or not all(flow.over for flow in step.sources):
+        return []
+    parked: dict[int, list[Check]] = {}
+    for check, _ in step.asking:
+        parked.setdefault(id(check.hook_run), []).append(check)
+    ready = sum(checks[0].hook_run.waits == len(checks) for checks in parked.values())
+    if ready < step.open:
+        return []
+    by_verifier: dict[str, list[tuple[Check, str]]] = {}
+    refused: list[Check] = []
+    for check, message in step.asking:
+        if check.hook_run.failed:
+            refused.append(check)
+        else:
+            by_verifier.setdefault(check.verifier.name, []).append((check, message))
+    step.asking = []
+    before = step.asked
+    for name, asked in by_verifier.items():
+        step.asked += 1
+        number = f" {before // len(by_verifier) + 1}" if before else ""
+        _ask(state, step, f"{step.path} / before{number} / verify {name}", asked)
+    return refused
+
+
+def _ask(state: RunState, step: Step, key: str, asked: list[tuple[Check, str]]) -> None:
+    first, message = asked[0]
+    verifier = first.verifier
+    assert step.worker is not None
+    if any(other != message for _, other in asked):
+        message = verifier.doc or f"Approve these items of `{step.id}` (`{step.worker.name}`)?"
+    gate = Gate(
+        key,
+        "approval",
+        step.loop,
+        message,
+        check=first,
+        options=tuple(verifier.settings.get("options") or ()),
+        timeout_ms=verifier.timeout_ms,
+    )
+    gate.step = step
+    gate.checks = [check for check, _ in asked]
+    gate.tasks = [task for check in gate.checks if (task := check.hook_run.task) is not None]
+    gates.ask(state, gate)
+
+
+def outcome(state: RunState, task: Task, message: str) -> None:
+    """Ask a person about an item of unknown outcome, together with those already asked about."""
+    step = task.step
+    assert step is not None
+    key = f"{step.path} / outcome"
+    gate = state.gates.get(key)
+    if gate is None:
+        gate = Gate(key, "outcome", step.loop, message)
+        gate.step = step
+        gate.tasks = [task]
+        gates.ask(state, gate)
+        return
+    gate.tasks.append(task)
+
+
+def chosen(gate: Gate, event: GateAnswered) -> tuple[list[int], list[int]]:
+    """The places of the items that an answer names, and of the others, in the gate's order."""
+    if event.items is None:
+        return list(range(len(gate.tasks))), []
+    wanted = set(event.items)
+    named = [place for place, task in enumerate(gate.tasks) if number_text(task.number) in wanted]
+    others = [place for place in range(len(gate.tasks)) if place not in set(named)]
+    return named, others

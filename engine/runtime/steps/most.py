@@ -1,0 +1,100 @@
+"""How many tasks the entries of a decision become, at most, as far as is known when it is accepted.
+
+What earlier rounds gave is known; what the same decision gives is bounded by its own entries, by
+`take`, and by `max_items`. Flattened lists and the outputs of tasks are bounded by `max_items`
+only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.runtime.state import Loop, Step, Task
+from engine.runtime.steps.filling import view_of
+from engine.sema.plans.json_form import read_step
+from engine.sema.plans.selection import Selection
+from engine.sema.plans.steps import EachStep, ReduceStep, kind_of
+from engine.sema.plans.steps import Step as Spec
+from engine.sema.plans.values import FromStep, at_pointer
+
+__all__ = ["calls_of", "with_kind_and_most"]
+
+
+def calls_of(values: int, size: int) -> int:
+    """How many calls a tree over so many values takes."""
+    calls = 0
+    while values > 1:
+        full, rest = divmod(values, size)
+        calls += full + (rest > 1)
+        values = full + (rest > 0)
+    return calls
+
+
+def with_kind_and_most(
+    loop: Loop, entries: Sequence[Mapping[str, Any]], number: int
+) -> list[dict[str, Any]]:
+    """The entries of the decision of a round, each with its `kind` and its `most` tasks.
+
+    Args:
+        number: The number of the round.
+    """
+    specs = {entry["id"]: read_step(entry) for entry in entries}
+    counting = _Counting(loop, specs, number)
+    return [
+        {**entry, "kind": kind_of(specs[entry["id"]]), "most": counting.most(entry["id"])}
+        for entry in entries
+    ]
+
+
+class _Counting:
+    """The numbers of one decision's entries, each once."""
+
+    def __init__(self, loop: Loop, specs: Mapping[str, Spec], number: int) -> None:
+        assert loop.orchestrator.policy.max_items is not None
+        self._loop = loop
+        self._specs = specs
+        self._number = number
+        self._limit = loop.orchestrator.policy.max_items
+        self._known: dict[str, int] = {}
+
+    def most(self, name: str) -> int:
+        """How many tasks an entry becomes, at most."""
+        if name not in self._known:
+            self._known[name] = self._limit  # while it is counted: what refers to itself
+            spec = self._specs[name]
+            if isinstance(spec, EachStep):
+                found = self._values(spec.each)
+            elif isinstance(spec, ReduceStep):
+                # A single value of another type than the result takes a call, too.
+                found = max(1, calls_of(self._values(spec.reduce), spec.size))
+            else:
+                found = 1
+            self._known[name] = min(found, self._limit)
+        return self._known[name]
+
+    def _values(self, selection: Selection) -> int:
+        taken = selection.take if isinstance(selection.take, int) else None
+        if selection.flatten is not None:
+            found = self._limit if taken is None else taken
+        else:
+            entries = selection.entries
+            found = sum(self._source(source, entries) for source in selection.sources)
+        return found if taken is None else min(found, taken)
+
+    def _source(self, source: Any, entries: bool) -> int:
+        if not isinstance(source, FromStep):
+            return self._limit
+        if isinstance(self._specs.get(source.name), EachStep) and not source.at and not entries:
+            return self.most(source.name)
+        entry = self._loop.entry(source.name)
+        if entry is None or not entry.over or entry.round >= self._number:
+            return self._limit
+        value = at_pointer(_given(entry, source), source.at)
+        return len(value) if isinstance(value, dict if entries else list) else 0
+
+
+def _given(entry: Task | Step, source: FromStep) -> Any:
+    if isinstance(entry, Step) and source.view != "outputs":
+        return view_of(entry, source.view)
+    return entry.output
