@@ -1,4 +1,4 @@
-"""CPU, journal and turns of an item of an `each`, beside a plain task: in pairs, by turns.
+"""CPU, journal and turns of an item of an `each`, next to a plain task, in interleaved pairs.
 
 With the path of an earlier checkout, the plain tasks are that engine's; else they are this one's.
 """

@@ -196,7 +196,7 @@ def compiled(tree: Any) -> Callable[[Scope], Any]:
     if isinstance(tree, dict) and any(True for _ in leaves(tree)):
         fields = [(key, compiled(value)) for key, value in tree.items()]
         return lambda scope: {key: part(scope) for key, part in fields}
-    # Also a plain object or list is made anew each time: no two tasks share one.
+    # Also a plain object or list is made for each item: no two tasks share one.
     return partial(fill, tree)
 
 
