@@ -125,8 +125,12 @@ def _drop(state: RunState, step: Step, entries: list[Entry], failure: Failure) -
             state.todo(Todo.VALUES_CAME, (consumer, place, came))
 
 
-def make(state: RunState, step: Step) -> None:
-    """Make as many tasks as slots can use; end the step if nothing is left to be done."""
+def make(state: RunState, step: Step, *, at_most: int = MAX_SOURCE) -> None:
+    """Make as many tasks as slots can use; end the step if nothing is left to be done.
+
+    Args:
+        at_most: How many tasks are made now.
+    """
     spec, worker, loop = step.spec, step.worker, step.loop
     assert isinstance(spec, EachStep)
     assert worker is not None
@@ -140,7 +144,8 @@ def make(state: RunState, step: Step) -> None:
         denied = breaker.opened(loop, worker.name)
         if denied is not None:
             _drop_pending(state, step, denied)
-    most = step.most_open = step.most_open or _most_open(step)
+    step.most_open = step.most_open or _most_open(step)
+    most = min(step.most_open, step.open + at_most)
     while step.pending and step.open < most:
         if items.made_enough(state, step) or _waits_for_canary(step, canary):
             return
@@ -236,7 +241,8 @@ def item_ended(state: RunState, task: Task) -> None:
         entry = selecting.entry_in(task, selecting.view_at(consumer, place))
         if entry is not None:
             state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
-    make(state, step)
+    # While a timer makes more, hundreds of items may end at once: one makes way for one.
+    make(state, step, at_most=1 if state.timers and step.timer in state.timers else MAX_SOURCE)
 
 
 def _finish(state: RunState, step: Step) -> None:
