@@ -147,7 +147,9 @@ def make(state: RunState, step: Step, *, at_most: int = MAX_SOURCE) -> None:
     step.most_open = step.most_open or _most_open(step)
     most = min(step.most_open, step.open + at_most)
     while step.pending and step.open < most:
-        if items.made_enough(state, step) or _waits_for_canary(step, canary):
+        if items.made_enough(state, step):
+            return
+        if (step.probing or len(step.items) < canary) and _waits_for_canary(step, canary):
             return
         _make_item(state, step, spec, worker, step.pending.popleft())
     if step.asking:
