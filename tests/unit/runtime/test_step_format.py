@@ -33,7 +33,7 @@ def run(load: Callable[..., engine.Workflow], folder: Path, items: str, result: 
 
 
 def format_of(folder: Path) -> int:
-    connection = sqlite3.connect(folder / "journal-2.db")
+    connection = sqlite3.connect(folder / "journal.db")
     try:
         ((found,),) = connection.execute("SELECT value FROM meta WHERE key = 'format'")
         return int(found)
@@ -63,7 +63,7 @@ def test_a_run_that_began_without_steps_is_read_without_them(
         journal.close()
     assert isinstance(events[0], RunStarted)
     assert events[0].format == 1
-    program = load(PROGRAM.replace("ITEMS", "max_items = 9"), TOOLS)._program
+    program = load(PROGRAM.replace("ITEMS", "max_items = 9"), TOOLS).program
     assert fold(program, events).loop.output == written
     newer = [msgspec.structs.replace(events[0], format=2), *events[1:]]
     assert fold(program, newer).loop.output == "x"
