@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.plans import cpu, failures, makespan
+from bench.plans import cpu, failures, makespan, next_prompt
 from bench.plans.decisions import rows, tokenizer
 
-PARTS = ["decisions", "cpu", "makespan", "failures"]
+PARTS = ["decisions", "prompts", "cpu", "makespan", "failures"]
 
 
 def decisions() -> None:
@@ -30,6 +30,16 @@ def decisions() -> None:
         print(f"| {what} | {contract} | {wire} |")
 
 
+def prompts() -> None:
+    """Growth of the next prompt."""
+    name, _ = tokenizer()
+    print(f"\nTokens that items add to the next prompt, one review per file ({name})\n")
+    print("| items | plain tasks | `each` | `each`, bytes |")
+    print("| ---: | ---: | ---: | ---: |")
+    for row in next_prompt.rows():
+        print("| " + " | ".join(f"{figure:,}" for figure in row) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.plans", description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*PARTS, []], help="all if none")
@@ -40,6 +50,8 @@ def main() -> None:
     what = arguments.what or PARTS
     if "decisions" in what:
         decisions()
+    if "prompts" in what:
+        prompts()
     if "cpu" in what:
         cpu.main(arguments.repeat, arguments.against)
     if "makespan" in what:

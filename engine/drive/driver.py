@@ -26,6 +26,7 @@ from engine.events import (
     CancelRequested,
     Event,
     GateAnswered,
+    NoteGiven,
     RunInterrupted,
     TaskClosed,
     TimerFired,
@@ -143,6 +144,8 @@ class Driver:
             said: dict[str, Any] = {
                 "note": event.note, "by": event.by, "output": event.output, "edit": event.edit
             }  # fmt: skip
+        elif isinstance(event, NoteGiven):
+            said = {"note": event.note, "by": event.by}
         elif isinstance(event, CancelRequested):
             said = {"reason": event.reason}
         else:
@@ -257,10 +260,11 @@ class Driver:
 
     async def _call(self, command: StartCall, reservation: Reservation | None) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        make = partial(self._attempts.make, command, self.state.run, self._on_task(command))
+        on_task = self._on_task(command)
         if self._spending is None or reservation is None:
-            event = await make()
+            event = await self._attempts.make(command, self.state.run, on_task)
         else:
+            make = partial(self._attempts.make, command, self.state.run, on_task)
             event = await self._spending.make(command, reservation, make)
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]

@@ -25,6 +25,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     ModelInfo,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -34,7 +35,17 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import (
+    attempts,
+    dispatch,
+    ending,
+    forks,
+    gates,
+    notes,
+    plan_review,
+    rounds,
+    verify,
+)
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
@@ -59,7 +70,8 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
         _take(state, event)
-        _work_off(state)
+        if state.agenda:
+            _work_off(state)
         if state.gates and not state.calls and state.status == "running":
             _wait(state)
     commands = state.commands
@@ -137,6 +149,8 @@ def _take(state: RunState, event: Event) -> None:
         gates.opened(state, event)
     elif isinstance(event, GateAnswered):
         _answered(state, event)
+    elif isinstance(event, NoteGiven):
+        notes.give(state, event)
     elif isinstance(event, CancelRequested):
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
@@ -218,7 +232,8 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     if gate is None:
         return
     if gate.kind == "approval":
-        verify.answered(state, gate, event)
+        if not plan_review.replaced(state, gate, event):
+            verify.answered(state, gate, event)
     elif gate.kind == "outcome":
         dispatch.outcome_answered(state, gate, event)
     else:

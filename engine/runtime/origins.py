@@ -110,7 +110,7 @@ def _of_test(entry: Task | Step, path: str, test: Test) -> Iterator[Origin]:
 
 
 def _looked_at(test: Test) -> Iterator[Leaf]:
-    """The leaves of a test whose values it reads; that something ended well is no word of it."""
+    """The leaves of a test whose values it reads; how something ended is not one."""
     if test.computed is not None:
         yield test.computed
     for group in test.any_of:

@@ -32,6 +32,7 @@ from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
+    from engine.bounds import Spend
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
@@ -46,6 +47,7 @@ __all__ = [
     "Gate",
     "HookRun",
     "Loop",
+    "Note",
     "Remark",
     "Round",
     "RunState",
@@ -61,7 +63,7 @@ TaskStatus = Literal[
 StepStatus = Literal["blocked", "running", "done", "failed", "skipped"]
 GateKind = Literal["approval", "outcome", "escalation"]
 CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
-LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
+LoopPhase = Literal["deciding", "reviewing", "working", "verifying", "finishing", "ending", "over"]
 
 
 class Todo:
@@ -158,6 +160,20 @@ class Remark(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """Both on end, as people and policies read it."""
         return f"{self.head}: {self.words}" if self.words else self.head
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What a person has told a planner.
+
+    Attributes:
+        text: The words.
+        by: Who said them; "" where that is not known.
+        id: Tells it from other notes, equal ones too.
+    """
+
+    text: str
+    by: str = ""
+    id: str = ""
 
 
 class Call:
@@ -273,6 +289,8 @@ class Task:
             refers to it.
         pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
+        cost_usd: What its own calls have cost, in micro-dollars; None where a price is not known.
+        granted: The `human` verifiers whose approval of a plan covers its start.
         step: The step that it is an item or a call of, or None.
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
@@ -293,6 +311,7 @@ class Task:
         "call",
         "child",
         "cleared",
+        "cost_usd",
         "counted",
         "decided_tainted",
         "edits",
@@ -301,6 +320,7 @@ class Task:
         "feedback",
         "feeds",
         "frame",
+        "granted",
         "id",
         "input",
         "input_bytes",
@@ -383,6 +403,8 @@ class Task:
         self.cached = False
         self.again = 0
         self.rested = False
+        self.cost_usd: int | None = 0
+        self.granted: tuple[str, ...] = ()
         self.started_at: int | None = None
         self.ended_at: int | None = None
 
@@ -774,6 +796,13 @@ class Round:
         chain_index: Which model of the orchestrator's chain decides: the ones before have failed.
         asked_before: How many decisions the models before it were asked for.
         broken_off: How many of its answers broke off in the middle of their JSON.
+        notes: What people have said that its decisions were asked with.
+        planned: The tasks of its decision, while `before_round` hooks look at them; `estimate` is
+            what they may take, and `counts` how many tasks each entry may become, as of the
+            moment the hooks began to.
+        refused: Those hooks did not let its plan pass.
+        proposed: The planner's own decision, where a person has replaced it.
+        edits: How often a person has; `edited_by` is who did last.
     """
 
     __slots__ = (
@@ -783,12 +812,20 @@ class Round:
         "broken_off",
         "chain_index",
         "closed",
+        "counts",
         "decision",
+        "edited_by",
+        "edits",
+        "estimate",
         "feedback",
         "first_block",
         "items",
+        "notes",
         "number",
         "open_tasks",
+        "planned",
+        "proposed",
+        "refused",
         "rejected",
         "steps",
         "tasks",
@@ -812,6 +849,14 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+        self.notes: list[Note] = []
+        self.planned: list[Task | Step] = []
+        self.estimate: dict[str, Any] = {}
+        self.counts: dict[str, int | None] = {}
+        self.refused = False
+        self.proposed: dict[str, Any] | None = None
+        self.edits = 0
+        self.edited_by = ""
 
     @property
     def entries(self) -> list[Task | Step]:
@@ -837,6 +882,7 @@ class Loop:
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
+        notes: What people have said that no decision was asked with yet.
         steps: Its steps by id; their items are in `tasks`.
         frames: The frames inside it, of plan workers and passes.
         breakers: By worker: how the items of steps have failed since the last decision.
@@ -844,6 +890,7 @@ class Loop:
     """
 
     __slots__ = (
+        "_hooks",
         "best",
         "blocks",
         "bound",
@@ -865,6 +912,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "notes",
         "opening",
         "orchestrator",
         "output",
@@ -938,6 +986,7 @@ class Loop:
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
         self.feedback: list[Remark] = []
+        self.notes: list[Note] = []
         self.queue: deque[Task] = deque()
         self.running = 0
         # Tasks of the current round that started before its decision was accepted, and whether
@@ -950,6 +999,8 @@ class Loop:
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
         self.seen: set[int] = set()
+        #: What `hooks` has found; each task asks twice.
+        self._hooks: dict[tuple[HookPoint, str | None], list[Hook]] = {}
         self.started_at = 0
         self.stalled = 0
         self.replans = 0
@@ -976,11 +1027,14 @@ class Loop:
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
-        return [
-            hook
-            for hook in self.orchestrator.hooks
-            if hook.point == point and hook.worker == worker
-        ]
+        found = self._hooks.get((point, worker))
+        if found is None:
+            found = self._hooks[point, worker] = [
+                hook
+                for hook in self.orchestrator.hooks
+                if hook.point == point and hook.worker == worker
+            ]
+        return found
 
     def last_outputs(self) -> dict[str, Any]:
         """By worker: the output of its last task that is done."""
@@ -989,6 +1043,11 @@ class Loop:
     def entry(self, name: str) -> Task | Step | None:
         """A task or step of it by id; not those inside plan workers."""
         return self.tasks.get(name) or self.steps.get(name)
+
+    def holds_back(self, entry: Task | Step) -> bool:
+        """Whether hooks look at the plan of an entry still, so that it may not start."""
+        reviewing = self.phase == "reviewing" and entry.frame is None
+        return reviewing and self.entry(entry.id) is not entry
 
     def every_task(self) -> Iterator[Task]:
         """Each task of it, those inside plan workers and passes too; not those of loops below."""
@@ -1050,6 +1109,8 @@ class RunState:
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        grants: How many starts people have approved with plans (`engine.runtime.grants`).
+        task_bounds: By orchestrator and worker: the most that one task takes.
     """
 
     __slots__ = (
@@ -1063,6 +1124,7 @@ class RunState:
         "ended",
         "facts",
         "gates",
+        "grants",
         "held",
         "held_inputs",
         "in_prompt",
@@ -1089,6 +1151,7 @@ class RunState:
         "starved",
         "status",
         "suspects",
+        "task_bounds",
         "timers",
         "unplayed",
         "wall_ms",
@@ -1129,6 +1192,8 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.grants: dict[bytes, int] = {}
+        self.task_bounds: dict[str, dict[str, Spend]] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}

@@ -58,7 +58,9 @@ __all__ = [
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
-HookPoint = Literal["before_dispatch", "after_dispatch", "after_round", "before_finish"]
+HookPoint = Literal[
+    "before_round", "before_dispatch", "after_dispatch", "after_round", "before_finish"
+]
 OnFail = Literal["revise", "abort", "escalate", "warn"]
 
 
@@ -346,7 +348,8 @@ class WorkerLimit(msgspec.Struct, frozen=True):
 class Hook(msgspec.Struct, frozen=True):
     """One entry of a `verify` block. `worker` is set for the dispatch hooks only.
 
-    `then_written` says whether the file itself says what follows the last revision.
+    `then_written` says whether the file itself says what follows the last revision. `eager`: tasks
+    that only read may start before a `before_round` hook has looked.
     """
 
     point: HookPoint
@@ -358,6 +361,7 @@ class Hook(msgspec.Struct, frozen=True):
     then: OnFail = default_of("hook", "then")
     every: int = default_of("round hook", "every")
     then_written: bool = False
+    eager: bool = False
 
 
 class Orchestrator(msgspec.Struct, frozen=True):

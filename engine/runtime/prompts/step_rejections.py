@@ -269,7 +269,7 @@ def reduce_with_effect(where: str, worker: str, effect: str) -> str:
 def cycle(names: Iterable[str]) -> str:
     """Entries that wait for each other."""
     listed = ", ".join(f"`{name}`" for name in names)
-    return f"{listed} wait for each other: references and `after` must not form a cycle"
+    return f"{listed} wait for each other: references, `after` and limits must not form a cycle"
 
 
 # ---------------------------------------------------------------- the wire form

@@ -156,7 +156,7 @@ def _failed(producer: Task | Step) -> Unmet:
 
 
 def _missing(loop: Loop, frame: Frame | None, name: str) -> Unmet:
-    """What is told of a name that means nothing: an item that was not made, for one."""
+    """The failure of a reference that leads to nothing, such as an item that was not made."""
     base = name.partition("[")[0]
     step = _named(loop, frame, base)
     said = f"there is no task or step `{name}`"

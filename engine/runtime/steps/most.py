@@ -12,23 +12,14 @@ from typing import Any
 
 from engine.runtime.state import Loop, Step, Task
 from engine.runtime.steps.filling import view_of
+from engine.sema.plans.counts import reduce_calls
 from engine.sema.plans.json_form import read_step
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, at_pointer
 
-__all__ = ["calls_of", "with_kind_and_most"]
-
-
-def calls_of(values: int, size: int) -> int:
-    """How many calls a tree over so many values takes."""
-    calls = 0
-    while values > 1:
-        full, rest = divmod(values, size)
-        calls += full + (rest > 1)
-        values = full + (rest > 0)
-    return calls
+__all__ = ["with_kind_and_most"]
 
 
 def with_kind_and_most(
@@ -67,7 +58,7 @@ class _Counting:
                 found = self._values(spec.each)
             elif isinstance(spec, ReduceStep):
                 # A single value of another type than the result takes a call, too.
-                found = max(1, calls_of(self._values(spec.reduce), spec.size))
+                found = max(1, reduce_calls(self._values(spec.reduce), spec.size))
             else:
                 found = 1
             self._known[name] = min(found, self._limit)

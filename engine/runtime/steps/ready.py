@@ -26,7 +26,7 @@ __all__ = ["frame_ended", "item_ended", "ready", "timer_fired"]
 def ready(state: RunState, step: Step) -> None:
     """Skip a step whose test does not hold, fail it for what has failed, or begin it."""
     loop, frame, spec = step.loop, step.frame, step.spec
-    if loop.over or step.status != "blocked":
+    if loop.over or step.status != "blocked" or loop.holds_back(step):
         return
     try:
         if spec.when is not None:

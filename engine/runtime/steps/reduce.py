@@ -16,12 +16,12 @@ from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import each, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
-from engine.runtime.steps.most import calls_of
 from engine.sema.expressions.template import EvaluationError
+from engine.sema.plans.counts import reduce_calls
 from engine.sema.plans.steps import ReduceStep
 from engine.sema.plans.values import ABSENT, NothingThere, fill
 
-__all__ = ["begin", "calls_of", "item_ended", "make"]
+__all__ = ["begin", "item_ended", "make"]
 
 
 def begin(state: RunState, step: Step) -> None:
@@ -42,7 +42,7 @@ def begin(state: RunState, step: Step) -> None:
         _finish_empty(state, step, spec)
         return
     if failure is None:
-        number = max(calls_of(len(values), spec.size), 0 if _fits(step, values[0]) else 1)
+        number = max(reduce_calls(len(values), spec.size), 0 if _fits(step, values[0]) else 1)
         failure = limits.take(step.loop, step.frame, step.worker.name, number)
         step.allowed = number if failure is None else 0
     if failure is not None:
@@ -177,6 +177,7 @@ def item_ended(state: RunState, task: Task) -> None:
 
 def _fail(state: RunState, step: Step, failure: Failure) -> None:
     step.failure = failure
+    step.pending.clear()
     # What was combined is not lost: the highest values that are there.
     done = [task.output for task in step.items.values() if task.status == "done"]
     step.partial = done or None

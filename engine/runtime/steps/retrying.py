@@ -42,7 +42,7 @@ def unfinished(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _name(entry: Entry) -> str:
-    """What an entry is called beside it."""
+    """What the entries of the same plan call it."""
     return entry.id if entry.frame is None else entry.id.removeprefix(entry.frame.prefix)
 
 
@@ -79,7 +79,7 @@ def _changes_nothing(worker: Worker | Orchestrator) -> bool:
 
 
 def _reads(entry: Entry) -> Iterator[str]:
-    """The names of what an entry's values are made from; waiting for an end is no reading."""
+    """The names of what an entry's values are made from; waiting for an end does not read it."""
     if isinstance(entry, Step):
         names = frames.names_read(entry.spec)
     else:

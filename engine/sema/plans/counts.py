@@ -34,10 +34,8 @@ def least_of(*counts: Count) -> Count:
     return min(known) if known else None
 
 
-def reduce_calls(values: Count, size: int) -> Count:
+def reduce_calls(values: int, size: int) -> int:
     """The calls of a `reduce` over so many values: a group of one passes up without a call."""
-    if values is None:
-        return None
     calls = 0
     while values > 1:
         whole, rest = divmod(values, size)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.diagnostics import Edit, Fix, diagnostic
+from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.plans.compiling import value_of
 from engine.sema.declarations.plans.names import PlanNames
-from engine.sema.declarations.plans.typing import PlanTyper, schema_for
+from engine.sema.declarations.plans.typing import PlanTyper
 from engine.sema.names.scope import Entity, Scope, dotted
 from engine.sema.suggest import closest, names_list
 from engine.sema.types.definitions import ANY, Field, Record, Type
 from engine.source import Span
 from engine.syntax import ast
-
-if TYPE_CHECKING:
-    from engine.sema.declarations.callables import Signature
 
 __all__ = ["CallReader", "Called"]
 
@@ -110,11 +108,6 @@ class CallReader:
                 if type_ is not None:
                     what = f"`{key.text}` of `{name}`, which combines its own outputs too,"
                     self._typer.fits(value, type_, fields[key.text].type, what, names)
-
-    @staticmethod
-    def schema(type_: Type) -> dict[str, Any]:
-        """The JSON Schema of a type."""
-        return schema_for(type_)
 
     # ------------------------------------------------------------ inputs
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
+from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.plans.calls import Called, CallReader
 from engine.sema.declarations.plans.compiling import test_of, value_of
 from engine.sema.declarations.plans.limits import check_counts
@@ -44,7 +45,6 @@ from engine.sema.types.definitions import (
     Type,
     union_of,
 )
-from engine.sema.types.json_schema import may_fit
 from engine.syntax import ast
 
 __all__ = ["PlanReader", "ReadPlan"]
@@ -85,7 +85,7 @@ class PlanReader:
         signatures: The inputs and output of every callable of the program.
     """
 
-    def __init__(self, scope: Scope, texts: Texts, signatures: Mapping[Entity, Any]) -> None:
+    def __init__(self, scope: Scope, texts: Texts, signatures: Mapping[Entity, Signature]) -> None:
         self._scope = scope
         self._typer = PlanTyper(scope, texts)
         self._calls = CallReader(scope, self._typer, signatures)
@@ -116,7 +116,7 @@ class PlanReader:
         found = self._scope.diagnostics[before:]
         self._read.is_sound = not any(item.severity == "error" for item in found)
         if max_items is not None and self._read.is_sound:
-            own = [step for step in self._read.steps if step.name in names.steps]
+            own = list(names.steps.values())
             check_counts(own, max_items, settings.spans["max_items"], self._typer.report)
         return self._read
 
@@ -215,7 +215,7 @@ class PlanReader:
                 diagnostic(
                     "ORC202",
                     f"step `{name.text}` does one thing, and here are {both}",
-                    settings.spans[kinds[1]],
+                    settings.spans.get(kinds[1], name.span),
                     help="make two steps of it",
                 )
             )
@@ -377,15 +377,18 @@ class PlanReader:
         size = settings.values.get("size")
         parts = names.seeing(parts=Known(Array(chosen.item), Parts()))
         called = self._calls.read(settings.exprs.get("call"), parts)
-        info.tasks = None if size is None else reduce_calls(chosen.most, size)
-        info.least = 0 if size is None else reduce_calls(chosen.least, size) or 0
+        if size is not None and chosen.most is not None:
+            # One value takes a call unless it has the type of the output.
+            info.tasks = max(reduce_calls(chosen.most, size), min(1, chosen.most))
+        info.least = 0 if size is None else reduce_calls(chosen.least, size)
         if called is None or size is None or not chosen.selection.sources:
             return None
         self._called(called, info)
         self._read.reduced.append(called)
         info.type = called.output
-        if chosen.is_sound and called.is_sound:
-            self._check_levels(settings, names, chosen, called)
+        if chosen.is_sound and called.is_sound and (chosen.most is None or chosen.most > size):
+            again = names.seeing(parts=Known(Array(called.output), Parts()))
+            self._calls.check_again(settings.exprs["call"], again)
         empty = ABSENT
         expr = settings.exprs.get("empty")
         type_ = None if expr is None else self._typer.type_of(expr, names)
@@ -403,26 +406,6 @@ class PlanReader:
             size=size,
             empty=empty,
         )
-
-    def _check_levels(
-        self, settings: Settings, names: PlanNames, chosen: Chosen, called: Called
-    ) -> None:
-        """What calls give is combined again, and one value is given as it is."""
-        expr = settings.exprs["reduce"]
-        output, item = called.output, chosen.item
-        wanted = self._calls.schema(output)
-        if not may_fit(self._calls.schema(item), wanted):
-            self._report(
-                diagnostic(
-                    "ORC202",
-                    f"`reduce` gives one value as it is: a `{item}`, not a `{output}`",
-                    expr.span,
-                    help=f"`{called.name}` must give the type of the values that it combines",
-                )
-            )
-            return
-        again = names.seeing(parts=Known(Array(output), Parts()))
-        self._calls.check_again(settings.exprs["call"], again)
 
     def _repeat(
         self,
@@ -455,8 +438,9 @@ class PlanReader:
         given = self._gives(block, own, seen)
         until = self._until(block, own, seen)
         passes = block.values.get("max")
-        info.tasks = times(passes, plus(*(step.tasks for step in own if step.name in seen.steps)))
-        info.least = sum(step.least for step in own if step.name in seen.steps)
+        direct = [step for step in own if seen.steps.get(step.name) is step]
+        info.tasks = times(passes, plus(*(step.tasks for step in direct)))
+        info.least = sum(step.least for step in direct)
         for path in [path for path in self._most if path.startswith(within)]:
             self._most[path] = times(passes, self._most[path])
         info.workers = tuple(worker for step in own for worker in step.workers)
@@ -515,7 +499,7 @@ class PlanReader:
         test = self._test("until", block, seen)
         read = end()
         if test is not None and not read & {"last", *(step.name for step in own)}:
-            names = names_list([step.name for step in own if step.name in seen.steps])
+            names = names_list(step.name for step in own if seen.steps.get(step.name) is step)
             self._report(
                 diagnostic(
                     "ORC423",

@@ -6,7 +6,7 @@ import pytest
 from step_runs import StepRun, ids, program_with
 
 from engine.errors import Failure
-from engine.runtime.steps.reduce import calls_of
+from engine.sema.plans.counts import reduce_calls
 
 LIST = {"id": "a", "worker": "list", "input": {}}
 
@@ -46,7 +46,7 @@ def test_groups_are_contiguous_and_a_single_part_passes_up_without_a_call(progra
 def test_the_number_of_calls_is_known(program, values, size):
     run = StepRun(program, [[LIST, reduce(size)]], adding([1] * values)).run()
     assert run["m"].output == values
-    assert len(run["m"].items) == calls_of(values, size) == run["m"].allowed
+    assert len(run["m"].items) == reduce_calls(values, size) == run["m"].allowed
 
 
 def test_it_waits_for_its_list_and_a_group_does_not_wait_for_its_level(program):
