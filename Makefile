@@ -84,8 +84,8 @@ bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 bench-gateway: $(BENCH_VENV)/.gateway  ## Measure a call of a model, next to other clients and engines
 	$(BENCH_VENV)/bin/python -m bench.gateway
 
-bench-plans: $(INSTALLED)  ## Measure decisions with steps, next to lists of tasks
-	$(BIN)/python -m bench.plans
+bench-plans: $(BENCH_VENV)/.installed  ## Measure decisions and runs with steps, next to plain tasks
+	$(BENCH_VENV)/bin/python -m bench.plans
 
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp

@@ -43,6 +43,9 @@ __all__ = ["Appender", "Driver", "Make", "Observer", "Spending"]
 #: How long cancelled calls may take to clean up, in seconds: longer than a process group's grace.
 STOP_GRACE_S = 5.0
 
+#: The most events that one turn takes in: more would hold up the other runs of the process.
+_MOST_EVENTS = 500
+
 #: Makes one attempt.
 Make = Callable[[], Awaitable[CallFinished | CallFailed]]
 
@@ -193,9 +196,12 @@ class Driver:
     async def _turn(self) -> bool:
         """One turn: step, journal, act, wait. True when the run is over or waits."""
         state = self.state
-        happened, self._happened = self._happened, []
+        happened, self._happened = self._happened[:_MOST_EVENTS], self._happened[_MOST_EVENTS:]
         due, self._due = self._due, []
-        told, self._told = self._told, []
+        # What is told waits until all is durable that was there when it was fed.
+        told: list[Callable[[], None]] = []
+        if not self._happened:
+            told, self._told = self._told, []
         turn = take_turn(state, happened, due, self._now, _wall_ms)
         if turn.events:
             await self._journal.append(turn.events)
@@ -215,6 +221,8 @@ class Driver:
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
             self._wake = None
+        else:
+            await asyncio.sleep(0)
         return False
 
     def _act(self, command: Command) -> None:

@@ -98,7 +98,8 @@ def ready(state: RunState, task: Task) -> None:
         # A retry lets a task in at once where a task that it waited for ends while it is taken up;
         # the word that it is ready comes after that, and must not start it a second time.
         return
-    failure = _unmet(loop, task)
+    # What an item needs, its step has waited for.
+    failure = _unmet(loop, task) if task.step is None else None
     if failure is None and (task.tree is not None or task.when is not None):
         outcome = filling.prepare(state, task)
         if outcome == "skipped":

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -29,7 +28,7 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import Entry, Number
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import Scope
+from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
@@ -67,28 +66,51 @@ CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "wit
 LoopPhase = Literal["deciding", "reviewing", "working", "verifying", "finishing", "ending", "over"]
 
 
-class Todo(Enum):
+class Todo:
     """What the machine does next; the agenda holds these with their subject.
 
     The agenda keeps the machine's modules apart: a module reports that something has happened, and
     only `machine.py` knows which module continues from there.
+
+    It is not an `Enum`: every task reads a dozen of these, and CPython 3.11 takes ten times as long
+    to read a member of an `Enum`.
     """
 
-    BEGIN_ROUND = "begin round"
-    CALL_ENDED = "call ended"
-    TASK_READY = "task ready"
-    STEP_READY = "step ready"
-    STEP_ASKS = "step asks"
-    ITEM_ENDED = "item ended"
-    VALUES_CAME = "values came"
-    SOURCE_OVER = "source over"
-    TASK_AGAIN = "task again"
-    INNER_ENDED = "inner ended"
-    PLAN_STARTS = "plan starts"
-    HOOK_ENDED = "hook ended"
-    ROUND_WORKED = "round worked"
-    LOOP_ENDED = "loop ended"
-    LOOP_FULL = "loop full"
+    BEGIN_ROUND: Final = "begin round"
+    CALL_ENDED: Final = "call ended"
+    TASK_READY: Final = "task ready"
+    STEP_READY: Final = "step ready"
+    STEP_ASKS: Final = "step asks"
+    ITEM_ENDED: Final = "item ended"
+    VALUES_CAME: Final = "values came"
+    SOURCE_OVER: Final = "source over"
+    TASK_AGAIN: Final = "task again"
+    INNER_ENDED: Final = "inner ended"
+    PLAN_STARTS: Final = "plan starts"
+    HOOK_ENDED: Final = "hook ended"
+    ROUND_WORKED: Final = "round worked"
+    LOOP_ENDED: Final = "loop ended"
+    LOOP_FULL: Final = "loop full"
+
+
+#: Which of them it is.
+TodoKind = Literal[
+    "begin round",
+    "call ended",
+    "task ready",
+    "step ready",
+    "step asks",
+    "item ended",
+    "values came",
+    "source over",
+    "task again",
+    "inner ended",
+    "plan starts",
+    "hook ended",
+    "round worked",
+    "loop ended",
+    "loop full",
+]
 
 
 class Block:
@@ -430,6 +452,7 @@ class Step:
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
         open: How many of them are not over.
+        most_open: How many of them may be, or 0 before the first is made.
         dropped: Values that get no task, because the breaker is open or the step has failed.
         stopped: Why no more tasks are made, or None.
         probing: Its first items run alone, and are not over.
@@ -441,7 +464,7 @@ class Step:
         asking: The checks of items that wait for a person's word, each with its question.
         asked: How many gates it has opened.
         scope: What the inputs of its tasks are filled from.
-        tree: Their input, without what refers to a skipped producer.
+        filler: What gives their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
@@ -457,6 +480,7 @@ class Step:
         "ended_at",
         "failure",
         "feeds",
+        "filler",
         "flows",
         "frame",
         "gathers",
@@ -466,6 +490,7 @@ class Step:
         "key",
         "levels",
         "loop",
+        "most_open",
         "open",
         "output",
         "part_bytes",
@@ -482,7 +507,6 @@ class Step:
         "status",
         "stopped",
         "tainted",
-        "tree",
         "waits",
         "worker",
     )
@@ -515,6 +539,7 @@ class Step:
         self.items: dict[Number, Task] = {}
         self.kept: dict[Number, Task] = {}
         self.open = 0
+        self.most_open = 0
         self.dropped: list[tuple[Number, Any, Failure]] = []
         self.stopped: Failure | None = None
         self.probing = False
@@ -525,7 +550,7 @@ class Step:
         self.asking: list[tuple[Check, str]] = []
         self.asked = 0
         self.scope: Scope | None = None
-        self.tree: dict[str, Any] = {}
+        self.filler: Callable[[Scope], Any] = compiled({})
         self.again = 0
         self.output: Any = None
         self.partial: Any = None
@@ -1178,7 +1203,7 @@ class RunState:
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
-        self.agenda: deque[tuple[Todo, Any]] = deque()
+        self.agenda: deque[tuple[TodoKind, Any]] = deque()
         self.commands: list[Command] = []
 
     @property
@@ -1191,7 +1216,7 @@ class RunState:
         assert self.root is not None, "the run has not started"
         return self.root
 
-    def todo(self, what: Todo, subject: Any) -> None:
+    def todo(self, what: TodoKind, subject: Any) -> None:
         """Put something on the agenda."""
         self.agenda.append((what, subject))
 

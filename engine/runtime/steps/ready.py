@@ -18,7 +18,7 @@ from engine.runtime.steps.filling import (
     without_skipped,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import FromStep, leaves
+from engine.sema.plans.values import FromStep, compiled, leaves
 
 __all__ = ["frame_ended", "item_ended", "ready", "timer_fired"]
 
@@ -40,7 +40,7 @@ def ready(state: RunState, step: Step) -> None:
                 each.end(state, step, "skipped")
                 return
             _check_leaves(step, spec.input)
-            step.tree = without_skipped(spec.input, loop, frame)
+            step.filler = compiled(without_skipped(spec.input, loop, frame))
     except Unmet as error:
         frames.fail(state, step, error.failure)
         return

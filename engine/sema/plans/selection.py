@@ -217,6 +217,8 @@ def _for_item(scope: Scope, entry: Entry) -> Scope:
 
 def number_text(number: Number) -> str:
     """A number as it is in ids: `3`, or `3.0` after `flatten`."""
+    if len(number) == 1:
+        return str(number[0])
     return ".".join(map(str, number))
 
 
