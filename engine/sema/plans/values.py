@@ -42,6 +42,7 @@ __all__ = [
     "at_pointer",
     "compiled",
     "fill",
+    "is_deeper",
     "leaves",
     "read_value",
     "write_value",
@@ -264,6 +265,21 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
             yield from leaves(value, f"{path}/{index}")
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects in a JSON value are nested deeper than `most` levels."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 # ---------------------------------------------------------------- the JSON form

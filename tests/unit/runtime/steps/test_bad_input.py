@@ -162,3 +162,29 @@ def test_a_reference_of_a_result_to_what_failed_or_is_not_there(program):
     run = StepRun(program, [first, done], outcome).run()
     assert run.loop.output["all"] == [1]
     assert run.loop.output["bad"][0]["mode"] == "crashed"
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_values_that_are_nested_deep_are_compared(program):
+    same = [[{"value": item(), "is": "==", "than": {"$from": "a", "at": "/1"}}]]
+    decision = [LIST, each("r", {"$from": "a", "where": same}, input={"v": 1}),
+                each("s", {"$from": "a", "unique_by": ""}, input={"v": 1})]  # fmt: skip
+    run = StepRun(program, [decision], gives([nested(800), nested(800)])).run()
+    assert (len(run["r"].items), len(run["s"].items)) == (2, 1)
+
+
+@pytest.mark.parametrize("levels", [300, 900])
+def test_a_decision_that_is_nested_too_deep_is_refused(program, levels):
+    deep = nested(levels)
+    for said in ([{"id": "t", "worker": "get", "input": {"v": deep}}],
+                 {"assessment": "", "finish": deep}):  # fmt: skip
+        run = StepRun(program, [said], gives([1])).run()
+        assert run.loop.rounds[0].rejected == [
+            "a decision may be nested 200 levels deep: give less, or refer to an output"
+        ]
