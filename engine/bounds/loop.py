@@ -3,7 +3,7 @@
 With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook allows:
 
     R  = max_rounds                       revisions, new plans and failed rounds are rounds too
-    D  = min(max_dispatches, R * max_per_round)
+    D  = min(max_dispatches, R * max_per_round), or with steps min(max_dispatches, R * max_items)
     decisions       R * (1 + repairs), each a call of the orchestrator's model
     tasks           max over sum n(w) <= D, n(w) <= limit(w) of
                       n(w) * (work, again after each of V revisions, + looks before and after it)
@@ -12,7 +12,8 @@ With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook a
     before_finish   min(R, 1 + revisions that this hook and those after it allow) looks
 
 A task of a plan is the tasks of its steps: at most `max_items`, each step no more than the types
-say, with the looks of the hooks on the workers that they call.
+say, with the looks of the hooks on the workers that they call. Where the policy has `max_items`,
+these tasks are among the D.
 
 A task of an orchestrator is a whole run of it, as deep as `max_depth` lets it call itself. Budgets
 cap tokens and money at every level: a child's, a `limit`'s, the orchestrator's own. A person's
@@ -192,7 +193,7 @@ class _Bounder:
     def _bound(self, loop: Orchestrator, active: Mapping[str, int]) -> Bound:
         policy = loop.policy
         rounds = policy.max_rounds
-        places = rounds * policy.max_per_round
+        places = rounds * (policy.max_per_round if policy.max_items is None else policy.max_items)
         if policy.max_dispatches is not None:
             places = min(places, policy.max_dispatches)
         workers = [self._worker(loop, name, places, active) for name in loop.workers]
@@ -200,13 +201,16 @@ class _Bounder:
         structure = Spend(rounds=rounds)
         for step in fixed:
             structure += step.total
-        filled = {m: fill(places, [worker.option(m) for worker in workers]) for m in METRICS}
-        structure += Spend(*(filled[m][0] for m in METRICS))
+        tasks = {metric: _fill(workers, places, metric) for metric in METRICS}
+        if policy.max_items is not None:
+            inside = self._with_those_inside(loop, places, active)
+            for metric in METRICS:
+                other = _fill(inside, places, metric)
+                tasks[metric] = min(tasks[metric], other, key=lambda one: dearer(one[0]))
+        structure += Spend(*(tasks[metric][0] for metric in METRICS))
         total = structure.capped(tokens=policy.budget.tokens, cost_usd=policy.budget.cost_usd)
         metric = _leading(structure)
-        steps = [*fixed]
-        for worker, count in zip(workers, filled[metric][1], strict=True):
-            steps += _steps(worker, count)
+        steps = [*fixed, *tasks[metric][1]]
         steps = [step for step in steps if step.total.of(metric) != 0]
         steps.sort(key=lambda step: dearer(step.total.of(metric)), reverse=True)
         return Bound(
@@ -221,6 +225,21 @@ class _Bounder:
             path=(loop.name, *self._onward(steps, active)),
             unknown=self._unknown(loop.name, structure),
         )
+
+    def _with_those_inside(
+        self, loop: Orchestrator, places: int, active: Mapping[str, int]
+    ) -> list[_Worker]:
+        """The workers of an orchestrator and those that its plans call, as if all were its own."""
+        workers = self._program.workers
+        names = [
+            other
+            for name in loop.workers
+            for other in (fallback_chain(workers, name) if name in workers else (name,))
+        ]
+        return [
+            self._worker(loop, name, places, active, with_plan=False)
+            for name in reached(workers, names)
+        ]
 
     def _onward(self, steps: list[Step], active: Mapping[str, int]) -> tuple[str, ...]:
         """Names from the most expensive part of an orchestrator down."""
@@ -256,7 +275,13 @@ class _Bounder:
         return steps
 
     def _worker(
-        self, loop: Orchestrator, name: str, places: int, active: Mapping[str, int]
+        self,
+        loop: Orchestrator,
+        name: str,
+        places: int,
+        active: Mapping[str, int],
+        *,
+        with_plan: bool = True,
     ) -> _Worker:
         limit = loop.limits.get(name)
         most = places
@@ -279,7 +304,7 @@ class _Bounder:
         else:
             workers = self._program.workers
             work = self._calls.work(workers[name], revisions)
-            for other in fallback_chain(workers, name):
+            for other in fallback_chain(workers, name) if with_plan else ():
                 work += self._planned(loop, workers[other], active) * (1 + revisions)
         budget = limit.budget if limit is not None else Budget()
         return _Worker(name, most, Spend(tasks=1) + work, tuple(looks), budget)
@@ -359,6 +384,17 @@ def _leading(spend: Spend) -> Metric:
     if spend.cost_usd:
         return "cost_usd"
     return "tokens" if spend.tokens else "model_calls"
+
+
+def _fill(workers: list[_Worker], places: int, metric: Metric) -> tuple[Number, list[Step]]:
+    """The most of one metric that so many tasks take, and the tasks that do."""
+    total, counts = fill(places, [worker.option(metric) for worker in workers])
+    steps = [
+        step
+        for worker, count in zip(workers, counts, strict=True)
+        for step in _steps(worker, count)
+    ]
+    return total, steps
 
 
 def _steps(worker: _Worker, count: int) -> list[Step]:

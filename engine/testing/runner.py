@@ -26,7 +26,7 @@ from engine.runtime.verify import rules_verdict
 from engine.runtime.views import task_record
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.expressions.template import EvaluationError
-from engine.sema.model import Orchestrator, Program, Test, Verifier
+from engine.sema.model import Orchestrator, Program, Test, Verifier, reached
 from engine.sizes import BOUNDS
 from engine.testing.assertions import check
 from engine.testing.mock_ports import Desk
@@ -217,16 +217,16 @@ def _report(state: RunState) -> dict[str, Any]:
         **report,
         "tasks": {task.id: task_record(task) for task in loop.tasks.values()},
         "outputs": loop.last_outputs(),
-        "dispatched": _dispatched(loop),
+        "dispatched": _dispatched(state, loop),
         "verdicts": [{"round": r["round"], **verdict} for r in rounds for verdict in r["verdicts"]],
         "feedback": [said for r in rounds for said in r["feedback"]],
     }
 
 
-def _dispatched(loop: Loop) -> dict[str, int]:
-    """How many tasks each worker was given; 0 for those that got none."""
-    counts = dict.fromkeys(loop.orchestrator.workers, 0)
-    for task in loop.tasks.values():
+def _dispatched(state: RunState, loop: Loop) -> dict[str, int]:
+    """How many tasks each worker was given, inside plans too; 0 for those that got none."""
+    counts = dict.fromkeys(reached(state.program.workers, loop.orchestrator.workers), 0)
+    for task in loop.every_task():
         counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
     return counts
 
