@@ -31,6 +31,7 @@ from engine.prices import Rates
 __all__ = [
     "BASE_FORMAT",
     "FORMAT",
+    "STEPS_FORMAT",
     "Answer",
     "CallFailed",
     "CallFinished",
@@ -60,6 +61,8 @@ __all__ = [
 
 #: Version of the event format; a journal with a higher one is refused.
 FORMAT = 2
+#: From which format on the decisions of a run may have steps.
+STEPS_FORMAT = 2
 #: The format of a journal whose events are all of the first kinds.
 BASE_FORMAT = 1
 
@@ -133,6 +136,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     """Wall-clock time of the start, Unix milliseconds; for people only."""
     bounds: int = 0
     """Which bounds on sizes apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
+    format: int = 1
+    """By the rules of which format the run's decisions are read; from 2 on they may have steps."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
@@ -412,5 +417,8 @@ def decode_event(data: bytes) -> Event:
 
 
 def format_of(kind: type) -> int:
-    """The least format of a journal that holds an event of this type."""
+    """The least format of a journal that holds an event of this type.
+
+    A run whose decisions may have steps also needs the one that it says (`RunStarted.format`).
+    """
     return _NEWER.get(kind, BASE_FORMAT)

@@ -75,6 +75,8 @@ _TYPES: dict[type, int] = {
     CallLost: 14,
     NoteGiven: 15,
 }
+#: The type number of the start of a run whose decisions may have steps.
+_STARTED_WITH_STEPS = 16
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]
 END_TYPES = frozenset({_TYPES[CallFinished], _TYPES[CallFailed]})
@@ -86,6 +88,7 @@ GATE_TYPES = tuple(_TYPES[type_] for type_ in ABOUT_GATES)
 _FORMATS = {
     number: format_of(type_) for type_, number in _TYPES.items() if format_of(type_) > BASE_FORMAT
 }
+_FORMATS[_STARTED_WITH_STEPS] = 2
 
 _encoder = msgspec.json.Encoder()
 
@@ -124,6 +127,8 @@ def encode_row(event: Event) -> Row:
         JournalError: It holds something that JSON cannot say.
     """
     type_ = _TYPES[type(event)]
+    if isinstance(event, RunStarted) and event.format > BASE_FORMAT:
+        type_ = _STARTED_WITH_STEPS
     try:
         body = encode_event(event)
         end = None

@@ -16,6 +16,7 @@ from typing import assert_never
 import msgspec
 
 from engine.events import (
+    STEPS_FORMAT,
     CallFailed,
     CallFinished,
     CallLost,
@@ -214,6 +215,9 @@ def _retry(state: RunState, event: RunRetried) -> None:
 def _start(state: RunState, event: RunStarted) -> None:
     if state.root is not None:
         return
+    if event.format < STEPS_FORMAT:
+        # It began without steps: nothing that a decision of it says may become one later.
+        state.program = state.program.without_steps()
     orchestrator = state.program.orchestrators[event.orchestrator]
     state.run = event.run
     state.input = event.input

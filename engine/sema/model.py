@@ -468,6 +468,25 @@ class Program(msgspec.Struct, frozen=True):
     entry: str | None
     missing_params: tuple[str, ...] = ()
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether a run of it can have steps: in decisions, or inside plan workers."""
+        return any(one.policy.max_items is not None for one in self.orchestrators.values()) or any(
+            worker.plan is not None for worker in self.workers.values()
+        )
+
+    def without_steps(self) -> Program:
+        """The same program whose decisions are plain tasks, as in journals of format 1."""
+        if not self.has_steps:
+            return self
+        plain = {
+            name: msgspec.structs.replace(
+                one, policy=msgspec.structs.replace(one.policy, max_items=None)
+            )
+            for name, one in self.orchestrators.items()
+        }
+        return msgspec.structs.replace(self, orchestrators=plain)
+
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""
         return {name: param.value for name, param in self.params.items()}
