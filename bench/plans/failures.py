@@ -89,7 +89,7 @@ def main() -> None:
     rows: list[tuple[str, ...]] = []
     for words, steps in (
         ("plain tasks", ""),
-        ("`each`, as it is without a word", " max_items = 200"),
+        ("`each`, with the defaults", " max_items = 200"),
         ("`each`, `canary = 3`", " max_items = 200  breaker { canary = 3 }"),
         ("`each`, `canary = 0  after = 5`", " max_items = 200  breaker { canary = 0  after = 5 }"),
     ):

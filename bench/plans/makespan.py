@@ -1,9 +1,9 @@
 """Two stages over 100 items of known latency, with fewer slots than items: `python -m bench.plans`.
 
-Every contender has the same items, latencies and slots, and no more to do than to wait. Beside each
-stand the least possible makespan (the work by the slots, or the longest item) and a list schedule:
-whatever is ready starts as soon as a slot is free, first in, first out. With a barrier, the second
-stage begins when the first has ended.
+Every contender has the same items, latencies and slots, and only waits. The tables compare them
+with the least possible makespan (the work divided by the slots, or the longest item) and with a
+list schedule: whatever is ready starts as soon as a slot is free, first in, first out. With a
+barrier, the second stage begins when the first has ended.
 """
 
 from __future__ import annotations
