@@ -9,7 +9,7 @@ read as a file: nothing is imported, and no server is contacted.
 
 from engine.bounds.amounts import METRICS, Metric, Number, Spend
 from engine.bounds.calls import Rate, least_attempt, rate_of
-from engine.bounds.loop import Bound, Step, bound_of, bounds_of
+from engine.bounds.loop import Bound, Step, bound_of, bounds_of, task_bounds
 from engine.bounds.sizes import Sizes, sizes_as_data, sizes_as_text, sizes_of
 from engine.bounds.text import amount, as_data, as_text, dollars
 
@@ -33,4 +33,5 @@ __all__ = [
     "sizes_as_data",
     "sizes_as_text",
     "sizes_of",
+    "task_bounds",
 ]

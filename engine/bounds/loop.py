@@ -7,6 +7,7 @@ With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook a
     decisions       R * (1 + repairs), each a call of the orchestrator's model
     tasks           max over sum n(w) <= D, n(w) <= limit(w) of
                       n(w) * (work, again after each of V revisions, + looks before and after it)
+    before_round    R looks
     after_round     floor(R / every) looks
     before_finish   min(R, 1 + revisions that this hook and those after it allow) looks
 
@@ -16,7 +17,8 @@ these tasks are among the D.
 
 A task of an orchestrator is a whole run of it, as deep as `max_depth` lets it call itself. Budgets
 cap tokens and money at every level: a child's, a `limit`'s, the orchestrator's own. A person's
-word (another start of a `once` task, a run taken over after a crash) is not in the bound.
+word (another start of a `once` task, an edited plan or input that is looked at again, a run taken
+over after a crash) is not in the bound.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ from engine.sema.model import (
     reached,
 )
 
-__all__ = ["Bound", "Step", "bound_of", "bounds_of"]
+__all__ = ["Bound", "Step", "bound_of", "bounds_of", "task_bounds"]
 
 #: How deep calls of orchestrators are followed, and how many different ones.
 _DEEPEST = 110
@@ -137,6 +139,25 @@ def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list
 def bound_of(program: Program, name: str, rates: Mapping[str, Rate] | None = None) -> Bound:
     """The bound of one orchestrator; see `bounds_of`."""
     return _Bounder(program, rates).bound(name, {name: 1})
+
+
+def task_bounds(
+    program: Program, loop: str, rates: Mapping[str, Rate] | None = None
+) -> dict[str, Spend]:
+    """The most that one task of each worker takes under an orchestrator, with its checks.
+
+    `Spend.tasks` counts the task itself and, for an orchestrator, the tasks under it.
+    """
+    bounder = _Bounder(program, rates)
+    orchestrator = program.orchestrators[loop]
+    found = {}
+    for name in orchestrator.workers:
+        worker = bounder._worker(orchestrator, name, 1, {loop: 1})
+        total = worker.work
+        for _, _, count, each in worker.looks:
+            total += each * count
+        found[name] = total
+    return found
 
 
 class _Bounder:
@@ -238,6 +259,8 @@ class _Bounder:
         steps = [Step("decision", loop.model, decisions, each * decisions)]
         for hook in loop.hooks:
             match hook.point:
+                case "before_round":
+                    looks = rounds
                 case "after_round":
                     looks = rounds // hook.every
                 case "before_finish":

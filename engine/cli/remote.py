@@ -6,6 +6,7 @@ codes, but the run is driven elsewhere, so leaving it does not stop it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -26,6 +27,7 @@ from engine.drive.driver import Observer
 from engine.drive.guard import redactor_of
 from engine.drive.launch import Options
 from engine.drive.spending import refuse_windows
+from engine.drive.telling import Words, event_of
 from engine.errors import UsageError
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
@@ -33,7 +35,7 @@ from engine.runtime.state import Gate, RunState
 from engine.sema.model import Orchestrator, Program
 from engine.workers.output import reserved_stdout
 
-__all__ = ["answer_there", "cancel_there", "follow_there", "start_there"]
+__all__ = ["answer_there", "cancel_there", "follow_there", "start_there", "tell_there"]
 
 #: Begins (or finds) a run, and gives it with its state and how many events that is folded from.
 _Begin = Callable[[], Coroutine[Any, Any, tuple[RemoteRun, RunState, int]]]
@@ -127,6 +129,25 @@ def cancel_there(name: str, run_options: RunOptions, reason: str) -> int:
         return remote, state, seen
 
     return _follow(begin, run_options, extra)
+
+
+def tell_there(name: str, words: Words, place: str) -> str:
+    """Give a note to a run's planner; returns the run's id once the note is in the journal.
+
+    Raises:
+        NotTaken: The run takes no note any more.
+        CommandError, UsageError: There is no such run or task, or the note itself is refused.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
+    """
+    run, state, _, _ = _found(name, place)
+    event_of(state, words)
+    address = parse_address(place)
+
+    async def work() -> None:
+        await RemoteRun(await connect(address), address, run).tell(words)
+
+    asyncio.run(work())
+    return run
 
 
 def _place(run_options: RunOptions) -> str:

@@ -6,6 +6,7 @@ get the reason.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
+from engine.runtime.plan_review import edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState
 from engine.sema.plans.selection import number_text
 from engine.sema.types.contract import Contract
@@ -34,7 +36,7 @@ class Reply:
         gate: The gate's key or its task's id; None where only one gate is open.
         note: Words for the orchestrator and the journal.
         output: What a `once` task gave, or the result to finish with; None if not given.
-        edit: The task's input, changed by the person; None if it stays.
+        edit: The task's input, or the plan, changed by the person; None if it stays.
         by: Who answers.
         items: The numbers of the items that it is about, where the gate lists items of a step:
             `["0", "3"]`. None: all of them.
@@ -66,7 +68,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     gate = find_gate(state, reply.gate)
     if gate in late:
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
-    _check(gate, reply)
+    _check(state, gate, reply)
     events.append(
         GateAnswered(
             at=state.now,
@@ -83,22 +85,24 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     return events
 
 
-def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+def refuse_secrets(said: Reply | str | Mapping[str, str], redactor: Redactor) -> None:
     """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
 
     Args:
-        said: An answer to a gate, or the reason for a cancel.
+        said: An answer to a gate, the reason for a cancel, or other words by what they are.
 
     Raises:
         UsageError: With the part that holds one.
     """
-    parts: dict[str, Any] = {"the reason": said}
-    if isinstance(said, Reply):
+    parts: Mapping[str, Any] = {"the reason": said} if isinstance(said, str) else {}
+    if isinstance(said, Mapping):
+        parts = said
+    elif isinstance(said, Reply):
         parts = {
             "the note": said.note,
             "the name of who answers": said.by,
             "the output": said.output,
-            "the edited input": said.edit,
+            "the edited input or plan": said.edit,
         }
     for part, value in parts.items():
         found = redactor.found(value)
@@ -144,10 +148,10 @@ def check_answer(state: RunState, answer: GateAnswered) -> None:
     gate = state.gates.get(answer.key)
     if gate is None:
         raise UsageError(f"gate `{answer.key}` is not open")
-    _check(gate, answer)
+    _check(state, gate, answer)
 
 
-def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
+def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
     """Refuse what the machine would have to ask again for.
 
     Raises:
@@ -169,7 +173,11 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
             raise UsageError(f"gate `{gate.key}` takes no output")
         orchestrator = gate.loop.orchestrator
         _fits(orchestrator.output, reply.output, "the result", orchestrator.max_bytes)
-    if reply.edit is not None:
+    if reply.edit is not None and gate.kind == "approval" and is_of_plan(gate):
+        problems = edit_problems(state, gate.loop, reply.edit)
+        if problems:
+            raise UsageError(f"the plan cannot run: {'; '.join(problems)}")
+    elif reply.edit is not None:
         if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
             raise UsageError(f"gate `{gate.key}` has no input to edit")
         worker = gate.task.worker

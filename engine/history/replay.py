@@ -29,6 +29,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     ModelInfo,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -353,6 +354,9 @@ def describe(event: Event) -> str:
             said = f"the gate {event.key}"
         case GateAnswered():
             said = f"the answer `{event.answer}` to the gate {event.key}"
+        case NoteGiven():
+            to = f" under {event.task}" if event.task else ""
+            said = f"a note to the planner{to}: {event.note}"
         case CancelRequested():
             said = "a request to cancel the run"
         case RunInterrupted():

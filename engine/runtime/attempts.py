@@ -113,7 +113,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
 def _open_attempt(
     state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
 ) -> None:
-    move_call(call, "asked")
+    call.status = "asked"
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
@@ -122,7 +122,8 @@ def _open_attempt(
 
 def _go_on(state: RunState) -> None:
     """A call is over, or comes again: start what waited for its turn, or for budget."""
-    suspects.go_on(state)
+    if state.suspects.calls or state.suspects.kept_back:
+        suspects.go_on(state)
     if state.starved:
         _feed_starved(state)
 
@@ -152,7 +153,7 @@ def started(state: RunState, event: CallStarted) -> None:
     if call is None or call.begun == event.attempt:
         return
     call.begun = event.attempt
-    move_call(call, "begun")
+    call.status = "begun"
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at
@@ -174,6 +175,9 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
     info = state.models[call.chain[call.chain_index]]
     usage = booked(info, reservation, usage, spent=spent)
     call.ledger.settle(reservation, usage)
+    if isinstance(call.subject, Task):
+        task, cost = call.subject, usage.cost_micro_usd
+        task.cost_usd = None if cost is None or task.cost_usd is None else task.cost_usd + cost
     if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
         name = call.chain[call.chain_index]
         call.subject.settled_input = (len(call.subject.blocks), usage.input_tokens, name)
@@ -187,7 +191,8 @@ def finished(state: RunState, event: CallFinished) -> None:
     call.ms += event.ms
     call.raw = event.value
     call.whole = event.whole
-    _settle(state, call, event.usage, spent=True)
+    if call.reservation is not None or event.usage is not None:
+        _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
     accepted, value, problems = _accept(state, call, event.value)
     if accepted:
@@ -200,7 +205,7 @@ def finished(state: RunState, event: CallFinished) -> None:
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
-    move_call(call, "closed")
+    call.status = "closed"
     call.command = None
     del state.calls[call.key]
     if call.suspect:
@@ -457,7 +462,7 @@ def _reported(call: Call, failure: Failure) -> Failure:
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
-    move_call(call, "ended")
+    call.status = "ended"
     call.value = value
     call.failure = failure
     state.todo(Todo.CALL_ENDED, call)

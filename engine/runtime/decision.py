@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.runtime.answer_text import NotJSON, find_json
-from engine.runtime.prompts import rejections
+from engine.runtime.prompts import rejections, step_rejections
 from engine.runtime.step_contract import (
     BASE_KEYS,
     entry_definitions,
@@ -32,7 +32,7 @@ from engine.runtime.step_contract import (
 from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
 from engine.sema.plans.json_form import REFERENCES
-from engine.sema.plans.values import Scope, fill, leaves, read_value
+from engine.sema.plans.values import Scope, fill, is_deeper, leaves, read_value
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sema.types.json_schema import REFERENCE, tolerant
@@ -43,6 +43,8 @@ __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 MAX_DECISION_BYTES = 64 * 1024 * 1024
 #: Problems listed in one answer to a bad decision.
 MAX_PROBLEMS = 8
+#: How deep a decision with steps may be nested: it is searched for references.
+MAX_DEPTH = 200
 #: How long each may be, in characters: it may quote the decision.
 _MAX_PROBLEM = 1_000
 
@@ -118,6 +120,8 @@ class DecisionContract:
             decision["finish"] = None  # here null is a result, not the absence of one
         if not self._contract.is_valid(decision):
             raise DecisionError(self._explain(decision))
+        if self.steps and is_deeper(decision, MAX_DEPTH):
+            raise DecisionError([step_rejections.too_deep(MAX_DEPTH)])
         if "finish" in decision:
             self._check_finish(decision)
         elif self.steps:

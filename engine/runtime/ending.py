@@ -98,6 +98,8 @@ def _end(state: RunState, loop: Loop, status: RunStatus, reason: str, bound: str
             enter_phase(other, "over")
             other.status = status if other is loop else "cancelled"
             other.reason = reason if other is not loop or reason else other.reason
+        for note in other.notes:
+            state.warnings.append(f"no decision was asked for after the note: {note.text}")
     loop.bound = bound
     if status != "finished" and loop.best is None:
         loop.best = partial(loop)

@@ -16,8 +16,9 @@ from engine.runtime import ending, forks
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
+from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Frame, Gate, Loop, RunState, Step, Task
+from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
 from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
 from engine.sema.model import Worker
@@ -96,8 +97,12 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
     return None if place is None else place_dict(place)
 
 
-def gate_report(gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person; `items` are those of a step, as far as they are shown."""
+def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
+    """A question that waits for a person.
+
+    `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
+    shown.
+    """
     about = gate.task or (gate.tasks[0] if gate.tasks else None)
     report = {
         "key": gate.key,
@@ -108,6 +113,7 @@ def gate_report(gate: Gate) -> dict[str, Any]:
         "task": gate.task.id if gate.task is not None else None,
         "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
+        "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
         "offers": forks.offers(gate),
@@ -129,7 +135,7 @@ def gate_report(gate: Gate) -> dict[str, Any]:
 
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
-    return [gate_report(gate) for gate in state.gates.values()]
+    return [gate_report(state, gate) for gate in state.gates.values()]
 
 
 def _shown_input(task: Task) -> Any:
@@ -230,7 +236,11 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
             "rejected": list(r.rejected),
+            "proposed": None if r.proposed is None else plan_of(r.proposed).get("tasks"),
+            "edited_by": None if r.proposed is None else r.edited_by,
+            "not_started": _not_started(r),
             "feedback": [remark.text for remark in r.feedback],
+            "notes": [{"by": note.by, "note": note.text} for note in r.notes],
             **_entries(state, r.entries, items=items),
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
@@ -239,6 +249,14 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
         }
         for r in loop.rounds
     ]
+
+
+def _not_started(r: Round) -> list[dict[str, Any]]:
+    """The tasks of a plan that waits for its hooks, or that they did not let pass."""
+    if not (r.refused or r.planned) or r.decision is None:
+        return []
+    begun = {task.id for task in r.tasks}
+    return [spec for spec in r.decision["tasks"] if spec["id"] not in begun]
 
 
 def _entries(

@@ -7,7 +7,7 @@ Each orchestrator continues in its last round, for that is where a failure has n
 - a task that failed, or was cut off by the end, runs again with the same task key, and
   so with the same idempotency key; a sub-orchestrator continues where it ended in its turn;
 - a `once` task that had begun is never run again, nor is one that was denied;
-- checks that did not let the run continue look again.
+- checks that did not let the run continue, or a plan start, look again.
 
 Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
 The keys of calls that are made again end in `again N`, N the number of the retry.
@@ -67,6 +67,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
         return
     current = loop.current
     current.again = state.retries
+    planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
     tasks = retrying.unfinished([*current.tasks, *loop.early.values(), *current.steps])
     if current.closed:
@@ -78,6 +79,8 @@ def _reopen(state: RunState, loop: Loop) -> None:
         current.closed = False
     if undecided:
         enter_phase(loop, "deciding", retried=True)
+    elif planned:
+        enter_phase(loop, "reviewing", retried=True)
     _take_up(state, loop, tasks)
     if undecided:
         current.chain_index = current.asked_before = current.broken_off = 0
@@ -86,6 +89,8 @@ def _reopen(state: RunState, loop: Loop) -> None:
             problems = current.rejected[-1:]
             loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)
+    elif planned:
+        rounds.check_plan(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
         rounds.check_result(state, loop, loop.result)
     elif not tasks:
@@ -99,7 +104,9 @@ def _take_up(state: RunState, loop: Loop, entries: list[Task | Step]) -> None:
     # otherwise count down what is not counted yet.
     loop.current.open_tasks = len(entries)
     loop.breakers.clear()
-    retrying.recount(entries)
+    # Those of a plan that its hooks look at again wait too, and are started by them.
+    held = [one for one in loop.current.planned if loop.early.get(one.id) is not one]
+    retrying.recount([*entries, *held])
     retrying.take_up(state, entries, _retry)
 
 

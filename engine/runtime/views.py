@@ -168,6 +168,7 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
         outputs=_outputs(loop, known),
         feedback=[remark.text for remark in loop.feedback],
         left=left(state, loop),
+        notes=[note.text for r in loop.rounds for note in r.notes],
     )
 
 

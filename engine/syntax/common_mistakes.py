@@ -24,6 +24,7 @@ _BLOCKS = frozenset(
     {
         "after_round",
         "before_finish",
+        "before_round",
         "breaker",
         "budget",
         "context",

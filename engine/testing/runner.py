@@ -17,7 +17,7 @@ from engine import clock
 from engine.drive.driver import Driver
 from engine.drive.launch import program_hash
 from engine.errors import CompileError, InputError
-from engine.events import CancelRequested, Event, RunStarted
+from engine.events import BASE_FORMAT, FORMAT, CancelRequested, Event, RunStarted
 from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
@@ -192,6 +192,7 @@ async def _drive(
         program=program_hash(program),
         params=program.param_values(),
         bounds=BOUNDS,
+        format=FORMAT if program.has_steps else BASE_FORMAT,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:

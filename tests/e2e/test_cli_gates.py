@@ -169,7 +169,10 @@ def test_edit_changes_the_input(desk, pay_50):
     [
         (["--edit", "missing.json"], "--edit: cannot read missing.json: no such file"),
         (["--edit", "broken.json"], "--edit: broken.json is not JSON"),
-        (["--edit", "list.json"], "--edit: a JSON object with the task's inputs is expected"),
+        (
+            ["--edit", "list.json"],
+            "--edit: a JSON object is expected: the task's inputs, or the plan",
+        ),
         (["--output", "list.json"], "takes no output"),
         (["--not-done"], "asks for an approval, not for an outcome"),
         (["--not-done", "--output", "list.json"], "--not-done goes without"),

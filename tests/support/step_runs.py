@@ -160,7 +160,13 @@ class StepRun:
     def begin(self) -> None:
         self.happen(
             RunStarted(
-                run="r", orchestrator="main", input={"q": ""}, models=_MODELS, program="p", bounds=1
+                run="r",
+                orchestrator="main",
+                input={"q": ""},
+                models=_MODELS,
+                program="p",
+                bounds=1,
+                format=2,
             )
         )
 

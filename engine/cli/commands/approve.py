@@ -25,7 +25,7 @@ __all__ = ["command"]
     "--edit",
     metavar="FILE",
     callback=json_file,
-    help="Replace the input of the task: JSON; - is standard input.",
+    help="Replace the input of the task, or the plan: JSON; - is standard input.",
 )
 @click.option(
     "--output",
@@ -62,7 +62,7 @@ def command(
     accepted, 3 not accepted.
     """
     if edit is not ... and not isinstance(edit, dict):
-        raise InputError(["--edit: a JSON object with the task's inputs is expected"])
+        raise InputError(["--edit: a JSON object is expected: the task's inputs, or the plan"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)

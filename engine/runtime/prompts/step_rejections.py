@@ -266,10 +266,15 @@ def reduce_with_effect(where: str, worker: str, effect: str) -> str:
     )
 
 
+def too_deep(most: int) -> str:
+    """A decision whose values are nested too deep to be searched for references."""
+    return f"a decision may be nested {most} levels deep: give less, or refer to an output"
+
+
 def cycle(names: Iterable[str]) -> str:
     """Entries that wait for each other."""
     listed = ", ".join(f"`{name}`" for name in names)
-    return f"{listed} wait for each other: references and `after` must not form a cycle"
+    return f"{listed} wait for each other: references, `after` and limits must not form a cycle"
 
 
 # ---------------------------------------------------------------- the wire form

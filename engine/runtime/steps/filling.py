@@ -8,7 +8,8 @@ needs it; a failed one fails it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from engine.errors import Failure
@@ -278,16 +279,19 @@ def without_skipped(tree: Any, loop: Loop, frame: Frame | None) -> Any:
 
 
 def fill_input(
-    state: RunState, task: Task, tree: Mapping[str, Any], scope: Scope
+    state: RunState, task: Task, filler: Callable[[Scope], Any], scope: Scope
 ) -> Failure | None:
     """Fill a task's input from its tree, with its defaults.
+
+    Args:
+        filler: The tree, compiled: what gives the input.
 
     Returns:
         Why it cannot run, or None.
     """
     worker = task.worker
     try:
-        value = fill(tree, scope)
+        value = filler(scope)
     except Unmet as error:
         return error.failure
     except (NothingThere, EvaluationError) as error:
@@ -327,7 +331,7 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     if skipped_by(loop, frame, tree, task.worker.inputs.schema) is not None:
         return "skipped"
     written = task.input
-    failure = fill_input(state, task, without_skipped(tree, loop, frame), scope)
+    failure = fill_input(state, task, partial(fill, without_skipped(tree, loop, frame)), scope)
     if frame is None:
         task.input = written  # as the decision gave it
     return failure

@@ -106,13 +106,24 @@ def _is_number(value: Any) -> bool:
 
 def equal(left: Any, right: Any) -> bool:
     """Whether two JSON values are the same: 1 is 1.0, and neither is true."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    return bool(left == right)
+    # With a stack of its own: an output may be nested as deep as it likes.
+    stack = [(left, right)]
+    while stack:
+        one, other = stack.pop()
+        if isinstance(one, bool) or isinstance(other, bool):
+            if one is not other:
+                return False
+        elif isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            stack.extend((one[key], other[key]) for key in one)
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            stack.extend(zip(one, other, strict=True))
+        elif one != other:
+            return False
+    return True
 
 
 def order_key(value: Any) -> tuple[int, Any]:

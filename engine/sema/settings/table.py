@@ -409,6 +409,11 @@ _TABLE = (
         "`verify` blocks",
         (
             Row(
+                "before_round",
+                BlockValue("plan hook", (), True),
+                "Checks the tasks of a decision before any of them starts.",
+            ),
+            Row(
                 "before_dispatch",
                 BlockValue("hook", _CALLABLES, True),
                 "Checks a task before it starts.",
@@ -451,6 +456,18 @@ _TABLE = (
         )
         for name, more in (
             ("hook", ()),
+            (
+                "plan hook",
+                (
+                    Row(
+                        "eager",
+                        Choice(("none", "reads")),
+                        "Which tasks may start while the decision still streams: none, or those "
+                        "that change nothing outside (`pure`, `read`).",
+                        default="none",
+                    ),
+                ),
+            ),
             ("round hook", (Row("every", Int(), "Check only every Nth round.", default=1),)),
         )
     ),

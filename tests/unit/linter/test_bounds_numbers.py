@@ -138,6 +138,14 @@ def test_rounds_are_looked_at_each_so_many():
     assert found.total.model_calls == 5 + 2
 
 
+def test_every_plan_may_be_looked_at_and_cost_a_round():
+    found = bound(
+        """policy { max_rounds = 5  repair { max = 0 } }
+        verify { before_round { with = judge  on_fail = revise  max_revisions = 2 } }"""
+    )
+    assert found.total.model_calls == 5 + 5
+
+
 def test_a_budget_stops_the_loop_and_says_so():
     found = bound("policy { max_rounds = 3  budget { cost = $0.005  tokens = 1M } }")
     assert (found.total.cost_usd, found.structure.cost_usd) == (5000, 18_000)

@@ -197,7 +197,7 @@ BAD: list[tuple[list[dict[str, Any]], str]] = [
             each({"$from": "b", "at": "/0/lines"}, input={"path": "x"}),
             each({"$from": "all", "at": "/0/lines"}, id="b", input={"path": "x"}),
         ],
-        "`all`, `b` wait for each other: references and `after` must not form a cycle",
+        "`all`, `b` wait for each other: references, `after` and limits must not form a cycle",
     ),
 ]  # fmt: skip
 
