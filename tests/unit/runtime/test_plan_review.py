@@ -525,11 +525,16 @@ orchestrator main() -> { n: int } {
 SECOND = (
     TOOLS
     + """
+import threading
+LOOKED = threading.Event()
 def twice(plan):
+    # The run is aborted only after the early task has failed.
+    assert LOOKED.wait(60)
     _note("asked")
     return {"ok": LOG.read_text().count("asked") > 1, "feedback": "not yet"}
 def second(x):
     _note("look")
+    LOOKED.set()
     if LOG.read_text().count("look") < 2:
         raise ValueError("not yet")
     return x
