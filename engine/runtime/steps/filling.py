@@ -230,11 +230,11 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
         return found
 
     inputs: Mapping[str, Any] = {}
-    last = None
+    passing: Frame | None = None
     at = frame
     while at is not None:
-        if isinstance(at.owner, Step) and last is None:
-            last = at.last
+        if isinstance(at.owner, Step) and passing is None:
+            passing = at  # the nearest, also where its `last` is null
         if at.outer is None:
             inputs = at.inputs
         at = at.outer
@@ -243,6 +243,7 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
         producer = find(loop, frame, name)
         return producer is not None and producer.status == "done"
 
+    last = None if passing is None else passing.last
     return Scope(output, inputs, last=last, names=names, ended_well=ended_well)
 
 

@@ -48,6 +48,8 @@ def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
             before.setdefault(entry.worker.name, []).append(entry)
     keep_writes_in_order(entry for entry in entries if keeps_order(entry))
     state.made += len(frame.tasks)
+    if not entries:
+        state.todo(Todo.INNER_ENDED, frame)
     for entry in entries:
         if failure is not None:
             fail(state, entry, failure)

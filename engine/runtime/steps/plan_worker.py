@@ -74,5 +74,5 @@ def _own(frame: Frame, worker: Worker, failure: Failure) -> Failure:
     known = BUILTIN_MODES | MODEL_MODES | set(worker.fails)
     if first.mode in known:
         return first
-    said = f"{first.mode}: {first.message}"
-    return Failure("crashed", f"undeclared failure mode `{said}", cause=first.cause)
+    said = f"undeclared failure mode `{first.mode}`: {first.message}"
+    return Failure("crashed", said, cause=first.cause)

@@ -164,7 +164,7 @@ def read_step(entry: Mapping[str, Any]) -> Step:
         return ReduceStep(
             **common,
             reduce=read_selection(entry["reduce"]),
-            size=entry["size"],
+            size=int(entry["size"]),  # JSON Schema takes 2.0 for a whole number
             empty=read_value(entry["empty"]) if "empty" in entry else ABSENT,
         )
     return TaskStep(**common)
@@ -188,7 +188,7 @@ def read_selection(value: Mapping[str, Any]) -> Selection:
         unique_by=value.get("unique_by"),
         sort_by=value.get("sort_by"),
         desc=value.get("desc", False),
-        take=value.get("take"),
+        take=None if value.get("take") is None else int(value["take"]),
     )
 
 

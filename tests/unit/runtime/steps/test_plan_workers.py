@@ -57,6 +57,34 @@ def test_a_plan_gives_its_result_and_its_keys_are_under_its_task():
     assert "r[1]" not in run.loop.tasks
 
 
+def test_a_plan_without_steps_gives_its_result():
+    run = StepRun(planned((), FromInput("/q")), [[CALL]], gives([])).run()
+    assert run["p"].output == 1
+
+
+def test_last_is_null_in_the_first_pass_of_an_inner_repeat_without_a_start():
+    never = Test(((Condition(FromStep("d"), "==", 0),),))
+    inner = RepeatStep(
+        id="in", steps=(TaskStep(id="d", worker="get", input={"v": FromLast()}),), gives="d",
+        until=never, max=1, settle=True,
+    )  # fmt: skip
+    outer = RepeatStep(
+        id="out", steps=(inner,), gives="in", until=Test(((Condition(FromStep("in"), "==", 0),),)),
+        max=1, settle=True, start="mine",
+    )  # fmt: skip
+    run = StepRun(planned((outer,), FromStep("out")), [[CALL]], gives([])).run()
+    assert run["p"].status == "done"
+    assert run["p"].output is None
+
+
+def test_a_mode_of_a_step_that_the_plan_does_not_declare_is_quoted():
+    pay = TaskStep(id="s", worker="pay", input={"v": 1})
+    program = planned((pay,), FromStep("s"))
+    run = StepRun(program, [[CALL]], lambda worker, input: Failure("declined", "no")).run()
+    assert run["p"].failure.mode == "crashed"
+    assert run["p"].failure.message == "undeclared failure mode `declined`: no"
+
+
 def test_items_may_be_runs_of_a_plan_and_hold_a_slot_of_their_step():
     program = planned(WHOLE, FromStep("m"), policy="max_parallel = 3  breaker { canary = 0 }")
     entry = {"id": "e", "worker": "plan", "each": {"$from": "a"}, "input": {"q": item()}}

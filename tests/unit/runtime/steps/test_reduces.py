@@ -42,6 +42,13 @@ def test_groups_are_contiguous_and_a_single_part_passes_up_without_a_call(progra
     assert ids(run["m"]) == ["m[0.0]", "m[0.1]", "m[1.0]", "m[2.0]"]
 
 
+@pytest.mark.parametrize("shape", [{"size": 2.0}, {"reduce": {"$from": "a", "take": 2.0}}])
+def test_a_whole_number_may_be_written_with_a_point(program, shape):
+    """JSON Schema takes 2.0 for a whole number, and a model may write it so."""
+    run = StepRun(program, [[LIST, reduce(**shape)]], adding([1] * 2)).run()
+    assert run["m"].output == 2
+
+
 @pytest.mark.parametrize(("values", "size"), [(2, 2), (7, 3), (10, 10), (11, 10), (100, 2)])
 def test_the_number_of_calls_is_known(program, values, size):
     run = StepRun(program, [[LIST, reduce(size)]], adding([1] * values)).run()
