@@ -182,7 +182,9 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most}]`, with the keys that the decision gave.
+        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave.
+        `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
+        numbers are of the tasks of the whole entry.
     """
     written = {spec["id"]: spec for spec in specs}
     return [
@@ -192,6 +194,17 @@ def listed(
             "least": entry.least,
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
+            "steps": [
+                {
+                    "step": one.id.partition("/")[2],
+                    "worker": one.worker.name,
+                    "effect": effect_of(one.worker),
+                    "least": one.least,
+                    "most": one.most,
+                }
+                for one in entry.flat()
+                if one is not entry
+            ],
         }
         for entry in entries_of(state, loop, tasks)
     ]
