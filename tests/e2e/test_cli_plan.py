@@ -170,3 +170,24 @@ worker all(ns: int[] @items(max: 50)) -> int[] via plan {
     begun = shop.orch("run", "a.orch")
     assert "  sent  send (write, 3 tasks)" in begun.stderr
     assert "5 to 55 tasks, 3 to 53 effects" in shop.orch("gates").stdout
+
+
+def test_a_plan_is_edited_from_what_a_gate_and_orch_plan_print(shop):
+    shown = json.loads(shop.orch("plan", "a.orch", "--format", "json").stdout)
+    (shop.folder / "plan.json").write_text(json.dumps(shown))
+    again = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
+    assert json.loads(again.stdout) == shown
+    shop.orch("run", "a.orch")
+    (gate,) = json.loads(shop.orch("gates", "--format", "json").stdout)
+    plan = gate["plan"]
+    plan["tasks"][0]["input"]["n"] = 8
+    plan["tasks"][1]["kind"] = "task"
+    (shop.folder / "plan.json").write_text(json.dumps(plan))
+    done = shop.orch("approve", "last", "--edit", "plan.json")
+    assert (done.returncode, done.stdout) == (0, "5\n")
+    assert shop.calls() == ["add 8", "add 9"]
+    plan["tasks"][0]["efect"] = "read"
+    (shop.folder / "plan.json").write_text(json.dumps(plan))
+    misspelt = shop.orch("plan", "a.orch", "--edit", "plan.json")
+    assert misspelt.returncode == 1
+    assert "efect" in misspelt.stderr
