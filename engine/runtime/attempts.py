@@ -49,6 +49,7 @@ __all__ = [
     "lost_call",
     "refused",
     "started",
+    "undeclared",
     "withdraw",
 ]
 
@@ -450,8 +451,11 @@ def _reported(call: Call, failure: Failure) -> Failure:
     subject = call.subject
     if isinstance(subject, Task):
         known = known | set(subject.worker.fails)
-    if failure.mode in known:
-        return failure
+    return failure if failure.mode in known else undeclared(failure)
+
+
+def undeclared(failure: Failure) -> Failure:
+    """A failure with a mode that the worker does not declare."""
     return Failure(
         "crashed",
         f"undeclared failure mode `{failure.mode}`: {failure.message}",

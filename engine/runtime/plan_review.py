@@ -23,6 +23,7 @@ from engine.runtime.prompts import rejections
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 
 __all__ = [
+    "as_written",
     "edit_problems",
     "is_of_plan",
     "listed",
@@ -71,6 +72,24 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task | Step]:
 
 # ---------------------------------------------------------------- a person's own plan
 
+#: What gates, hooks and `orch plan` add to an entry and to a plan: a person edits what is shown.
+_SHOWN_OF_ENTRY = frozenset({"kind", "effect", "least", "most", "cost_most", "steps"})
+_SHOWN_OF_PLAN = frozenset({"workflow", "orchestrator", "estimate", "problems"})
+
+
+def as_written(plan: Any) -> Any:
+    """A person's plan without what was added where it was shown."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("tasks"), list):
+        return plan
+    entries = [
+        {key: value for key, value in entry.items() if key not in _SHOWN_OF_ENTRY}
+        if isinstance(entry, dict)
+        else entry
+        for entry in plan["tasks"]
+    ]
+    kept = {key: value for key, value in plan.items() if key not in _SHOWN_OF_PLAN}
+    return {**kept, "tasks": entries}
+
 
 def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task | Step]]:
     """A plan that is not the planner's as a decision, and its tasks: none where it finishes.
@@ -94,7 +113,7 @@ def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], l
     Raises:
         DecisionError: It is not one that could run now.
     """
-    decision, tasks = read_plan(state, loop, edit)
+    decision, tasks = read_plan(state, loop, as_written(edit))
     if not tasks:
         raise DecisionError([rejections.PLAN_HAS_NO_TASKS])
     return decision, tasks
@@ -182,7 +201,9 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most}]`, with the keys that the decision gave.
+        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave.
+        `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
+        numbers are of the tasks of the whole entry.
     """
     written = {spec["id"]: spec for spec in specs}
     return [
@@ -192,6 +213,17 @@ def listed(
             "least": entry.least,
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
+            "steps": [
+                {
+                    "step": one.id.partition("/")[2],
+                    "worker": one.worker.name,
+                    "effect": effect_of(one.worker),
+                    "least": one.least,
+                    "most": one.most,
+                }
+                for one in entry.flat()
+                if one is not entry
+            ],
         }
         for entry in entries_of(state, loop, tasks)
     ]

@@ -32,7 +32,7 @@ from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
-    from engine.bounds import Spend
+    from engine.bounds import TaskBounds
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
@@ -1110,7 +1110,7 @@ class RunState:
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
-        task_bounds: By orchestrator and worker: the most that one task takes.
+        task_bounds: By orchestrator: the most that one task of each worker takes.
     """
 
     __slots__ = (
@@ -1193,7 +1193,7 @@ class RunState:
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
         self.grants: dict[bytes, int] = {}
-        self.task_bounds: dict[str, dict[str, Spend]] = {}
+        self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}

@@ -36,7 +36,7 @@ EXPECTED = {
         "a text, number, true, false, null, a list of these, a reference, "
         '{"$item": "/path"} or {"$literal": ...}'
     ),
-    "tolerate": "a number of items, or a share below 1",
+    "tolerate": "a whole number of items, or a share below 1",
     "unique_by": 'a JSON Pointer such as "/name"',
     "value": 'a reference such as {"$from": "a1", "at": "/n"}, or {"$item": "/path"}',
     "when": f"a test: a list (any) of lists (all) of conditions, such as {TEST}",

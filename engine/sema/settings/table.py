@@ -295,7 +295,8 @@ _TABLE = (
             Row(
                 "max_items",
                 Int(maximum=100_000),
-                "Allows steps in decisions; the maximum number of tasks that one decision becomes.",
+                "Allows steps in decisions; the maximum number of tasks that one decision becomes, "
+                "those inside plan workers included.",
                 otherwise="decisions have no steps",
             ),
             Row(

@@ -91,7 +91,14 @@ BAD: list[tuple[Any, str]] = [
     ({**REDUCE, "size": 1}, "task `m`: `size` must be a whole number of 2 or more"),
     ({**EACH, "parallel": 0}, "task `all`: `parallel` must be a whole number of 1 or more"),
     ({**EACH, "in_order": "yes"}, "task `all`: `in_order` must be true or false"),
-    ({**EACH, "tolerate": -1}, "task `all`: `tolerate` must be a number of items, or a share"),
+    (
+        {**EACH, "tolerate": -1},
+        "task `all`: `tolerate` must be a whole number of items, or a share",
+    ),
+    (
+        {**EACH, "tolerate": 1.5},
+        "task `all`: `tolerate` must be a whole number of items, or a share below 1",
+    ),
     ({**EACH, "label": 3}, "task `all`: `label` must be a string, or a part of the item"),
     ({**EACH, "after": "s"}, "task `all`: `after` must be a list of ids of tasks and steps"),
     ({**EACH, "each": [1, 2]}, "task `all`: `each` must be a selection such as"),

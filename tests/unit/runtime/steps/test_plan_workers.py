@@ -119,6 +119,8 @@ def test_every_bound_holds_inside(bound):
                       max_items=4 if bound == "own" else 100)  # fmt: skip
     run = StepRun(program, [[CALL]], gives([1, 2, 3, 4])).run()
     assert run["p"].failure.mode == "over_budget"
+    if bound == "own":
+        assert "3 are left of `max_items = 4` of plan `plan`" in run["r"].failure.message
     assert run.made() == ["survey"]
     assert run.loop.dispatches == 2
 
@@ -142,6 +144,21 @@ def test_a_failure_inside_is_the_plans_own_and_a_result_that_needs_it_not_is_giv
     assert run["p"].failure.mode == "timeout"
     run = StepRun(planned(steps, FromStep("u")), [[CALL]], outcome).run()
     assert run["p"].output == 1
+
+
+def test_a_mode_that_the_plan_does_not_declare_is_told_whole():
+    def outcome(worker, input):
+        return Failure("strange", "a reason") if worker == "odd" else 1
+
+    odd = 'worker odd(q: json) -> json fails strange via command { run = ["w"]  effect = read }\n'
+    program = program_with("max_rounds = 3", f"---\n{odd}{MORE[4:]}", WORKERS)
+    plan = Plan((TaskStep(id="t", worker="odd", input={"q": 1}),), FromStep("t"), 9)
+    failure = StepRun(with_plan(program, "plan", plan), [[CALL]], outcome).run()["p"].failure
+    assert failure.mode == "crashed"
+    assert failure.message == "undeclared failure mode `strange`: a reason"
+    declared = with_plan(program, "plan", plan, fails=("strange",))
+    failure = StepRun(declared, [[CALL]], outcome).run()["p"].failure
+    assert (failure.mode, failure.message) == ("strange", "a reason")
 
 
 def test_a_skipped_step_is_null_in_the_result():
