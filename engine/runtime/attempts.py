@@ -49,6 +49,7 @@ __all__ = [
     "lost_call",
     "refused",
     "started",
+    "take_back",
     "withdraw",
 ]
 
@@ -557,6 +558,22 @@ def forked(state: RunState) -> None:
         else:
             call.begun = 0
             move_call(call, "asked")
+
+
+def take_back(state: RunState) -> None:
+    """Let what was asked of models, and has not begun, be as if it had not been asked.
+
+    So recordings and scripts give the next call what was meant for this one.
+    """
+    for call in reversed(list(state.calls.values())):
+        request = call.request
+        if call.command is None or call.begun or not isinstance(request, ModelRequest):
+            continue
+        caller = caller_of(request.model.name, request.role, request.name)
+        state.model_calls[request.model.name] = request.index or 0
+        state.model_calls[caller] = request.caller_index or 0
+        if isinstance(call.subject, Loop):
+            call.subject.current.attempts -= 1
 
 
 def withdraw(state: RunState, call: Call) -> None:

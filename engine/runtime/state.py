@@ -879,6 +879,7 @@ class Loop:
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
         taken: Task ids that cannot be given again.
+        taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
@@ -935,6 +936,7 @@ class Loop:
         "steps",
         "tainted",
         "taken",
+        "taken_back",
         "task",
         "tasks",
         "worker_dispatches",
@@ -979,6 +981,7 @@ class Loop:
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
         self.taken: set[str] = set()
+        self.taken_back: dict[int, Round] = {}
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
         #: The first block in a wire form: the form, and the text.
@@ -1106,6 +1109,7 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        retries_unused: What `RunRetried.unused` said the last time.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
@@ -1145,6 +1149,7 @@ class RunState:
         "reason",
         "released",
         "retries",
+        "retries_unused",
         "root",
         "run",
         "starts",
@@ -1185,6 +1190,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
