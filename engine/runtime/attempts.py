@@ -191,6 +191,7 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.refused = ""
     call.whole = event.whole
     if call.reservation is not None or event.usage is not None:
         _settle(state, call, event.usage, spent=True)
@@ -267,7 +268,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
+    said = call.refused = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
     failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):

@@ -198,6 +198,7 @@ class Call:
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         last_failure: How its last attempt failed, while it waits for the next.
+        refused: What was wrong with the value of its last attempt; "" if it was accepted.
         unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
@@ -220,6 +221,7 @@ class Call:
         "loop",
         "ms",
         "raw",
+        "refused",
         "repairs",
         "request",
         "reservation",
@@ -252,6 +254,7 @@ class Call:
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
         self.broken_off = 0
+        self.refused = ""
         self.cut = False
         self.suspect = False
         self.deaths = 0

@@ -111,10 +111,14 @@ def test_show_as_json_has_steps_and_items_on_request(desk, reviewed):
 def test_tail_adds_the_events_of_items_up(desk, reviewed):
     reviewed()
     told = desk.orch("tail").stdout.splitlines()
-    step = [line for line in told if "task r" in line]
+    step = [line for line in told if "r review" in line]
     assert len(step) == 1
-    assert step[0].endswith("task r: calls: 40 started, 36 done, 4 crashed")
-    assert len(desk.orch("tail", "--items").stdout.splitlines()) > 80
+    assert step[0].endswith("  r review: calls: 40 started, 36 done, 4 crashed")
+    each = desk.orch("tail", "--items").stdout.splitlines()
+    assert len(each) > 80
+    assert any(line.endswith("  r[8] (f8.py) review: started") for line in each)
+    assert any(" r[7] (f7.py) review: crashed: ValueError: not readable" in line for line in each)
+    assert not any("task r" in line for line in each)
     assert len(desk.orch("tail", "--format", "json").stdout.splitlines()) > 80
 
 
@@ -133,6 +137,25 @@ def test_diff_compares_steps_by_counts_and_by_items(desk, reviewed):
     assert desk.orch("diff", *runs, "--items").stdout.count(f"  {key}[") == 40
     report = json.loads(desk.orch("diff", *runs, "--format", "json").stdout)
     assert report["steps"][0]["first"] == {"items": 1, "failed": {"crashed": 1}}
+
+
+def test_values_that_are_not_accepted_are_failures_everywhere(desk, reviewed):
+    reviewed()
+    work = desk.folder / "work.py"
+    bad = work.read_text().replace('"high" if path', '"extreme" if path')
+    work.write_text(bad)
+    desk.orch("run", "a.orch")
+    shown = json.loads(desk.orch("show", "--format", "json").stdout)
+    (step,) = (one for one in shown["history"][0]["steps"] if one["id"] == "r")
+    assert {one["mode"]: one["count"] for one in step["failures"]}["invalid_output"] == 4
+    assert "r review: calls: 40 started, 32 done, 4 invalid_output, 4 crashed" in (
+        desk.orch("tail").stdout
+    )
+    runs = [one["run"] for one in json.loads(desk.orch("runs", "--format", "json").stdout)]
+    told = desk.orch("diff", runs[1], runs[0]).stdout
+    assert "  + 40 items, failed: 4 invalid_output, 4 crashed" in told
+    assert "    + invalid_output: " in told
+    assert "extreme" not in told.partition("invalid_output: ")[0]
 
 
 def test_failures_that_are_alike_are_one_paragraph(reviewed):
