@@ -85,6 +85,34 @@ def test_show_has_a_step_its_items_and_one_item(desk, reviewed):
     assert missing.returncode == 2
     assert "no task `r[99]`" in missing.stderr
     assert len(missing.stderr) < 500
+    assert "step `r` has 40 items: 0 to 39" in missing.stderr
+
+
+def test_a_label_can_be_narrowed_to_a_step(desk, reviewed):
+    reviewed()
+    item = json.loads(desk.orch("show", "--task", "r:f8.py", "--format", "json").stdout)
+    assert item["id"] == "r[8]"
+    for wrong in ("s:f8.py", "r:f99.py"):
+        assert desk.orch("show", "--task", wrong).returncode == 2
+
+
+def test_a_plan_that_was_replaced_is_shown_with_its_selections(desk, reviewed):
+    reviewed()
+    workflow = desk.folder / "a.orch"
+    looked = workflow.read_text().replace(
+        "verify {",
+        "verify { before_round { with = plan }",
+    )
+    workflow.write_text(looked + 'verifier plan() via human { message = "Run this?" }\n')
+    assert desk.orch("run", "a.orch").returncode == 5
+    plan = {"tasks": [{"id": "s", "worker": "files", "input": {}}]}
+    (desk.folder / "plan.json").write_text(json.dumps(plan))
+    assert desk.orch("approve", "last", "--edit", "plan.json").returncode == 0
+    shown = desk.orch("show").stdout.splitlines()
+    at = next(i for i, line in enumerate(shown) if "replaced the plan, which was:" in line)
+    told = [line.strip() for line in shown[at:]]
+    assert 'each: {"$from": "s"}' in told
+    assert 'label: {"$item": "/path"}' in told
 
 
 def test_show_as_json_has_steps_and_items_on_request(desk, reviewed):
