@@ -49,6 +49,7 @@ __all__ = [
     "lost_call",
     "refused",
     "started",
+    "take_back",
     "undeclared",
     "withdraw",
 ]
@@ -191,6 +192,7 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.refused = ""
     call.whole = event.whole
     if call.reservation is not None or event.usage is not None:
         _settle(state, call, event.usage, spent=True)
@@ -267,7 +269,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
+    said = call.refused = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
     failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
@@ -561,6 +563,22 @@ def forked(state: RunState) -> None:
         else:
             call.begun = 0
             move_call(call, "asked")
+
+
+def take_back(state: RunState) -> None:
+    """Let what was asked of models, and has not begun, be as if it had not been asked.
+
+    So recordings and scripts give the next call what was meant for this one.
+    """
+    for call in reversed(list(state.calls.values())):
+        request = call.request
+        if call.command is None or call.begun or not isinstance(request, ModelRequest):
+            continue
+        caller = caller_of(request.model.name, request.role, request.name)
+        state.model_calls[request.model.name] = request.index or 0
+        state.model_calls[caller] = request.caller_index or 0
+        if isinstance(call.subject, Loop):
+            call.subject.current.attempts -= 1
 
 
 def withdraw(state: RunState, call: Call) -> None:

@@ -198,6 +198,7 @@ class Call:
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         last_failure: How its last attempt failed, while it waits for the next.
+        refused: What was wrong with the value of its last attempt; "" if it was accepted.
         unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
@@ -220,6 +221,7 @@ class Call:
         "loop",
         "ms",
         "raw",
+        "refused",
         "repairs",
         "request",
         "reservation",
@@ -252,6 +254,7 @@ class Call:
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
         self.broken_off = 0
+        self.refused = ""
         self.cut = False
         self.suspect = False
         self.deaths = 0
@@ -879,6 +882,7 @@ class Loop:
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
         taken: Task ids that cannot be given again.
+        taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
@@ -935,6 +939,7 @@ class Loop:
         "steps",
         "tainted",
         "taken",
+        "taken_back",
         "task",
         "tasks",
         "worker_dispatches",
@@ -979,6 +984,7 @@ class Loop:
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
         self.taken: set[str] = set()
+        self.taken_back: dict[int, Round] = {}
         self.outputs: dict[str, list[Any]] = {}
         self.blocks: list[Block] = []
         #: The first block in a wire form: the form, and the text.
@@ -1106,6 +1112,7 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        retries_unused: What `RunRetried.unused` said the last time.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
@@ -1145,6 +1152,7 @@ class RunState:
         "reason",
         "released",
         "retries",
+        "retries_unused",
         "root",
         "run",
         "starts",
@@ -1185,6 +1193,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.

@@ -316,10 +316,20 @@ class StepRun:
         again.keys = dict(self.keys)
         return again
 
-    def retried(self, outcome: Outcome | None = None, decisions: Sequence[Any] = ()) -> StepRun:
-        """The run is taken up after its end."""
+    def retried(
+        self,
+        outcome: Outcome | None = None,
+        decisions: Sequence[Any] = (),
+        *,
+        unused: bool = False,
+    ) -> StepRun:
+        """The run is taken up after its end.
+
+        Args:
+            unused: Whether in the last round that no accepted decision has used.
+        """
         again = self._after(len(self.journal), outcome or self.outcome, decisions)
-        again.happen(RunRetried(at=again.state.now))
+        again.happen(RunRetried(at=again.state.now, unused=unused))
         return again
 
     # ------------------------------------------------------------ looking

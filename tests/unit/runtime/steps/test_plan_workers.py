@@ -7,6 +7,7 @@ from step_runs import StepRun, item, program_with, with_plan
 
 from engine.errors import Failure
 from engine.events import CancelRequested
+from engine.runtime.report import partial_tasks
 from engine.sema.plans.conditions import Condition, Test
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, Plan, ReduceStep, RepeatStep, TaskStep
@@ -293,3 +294,13 @@ def test_a_failed_pass_is_taken_up_where_it_failed():
     assert run["p"].failure.mode == "crashed"
     assert run.retried().drive()["p"].output == 3
     assert tried == [0, 1, 1, 2]
+
+
+def test_the_partial_result_has_all_items_of_a_step_in_a_plan():
+    run = StepRun(planned(WHOLE, FromStep("m")), [[CALL]], gives([1, 2, 3, 4]))
+    run.begin()
+    while len(run.finished) < 4:  # the survey and three items
+        run.turn()
+    run.happen(CancelRequested(reason="enough"))
+    assert run.loop.best == {"list": [1, 2, 3, 4], "get": [1, 2, 3]}
+    assert partial_tasks(run.loop) == ["p/survey", "p/r"]

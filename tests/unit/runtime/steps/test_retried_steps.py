@@ -6,7 +6,14 @@ import pytest
 from step_runs import StepRun, item, program_with
 
 from engine.errors import Failure
-from engine.events import CancelRequested, GateAnswered, RunForked, RunResumed
+from engine.events import (
+    CallStarted,
+    CancelRequested,
+    GateAnswered,
+    RunForked,
+    RunResumed,
+    RunRetried,
+)
 from engine.runtime.machine import step
 from engine.runtime.steps.filling import view_of
 
@@ -192,3 +199,43 @@ def test_an_unknown_outcome_of_an_item_is_asked_and_the_others_continue(program)
     run.run()
     assert run["p"].output == [0, "paid", 2, 3]
     assert sum(isinstance(event, GateAnswered) for event in run.journal) == 1
+
+
+def test_rounds_without_a_decision_are_taken_back_to_the_last_results():
+    """No plan was made from what failed, so it is tried again; no key is used twice."""
+    program = program_with("max_rounds = 3  repair { max = 0 }  breaker { after = 99  canary = 0 }")
+    run = StepRun(program, [[LIST, each("r", "a")], "no", "no"], failing(1)).run()
+    assert (run.state.status, run.state.bound) == ("exhausted", "max_rounds")
+    again = run.retried(failing(), unused=True).drive()
+    assert (again.state.status, again["r"].output) == ("finished", [0, 1, 2, 3])
+    assert again.made() == ["r[1]"]
+    prompt = [block.text for block in again.loop.blocks]
+    assert (len(prompt), "crashed" in prompt[-2]) == (5, False)
+    asked = [event.key for event in again.journal if isinstance(event, CallStarted)]
+    assert len(set(asked)) == len(asked)
+    assert asked[-1] == "round 2 / decision 2"
+
+
+@pytest.mark.parametrize("unused", [False, True])
+def test_what_a_decision_has_used_stays(unused):
+    program = program_with("max_rounds = 2  breaker { after = 99  canary = 0 }")
+    later = {"id": "b", "worker": "get", "input": {"v": 2}}
+    run = StepRun(program, [[LIST, each("r", "a")], [later]], failing(1)).run()
+    assert run.retried(failing(), unused=unused).drive().made() == []
+
+
+def test_a_fork_retries_what_failed_before_it_and_keeps_the_rest():
+    program = program_with("max_rounds = 3  breaker { after = 99  canary = 0 }")
+    run = StepRun(program, [[LIST, each("r", "a")]], failing(1)).run()
+    keys = [getattr(event, "key", "") for event in run.journal]
+    fork = run._after(keys.index("round 2 / decision 1"), failing(), [])
+    for event in (
+        RunForked(run="f", parent="r", seq=len(fork.journal)),
+        RunRetried(unused=True),
+    ):
+        step(fork.state, event)  # nothing drives it yet
+        fork.journal.append(event)
+    fork.happen(RunResumed())
+    fork.drive()
+    assert (fork.made(), fork["r"].output) == (["r[1]"], [0, 1, 2, 3])
+    assert fork.state.status == "finished"
