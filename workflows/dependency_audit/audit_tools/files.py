@@ -1,7 +1,7 @@
 """The worker `audit_files`: are the files there that RECORD lists, and as it lists them?
 
 Sizes are compared always, contents only with `hashes`, since that reads every file. Compiled files
-are left out: Python writes them anew. RECORD may name files outside the environment (scripts, and
+are left out: Python writes them itself. RECORD may name files outside the environment (scripts, and
 whatever a package chose), so only regular files are opened, and their contents are never shown.
 """
 

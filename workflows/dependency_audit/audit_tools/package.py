@@ -21,7 +21,7 @@ from engine.errors import Failure
 
 __all__ = ["Claims", "audit_metadata", "is_unclear"]
 
-#: What stands in `License` where nobody decided.
+#: Values of `License` that name no licence.
 _UNCLEAR = re.compile(r"unknown|none|other|proprietary|dual licen[cs]e|see .*|licen[cs]e", re.I)
 
 
