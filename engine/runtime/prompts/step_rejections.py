@@ -113,6 +113,23 @@ def needs_no_than(where: str, place: str, operator: str) -> str:
     return f"{where}: `{place}` is not used with `{operator}`: leave it out"
 
 
+def written(form: str, view: str) -> str:
+    """A form of reference as it is written, such as `{"$item": ...}`."""
+    return f'{{"{form}": ...}}' if view == "outputs" else f'{{"$from": ..., "{view}": true}}'
+
+
+def needs_max_items(where: str, what: str) -> str:
+    """A step, or a reference as only steps have, in an orchestrator that has none.
+
+    Args:
+        what: The key or the reference, as it is written.
+    """
+    return (
+        f"{where}: {what} needs `max_items` in the policy of the orchestrator, and it is not set: "
+        "give plain tasks, and write values out"
+    )
+
+
 # ---------------------------------------------------------------- values in the wrong place
 
 
