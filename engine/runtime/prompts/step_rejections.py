@@ -208,9 +208,10 @@ def no_view(place: str, name: str, view: str) -> str:
     return f"{place}: `{name}` has no `{view}`, only an entry with `each` has: leave out `{view}`"
 
 
-def nothing_at(place: str, what: str, at: str) -> str:
-    """A pointer to what cannot be there."""
-    return f"{place}: {what} can have nothing at `{at}`: correct the pointer"
+def nothing_at(place: str, what: str, at: str, close: str | None) -> str:
+    """A pointer to what cannot be there; `close` is one that was perhaps meant."""
+    told = did_you_mean(close) or ": correct the pointer"
+    return f"{place}: {what} can have nothing at `{at}`{told}"
 
 
 def not_a_list(place: str, what: str) -> str:
@@ -223,10 +224,11 @@ def not_a_map(place: str, what: str) -> str:
     return f"{place}: {what} is not an object: leave out `entries`, or correct `at`"
 
 
-def nothing_to_flatten(place: str, at: str) -> str:
-    """`flatten` where there is no list."""
+def nothing_to_flatten(place: str, at: str, close: str | None) -> str:
+    """`flatten` where there is no list; `close` is a pointer that was perhaps meant."""
     inside = f"have no list at `{at}`" if at else "are not lists"
-    return f"{place}: the values {inside}: correct `flatten`, or leave it out"
+    told = did_you_mean(close) or ": correct `flatten`, or leave it out"
+    return f"{place}: the values {inside}{told}"
 
 
 def cannot_be_sorted(place: str, at: str) -> str:
