@@ -7,7 +7,7 @@ get the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.drive.guard import holds
@@ -15,7 +15,7 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
-from engine.runtime.plan_review import edit_problems, is_of_plan
+from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState
 from engine.sema.plans.selection import number_text
 from engine.sema.types.contract import Contract
@@ -68,6 +68,8 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     gate = find_gate(state, reply.gate)
     if gate in late:
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
+    if is_of_plan(gate):
+        reply = replace(reply, edit=bare_plan(reply.edit))
     _check(state, gate, reply)
     events.append(
         GateAnswered(

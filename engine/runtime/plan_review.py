@@ -23,7 +23,7 @@ from engine.runtime.prompts import rejections
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 
 __all__ = [
-    "as_written",
+    "bare_plan",
     "edit_problems",
     "is_of_plan",
     "listed",
@@ -72,23 +72,10 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task | Step]:
 
 # ---------------------------------------------------------------- a person's own plan
 
-#: What gates, hooks and `orch plan` add to an entry and to a plan: a person edits what is shown.
-_SHOWN_OF_ENTRY = frozenset({"kind", "effect", "least", "most", "cost_most", "steps"})
-_SHOWN_OF_PLAN = frozenset({"workflow", "orchestrator", "estimate", "problems"})
-
-
-def as_written(plan: Any) -> Any:
-    """A person's plan without what was added where it was shown."""
-    if not isinstance(plan, dict) or not isinstance(plan.get("tasks"), list):
-        return plan
-    entries = [
-        {key: value for key, value in entry.items() if key not in _SHOWN_OF_ENTRY}
-        if isinstance(entry, dict)
-        else entry
-        for entry in plan["tasks"]
-    ]
-    kept = {key: value for key, value in plan.items() if key not in _SHOWN_OF_PLAN}
-    return {**kept, "tasks": entries}
+#: What is shown of an entry of a plan besides its own keys (`listed`, and `plan` in hooks).
+SHOWN_OF_ENTRY = frozenset({"effect", "kind", "least", "most", "cost_most", "steps"})
+#: What is shown of a plan besides its own keys.
+SHOWN_OF_PLAN = frozenset({"workflow", "orchestrator", "estimate", "problems"})
 
 
 def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task | Step]]:
@@ -107,13 +94,37 @@ def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], l
     return decision, make_tasks(loop, decision, key, bounded=bool(state.bounds))
 
 
+def bare_plan(given: Any) -> Any:
+    """A person's plan without what is only shown of one, in `orch gates`, `orch plan` and hooks.
+
+    Args:
+        given: A decision; or what one of these commands printed about it, perhaps changed.
+    """
+    gate = given[0] if isinstance(given, list) and len(given) == 1 else given
+    if isinstance(gate, dict) and "tasks" not in gate and isinstance(gate.get("plan"), dict):
+        given = gate["plan"]
+    if not isinstance(given, dict) or not isinstance(given.get("tasks"), list):
+        return given
+    tasks = [
+        {key: value for key, value in entry.items() if key not in SHOWN_OF_ENTRY}
+        if isinstance(entry, dict)
+        else entry
+        for entry in given["tasks"]
+    ]
+    about = SHOWN_OF_PLAN if "estimate" in given else ()
+    rest = {key: value for key, value in given.items() if key not in about}
+    if rest.get("finish", 0) is None:
+        del rest["finish"]
+    return {**rest, "tasks": tasks}
+
+
 def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task | Step]]:
     """A person's plan, as `read_plan` gives it; it must have tasks.
 
     Raises:
         DecisionError: It is not one that could run now.
     """
-    decision, tasks = read_plan(state, loop, as_written(edit))
+    decision, tasks = read_plan(state, loop, edit)
     if not tasks:
         raise DecisionError([rejections.PLAN_HAS_NO_TASKS])
     return decision, tasks
@@ -201,7 +212,8 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave.
+        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave; the
+        others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
         `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
         numbers are of the tasks of the whole entry.
     """

@@ -49,6 +49,29 @@ def test_the_first_plan_of_a_script_is_shown_and_nothing_starts(shop):
     assert not (shop.folder / ".orch").exists()
 
 
+def test_a_plan_that_is_printed_can_be_given_back(shop):
+    printed = shop.orch("plan", "a.orch", "--format", "json").stdout
+    (shop.folder / "plan.json").write_text(printed)
+    again = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
+    assert (again.returncode, again.stdout) == (0, printed)
+    changed = printed.replace('"n": 1', '"m": 1')
+    (shop.folder / "plan.json").write_text(changed)
+    refused = shop.orch("plan", "a.orch", "--edit", "plan.json")
+    assert refused.returncode == 1
+    assert "task `a` (add)" in refused.stderr
+
+
+@pytest.mark.parametrize("part", [lambda gates: gates, lambda gates: gates[0]["plan"]])
+def test_the_plan_of_a_gate_can_be_edited_where_it_is_shown(shop, part):
+    assert shop.orch("run", "a.orch").returncode == 5
+    gates = json.loads(shop.orch("gates", "--format", "json").stdout)
+    gates[0]["plan"]["tasks"][0]["input"]["n"] = 7
+    (shop.folder / "plan.json").write_text(json.dumps(part(gates)))
+    done = shop.orch("approve", "last", "--edit", "plan.json")
+    assert done.returncode == 0, done.stderr
+    assert shop.calls() == ["add 7", "add 8"]
+
+
 def test_a_plan_that_is_given_is_estimated(shop):
     edited(shop, *(shop.task(f"t{n}", "think", x=n) for n in range(3)))
     done = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")

@@ -10,6 +10,7 @@ import engine
 from engine import Reply
 from engine.errors import UsageError
 from engine.events import CallStarted, Usage
+from engine.runtime.plan_review import SHOWN_OF_ENTRY, plan_report
 from engine.runtime.ports import ModelReply, ModelRequest
 
 TOOLS = """
@@ -642,3 +643,18 @@ def test_a_retried_plan_waits_for_what_has_begun_early(load, tasks, finish):
     assert [(task.id, task.status, task.output) for task in state.loop.tasks.values()] == [
         ("r", "done", 7), ("s", "done", 7)
     ]  # fmt: skip
+
+
+def test_what_is_shown_of_an_entry_is_known_to_be_no_part_of_the_plan(load, prompted, tasks):
+    program = RULES.replace(
+        "verifier small", 'verifier chief() via human { message = "?" }\nverifier small'
+    )
+    plan = tasks(("a", "look", {"x": 1}), ("b", "send", {"x": 2}))
+    run = load(program.replace("small %s", "chief"), TOOLS).run(
+        models={"planner": prompted([plan])}
+    )
+    assert run.status == "waiting"
+    for shown, written in zip(
+        plan_report(run._state, run._state.loop)["tasks"], plan["tasks"], strict=True
+    ):
+        assert set(shown) - set(written) <= SHOWN_OF_ENTRY

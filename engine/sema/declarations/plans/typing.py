@@ -264,8 +264,20 @@ def ended_test(node: ast.Node, names: PlanNames) -> tuple[str, bool] | None:
 
 
 def _without_ended(node: ast.Node, names: PlanNames) -> ast.Node | None:
-    """How a step ended is a bool, which the language's own tests do not know."""
-    return None if ended_test(node, names) is None else ast.Boolean(node.span, True)
+    """How a step ended is a bool, which the language's own tests do not know.
+
+    The test of a name that is not a step of this place is the name alone: that is what is wrong.
+    """
+    if ended_test(node, names) is not None:
+        return ast.Boolean(node.span, True)
+    if (
+        isinstance(node, ast.TestCall)
+        and node.name.text in ("ok", "failed")
+        and isinstance(node.operand, ast.Variable)
+        and not names.has(node.operand.name)
+    ):
+        return node.operand
+    return None
 
 
 # ---------------------------------------------------------------- what types say
