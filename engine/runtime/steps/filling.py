@@ -366,7 +366,7 @@ def too_early(entry: Task | Step) -> Failure | None:
     """Why a limit lets an entry not begin that was to come after another worker's; or None."""
     loop, worker = entry.loop, entry.worker
     for name in entry.after:
-        if worker is not None and not loop.outputs.get(name):
+        if worker is not None and not loop.done.get(name):
             return Failure(
                 "unmet_reference",
                 f"it runs only after `{name}`, and no task of it succeeded",
