@@ -212,8 +212,8 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave; the
-        others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
+        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave;
+        the others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
         `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
         numbers are of the tasks of the whole entry.
     """

@@ -881,6 +881,7 @@ class Loop:
         task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
+        done: By worker: its tasks that are done, in the order of their ends.
         taken: Task ids that cannot be given again.
         taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
@@ -905,6 +906,7 @@ class Loop:
         "decisions",
         "depth",
         "dispatches",
+        "done",
         "early",
         "escalated",
         "feedback",
@@ -920,7 +922,6 @@ class Loop:
         "opening",
         "orchestrator",
         "output",
-        "outputs",
         "path",
         "phase",
         "queue",
@@ -985,7 +986,7 @@ class Loop:
         self.has_tainted = False
         self.taken: set[str] = set()
         self.taken_back: dict[int, Round] = {}
-        self.outputs: dict[str, list[Any]] = {}
+        self.done: dict[str, list[Task]] = {}
         self.blocks: list[Block] = []
         #: The first block in a wire form: the form, and the text.
         self.opening: tuple[WireDecision, str] | None = None
@@ -1044,7 +1045,7 @@ class Loop:
 
     def last_outputs(self) -> dict[str, Any]:
         """By worker: the output of its last task that is done."""
-        return {name: values[-1] for name, values in self.outputs.items() if values}
+        return {name: done[-1].output for name, done in self.done.items() if done}
 
     def entry(self, name: str) -> Task | Step | None:
         """A task or step of it by id; not those inside plan workers."""

@@ -116,13 +116,13 @@ def take_up(
 
 
 def _forget(tasks: Iterable[Task]) -> None:
-    """Take out of the outputs of workers what is to be given again."""
-    old: dict[str, set[int]] = {}
+    """Take out of the outputs of workers what is to be given again; all of one loop."""
+    old: dict[str, set[Task]] = {}
     for task in tasks:
         loop = task.loop
-        old.setdefault(task.worker.name, set()).add(id(task.output))
+        old.setdefault(task.worker.name, set()).add(task)
     for name, known in old.items():
-        loop.outputs[name] = [one for one in loop.outputs.get(name, ()) if id(one) not in known]
+        loop.done[name] = [task for task in loop.done.get(name, ()) if task not in known]
 
 
 def _again(state: RunState, task: Task) -> None:

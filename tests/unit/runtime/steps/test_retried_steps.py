@@ -58,7 +58,25 @@ def test_what_failed_is_tried_again_and_what_read_it_is_done_again(program):
     assert (again["s"].output, again["t"].output) == ([0, 1, 2, 3], 6)
     # `u` read a part that is what it was; the sums of 0 and 2 and of 2 and 3 are other inputs.
     assert again.made() == ["r[1]", "s[1]", "m[0.0]", "m[0.1]", "m[1.0]", "t"]
-    assert again.loop.outputs["get"].count(0) == 2  # of r[0] and u
+    given = [task.id for task in again.loop.done["get"]]
+    assert sorted(given) == ["r[0]", "r[1]", "r[2]", "r[3]", "t", "u"]
+
+
+def test_only_what_is_done_again_is_taken_out_of_the_outputs(program):
+    """Another task of that worker has given the same value."""
+    decision = [
+        LIST,
+        each("r", "a"),
+        {"id": "t", "worker": "number", "input": {"v": {"$from": "r"}}},
+        {"id": "u", "worker": "number", "input": {"v": 1}},
+    ]
+    bad = failing(1)
+    given = lambda w, i: 3 if w == "number" else bad(w, i)  # noqa: E731
+    run = StepRun(program, [decision], given).run()
+    assert {task.id for task in run.loop.done["number"]} == {"t", "u"}
+    again = run.retried(lambda w, i: 3 if w == "number" else failing()(w, i))
+    assert [task.id for task in again.loop.done["number"]] == ["u"]
+    assert [task.id for task in again.drive().loop.done["number"]] == ["u", "t"]
 
 
 def test_forward_references_and_long_ways(program):
