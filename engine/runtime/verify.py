@@ -246,13 +246,15 @@ def ask_about_items(state: RunState, step: Step) -> None:
 def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has answered for the items of a step: those that are named, or all of them.
 
-    An approval of some refuses the others; a refusal of some leaves the others open.
+    An approval of some refuses the others, unless it says that they stay open; a refusal of some
+    leaves the others open.
     """
     named, others = asking.chosen(gate, event)
     approves = event.answer == "approve"
-    settled = [gate.checks[place] for place in sorted([*named, *others] if approves else named)]
+    stay = event.keep_others or not approves
+    settled = [gate.checks[place] for place in (named if stay else range(len(gate.checks)))]
     yes = {id(gate.checks[place]) for place in named} if approves else set()
-    if not approves and others:
+    if stay and others:
         gate.checks = [gate.checks[place] for place in others]
         gate.tasks = [gate.tasks[place] for place in others]
         gates.ask(state, gate)

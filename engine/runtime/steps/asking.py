@@ -108,5 +108,6 @@ def chosen(gate: Gate, event: GateAnswered) -> tuple[list[int], list[int]]:
         return list(range(len(gate.tasks))), []
     wanted = set(event.items)
     named = [place for place, task in enumerate(gate.tasks) if number_text(task.number) in wanted]
-    others = [place for place in range(len(gate.tasks)) if place not in set(named)]
+    taken = set(named)
+    others = [place for place in range(len(gate.tasks)) if place not in taken]
     return named, others

@@ -105,3 +105,57 @@ def test_more_items_than_one_machine_step_makes_are_asked_about_at_once(load: Lo
 def test_an_edit_needs_one_item(load: Load) -> None:
     with pytest.raises(UsageError, match="no input to edit"):
         answer(begin(load), engine.Reply("approve", edit={"to": "x"}))
+
+
+def test_a_gate_named_by_an_item_is_answered_for_that_item_alone(load: Load) -> None:
+    run = answer(begin(load), engine.Reply("approve", gate="r[1]"))
+    (gate,) = run.report()["gates"]
+    assert [item["item"] for item in gate["items"]] == ["0", "3", "4"]
+    run = answer(run, engine.Reply("reject", gate="r[3]"))
+    (gate,) = run.report()["gates"]
+    assert [item["item"] for item in gate["items"]] == ["0", "4"]
+    run = answer(run, engine.Reply("approve", gate="r"))
+    assert run.output == ["sent n0", "sent n1", "sent n4"]
+
+
+def test_an_item_is_not_named_together_with_a_list_of_items(load: Load) -> None:
+    with pytest.raises(UsageError, match="name the step"):
+        answer(begin(load), engine.Reply("approve", gate="r[1]", items=["0"]))
+    with pytest.raises(UsageError, match="needs `items`"):
+        answer(begin(load), engine.Reply("approve", keep_others=True))
+
+
+def test_some_are_approved_and_the_others_stay_open(load: Load) -> None:
+    reply = engine.Reply("approve", gate="r", items=["0", "4"], keep_others=True)
+    run = answer(begin(load), reply)
+    assert run.status == "waiting"
+    assert answer(run, engine.Reply("reject")).output == ["sent n0", "sent n4"]
+
+
+def test_a_gate_inside_a_plan_worker_goes_by_its_path(load: Load) -> None:
+    plan = """worker q() -> string via plan {
+  max_items = 9
+  step a { call = send(to="n9") }
+  result = a
+}
+"""
+    program = PROGRAM.replace("EFFECT", "read").replace("HOOKS", HOOKS)
+    program = program.replace("orchestrator main", plan + "orchestrator main")
+    program = program.replace("workers = [names, send]", "workers = [names, send, q]")
+    decisions = [
+        {"tasks": [{"id": name, "worker": "q", "input": {}} for name in "tu"]},
+        {"finish": []},
+    ]
+    models = {"planner": engine.Scripted(decisions)}
+    run = load(program, TOOLS).run(models=models, journal=MemoryJournal())
+    assert [gate["task"] for gate in run.report()["gates"]] == ["t/a", "u/a"]
+
+    def say(gate: str) -> engine.Run:
+        reply = engine.Reply("approve", gate=gate)
+        again = {"planner": engine.Scripted(decisions)}
+        return engine.resume(run.id, journal=run.journal, reply=reply, models=again)
+
+    with pytest.raises(UsageError, match="several gates are open"):
+        say("a")
+    assert [gate["task"] for gate in say("t/a").report()["gates"]] == ["u/a"]
+    assert say("a").status == "finished"
