@@ -97,6 +97,7 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
             return
         if skip:
             run.waits -= 1
+            _counted_down(state, run)
             return
     if verifier.facts.done_by == "person":
         _ask_person(state, run, check, scope)
@@ -374,9 +375,14 @@ def _verdict(
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1
+    _counted_down(state, run)
+
+
+def _counted_down(state: RunState, run: HookRun) -> None:
+    """One verifier less is waited for: the step of an item may have been waiting for that one."""
     step = run.task.step if run.task is not None else None
-    if step is not None and step.asking:
-        state.todo(Todo.STEP_ASKS, step)
+    if step is not None and step.gathers:
+        asking.looked(state, step, run)
 
 
 def call_ended(state: RunState, call: Call, check: Check) -> None:
