@@ -256,6 +256,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
         letter: The name of the letter that delivered the answer (`engine.journal.inbox`), if any.
         items: The numbers of the items that it is about, where a gate lists items of a step; None:
             all of them. Items that are not named are refused by an approval.
+        keep_others: Items that are not named stay open, also where others are approved.
     """
 
     key: str
@@ -267,6 +268,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
     letter: str = ""
     wall_ms: int = 0
     items: list[str] | None = None
+    keep_others: bool = False
 
 
 class NoteGiven(_Base, frozen=True, tag="note_given", kw_only=True):

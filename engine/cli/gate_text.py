@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import clock
 from engine.cli.end_report import note
-from engine.cli.format_values import compact, duration, one_line
+from engine.cli.format_values import compact, count, duration, one_line
 from engine.cli.journals import command_line
 from engine.cli.plan_text import entry_texts, estimate_text
 from engine.cli.task_names import typed
@@ -36,7 +36,7 @@ def about(gate: Mapping[str, Any]) -> str:
     if gate["task"] is not None:
         parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
     if gate.get("step") is not None:
-        parts.append(f"{gate['count']} items of {gate['step']}, {gate['worker']}")
+        parts.append(f"{count(gate['count'], 'item')} of {gate['step']}, {gate['worker']}")
     if gate["options"]:
         parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
     left = left_ms(gate)

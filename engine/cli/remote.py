@@ -22,7 +22,7 @@ from engine.distributed.address import connect, parse_address
 from engine.distributed.programs import program_of
 from engine.distributed.remote import RemoteRun, start_run
 from engine.drive import launch
-from engine.drive.answers import Reply, find_gate, refuse_secrets
+from engine.drive.answers import Reply, addressed, find_gate, refuse_secrets
 from engine.drive.driver import Observer
 from engine.drive.guard import redactor_of
 from engine.drive.launch import Options
@@ -99,8 +99,7 @@ def answer_there(
     if state.ended:
         raise CommandError(f"run {run} has ended ({state.status}): no gate is open", Exit.USAGE)
     meant = find_gate(state, which)
-    reply = reply_to(meant)
-    reply.gate = meant.key
+    reply = addressed(meant, which, reply_to(meant))
     refuse_secrets(reply, redactor_of(state.program))
     reopened = _reopened(run, state, seen, _place(run_options))
 

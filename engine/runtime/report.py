@@ -110,7 +110,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
         "orchestrator": gate.loop.orchestrator.name,
         "message": gate.message,
         "options": list(gate.options),
-        "task": gate.task.id if gate.task is not None else None,
+        "task": path_in_loop(gate.task) if gate.task is not None else None,
         "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
         "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
@@ -119,12 +119,12 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
         "offers": forks.offers(gate),
     }
     if gate.step is not None:
-        report["step"] = gate.step.id
+        report["step"] = path_in_loop(gate.step)
         report["count"] = len(gate.tasks)
         report["items"] = [
             {
                 "item": number_text(task.number),
-                "task": task.id,
+                "task": path_in_loop(task),
                 "label": task.label,
                 "input": _shown_input(task),
             }

@@ -465,7 +465,8 @@ class Step:
         after: Workers of which one task must have succeeded first (`limit W { after }`).
         gathers: Whether all of its items are made before a person is asked about them.
         asking: The checks of items that wait for a person's word, each with its question.
-        asked: How many gates it has opened.
+        asked: How often it has asked a person; one gate for each verifier each time.
+        ready: For how many of its items nothing but a person's word is waited for.
         scope: What the inputs of its tasks are filled from.
         filler: What gives their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
@@ -501,6 +502,7 @@ class Step:
         "passes",
         "pending",
         "probing",
+        "ready",
         "references",
         "round",
         "scope",
@@ -552,6 +554,7 @@ class Step:
         self.gathers = False
         self.asking: list[tuple[Check, str]] = []
         self.asked = 0
+        self.ready = 0
         self.scope: Scope | None = None
         self.filler: Callable[[Scope], Any] = compiled({})
         self.again = 0
@@ -663,6 +666,8 @@ class HookRun:
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
+        parked: How many of the hook's checks wait for a person to be asked about all items.
+        ready: Nothing else is waited for; counted in its step.
         forced: The action that follows whatever the hook says, such as a gate's `on_timeout`.
         superseded: A person has changed the input it looked at; another passage looks again.
     """
@@ -676,7 +681,9 @@ class HookRun:
         "loop",
         "number",
         "offers",
+        "parked",
         "passed",
+        "ready",
         "rest",
         "superseded",
         "task",
@@ -702,6 +709,8 @@ class HookRun:
         self.passed = 0
         self.cleaned = False
         self.number = 0
+        self.parked = 0
+        self.ready = False
         self.forced: OnFail | None = None
         self.superseded = False
 

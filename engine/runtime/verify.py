@@ -97,6 +97,7 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
             return
         if skip:
             run.waits -= 1
+            _counted_down(state, run)
             return
     if verifier.facts.done_by == "person":
         _ask_person(state, run, check, scope)
@@ -246,13 +247,15 @@ def ask_about_items(state: RunState, step: Step) -> None:
 def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has answered for the items of a step: those that are named, or all of them.
 
-    An approval of some refuses the others; a refusal of some leaves the others open.
+    An approval of some refuses the others, unless it says that they stay open; a refusal of some
+    leaves the others open.
     """
     named, others = asking.chosen(gate, event)
     approves = event.answer == "approve"
-    settled = [gate.checks[place] for place in sorted([*named, *others] if approves else named)]
+    stay = event.keep_others or not approves
+    settled = [gate.checks[place] for place in (named if stay else range(len(gate.checks)))]
     yes = {id(gate.checks[place]) for place in named} if approves else set()
-    if not approves and others:
+    if stay and others:
         gate.checks = [gate.checks[place] for place in others]
         gate.tasks = [gate.tasks[place] for place in others]
         gates.ask(state, gate)
@@ -372,9 +375,14 @@ def _verdict(
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1
+    _counted_down(state, run)
+
+
+def _counted_down(state: RunState, run: HookRun) -> None:
+    """One verifier less is waited for: the step of an item may have been waiting for that one."""
     step = run.task.step if run.task is not None else None
-    if step is not None and step.asking:
-        state.todo(Todo.STEP_ASKS, step)
+    if step is not None and step.gathers:
+        asking.looked(state, step, run)
 
 
 def call_ended(state: RunState, call: Call, check: Check) -> None:

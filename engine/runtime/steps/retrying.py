@@ -163,7 +163,7 @@ def _reset(state: RunState, step: Step) -> None:
     _forget(task for task in step.items.values() if task.status == "done")
     step.kept, step.items = {**step.kept, **step.items}, {}
     step.sources, step.levels, step.collected, step.dropped = [], [], [], []
-    step.passes, step.asking = [], []
+    step.passes, step.asking, step.ready = [], [], 0
     step.scope = None
     step.open = 0
     step.pending.clear()
