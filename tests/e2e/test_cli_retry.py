@@ -75,7 +75,7 @@ def test_a_finished_run_says_what_failed_and_a_fork_retries_it(desk, ran):
     refused = desk.orch("resume", run, "--retry-failed")
 
     assert refused.returncode == 2
-    assert "its planner has seen what failed (round 1: r[1], r[4])" in refused.stderr
+    assert "its planner saw what failed (round 1: r[1], r[4]) and decided after" in refused.stderr
     forked = desk.orch(*offered(refused.stderr), "--format", "json")
     assert forked.returncode == 0, forked.stderr
     report = json.loads(forked.stdout)
@@ -108,7 +108,7 @@ def test_failures_that_a_decision_has_used_are_told_with_the_fork_that_retries_t
     retried = desk.orch("resume", run, "--retry-failed")
 
     assert retried.returncode == 1
-    assert "not retried, for the planner has seen these" in retried.stderr
+    assert "not retried, because the planner decided after it saw them" in retried.stderr
     assert "round 1: r[1], r[4]" in retried.stderr
     assert calls(desk) == []
     script = json.dumps([STEPS, MORE, {"finish": "done"}])
