@@ -357,7 +357,7 @@ class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
     """A run that has ended, or a fork that begins, tries again what failed (`--retry-failed`).
 
     `unused` says that this includes the last round with tasks if no decision was accepted after
-    it: then no plan was made from its results. A fork is only retried so.
+    it: then no plan was made from its results. A fork is only retried so. Since format 2.
     """
 
     models: dict[str, ModelInfo] = {}

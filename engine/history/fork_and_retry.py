@@ -252,7 +252,7 @@ def _finished(record: RunRecord, events: Sequence[Event]) -> NotRetried:
     if not seen:
         return NotRetried(f"{said}: nothing in it has failed that may be retried", seen)
     which = "; ".join(one.text() for one in seen[:3])
-    return NotRetried(f"{said}: its planner has seen what failed ({which}) and decided since", seen)
+    return NotRetried(f"{said}: its planner saw what failed ({which}) and decided after it", seen)
 
 
 async def fork(
@@ -362,7 +362,7 @@ def _check_retried(state: RunState, run: str, seq: int) -> None:
     state.commands.clear()
     phase = state.loop.phase
     if phase in ("ending", "over"):
-        why = "a `once` task was under way" if phase == "ending" else state.reason
+        why = "a task that may not be repeated was under way" if phase == "ending" else state.reason
         raise UsageError(
             f"after event {seq} run {run} cannot be retried: {why}; leave out --retry-failed, or "
             "choose another event"

@@ -70,17 +70,19 @@ def seen_failures(state: RunState, events: Sequence[Event]) -> list[SeenFailures
 def _failed(one: Round) -> list[str]:
     """The tasks, items and steps of a round that a retry of it would try again."""
     entries: list[Task | Step] = [*one.tasks, *one.steps]
-    if not retrying.unfinished(entries):
+    unfinished = retrying.unfinished(entries, inside=True)
+    if not unfinished:
         return []
     named: list[Task | Step] = []
     named += [task for entry in entries for task in _tasks(entry) if may_retry(task)]
-    named = named or [entry for entry in entries if entry.failure is not None]
-    return [path_in_loop(one) for one in named]
+    return [path_in_loop(one) for one in named or unfinished]
 
 
 def _tasks(entry: Task | Step) -> list[Task]:
     if isinstance(entry, Task):
-        return [entry]
+        inside = entry.plan if entry.status == "done" else None
+        below: list[Task | Step] = [] if inside is None else retrying.of_frame(inside)
+        return [entry, *(task for one in below for task in _tasks(one))]
     return [task for _, task in sorted(entry.items.items())]
 
 

@@ -575,8 +575,12 @@ def take_back(state: RunState) -> None:
         if call.command is None or call.begun or not isinstance(request, ModelRequest):
             continue
         caller = caller_of(request.model.name, request.role, request.name)
-        state.model_calls[request.model.name] = request.index or 0
-        state.model_calls[caller] = request.caller_index or 0
+        for name, index in (
+            (request.model.name, request.index or 0),
+            (caller, request.caller_index or 0),
+        ):
+            if state.model_calls.get(name) == index + 1:  # none has begun that was asked later
+                state.model_calls[name] = index
         if isinstance(call.subject, Loop):
             call.subject.current.attempts -= 1
 

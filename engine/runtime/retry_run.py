@@ -77,7 +77,9 @@ def _reopen(state: RunState, loop: Loop) -> None:
     current.again = state.retries
     planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
-    tasks = retrying.unfinished([*current.tasks, *loop.early.values(), *current.steps])
+    tasks = retrying.unfinished(
+        [*current.tasks, *loop.early.values(), *current.steps], inside=state.retries_unused
+    )
     if current.closed:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
@@ -120,7 +122,7 @@ def _take_back(loop: Loop) -> None:
         return
     last, after = kept[-1], loop.rounds[len(kept)]
     compacted = after.first_block <= last.first_block
-    if compacted or not retrying.unfinished([*last.tasks, *last.steps]):
+    if compacted or not retrying.unfinished([*last.tasks, *last.steps], inside=True):
         return
     for gone in loop.rounds[len(kept) :]:
         loop.taken_back[gone.number] = gone
@@ -173,7 +175,8 @@ def _retry(state: RunState, task: Task) -> None:
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    if task.plan is not None and not task.waits and (status == "running" or failure is not None):
+    begun = status in ("running", "done") or failure is not None
+    if task.plan is not None and not task.waits and begun:
         move(task, "running", retried=True)
         retrying.reopen_frame(state, task.plan, _retry)
         return

@@ -46,8 +46,8 @@ MORE = {"tasks": [{"id": "m", "worker": "noted", "input": {"n": 7}}]}
 def ran(desk):
     """Run the program with a script; then the workers are mended. Returns the run's id."""
 
-    def ran(*script, max_rounds=3):
-        text = PROGRAM.replace("max_rounds = 3", f"max_rounds = {max_rounds}")
+    def ran(*script, max_rounds=3, program=PROGRAM):
+        text = program.replace("max_rounds = 3", f"max_rounds = {max_rounds}")
         (desk.folder / "a.orch").write_text(text)
         (desk.folder / "work.py").write_text(WORK)
         (desk.folder / "script.json").write_text(json.dumps(script))
@@ -75,7 +75,7 @@ def test_a_finished_run_says_what_failed_and_a_fork_retries_it(desk, ran):
     refused = desk.orch("resume", run, "--retry-failed")
 
     assert refused.returncode == 2
-    assert "its planner has seen what failed (round 1: r[1], r[4])" in refused.stderr
+    assert "its planner saw what failed (round 1: r[1], r[4]) and decided after" in refused.stderr
     forked = desk.orch(*offered(refused.stderr), "--format", "json")
     assert forked.returncode == 0, forked.stderr
     report = json.loads(forked.stdout)
@@ -108,7 +108,7 @@ def test_failures_that_a_decision_has_used_are_told_with_the_fork_that_retries_t
     retried = desk.orch("resume", run, "--retry-failed")
 
     assert retried.returncode == 1
-    assert "not retried, for the planner has seen these" in retried.stderr
+    assert "not retried, because the planner decided after it saw them" in retried.stderr
     assert "round 1: r[1], r[4]" in retried.stderr
     assert calls(desk) == []
     script = json.dumps([STEPS, MORE, {"finish": "done"}])
@@ -149,3 +149,26 @@ def test_a_refusal_offers_a_fork_that_is_not_refused(desk, ran):
     (found,) = re.findall(r"orch (resume .*)$", refused.stderr, re.M)
     forked = desk.orch(*shlex.split(found))
     assert (forked.returncode, forked.stdout) == (0, "done\n"), forked.stderr
+
+
+def test_a_sub_orchestrator_is_retried_in_its_own_last_results(desk, ran):
+    call = {"tasks": [{"id": "c", "worker": "child", "input": {}}]}
+    text = PROGRAM.replace("orchestrator main() -> json", "orchestrator child() -> json")
+    text = text.replace("model = planner", "model = second")
+    text += PROGRAM[PROGRAM.index("orchestrator main") :].replace("[list,", "[child, list,")
+    text = text.replace(
+        "worker list", 'model second { id = "scripted/second.json" }\nworker list', 1
+    )
+    (desk.folder / "second.json").write_text(json.dumps([STEPS]))
+    run = ran(call, program=text)
+    in_vain = {"finish": "never said"}
+    (desk.folder / "second.json").write_text(json.dumps([STEPS, in_vain, {"finish": "reviewed"}]))
+    (desk.folder / "script.json").write_text(json.dumps([call, in_vain, {"finish": "done"}]))
+
+    retried = desk.orch("resume", run, "--retry-failed", "--format", "json")
+
+    assert retried.returncode == 0, retried.stderr
+    report = json.loads(retried.stdout)
+    assert (report["output"], report["failures"]) == ("done", [])
+    assert calls(desk) == ["1", "4"]
+    assert desk.orch("replay", run).returncode == 0

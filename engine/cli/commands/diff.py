@@ -43,8 +43,8 @@ def command(first: str, second: str, items: bool, style: str, directory: str) ->
     """Show the differences between two runs: a fork and its parent, or two runs of one program.
 
     Calls and gates are compared by their outcome, under the keys that both runs have; a value that
-    was not accepted is a failure. A step is
-    compared by how its items ended; the first items that differ are shown.
+    was not accepted is a failure. A step is compared by how its items ended; the first items that
+    differ are shown.
 
     Exit codes: 0 the same; 1 they differ; 2 usage; 3 the journal cannot be read.
     """

@@ -131,7 +131,8 @@ def command(
         except Diverged as problem:
             raise _refused(problem, directory, seq, move) from None
         except NotRetried as problem:
-            ways = _ways(record.run, problem.seen, directory)
+            told = record.status != "finished" and not quiet
+            ways = [] if told else _ways(record.run, problem.seen, directory)
             raise CommandError(str(problem), Exit.USAGE, help="; ".join(ways) or None) from None
     finally:
         journal.close()
@@ -151,7 +152,7 @@ def _tell_not_retried(journal: SqliteJournal, record: RunRecord, directory: str)
     _, state = load_run(journal, record.run)
     seen = seen_failures(state, journal.read(record.run))
     for one, way in zip(seen, _ways(record.run, seen, directory), strict=False):
-        note(f"not retried, for the planner has seen these and decided since: {one.text()}")
+        note(f"not retried, because the planner decided after it saw them: {one.text()}")
         note(f"  {way}")
 
 

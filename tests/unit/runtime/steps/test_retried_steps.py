@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from step_runs import StepRun, item, program_with
+from step_runs import NAMES, StepRun, item, program_with, with_plan
 
 from engine.errors import Failure
 from engine.events import (
@@ -16,6 +16,9 @@ from engine.events import (
 )
 from engine.runtime.machine import step
 from engine.runtime.steps.filling import view_of
+from engine.sema.plans.selection import Selection
+from engine.sema.plans.steps import EachStep, Plan, TaskStep
+from engine.sema.plans.values import FromItem, FromStep
 
 LIST = {"id": "a", "worker": "list", "input": {}}
 
@@ -257,3 +260,28 @@ def test_a_fork_retries_what_failed_before_it_and_keeps_the_rest():
     fork.drive()
     assert (fork.made(), fork["r"].output) == (["r[1]"], [0, 1, 2, 3])
     assert fork.state.status == "finished"
+
+
+def test_items_that_failed_in_a_plan_that_is_done_are_tried_again():
+    """The failures were tolerated there, as in a step of a decision, and no plan has used them."""
+    steps = (
+        TaskStep(id="s", worker="list", input={}),
+        EachStep(id="r", worker="get", input={"v": FromItem()}, each=Selection((FromStep("s"),))),
+    )
+    more = '---\nworker plan(q: json) -> json via command { run = ["w"]  effect = read }\n'
+    program = with_plan(
+        program_with("max_rounds = 1  breaker { after = 99  canary = 0 }", more, [*NAMES, "plan"]),
+        "plan",
+        Plan(steps, FromStep("r"), 100),
+    )
+    decision = [
+        {"id": "p", "worker": "plan", "input": {"q": 1}},
+        {"id": "t", "worker": "calc", "input": {"v": {"$from": "p"}}},
+    ]
+    run = StepRun(program, [decision], failing(1)).run()
+    assert (run["p"].output, run["t"].output) == ([0, 2, 3], [0, 2, 3])
+    again = run.retried(failing(), unused=True).drive()
+    assert (again["p"].output, again["t"].output) == ([0, 1, 2, 3], [0, 1, 2, 3])
+    assert again.made() == ["r[1]", "t"]
+    assert again.loop.outputs["plan"] == [[0, 1, 2, 3]]
+    assert again.retried(failing(), unused=True).drive().made() == []
