@@ -28,9 +28,9 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
         return _over(loop, number, policy.max_items - current.items, "max_items")
     at = frame
     while at is not None:
-        plan = _plan_of(at)
-        if plan is not None and at.made + number > plan:
-            return _over(loop, number, plan - at.made, "max_items")
+        worker_of = _plan_of(at)
+        if worker_of is not None and at.made + number > worker_of[1]:
+            return _over_plan(*worker_of, number, at.made)
         at = at.outer
     if policy.max_dispatches is not None and loop.dispatches + number > policy.max_dispatches:
         return _over(loop, number, policy.max_dispatches - loop.dispatches, "max_dispatches")
@@ -51,11 +51,11 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
     return None
 
 
-def _plan_of(frame: Frame) -> int | None:
-    """The `max_items` of the plan worker that a frame is the run of; None in a pass."""
+def _plan_of(frame: Frame) -> tuple[Worker, int] | None:
+    """The plan worker that a frame is the run of, and its `max_items`; None in a pass."""
     worker = getattr(frame.owner, "worker", None)
     if frame.outer is None and isinstance(worker, Worker) and worker.plan is not None:
-        return worker.plan.max_items
+        return worker, worker.plan.max_items
     return None
 
 
@@ -63,6 +63,11 @@ def _over(loop: Loop, number: int, left: int, bound: str) -> Failure:
     most = getattr(loop.orchestrator.policy, bound)
     said = _words(number, left, f"{bound} = {most}")
     return Failure("over_budget", said, cause=Cause(loop.orchestrator, f"policy.{bound}"))
+
+
+def _over_plan(worker: Worker, most: int, number: int, made: int) -> Failure:
+    said = _words(number, most - made, f"worker {worker.name} {{ max_items = {most} }}")
+    return Failure("over_budget", said, cause=Cause(worker, "max_items"))
 
 
 def _words(number: int, left: int, bound: str) -> str:

@@ -118,9 +118,14 @@ def test_every_bound_holds_inside(bound):
     program = planned(WHOLE, FromStep("m"), policy=policy, limits=limits,
                       max_items=4 if bound == "own" else 100)  # fmt: skip
     run = StepRun(program, [[CALL]], gives([1, 2, 3, 4])).run()
-    assert run["p"].failure.mode == "over_budget"
+    failure = run["p"].failure
+    assert failure.mode == "over_budget"
     assert run.made() == ["survey"]
     assert run.loop.dispatches == 2
+    named = {"own": "worker plan { max_items = 4 }", "limit": "limit get { max_dispatches = 3 }"}
+    assert f"are left of `{named.get(bound, f'{bound} = 5')}`" in failure.message
+    if bound == "own":
+        assert (failure.cause.of.name, failure.cause.setting) == ("plan", "max_items")
 
 
 def test_what_does_not_fit_is_counted_again_in_a_retry():
