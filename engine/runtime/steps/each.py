@@ -140,7 +140,7 @@ def make(state: RunState, step: Step, *, at_most: int = MAX_SOURCE) -> None:
     canary = loop.orchestrator.policy.breaker.canary + held
     if step.probing and step.open == 0 and len(step.items) >= canary:
         step.probing = False
-        breaker.probe_failed(step)
+        breaker.probed(step)
     if loop.breakers and step.pending and step.stopped is None:
         denied = breaker.opened(loop, worker.name)
         if denied is not None:
