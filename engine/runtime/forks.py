@@ -116,7 +116,7 @@ def _may_reuse(task: Task, known: HeldTask) -> bool:
 
 
 def became(gate: Gate, task: Task) -> dict[str, Any] | None:
-    """What a fork's parent did with an item that a gate lists, as data; None if it is no such gate.
+    """What a fork's parent did with an item that a gate lists, as data; None outside a fork.
 
     `task` and `event` are the parent's, `outcome` is `done`, `failed` or `unknown`, and `offers` is
     whether an approval may take its output.
