@@ -354,12 +354,17 @@ class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
 
 
 class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
-    """An ended run continues where it ended (`orch resume --retry-failed`)."""
+    """A run that has ended, or a fork that begins, tries again what failed (`--retry-failed`).
+
+    `unused` says that this includes the last round with tasks if no decision was accepted after
+    it: then no plan was made from its results. A fork is only retried so. Since format 2.
+    """
 
     models: dict[str, ModelInfo] = {}
     program: str = ""
     wall_ms: int = 0
     bounds: int = 0
+    unused: bool = False
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
@@ -397,8 +402,8 @@ Event = (
 #: The events that determine which gates are open (`engine.runtime.waiting`).
 ABOUT_GATES = (GateOpened, GateAnswered, RunResumed, RunForked, RunRetried, RunEnded)
 
-#: The events that older builds do not know, each with the format that brought it.
-_NEWER: dict[type, int] = {NoteGiven: 2}
+#: The events that older builds do not know or would misread, each with the format it needs.
+_NEWER: dict[type, int] = {NoteGiven: 2, RunRetried: 2}
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

@@ -50,7 +50,7 @@ from engine.sema.model import (
     reached,
 )
 
-__all__ = ["Bound", "Step", "bound_of", "bounds_of", "task_bounds"]
+__all__ = ["Bound", "Step", "TaskBounds", "bound_of", "bounds_of", "revisions", "task_bounds"]
 
 #: How deep calls of orchestrators are followed, and how many different ones.
 _DEEPEST = 110
@@ -123,6 +123,13 @@ class _Worker(msgspec.Struct, frozen=True):
             checks += each * count
         return Option(self.limit, self.work.of(metric), checks.of(metric), _cap(self.cap, metric))
 
+    def one(self) -> Spend:
+        """The most that one task takes, with its checks."""
+        total = self.work
+        for _, _, count, each in self.looks:
+            total += each * count
+        return total
+
 
 def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list[Bound]:
     """The bound of every orchestrator of a program, each as if it were run itself.
@@ -141,23 +148,32 @@ def bound_of(program: Program, name: str, rates: Mapping[str, Rate] | None = Non
     return _Bounder(program, rates).bound(name, {name: 1})
 
 
-def task_bounds(
-    program: Program, loop: str, rates: Mapping[str, Rate] | None = None
-) -> dict[str, Spend]:
-    """The most that one task of each worker takes under an orchestrator, with its checks.
+class TaskBounds(msgspec.Struct, frozen=True):
+    """The most that one task of each worker takes, with its checks, by the worker's name.
 
     `Spend.tasks` counts the task itself and, for an orchestrator, the tasks under it.
+
+    Attributes:
+        whole: With the steps of a plan, at most as many as its `max_items`.
+        alone: Without the steps of a plan.
     """
+
+    whole: Mapping[str, Spend]
+    alone: Mapping[str, Spend]
+
+
+def task_bounds(program: Program, loop: str, rates: Mapping[str, Rate] | None = None) -> TaskBounds:
+    """The most that a task of each worker under an orchestrator takes, those in plans included."""
     bounder = _Bounder(program, rates)
     orchestrator = program.orchestrators[loop]
-    found = {}
-    for name in orchestrator.workers:
-        worker = bounder._worker(orchestrator, name, 1, {loop: 1})
-        total = worker.work
-        for _, _, count, each in worker.looks:
-            total += each * count
-        found[name] = total
-    return found
+    whole, alone = (
+        {
+            worker.name: worker.one()
+            for worker in bounder.everything_under(orchestrator, 1, {loop: 1}, with_plan=with_plan)
+        }
+        for with_plan in (True, False)
+    )
+    return TaskBounds(whole, alone)
 
 
 class _Bounder:
@@ -203,7 +219,7 @@ class _Bounder:
             structure += step.total
         tasks = {metric: _fill(workers, places, metric) for metric in METRICS}
         if policy.max_items is not None:
-            inside = self._with_those_inside(loop, places, active)
+            inside = self.everything_under(loop, places, active)
             for metric in METRICS:
                 other = _fill(inside, places, metric)
                 tasks[metric] = min(tasks[metric], other, key=lambda one: dearer(one[0]))
@@ -226,8 +242,8 @@ class _Bounder:
             unknown=self._unknown(loop.name, structure),
         )
 
-    def _with_those_inside(
-        self, loop: Orchestrator, places: int, active: Mapping[str, int]
+    def everything_under(
+        self, loop: Orchestrator, places: int, active: Mapping[str, int], *, with_plan: bool = False
     ) -> list[_Worker]:
         """The workers of an orchestrator and those that its plans call, as if all were its own."""
         workers = self._program.workers
@@ -237,7 +253,7 @@ class _Bounder:
             for other in (fallback_chain(workers, name) if name in workers else (name,))
         ]
         return [
-            self._worker(loop, name, places, active, with_plan=False)
+            self._worker(loop, name, places, active, with_plan=with_plan)
             for name in reached(workers, names)
         ]
 
@@ -264,7 +280,7 @@ class _Bounder:
                 case "after_round":
                     looks = rounds // hook.every
                 case "before_finish":
-                    looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
+                    looks = min(rounds, 1 + revisions(loop, "before_finish", None, hook))
                 case "before_dispatch" | "after_dispatch":
                     continue  # counted with the tasks
                 case _:
@@ -287,25 +303,25 @@ class _Bounder:
         most = places
         if limit is not None and limit.max_dispatches is not None:
             most = min(most, limit.max_dispatches)
-        revisions = _revisions(loop, "after_dispatch", name)
+        again = revisions(loop, "after_dispatch", name)
         looks: list[tuple[str, str, int, Spend]] = []
         for hook in loop.hooks:
             if hook.worker != name:
                 continue
             count = 1
             if hook.point == "after_dispatch":
-                count += _revisions(loop, "after_dispatch", name, hook)
+                count += revisions(loop, "after_dispatch", name, hook)
             for verifier in hook.verifiers:
                 each = self._calls.check(self._program.verifiers[verifier])
                 looks.append((hook.point, verifier, count, each))
         if name in self._program.orchestrators:
             child = self._child(name, active)
-            work = NOTHING if child is None else child.total * (1 + revisions)
+            work = NOTHING if child is None else child.total * (1 + again)
         else:
             workers = self._program.workers
-            work = self._calls.work(workers[name], revisions)
+            work = self._calls.work(workers[name], again)
             for other in fallback_chain(workers, name) if with_plan else ():
-                work += self._planned(loop, workers[other], active) * (1 + revisions)
+                work += self._planned(loop, workers[other], active) * (1 + again)
         budget = limit.budget if limit is not None else Budget()
         return _Worker(name, most, Spend(tasks=1) + work, tuple(looks), budget)
 
@@ -360,7 +376,7 @@ class _Bounder:
         return list(dict.fromkeys(m for n in named if n for m in self._calls.chain(n)))
 
 
-def _revisions(
+def revisions(
     loop: Orchestrator, point: HookPoint, worker: str | None, since: Hook | None = None
 ) -> int:
     """The revisions that the hooks of a point allow, all of them or those from one hook on.

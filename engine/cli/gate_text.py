@@ -9,7 +9,7 @@ from engine import clock
 from engine.cli.end_report import note
 from engine.cli.format_values import compact, count, duration, one_line
 from engine.cli.journals import command_line
-from engine.cli.plan_text import entry_text, estimate_text
+from engine.cli.plan_text import entry_texts, estimate_text
 from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
@@ -46,10 +46,12 @@ def about(gate: Mapping[str, Any]) -> str:
 
 
 def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
-    """The entries of the plan that a gate asks about, one a line; none if it asks about another."""
+    """The entries of the plan that a gate asks about, one a line; none if it asks about another.
+
+    The steps inside a plan worker are below its entry.
+    """
     tasks = (gate.get("plan") or {}).get("tasks", ())
-    for entry in tasks[:_LISTED]:
-        yield entry_text(entry)
+    yield from entry_texts(tasks[:_LISTED])
     if len(tasks) > _LISTED:
         yield f"and {len(tasks) - _LISTED} more; `orch gates --format json` lists all"
 

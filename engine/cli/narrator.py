@@ -197,6 +197,7 @@ class Narrator:
         if known is None:
             known = self._cursors[id(loop)] = loop, _Cursor()
         cursor = known[1]
+        cursor.round = min(cursor.round, loop.round)  # a retry takes rounds back
         while True:
             if cursor.round:
                 self._look(loop, loop.rounds[cursor.round - 1], cursor)

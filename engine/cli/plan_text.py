@@ -5,16 +5,16 @@ Works on plain data, as `engine.runtime.plan_review` and `engine.runtime.estimat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.bounds import dollars
 from engine.cli.format_values import compact, count, one_line
 
-__all__ = ["entry_text", "estimate_text"]
+__all__ = ["entry_texts", "estimate_text"]
 
 
-def entry_text(entry: Mapping[str, Any]) -> str:
+def _entry(entry: Mapping[str, Any]) -> str:
     """One entry in a line: its id, worker, effect and input, and how many tasks it becomes."""
     number = _range(entry["least"], entry["most"])
     times = "" if number == "1" else f", {number} tasks"
@@ -26,6 +26,15 @@ def entry_text(entry: Mapping[str, Any]) -> str:
         if kind in entry:
             given = f"{kind} {compact(entry[kind], 120)}  {given}"
     return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times}{price})  {given}"
+
+
+def entry_texts(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The entries of a plan, each with the steps inside below it."""
+    for entry in entries:
+        yield _entry(entry)
+        for step in entry["steps"]:
+            tasks = _counted(step["least"], step["most"], "task")
+            yield f"  {one_line(step['step'])}  {step['worker']} ({step['effect']}, {tasks})"
 
 
 def estimate_text(estimate: Mapping[str, Any]) -> str:

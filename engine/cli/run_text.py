@@ -205,9 +205,11 @@ class _Story:
             yield from self.entries(task["plan"], depth + 1)
 
     def _spec(self, spec: Mapping[str, Any], margin: str, state: str = "") -> Iterator[str]:
-        """A task of a decision that was not started as it is."""
+        """A task or step of a decision that was not started as it is."""
         yield f"{margin}    {spec['id']} {spec['worker']}{state}"
-        yield from self._value(f"{margin}      input: ", spec["input"], len(margin) + 8)
+        for name, value in spec.items():
+            if name not in ("id", "worker"):
+                yield from self._value(f"{margin}      {name}: ", value, len(margin) + 8)
 
     def task(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
         margin = "  " * depth

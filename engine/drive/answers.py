@@ -15,7 +15,7 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
-from engine.runtime.plan_review import edit_problems, is_of_plan
+from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState, Step, Task
 from engine.runtime.views import path_in_loop
 from engine.sema.plans.selection import number_text
@@ -72,6 +72,8 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     gate = find_gate(state, reply.gate)
     if gate in late:
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
+    if is_of_plan(gate):
+        reply = replace(reply, edit=bare_plan(reply.edit))
     reply = addressed(gate, reply.gate, reply)
     _check(state, gate, reply)
     events.append(

@@ -20,7 +20,7 @@ from engine.runtime.counting import entries_of
 from engine.runtime.decision import DecisionError
 from engine.runtime.estimate import estimate
 from engine.runtime.machine import step
-from engine.runtime.plan_review import listed, read_plan
+from engine.runtime.plan_review import bare_plan, listed, read_plan
 from engine.runtime.ports import ModelRequest
 from engine.runtime.state import RunState
 from engine.schemes import built_in
@@ -71,7 +71,7 @@ async def outlook(
     asks = [it for it in commands if isinstance(it, StartCall)]
     if not asks:
         raise UsageError(f"the run would end at once: {state.reason}")
-    value = plan if plan is not None else await _asked(state, asks[0], options)
+    value = bare_plan(plan) if plan is not None else await _asked(state, asks[0], options)
     try:
         decision, tasks = read_plan(state, state.loop, value)
     except DecisionError as error:

@@ -49,6 +49,8 @@ __all__ = [
     "lost_call",
     "refused",
     "started",
+    "take_back",
+    "undeclared",
     "withdraw",
 ]
 
@@ -190,6 +192,7 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.refused = ""
     call.whole = event.whole
     if call.reservation is not None or event.usage is not None:
         _settle(state, call, event.usage, spent=True)
@@ -266,7 +269,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
+    said = call.refused = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
     failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
@@ -450,8 +453,11 @@ def _reported(call: Call, failure: Failure) -> Failure:
     subject = call.subject
     if isinstance(subject, Task):
         known = known | set(subject.worker.fails)
-    if failure.mode in known:
-        return failure
+    return failure if failure.mode in known else undeclared(failure)
+
+
+def undeclared(failure: Failure) -> Failure:
+    """A failure with a mode that the worker does not declare."""
     return Failure(
         "crashed",
         f"undeclared failure mode `{failure.mode}`: {failure.message}",
@@ -557,6 +563,26 @@ def forked(state: RunState) -> None:
         else:
             call.begun = 0
             move_call(call, "asked")
+
+
+def take_back(state: RunState) -> None:
+    """Let what was asked of models, and has not begun, be as if it had not been asked.
+
+    So recordings and scripts give the next call what was meant for this one.
+    """
+    for call in reversed(list(state.calls.values())):
+        request = call.request
+        if call.command is None or call.begun or not isinstance(request, ModelRequest):
+            continue
+        caller = caller_of(request.model.name, request.role, request.name)
+        for name, index in (
+            (request.model.name, request.index or 0),
+            (caller, request.caller_index or 0),
+        ):
+            if state.model_calls.get(name) == index + 1:  # none has begun that was asked later
+                state.model_calls[name] = index
+        if isinstance(call.subject, Loop):
+            call.subject.current.attempts -= 1
 
 
 def withdraw(state: RunState, call: Call) -> None:

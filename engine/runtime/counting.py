@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from engine.bounds.amounts import least, plus
 from engine.runtime.estimate import Entry
+from engine.runtime.inside import inside, runs
 from engine.runtime.state import Loop, RunState, Step, Task
 from engine.runtime.steps import selecting
 from engine.sema.plans.counts import reduce_calls
@@ -28,7 +29,8 @@ def entries_of(state: RunState, loop: Loop, planned: Iterable[Task | Step]) -> l
         fewest, most = _range(state, loop, one, found)
         if _has_test(one):
             fewest = 0
-        found[one.id] = Entry(one.id, one.worker, fewest, most)
+        steps = inside(state, loop, one.worker, one if isinstance(one, Task) else None)
+        found[one.id] = Entry(one.id, one.worker, fewest, most, steps, runs(loop, one.worker))
     return list(found.values())
 
 

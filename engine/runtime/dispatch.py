@@ -537,7 +537,7 @@ def end_task(
         task.status = "failed"
     else:
         task.status = "done"
-        loop.outputs.setdefault(task.worker.name, []).append(task.output)
+        loop.done.setdefault(task.worker.name, []).append(task)
     taint.mark_output(state, task, verified=verified)
     if task.step is not None:
         breaker.count(task)  # before its slot is given to the next one

@@ -19,7 +19,7 @@ from engine.runtime import sizes, taint
 from engine.runtime.references import resolve
 from engine.runtime.state import Loop, RunState, Step, Task
 
-__all__ = ["approve", "covers", "is_granted", "use"]
+__all__ = ["approve", "covers", "is_granted", "known_input", "use"]
 
 Entry = Task | Step
 
@@ -54,7 +54,7 @@ def is_granted(state: RunState, task: Task, verifier: str) -> bool:
     """Whether a person has approved the start of a task with its plan, and has seen enough."""
     if verifier not in task.granted:
         return False
-    return _known_input(task) is not None or not taint.needs_clearance(state, task)
+    return known_input(task) is not None or not taint.needs_clearance(state, task)
 
 
 def _needs(loop: Loop, verifier: str, entries: Iterable[Entry]) -> Counter[bytes]:
@@ -77,11 +77,11 @@ def _most(loop: Loop, entry: Entry) -> int:
 def _key(loop: Loop, verifier: str, entry: Entry) -> bytes:
     # Orchestrators that run side by side do not use up each other's approvals.
     worker = "" if entry.worker is None else entry.worker.name
-    known = _known_input(entry) if isinstance(entry, Task) else None
+    known = known_input(entry) if isinstance(entry, Task) else None
     return sizes.fingerprint([loop.path, verifier, worker, known])
 
 
-def _known_input(task: Task) -> Any:
+def known_input(task: Task) -> Any:
     """A task's input with its defaults, if the decision says all of it; else None."""
     if task.references or task.step is not None or task.tree is not None:
         return None

@@ -204,12 +204,27 @@ def _change(state: RunState, event: RunResumed | RunForked | RunRetried) -> None
 
 
 def _retry(state: RunState, event: RunRetried) -> None:
-    if not state.ended:
+    if not state.ended and not event.unused:
         return
-    if reopen.reopen(state):
+    if event.unused:
+        _stop(state)
+    if reopen.reopen(state, unused=event.unused):
         _change(state, event)
     else:
         _take_over(state, event)
+
+
+def _stop(state: RunState) -> None:
+    """End a run that is to be retried and still continues: a fork, or one with a raised bound.
+
+    No driver has begun what is open, so no command is needed to end it.
+    """
+    if state.root is None or state.root.over:
+        return
+    attempts.take_back(state)
+    ending.end(state, state.root, "cancelled")
+    _work_off(state)
+    state.commands.clear()
 
 
 def _start(state: RunState, event: RunStarted) -> None:

@@ -15,6 +15,7 @@ from engine.events import NoteGiven
 from engine.runtime.ending import subtree
 from engine.runtime.prompts.blocks import notes_block
 from engine.runtime.state import Block, Loop, Note, RunState
+from engine.sema.model import Orchestrator
 
 __all__ = ["NotTaken", "check", "give", "show", "target"]
 
@@ -64,13 +65,35 @@ def target(state: RunState, to: str) -> str:
     if len(live) == 1:
         return live[0].key
     if not found:
-        raise UsageError(f"run {state.run} has no task `{to}`")
+        raise UsageError(_no_task(state, to))
     if live:
         keys = ", ".join(f"`{task.key}`" for task in live)
         raise UsageError(f"several tasks are called `{to}`; name one by its key: {keys}")
-    over = any(task.child is not None for task in found)
-    why = "its orchestrator has ended" if over else "it is not the task of an orchestrator"
-    raise UsageError(f"task `{to}` takes no note: {why}")
+    own = [task for task in found if isinstance(task.worker, Orchestrator)]
+    if not own:
+        raise UsageError(
+            f"`{to}` is not an orchestrator: it is a task of worker `{found[0].worker.name}`, "
+            "which has no planner"
+        )
+    why = "has ended" if any(task.child is not None for task in own) else "has not started"
+    raise UsageError(f"task `{to}` takes no note: its orchestrator {why}")
+
+
+def _no_task(state: RunState, to: str) -> str:
+    """What is said where no task has a name: a step is meant by one of its items."""
+    loops = [] if state.root is None else list(subtree(state.root))
+    steps = [step for loop in loops for step in loop.every_step() if to in (step.id, step.key)]
+    for step in steps:
+        if not isinstance(step.worker, Orchestrator):
+            return f"`{to}` is not an orchestrator: it is a step, which has no planner"
+        running = [t.id for t in step.items.values() if t.child is not None and not t.child.over]
+        if running:
+            return f"`{to}` is a step of orchestrators: name an item, such as `{running[0]}`"
+        return f"`{to}` takes no note: it is a step, and none of its items runs"
+    inside = [task for loop in loops for task in loop.every_task() if to in (task.id, task.key)]
+    if inside:
+        return f"`{to}` is not an orchestrator: it is a task inside a plan, which has no planner"
+    return f"run {state.run} has no task `{to}`"
 
 
 def check(state: RunState, task: str) -> None:

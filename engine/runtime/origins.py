@@ -15,7 +15,7 @@ import msgspec
 from engine.runtime.state import Frame, Step, Task
 from engine.runtime.steps.filling import find, names_of
 from engine.runtime.steps.selecting import selection_of
-from engine.sema.plans.conditions import Test
+from engine.sema.plans.conditions import ENDS, Test
 from engine.sema.plans.selection import Number, Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
 from engine.sema.plans.values import (
@@ -113,7 +113,7 @@ def _looked_at(test: Test) -> Iterator[Leaf]:
         yield test.computed
     for group in test.any_of:
         for condition in group:
-            if condition.operator not in ("ok", "failed"):
+            if condition.operator not in ENDS:
                 for tree in (condition.value, condition.than):
                     yield from (leaf for _, leaf in leaves(tree))
 

@@ -23,6 +23,7 @@ from engine.runtime.prompts import rejections
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 
 __all__ = [
+    "bare_plan",
     "edit_problems",
     "is_of_plan",
     "listed",
@@ -71,6 +72,11 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task | Step]:
 
 # ---------------------------------------------------------------- a person's own plan
 
+#: What is shown of an entry of a plan besides its own keys (`listed`, and `plan` in hooks).
+SHOWN_OF_ENTRY = frozenset({"effect", "kind", "least", "most", "cost_most", "steps"})
+#: What is shown of a plan besides its own keys.
+SHOWN_OF_PLAN = frozenset({"workflow", "orchestrator", "estimate", "problems"})
+
 
 def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], list[Task | Step]]:
     """A plan that is not the planner's as a decision, and its tasks: none where it finishes.
@@ -86,6 +92,30 @@ def read_plan(state: RunState, loop: Loop, plan: Any) -> tuple[dict[str, Any], l
     key = f"{loop.path}round {loop.round} / decision {loop.current.attempts}"
     key += f" / edit {loop.current.edits + 1}"
     return decision, make_tasks(loop, decision, key, bounded=bool(state.bounds))
+
+
+def bare_plan(given: Any) -> Any:
+    """A person's plan without what is only shown of one, in `orch gates`, `orch plan` and hooks.
+
+    Args:
+        given: A decision; or what one of these commands printed about it, perhaps changed.
+    """
+    gate = given[0] if isinstance(given, list) and len(given) == 1 else given
+    if isinstance(gate, dict) and "tasks" not in gate and isinstance(gate.get("plan"), dict):
+        given = gate["plan"]
+    if not isinstance(given, dict) or not isinstance(given.get("tasks"), list):
+        return given
+    tasks = [
+        {key: value for key, value in entry.items() if key not in SHOWN_OF_ENTRY}
+        if isinstance(entry, dict)
+        else entry
+        for entry in given["tasks"]
+    ]
+    about = SHOWN_OF_PLAN if "estimate" in given else ()
+    rest = {key: value for key, value in given.items() if key not in about}
+    if rest.get("finish", 0) is None:
+        del rest["finish"]
+    return {**rest, "tasks": tasks}
 
 
 def read_edit(state: RunState, loop: Loop, edit: Any) -> tuple[dict[str, Any], list[Task | Step]]:
@@ -182,7 +212,10 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most}]`, with the keys that the decision gave.
+        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave;
+        the others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
+        `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
+        numbers are of the tasks of the whole entry.
     """
     written = {spec["id"]: spec for spec in specs}
     return [
@@ -192,6 +225,17 @@ def listed(
             "least": entry.least,
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
+            "steps": [
+                {
+                    "step": one.id.partition("/")[2],
+                    "worker": one.worker.name,
+                    "effect": effect_of(one.worker),
+                    "least": one.least,
+                    "most": one.most,
+                }
+                for one in entry.flat()
+                if one is not entry
+            ],
         }
         for entry in entries_of(state, loop, tasks)
     ]

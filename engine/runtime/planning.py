@@ -154,7 +154,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     if loop.decisions.steps and not has_only_outputs(spec["input"]):
         return None
     limit = loop.orchestrator.limits.get(worker.name)
-    if limit is not None and not all(loop.outputs.get(name) for name in limit.after):
+    if limit is not None and not all(loop.done.get(name) for name in limit.after):
         return None
     try:
         _check_limits(loop, [spec])
@@ -242,7 +242,7 @@ def _wire_after(
 ) -> list[str]:
     """Make a task wait for the workers its limit puts before it."""
     problems = []
-    missing = [name for name in after if not loop.outputs.get(name)]
+    missing = [name for name in after if not loop.done.get(name)]
     task.after = tuple(missing)
     for name in missing:
         earlier = named.get(name, [])

@@ -151,18 +151,19 @@ def partial_tasks(loop: Loop) -> list[str]:
     best = loop.best
     done = [task for task in reversed(loop.tasks.values()) if task.status == "done"]
     # Of a step, a partial result has what all of its items gave.
-    steps = [(step, ending.given(step)) for step in reversed(loop.steps.values())]
-    alone = [step.id for step, value in steps if value is not None and value == best]
+    steps = [(step, ending.given(step)) for step in reversed([*ending.steps_inside_first(loop)])]
+    alone = [path_in_loop(step) for step, value in steps if value is not None and value == best]
     alone += [task.id for task in done if task.output is best]
     if alone or not isinstance(best, dict):
         return alone[:1]
-    last: dict[str, tuple[str, Any]] = {
-        task.worker.name: (task.id, task.output) for task in reversed(done)
-    }
+    last: dict[str, str] = {}
+    for task in loop.every_task():
+        if task.status == "done" and best.get(task.worker.name) is task.output:
+            last[task.worker.name] = path_in_loop(task)
     for step, value in reversed(steps):
         if step.worker is not None and value is not None and best.get(step.worker.name) == value:
-            last[step.worker.name] = step.id, best[step.worker.name]
-    return [id for name, (id, output) in last.items() if best.get(name) is output]
+            last[step.worker.name] = path_in_loop(step)
+    return [*last.values()]
 
 
 def run_report(state: RunState, *, details: bool = False, items: bool = False) -> dict[str, Any]:

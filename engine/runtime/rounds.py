@@ -91,7 +91,12 @@ def begin_round(state: RunState, loop: Loop) -> None:
         return
     if not loop.rounds:
         loop.blocks.append(Block("user", blocks.opening(state, loop)))
-    loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
+    opened = Round(loop.round + 1, len(loop.blocks))
+    before = loop.taken_back.pop(opened.number, None)
+    if before is not None:  # its decisions have keys that are not given twice
+        opened.attempts = opened.asked_before = before.attempts
+        opened.rejected = before.rejected
+    loop.rounds.append(opened)
     ask(state, loop)
 
 

@@ -32,7 +32,7 @@ from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
-    from engine.bounds import Spend
+    from engine.bounds import TaskBounds
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
@@ -198,6 +198,7 @@ class Call:
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         last_failure: How its last attempt failed, while it waits for the next.
+        refused: What was wrong with the value of its last attempt; "" if it was accepted.
         unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
@@ -220,6 +221,7 @@ class Call:
         "loop",
         "ms",
         "raw",
+        "refused",
         "repairs",
         "request",
         "reservation",
@@ -252,6 +254,7 @@ class Call:
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
         self.broken_off = 0
+        self.refused = ""
         self.cut = False
         self.suspect = False
         self.deaths = 0
@@ -886,7 +889,9 @@ class Loop:
         task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
+        done: By worker: its tasks that are done, in the order of their ends.
         taken: Task ids that cannot be given again.
+        taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
@@ -909,6 +914,7 @@ class Loop:
         "decisions",
         "depth",
         "dispatches",
+        "done",
         "early",
         "escalated",
         "feedback",
@@ -924,7 +930,6 @@ class Loop:
         "opening",
         "orchestrator",
         "output",
-        "outputs",
         "path",
         "phase",
         "queue",
@@ -943,6 +948,7 @@ class Loop:
         "steps",
         "tainted",
         "taken",
+        "taken_back",
         "task",
         "tasks",
         "worker_dispatches",
@@ -987,7 +993,8 @@ class Loop:
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
         self.taken: set[str] = set()
-        self.outputs: dict[str, list[Any]] = {}
+        self.taken_back: dict[int, Round] = {}
+        self.done: dict[str, list[Task]] = {}
         self.blocks: list[Block] = []
         #: The first block in a wire form: the form, and the text.
         self.opening: tuple[WireDecision, str] | None = None
@@ -1046,7 +1053,7 @@ class Loop:
 
     def last_outputs(self) -> dict[str, Any]:
         """By worker: the output of its last task that is done."""
-        return {name: values[-1] for name, values in self.outputs.items() if values}
+        return {name: done[-1].output for name, done in self.done.items() if done}
 
     def entry(self, name: str) -> Task | Step | None:
         """A task or step of it by id; not those inside plan workers."""
@@ -1114,11 +1121,12 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        retries_unused: What `RunRetried.unused` said the last time.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
-        task_bounds: By orchestrator and worker: the most that one task takes.
+        task_bounds: By orchestrator: the most that one task of each worker takes.
     """
 
     __slots__ = (
@@ -1153,6 +1161,7 @@ class RunState:
         "reason",
         "released",
         "retries",
+        "retries_unused",
         "root",
         "run",
         "starts",
@@ -1193,6 +1202,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
@@ -1201,7 +1211,7 @@ class RunState:
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
         self.grants: dict[bytes, int] = {}
-        self.task_bounds: dict[str, dict[str, Spend]] = {}
+        self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}

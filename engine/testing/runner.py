@@ -23,7 +23,7 @@ from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
 from engine.runtime.state import Loop, RunState
 from engine.runtime.verify import rules_verdict
-from engine.runtime.views import task_record
+from engine.runtime.views import path_in_loop, step_record, task_record
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Program, Test, Verifier, reached
@@ -206,16 +206,18 @@ async def _drive(
 
 
 def _report(state: RunState) -> dict[str, Any]:
-    """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts.
+    """What assertions see as `run`: the run's report, and its tasks, steps, outputs and verdicts.
 
+    Those inside plan workers have the id of the plan's task in front: `a2/sums[0]`.
     `engine.sema.templates.run_types` says the same for the checker.
     """
     loop = state.loop
-    report = run_report(state, details=True)
+    report = run_report(state, details=True, items=True)
     rounds = report["history"]
     return {
         **report,
-        "tasks": {task.id: task_record(task) for task in loop.tasks.values()},
+        "tasks": {path_in_loop(task): task_record(task) for task in loop.every_task()},
+        "steps": {path_in_loop(step): step_record(step) for step in loop.every_step()},
         "outputs": loop.last_outputs(),
         "dispatched": _dispatched(state, loop),
         "verdicts": [{"round": r["round"], **verdict} for r in rounds for verdict in r["verdicts"]],
@@ -227,6 +229,8 @@ def _dispatched(state: RunState, loop: Loop) -> dict[str, int]:
     """How many tasks each worker was given, inside plans too; 0 for those that got none."""
     counts = dict.fromkeys(reached(state.program.workers, loop.orchestrator.workers), 0)
     for task in loop.every_task():
+        if task.status == "skipped":
+            continue
         counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
     return counts
 
@@ -278,12 +282,18 @@ def _of_one_task(
     status = "waiting" if outcome.run["status"] == "waiting" else "finished" if done else "failed"
     run = {
         **outcome.run,
+        **{name: _under_test(outcome.run[name]) for name in ("tasks", "steps")},
         "status": status,
         "reason": f"{failure['mode']}: {failure['message']}" if failure else "",
         "failure": failure,
         "input": values,
     }
     return _Outcome(run, output, outcome.findings, outcome.story)
+
+
+def _under_test(records: Mapping[str, Any]) -> dict[str, Any]:
+    """What is inside a plan that is tested alone, by its own ids; and the plan itself."""
+    return {path.removeprefix("test/"): record for path, record in records.items()}
 
 
 def _scope(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,29 @@ def test_the_first_plan_of_a_script_is_shown_and_nothing_starts(shop):
     assert not (shop.folder / ".orch").exists()
 
 
+def test_a_plan_that_is_printed_can_be_given_back(shop):
+    printed = shop.orch("plan", "a.orch", "--format", "json").stdout
+    (shop.folder / "plan.json").write_text(printed)
+    again = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
+    assert (again.returncode, again.stdout) == (0, printed)
+    changed = printed.replace('"n": 1', '"m": 1')
+    (shop.folder / "plan.json").write_text(changed)
+    refused = shop.orch("plan", "a.orch", "--edit", "plan.json")
+    assert refused.returncode == 1
+    assert "task `a` (add)" in refused.stderr
+
+
+@pytest.mark.parametrize("part", [lambda gates: gates, lambda gates: gates[0]["plan"]])
+def test_the_plan_of_a_gate_can_be_edited_where_it_is_shown(shop, part):
+    assert shop.orch("run", "a.orch").returncode == 5
+    gates = json.loads(shop.orch("gates", "--format", "json").stdout)
+    gates[0]["plan"]["tasks"][0]["input"]["n"] = 7
+    (shop.folder / "plan.json").write_text(json.dumps(part(gates)))
+    done = shop.orch("approve", "last", "--edit", "plan.json")
+    assert done.returncode == 0, done.stderr
+    assert shop.calls() == ["add 7", "add 8"]
+
+
 def test_a_plan_that_is_given_is_estimated(shop):
     edited(shop, *(shop.task(f"t{n}", "think", x=n) for n in range(3)))
     done = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
@@ -135,3 +158,59 @@ def test_a_gate_shows_the_plan_and_takes_another(shop):
     assert "ann replaced the plan, which was:" in shown
     assert "b send" in shown
     assert shop.orch("replay", "last").returncode == 0
+
+
+def test_the_steps_inside_a_plan_worker_are_shown(shop):
+    program = (
+        PROGRAM.replace("[add,", "[all, add,")
+        + """
+worker all(ns: int[] @items(max: 50)) -> int[] via plan {
+  max_items = 50
+  step sent { each = ns  call = send(n=item) }
+  result = sent
+}
+"""
+    )
+    program = program.replace("max_dispatches = 4", "max_dispatches = 90")
+    (shop.folder / "a.orch").write_text(program)
+    ranged = shop.task("b", "all", ns={"$from": "a"})
+    edited(shop, shop.task("a", "all", ns=[1, 2, 3]), ranged)
+    done = shop.orch("plan", "a.orch", "--edit", "plan.json")
+    assert done.stdout.splitlines() == [
+        'a  all (write)  {"ns": [1, 2, 3]}',
+        "  sent  send (write, 3 tasks)",
+        'b  all (write)  {"ns": {"$from": "a"}}',
+        "  sent  send (write, 0 to 50 tasks)",
+        "5 to 55 tasks, 3 to 53 effects, no model calls",
+    ]
+    plan = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
+    first, _ = json.loads(plan.stdout)["tasks"]
+    assert first["steps"] == [
+        {"step": "sent", "worker": "send", "effect": "write", "least": 3, "most": 3}
+    ]
+    plan = json.loads((shop.folder / "plan.json").read_text())
+    (shop.folder / "script.json").write_text(json.dumps([plan]))
+    begun = shop.orch("run", "a.orch")
+    assert "  sent  send (write, 3 tasks)" in begun.stderr
+    assert "5 to 55 tasks, 3 to 53 effects" in shop.orch("gates").stdout
+
+
+def test_a_plan_is_edited_from_what_a_gate_and_orch_plan_print(shop):
+    shown = json.loads(shop.orch("plan", "a.orch", "--format", "json").stdout)
+    (shop.folder / "plan.json").write_text(json.dumps(shown))
+    again = shop.orch("plan", "a.orch", "--edit", "plan.json", "--format", "json")
+    assert json.loads(again.stdout) == shown
+    shop.orch("run", "a.orch")
+    (gate,) = json.loads(shop.orch("gates", "--format", "json").stdout)
+    plan = gate["plan"]
+    plan["tasks"][0]["input"]["n"] = 8
+    plan["tasks"][1]["kind"] = "task"
+    (shop.folder / "plan.json").write_text(json.dumps(plan))
+    done = shop.orch("approve", "last", "--edit", "plan.json")
+    assert (done.returncode, done.stdout) == (0, "5\n")
+    assert shop.calls() == ["add 8", "add 9"]
+    plan["tasks"][0]["efect"] = "read"
+    (shop.folder / "plan.json").write_text(json.dumps(plan))
+    misspelt = shop.orch("plan", "a.orch", "--edit", "plan.json")
+    assert misspelt.returncode == 1
+    assert "efect" in misspelt.stderr

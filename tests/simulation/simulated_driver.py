@@ -550,7 +550,7 @@ class Simulation:
         require(worker.inputs.is_valid(task.resolved), f"the input of {task.id} does not fit")
         limit = loop.orchestrator.limits.get(worker.name)
         for name in limit.after if limit is not None else ():
-            require(bool(loop.outputs.get(name)), f"{task.id} starts before any {name}")
+            require(bool(loop.done.get(name)), f"{task.id} starts before any {name}")
         hooks = loop.hooks("before_dispatch", worker.name)
         self._check_looked(loop, task.round, hooks, f"{task.id} starts")
         if worker.effect in ("write", "once") and EVIL in str(task.resolved):

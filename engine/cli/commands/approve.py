@@ -13,6 +13,7 @@ from engine.cli.journals import journal_option
 from engine.drive.answers import Reply, addressed, meant
 from engine.errors import InputError
 from engine.runtime.forks import offers
+from engine.runtime.plan_review import bare_plan
 from engine.runtime.state import Gate
 
 __all__ = ["command"]
@@ -61,6 +62,8 @@ def command(
     not open (any more). If another process is driving the run, it gets the answer: 0 means
     accepted, 3 not accepted.
     """
+    if isinstance(edit, list):  # the gate of a plan, as `orch gates --format json` lists it
+        edit = bare_plan(edit)
     if edit is not ... and not isinstance(edit, dict):
         raise InputError(["--edit: a JSON object is expected: the task's inputs, or the plan"])
     if not_done and (edit is not ... or output is not ...):

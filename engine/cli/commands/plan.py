@@ -15,7 +15,7 @@ from engine.cli.format_values import compact
 from engine.cli.input_values import input_options, input_values, program_arguments
 from engine.cli.options import color_option, format_option, pairs, param_option
 from engine.cli.output import echo, error, report
-from engine.cli.plan_text import entry_text, estimate_text
+from engine.cli.plan_text import entry_texts, estimate_text
 from engine.drive import launch
 from engine.drive.guard import refuse_given
 from engine.drive.launch import Options
@@ -99,8 +99,8 @@ def _print(found: Outlook, style: str, file: str, orchestrator: str) -> None:
         return
     for problem in found.problems:
         error(problem)
-    for entry in found.tasks:
-        echo(entry_text(entry))
+    for line in entry_texts(found.tasks):
+        echo(line)
     if found.estimate is not None:
         echo(estimate_text(found.estimate))
     elif not found.problems:

@@ -19,7 +19,7 @@ from engine.runtime.state import Loop, Step, Task
 from engine.runtime.step_checks import Producer, StepChecks, depends_on
 from engine.runtime.steps import frames
 from engine.sema.plans.json_form import read_step
-from engine.sema.plans.shapes import SchemaShape
+from engine.sema.plans.shapes import UNKNOWN, SchemaShape, Shape
 from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, leaves
@@ -243,10 +243,12 @@ def known_of(entry: Task | Step) -> Producer:
     worker = entry.worker
     assert worker is not None
     failure = None if entry.failure is None else entry.failure.mode
-    output = SchemaShape(worker.output.schema)
+    output: Shape = SchemaShape(worker.output.schema)
     if not isinstance(entry, Step):
         return Producer("task", worker.name, output, failure=failure)
     kind = kind_of(entry.spec)
+    if kind == "reduce" and not entry.items:
+        output = UNKNOWN  # it made no call: it gave `empty`, which may be of any type
     numbers = {len(number) > 1 for number in entry.items}
     nested = numbers.pop() if len(numbers) == 1 else None
     return Producer(kind, worker.name, output, nested=nested, failure=failure)

@@ -154,14 +154,24 @@ def _failed(producer: Task | Step) -> Unmet:
 def _missing(loop: Loop, frame: Frame | None, name: str) -> Unmet:
     """The failure of a reference that leads to nothing, such as an item that was not made."""
     base = name.partition("[")[0]
-    step = _named(loop, frame, base)
     said = f"there is no task or step `{name}`"
-    if isinstance(step, Step):
+    if isinstance(_named(loop, frame, base), Step):
         said = f"step `{base}` has no item `{name}`"
+        failure = _dropped(loop, frame, name)
+        if failure is not None:
+            said = f"`{name}` was not started ({failure.mode}: {failure.message})"
+    return Unmet(Failure("unmet_reference", said))
+
+
+def _dropped(loop: Loop, frame: Frame | None, name: str) -> Failure | None:
+    """Why an item of a step was not started; None where no such value was dropped."""
+    base = name.partition("[")[0]
+    step = _named(loop, frame, base)
+    if isinstance(step, Step):
         for number, _, failure in step.dropped:
             if name == f"{base}[{number_text(number)}]":
-                said = f"`{name}` was not started ({failure.mode}: {failure.message})"
-    return Unmet(Failure("unmet_reference", said))
+                return failure
+    return None
 
 
 def value_of(producer: Task | Step, view: View = "outputs") -> Any:
@@ -235,12 +245,14 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
             inputs = at.inputs
         at = at.outer
 
-    def ended_well(name: str) -> bool:
+    def ended(name: str) -> str:
         producer = find(loop, frame, name)
-        return producer is not None and producer.status == "done"
+        if producer is not None:
+            return producer.status
+        return "failed" if _dropped(loop, frame, name) is not None else ""
 
     last = None if passing is None else passing.last
-    return Scope(output, inputs, last=last, names=names, ended_well=ended_well)
+    return Scope(output, inputs, last=last, names=names, ended=ended)
 
 
 def skipped_by(
@@ -350,7 +362,7 @@ def too_early(entry: Task | Step) -> Failure | None:
     """Why a limit lets an entry not begin that was to come after another worker's; or None."""
     loop, worker = entry.loop, entry.worker
     for name in entry.after:
-        if worker is not None and not loop.outputs.get(name):
+        if worker is not None and not loop.done.get(name):
             return Failure(
                 "unmet_reference",
                 f"it runs only after `{name}`, and no task of it succeeded",

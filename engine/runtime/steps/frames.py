@@ -181,7 +181,7 @@ def put_before(entry: Task | Step) -> tuple[str, ...]:
     limit = loop.orchestrator.limits.get(entry.worker.name)
     if limit is None or not limit.after:
         return ()
-    entry.after = tuple(worker for worker in limit.after if not loop.outputs.get(worker))
+    entry.after = tuple(worker for worker in limit.after if not loop.done.get(worker))
     return entry.after
 
 

@@ -72,6 +72,6 @@ def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
         state.todo(Todo.TASK_AGAIN, old)
         return True
     if old.status == "done":
-        old.loop.outputs.setdefault(old.worker.name, []).append(old.output)
+        old.loop.done.setdefault(old.worker.name, []).append(old)
     state.todo(Todo.ITEM_ENDED, old)
     return True

@@ -132,7 +132,12 @@ PROPERTIES: Mapping[str, Any] = {
     "label": {"anyOf": [{"type": "string"}, _ITEM, _INDEX]},
     "parallel": {"type": "integer", "minimum": 1},
     "in_order": {"type": "boolean"},
-    "tolerate": {"type": "number", "minimum": 0},
+    "tolerate": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+        ]
+    },
     "reduce": {"$ref": "#/$defs/step.selection"},
     "size": {"type": "integer", "minimum": 2},
     "empty": {},

@@ -221,7 +221,7 @@ def _for_item(scope: Scope, entry: Entry) -> Scope:
         scope.parts,
         scope.last,
         scope.names,
-        scope.ended_well,
+        scope.ended,
     )
 
 

@@ -126,7 +126,7 @@ class Scope(msgspec.Struct):
         parts: What a call of a `reduce` combines.
         last: What the last pass of a `repeat` gave.
         names: All that an expression may read, by name, in an author's plan.
-        ended_well: Whether the task or step of a name is done.
+        ended: How the task or step of a name ended: its status; "" if there is none.
     """
 
     output: Callable[[str, View], Any]
@@ -136,7 +136,7 @@ class Scope(msgspec.Struct):
     parts: list[Any] | None = None
     last: Any = None
     names: Callable[[Scope, frozenset[str]], Mapping[str, Any]] | None = None
-    ended_well: Callable[[str], bool] = lambda name: False
+    ended: Callable[[str], str] = lambda name: ""
 
 
 def at_pointer(value: Any, pointer: str) -> Any:

@@ -86,6 +86,7 @@ RUN_REPORTED = _record(
     input=ANY,
     models=ANY,
     tasks=ANY,
+    steps=ANY,
     outputs=ANY,
     dispatched=ANY,
     verdicts=Array(ANY),

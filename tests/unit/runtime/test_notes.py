@@ -193,7 +193,9 @@ def test_a_note_to_the_orchestrator_under_a_task(load):
         await handle.tell("go north", to="c")
         inner.let()
         await inner.next()
-        with pytest.raises(UsageError, match="it is not the task of an orchestrator"):
+        with pytest.raises(
+            UsageError, match="`a` is not an orchestrator: it is a task of worker `look`"
+        ):
             await handle.tell("x", to="a")
         inner.let()
         await outer.next()
@@ -276,3 +278,59 @@ def test_a_secret_is_refused(load, tmp_path, monkeypatch):
     )
     with pytest.raises(UsageError, match="the note holds the value of the secret PASSWORD"):
         engine.tell(run.id, "say correct horse battery", journal=tmp_path / "j")
+
+
+STEPS = """
+worker look(x: int) -> { text: string } via python { call = "tools:look" }
+worker plan(x: int) -> json via plan {
+  max_items = 3
+  step inner { call = look(x=x) }
+  result = inner
+}
+orchestrator child(x: int) -> { n: int } {
+  model = planner  goal = "Look."  workers = [look]  policy { max_rounds = 3 }
+}
+orchestrator main() -> { n: int } {
+  model = planner  goal = "Count."  workers = [look, plan, child]
+  policy { max_rounds = 3  max_items = 9 }
+}
+"""
+
+
+def test_a_note_to_something_without_a_planner_says_what_that_is(load):
+    workflow = load(STEPS, TOOLS)
+    entries = [
+        {"id": "a", "worker": "look", "input": {"x": 1}},
+        {"id": "p", "worker": "plan", "input": {"x": 1}},
+    ]
+    step = {"id": "r", "worker": "look", "input": {"x": 1}}
+    more = [{**step, "each": {"$from": "p", "entries": True}}]
+
+    async def play() -> list[str]:
+        planner = Planner([{"tasks": entries}, {"tasks": more}, DONE])
+        handle = await workflow.start("main", models={"planner": planner})
+        said = []
+        await planner.next()
+        planner.let()
+        await planner.next()
+        for to in ("a", "p", "inner", "none"):
+            with pytest.raises(UsageError) as refused:
+                await handle.tell("x", to=to)
+            said.append(str(refused.value))
+        planner.let()
+        await planner.next()
+        with pytest.raises(UsageError) as refused:
+            await handle.tell("x", to="r")
+        said.append(str(refused.value))
+        planner.let()
+        await handle.result()
+        return said
+
+    a, p, inner, none, r = asyncio.run(play())
+    assert a == "`a` is not an orchestrator: it is a task of worker `look`, which has no planner"
+    assert p == "`p` is not an orchestrator: it is a task of worker `plan`, which has no planner"
+    assert (
+        inner == "`inner` is not an orchestrator: it is a task inside a plan, which has no planner"
+    )
+    assert none.endswith("has no task `none`")
+    assert r == "`r` is not an orchestrator: it is a step, which has no planner"

@@ -10,6 +10,7 @@ import engine
 from engine import Reply
 from engine.errors import UsageError
 from engine.events import CallStarted, Usage
+from engine.runtime.plan_review import SHOWN_OF_ENTRY, plan_report
 from engine.runtime.ports import ModelReply, ModelRequest
 
 TOOLS = """
@@ -250,6 +251,87 @@ def test_no_estimate_is_above_what_the_budget_leaves(load, tasks, finish, tmp_pa
     budget = "budget { cost = $0.02 }"
     (one,) = estimates(load, tasks, finish, tmp_path, [plan], budget)
     assert one["cost_most"] == 20_000
+
+
+INSIDE = """
+model cheap { id = "scripted/none.json"  context = 1000  max_tokens = 1000
+  price { input = $1.00  output = $1.00 } }
+worker ask(x: int) -> int via llm { model = cheap  prompt = "{{ x }}" }
+worker send(x: int) -> int via python { call = "tools:send"  effect = once }
+worker both(xs: int[] @items(max: 50)) -> int[] via plan {
+  max_items = 200
+  step asked { each = xs  call = ask(x=item) }
+  step sent { each = asked  call = send(x=item) }
+  result = sent
+}
+worker twice(xs: int[] @items(max: 50)) -> int[] via plan {
+  max_items = 9
+  step first { call = both(xs=xs) }
+  step second { when = first | length > 1  call = both(xs=first) }
+  result = first
+}
+worker list() -> int[] via python { call = "tools:list"  effect = read }
+verifier seen(estimate: json) via python { call = "tools:seen" }
+orchestrator main() -> { n: int } {
+  model = planner  goal = "g"  workers = [list, both, twice]  policy { max_rounds = 4 %s }
+  verify { before_round { with = seen } }
+}
+"""
+INSIDE_TOOLS = SEEN + "def list():\n    return [7, 8]\n"
+
+
+def inside(load, tasks, finish, tmp_path, specs, policy=""):
+    workflow = load(INSIDE % policy, INSIDE_TOOLS)
+    models = {"planner": engine.Scripted([*map(tasks, specs), finish(n=1)]),
+              "cheap": engine.Scripted(["1"] * 50)}  # fmt: skip
+    run = workflow.run("main", models=models)
+    assert run.status == "finished", run.reason
+    return [json.loads(line) for line in log(tmp_path) if line.startswith("{")]
+
+
+def test_an_estimate_counts_the_tasks_inside_a_plan_worker(load, tasks, finish, tmp_path):
+    known = ("a", "both", {"xs": [1, 2, 3]})
+    (one,) = inside(load, tasks, finish, tmp_path, [known])
+    assert one == {
+        "tasks": {"least": 4, "most": 7},
+        "effects": {"least": 0, "most": 3},
+        "calls": 3,
+        "cost_most": 3 * 2000,
+        "cost_expected": None,
+    }
+
+
+def test_an_estimate_of_a_plan_worker_goes_by_its_types_where_its_input_is_to_come(
+    load, tasks, finish, tmp_path
+):
+    workflow = load(INSIDE % "", INSIDE_TOOLS)
+    plan = tasks(("l", "list", {}), ("a", "both", {"xs": {"$from": "l"}}))
+    models = {
+        "planner": engine.Scripted([plan, tasks(("b", "both", {"xs": [1]})), finish(n=1)]),
+        "cheap": engine.Scripted(["1"] * 3),
+    }
+    assert workflow.run("main", models=models).status == "finished"
+    one, two = [json.loads(line) for line in log(tmp_path) if line.startswith("{")]
+    assert one["tasks"] == {"least": 2, "most": 102}
+    assert one["effects"] == {"least": 0, "most": 50}
+    assert (one["calls"], one["cost_expected"]) == (50, None)
+    # What the same worker has cost inside a plan is known now; a script costs nothing.
+    assert two["cost_expected"] is not None
+
+
+def test_an_estimate_counts_plans_inside_plans_and_no_more_than_max_items(
+    load, tasks, finish, tmp_path
+):
+    (one,) = inside(load, tasks, finish, tmp_path, [("a", "twice", {"xs": [1]})])
+    # Its two steps, each with up to 50 + 50 tasks; the second may be skipped.
+    assert one["tasks"] == {"least": 2, "most": 203}
+    assert one["effects"] == {"least": 0, "most": 100}
+
+
+def test_an_estimate_of_a_plan_worker_is_within_the_policy(load, tasks, finish, tmp_path):
+    (one,) = inside(load, tasks, finish, tmp_path, [("a", "twice", {"xs": [1]})], "max_items = 20")
+    assert one["tasks"] == {"least": 2, "most": 20}
+    assert one["effects"] == {"least": 0, "most": 20}
 
 
 # ---------------------------------------------------------------- a person looks
@@ -561,3 +643,18 @@ def test_a_retried_plan_waits_for_what_has_begun_early(load, tasks, finish):
     assert [(task.id, task.status, task.output) for task in state.loop.tasks.values()] == [
         ("r", "done", 7), ("s", "done", 7)
     ]  # fmt: skip
+
+
+def test_what_is_shown_of_an_entry_is_known_to_be_no_part_of_the_plan(load, prompted, tasks):
+    program = RULES.replace(
+        "verifier small", 'verifier chief() via human { message = "?" }\nverifier small'
+    )
+    plan = tasks(("a", "look", {"x": 1}), ("b", "send", {"x": 2}))
+    run = load(program.replace("small %s", "chief"), TOOLS).run(
+        models={"planner": prompted([plan])}
+    )
+    assert run.status == "waiting"
+    for shown, written in zip(
+        plan_report(run._state, run._state.loop)["tasks"], plan["tasks"], strict=True
+    ):
+        assert set(shown) - set(written) <= SHOWN_OF_ENTRY

@@ -149,6 +149,33 @@ def test_whatever_workers_say_a_step_is_bounded_and_stays_in_its_tag(prompted, r
     assert block.count("<failure ") == block.count("</failure>") == 1
 
 
+def test_the_first_message_of_each_kind_is_whole_where_it_fits(prompted, run, tokens):
+    planner = prompted([{"tasks": [source(30), each("all")]}, {"finish": []}])
+    ended = run(planner)
+    items = ended._state.loop.steps["all"].items
+    first = "ValueError: cannot decode byte 0xff of line 12"
+    second = "no answer from the server within 30 s"
+    items[(7,)].failure = Failure("crashed", first)
+    items[(17,)].failure = Failure("timeout", second)
+    block = step_view(ended._state.loop.steps["all"], 2048)
+    assert f"all[7] f7.py: {first}" in block
+    assert f"all[17] f17.py: {second}" in block
+    assert tokens(block) <= STEP_TOKENS
+
+
+def test_long_messages_share_the_room_and_a_short_one_is_whole(prompted, run, tokens):
+    planner = prompted([{"tasks": [source(30), each("all")]}, {"finish": []}])
+    step = run(planner)._state.loop.steps["all"]
+    step.items[(7,)].failure = Failure("crashed", "\u1c80" * 400)
+    step.items[(17,)].failure = Failure("timeout", "too slow")
+    step.items[(27,)].failure = Failure("http", "x9$Kq#~`|" * 90)
+    block = step_view(step, 2048)
+    assert "all[17] f17.py: too slow\n" in block
+    assert block.count("...\n") == 2
+    assert "</output>" in block
+    assert tokens(block) <= STEP_TOKENS
+
+
 def test_long_names_are_within_the_bound(prompted, run, tokens):
     name = "x9" * 32
     planner = prompted([{"tasks": [source(30), each(name)]}, {"finish": []}])

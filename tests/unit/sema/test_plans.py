@@ -217,7 +217,10 @@ OWNER, DONE, COMMITS = FromItem("/owner"), FromItem("/done"), FromItem("/commits
         ("item.owner is not none", [[(OWNER, "!=", None)]]),
         ("not (item.owner is none)", [[(OWNER, "!=", None)]]),
         ("s is ok", [[(FromStep("s"), "ok")]]),
-        ("s is not ok", [[(FromStep("s"), "failed")]]),
+        ("s is failed", [[(FromStep("s"), "failed")]]),
+        ("s is not ok", [[(FromStep("s"), "not ok")]]),
+        ("not (s is failed)", [[(FromStep("s"), "not failed")]]),
+        ("not (s is not ok)", [[(FromStep("s"), "ok")]]),
         ("item.done and (item.commits > 1 or item.commits < 0)", [
             [(DONE, "==", True), (COMMITS, ">", 1)],
             [(DONE, "==", True), (COMMITS, "<", 0)],

@@ -16,7 +16,7 @@ __all__ = ["environment"]
 def environment(environment: str | None = None) -> dict[str, Any]:
     """The packages of an environment, by name.
 
-    A package whose METADATA cannot be read is listed too: its audit says why.
+    A package whose METADATA cannot be read is still listed: its audit says why.
     """
     site = site_of(environment)
     found = []

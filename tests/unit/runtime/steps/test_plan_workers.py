@@ -8,6 +8,7 @@ from step_runs import StepRun, item, program_with, with_plan
 import engine
 from engine.errors import Failure
 from engine.events import CancelRequested
+from engine.runtime.report import partial_tasks
 from engine.sema.plans.conditions import Condition, Test
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, Plan, ReduceStep, RepeatStep, TaskStep
@@ -119,14 +120,14 @@ def test_every_bound_holds_inside(bound):
     program = planned(WHOLE, FromStep("m"), policy=policy, limits=limits,
                       max_items=4 if bound == "own" else 100)  # fmt: skip
     run = StepRun(program, [[CALL]], gives([1, 2, 3, 4])).run()
-    failure = run["p"].failure
-    assert failure.mode == "over_budget"
+    assert run["p"].failure.mode == "over_budget"
+    if bound == "own":
+        assert "3 are left of `max_items = 4` of plan `plan`" in run["r"].failure.message
     assert run.made() == ["survey"]
     assert run.loop.dispatches == 2
-    named = {"own": "worker plan { max_items = 4 }", "limit": "limit get { max_dispatches = 3 }"}
-    assert f"are left of `{named.get(bound, f'{bound} = 5')}`" in failure.message
     if bound == "own":
-        assert (failure.cause.of.name, failure.cause.setting) == ("plan", "max_items")
+        cause = run["p"].failure.cause
+        assert (cause.of.name, cause.setting) == ("plan", "max_items")
 
 
 def test_what_does_not_fit_is_counted_again_in_a_retry():
@@ -148,6 +149,21 @@ def test_a_failure_inside_is_the_plans_own_and_a_result_that_needs_it_not_is_giv
     assert run["p"].failure.mode == "timeout"
     run = StepRun(planned(steps, FromStep("u")), [[CALL]], outcome).run()
     assert run["p"].output == 1
+
+
+def test_a_mode_that_the_plan_does_not_declare_is_told_whole():
+    def outcome(worker, input):
+        return Failure("strange", "a reason") if worker == "odd" else 1
+
+    odd = 'worker odd(q: json) -> json fails strange via command { run = ["w"]  effect = read }\n'
+    program = program_with("max_rounds = 3", f"---\n{odd}{MORE[4:]}", WORKERS)
+    plan = Plan((TaskStep(id="t", worker="odd", input={"q": 1}),), FromStep("t"), 9)
+    failure = StepRun(with_plan(program, "plan", plan), [[CALL]], outcome).run()["p"].failure
+    assert failure.mode == "crashed"
+    assert failure.message == "undeclared failure mode `strange`: a reason"
+    declared = with_plan(program, "plan", plan, fails=("strange",))
+    failure = StepRun(declared, [[CALL]], outcome).run()["p"].failure
+    assert (failure.mode, failure.message) == ("strange", "a reason")
 
 
 def test_a_skipped_step_is_null_in_the_result():
@@ -310,3 +326,13 @@ def add(v): return v
     (step,) = [one for one in run.steps if one.id == "t/r"]
     assert (step.status, step.total) == ("failed", 0)
     assert "it needs the output of `f`" in step.failure.message
+
+
+def test_the_partial_result_has_all_items_of_a_step_in_a_plan():
+    run = StepRun(planned(WHOLE, FromStep("m")), [[CALL]], gives([1, 2, 3, 4]))
+    run.begin()
+    while len(run.finished) < 4:  # the survey and three items
+        run.turn()
+    run.happen(CancelRequested(reason="enough"))
+    assert run.loop.best == {"list": [1, 2, 3, 4], "get": [1, 2, 3]}
+    assert partial_tasks(run.loop) == ["p/survey", "p/r"]

@@ -71,6 +71,24 @@ def test_one_value_needs_no_call_and_none_gives_empty(program):
     assert run["m"].failure.mode == "unmet_reference"
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_what_gave_empty_may_be_of_another_type_than_its_worker_gives(program, later):
+    """A reference to it is taken in the decision that it is in, and in every later one."""
+    reader = {"id": "t", "worker": "text", "input": {"v": {"$from": "m"}}}
+    decision = [LIST, reduce(empty="none")]
+    decisions = [decision, [reader]] if later else [[*decision, reader]]
+    finish = {"assessment": "", "finish": {"$from": "m"}}
+    text = program_with(result="string")
+
+    def outcome(worker, input):
+        return [] if worker == "list" else {"text": input["v"], "size": 1}
+
+    run = StepRun(text, [*decisions, finish], outcome).run()
+    assert [one for round in run.loop.rounds for one in round.rejected] == []
+    assert run["t"].output == {"text": "none", "size": 1}
+    assert (run.end.status, run.loop.result) == ("finished", "none")
+
+
 def test_one_value_of_another_type_takes_a_call():
     more = """---
 worker say(parts: json[]) -> string via command { run = ["w"]  effect = read }
