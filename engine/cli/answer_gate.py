@@ -24,7 +24,7 @@ from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import count
 from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.options import utf8
-from engine.cli.task_names import task_option
+from engine.cli.task_names import task_option, typed
 from engine.drive import launch
 from engine.drive.answers import Reply, addressed, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
@@ -35,9 +35,9 @@ from engine.errors import InputError
 from engine.events import GateAnswered
 from engine.journal import SqliteJournal
 from engine.runtime.report import run_report
-from engine.runtime.state import Gate, RunState
+from engine.runtime.state import Gate, RunState, Task
 from engine.runtime.views import path_in_loop
-from engine.sema.plans.selection import MAX_SOURCE
+from engine.sema.plans.selection import MAX_SOURCE, number_text
 
 __all__ = ["answer_gate", "gate_options", "item_numbers", "json_file", "outcome_needed", "who"]
 
@@ -219,14 +219,28 @@ def who(by: str | None) -> str:
         return ""
 
 
-def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
-    """The message if the outcome of a `once` task is not given."""
-    task = gate.task or gate.tasks[0]
-    name = path_in_loop(gate.step or task)
-    what = f"task {name}" if gate.step is None else f"{count(len(gate.tasks), 'item')} of {name}"
-    again = command_line("approve", run, directory, "--task", name, "--not-done")
+def outcome_needed(gate: Gate, tasks: list[Task] | None, run: str, directory: str) -> CommandError:
+    """The message if the outcome of a `once` task is not given.
+
+    Args:
+        gate: The gate that asks for it.
+        tasks: The items that the answer is about; None: all that the gate is about.
+        run: The run, as it was typed.
+        directory: The journal's folder.
+    """
+    every = tasks or gate.tasks
+    one = gate.task if gate.step is None else every[0] if len(every) == 1 else None
+    about = one or gate.step
+    assert about is not None
+    assert about.worker is not None
+    name = path_in_loop(about)
+    what = f"task {name}" if one is not None else f"{count(len(every), 'item')} of {name}"
+    which = ["--task", typed(name)]
+    if one is None and tasks is not None:
+        which += ["--items", ",".join(number_text(task.number) for task in tasks)]
+    again = command_line("approve", run, directory, *which, "--not-done")
     return CommandError(
-        f"it is not known whether {what} ({task.worker.name}) was done",
+        f"it is not known whether {what} ({about.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

@@ -22,7 +22,7 @@ from engine.sema.plans.selection import number_text
 from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
-__all__ = ["Reply", "addressed", "answers", "check_answer", "find_gate", "refuse_secrets"]
+__all__ = ["Reply", "addressed", "answers", "check_answer", "find_gate", "meant", "refuse_secrets"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -158,6 +158,14 @@ def addressed(gate: Gate, name: str | None, reply: Reply) -> Reply:
     return replace(reply, gate=gate.key, items=[item], keep_others=True)
 
 
+def meant(gate: Gate, items: list[str] | None) -> list[Task] | None:
+    """The items that a reply is about; None: all that the gate is about."""
+    if items is None:
+        return None
+    named = set(items)
+    return [task for task in gate.tasks if number_text(task.number) in named]
+
+
 def _item_named(gate: Gate, name: str | None) -> str | None:
     """The number of the item that a name means; None if it means the whole gate."""
     if gate.step is None or name is None or name == gate.key:
@@ -211,7 +219,7 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
     if reply.keep_others and reply.items is None:
         raise UsageError("`keep_others` needs `items`: which items the answer is about")
     if gate.kind == "outcome" and reply.answer == "approve":
-        if reply.output is None and forks.offers(gate):
+        if reply.output is None and forks.offers(gate, meant(gate, reply.items)):
             return
         acting = (gate.task or gate.tasks[0]).worker
         _fits(acting.output, reply.output, f"the output of `{acting.name}`", acting.max_bytes)

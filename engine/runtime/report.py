@@ -127,6 +127,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
                 "task": path_in_loop(task),
                 "label": task.label,
                 "input": _shown_input(task),
+                **({"parent": forks.became(gate, task)} if gate.helds else {}),
             }
             for task in gate.tasks[:SHOWN_ITEMS]
         ]

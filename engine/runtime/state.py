@@ -738,7 +738,7 @@ class Gate:
         message: The question.
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
-        held: What a fork's parent did with the task that is asked about, or None.
+        helds: By the key of each task that is asked about: what a fork's parent did with it.
         step: The step whose items it is about, in place of one task.
         tasks: These items.
         checks: Of an approval: the check of each of them.
@@ -747,7 +747,7 @@ class Gate:
     __slots__ = (
         "check",
         "checks",
-        "held",
+        "helds",
         "key",
         "kind",
         "loop",
@@ -773,7 +773,6 @@ class Gate:
         options: tuple[str, ...] = (),
         timeout_ms: int | None = None,
         resume: HookRun | None = None,
-        held: HeldTask | None = None,
     ) -> None:
         self.key = key
         self.kind: GateKind = kind
@@ -784,7 +783,7 @@ class Gate:
         self.options = options
         self.timeout_ms = timeout_ms
         self.resume = resume
-        self.held = held
+        self.helds: dict[str, HeldTask] = {}
         self.step: Step | None = None
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
