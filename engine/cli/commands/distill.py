@@ -45,7 +45,7 @@ def command(run: str, number: int | None, name: str | None, style: str, director
     finally:
         journal.close()
     if found.changed:
-        changed = names_list([f"`{one}`" for one in found.changed])
+        changed = names_list(found.changed)
         warn(
             f"the file has changed since the run: {changed}",
             help="the plan fits the program of the run; lint it after you add it",

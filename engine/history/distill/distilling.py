@@ -154,6 +154,8 @@ def _draft(
         raise UsageError(f"{rounds} of run {state.run} decided no tasks, so there is no plan")
     drafter.gather()
     left_out = _leave_out_failed(drafter)
+    if not drafter.entries:
+        raise UsageError(f"no task of run {state.run} succeeded, so there is no plan")
     drafter.bind()
     result, why = _result(state, drafter, chosen) if composed else (None, _NOT_TYPED)
     notes = [*_later_rounds(drafter, chosen), *_rejected(loop, chosen), *left_out]
@@ -198,7 +200,7 @@ def _named(drafter: Drafter, result: Any, output: Any, notes: list[str]) -> Draf
         result = {steps[key]: value for key, value in result.items()}
         output = {steps[key]: text for key, text in output.items()}
     inputs = drafter.inputs(used)
-    written = [f"`{one.name}`" for one in inputs if one.written]
+    written = [one.name for one in inputs if one.written]
     if written:
         plural = len(written) > 1
         notes.insert(
@@ -291,7 +293,7 @@ def _later_rounds(drafter: Drafter, chosen: frozenset[int]) -> list[str]:
     if len(rounds) < 2:
         return []
     later = [str(number) for number in rounds[1:]]
-    which = f"round {later[0]} was" if len(later) == 1 else f"rounds {names_list(later)} were"
+    which = f"round {later[0]} was" if len(later) == 1 else f"rounds {later[0]} to {later[-1]} were"
     return [f"{which} decided after the planner had read what came before; here their steps follow"]
 
 
@@ -312,7 +314,8 @@ def _result(state: RunState, drafter: Drafter, chosen: frozenset[int]) -> tuple[
     loop = state.loop
     last = loop.rounds[max(chosen) - 1]
     if last.decision is None or "finish" not in last.decision:
-        return None, f"the rounds decide no result; {_UNREAD}"
+        what = "the rounds decide" if len(chosen) > 1 else "the round decides"
+        return None, f"{what} no result; {_UNREAD}"
     tree = last.decision["finish"]
     if loop.decisions.steps:
         tree = read_value(tree)

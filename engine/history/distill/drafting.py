@@ -29,7 +29,7 @@ from engine.history.distill.types import (
 )
 from engine.history.distill.walks import FEWEST, Walk, find_walk
 from engine.sema.model import Orchestrator
-from engine.sema.plans.orch_form import value_text
+from engine.sema.plans.orch_form import Chained, value_text
 from engine.sema.plans.selection import Selection, number_text
 from engine.sema.plans.steps import EachStep, ReduceStep, Step, TaskStep
 from engine.sema.plans.values import ABSENT, FromInput, FromItem, FromStep, Leaf, at_pointer
@@ -249,6 +249,9 @@ class Drafter:
         return type_at(entry.worker.inputs.type, name)
 
     def _bind(self, tree: Any, name: str, entry: Entry, type_: Type | None) -> Any:
+        own = None if _has_leaf(tree) else self._written.get((name, canonical(tree)))
+        if own is not None:
+            return FromInput(f"/{own}")
         found = self._found(tree, name, entry, type_)
         if found is not None:
             return found
@@ -286,19 +289,13 @@ class Drafter:
 
     def _write(self, value: Any, name: str, type_: Type | None) -> FromInput:
         """An input of the plan for a value that is in nothing that the planner had seen."""
-        key = (name, canonical(value))
-        own = self._written.get(key)
-        if own is None:
-            own = self._written[key] = self._names.take(name, "value")
-            text = type_of_value(value)
-            if type_ is not None:
-                text = type_text(_not_null(type_))
-            self._add_written(own, text, value)
+        own = self._written[name, canonical(value)] = self._names.take(name, "value")
+        text = type_of_value(value) if type_ is None else type_text(_not_null(type_))
+        self._add_written(own, text, value)
         return FromInput(f"/{own}")
 
     def _add_written(self, own: str, text: str, value: Any) -> None:
         self._inputs[own] = Input(own, f"{own}: {text} = {value_text(value)}", True)
-        self.origins.add_input(own, value)
 
     # ------------------------------------------------------------ references
 
@@ -321,12 +318,27 @@ class Drafter:
             return {key: self._whole(value) for key, value in tree.items()}
         if not isinstance(tree, list) or not tree:
             return tree
-        first = tree[0]
-        if isinstance(first, FromStep) and first.name in self.by_id:
-            every = [FromStep(first.name, f"/{place}") for place in range(len(tree))]
-            if tree == every and len(self.by_id[first.name].items) == len(tree):
-                return FromStep(first.name)
-        return [self._whole(item) for item in tree]
+        parts: list[Any] = []
+        rest = list(tree)
+        while rest:
+            size = self._size_at(rest)
+            if size:
+                parts.append(FromStep(rest[0].name))
+            elif parts and isinstance(parts[-1], list):
+                parts[-1].append(self._whole(rest[0]))
+            else:
+                parts.append([self._whole(rest[0])])
+            rest = rest[size or 1 :]
+        return parts[0] if len(parts) == 1 else Chained(tuple(parts))
+
+    def _size_at(self, values: list[Any]) -> int:
+        """How many values at the beginning of a list are all outputs of one step; 0 if not."""
+        first = values[0]
+        if not isinstance(first, FromStep) or first.name not in self.by_id:
+            return 0
+        size = len(self.by_id[first.name].items)
+        every = [FromStep(first.name, f"/{place}") for place in range(size)]
+        return size if size > 1 and values[:size] == every else 0
 
     def _item_reference(self, leaf: FromStep) -> FromStep:
         """`r[7]` as the place of that item among the outputs."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.sema.plans.conditions import Test
-from engine.sema.plans.orch_form import Joined
+from engine.sema.plans.orch_form import Chained, Joined
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, Step
 from engine.sema.plans.values import ABSENT, FromInput, FromStep, Leaf
@@ -29,6 +29,8 @@ def map_tree(tree: Any, change: Change) -> Any:
     if isinstance(tree, Joined):
         parts = (part if isinstance(part, str) else change(part) for part in tree.parts)
         return Joined(tuple(parts))
+    if isinstance(tree, Chained):
+        return Chained(tuple(map_tree(part, change) for part in tree.parts))
     if isinstance(tree, dict):
         return {key: map_tree(value, change) for key, value in tree.items()}
     if isinstance(tree, list):

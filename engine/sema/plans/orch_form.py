@@ -30,7 +30,7 @@ from engine.sema.plans.values import (
 )
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["Joined", "call_text", "is_name", "step_text", "test_text", "value_text"]
+__all__ = ["Chained", "Joined", "call_text", "is_name", "step_text", "test_text", "value_text"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 #: Words that an expression reads as something else.
@@ -41,6 +41,12 @@ class Joined(msgspec.Struct, frozen=True):
     """A text made of texts and leaves, one after the other: `"Review " ~ path`."""
 
     parts: tuple[str | Leaf, ...]
+
+
+class Chained(msgspec.Struct, frozen=True):
+    """A list made of lists, one after the other: `reviews + [last]`."""
+
+    parts: tuple[Any, ...]
 
 
 def is_name(text: str) -> bool:
@@ -57,6 +63,8 @@ def value_text(tree: Any) -> str:
         return _leaf_text(tree)
     if isinstance(tree, Joined):
         return " ~ ".join(value_text(part) for part in tree.parts)
+    if isinstance(tree, Chained):
+        return " + ".join(map(value_text, tree.parts))
     if isinstance(tree, dict):
         entries = (f"{_key_text(key)}: {value_text(value)}" for key, value in tree.items())
         return "{" + ", ".join(entries) + "}"
