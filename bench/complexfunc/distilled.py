@@ -28,7 +28,7 @@ from engine.errors import OrchError
 from engine.history.distill import Distilled, distill_run
 from engine.journal import MemoryJournal
 from engine.sema.plans.steps import EachStep, TaskStep
-from engine.sema.plans.values import FromInput
+from engine.sema.plans.values import FromInput, Leaf
 
 AGAIN = """
 orchestrator again() -> json {
@@ -107,15 +107,24 @@ def inputs_for(workflow: engine.Workflow, goal: Goal) -> dict[str, Any]:
         if isinstance(step, EachStep):
             raise NotSaid("several calls are one step with a list")
         assert isinstance(step, TaskStep)
-        for name, leaf in step.input.items():
-            if isinstance(leaf, FromInput):
-                key, value = leaf.at[1:], calls[step.id].get(name)
-                if given.setdefault(key, value) != value:
-                    raise NotSaid("one value of the first goal is two values in the second")
-            elif not hasattr(leaf, "at") and leaf != calls[step.id].get(name):
-                raise NotSaid("a value that stayed a literal is another one in the second")
+        _note(given, step.input, calls[step.id])
     wanted = workflow.program.workers["planned"].inputs.schema["properties"]
     return {name: value for name, value in given.items() if name in wanted}
+
+
+def _note(given: dict[str, Any], tree: Any, value: Any) -> None:
+    """Note what inputs of the plan are where its tree says them and the value has them."""
+    if isinstance(tree, FromInput):
+        if given.setdefault(tree.at[1:], value) != value:
+            raise NotSaid("one value of the first goal is two values in the second")
+    elif isinstance(tree, dict) and isinstance(value, dict):
+        for key, inner in tree.items():
+            _note(given, inner, value.get(key))
+    elif isinstance(tree, list) and isinstance(value, list) and len(tree) == len(value):
+        for inner, part in zip(tree, value, strict=True):
+            _note(given, inner, part)
+    elif not isinstance(tree, Leaf) and tree != value:
+        raise NotSaid(f"{tree!r}, which stayed a literal, is {value!r} in the second")
 
 
 async def again(path: Path, goal: Goal, *, own: bool) -> str:
@@ -194,6 +203,8 @@ async def measure(apis: list[Api], goals: list[Goal], chosen: Iterable[int]) -> 
         except (NotSaid, OrchError) as problem:
             said = str(problem)[:140]
         told[f"second goal: {said or 'equal'}"] += 1
+        if said:
+            print(f"goals {number} and {others[0]}: {said}", flush=True)
     return told
 
 

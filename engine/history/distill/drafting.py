@@ -2,8 +2,8 @@
 
 Every value that a planner wrote is looked for in what it had seen. What is found becomes a
 reference, what is not becomes an input of the plan with the value as its default: a call without it
-repeats the run, and a call with another value is a second goal. Values of a closed choice, `true`,
-null and what is empty stay as they are.
+repeats the run, and a call with another value is a second goal. Null and what is empty stay as they
+are.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class Drafter:
         found = self._found(tree, name, entry, type_)
         if found is not None:
             return found
-        if is_common(tree) or is_choice(type_):
+        if tree is None or tree in ("", [], {}):
             return tree
         return self._write(tree, name, type_)
 

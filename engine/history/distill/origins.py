@@ -30,6 +30,8 @@ _LARGE = 1000
 #: How many texts are looked for in a text.
 _MOST_TEXTS = 20_000
 _WORD = re.compile(r"\w")
+#: What paths, addresses, dates and ids have, and names and other words of a language do not.
+_NO_WORDS = re.compile(r"[\d/@:_]")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -132,8 +134,8 @@ class Origins:
     def joined(self, text: str, name: str, before: int) -> Joined | None:
         """A text as one that contains inputs or outputs word for word, or None.
 
-        Only where that is beyond doubt: long parts, as whole words, and more than a single word
-        unless it is an input.
+        Only where that is beyond doubt: inputs, and long parts of outputs that are no words of a
+        language, such as paths and ids; both as whole words.
         """
         if len(text) <= _LONG_PART or len(self._texts) > _MOST_TEXTS:
             return None
@@ -177,7 +179,7 @@ def _descending(text: str) -> str:
 def _is_certain(part: str, place: Place) -> bool:
     if place.order == 0:
         return True
-    return len(part) >= _LONG_PART and not part.isalpha()
+    return len(part) >= _LONG_PART and _NO_WORDS.search(part) is not None
 
 
 def _split(piece: Any, part: str, leaf: FromInput | FromStep) -> Iterator[Any]:
