@@ -360,4 +360,3 @@ def _changed(record: RunRecord, program: Program, called: set[str]) -> tuple[str
     except Exception:  # the file has errors now: then it cannot be compared
         return ()
     return tuple(one.name for one in found if one.kind == "worker" and one.name in called)
-

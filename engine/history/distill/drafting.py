@@ -19,7 +19,7 @@ import msgspec
 from engine.history.distill.entries import Entry, Names, common_name
 from engine.history.distill.ordering import reach
 from engine.history.distill.origins import Origins, Place, canonical, is_common
-from engine.history.distill.rewriting import map_step, map_tree, step_sources, tree_leaves
+from engine.history.distill.rewriting import map_step, map_tree, tree_leaves
 from engine.history.distill.types import (
     field_text,
     is_choice,
@@ -33,7 +33,7 @@ from engine.sema.plans.orch_form import Chained, value_text
 from engine.sema.plans.selection import Selection, number_text
 from engine.sema.plans.steps import EachStep, ReduceStep, Step, TaskStep
 from engine.sema.plans.values import ABSENT, FromInput, FromItem, FromStep, Leaf, at_pointer
-from engine.sema.types.definitions import Optional, Record, Type, strip
+from engine.sema.types.definitions import Optional, Record, Type
 
 __all__ = ["Draft", "Drafter", "Input"]
 
@@ -203,7 +203,8 @@ class Drafter:
         known = [
             (place, values)
             for place, values in self.origins.lists
-            if place.round < before or (isinstance(place.leaf, FromStep) and place.leaf.name in named)
+            if place.round < before
+            or (isinstance(place.leaf, FromStep) and place.leaf.name in named)
         ]
         return sorted(known, key=rank)
 

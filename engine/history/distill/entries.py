@@ -174,4 +174,4 @@ def common_name(ids: list[str], instead: str) -> str:
     first, last = min(ids), max(ids)
     length = next((i for i, char in enumerate(first) if char != last[i : i + 1]), len(first))
     base = _TRAILING.sub("", first[:length])
-    return base if len(base) > 1 else instead
+    return base or instead

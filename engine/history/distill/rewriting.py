@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.sema.plans.conditions import Test
-from engine.sema.plans.orch_form import Chained, Joined
+from engine.sema.plans.orch_form import Chained, Joined, OrNull
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, Step
 from engine.sema.plans.values import ABSENT, FromInput, FromStep, Leaf
@@ -31,6 +31,8 @@ def map_tree(tree: Any, change: Change) -> Any:
         return Joined(tuple(parts))
     if isinstance(tree, Chained):
         return Chained(tuple(map_tree(part, change) for part in tree.parts))
+    if isinstance(tree, OrNull):
+        return tree  # its reference has what it needs
     if isinstance(tree, dict):
         return {key: map_tree(value, change) for key, value in tree.items()}
     if isinstance(tree, list):

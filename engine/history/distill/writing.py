@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -23,7 +24,7 @@ from engine.sema.check import CheckResult, check_file
 from engine.sema.model import Orchestrator
 from engine.sema.names.loader import MemoryReader
 from engine.sema.plans.conditions import Condition, Test
-from engine.sema.plans.orch_form import step_text, value_text
+from engine.sema.plans.orch_form import OrNull, step_text, value_text
 from engine.sema.plans.steps import EachStep, ReduceStep, Step
 from engine.sema.plans.values import FromInput, FromItem, FromStep, Leaf
 from engine.sema.types.schema_facts import pointer_tokens
@@ -183,6 +184,11 @@ class Writer:
             elif value_text(draft.result) == written and not draft.output.endswith("?"):
                 draft.output = _optional(draft.output)
                 return
+            path = found.message.split("`")[1] if found.message.startswith("`") else written
+            result = map_tree(draft.result, lambda leaf: _or_null(leaf, path))
+            if result != draft.result:
+                draft.result = result
+                return
         raise ResultNotTyped(found.message)
 
     def _bound(self, result: CheckResult) -> None:
@@ -242,13 +248,7 @@ def _leaf_of(step: Step, path: str) -> FromStep | FromInput | FromItem | None:
     found: list[FromStep | FromInput | FromItem] = []
 
     def note(leaf: Leaf) -> Leaf:
-        if isinstance(leaf, FromStep | FromInput | FromItem):
-            tokens = pointer_tokens(leaf.at) or []
-            for length in range(len(tokens) + 1):
-                at = "".join(f"/{_escaped(token)}" for token in tokens[:length])
-                short = msgspec.structs.replace(leaf, at=at)
-                if not (isinstance(leaf, FromInput) and not at) and value_text(short) == path:
-                    found.append(short)
+        found.extend(short for short in _beginnings(leaf) if value_text(short) == path)
         return leaf
 
     map_step(step, note)
@@ -256,6 +256,23 @@ def _leaf_of(step: Step, path: str) -> FromStep | FromInput | FromItem | None:
     if selection is not None and selection.flatten is not None:
         map_tree(FromItem(selection.flatten), note)
     return found[0] if found else None
+
+
+def _or_null(leaf: Leaf, path: str) -> Any:
+    """A reference that is null where the path that it begins with is."""
+    for short in _beginnings(leaf):
+        if short != leaf and value_text(short) == path:
+            return OrNull(leaf, short)
+    return leaf
+
+
+def _beginnings(leaf: Leaf) -> Iterator[FromStep | FromInput | FromItem]:
+    """A reference and those to what it is a part of, the whole first."""
+    if isinstance(leaf, FromStep | FromInput | FromItem):
+        tokens = pointer_tokens(leaf.at) or []
+        for length in range(isinstance(leaf, FromInput), len(tokens) + 1):
+            at = "".join(f"/{_escaped(token)}" for token in tokens[:length])
+            yield msgspec.structs.replace(leaf, at=at)
 
 
 def _escaped(token: str) -> str:
@@ -284,4 +301,3 @@ def _and(test: Test | None, condition: Condition) -> Test | None:
     if any(condition in group for group in groups):
         return None
     return Test(tuple((condition, *group) for group in groups))
-

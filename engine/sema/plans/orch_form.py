@@ -30,7 +30,16 @@ from engine.sema.plans.values import (
 )
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["Chained", "Joined", "call_text", "is_name", "step_text", "test_text", "value_text"]
+__all__ = [
+    "Chained",
+    "Joined",
+    "OrNull",
+    "call_text",
+    "is_name",
+    "step_text",
+    "test_text",
+    "value_text",
+]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 #: Words that an expression reads as something else.
@@ -49,6 +58,13 @@ class Chained(msgspec.Struct, frozen=True):
     parts: tuple[Any, ...]
 
 
+class OrNull(msgspec.Struct, frozen=True):
+    """A value, or null where what it is a part of is null."""
+
+    value: Any
+    whole: Any
+
+
 def is_name(text: str) -> bool:
     """Whether an expression reads a text as a name of the file."""
     return _NAME.fullmatch(text) is not None and text not in _WORDS
@@ -65,6 +81,8 @@ def value_text(tree: Any) -> str:
         return " ~ ".join(value_text(part) for part in tree.parts)
     if isinstance(tree, Chained):
         return " + ".join(map(value_text, tree.parts))
+    if isinstance(tree, OrNull):
+        return f"({value_text(tree.value)} if {value_text(tree.whole)} is not none else null)"
     if isinstance(tree, dict):
         entries = (f"{_key_text(key)}: {value_text(value)}" for key, value in tree.items())
         return "{" + ", ".join(entries) + "}"
