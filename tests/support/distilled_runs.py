@@ -1,7 +1,7 @@
 """Runs to distill, and plans to run again: real runs in this process, with workers in Python.
 
-The workers note what they are called with and what they give; a plan
-that was distilled gets its answers from these notes only, so a call that the run did not make fails.
+The workers note what they are called with and what they give. A plan that was distilled gets its
+answers from these notes only, so a call that the run did not make fails.
 """
 
 from __future__ import annotations

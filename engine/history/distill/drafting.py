@@ -9,7 +9,6 @@ are.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,9 @@ from typing import Any
 import msgspec
 
 from engine.history.distill.entries import Entry, Names, common_name
-from engine.history.distill.ordering import reach
-from engine.history.distill.origins import Origins, Place, canonical, is_common
-from engine.history.distill.rewriting import map_step, map_tree, tree_leaves
+from engine.history.distill.gathering import Gatherer, add_output
+from engine.history.distill.origins import Origins, canonical
+from engine.history.distill.rewriting import has_leaf, map_step, map_tree
 from engine.history.distill.types import (
     field_text,
     is_choice,
@@ -27,12 +26,11 @@ from engine.history.distill.types import (
     type_of_value,
     type_text,
 )
-from engine.history.distill.walks import FEWEST, Walk, find_walk
 from engine.sema.model import Orchestrator
 from engine.sema.plans.orch_form import Chained, value_text
-from engine.sema.plans.selection import Selection, number_text
+from engine.sema.plans.selection import number_text
 from engine.sema.plans.steps import EachStep, ReduceStep, Step, TaskStep
-from engine.sema.plans.values import ABSENT, FromInput, FromItem, FromStep, Leaf, at_pointer
+from engine.sema.plans.values import ABSENT, FromInput, FromStep, Leaf
 from engine.sema.types.definitions import Optional, Record, Type
 
 __all__ = ["Draft", "Drafter", "Input"]
@@ -108,122 +106,22 @@ class Drafter:
         for name, value in given.items():
             self.origins.add_input(self._renamed.get(name, name), value)
         for entry in entries:
-            self._add_output(entry)
-
-    def _add_output(self, entry: Entry) -> None:
-        if entry.output is not None:
-            self.origins.add_output(entry.id, entry.output, entry.order, entry.round)
-        if len(entry.items) > 1:
-            place = Place(FromStep(entry.id, view="pairs"), entry.order, entry.round, "")
-            self.origins.lists.append((place, entry.pairs))
-
-    # ------------------------------------------------------------ tasks that are one step
+            add_output(self.origins, entry)
 
     def gather(self) -> None:
         """Replace tasks whose inputs walk over a list by one `each`."""
-        for number in sorted({entry.round for entry in self.entries}):
-            tasks: dict[str, list[Entry]] = {}
-            for entry in self.entries:
-                step = entry.step
-                is_plain = isinstance(step, TaskStep) and step.when is None and not step.after
-                if entry.round == number and is_plain and entry.given:
-                    tasks.setdefault(entry.worker.name, []).append(entry)
-            for together in tasks.values():
-                for group in _alike(together):
-                    self._gather(group)
+        gatherer = Gatherer(self.entries, self.by_id, self.origins, self._written_list)
+        gatherer.gather()
+        self.entries, self._items = gatherer.entries, gatherer.items
 
-    def _gather(self, group: list[Entry]) -> None:
-        first = group[0]
-        constants, names = _constants(group)
-        if len(group) < 2 or not names or all(entry.status == "failed" for entry in group):
-            return
-        if any(reach(entry, self.by_id) & {one.id for one in group} for entry in group):
-            return  # they need each other
-        walk = find_walk([entry.given for entry in group], names, self._lists(group))
-        if walk is None:
-            walk = self._written_list(group, names)
-        if walk is None:
-            return
-        assert isinstance(first.step, TaskStep)
-        input = {name: walk.inputs.get(name, constants.get(name)) for name in first.step.input}
-        id = f"\n{first.order}"  # no decision has such an id
-        step = EachStep(id=id, worker=first.step.worker, input=input, each=walk.selection)
-        done = [entry for entry in group if entry.status == "done"]
-        made = Entry(id, first.round, first.order, step, first.worker, "done")
-        made.output = [entry.output for entry in done]
-        made.items = [(self._item_of(walk, entry), entry.output) for entry in done]
-        made.comments = [f"in the run, {len(group)} tasks that the planner wrote one by one"]
-        if not walk.whole:
-            made.comments.append(
-                "the planner chose these values of the list; the selection is a guess at why"
-            )
-        for entry in group:
-            place = done.index(entry) if entry.status == "done" else None
-            self._items[entry.id] = (made, place)
-        at = self.entries.index(first)
-        members = {entry.id for entry in group}
-        self.entries = [entry for entry in self.entries if entry.id not in members]
-        self.entries.insert(min(at, len(self.entries)), made)
-        self.by_id[id] = made
-        self._add_output(made)
-
-    def _item_of(self, walk: Walk, entry: Entry) -> Any:
-        """The item that a task was about, as far as its inputs tell."""
-        if all(leaf.at == "" for leaf in walk.inputs.values()):
-            return entry.given[next(iter(walk.inputs))]
-        source = walk.selection.sources[0]
-        values = self._value_of(source) if isinstance(source, FromStep) else None
-        for value in values if isinstance(values, list) else ():
-            if all(
-                canonical(at_pointer(value, leaf.at) if leaf.at else value)
-                == canonical(entry.given[name])
-                for name, leaf in walk.inputs.items()
-                if at_pointer(value, leaf.at) is not ABSENT
-            ):
-                return value
-        return None
-
-    def _value_of(self, leaf: FromStep) -> Any:
-        return self.by_id[leaf.name].at(leaf.at, leaf.view)
-
-    def _lists(self, group: list[Entry]) -> list[tuple[Place, list[Any]]]:
-        """The lists that a group may walk over: those it refers to, inputs, then the latest."""
-        named: set[str] = set()
-        for entry in group:
-            for leaf in tree_leaves(entry.step.input):  # type: ignore[union-attr]
-                if isinstance(leaf, FromStep):
-                    named.add(leaf.name)
-        before = group[0].round
-
-        def rank(one: tuple[Place, list[Any]]) -> tuple[bool, bool, int, int]:
-            leaf = one[0].leaf
-            said = isinstance(leaf, FromStep) and leaf.name in named
-            return not said, one[0].order > 0, -one[0].order, leaf.at.count("/")
-
-        known = [
-            (place, values)
-            for place, values in self.origins.lists
-            if place.round < before
-            or (isinstance(place.leaf, FromStep) and place.leaf.name in named)
-        ]
-        return sorted(known, key=rank)
-
-    def _written_list(self, group: list[Entry], names: list[str]) -> Walk | None:
+    def _written_list(self, entry: Entry, name: str, values: list[Any]) -> FromInput:
         """An input of the plan with the values that the planner wrote, one for each task."""
-        name = names[0]
-        values = [entry.given[name] for entry in group]
-        if len(names) > 1 or len(group) < FEWEST or _refers(group, name):
-            return None
-        if any(isinstance(value, dict | list) or is_common(value) for value in values):
-            return None
-        if any(self.origins.find(value, name, group[0].round) for value in values):
-            return None
-        type_ = self._input_type(group[0], name)
+        type_ = self._input_type(entry, name)
         text = type_of_value(values) if type_ is None else f"{_element_text(type_)}[]"
         most = max(self.orchestrator.policy.max_per_round, len(values))
         own = self._names.take(name if name.endswith("s") else f"{name}s", "values")
         self._add_written(own, f"{text} @items(max: {most})", values)
-        return Walk(Selection((FromInput(f"/{own}"),)), {name: FromItem()}, True)
+        return FromInput(f"/{own}")
 
     # ------------------------------------------------------------ values
 
@@ -235,7 +133,7 @@ class Drafter:
             input = {name: self._whole(tree) for name, tree in step.input.items()}
             entry.step = msgspec.structs.replace(step, input=input)
             if isinstance(entry.step, ReduceStep | EachStep):
-                entry.step = _gathered_sources(entry.step, self._items, self.by_id)
+                entry.step = _gathered_sources(entry.step, self.by_id)
 
     def _bound(self, entry: Entry) -> Step:
         step = entry.step
@@ -250,7 +148,7 @@ class Drafter:
         return type_at(entry.worker.inputs.type, name)
 
     def _bind(self, tree: Any, name: str, entry: Entry, type_: Type | None) -> Any:
-        own = None if _has_leaf(tree) else self._written.get((name, canonical(tree)))
+        own = None if has_leaf(tree) else self._written.get((name, canonical(tree)))
         if own is not None:
             return FromInput(f"/{own}")
         found = self._found(tree, name, entry, type_)
@@ -264,7 +162,7 @@ class Drafter:
         """A tree in which at least a part is a reference; None if nothing of it is known."""
         if isinstance(tree, Leaf):
             return tree
-        if not any(True for _ in tree_leaves(tree)) and not _has_leaf(tree):
+        if not has_leaf(tree):
             place = self.origins.find(tree, name, entry.round, choice=is_choice(type_))
             if place is not None:
                 return place.leaf
@@ -378,7 +276,7 @@ class Drafter:
     def _composed(self, tree: Any, name: str, number: int) -> Any:
         if isinstance(tree, Leaf):
             return tree
-        if not _has_leaf(tree):
+        if not has_leaf(tree):
             place = self.origins.find(tree, name, number)
             if place is not None:
                 return place.leaf
@@ -420,18 +318,6 @@ class Drafter:
 # ---------------------------------------------------------------- helpers
 
 
-def _has_leaf(tree: Any) -> bool:
-    if isinstance(tree, Leaf):
-        return True
-    if isinstance(tree, dict):
-        return any(map(_has_leaf, tree.values()))
-    return isinstance(tree, list) and any(map(_has_leaf, tree))
-
-
-def _refers(group: list[Entry], name: str) -> bool:
-    return any(_has_leaf(entry.step.input.get(name)) for entry in group)  # type: ignore[union-attr]
-
-
 def _not_null(type_: Type) -> Type:
     return type_.item if isinstance(type_, Optional) else type_
 
@@ -441,35 +327,7 @@ def _element_text(type_: Type) -> str:
     return f"({text})" if " | " in text else text
 
 
-def _constants(group: list[Entry]) -> tuple[dict[str, Any], list[str]]:
-    """The inputs that are the same in all tasks, and the names of the others."""
-    first = group[0]
-    assert isinstance(first.step, TaskStep)
-    constants, names = {}, []
-    for name, tree in first.step.input.items():
-        codes = {canonical(entry.given.get(name)) for entry in group}
-        if len(codes) == 1:
-            constants[name] = tree
-        else:
-            names.append(name)
-    return constants, names
-
-
-def _alike(tasks: list[Entry]) -> list[list[Entry]]:
-    """Tasks of one worker that may be one step: all of them, or those that differ in one input."""
-    keys = Counter(frozenset(entry.given) for entry in tasks)
-    found = []
-    for key in keys:
-        same = [entry for entry in tasks if frozenset(entry.given) == key]
-        found.append(same)
-    return found
-
-
-def _gathered_sources(
-    step: ReduceStep | EachStep,
-    items: dict[str, tuple[Entry, int | None]],
-    by_id: dict[str, Entry],
-) -> Step:
+def _gathered_sources(step: ReduceStep | EachStep, by_id: dict[str, Entry]) -> Step:
     """A selection from all outputs of a step, one after the other, as one that opens its list."""
     selection = step.each if isinstance(step, EachStep) else step.reduce
     sources = selection.sources

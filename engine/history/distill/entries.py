@@ -20,7 +20,7 @@ from engine.sema.plans.json_form import read_step
 from engine.sema.plans.orch_form import is_name
 from engine.sema.plans.selection import Number
 from engine.sema.plans.steps import EachStep, Step, TaskStep
-from engine.sema.plans.values import FromStep, at_pointer, read_value, write_value
+from engine.sema.plans.values import FromStep, read_value
 
 __all__ = ["Entry", "Names", "entries_of"]
 
@@ -63,11 +63,10 @@ class Entry:
         """Whether its tasks change something outside, so that it counts though nothing reads it."""
         return isinstance(self.worker, Worker) and self.worker.effect in ("write", "once")
 
-    def at(self, pointer: str, view: str) -> Any:
-        """What a reference to it leads to; `ABSENT` if nothing."""
-        if view == "outputs":
-            return at_pointer(self.output, pointer)
-        return at_pointer(self.pairs, pointer)
+    @property
+    def commutes(self) -> bool:
+        """Whether its effects may come in any order."""
+        return isinstance(self.worker, Worker) and self.worker.commutes
 
     @property
     def pairs(self) -> list[dict[str, Any]]:
@@ -140,11 +139,6 @@ def _plain_task(spec: dict[str, Any]) -> TaskStep:
 
     input = {name: read(value) for name, value in spec["input"].items()}
     return TaskStep(id=spec["id"], worker=spec["worker"], input=input)
-
-
-def plain(tree: Any) -> Any:
-    """A tree in the JSON form, to compare trees by."""
-    return write_value(tree)
 
 
 class Names:

@@ -2,7 +2,8 @@
 
 A planner starts a round when the one before is over. A plan starts a step when what it reads is
 there. So that an effect still comes after what the planner had seen before it decided on it, and
-what read the world after an effect still does, such steps say `after`.
+what read the world after an effect still does, such steps say `after`. So do the effects of one
+decision, which keep their order.
 """
 
 from __future__ import annotations
@@ -86,16 +87,22 @@ def waiting(entries: list[Entry]) -> list[Entry]:
         earlier = [
             other
             for other in entries
-            if other.round < entry.round
-            and other.id in before
-            and other.id not in upstream
-            and (entry.changes_something or other.changes_something)
+            if other.id in before and other.id not in upstream and _precedes(other, entry)
         ]
         covered = set().union(*(before[other.id] for other in earlier))
         after += [other.id for other in earlier if other.id not in covered]
         entry.step = msgspec.structs.replace(entry.step, after=tuple(dict.fromkeys(after)))
         before[entry.id] = _closure({*direct, *after}, before)
     return entries
+
+
+def _precedes(other: Entry, entry: Entry) -> bool:
+    """Whether an entry has to wait for another one that it does not read."""
+    if other.round < entry.round:
+        return entry.changes_something or other.changes_something
+    # The effects of one decision keep the order in which they were written.
+    both = entry.changes_something and other.changes_something
+    return both and not (entry.commutes and other.commutes)
 
 
 def _closure(direct: Iterable[str], before: dict[str, set[str]]) -> set[str]:

@@ -17,7 +17,7 @@ from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, Step
 from engine.sema.plans.values import ABSENT, FromInput, FromStep, Leaf
 
-__all__ = ["Change", "map_step", "map_tree", "step_sources", "tree_leaves"]
+__all__ = ["Change", "has_leaf", "map_step", "map_tree", "step_sources", "tree_leaves"]
 
 Change = Callable[[Leaf], Any]
 
@@ -84,6 +84,15 @@ def _selection(selection: Selection, change: Change) -> Selection:
 def _leaf(leaf: Leaf, change: Change) -> Any:
     changed = change(leaf)
     return changed if isinstance(changed, Leaf) else leaf
+
+
+def has_leaf(tree: Any) -> bool:
+    """Whether anything in a tree is known only when the plan runs."""
+    if isinstance(tree, dict):
+        return any(map(has_leaf, tree.values()))
+    if isinstance(tree, list):
+        return any(map(has_leaf, tree))
+    return isinstance(tree, Leaf | Joined | Chained | OrNull)
 
 
 def tree_leaves(tree: Any) -> Iterator[FromStep | FromInput]:

@@ -33,11 +33,13 @@ class Walk(msgspec.Struct, frozen=True):
         selection: Which values of the list, in order.
         inputs: By the name of an input: where its value is in the item.
         whole: Whether it is the whole list.
+        items: The values that the tasks are about, one each.
     """
 
     selection: Selection
     inputs: dict[str, FromItem]
     whole: bool
+    items: list[Any]
 
 
 def find_walk(
@@ -121,14 +123,15 @@ def _walk(
     leaf: FromInput | FromStep, values: list[Any], indexes: list[int], inputs: dict[str, FromItem]
 ) -> Walk | None:
     selection = Selection((leaf,))
+    items = [values[place] for place in indexes]
     if len(indexes) == len(values):
-        return Walk(selection, inputs, True)
+        return Walk(selection, inputs, True, items)
     tests = list(_fields(values, set(indexes)))
     is_beginning = indexes == list(range(len(indexes)))
     if is_beginning and not tests:
-        return Walk(msgspec.structs.replace(selection, take=len(indexes)), inputs, False)
+        return Walk(msgspec.structs.replace(selection, take=len(indexes)), inputs, False, items)
     if len(tests) == 1 and not is_beginning:
-        return Walk(msgspec.structs.replace(selection, where=tests[0]), inputs, False)
+        return Walk(msgspec.structs.replace(selection, where=tests[0]), inputs, False, items)
     return None
 
 
