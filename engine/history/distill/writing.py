@@ -21,6 +21,7 @@ from engine.history.distill.drafting import Draft
 from engine.history.distill.entries import Entry
 from engine.history.distill.rewriting import map_step, map_tree
 from engine.journal import RunRecord
+from engine.printable import printable
 from engine.sema.check import CheckResult, check_file
 from engine.sema.model import Orchestrator
 from engine.sema.names.loader import MemoryReader
@@ -224,8 +225,10 @@ def write(
 
 
 def _comment(text: str, mark: str = "") -> str:
+    # Some of the words are a planner's: none may become a comment that allows a finding.
+    words = printable(" ".join(text.split())).replace("orch:", "orch")
     lines = textwrap.wrap(
-        mark + " ".join(text.split()),
+        mark + words,
         _WIDTH,
         subsequent_indent=" " * len(mark),
         break_long_words=False,

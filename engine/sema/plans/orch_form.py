@@ -92,7 +92,11 @@ def value_text(tree: Any) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
+    # What a terminal or an editor might act on is written as an escape.
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def _key_text(key: str) -> str:
