@@ -126,7 +126,7 @@ class Drafter:
     # ------------------------------------------------------------ values
 
     def bind(self) -> None:
-        """Replace the values that the planner wrote, and references to what is no step here."""
+        """Replace the values that the planner wrote, and references to what the plan does not contain."""
         for entry in self.entries:
             step = map_step(self._bound(entry), self._moved)
             assert isinstance(step, TaskStep | EachStep | ReduceStep)

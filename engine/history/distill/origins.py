@@ -117,7 +117,7 @@ class Origins:
     def find(self, value: Any, name: str, before: int, *, choice: bool = False) -> Place | None:
         """The origin of a value, or None.
 
-        An input comes first, for an output that repeats it is no origin; then the latest output.
+        An input comes first, for an output only repeats it; then the latest output.
 
         Args:
             name: The name of the input that the value was written for.
@@ -134,8 +134,8 @@ class Origins:
     def joined(self, text: str, name: str, before: int) -> Joined | None:
         """A text as one that contains inputs or outputs word for word, or None.
 
-        Only where that is beyond doubt: inputs, and long parts of outputs that are no words of a
-        language, such as paths and ids; both as whole words.
+        Only where that is beyond doubt: inputs, and long parts of outputs that contain more than
+        words of a language, such as paths and ids; both as whole words.
         """
         if len(text) <= _LONG_PART or len(self._texts) > _MOST_TEXTS:
             return None
@@ -201,6 +201,6 @@ def _split(piece: Any, part: str, leaf: FromInput | FromStep) -> Iterator[Any]:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Whether a word goes on at an offset."""
+    """Whether an offset is inside a word."""
     inside = 0 < at < len(text)
     return inside and bool(_WORD.match(text[at - 1]) and _WORD.match(text[at]))

@@ -24,7 +24,7 @@ __all__ = ["field_text", "is_choice", "type_at", "type_of_value", "type_text"]
 
 
 def type_text(type_: Type) -> str:
-    """A type as it is written, with its constraints where they can stand."""
+    """A type as it is written, with the constraints of its whole value."""
     if isinstance(type_, Constrained):
         return type_text(type_.item) + _constraints(type_)
     if isinstance(type_, Optional) and isinstance(type_.item, Constrained):
