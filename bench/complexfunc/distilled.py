@@ -193,6 +193,8 @@ async def measure(apis: list[Api], goals: list[Goal], chosen: Iterable[int]) -> 
         path = write_program(apis, goals, goal, found.text)
         told[f"lint: {findings(path, found.text) or 'clean'}"] += 1
         said = await again(path, goal, own=True)
+        if said:
+            print(f"goal {number}: {said}", flush=True)
         told[f"same goal: {said or 'equal'}"] += 1
         others = [other for other in shapes[shape_of(goal)] if other != number]
         if not others:

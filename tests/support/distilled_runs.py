@@ -102,6 +102,8 @@ def file_of(repo, number):
 
 
 def review(path, focus, level):
+    if path in SHOP.broken:
+        raise ValueError(f"{path} cannot be read")
     risk = "high" if sum(map(ord, path)) % 3 == 0 else "low"
     lines = [1000 + sum(map(ord, path + focus)), len(path)]
     return given("review", [path, focus, level], {"path": path, "risk": risk, "lines": lines})
@@ -149,9 +151,11 @@ class Shop:
     def __init__(self, folder: Path, *, steps: bool = False, files: int = 6) -> None:
         self.folder = folder
         name = f"distilled_workers_{next(_NUMBERS)}"
-        #: What the workers see: how many files there are, and the notes of their calls.
+        #: What the workers see: how many files there are, which cannot be
+        #: read, and the notes of their calls.
         self.notes: Any = types.ModuleType(f"{name}_notes")
         self.notes.files, self.notes.calls, self.notes.answers = files, [], None
+        self.notes.broken = []
         sys.modules[self.notes.__name__] = self.notes
         (folder / f"{name}.py").write_text(_MODULE.replace("NOTES", self.notes.__name__))
         items = "max_items = 400" if steps else ""

@@ -20,7 +20,7 @@ from engine.history.distill.drafting import Draft, Drafter
 from engine.history.distill.entries import Entry, entries_of
 from engine.history.distill.ordering import needed, ordered, waiting
 from engine.history.distill.rewriting import map_step, map_tree, step_sources, tree_leaves
-from engine.history.distill.types import type_text
+from engine.history.distill.types import Types
 from engine.history.distill.writing import ResultNotTyped, write
 from engine.journal import Journal, RunRecord
 from engine.runtime.state import Loop, RunState
@@ -29,6 +29,9 @@ from engine.sema.plans.orch_form import is_name, value_text
 from engine.sema.plans.steps import EachStep, ReduceStep, TaskStep
 from engine.sema.plans.values import ABSENT, FromInput, FromStep, Leaf, read_value
 from engine.sema.suggest import names_list
+from engine.source import SourceFile
+from engine.syntax import ast
+from engine.syntax.parser import parse
 
 __all__ = ["Distilled", "distill_run"]
 
@@ -80,14 +83,13 @@ def distill_run(
         raise UsageError(f"run {run} has decided nothing: it ended before it began")
     name = _name(state.program, state.loop.orchestrator, name)
     chosen = _chosen(state, number)
-    entries = entries_of(state.loop)
+    types = Types(_aliases(record))
     title = _title(state, chosen, number)
     try:
-        draft = _draft(state, entries, chosen)
+        draft = _draft(state, chosen, types)
         text = write(record, state.loop.orchestrator, name, title, draft)
     except ResultNotTyped:
-        entries = entries_of(state.loop)  # steps were changed in place
-        draft = _draft(state, entries, chosen, composed=False)
+        draft = _draft(state, chosen, types, composed=False)
         text = write(record, state.loop.orchestrator, name, title, draft)
     called = {entry.worker.name for entry in draft.entries}
     return Distilled(
@@ -95,7 +97,7 @@ def distill_run(
         name=name,
         text=text,
         judged=tuple(draft.notes),
-        tasks=sum(entry.round in chosen for entry in entries),
+        tasks=sum(entry.round in chosen for entry in entries_of(state.loop)),
         steps=len(draft.entries),
         changed=_changed(record, state.program, called),
     )
@@ -145,10 +147,10 @@ def _chosen(state: RunState, number: int | None) -> frozenset[int]:
 
 
 def _draft(
-    state: RunState, entries: list[Entry], chosen: frozenset[int], *, composed: bool = True
+    state: RunState, chosen: frozenset[int], types: Types, *, composed: bool = True
 ) -> Draft:
     loop = state.loop
-    drafter = Drafter(loop.orchestrator, loop.input, entries, chosen)
+    drafter = Drafter(loop.orchestrator, loop.input, entries_of(loop), chosen, types)
     if not drafter.entries:
         rounds = "the rounds" if len(chosen) > 1 else f"round {min(chosen)}"
         raise UsageError(f"{rounds} of run {state.run} decided no tasks, so there is no plan")
@@ -165,10 +167,10 @@ def _draft(
         if unread:
             notes.append(f"left out, because nothing reads them: {_shown(unread)}")
         drafter.entries = kept
-        output: Any = type_text(loop.orchestrator.output.type)
+        output: Any = drafter.types.text(loop.orchestrator.output.type)
     else:
         notes.append(why)
-        result, output = _last_outputs(drafter.entries)
+        result, output = _last_outputs(drafter)
     _refuse_orchestrators(state, drafter.entries)
     if not drafter.entries:
         raise UsageError(f"the result of run {state.run} needs no task, so there is no plan")
@@ -293,8 +295,14 @@ def _later_rounds(drafter: Drafter, chosen: frozenset[int]) -> list[str]:
     if len(rounds) < 2:
         return []
     later = [str(number) for number in rounds[1:]]
-    which = f"round {later[0]} was" if len(later) == 1 else f"rounds {later[0]} to {later[-1]} were"
-    return [f"{which} decided after the planner had read what came before; here their steps follow"]
+    if len(later) == 1:
+        which, its = f"round {later[0]} was", "its"
+    else:
+        which, its = f"rounds {later[0]} to {later[-1]} were", "their"
+    return [
+        f"{which} decided after the planner had read what came before; "
+        f"in the plan, {its} steps always follow"
+    ]
 
 
 def _rejected(loop: Loop, chosen: frozenset[int]) -> list[str]:
@@ -325,27 +333,33 @@ def _result(state: RunState, drafter: Drafter, chosen: frozenset[int]) -> tuple[
     return bound, ""
 
 
-def _last_outputs(entries: list[Entry]) -> tuple[Any, Any]:
+def _last_outputs(drafter: Drafter) -> tuple[Any, Any]:
     """The outputs that no step reads: one as it is, several by the name of the step."""
+    entries, types = drafter.entries, drafter.types
     read = {
         leaf.name
         for entry in entries
         for leaf in step_sources(entry.step)
         if isinstance(leaf, FromStep)
     }
-    ends = [entry for entry in entries if entry.id not in read]
-    types = {entry.id: _output_text(entry) for entry in ends}
-    if len(ends) == 1:
-        return FromStep(ends[0].id), types[ends[0].id]
-    return {entry.id: FromStep(entry.id) for entry in ends}, types
+    texts = {
+        entry.id: types.list_text(entry.worker.output.type)
+        if isinstance(entry.step, EachStep)
+        else types.text(entry.worker.output.type)
+        for entry in entries
+        if entry.id not in read
+    }
+    if len(texts) == 1:
+        return next((FromStep(id), text) for id, text in texts.items())
+    return {id: FromStep(id) for id in texts}, texts
 
 
-def _output_text(entry: Entry) -> str:
-    text = type_text(entry.worker.output.type)
-    if isinstance(entry.step, EachStep):
-        plain = str(entry.worker.output.type)
-        return f"({plain})[]" if " | " in plain or plain != text else f"{plain}[]"
-    return text
+def _aliases(record: RunRecord) -> frozenset[str]:
+    """The names that the file of a run gives to modules."""
+    text = record.files.get(os.path.basename(record.workflow), "")
+    document, _ = parse(SourceFile(record.workflow, text))
+    imports = (one for one in document.declarations if isinstance(one, ast.Import))
+    return frozenset(one.alias.text for one in imports)
 
 
 # ---------------------------------------------------------------- a program that has changed

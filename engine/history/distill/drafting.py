@@ -20,11 +20,10 @@ from engine.history.distill.gathering import Gatherer, add_output
 from engine.history.distill.origins import Origins, canonical
 from engine.history.distill.rewriting import has_leaf, map_step, map_tree
 from engine.history.distill.types import (
-    field_text,
+    Types,
     is_choice,
     type_at,
     type_of_value,
-    type_text,
 )
 from engine.sema.model import Orchestrator
 from engine.sema.plans.orch_form import Chained, value_text
@@ -79,6 +78,7 @@ class Drafter:
         given: Its input in the run.
         entries: Everything that was decided, in order.
         chosen: The rounds that the plan is made of.
+        types: Writes types.
     """
 
     def __init__(
@@ -87,8 +87,10 @@ class Drafter:
         given: dict[str, Any],
         entries: list[Entry],
         chosen: frozenset[int],
+        types: Types,
     ) -> None:
         self.orchestrator = orchestrator
+        self.types = types
         self.entries = [entry for entry in entries if entry.round in chosen]
         self.by_id = {entry.id: entry for entry in entries}
         self.origins = Origins()
@@ -117,7 +119,7 @@ class Drafter:
     def _written_list(self, entry: Entry, name: str, values: list[Any]) -> FromInput:
         """An input of the plan with the values that the planner wrote, one for each task."""
         type_ = self._input_type(entry, name)
-        text = type_of_value(values) if type_ is None else f"{_element_text(type_)}[]"
+        text = type_of_value(values) if type_ is None else self.types.list_text(_not_null(type_))
         most = max(self.orchestrator.policy.max_per_round, len(values))
         own = self._names.take(name if name.endswith("s") else f"{name}s", "values")
         self._add_written(own, f"{text} @items(max: {most})", values)
@@ -126,14 +128,19 @@ class Drafter:
     # ------------------------------------------------------------ values
 
     def bind(self) -> None:
-        """Replace the values that the planner wrote, and references to what the plan does not contain."""
+        """Replace the values that the planner wrote, and the references of its decisions."""
         for entry in self.entries:
             step = map_step(self._bound(entry), self._moved)
             assert isinstance(step, TaskStep | EachStep | ReduceStep)
             input = {name: self._whole(tree) for name, tree in step.input.items()}
-            entry.step = msgspec.structs.replace(step, input=input)
+            after = tuple(dict.fromkeys(self._step_of(id) for id in step.after))
+            entry.step = msgspec.structs.replace(step, input=input, after=after)
             if isinstance(entry.step, ReduceStep | EachStep):
                 entry.step = _gathered_sources(entry.step, self.by_id)
+
+    def _step_of(self, id: str) -> str:
+        """The id of the step that a task has become, or its own."""
+        return self._items[id][0].id if id in self._items else id
 
     def _bound(self, entry: Entry) -> Step:
         step = entry.step
@@ -189,7 +196,7 @@ class Drafter:
     def _write(self, value: Any, name: str, type_: Type | None) -> FromInput:
         """An input of the plan for a value that is in nothing that the planner had seen."""
         own = self._written[name, canonical(value)] = self._names.take(name, "value")
-        text = type_of_value(value) if type_ is None else type_text(_not_null(type_))
+        text = type_of_value(value) if type_ is None else self.types.text(_not_null(type_))
         self._add_written(own, text, value)
         return FromInput(f"/{own}")
 
@@ -257,11 +264,11 @@ class Drafter:
         own = self._renamed.get(key)
         if own is None:
             own = self._renamed[key] = self._names.take(f"{leaf.name}{view}", "value")
-            output = type_text(entry.worker.output.type)
-            if isinstance(entry.step, EachStep):
-                output = f"({output})[]" if " | " in output else f"{output}[]"
+            type_ = entry.worker.output.type
+            each = isinstance(entry.step, EachStep)
+            output = self.types.list_text(type_) if each else self.types.text(type_)
             if leaf.view == "pairs":
-                output = f"{{ index: json, item: json, output: {output.removesuffix('[]')} }}[]"
+                output = f"{{ index: json, item: json, output: {self.types.text(type_)} }}[]"
             if leaf.view == "failures":
                 output = "{ index: json, item: json, mode: string, message: string }[]"
             self._inputs[own] = Input(own, f"{own}: {output}")
@@ -296,7 +303,7 @@ class Drafter:
         for name, one in self._fields.items():
             own = self._renamed[name]
             if own in used:
-                text = field_text(msgspec.structs.replace(one, name=own))
+                text = self.types.field_text(msgspec.structs.replace(one, name=own))
                 found.append(Input(own, text))
         return found + [one for name, one in self._inputs.items() if name in used]
 
@@ -320,11 +327,6 @@ class Drafter:
 
 def _not_null(type_: Type) -> Type:
     return type_.item if isinstance(type_, Optional) else type_
-
-
-def _element_text(type_: Type) -> str:
-    text = str(_not_null(type_))
-    return f"({text})" if " | " in text else text
 
 
 def _gathered_sources(step: ReduceStep | EachStep, by_id: dict[str, Entry]) -> Step:

@@ -38,7 +38,7 @@ class Gatherer:
 
     Attributes:
         entries: What there is, with tasks replaced by the step that they have become.
-        items: By the id of a gathered task: the step, and the place of its output; None if it failed.
+        items: By the id of a gathered task: the step, and the place of its output, if it has one.
     """
 
     def __init__(

@@ -10,7 +10,9 @@ from engine.sema.types.definitions import (
     Array,
     Constant,
     Constrained,
+    External,
     Field,
+    Named,
     Optional,
     Record,
     Scalar,
@@ -20,23 +22,79 @@ from engine.sema.types.definitions import (
     strip,
 )
 
-__all__ = ["field_text", "is_choice", "type_at", "type_of_value", "type_text"]
+__all__ = ["Types", "is_choice", "type_at", "type_of_value"]
 
 
-def type_text(type_: Type) -> str:
-    """A type as it is written, with the constraints of its whole value."""
-    if isinstance(type_, Constrained):
-        return type_text(type_.item) + _constraints(type_)
-    if isinstance(type_, Optional) and isinstance(type_.item, Constrained):
-        return f"{_grouped(type_.item.item)}?{_constraints(type_.item)}"
-    if isinstance(type_, Optional):
-        return f"{_grouped(type_.item)}?"
-    return str(type_)
+class Types:
+    """Writes types as a file sees them.
 
+    A worker may be imported and the schemas of its contract not. Such a schema has no name in the
+    file, and is written out; one that contains itself, or is a JSON Schema from a file, is `json`.
 
-def _grouped(type_: Type) -> str:
-    text = str(type_)
-    return f"({text})" if isinstance(type_, Union) else text
+    Args:
+        aliases: The names that the file gives to modules: `lib` of `import "lib.orch" as lib`.
+    """
+
+    def __init__(self, aliases: frozenset[str] = frozenset()) -> None:
+        self._aliases = aliases
+
+    def text(self, type_: Type) -> str:
+        """A type as it is written, with the constraints of its whole value."""
+        if isinstance(type_, Constrained):
+            return self._plain(type_.item, ()) + _constraints(type_)
+        if isinstance(type_, Optional) and isinstance(type_.item, Constrained):
+            return self._grouped(type_.item.item, (), "?") + _constraints(type_.item)
+        return self._plain(type_, ())
+
+    def list_text(self, type_: Type) -> str:
+        """Lists of values of a type, as it is written."""
+        return self._grouped(type_, (), "[]")
+
+    def field_text(self, field: Field) -> str:
+        """An input as it is written, with its default."""
+        text = self.text(field.type)
+        if field.untrusted and "@untrusted" not in text:
+            text += " @untrusted"
+        if not field.required and field.default is not None and isinstance(field.default, _JSON):
+            text += f" = {value_text(field.default)}"
+        return f"{field.name}: {text}"
+
+    def _plain(self, type_: Type, within: tuple[str, ...]) -> str:
+        match type_:
+            case Constrained():
+                return self._plain(type_.item, within)
+            case Array():
+                return self._grouped(type_.item, within, "[]")
+            case Optional():
+                return self._grouped(type_.item, within, "?")
+            case Union():
+                return " | ".join(self._plain(option, within) for option in type_.options)
+            case Record(name=None):
+                return self._fields(type_, within)
+            case Record() | External() if not self._is_seen(type_.name or ""):
+                return self._written_out(type_, type_.name or "", within)
+            case Named() if not self._is_seen(type_.definition.name):
+                return self._written_out(type_.definition.type, type_.definition.name, within)
+        return str(type_)
+
+    def _grouped(self, type_: Type, within: tuple[str, ...], after: str) -> str:
+        text = self._plain(type_, within)
+        several = " | " in text and not text.startswith("{")
+        return f"({text}){after}" if several else text + after
+
+    def _is_seen(self, name: str) -> bool:
+        return "." not in name or name.partition(".")[0] in self._aliases
+
+    def _written_out(self, type_: Type, name: str, within: tuple[str, ...]) -> str:
+        if name in within or isinstance(type_, External):
+            return "json"
+        if isinstance(type_, Record):
+            return self._fields(type_, (*within, name))
+        return self._plain(type_, (*within, name))
+
+    def _fields(self, record: Record, within: tuple[str, ...]) -> str:
+        fields = ", ".join(f"{one.name}: {self._plain(one.type, within)}" for one in record.fields)
+        return f"{{ {fields} }}" if fields else "json"
 
 
 def _constraints(type_: Constrained) -> str:
@@ -65,16 +123,6 @@ def _constraints(type_: Constrained) -> str:
     if type_.untrusted:
         found.append("@untrusted")
     return "".join(f" {one}" for one in found)
-
-
-def field_text(field: Field) -> str:
-    """An input as it is written, with its default."""
-    marked = " @untrusted" if field.untrusted else ""
-    text = type_text(field.type)
-    text += marked if marked.strip() not in text else ""
-    if not field.required and field.default is not None and isinstance(field.default, _JSON):
-        text += f" = {value_text(field.default)}"
-    return f"{field.name}: {text}"
 
 
 _JSON = (str, int, float, bool, list, dict)

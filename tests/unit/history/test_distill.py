@@ -7,7 +7,11 @@ import json
 import pytest
 from distilled_runs import Shop, file_of, task
 
+import engine
 from engine.errors import UsageError
+from engine.history.distill import distill_run
+from engine.journal import MemoryJournal
+from engine.models.scripted import Scripted
 
 REPO = "github.com/a/b"
 
@@ -193,6 +197,42 @@ def test_values_that_the_planner_listed_become_a_list(shop):
     assert len(shop.repeat(text, own_answers=False, paths=["a", "b"])) == 2
 
 
+def test_one_round_may_walk_over_a_list_twice(shop):
+    twice = [
+        task(f"{focus}{n}", "review", path=file_of(REPO, n), focus=focus)
+        for n in range(6)
+        for focus in ("speed", "risk")
+    ]
+    run = shop.run([task("s", "survey", repo=REPO)], twice, "done", repo=REPO)
+    text = plan_of(shop, run)
+    assert text.count("each = s.files") == 2
+    assert {len(value) for value in shop.repeat(text, repo=REPO).values()} == {6}
+
+
+def test_items_that_failed_leave_no_gap(shop):
+    shop.notes.broken = [file_of(REPO, 1), file_of(REPO, 4)]
+    run = shop.run(
+        [task("s", "survey", repo=REPO)],
+        reviews(range(6)),
+        [task("m", "merge", parts=[{"$from": "r0"}, {"$from": "r5"}])],
+        "done",
+        repo=REPO,
+    )
+    text = plan_of(shop, run)
+    assert "merge(parts=[r[0], r[3]])" in text
+    assert shop.repeat(text, repo=REPO) == shop.output(run, "m")
+
+
+def test_effects_over_a_list_keep_their_order(shop):
+    shop.path.write_text(shop.source.replace("  commutes = true\n", ""))
+    shop.source = shop.path.read_text()
+    saves = [task(f"w{n}", "save", text=file_of(REPO, n)) for n in range(6)]
+    run = shop.run([task("s", "survey", repo=REPO)], saves, "done", repo=REPO)
+    text = plan_of(shop, run)
+    assert "in_order = true" in text
+    assert len(shop.repeat(text, repo=REPO)) == 6
+
+
 def test_pairs_of_earlier_tasks_are_a_list_too(shop):
     first = shop.run([task("s", "survey", repo=REPO)], reviews(range(6)), "done", repo=REPO)
     high = [n for n in range(6) if shop.output(first, f"r{n}")["risk"] == "high"]
@@ -351,8 +391,6 @@ def test_one_round_takes_what_came_before_as_inputs(shop):
 
 
 def test_a_person_may_choose_the_name(shop):
-    from engine.history.distill import distill_run
-
     run = shop.run([task("s", "survey", repo=REPO)], "done", repo=REPO)
     assert distill_run(shop.journal, run.id).name == "main_plan"
     for name in ("main", "Review", "3x", "not", "a b"):
@@ -392,3 +430,24 @@ def test_a_round_of_a_run_that_failed_can_be_taken(shop):
     run = shop.run([task("s", "survey", repo=REPO)], repo=REPO)
     assert run.status == "failed"
     assert "survey(repo=repo)" in plan_of(shop, run, 1)
+
+
+def test_a_schema_that_the_file_does_not_see_is_written_out(tmp_path):
+    (tmp_path / "lib.orch").write_text(
+        "orch 1\nschema Inner { n: int, next: Inner? }\n"
+        'schema Found { path: "a" | "b", inner: Inner[] }\n'
+        'worker find(s: string) -> Found[] via python { call = "json:loads"  effect = read }\n'
+    )
+    (tmp_path / "a.orch").write_text(
+        'orch 1\nfrom "lib.orch" import find\nmodel planner { id = "scripted/none.json" }\n'
+        'orchestrator main() -> json {\n  model = planner  goal = "g"  workers = [find]\n'
+        "  policy { max_rounds = 3 }\n}\n"
+    )
+    journal = MemoryJournal()
+    script = [{"tasks": [task("f", "find", s="[]")]}, {"finish": 1}]
+    run = engine.load(tmp_path / "a.orch").run(
+        models={"planner": Scripted(script)}, journal=journal
+    )
+    text = distill_run(journal, run.id).text
+    inner = "{ n: int, next: json? }"
+    assert f'-> {{ path: "a" | "b", inner: {inner}[] }}[] via plan' in " ".join(text.split())

@@ -16,7 +16,8 @@ from engine.sema.plans.values import FromInput, FromStep, write_value
 PAGES = Path(__file__).parents[3] / "docs"
 LITERALS = [
     "plain", 'a "quote"', "two\nlines", "{{ no template }}", "\u202e\u009b\U000e0001",
-    "ä→\U0001f600", -3, 0, 1e20, 1e-9, 2.5, True, None, [], {}, [1, ["a"]], {"a b": 1, "and": {"x": None}},
+    "ä→\U0001f600", -3, 0, 1e20, 1e-9, 2.5, True, None, [], {}, [1, ["a"]],
+    {"a b": 1, "and": {"x": None}},
 ]  # fmt: skip
 SOURCE = """orch 1
 model m {{ id = "memory/m" }}
