@@ -139,7 +139,7 @@ async def again(path: Path, goal: Goal, *, own: bool) -> str:
         input = {"request": goal.input} if "request" in wanted else {}
     else:
         input = inputs_for(workflow, goal)
-    decisions = [
+    decisions: list[dict[str, Any]] = [
         {"assessment": "", "tasks": [{"id": "t", "worker": "planned", "input": input}]},
         {"assessment": "", "finish": 1},
     ]
@@ -156,8 +156,8 @@ async def again(path: Path, goal: Goal, *, own: bool) -> str:
     return "" if told else "the output is not what was recorded"
 
 
-def write_program(apis: list[Api], goals: list[Goal], goal: Goal, plan: str) -> Path:
-    """The program of one goal's APIs, with a plan in it if there is one."""
+def write_program(apis: list[Api], goals: list[Goal], goal: Goal) -> Path:
+    """The program of one goal's APIs."""
     named = {call.name for call in goal.output}
     folder = WORK / "distilled"
     own = [api for api in apis if api.name in named]
@@ -165,8 +165,6 @@ def write_program(apis: list[Api], goals: list[Goal], goal: Goal, plan: str) -> 
     path = program.write(folder, own, shaped)
     # A module is imported once, so it has the functions of all goals.
     (folder / "recorded.py").write_text(program.functions(apis))
-    if plan:
-        path.write_text(f"{path.read_text()}\n{plan}{AGAIN}")
     return path
 
 
@@ -185,12 +183,13 @@ async def measure(apis: list[Api], goals: list[Goal], chosen: Iterable[int]) -> 
     for number in chosen:
         goal = goals[number]
         try:
-            found = await distilled(write_program(apis, goals, goal, ""), goal)
+            path = write_program(apis, goals, goal)
+            found = await distilled(path, goal)
         except (NotSaid, OrchError) as problem:
             told[f"not distilled: {str(problem)[:140]}"] += 1
             continue
         told["distilled"] += 1
-        path = write_program(apis, goals, goal, found.text)
+        path.write_text(f"{path.read_text()}\n{found.text}{AGAIN}")
         told[f"lint: {findings(path, found.text) or 'clean'}"] += 1
         said = await again(path, goal, own=True)
         if said:

@@ -119,7 +119,11 @@ class Gatherer:
             return None
         if any(isinstance(value, dict | list) or is_common(value) for value in values):
             return None
-        if any(self._origins.find(value, name, group[0].round) for value in values):
+        before = group[0].round
+        if any(self._origins.find(value, name, before) for value in values):
+            return None
+        texts = [value for value in values if isinstance(value, str)]
+        if any(self._origins.joined(text, name, before) for text in texts):
             return None
         selection = Selection((self._write(group[0], name, values),))
         return Walk(selection, {name: FromItem()}, True, values)

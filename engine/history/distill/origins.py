@@ -1,8 +1,8 @@
 """Where a value that a planner wrote came from: an input, or (a part of) an earlier output.
 
 A value counts only if it cannot well be there by chance: long texts, large numbers, whole objects
-and lists. A short text or a small number counts where its name is the same on both sides; `true`,
-`0`, `1`, null and what is empty never do.
+and lists. A short text or a small number counts where the names on both sides agree; `true`, `0`, `1`,
+null and what is empty never do.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _LARGE = 1000
 #: How many texts are looked for in a text.
 _MOST_TEXTS = 20_000
 _WORD = re.compile(r"\w")
+#: The words of a name: `place`, `id` of `place_id` and of `placeId`.
+_WORDS = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+(?![a-z])")
 #: What paths, addresses, dates and ids have, and names and other words of a language do not.
 _NO_WORDS = re.compile(r"[\d/@:_]")
 
@@ -128,7 +130,7 @@ class Origins:
             return None
         found = [p for p in self._places.get(canonical(value), ()) if p.round < before]
         if choice or not _stands_out(value):
-            found = [place for place in found if place.key == name]
+            found = [place for place in found if _agree(place.key, name)]
         return max(found, key=lambda place: _rank(place, name), default=None)
 
     def joined(self, text: str, name: str, before: int) -> Joined | None:
@@ -174,6 +176,14 @@ def _rank(place: Place, name: str) -> tuple[bool, int, bool, int, str]:
 
 def _descending(text: str) -> str:
     return "".join(chr(0x10FFFF - ord(char)) for char in text[:200])
+
+
+def _agree(key: str, name: str) -> bool:
+    """Whether two names say the same: `id` is also the `place_id` and the `placeId`."""
+    if key == name:
+        return True
+    words, others = ([w.lower() for w in _WORDS.findall(one)] for one in (key, name))
+    return bool(words) and others[-len(words) :] == words
 
 
 def _is_certain(part: str, place: Place) -> bool:

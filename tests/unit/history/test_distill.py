@@ -10,6 +10,7 @@ from distilled_runs import Shop, file_of, task
 import engine
 from engine.errors import UsageError
 from engine.history.distill import distill_run
+from engine.history.distill.origins import Origins
 from engine.journal import MemoryJournal
 from engine.models.scripted import Scripted
 
@@ -96,6 +97,24 @@ def test_a_short_value_is_a_reference_under_the_same_name(shop):
         [task("s", "survey", repo="a/b")], [task("t", "survey", repo="a/b")], "x", repo="a/b"
     )
     assert plan_of(shop, run).count("survey(repo=repo)") == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "agree"),
+    [
+        ("id", "id", True),
+        ("id", "place_id", True),
+        ("id", "placeId", True),
+        ("placeId", "place_id", True),
+        ("place_id", "id", False),
+        ("id", "paid", False),
+        ("", "id", False),
+    ],
+)
+def test_names_that_agree(key, name, agree):
+    origins = Origins()
+    origins.add_output("s", {key: 42}, 1, 1)
+    assert (origins.find(42, name, 2) is not None) == agree
 
 
 def test_ids_that_are_no_names_are_renamed(shop):
