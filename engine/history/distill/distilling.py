@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.drive.loading import load
-from engine.errors import UsageError
+from engine.errors import OrchError, UsageError
 from engine.history.changes import changes
 from engine.history.current import current_program, file_of
 from engine.history.distill.drafting import Draft, Drafter
@@ -84,7 +84,7 @@ def distill_run(
     name = _name(state.program, state.loop.orchestrator, name)
     chosen = _chosen(state, number)
     types = Types(_aliases(record))
-    title = _title(state, chosen, number)
+    title = _title(state, chosen)
     try:
         draft = _draft(state, chosen, types)
         text = write(record, state.loop.orchestrator, name, title, draft)
@@ -160,7 +160,7 @@ def _draft(
         raise UsageError(f"no task of run {state.run} succeeded, so there is no plan")
     drafter.bind()
     result, why = _result(state, drafter, chosen) if composed else (None, _NOT_TYPED)
-    notes = [*_later_rounds(drafter, chosen), *_rejected(loop, chosen), *left_out]
+    notes = [*_later_rounds(drafter), *_rejected(loop, chosen), *left_out]
     if result is not None:
         kept = needed(drafter.entries, result)
         unread = [entry for entry in drafter.entries if entry not in kept]
@@ -283,14 +283,13 @@ def _refuse_orchestrators(state: RunState, entries: list[Entry]) -> None:
 # ---------------------------------------------------------------- notes, and the result
 
 
-def _title(state: RunState, chosen: frozenset[int], number: int | None) -> str:
-    rounds = f"round {number}" if number is not None else f"rounds 1 to {max(chosen)}"
-    if number is None and len(chosen) == 1:
-        rounds = "its only round with a decision"
+def _title(state: RunState, chosen: frozenset[int]) -> str:
+    last = max(chosen)
+    rounds = f"round {last}" if len(chosen) == 1 else f"rounds 1 to {last}"
     return f"Distilled from run {state.run} of `{state.loop.orchestrator.name}`, {rounds}."
 
 
-def _later_rounds(drafter: Drafter, chosen: frozenset[int]) -> list[str]:
+def _later_rounds(drafter: Drafter) -> list[str]:
     rounds = sorted({entry.round for entry in drafter.entries})
     if len(rounds) < 2:
         return []
@@ -371,6 +370,6 @@ def _changed(record: RunRecord, program: Program, called: set[str]) -> tuple[str
         return ()
     try:
         found = changes(program, current_program(record))
-    except Exception:  # the file has errors now: then it cannot be compared
+    except OrchError:  # the file has errors now, or cannot be read: it cannot be compared
         return ()
     return tuple(one.name for one in found if one.kind == "worker" and one.name in called)

@@ -1,8 +1,8 @@
 """Where a value that a planner wrote came from: an input, or (a part of) an earlier output.
 
 A value counts only if it cannot well be there by chance: long texts, large numbers, whole objects
-and lists. A short text or a small number counts where the names on both sides agree; `true`, `0`, `1`,
-null and what is empty never do.
+and lists. A short text or a small number counts where the names on both sides agree. `true`, `0`,
+`1`, null and what is empty never do.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
+from engine.sema.declarations.plans.names import escaped
 from engine.sema.plans.orch_form import Joined
 from engine.sema.plans.values import FromInput, FromStep
 
-__all__ = ["Origins", "Place", "canonical", "escaped", "is_common"]
+__all__ = ["Origins", "Place", "canonical", "is_common"]
 
 #: How many values of a run are looked at; later ones count as written by the planner.
 _MOST_PLACES = 300_000
@@ -54,11 +55,6 @@ class Place(msgspec.Struct, frozen=True):
 def canonical(value: Any) -> bytes:
     """The same bytes for two values that are the same, and for no others."""
     return msgspec.json.encode(value, order="deterministic")
-
-
-def escaped(token: object) -> str:
-    """A key as a token of a JSON Pointer."""
-    return str(token).replace("~", "~0").replace("/", "~1")
 
 
 def is_common(value: Any) -> bool:

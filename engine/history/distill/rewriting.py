@@ -6,7 +6,7 @@ take its place; there, what becomes a plain value stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -95,21 +95,22 @@ def has_leaf(tree: Any) -> bool:
     return isinstance(tree, Leaf | Joined | Chained | OrNull)
 
 
-def tree_leaves(tree: Any) -> Iterator[FromStep | FromInput]:
+def tree_leaves(tree: Any) -> list[FromStep | FromInput]:
     """The references of a tree to steps and inputs."""
-    found: list[FromStep | FromInput] = []
-
-    def note(leaf: Leaf) -> Leaf:
-        if isinstance(leaf, FromStep | FromInput):
-            found.append(leaf)
-        return leaf
-
+    found, note = _noting()
     map_tree(tree, note)
-    yield from found
+    return found
 
 
 def step_sources(step: Step) -> list[FromStep | FromInput]:
     """The references of a step to steps and inputs, its selection and tests included."""
+    found, note = _noting()
+    map_step(step, note)
+    return found
+
+
+def _noting() -> tuple[list[FromStep | FromInput], Change]:
+    """A list, and a change that changes nothing but adds each reference to it."""
     found: list[FromStep | FromInput] = []
 
     def note(leaf: Leaf) -> Leaf:
@@ -117,5 +118,4 @@ def step_sources(step: Step) -> list[FromStep | FromInput]:
             found.append(leaf)
         return leaf
 
-    map_step(step, note)
-    return found
+    return found, note

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from engine.history.distill.origins import Place, canonical, escaped
+from engine.history.distill.origins import Place, canonical
+from engine.sema.declarations.plans.names import escaped
 from engine.sema.plans.conditions import Condition, Test
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.values import ABSENT, FromInput, FromItem, FromStep, at_pointer

@@ -23,6 +23,7 @@ from engine.history.distill.rewriting import map_step, map_tree
 from engine.journal import RunRecord
 from engine.printable import printable
 from engine.sema.check import CheckResult, check_file
+from engine.sema.declarations.plans.names import escaped
 from engine.sema.model import Orchestrator
 from engine.sema.names.loader import MemoryReader
 from engine.sema.plans.conditions import Condition, Test
@@ -195,8 +196,7 @@ class Writer:
 
     def _bound(self, result: CheckResult) -> None:
         """Set `max_items` to what the steps become, as far as that is known."""
-        assert result.program is not None
-        plan = result.program.workers[self._name].plan
+        plan = result.partial.workers[self._name].plan
         assert plan is not None
         known = sum(most for most in plan.most.values() if most is not None)
         self._unbounded = {name for name, most in plan.most.items() if most is None}
@@ -275,12 +275,8 @@ def _beginnings(leaf: Leaf) -> Iterator[FromStep | FromInput | FromItem]:
     if isinstance(leaf, FromStep | FromInput | FromItem):
         tokens = pointer_tokens(leaf.at) or []
         for length in range(isinstance(leaf, FromInput), len(tokens) + 1):
-            at = "".join(f"/{_escaped(token)}" for token in tokens[:length])
+            at = "".join(f"/{escaped(token)}" for token in tokens[:length])
             yield msgspec.structs.replace(leaf, at=at)
-
-
-def _escaped(token: str) -> str:
-    return token.replace("~", "~0").replace("/", "~1")
 
 
 def _guarded(step: Step, leaf: FromStep | FromInput | FromItem) -> Step | None:
