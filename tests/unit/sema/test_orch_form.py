@@ -89,3 +89,41 @@ def test_a_reference_is_what_it_was(leaf):
 @pytest.mark.parametrize("name", ["", "1a", "a-b", "and", "none", "a.b", "is"])
 def test_what_is_no_name(name):
     assert not is_name(name)
+
+
+EVERY_SETTING = """
+step s { call = ask(v=a) }
+step t { when = s.x > 3 and s.y in ["a", "b"] or s is failed  after = [s]  call = ask(v=1) }
+step all {
+  each      = list
+  entries   = false
+  flatten   = item.inner
+  where     = item.risk == "high" and item.name is not none or item.n <= a.least
+  unique_by = item["the name"]
+  sort_by   = item.n
+  desc      = true
+  take      = a.most
+  label     = "item " ~ index
+  parallel  = 3
+  in_order  = true
+  tolerate  = 12.5%
+  call      = ask(v={ at: index, value: item }, w=[s.x[0], 1])
+}
+step map  { each = s  entries = true  call = ask(v=item.key, w=item.value) }
+step flat { each = all + list  flatten = true  tolerate = 2  call = ask(v=item) }
+step bad  { each = all.failures  when = all is ok  call = ask(v=item.message) }
+step one  { reduce = all.pairs  take = 5  size = 4  empty = { none: true }  call = ask(v=parts) }
+step loop {
+  repeat     { max = 3  until = done.ok == true  start = one  gives = draft  settle = true }
+  step draft { call = ask(v=last) }
+  step done  { when = draft.x != 2  call = ask(v=draft) }
+}
+"""
+
+
+def test_every_setting_is_written():
+    result = "[t, map, flat, bad, loop]"
+    plan = plan_of(SOURCE.format(steps=EVERY_SETTING, result=result))
+    text = SOURCE.format(steps="\n".join(map(step_text, plan.steps)), result=result)
+    again = plan_of(text)
+    assert [write_step(one) for one in again.steps] == [write_step(one) for one in plan.steps]
