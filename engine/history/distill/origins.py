@@ -2,7 +2,7 @@
 
 A value counts only if it cannot well be there by chance: long texts, large numbers, whole objects
 and lists. A short text or a small number counts where the names on both sides agree. `true`, `0`,
-`1`, null and what is empty never do.
+`1`, null and what is empty only count for an input of the same name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def canonical(value: Any) -> bytes:
 
 
 def is_common(value: Any) -> bool:
-    """Whether a value says nothing about where it came from, whatever its name."""
+    """Whether a value says nothing about where it came from."""
     return value is None or isinstance(value, bool) or value in ("", 0, 1, -1, [], {})
 
 
@@ -81,11 +81,13 @@ class Origins:
     def __init__(self) -> None:
         self.lists: list[tuple[Place, list[Any]]] = []
         self._places: dict[bytes, list[Place]] = {}
+        self._inputs: dict[str, bytes] = {}
         self._texts: dict[str, None] = {}
         self._count = 0
 
     def add_input(self, name: str, value: Any) -> None:
         """Add an input of the plan."""
+        self._inputs[name] = canonical(value)
         self._add(value, FromInput(f"/{escaped(name)}"), 0, 0, name)
 
     def add_output(self, name: str, value: Any, order: int, number: int) -> None:
@@ -122,6 +124,8 @@ class Origins:
             before: The round of the decision: only earlier rounds had been seen.
             choice: Whether the input takes only a few values, so that equal ones say little.
         """
+        if self._inputs.get(name) == canonical(value):
+            return Place(FromInput(f"/{escaped(name)}"), 0, 0, name)
         if is_common(value):
             return None
         found = [p for p in self._places.get(canonical(value), ()) if p.round < before]

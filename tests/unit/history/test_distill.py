@@ -92,6 +92,16 @@ def test_a_common_value_is_no_reference(shop, deep):
     assert f"deep: bool = {json.dumps(deep)}" in text
 
 
+def test_a_common_value_is_an_input_of_the_same_name(shop):
+    with_deep = shop.source.replace("limit: int = 20)", "limit: int = 20, deep: bool = true)")
+    shop.source = with_deep
+    shop.path.write_text(with_deep)
+    run = shop.run([task("s", "survey", repo="x", deep=True)], "done", repo="x")
+    assert "call = survey(repo=repo, deep=deep)" in plan_of(shop, run)
+    run = shop.run([task("s", "survey", repo="x", deep=True)], "done", repo="x", deep=False)
+    assert "repo: string, deep_2: bool = true)" in plan_of(shop, run)
+
+
 def test_a_short_value_is_a_reference_under_the_same_name(shop):
     run = shop.run(
         [task("s", "survey", repo="a/b")], [task("t", "survey", repo="a/b")], "x", repo="a/b"
