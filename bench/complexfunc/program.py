@@ -83,7 +83,7 @@ def write(
             shapes[call.name].add(call.response)
     answers = {"$defs": {worker_name(name): shape.schema() for name, shape in shapes.items()}}
     (folder / "answers.schema.json").write_text(json.dumps(answers))
-    (folder / "recorded.py").write_text(_functions(apis))
+    (folder / "recorded.py").write_text(functions(apis))
     path = folder / "travel.orch"
     path.write_text(text(apis, widened, steps=steps))
     return path
@@ -128,7 +128,7 @@ def _doc(words: str, indent: str) -> str:
     return f"{indent}/// {words}\n" if words else ""
 
 
-def _functions(apis: Iterable[Api]) -> str:
+def functions(apis: Iterable[Api]) -> str:
     lines = ["from bench.complexfunc.replay import answer\n"]
     for api in apis:
         name = worker_name(api.name)

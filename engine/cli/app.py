@@ -67,6 +67,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("engine.cli.commands.diff", "Show the differences between two runs."),
     "tail": ("engine.cli.commands.tail", "Follow the events of a run."),
     "export": ("engine.cli.commands.export", "Write the events of a run as JSON lines."),
+    "distill": ("engine.cli.commands.distill", "Print a run as a plan: a `via plan` worker."),
     "replay": (
         "engine.cli.commands.replay",
         "Replay a run from its journal and report divergences.",

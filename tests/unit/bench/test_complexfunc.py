@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 import engine
 from bench.complexfunc import data, program
+from bench.complexfunc.distilled import AGAIN, again, distilled, findings, shape_of
 from bench.complexfunc.plans import plan_of
 from bench.complexfunc.play import Played, play, violations
 from bench.complexfunc.replay import MODES, Mode
@@ -160,3 +161,28 @@ def test_an_output_that_differs_is_a_fault(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("bench.complexfunc.replay.Record.take", lambda *_: PLACES[:1])
     one = goal(("Find_Place", {"query": "Berlin"}, PLACES))
     assert any("not the recorded one" in f for f in played(tmp_path, one, "rounds", set()).faults)
+
+
+def test_a_goal_is_distilled_and_serves_another_goal(tmp_path: Path) -> None:
+    places = [{"id": "p/9", "at": {"lat": 1.25}}]
+    other = goal(
+        ("Find_Place", {"query": "Lima"}, places),
+        *(
+            (call.name, {**call.arguments}, {"hotels": [number]})
+            for number, call in enumerate(GOOD.output[1:])
+        ),
+    )
+    assert shape_of(GOOD) == shape_of(other)
+    path = program.write(tmp_path, APIS, [GOOD, other])
+    found = asyncio.run(distilled(path, GOOD))
+    assert "place_id=var1[0].id" in found.text
+    path.write_text(f"{path.read_text()}\n{found.text}{AGAIN}")
+    assert findings(path, found.text) == ""
+    assert asyncio.run(again(path, GOOD, own=True)) == ""
+    assert asyncio.run(again(path, other, own=False)) == ""
+    mixed = goal(("Find_Place", {"query": "Oslo"}, places), *_calls(GOOD)[1:])
+    assert "the record has no such call" in asyncio.run(again(path, mixed, own=True))
+
+
+def _calls(one: data.Goal) -> list[tuple[str, dict[str, object], object]]:
+    return [(call.name, call.arguments, call.response) for call in one.output]
