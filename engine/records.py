@@ -87,12 +87,14 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of its task: `r[3]`.
         label: The text that the step gives it, or "".
         input: The input of its task.
+        message: What is asked about it, where the items do not have one question; or "".
     """
 
     item: str
     task: str
     label: str
     input: Any
+    message: str = ""
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
