@@ -87,6 +87,7 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of its task: `r[3]`.
         label: The text that the step gives it, or "".
         input: The input of its task.
+        message: What is asked about it, where the items do not have one question; or "".
         parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
             `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
     """
@@ -95,6 +96,7 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     label: str
     input: Any
+    message: str = ""
     parent: Mapping[str, Any] | None = None
 
 

@@ -47,19 +47,24 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def item_numbers(ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
-    """Numbers of items, such as `0,3-9` or `1.0,1.2`, as a list; a click callback."""
+    """Items, such as `0,3-9`, `1.0,1.2` or their labels, as a list; a click callback."""
     if text is None:
         return None
     found: list[str] = []
     for part in text.split(","):
         match = _ITEMS.fullmatch(part.strip())
         if match is None:
-            raise click.BadParameter(f"`{part.strip()}` is not the number of an item: `0,3-9`")
+            if not part.strip():
+                raise click.BadParameter("an item is missing: write numbers or labels, `0,3-9`")
+            found.append(part.strip())
+            continue
         first, last = match["first"], match["last"]
         if last is None:
             found.append(first)
             continue
-        if "." in first or int(last) < int(first) or int(last) - int(first) >= MAX_SOURCE:
+        if "." not in first and int(last) < int(first):
+            raise click.BadParameter(f"`{part.strip()}` is backwards: write `{last}-{first}`")
+        if "." in first or int(last) - int(first) >= MAX_SOURCE:
             raise click.BadParameter(f"`{part.strip()}` is not a range of items")
         found += map(str, range(int(first), int(last) + 1))
     return found
@@ -80,7 +85,8 @@ def gate_options(function: _F) -> _F:
                 "--items",
                 metavar="0,3-9",
                 callback=item_numbers,
-                help="Which items, where the gate lists items of a step; all by default.",
+                help="Which items, by number or label, where the gate lists items of a step; "
+                "all by default.",
             ),
             click.option(
                 "--note",

@@ -61,11 +61,12 @@ def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
     listed = gate.get("items") or []
     for item in listed[:most]:
         label = f" {one_line(item['label'], 60)}" if item["label"] else ""
+        asked = f"  {one_line(item['message'], 160)}" if item["message"] else ""
         there = item.get("parent")
         known = f"  (there: {there['outcome']}, event {there['event']})" if there else ""
-        yield f"{item['item']}{label}  {compact(item['input'], 120)}{known}"
+        yield f"{item['item']}{label}{asked}  {compact(item['input'], 120)}{known}"
     if gate.get("count", 0) > most:
-        yield f"and {gate['count'] - most} more"
+        yield f"and {gate['count'] - most} more; `orch gates --format json` lists up to 1,000"
 
 
 def answers(

@@ -19,6 +19,7 @@ from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState, Step, Task
 from engine.runtime.views import path_in_loop
 from engine.sema.plans.selection import number_text
+from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
@@ -40,8 +41,8 @@ class Reply:
         output: What a `once` task gave, or the result to finish with; None if not given.
         edit: The task's input, or the plan, changed by the person; None if it stays.
         by: Who answers.
-        items: The numbers of the items that it is about, where the gate lists items of a step:
-            `["0", "3"]`. None: all of them.
+        items: The items that it is about, by number or label, where the gate lists items of a
+            step: `["0", "3"]`. None: all of them.
         keep_others: Items that are not named stay open. Otherwise an approval refuses them.
     """
 
@@ -74,7 +75,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
     if is_of_plan(gate):
         reply = replace(reply, edit=bare_plan(reply.edit))
-    reply = addressed(gate, reply.gate, reply)
+    reply = addressed(gate, reply.gate, replace(reply, items=_numbers(gate, reply.items)))
     _check(state, gate, reply)
     events.append(
         GateAnswered(
@@ -241,6 +242,28 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
         _fits(worker.inputs, edited, f"`{worker.name}`'s input", most)
 
 
+def _numbers(gate: Gate, items: list[str] | None) -> list[str] | None:
+    """The numbers of items that may be named by their labels or ids.
+
+    Raises:
+        UsageError: Several have that label.
+    """
+    if items is None:
+        return None
+    by_name: dict[str, list[str]] = {}
+    for task in gate.tasks:
+        for name in {task.label, task.id} - {""}:
+            by_name.setdefault(name, []).append(number_text(task.number))
+    known = {number_text(task.number) for task in gate.tasks}
+    found = []
+    for item in items:
+        named = [item] if item in known else by_name.get(item, [item])
+        if len(named) > 1:
+            raise UsageError(f"several items have the label `{item}`: {', '.join(named[:20])}")
+        found += named
+    return found
+
+
 def _check_items(gate: Gate, items: list[str] | None) -> None:
     if items is None:
         return
@@ -249,7 +272,9 @@ def _check_items(gate: Gate, items: list[str] | None) -> None:
     known = {number_text(task.number) for task in gate.tasks}
     for item in items:
         if item not in known:
-            raise UsageError(f"gate `{gate.key}` has no item {item}")
+            near = closest(item, [task.label for task in gate.tasks if task.label])
+            hint = f"; did you mean `{near}`?" if near else ""
+            raise UsageError(f"gate `{gate.key}` has no item {item}{hint}")
 
 
 def _fits(contract: Contract, value: Any, what: str, most: int) -> None:

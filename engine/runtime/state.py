@@ -742,6 +742,7 @@ class Gate:
         step: The step whose items it is about, in place of one task.
         tasks: These items.
         checks: Of an approval: the check of each of them.
+        questions: Of an approval: what each of these checks asks.
     """
 
     __slots__ = (
@@ -754,6 +755,7 @@ class Gate:
         "message",
         "opened_ms",
         "options",
+        "questions",
         "resume",
         "step",
         "task",
@@ -787,6 +789,7 @@ class Gate:
         self.step: Step | None = None
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
+        self.questions: list[str] = []
         self.opened_ms: int | None = None
 
 

@@ -103,6 +103,7 @@ def _ask(state: RunState, step: Step, key: str, asked: list[tuple[Check, str]]) 
     )
     gate.step = step
     gate.checks = [check for check, _ in asked]
+    gate.questions = [question for _, question in asked]
     gate.tasks = [task for check in gate.checks if (task := check.hook_run.task) is not None]
     gates.ask(state, gate)
 

@@ -291,3 +291,53 @@ def test_what_cannot_be_taken_is_not_approved_without_an_output(load: Load) -> N
 def test_a_fork_asks_about_more_items_than_would_run_at_once(load: Load) -> None:
     (gate,) = forked(load, 40).report()["gates"]
     assert gate["count"] == 40
+
+
+def test_each_item_has_its_own_question_where_they_differ(load: Load) -> None:
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+    program = program.replace('message = "Send?"', 'message = "Send {{ to }}?"').replace(
+        "verifier boss", "/// Only friends get something.\nverifier boss"
+    )
+    planner = engine.Scripted([PLAN, LAST])
+    run = load(program, TOOLS).run(models={"planner": planner}, journal=MemoryJournal())
+    (gate,) = run.gates
+    assert gate.message == "Only friends get something."
+    assert [item.message for item in gate.items] == [
+        "Send n0?", "Send n1?", "Send n3?", "Send n4?"
+    ]  # fmt: skip
+    (gate,) = answer(run, engine.Reply("reject", items=["1"])).gates
+    assert [item.message for item in gate.items] == ["Send n0?", "Send n3?", "Send n4?"]
+    (gate,) = begin(load).gates
+    assert {item.message for item in gate.items} == {""}
+
+
+def test_items_are_named_by_label_or_id(load: Load) -> None:
+    labelled = {**PLAN["tasks"][1], "label": {"$item": ""}}  # type: ignore[dict-item]
+    plan = {"tasks": [PLAN["tasks"][0], labelled]}
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+
+    def planner() -> engine.Scripted:
+        return engine.Scripted([plan, LAST])
+
+    journal = MemoryJournal()
+    run = load(program, TOOLS).run(models={"planner": planner()}, journal=journal)
+
+    def approve(*items: str) -> engine.Run:
+        reply = engine.Reply("approve", items=list(items))
+        return engine.resume(run.id, journal=journal, reply=reply, models={"planner": planner()})
+
+    with pytest.raises(UsageError, match="has no item n9"):
+        approve("n9")
+    assert approve("n0", "r[3]", "4").output == ["sent n0", "sent n3", "sent n4"]
+
+
+def test_a_label_of_several_items_names_none(load: Load) -> None:
+    same = {**PLAN["tasks"][1], "label": "x"}  # type: ignore[dict-item]
+    plan = {"tasks": [PLAN["tasks"][0], same]}
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+    models = {"planner": engine.Scripted([plan, LAST])}
+    journal = MemoryJournal()
+    run = load(program, TOOLS).run(models=models, journal=journal)
+    reply = engine.Reply("approve", items=["x"])
+    with pytest.raises(UsageError, match="several items have the label `x`: 0, 1, 3, 4"):
+        engine.resume(run.id, journal=journal, reply=reply, models=models)
