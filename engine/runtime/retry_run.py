@@ -139,7 +139,10 @@ def _retry(state: RunState, task: Task) -> None:
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    if task.plan is not None and not task.waits and (status == "running" or failure is not None):
+    entered = status in ("running", "done") or failure is not None
+    if task.plan is not None and entered and task.waits:
+        state.entered[task.key] = (task.resolved, failure)
+    elif task.plan is not None and entered:
         move(task, "running", retried=True)
         retrying.reopen_frame(state, task.plan, _retry)
         return

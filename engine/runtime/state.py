@@ -590,6 +590,7 @@ class Frame:
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
         counted: Its plain tasks have been counted in the bounds.
+        reopens: It was done, and something in it is done again in a retry of the run.
     """
 
     __slots__ = (
@@ -603,6 +604,7 @@ class Frame:
         "owner",
         "path",
         "prefix",
+        "reopens",
         "steps",
         "tasks",
     )
@@ -627,8 +629,16 @@ class Frame:
         self.open = 0
         self.made = 0
         self.counted = False
+        self.reopens = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
+
+    def every_task(self) -> Iterator[Task]:
+        """Its tasks, those of its steps and of the passes in it included."""
+        yield from self.tasks.values()
+        for step in self.steps.values():
+            for inner in step.passes:
+                yield from inner.every_task()
 
 
 class Breaker:
@@ -1109,6 +1119,7 @@ class RunState:
         retries: How often the run was taken up again after its end.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
+        entered: By key: the input of a retried plan whose producers run again, and how it failed.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator and worker: the most that one task takes.
@@ -1123,6 +1134,7 @@ class RunState:
         "commands",
         "decisions",
         "ended",
+        "entered",
         "facts",
         "gates",
         "grants",
@@ -1187,6 +1199,7 @@ class RunState:
         self.released: set[str] = set()
         self.retries = 0
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
+        self.entered: dict[str, tuple[dict[str, Any], Failure | None]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
