@@ -49,9 +49,10 @@ def proved(expr: ast.Expr, names: PlanNames) -> frozenset[str]:
         if ended is None:
             return None
         assert isinstance(node, ast.TestCall)
-        if not ended[1]:
+        _, end, so = ended
+        if end == "failed":  # where it does not hold, the step may have been skipped
             return ast.Boolean(node.span, True)
-        return ast.TestCall(node.span, node.operand, ast.Name(node.span, "none"), (), True)
+        return ast.TestCall(node.span, node.operand, ast.Name(node.span, "none"), (), so)
 
     return facts(to_nodes(rewritten(expr, change)), True)
 
