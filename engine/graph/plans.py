@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.sema.model import Worker
-from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import RepeatStep, Step, kind_of, selection_of, step_leaves
 from engine.sema.plans.values import Computed, FromStep, Leaf
 
-__all__ = ["PlanStep", "reads_of", "steps_of"]
+__all__ = ["PlanStep", "leaves_read", "reads_of", "steps_of"]
 
 
 class PlanStep:
@@ -62,17 +61,21 @@ def _steps(steps: tuple[Step, ...], owner: str, seen: dict[str, str]) -> Iterato
 def reads_of(step: Step) -> list[str]:
     """The names of the steps that a step reads or waits for, each once; for a `repeat`, outside."""
     found: dict[str, None] = dict.fromkeys(step.after)
-    selection = selection_of(step)
-    leaves = [leaf for _, leaf in step_leaves(step)]
-    leaves += _sources(selection)
-    for leaf in leaves:
+    for leaf in _leaves(step):
         found |= dict.fromkeys(_names(leaf))
     inner = {own.id for own in step.steps} if isinstance(step, RepeatStep) else set()
     return [name for name in found if name not in inner]
 
 
-def _sources(selection: Selection | None) -> list[Leaf]:
-    return [] if selection is None else list(selection.sources)
+def leaves_read(step: Step, name: str) -> list[Leaf]:
+    """The leaves by which a step reads another one; none if it only waits for its end."""
+    return [leaf for leaf in _leaves(step) if name in _names(leaf)]
+
+
+def _leaves(step: Step) -> list[Leaf]:
+    selection = selection_of(step)
+    sources: list[Leaf] = [] if selection is None else list(selection.sources)
+    return [leaf for _, leaf in step_leaves(step)] + sources
 
 
 def _names(leaf: Leaf) -> list[str]:

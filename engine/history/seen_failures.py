@@ -70,7 +70,7 @@ def seen_failures(state: RunState, events: Sequence[Event]) -> list[SeenFailures
 def _failed(one: Round) -> list[str]:
     """The tasks, items and steps of a round that a retry of it would try again."""
     entries: list[Task | Step] = [*one.tasks, *one.steps]
-    unfinished = retrying.unfinished(entries, inside=True)
+    unfinished = retrying.unfinished(entries)
     if not unfinished:
         return []
     named: list[Task | Step] = []

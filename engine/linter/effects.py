@@ -9,7 +9,8 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
-from engine.linter.taint import Place
+from engine.linter.taint import Place, strangers_of, unchecked_inside, way_inside
+from engine.sema.model import reached
 from engine.sema.trust import clears
 from engine.sema.types.definitions import Field
 from engine.source import Span
@@ -80,23 +81,60 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
         if at is None:
             continue
         worker = program.workers[effect.name]
-        shown = " -> ".join(dict.fromkeys(str(place) for place in way))
+        inside = _acting_inside(subject, effect)
+        named = " and ".join(f"`{name}`" for name in inside or [effect.name])
         related = [Related("the untrusted text comes from here", _source(subject, way[0]))]
         related.append(Related(f"`{worker.name}` acts here (`{worker.effect}`)", worker.span))
         yield diagnostic(
             "ORC801",
-            f"untrusted text ({_said(way[0])}) can reach `{worker.name}` with no verifier between: "
-            f"{shown}",
+            f"untrusted text ({_said(subject, way[0])}) can reach {named} "
+            f"with no verifier between: {_shown(subject, way, inside)}",
             at,
-            help=_help(subject, way),
+            help=_help_inside(inside) if inside else _help(subject, way),
             related=tuple(related),
         )
 
 
-def _said(source: Place) -> str:
+def _said(subject: Subject, source: Place) -> str:
     if source.kind in ("input", "param"):
         return f"{source.kind} `{source.name}`"
+    worker = subject.program.workers.get(source.name)
+    if worker is not None and worker.plan is not None:
+        # A plan says nothing of its own: it is a worker of it that does.
+        return next((f"`{one.name}`" for one in strangers_of(subject.program, worker)), "")
     return f"`{source.name}`"
+
+
+def _acting_inside(subject: Subject, effect: Place) -> list[str]:
+    """Where a plan is what acts: the workers of it that do, with no hook that looks at them."""
+    program = subject.program
+    plan = program.workers[effect.name]
+    orchestrator = program.orchestrators[effect.orchestrator]
+    found = unchecked_inside(program, orchestrator, plan)
+    return sorted(name for name in found if program.workers[name].plan is None)
+
+
+def _shown(subject: Subject, way: list[Place], inside: list[str]) -> str:
+    """The way in words; in a plan, through its steps."""
+    if not inside:
+        return " -> ".join(dict.fromkeys(str(place) for place in way))
+    program, effect = subject.program, way[-1]
+    acting = unchecked_inside(
+        program, program.orchestrators[effect.orchestrator], program.workers[effect.name]
+    )
+    if way[-2] == Place("task", effect.orchestrator, effect.name):
+        plans = reached(program.workers, [effect.name])
+        ways = (way_inside(program, program.workers[plan], acting) for plan in plans)
+        return " -> ".join([*map(str, way[:-2]), *next(filter(None, ways), [str(effect)])])
+    return " -> ".join([*map(str, way), " or ".join(inside)])
+
+
+def _help_inside(inside: list[str]) -> str:
+    """A hook on a plan looks at the input of the plan; what its steps read comes after that."""
+    hooks = "  ".join(
+        f"before_dispatch {name} {{ with = ...  on_fail = abort }}" for name in inside
+    )
+    return f"add `verify {{ {hooks} }}`: a hook on the plan does not see what its steps read"
 
 
 def _place(subject: Subject, way: list[Place]) -> Span | None:

@@ -18,10 +18,13 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
-from engine.graph.plans import steps_of
+from engine.graph.plans import PlanStep, leaves_read, steps_of
 from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
+from engine.sema.plans.steps import EachStep, ReduceStep
+from engine.sema.plans.values import ABSENT, FromStep, Leaf
 from engine.sema.trust import (
     carries,
+    carries_at,
     clears,
     facts_of,
     may_hand_over,
@@ -30,7 +33,16 @@ from engine.sema.trust import (
     untrusted_params,
 )
 
-__all__ = ["Flow", "Place", "flow_of", "is_effect", "is_source"]
+__all__ = [
+    "Flow",
+    "Place",
+    "flow_of",
+    "is_effect",
+    "is_source",
+    "strangers_of",
+    "unchecked_inside",
+    "way_inside",
+]
 
 _EFFECTS = ("write", "once")
 
@@ -115,10 +127,16 @@ def is_source(program: Program, worker: Worker | Orchestrator) -> bool:
     """
     if isinstance(worker, Orchestrator):
         return untrusted_inside(worker.output.type)
-    return any(
-        other.trust == "untrusted" or untrusted_inside(other.output.type)
-        for other in _acting(program, worker)
-    )
+    return any(True for _ in strangers_of(program, worker))
+
+
+def strangers_of(program: Program, worker: Worker) -> Iterator[Worker]:
+    """Those of a worker, all that replace it and all that its plan calls that give such text."""
+    for other in _acting(program, worker):
+        # The trust of a plan is that of what it calls.
+        outside = other.trust == "untrusted" and other.plan is None
+        if outside or untrusted_inside(other.output.type):
+            yield other
 
 
 def is_effect(worker: Worker) -> bool:
@@ -203,18 +221,18 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             yield Place("loop", own), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
-        unchecked = _unchecked_inside(program, orchestrator, target)
+        unchecked = unchecked_inside(program, orchestrator, target)
         if not checked and (target.plan is None or unchecked):
             yield Place("loop", own), Place("effect", own, name)
         if unchecked and any(
-            _reaches(program, program.workers[plan], unchecked)
+            way_inside(program, program.workers[plan], unchecked)
             for plan in reached(program.workers, [name])
         ):
             # What one step of it reads reaches another, past the planner and the hooks on it.
             yield Place("task", own, name), Place("effect", own, name)
 
 
-def _unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
+def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
     """The workers that a plan calls whose effects no hook looks at, plans among them included."""
     if plan.plan is None:
         return set()
@@ -231,24 +249,61 @@ def _unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker
     return found | {name for name in plans if found & set(reached(program.workers, [name]))}
 
 
-def _reaches(program: Program, plan: Worker, effects: set[str]) -> bool:
-    """Whether text from outside that a step of a plan gives may be read by a step with an effect.
+def way_inside(program: Program, plan: Worker, effects: set[str]) -> list[str]:
+    """The steps by which text from outside gets from a step of a plan to one with an effect.
 
     What decides whether or how often a step runs counts as read. A step of a `repeat` may read
-    whatever a pass has read.
+    whatever a pass has read. Empty: there is no such way.
     """
     steps = list(steps_of(plan))
-    tainted: set[str] = set()
-    before = -1
-    while len(tainted) > before:
-        before = len(tainted)
+    by_id = {step.id: step for step in steps}
+    before: dict[str, str | None] = {}
+    known = -1
+    while len(before) > known:
+        known = len(before)
         for step in steps:
             worker = program.workers.get(step.worker or "")
-            if (worker is not None and is_source(program, worker)) or tainted & {
-                *step.reads,
-                step.owner,
-            }:
-                tainted |= {step.id}
+            if step.id not in before and worker is not None and is_source(program, worker):
+                before[step.id] = None
+            read = next((id for id in _read(program, step, by_id) if id in before), None)
+            if read is not None:
+                before.setdefault(step.id, read)
         # A `repeat` gives what a step of it gives.
-        tainted |= {step.owner for step in steps if step.id in tainted} & {s.id for s in steps}
-    return any(step.worker in effects and tainted & {*step.reads, step.owner} for step in steps)
+        for step in steps:
+            if step.id in before and step.owner in by_id:
+                before.setdefault(step.owner, step.id)
+    for step in steps:
+        read = next((id for id in _read(program, step, by_id) if id in before), None)
+        if step.worker in effects and read is not None:
+            way = [step.id]
+            while read is not None and read not in way:
+                way.append(read)
+                read = before[read]
+            return way[::-1]
+    return []
+
+
+def _read(program: Program, step: PlanStep, steps: Mapping[str, PlanStep]) -> Iterator[str]:
+    """The steps whose words a step may read: not those of which it reads only numbers."""
+    wordless = set()
+    for id in step.reads:
+        producer = steps[id]
+        worker = program.workers.get(producer.worker or "")
+        if worker is not None and all(
+            _wordless(worker, producer, leaf) for leaf in leaves_read(step.step, producer.step.id)
+        ):
+            wordless.add(id)
+    yield from (id for id in step.reads if id not in wordless)
+    yield step.owner
+
+
+def _wordless(worker: Worker, producer: PlanStep, leaf: Leaf) -> bool:
+    """Whether what a leaf leads to can hold no words, as the machine sees it (`runtime.taint`)."""
+    if not isinstance(leaf, FromStep) or leaf.view != "outputs":
+        return False
+    if isinstance(producer.step, ReduceStep) and producer.step.empty is not ABSENT:
+        return False  # `empty` may be of any type
+    at = leaf.at
+    if isinstance(producer.step, EachStep):
+        at = "/" + at[1:].partition("/")[2] if "/" in at[1:] else ""
+    return not carries_at(worker.output.schema, at)

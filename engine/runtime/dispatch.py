@@ -19,6 +19,7 @@ from engine.runtime.prompts import remarks
 from engine.runtime.references import PointerError, resolve
 from engine.runtime.state import Call, Gate, HookRun, Loop, Remark, RunState, Step, Task, Todo
 from engine.runtime.steps import asking, breaker, filling
+from engine.runtime.steps.items import begun_once
 from engine.sema.model import Budget, Orchestrator, Worker, fallback_chain
 from engine.sizes import size_of, size_words
 
@@ -111,7 +112,9 @@ def ready(state: RunState, task: Task) -> None:
     if failure is not None:
         end_task(state, task, failure=failure)
         return
-    if state.kept and _keeps_output(state, task):
+    if (state.kept and _keeps_output(state, task)) or (
+        state.entered and _continues_plan(state, task)
+    ):
         return
     grants.use(state, task)
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
@@ -131,6 +134,26 @@ def _keeps_output(state: RunState, task: Task) -> bool:
     _, task.output, task.acting, tainted = kept
     move(task, "verifying", retried=True)
     end_task(state, task, verified=not tainted)
+    return True
+
+
+def _continues_plan(state: RunState, task: Task) -> bool:
+    """Whether a retried plan is continued where it was, or may not begin again.
+
+    With the input that it had it continues. With another one it begins from its front, but for a
+    plan in which a `once` has begun: that one keeps to its old input, and to how it ended.
+    """
+    resolved, failure = state.entered.pop(task.key, (None, None))
+    begun = resolved is not None and begun_once(task)
+    if resolved is None or (resolved != task.resolved and not begun):
+        return False
+    changed = resolved != task.resolved
+    task.resolved = resolved
+    if changed and failure is not None:
+        end_task(state, task, failure=failure)
+    else:
+        move(task, "running")
+        state.todo(Todo.TASK_AGAIN, task)
     return True
 
 

@@ -77,9 +77,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
     current.again = state.retries
     planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
-    tasks = retrying.unfinished(
-        [*current.tasks, *loop.early.values(), *current.steps], inside=state.retries_unused
-    )
+    tasks = retrying.unfinished([*current.tasks, *loop.early.values(), *current.steps])
     if current.closed:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
@@ -122,7 +120,7 @@ def _take_back(loop: Loop) -> None:
         return
     last, after = kept[-1], loop.rounds[len(kept)]
     compacted = after.first_block <= last.first_block
-    if compacted or not retrying.unfinished([*last.tasks, *last.steps], inside=True):
+    if compacted or not retrying.unfinished([*last.tasks, *last.steps]):
         return
     for gone in loop.rounds[len(kept) :]:
         loop.taken_back[gone.number] = gone
@@ -175,8 +173,10 @@ def _retry(state: RunState, task: Task) -> None:
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    begun = status in ("running", "done") or failure is not None
-    if task.plan is not None and not task.waits and begun:
+    entered = status in ("running", "done") or failure is not None
+    if task.plan is not None and entered and task.waits:
+        state.entered[task.key] = (task.resolved, failure)
+    elif task.plan is not None and entered:
         move(task, "running", retried=True)
         retrying.reopen_frame(state, task.plan, _retry)
         return

@@ -596,6 +596,7 @@ class Frame:
         open: How many of its tasks and steps are not over; items are counted by their step.
         made: How many tasks it has become, items of its steps and of passes in it included.
         counted: Its plain tasks have been counted in the bounds.
+        reopens: It was done, and something in it is done again in a retry of the run.
     """
 
     __slots__ = (
@@ -609,6 +610,7 @@ class Frame:
         "owner",
         "path",
         "prefix",
+        "reopens",
         "steps",
         "tasks",
     )
@@ -633,8 +635,16 @@ class Frame:
         self.open = 0
         self.made = 0
         self.counted = False
+        self.reopens = False
         self.tasks: dict[str, Task] = {}
         self.steps: dict[str, Step] = {}
+
+    def every_task(self) -> Iterator[Task]:
+        """Its tasks, those of its steps and of the passes in it included."""
+        yield from self.tasks.values()
+        for step in self.steps.values():
+            for inner in step.passes:
+                yield from inner.every_task()
 
 
 class Breaker:
@@ -1127,6 +1137,7 @@ class RunState:
         retries_unused: What `RunRetried.unused` said the last time.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
+        entered: By key: the input of a retried plan whose producers run again, and how it failed.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
@@ -1141,6 +1152,7 @@ class RunState:
         "commands",
         "decisions",
         "ended",
+        "entered",
         "facts",
         "gates",
         "grants",
@@ -1207,6 +1219,7 @@ class RunState:
         self.retries = 0
         self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
+        self.entered: dict[str, tuple[dict[str, Any], Failure | None]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False

@@ -221,6 +221,8 @@ def _carries(producer: Task | Step, at: str | None) -> bool:
         return True
     if isinstance(producer, Step) and isinstance(producer.spec, EachStep):
         at = "/" + at[1:].partition("/")[2] if "/" in at[1:] else ""
+    elif isinstance(producer, Step) and not producer.items:
+        return True  # a `reduce` that made no call: it gave `empty`, which may be of any type
     return carries_at(worker.output.schema, at)
 
 

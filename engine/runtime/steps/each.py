@@ -298,8 +298,44 @@ def _tolerates(tolerate: int | float | None, failed: int, total: int) -> bool:
     return failed <= tolerate
 
 
+def _with_effects(state: RunState, step: Step, status: Any) -> Any:
+    """Let a retried step keep what it has changed outside, though it selects it no more.
+
+    Returns:
+        How it ends with that: what has been done was not skipped.
+    """
+    assert step.worker is not None
+    rest = {
+        number: task
+        for number, task in step.kept.items()
+        if number not in step.items and task.status == "done" and items.changes(task.acting)
+    }
+    if not rest or not isinstance(step.spec, EachStep):
+        return status
+    if limits.take(step.loop, step.frame, step.worker.name, len(rest)) is None:
+        step.allowed += len(rest)
+    for number, task in rest.items():
+        step.items[number] = step.kept.pop(number)
+        items.register(task)
+        step.loop.done.setdefault(step.worker.name, []).append(task)
+        step.tainted = step.tainted or task.tainted
+        for consumer, place in step.flows:
+            entry = selecting.entry_in(task, selecting.view_at(consumer, place))
+            if entry is not None:
+                state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
+    if status == "failed":
+        step.partial = _outputs(step)
+        return status
+    if step.status == "blocked":
+        move_step(step, "running")
+    step.output = _outputs(step)
+    return "done"
+
+
 def end(state: RunState, step: Step, status: Any) -> None:
     """The step is over: tell those that wait for it, and the round or plan that it is in."""
+    if step.kept:
+        status = _with_effects(state, step, status)
     move_step(step, status)
     step.ended_at = state.now
     # By the agenda, after the values that are on it: a long chain of steps must not recurse.

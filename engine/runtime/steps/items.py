@@ -10,9 +10,9 @@ from engine.errors import Failure
 from engine.runtime.commands import SetTimer
 from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import breaker
-from engine.sema.model import Worker
+from engine.sema.model import Orchestrator, Worker
 
-__all__ = ["keep", "made_enough", "may_retry", "register"]
+__all__ = ["begun_once", "changes", "keep", "made_enough", "may_retry", "register"]
 
 #: The most tasks that one machine step makes: a longer one would hold up every other run.
 _MOST_AT_ONCE = 500
@@ -40,11 +40,29 @@ def register(task: Task) -> None:
 
 
 def may_retry(task: Task) -> bool:
-    """Whether a task that has failed is worth another try."""
+    """Whether a task that has failed is worth another try.
+
+    A plan makes no call itself, so its effect keeps it from nothing: what is in it is judged there.
+    """
     if task.failure is None or (task.failure.mode == "denied" and not breaker.denied(task.failure)):
         return False
-    once = any(isinstance(w, Worker) and w.effect == "once" for w in (task.worker, task.acting))
-    return not (once and task.attempts)
+    return not (task.attempts and (_is_once(task.worker) or _is_once(task.acting)))
+
+
+def _is_once(worker: Worker | Orchestrator) -> bool:
+    return isinstance(worker, Worker) and worker.effect == "once" and worker.plan is None
+
+
+def begun_once(task: Task) -> bool:
+    """Whether a `once` task, or one that the plan of the task has made, has begun."""
+    if task.attempts and (_is_once(task.worker) or _is_once(task.acting)):
+        return True
+    return task.plan is not None and any(map(begun_once, task.plan.every_task()))
+
+
+def changes(worker: Worker | Orchestrator) -> bool:
+    """Whether it changes something outside, so that what is done is not done again."""
+    return isinstance(worker, Worker) and worker.effect in ("write", "once")
 
 
 def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
@@ -55,14 +73,13 @@ def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
     old = step.kept.pop(task.number, None)
     if old is None:
         return False
-    effect = getattr(old.acting, "effect", "read")
     same = failure is None and old.input == task.input
-    stays = old.over and (
-        (effect in ("write", "once") and old.status == "done")
-        or (effect == "once" and old.attempts > 0)
-        or (same and (old.status == "done" or not may_retry(old)))
-    )
-    if not stays and not same:
+    if old.status == "done":
+        reopens = old.plan is not None and old.plan.reopens
+        stays = changes(old.acting) or (same and not reopens)
+    else:
+        stays = old.over and (not may_retry(old) if same else begun_once(old))
+    if not stays and not same and not begun_once(old):
         task.again = step.again
         return False
     step.items[task.number] = old

@@ -15,26 +15,17 @@ from engine.runtime.moves import move, move_step
 from engine.runtime.state import Frame, RunState, Step, Task, Todo
 from engine.runtime.steps import frames, limits
 from engine.runtime.steps.filling import names_in, names_of
-from engine.runtime.steps.items import may_retry
-from engine.sema.model import Orchestrator, Worker
-from engine.sema.plans.steps import RepeatStep
+from engine.runtime.steps.items import changes, may_retry
+from engine.sema.plans.steps import EachStep, RepeatStep
 
-__all__ = ["failed_inside", "of_frame", "recount", "reopen_frame", "take_up", "unfinished"]
+__all__ = ["of_frame", "recount", "reopen_frame", "take_up", "unfinished"]
 
 Entry = Task | Step
 
 
-def unfinished(entries: Sequence[Entry], *, inside: bool) -> list[Entry]:
-    """Those that are to be taken up, in order: cut off by the end, failed, or to be done again.
-
-    Args:
-        inside: Whether plans that are done count too, where items in them have failed.
-    """
-    taken = {
-        _name(entry): entry
-        for entry in entries
-        if _is_open(entry) or (inside and failed_inside(entry))
-    }
+def unfinished(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that are to be taken up, in order: cut off by the end, failed, or to be done again."""
+    taken = {_name(entry): entry for entry in entries if _is_open(entry)}
     readers: dict[str, list[Entry]] = {}
     for entry in entries if taken else ():
         for name in _reads(entry):
@@ -43,7 +34,7 @@ def unfinished(entries: Sequence[Entry], *, inside: bool) -> list[Entry]:
     for name in changing:
         for reader in readers.get(name, ()):
             own = _name(reader)
-            if own not in taken and (_may_repeat(reader) or not _has_begun(reader)):
+            if own not in taken and _takes_changes(reader):
                 taken[own] = reader
                 changing.append(own)
     return [entry for entry in entries if _name(entry) in taken]
@@ -58,19 +49,12 @@ def _is_open(entry: Entry) -> bool:
     if not entry.over:
         return True
     if isinstance(entry, Task):
-        return entry.rested or may_retry(entry)
+        return entry.rested or may_retry(entry) or _reopens(entry)
     if entry.status == "skipped":
         return False
-    if any(may_retry(task) for task in entry.items.values()) or entry.dropped:
+    if any(may_retry(task) or _reopens(task) for task in entry.items.values()) or entry.dropped:
         return True
     return entry.failure is not None and entry.failure.mode != "denied"
-
-
-def failed_inside(entry: Entry) -> bool:
-    """Whether it is a plan that is done although items in it have failed that may be retried."""
-    if isinstance(entry, Step) or entry.plan is None or entry.status != "done":
-        return False
-    return any(_is_open(one) or failed_inside(one) for one in of_frame(entry.plan))
 
 
 def of_frame(frame: Frame) -> list[Entry]:
@@ -85,18 +69,31 @@ def _has_begun(entry: Entry) -> bool:
     return bool(entry.items or entry.passes)
 
 
+def _takes_changes(entry: Entry) -> bool:
+    """Whether it is taken up where a value that it reads may have changed.
+
+    The items of an `each` are judged one by one, and a new value has no item yet: so that may start
+    whatever its worker does outside. Anything else that has begun must change nothing outside.
+    """
+    if isinstance(entry, Step) and isinstance(entry.spec, EachStep):
+        return True
+    return not _has_begun(entry) or _may_repeat(entry)
+
+
 def _may_repeat(entry: Entry) -> bool:
     """Whether nothing outside changes if it is done again."""
     if isinstance(entry, Step) and isinstance(entry.spec, RepeatStep):
-        inside = [task for frame in entry.passes for task in frame.tasks.values()]
-        inside += [task for frame in entry.passes for step in frame.steps.values()
-                   for task in step.items.values()]  # fmt: skip
-        return all(_changes_nothing(task.worker) for task in inside)
-    return entry.worker is None or _changes_nothing(entry.worker)
+        inside = (task for frame in entry.passes for task in frame.every_task())
+        return not any(changes(task.worker) for task in inside)
+    return entry.worker is None or not changes(entry.worker)
 
 
-def _changes_nothing(worker: Worker | Orchestrator) -> bool:
-    return not (isinstance(worker, Worker) and worker.effect in ("write", "once"))
+def _reopens(task: Task) -> bool:
+    """Whether a plan that is done is continued: something in it is worth another try, and nothing
+    outside changes if its output does."""
+    if task.status != "done" or task.plan is None or changes(task.worker):
+        return False
+    return bool(unfinished(of_frame(task.plan)))
 
 
 def _reads(entry: Entry) -> Iterator[str]:
@@ -130,15 +127,10 @@ def take_up(
     for entry in entries:
         if isinstance(entry, Step):
             _retry_step(state, entry, retry)
-        elif entry.status == "done" and not entry.rested and not _resumes_inside(state, entry):
+        elif entry.status == "done" and not entry.rested and not _reopens(entry):
             _again(state, entry)
         else:
             retry(state, entry)
-
-
-def _resumes_inside(state: RunState, task: Task) -> bool:
-    """Whether a plan that is done is carried on; not where its input may change."""
-    return state.retries_unused and task.waits == 0 and failed_inside(task)
 
 
 def _forget(tasks: Iterable[Task]) -> None:
@@ -187,6 +179,9 @@ def _reset(state: RunState, step: Step) -> None:
             flow.producer.flows = others
     limits.give_back(step)
     _forget(task for task in step.items.values() if task.status == "done")
+    for task in step.items.values():
+        if task.plan is not None:
+            task.plan.reopens = _reopens(task)
     step.kept, step.items = {**step.kept, **step.items}, {}
     step.sources, step.levels, step.collected, step.dropped = [], [], [], []
     step.passes, step.asking, step.ready = [], [], 0
@@ -205,7 +200,8 @@ def _retry_step(state: RunState, step: Step, retry: Callable[[RunState, Task], N
 
 def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task], None]) -> None:
     """Take up what is not finished in a plan or a pass; its end is looked at again."""
-    open_entries = unfinished(of_frame(frame), inside=state.retries_unused)
+    frame.reopens = False
+    open_entries = unfinished(of_frame(frame))
     frame.open = len(open_entries)
     recount(open_entries)
     failure = frames.count(frame)

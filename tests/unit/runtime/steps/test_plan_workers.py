@@ -336,3 +336,92 @@ def test_the_partial_result_has_all_items_of_a_step_in_a_plan():
     run.happen(CancelRequested(reason="enough"))
     assert run.loop.best == {"list": [1, 2, 3, 4], "get": [1, 2, 3]}
     assert partial_tasks(run.loop) == ["p/survey", "p/r"]
+
+
+PAID = EachStep(id="paid", worker="pay", input={"v": FromItem()},
+                each=Selection((FromStep("survey"),)))  # fmt: skip
+ONE_ROUND = "max_rounds = 1  max_parallel = 4  breaker { after = 99  canary = 0 }"
+
+
+def bad(*values, worker="get", mode="crashed"):
+    def outcome(name, input):
+        if name == "list":
+            return [1, 2, 3]
+        return Failure(mode, "no") if name == worker and input["v"] in values else input["v"]
+
+    return outcome
+
+
+@pytest.mark.parametrize("effect", ["read", "write", "once"])
+def test_what_failed_in_a_plan_runs_again_though_the_plan_has_done_something_once(effect):
+    """A plan makes no call itself: what is in it is judged one by one."""
+    steps = [SURVEY, PAID, TaskStep(id="t", worker="get", input={"v": 7})]
+    program = planned(steps, FromStep("t"), policy=ONE_ROUND, effect=effect)
+    run = StepRun(program, [[CALL]], bad(7)).run()
+    assert run["p"].failure is not None
+    again = run.retried(bad()).drive()
+    assert again.made() == ["t"]
+    assert (again["p"].output, again["paid"].output) == (7, [1, 2, 3])
+
+
+def test_a_once_that_failed_in_a_plan_is_not_begun_again():
+    steps = [SURVEY, PAID, TaskStep(id="t", worker="pay", input={"v": 7})]
+    program = planned(steps, FromStep("t"), policy=ONE_ROUND, effect="once")
+    run = StepRun(program, [[CALL]], bad(2, 7, worker="pay", mode="declined")).run()
+    again = run.retried(bad()).drive()
+    assert (again.made(), again["p"].status) == ([], "failed")
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("effect", ["read", "once"])
+@pytest.mark.parametrize("as_item", [True, False])
+def test_a_failed_plan_whose_input_may_have_changed(same, effect, as_item):
+    """With its old input it continues; with another one it begins anew if it may."""
+    paid = [PAID] if effect == "once" else []
+    steps = [SURVEY, *paid, TaskStep(id="t", worker="get", input={"v": FromInput("/q")})]
+    program = planned(steps, FromStep("t"), policy=ONE_ROUND, effect=effect)
+    first = {"id": "r", "worker": "get", "each": {"$from": "a"}, "input": {"v": item()}}
+    size = {"id": "n", "worker": "number", "input": {"v": {"$from": "r"}}}
+    call = {**CALL, "input": {"q": {"$from": "n"}}}
+    if as_item:
+        call["each"] = {"$from": "a", "take": 1}
+
+    def outcome(fixed):
+        inner = bad() if fixed else bad(2, 5)
+
+        def given(worker, input):
+            return 6 if worker == "number" and fixed and not same else (
+                5 if worker == "number" else inner(worker, input))  # fmt: skip
+
+        return given
+
+    decision = [{"id": "a", "worker": "list", "input": {}}, first, size, call]
+    run = StepRun(program, [decision], outcome(False)).run()
+    assert run["p"].failure is not None
+    again = run.retried(outcome(True)).drive()
+    began = {(True, "read"): ["t"], (True, "once"): ["t"],
+             (False, "read"): ["survey", "t"], (False, "once"): []}[same, effect]  # fmt: skip
+    assert again.made() == ["r[1]", "n", *began]
+    assert again["p"].status == ("done" if began else "failed")
+    if began and not as_item:
+        assert again["p"].output == (5 if same else 6)
+
+
+@pytest.mark.parametrize("effect", ["read", "write", "once"])
+@pytest.mark.parametrize("as_item", [True, False])
+def test_a_plan_that_is_done_is_continued_in_a_retry_if_it_changes_nothing(effect, as_item):
+    """Its output changes where an item in it had failed, and was tolerated."""
+    steps = [SURVEY, each_of("survey"), TaskStep(id="t", worker="get", input={"v": FromStep("r")})]
+    if effect != "read":
+        steps.append(TaskStep(id="w", worker={"write": "put", "once": "pay"}[effect],
+                              input={"v": 0}))  # fmt: skip
+    program = planned(steps, FromStep("t"), policy=ONE_ROUND, effect=effect)
+    call = {**CALL, **({"each": {"$from": "a", "take": 1}} if as_item else {})}
+    reader = {"id": "u", "worker": "calc", "input": {"v": {"$from": "p"}}}
+    run = StepRun(program, [[{"id": "a", "worker": "list", "input": {}}, call, reader]],
+                  bad(2)).run()  # fmt: skip
+    old, new = ([[1, 3]], [[1, 2, 3]]) if as_item else ([1, 3], [1, 2, 3])
+    assert (run["p"].status, run["p"].output) == ("done", old)
+    again = run.retried(bad()).drive()
+    assert again.made() == (["r[1]", "t", "u"] if effect == "read" else [])
+    assert again["p"].output == again["u"].output == (new if effect == "read" else old)

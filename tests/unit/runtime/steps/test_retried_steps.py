@@ -105,9 +105,39 @@ def test_a_write_that_is_done_keeps_its_result_though_what_it_read_has_changed(p
     ]
     run = StepRun(program, [decision], failing(1)).run()
     again = run.retried(failing()).drive()
-    assert again.made() == ["r[1]"]
+    assert again.made() == ["r[1]", "p[1]"]  # for the value that is new, nothing was done
     assert again["w"].output == [0, 2, 3]
-    assert len(again["p"].output) == 3
+    assert len(again["p"].output) == 4
+
+
+@pytest.mark.parametrize("worker", ["put", "pay"])
+def test_a_new_value_starts_whatever_its_worker_does_and_what_is_done_stays(program, worker):
+    """With a failed item or without one; also where what is done is not selected any more."""
+    top = {"$from": "r", "sort_by": "", "desc": True, "take": 2}
+    decision = [LIST, each("r", "a"), each("p", "r", worker), each("q", top, worker)]
+    run = StepRun(program, [decision], failing(3)).run()
+    assert (run["p"].output, run["q"].output) == ([0, 1, 2], [1, 2])
+    again = run.retried(failing()).drive()
+    assert again.made() == ["r[3]", "p[3]", "q[3]"]
+    assert (again["p"].output, again["q"].output) == ([0, 1, 2, 3], [1, 2, 3])
+    assert sorted(task.output for task in again.loop.done[worker]) == [0, 1, 1, 2, 2, 3, 3]
+    last = StepRun(program, [decision], failing()).run()
+    assert again.loop.dispatches == last.loop.dispatches + 1
+
+
+def test_what_is_done_stays_where_its_step_would_be_skipped_now(program):
+    failed = [[{"value": {"$from": "r"}, "is": "failed"}]]
+    first = {"$from": "a", "take": 1}
+    decision = [
+        LIST,
+        each("r", "a", tolerate=0),
+        each("p", first, "pay", when=failed),
+        {"id": "t", "worker": "get", "input": {"v": {"$from": "p"}}},
+    ]
+    run = StepRun(program, [decision], failing(1)).run()
+    again = run.retried(failing()).drive()
+    assert again.made() == ["r[1]"]
+    assert (again["p"].status, again["p"].output, again["t"].output) == ("done", [0], [0])
 
 
 def test_a_write_that_was_skipped_has_changed_nothing_and_is_let_in(program):
@@ -283,5 +313,5 @@ def test_items_that_failed_in_a_plan_that_is_done_are_tried_again():
     again = run.retried(failing(), unused=True).drive()
     assert (again["p"].output, again["t"].output) == ([0, 1, 2, 3], [0, 1, 2, 3])
     assert again.made() == ["r[1]", "t"]
-    assert again.loop.outputs["plan"] == [[0, 1, 2, 3]]
+    assert [task.output for task in again.loop.done["plan"]] == [[0, 1, 2, 3]]
     assert again.retried(failing(), unused=True).drive().made() == []

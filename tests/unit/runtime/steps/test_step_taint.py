@@ -145,6 +145,18 @@ def test_a_tainted_planner_decides_tainted_items(program):
     assert run.made("w") == []
 
 
+def test_a_reduce_that_gives_empty_may_give_words_though_its_worker_gives_numbers(program):
+    page = {"id": "t", "worker": "page", "input": {"v": 1}}
+    total = {"id": "m", "worker": "sum", "reduce": {"$from": "a", "take": 0}, "size": 2,
+             "input": {"parts": {"$parts": True}}, "empty": {"$from": "t"}}  # fmt: skip
+    write = put(input={"v": {"$from": "m"}})
+    writes, run = wrote(program, {**LIST, "worker": "number", "input": {"v": 1}, "id": "z"},
+                        LIST, page, total, write,
+                        outcome=lambda w, i: [1] if w == "list" else gives(w, i))  # fmt: skip
+    assert not writes
+    assert run["w"].failure.mode == "denied"
+
+
 def test_parts_of_a_reduce_are_looked_at_by_group(program):
     mixed = {"id": "m", "worker": "fold", "reduce": {"$from": ["c", "t"]}, "size": 2,
              "input": {"parts": {"$parts": True}}}  # fmt: skip
