@@ -158,6 +158,7 @@ class Failure(OrchError):
         round: The round of that task; 0 where a worker raises it.
         key: The name of that task's place in its run.
         place: Where in the source it comes from, or None; `str()` is `file:line:column`.
+        raised: The line of Python that raised it, such as `tools.py:12`; "" if there is none.
     """
 
     mode: str
@@ -174,6 +175,7 @@ class Failure(OrchError):
     place: Place | None
     where: str
     cause: Any
+    raised: str
 
     def __init__(
         self,
@@ -192,6 +194,7 @@ class Failure(OrchError):
         place: Place | None = None,
         where: str = "",
         cause: Any = None,
+        raised: str = "",
     ) -> None:
         self.__dict__.update(
             mode=mode,
@@ -208,6 +211,7 @@ class Failure(OrchError):
             place=place,
             where=where,
             cause=cause,
+            raised=raised,
         )
         super().__init__(f"{mode}: {message}" if message else mode)
 

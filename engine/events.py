@@ -182,7 +182,8 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     `cut`: a part of a streamed answer had arrived. `died`: its separate process died.
     `schema_refused`: the provider refused the schema of the answer. `where` is the setting that
     failed (`Failure.where`), if the machine cannot determine it. `bound`: a limit beyond this
-    run (`spending`) that refused the attempt; the run ends with it.
+    run (`spending`) that refused the attempt; the run ends with it. `raised`: the line of
+    Python that raised it, such as `tools.py:12`.
     """
 
     key: str
@@ -198,6 +199,7 @@ class CallFailed(_Base, frozen=True, tag="call_failed", kw_only=True):
     schema_refused: bool = False
     where: str = ""
     bound: str = ""
+    raised: str = ""
 
 
 class CallLost(_Base, frozen=True, tag="call_lost", kw_only=True):

@@ -164,7 +164,7 @@ class _Story:
         if "failure" in step:
             failure = step["failure"]
             said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""
-            yield f"{margin}  {failure['mode']}{said}{_at(failure['place'])}"
+            yield f"{margin}  {failure['mode']}{said}{_at(failure)}"
         for line in figures_text(step):
             yield f"{margin}  {line}"
         if step.get("first_outputs"):
@@ -225,7 +225,7 @@ class _Story:
         if "failure" in task:
             failure = task["failure"]
             said = f": {one_line(failure['message'], 1000)}" if failure["message"] else ""
-            yield f"{margin}  {failure['mode']}{said}{_at(failure['place'])}"
+            yield f"{margin}  {failure['mode']}{said}{_at(failure)}"
         elif "output" in task:
             yield from self._value(f"{margin}  output: ", task["output"], len(margin) + 4)
 
@@ -276,9 +276,13 @@ class _Story:
         return compact(value, max(40, self._width - used))
 
 
-def _at(place: Mapping[str, Any] | None) -> str:
-    """Where a failure comes from, to be put after its words."""
-    if place is None:
-        return ""
-    start = place["range"]["start"]
-    return f" ({printable(place['file'])}:{start['line']}:{start['column']})"
+def _at(failure: Mapping[str, Any]) -> str:
+    """Where a failure comes from, to be put after its words: in the program, and in Python."""
+    place = failure["place"]
+    words = []
+    if place is not None:
+        start = place["range"]["start"]
+        words.append(f"{printable(place['file'])}:{start['line']}:{start['column']}")
+    if failure.get("raised"):
+        words.append(printable(failure["raised"]))
+    return f" ({', '.join(words)})" if words else ""

@@ -162,6 +162,7 @@ class Attempts:
             died=caught.died,
             schema_refused=caught.schema_refused,
             where=_text(self._redactor.text(str(caught.where)))[:LONGEST_WHERE],
+            raised=_text(self._redactor.text(str(caught.raised)))[-LONGEST_WHERE:],
         )
 
     def _cleaned_and_measured(

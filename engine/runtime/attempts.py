@@ -317,6 +317,7 @@ def failed(state: RunState, event: CallFailed) -> None:
             retryable=event.retryable,
             retry_after_ms=event.retry_after_ms,
             cause=causes.of_attempt(state, call, event),
+            raised=event.raised,
         ),
     )
     if on_trial and event.died:
@@ -464,6 +465,7 @@ def undeclared(failure: Failure) -> Failure:
         retryable=failure.retryable,
         retry_after_ms=failure.retry_after_ms,
         cause=failure.cause,
+        raised=failure.raised,
     )
 
 

@@ -303,7 +303,8 @@ def _ms(entry: Task | Step) -> int | None:
 
 def _failure(state: RunState, failure: Failure) -> dict[str, Any]:
     place = _place(state, failure)
-    return {"mode": failure.mode, "message": failure.message, "place": place}
+    raised = {"raised": failure.raised} if failure.raised else {}
+    return {"mode": failure.mode, "message": failure.message, "place": place, **raised}
 
 
 def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _carry_out(order: _Order) -> Mapping[str, Any]:
             value = asyncio.run(_wait_for(value))
         return {"value": plain_json(value)}
     except BaseException as error:
-        return _failed(crash_of(error, {}, _LIMIT))
+        return _failed(crash_of(error, {}, _LIMIT, order.base_dir))
 
 
 async def _wait_for(value: Awaitable[Any]) -> Any:
@@ -96,6 +96,7 @@ def _failed(failure: Failure) -> Mapping[str, Any]:
             "message": failure.message,
             "retryable": failure.retryable,
             "retry_after_ms": failure.retry_after_ms,
+            "raised": failure.raised,
         }
     }
 

@@ -7,6 +7,7 @@ model and printed on a terminal.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -41,11 +42,16 @@ def redacted(text: str, scope: Mapping[str, Any]) -> str:
     return known.text(text)
 
 
-def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT) -> Failure:
+def crash_of(
+    error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT, base_dir: str = ""
+) -> Failure:
     """The failure for an exception of user code.
 
     A `Failure` stays what it is, with its message made clean; anything else is `crashed`, in
     the form `ValueError: text`.
+
+    Args:
+        base_dir: The folder of the user's code: the innermost line in it is said in `raised`.
     """
     if isinstance(error, Failure):
         return Failure(
@@ -54,13 +60,32 @@ def crash_of(error: BaseException, scope: Mapping[str, Any], limit: int = _LIMIT
             retryable=bool(error.retryable),
             retry_after_ms=error.retry_after_ms,
             where=clean(str(error.where), scope),
+            raised=clean(str(error.raised), scope),
         )
     name = type(error).__name__
     try:
         text = str(error)
     except Exception:
         text = ""
-    return Failure("crashed", clean(f"{name}: {text}" if text else name, scope, limit))
+    return Failure(
+        "crashed",
+        clean(f"{name}: {text}" if text else name, scope, limit),
+        raised=clean(_line_of(error, base_dir), scope),
+    )
+
+
+def _line_of(error: BaseException, base_dir: str) -> str:
+    """The innermost line of a folder's own code that an exception came through: `tools.py:12`."""
+    if not base_dir:
+        return ""
+    found = ""
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if file.startswith(base_dir + os.sep) and "site-packages" not in file:
+            found = f"{os.path.relpath(file, base_dir)}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
 
 
 def exit_words(returncode: int) -> str:

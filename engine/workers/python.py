@@ -107,13 +107,13 @@ class PythonWorker:
         inputs = _arguments(request) if with_input else {}
         call = partial(loaded.function, *args, **inputs)
         if loaded.awaits:
-            return await _awaited(call, request.scope)
+            return await _awaited(call, request)
         try:
-            value = await _threads.run(partial(_called, call, request.scope))
+            value = await _threads.run(partial(_called, call, request))
         except TooManyAbandoned as error:
             raise _not_begun(error, request) from None
         if inspect.isawaitable(value):  # a plain function that gave a coroutine
-            return await _awaited(lambda: value, request.scope)
+            return await _awaited(lambda: value, request)
         return value
 
 
@@ -168,16 +168,16 @@ def load_failure(target: str, error: BaseException, scope: Mapping[str, Any]) ->
     return Failure("crashed", f"cannot load {target}: {crash_of(error, scope).message}")
 
 
-def _called(call: Callable[[], Any], scope: Mapping[str, Any]) -> Any:
+def _called(call: Callable[[], Any], request: WorkerRequest) -> Any:
     """The plain result of a synchronous function, or what it gave to be awaited."""
     try:
         value = call()
         return value if inspect.isawaitable(value) else plain_json(value)
     except BaseException as error:
-        raise crash_of(error, scope) from None
+        raise _crash(error, request) from None
 
 
-async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any]) -> Any:
+async def _awaited(call: Callable[[], Awaitable[Any]], request: WorkerRequest) -> Any:
     try:
         value = await call()
         size = rough_size(value)
@@ -191,9 +191,13 @@ async def _awaited(call: Callable[[], Awaitable[Any]], scope: Mapping[str, Any])
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise crash_of(error, scope) from None  # raised by the function itself
+        raise _crash(error, request) from None  # raised by the function itself
     except BaseException as error:
-        raise crash_of(error, scope) from None
+        raise _crash(error, request) from None
+
+
+def _crash(error: BaseException, request: WorkerRequest) -> Failure:
+    return crash_of(error, request.scope, base_dir=request.base_dir)
 
 
 def open_port(_: Program | None) -> PythonWorker:

@@ -80,6 +80,7 @@ def test_show_has_a_step_its_items_and_one_item(desk, reviewed):
     assert len([line for line in listed.splitlines() if line.startswith("  r[")]) == 40
     by_number = desk.orch("show", "--task", "r:7")
     assert "r[7] (f7.py) review: failed" in by_number.stdout
+    assert "crashed: ValueError: not readable (a.orch:5:3, work.py:7)" in by_number.stdout
     assert desk.orch("show", "--task", "f7.py").stdout == by_number.stdout
     missing = desk.orch("show", "--task", "r:99")
     assert missing.returncode == 2
@@ -134,6 +135,8 @@ def test_show_as_json_has_steps_and_items_on_request(desk, reviewed):
     assert {one["step"] for one in report["failures"]} == {"r"}
     item = json.loads(desk.orch("show", "--task", "r:3", "--format", "json").stdout)
     assert item["output"] == {"risk": "high", "path": "f3.py"}
+    failed = json.loads(desk.orch("show", "--task", "r:7", "--format", "json").stdout)["failure"]
+    assert failed["raised"] == "work.py:7"
 
 
 def test_tail_adds_the_events_of_items_up(desk, reviewed):

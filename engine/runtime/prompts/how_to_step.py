@@ -53,7 +53,7 @@ TEST is a list (any) of lists (all) of conditions {{"value": ..., "is": ..., "th
 `value` is {{"$item": pointer}} or a reference. {_TESTS} `empty`, `ok` and `failed` take no \
 `than`.
 An `each` may have "label": {{"$item": "/path"}}, "parallel": 4, "in_order": true, "tolerate": \
-0.1 (the share or number of items that may fail).
+0.1 (the share or number of items that may fail; by default all but one).
 {_REDUCE}
 combines values, at most `size` in a call, until one is left. "empty": VALUE is its output if \
 there are none.
@@ -98,7 +98,7 @@ pointer}}. All of them must hold; {{"or": "where"}} between them begins an alter
 one of == != < <= > >= in. What is not there is null. Any other condition is JSON text: \
 {_OTHER}.
 Options: {{"label": pointer}}, {{"parallel": 4}}, {{"in_order": true}}, {{"tolerate": 0.1}} (the \
-share or number of items that may fail).
+share or number of items that may fail; by default all but one).
 {_WIRE_REDUCE}
 combines values, at most `size` in a call, until one is left. {{"json": "...", "of": "empty"}} is \
 its output if there are none.

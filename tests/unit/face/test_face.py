@@ -74,7 +74,7 @@ FIELDS = {
     "Run": "id status output partial bound reason place escalated rounds usage failures gates "
     "warnings journal",
     "Failure": "mode message retryable retry_after_ms usage died schema_refused task worker round "
-    "key place where cause",
+    "key place where cause raised",
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "

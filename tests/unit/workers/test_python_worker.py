@@ -43,6 +43,31 @@ def test_an_async_function_is_awaited(call, tools, isolate):
     assert call("python", {"call": "tools:gives_a_coroutine", "isolate": isolate}, {"a": 2}) == 3
 
 
+@BOTH
+@pytest.mark.parametrize("keyword", ["def", "async def"])
+def test_a_crash_says_the_innermost_line_of_the_users_code(call, tools, isolate, keyword):
+    tools(
+        f"""
+        import json
+        {keyword} read(text):
+            return parsed(text)
+        def parsed(text):
+            return json.loads(text)
+        """
+    )
+    with pytest.raises(Failure) as caught:
+        call("python", {"call": "tools:read", "isolate": isolate}, {"text": "{"})
+    assert caught.value.raised == "tools.py:6"
+    assert "tools.py" not in caught.value.message
+
+
+def test_a_failure_that_is_raised_on_purpose_has_no_line(call, tools):
+    tools("from orch import Failure\ndef no(): raise Failure('not_found', 'no')")
+    with pytest.raises(Failure) as caught:
+        call("python", {"call": "tools:no"}, {})
+    assert caught.value.raised == ""
+
+
 WRONG = [
     ("raise ValueError('no such thing')", "crashed", "ValueError: no such thing"),
     ("raise KeyError()", "crashed", "KeyError"),
