@@ -1,7 +1,7 @@
 # Everything a person or CI does with this repository. Only Python 3.11+, git and make are needed;
 # the environment is made in .venv from the locked, hashed requirements.
 #
-#   make demo    run the main example on this repository
+#   make demo    run the main example on this repository; demo-audit: the other one, on .venv
 #   make quick   run the tests that take little
 #   make test    run the tests
 #   make check   lint, formatting, types, import contracts
@@ -11,7 +11,10 @@ VENV ?= .venv
 PYTEST_FLAGS ?= -n auto --dist worksteal
 # What takes long is left out of `quick`: models, processes, sockets, many examples.
 QUICK := tests/unit tests/cases tests/docs/test_docs.py \
-  $(patsubst %,--ignore=tests/unit/%,bench models support workers launch/test_secrets.py)
+  $(patsubst %,--ignore=tests/unit/%,bench models support workers face/test_face_types.py \
+  launch/test_secrets.py spending/test_spending.py)
+# Containers often set it. Without byte code each worker of pytest compiles and rewrites every test.
+unexport PYTHONDONTWRITEBYTECODE
 # Random stories beyond those of `make test`.
 MORE := ORCH_BOUNDS=200 ORCH_CANARY=10000 ORCH_CONFORMANCE=120 ORCH_CRASHES=12 ORCH_FUZZ=1600 \
   ORCH_SIMULATIONS=800
@@ -23,7 +26,7 @@ TEMPORAL_FAULTS := $(patsubst %,tests/temporal/test_%.py,hosts temporal_faults t
 BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test quick slowest test-more test-matrix check format bench bench-against \
+.PHONY: help demo demo-audit test quick slowest test-more test-matrix check format bench bench-against \
   bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale fuzz \
   test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
@@ -34,6 +37,10 @@ help:  ## Say what there is to make
 
 demo: $(INSTALLED)  ## Review this repository with workflows/repo_review
 	$(BIN)/orch run workflows/repo_review/repo_review.orch -i repo=.
+
+demo-audit: $(INSTALLED)  ## Audit the packages in .venv with workflows/dependency_audit
+	$(BIN)/orch run workflows/dependency_audit/dependency_audit.orch dependency_audit \
+	  -i environment=$(VENV)
 
 test: $(INSTALLED)  ## Run the tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
@@ -81,8 +88,8 @@ bench-drift: $(INSTALLED)  ## Measure drift from the goal, beside exact values
 bench-gateway: $(BENCH_VENV)/.gateway  ## Measure a call of a model, next to other clients and engines
 	$(BENCH_VENV)/bin/python -m bench.gateway
 
-bench-plans: $(INSTALLED)  ## Measure decisions with steps, next to lists of tasks
-	$(BIN)/python -m bench.plans
+bench-plans: $(BENCH_VENV)/.installed  ## Measure decisions and runs with steps, next to plain tasks
+	$(BENCH_VENV)/bin/python -m bench.plans
 
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp
@@ -147,7 +154,7 @@ lock: $(INSTALLED)  ## Resolve the dependencies again and write requirements/*.l
 clean:  ## Remove the environments and everything that was built
 	rm -rf $(VENV) bench/.work build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  .import_linter_cache
-	find engine grammar tests workflows bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find engine grammar orch tests workflows bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_venv,FOLDER): an empty environment, or a message that says what is missing.
 define make_venv
@@ -169,7 +176,7 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 	@echo "Installing into $(VENV) (about a minute, once)"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/dev.lock
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q engine grammar
+	@$(BIN)/python -m compileall -q engine grammar orch
 	@touch $@
 
 $(BENCH_VENV)/.installed: requirements/dev.lock requirements/bench.lock pyproject.toml

@@ -1,6 +1,6 @@
-"""What holds for the tests of the engine and of the workflows: a time limit and default signals.
+"""What holds for all tests: a time limit, default signals, and a small heap to collect.
 
-Both are plugins in `tests/support`; its modules are there for all tests.
+These are plugins in `tests/support`; its modules are there for all tests.
 """
 
 import sys
@@ -8,4 +8,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "tests" / "support"))
 
-pytest_plugins = ["default_signals", "time_limit"]
+pytest_plugins = ["default_signals", "old_objects", "time_limit"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Workflow,
         acancel,
         aresume,
+        atell,
         cancel,
         gates,
         lint,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         resume,
         runs,
         start_resume,
+        tell,
     )
     from engine.diagnostics import Diagnostic
     from engine.drive.answers import Reply
@@ -90,6 +92,7 @@ __all__ = [
     "acancel",
     "aresume",
     "arun_tests",
+    "atell",
     "cancel",
     "format_text",
     "gates",
@@ -100,11 +103,13 @@ __all__ = [
     "run_tests",
     "runs",
     "start_resume",
+    "tell",
 ]
 
 #: Where each name is, by module.
 _NAMES = {
-    "engine.api": "Workflow acancel aresume cancel gates lint load replay resume runs start_resume",
+    "engine.api": "Workflow acancel aresume atell cancel gates lint load replay resume runs "
+    "start_resume tell",
     "engine.diagnostics": "Diagnostic",
     "engine.drive.answers": "Reply",
     "engine.errors": "CompileError Failure InputError InternalError JournalError OrchError "

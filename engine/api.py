@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.diagnostics import Diagnostic
-from engine.drive import launch
+from engine.drive import launch, telling
 from engine.drive.answers import Reply
 from engine.drive.launch import Options
 from engine.errors import UsageError
@@ -48,6 +48,7 @@ __all__ = [
     "Workflow",
     "acancel",
     "aresume",
+    "atell",
     "cancel",
     "gates",
     "lint",
@@ -56,6 +57,7 @@ __all__ = [
     "resume",
     "runs",
     "start_resume",
+    "tell",
 ]
 
 
@@ -347,6 +349,47 @@ def cancel(
     """`acancel`, for callers without an event loop. Same arguments, same errors."""
     _no_loop("cancel", "acancel")
     return asyncio.run(acancel(run, journal=journal, reason=reason))
+
+
+async def atell(
+    run: str,
+    note: str,
+    *,
+    to: str = "",
+    by: str = "",
+    journal: Journal | str | os.PathLike[str] = ".orch",
+) -> None:
+    """Tell a run's planner something, wherever the run is driven; in the journal on return.
+
+    The planner reads the note with its next decision. The goal stays as it is. A run that waits for
+    a person continues to wait.
+
+    Args:
+        run: Its id, an unambiguous beginning of it, or `last`.
+        note: What the planner is told.
+        to: The id or key of the task whose orchestrator is meant; the root's by default.
+        by: Who says it.
+        journal: The journal that holds it, or that journal's folder.
+
+    Raises:
+        JournalError: The process that drives it does not answer.
+        UsageError: There is no such run or task, the run has ended, or it is in its last decision.
+    """
+    with opened(journal) as found:
+        await telling.tell(found.find(run), found, telling.Words(note, to, by))
+
+
+def tell(
+    run: str,
+    note: str,
+    *,
+    to: str = "",
+    by: str = "",
+    journal: Journal | str | os.PathLike[str] = ".orch",
+) -> None:
+    """`atell`, for callers without an event loop. Same arguments, same errors."""
+    _no_loop("tell", "atell")
+    asyncio.run(atell(run, note, to=to, by=by, journal=journal))
 
 
 def runs(

@@ -6,7 +6,8 @@ on the outside (a call starts). Events are the rows of the journal and the only 
 computed by folding them and is never stored.
 
 Encoding: JSON by msgspec, tagged with `type`. Fields are only ever added, with a default;
-`FORMAT` is raised if an old reader would misunderstand a new event.
+`FORMAT` is raised if an old reader would misunderstand a new event. A journal says the least format
+that its events need (`format_of`), so older builds read all that they can understand.
 
 `at` is milliseconds of *running* time since the run began: waiting for a person and downtime
 before a resume do not count. The driver sets it; the machine only compares it.
@@ -28,7 +29,9 @@ import msgspec
 from engine.prices import Rates
 
 __all__ = [
+    "BASE_FORMAT",
     "FORMAT",
+    "STEPS_FORMAT",
     "Answer",
     "CallFailed",
     "CallFinished",
@@ -40,6 +43,7 @@ __all__ = [
     "GateOpened",
     "HeldTask",
     "ModelInfo",
+    "NoteGiven",
     "RunEnded",
     "RunForked",
     "RunInterrupted",
@@ -52,10 +56,15 @@ __all__ = [
     "Usage",
     "decode_event",
     "encode_event",
+    "format_of",
 ]
 
 #: Version of the event format; a journal with a higher one is refused.
-FORMAT = 1
+FORMAT = 2
+#: From which format on the decisions of a run may have steps.
+STEPS_FORMAT = 2
+#: The format of a journal whose events are all of the first kinds.
+BASE_FORMAT = 1
 
 RunStatus = Literal["running", "waiting", "finished", "failed", "exhausted", "aborted", "cancelled"]
 
@@ -127,6 +136,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     """Wall-clock time of the start, Unix milliseconds; for people only."""
     bounds: int = 0
     """Which bounds on sizes apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
+    format: int = 1
+    """By the rules of which format the run's decisions are read; from 2 on they may have steps."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
@@ -245,6 +256,7 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
         letter: The name of the letter that delivered the answer (`engine.journal.inbox`), if any.
         items: The numbers of the items that it is about, where a gate lists items of a step; None:
             all of them. Items that are not named are refused by an approval.
+        keep_others: Items that are not named stay open, also where others are approved.
     """
 
     key: str
@@ -256,6 +268,26 @@ class GateAnswered(_Base, frozen=True, tag="gate_answered", kw_only=True):
     letter: str = ""
     wall_ms: int = 0
     items: list[str] | None = None
+    keep_others: bool = False
+
+
+class NoteGiven(_Base, frozen=True, tag="note_given", kw_only=True):
+    """A person has told a planner something (`orch tell`). Since format 2.
+
+    It reaches the next decision that is asked for. The goal stays as it is.
+
+    Attributes:
+        note: What was said. It is trusted, as an answer to a gate is.
+        task: The key of the task whose orchestrator gets it; empty for the root.
+        by: Who said it.
+        letter: As in `GateAnswered`. It is never empty: it tells two equal notes apart.
+    """
+
+    note: str
+    task: str = ""
+    by: str = ""
+    wall_ms: int = 0
+    letter: str = ""
 
 
 class CancelRequested(_Base, frozen=True, tag="cancel_requested", kw_only=True):
@@ -322,12 +354,17 @@ class RunForked(_Base, frozen=True, tag="run_forked", kw_only=True):
 
 
 class RunRetried(_Base, frozen=True, tag="run_retried", kw_only=True):
-    """An ended run continues where it ended (`orch resume --retry-failed`)."""
+    """A run that has ended, or a fork that begins, tries again what failed (`--retry-failed`).
+
+    `unused` says that this includes the last round with tasks if no decision was accepted after
+    it: then no plan was made from its results. A fork is only retried so. Since format 2.
+    """
 
     models: dict[str, ModelInfo] = {}
     program: str = ""
     wall_ms: int = 0
     bounds: int = 0
+    unused: bool = False
 
 
 class RunEnded(_Base, frozen=True, tag="run_ended", kw_only=True):
@@ -353,6 +390,7 @@ Event = (
     | TimerFired
     | GateOpened
     | GateAnswered
+    | NoteGiven
     | CancelRequested
     | RunInterrupted
     | RunResumed
@@ -363,6 +401,9 @@ Event = (
 
 #: The events that determine which gates are open (`engine.runtime.waiting`).
 ABOUT_GATES = (GateOpened, GateAnswered, RunResumed, RunForked, RunRetried, RunEnded)
+
+#: The events that older builds do not know or would misread, each with the format it needs.
+_NEWER: dict[type, int] = {NoteGiven: 2, RunRetried: 2}
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -380,3 +421,11 @@ def decode_event(data: bytes) -> Event:
         msgspec.ValidationError: It is not an event of this format.
     """
     return _decoder.decode(data)
+
+
+def format_of(kind: type) -> int:
+    """The least format of a journal that holds an event of this type.
+
+    A run whose decisions may have steps also needs the one that it says (`RunStarted.format`).
+    """
+    return _NEWER.get(kind, BASE_FORMAT)

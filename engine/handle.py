@@ -14,13 +14,12 @@ from contextlib import contextmanager
 
 from engine.drive import launch
 from engine.drive.active import is_driven_here
-from engine.drive.answers import refuse_secrets
-from engine.drive.guard import redactor_of
-from engine.drive.inbox import hand_over, wait_for_end
+from engine.drive.inbox import cancellation, hand_over, wait_for_end
 from engine.drive.launch import Options
-from engine.drive.loading import load, load_run
+from engine.drive.loading import load_run
+from engine.drive.telling import Words, tell
 from engine.errors import UsageError
-from engine.events import CancelRequested, Event, RunEnded, RunStarted
+from engine.events import Event, RunEnded, RunStarted
 from engine.journal import Journal, SqliteJournal
 from engine.records import Run
 from engine.runtime.state import RunState
@@ -154,6 +153,20 @@ class RunHandle:
                 return await self.result()
             raise
 
+    async def tell(self, note: str, *, to: str = "", by: str = "") -> None:
+        """Tell the planner something: it reads the note with its next decision.
+
+        Args:
+            note: What it is told.
+            to: The id or key of the task whose orchestrator is meant; the root's by default.
+            by: Who says it.
+
+        Raises:
+            UsageError: The run takes no note any more, or there is no such task.
+        """
+        with opened(self._place) as journal:
+            await tell(self.id, journal, Words(note, to, by))
+
     def _has_ended(self) -> bool:
         last = self._events[-1] if self._events else None
         return isinstance(last, RunEnded) and last.status != "waiting"
@@ -176,9 +189,7 @@ async def cancelled(run: str, journal: Journal, reason: str) -> Run:
     if record.status not in ("running", "waiting"):
         raise UsageError(f"run {found} has ended already ({record.status})")
     if record.live and not is_driven_here(journal, found):
-        seen = load(journal, record)
-        refuse_secrets(reason, redactor_of(seen.state.program))
-        asked = CancelRequested(reason=reason)
+        seen, asked = cancellation(journal, record, reason)
         fate = await asyncio.to_thread(hand_over, journal, seen, asked)
         if fate == "taken":
             is_over = await asyncio.to_thread(wait_for_end, journal, found)

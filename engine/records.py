@@ -110,6 +110,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of the task it is about, or None.
         worker: The worker of that task, or None.
         input: The input of that task; None if there is no task.
+        plan: The plan that it asks about (`before_round`), or None: `tasks`, each as the decision
+            has it, with `effect`, `least`, `most` and `cost_most`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave.
@@ -128,6 +130,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     task: str | None = None
     worker: str | None = None
     input: Any = None
+    plan: Mapping[str, Any] | None = None
     opened_ms: int | None = None
     timeout_ms: int | None = None
     offers: bool = False
@@ -352,7 +355,11 @@ class Run:
             escalated=loop.escalated,
             rounds=loop.round,
             usage=_usage_of(loop.ledger),
-            failures=tuple(found for task in _tasks(loop) if (found := _failure_of(state, task))),
+            failures=tuple(
+                found
+                for task in _tasks(loop)
+                if task.failure is not None and (found := _failure_of(state, task))
+            ),
             gates=tuple(
                 gate_of(gate, state.run, state.program.path) for gate in gate_reports(state)
             ),

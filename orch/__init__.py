@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Workflow,
         acancel,
         aresume,
+        atell,
         cancel,
         gates,
         lint,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         resume,
         runs,
         start_resume,
+        tell,
     )
     from engine.diagnostics import Diagnostic
     from engine.drive.answers import Reply
@@ -100,6 +102,7 @@ __all__ = [
     "acancel",
     "aresume",
     "arun_tests",
+    "atell",
     "cancel",
     "format_text",
     "gates",
@@ -110,6 +113,7 @@ __all__ = [
     "run_tests",
     "runs",
     "start_resume",
+    "tell",
 ]
 
 _MODULES = ("events", "kinds")

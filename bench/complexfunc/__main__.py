@@ -26,6 +26,7 @@ MODE_WORDS = {
     "rounds": "in rounds, a call each",
     "references": "in one round, with references",
     "stream": "in one round, as a token stream",
+    "plans": "in one round, as a plan",
 }
 
 #: Decisions in `rounds` take a round each, and one finishes.
@@ -70,24 +71,35 @@ def main() -> None:
             for problem in problems:
                 print(f"      {problem}")
 
-    strict = program.write(WORK / "strict", apis, all_goals)
+    strict = {
+        s: program.write(WORK / f"strict{s:d}", apis, all_goals, steps=s) for s in (False, True)
+    }
     widened = {
         place
         for number, found in expected.items()
         for label in found
         for place in _places(goals[number], label, apis)
     }
-    loose = program.write(WORK / "widened", apis, all_goals, widened=widened)
+    loose = {
+        steps: program.write(
+            WORK / f"widened{steps:d}", apis, all_goals, widened=widened, steps=steps
+        )
+        for steps in (False, True)
+    }
     broken = {number: goals[number] for number in expected}
     wrong = 0
     rows: list[list[object]] = []
     refused: list[list[object]] = []
+    starts: list[float] = []
     for mode in MODES:
-        played, took_s = asyncio.run(play_all(strict, goals, mode))
-        again, _ = asyncio.run(play_all(loose, broken, mode))
+        steps = mode == "plans"
+        played, took_s = asyncio.run(play_all(strict[steps], goals, mode))
+        again, _ = asyncio.run(play_all(loose[steps], broken, mode))
         wrong += _report(mode, goals, played, again, expected, took_s)
         final = {**played, **again}
         rows.append(_row(mode, played, final))
+        if mode == "stream":
+            starts = [share for p in final.values() for share in p.starts]
         if mode == "references":
             refused = [
                 [f"{number}, `{label}`", f"`{_call(goals[number], label).name}`", problem]
@@ -95,7 +107,7 @@ def main() -> None:
                 for label, problem in result.reported.items()
             ]
     if arguments.docs:
-        _write_docs(rows, refused, [s for p in final.values() for s in p.starts])
+        _write_docs(rows, refused, starts)
     raise SystemExit(1 if wrong else 0)
 
 
@@ -133,6 +145,9 @@ def _report(
     print(f"\n{mode}: {same} of {len(goals)} goals as recorded ({took_s:.1f} s)")
     print(f"  {calls} calls dispatched, {references} references resolved", end="")
     print(f", {sum(p.early for p in final.values())} tasks started before their decision had ended")
+    if mode == "plans":
+        with_steps = sum(bool(p.steps) for p in final.values())
+        print(f"  {with_steps} goals have {sum(p.steps for p in final.values())} steps")
     print(f"  {sum(bool(p.reported) for p in played.values())} goals refused by their contracts:")
     for number, result in played.items():
         for label, problem in result.reported.items():
@@ -159,6 +174,7 @@ def _row(mode: Mode, played: dict[int, Played], final: dict[int, Played]) -> lis
         sum(p.references for p in final.values()),
         sum(bool(p.reported) for p in played.values()),
         sum(p.early for p in final.values()),
+        sum(bool(p.steps) for p in final.values()),
     ]
 
 
@@ -171,6 +187,7 @@ def _write_docs(rows: list[list[object]], refused: list[list[object]], starts: l
         "references resolved",
         "goals with a refused call",
         "tasks started before the decision had ended",
+        "goals with an `each`",
     )
     put(document, "result", table(head, rows))
     put(document, "refused", table(("goal", "API", "what the engine says"), refused))

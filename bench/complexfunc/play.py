@@ -8,10 +8,12 @@ from typing import Any
 
 import engine
 from bench.complexfunc.data import Goal, reference_of, resolved
+from bench.complexfunc.plans import plan_of
 from bench.complexfunc.program import worker_name
 from bench.complexfunc.replay import RECORD, Mode, Player, Record
 from engine.events import CallFinished, CallStarted
 from engine.journal import MemoryJournal
+from engine.records import TaskReport
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Played:
             output is the recorded one and the number of dispatches is right.
         reported: What the engine said is wrong with the calls themselves, by task.
         early: Tasks that started before the stream of their decision had ended.
+        steps: How many of the decision's entries are steps.
         starts: How much of the decision had been written when each call was made, as a share.
     """
 
@@ -31,6 +34,7 @@ class Played:
     calls: int = 0
     references: int = 0
     early: int = 0
+    steps: int = 0
     starts: list[float] = field(default_factory=list)
 
 
@@ -44,9 +48,11 @@ async def play(workflow: engine.Workflow, goal: Goal, mode: Mode) -> Played:
         run = await workflow.arun(models={"record": player}, journal=journal, request=goal.input)
     finally:
         RECORD.reset(token)
-    report = run.report()
-    tasks = {task["id"]: task for r in report["history"] for task in r["tasks"]}
-    played = Played()
+    report = run.report(details=False)
+    plan = plan_of(goal) if mode == "plans" else None
+    labels = {} if plan is None else {task_id: label for label, task_id in plan.ids.items()}
+    tasks = {labels.get(task.id, task.id): task for task in run.tasks}
+    played = Played(steps=0 if plan is None else plan.steps)
     if player.problems:
         for problem in player.problems:
             label = problem.partition("`")[2].partition("`")[0]
@@ -54,9 +60,8 @@ async def play(workflow: engine.Workflow, goal: Goal, mode: Mode) -> Played:
             played.reported[label] = f"{earlier}; {problem}" if earlier else problem
         return played
     for task_id, task in tasks.items():
-        failure = task.get("failure")
-        if failure is not None:
-            played.reported[task_id] = f"{failure['mode']}: {failure['message']}"
+        if task.failure is not None:
+            played.reported[task_id] = f"{task.failure.mode}: {task.failure.message}"
     if played.reported:
         return played
     played.faults = list(_compare(goal, tasks, report, record))
@@ -78,7 +83,7 @@ async def play(workflow: engine.Workflow, goal: Goal, mode: Mode) -> Played:
 
 
 def _compare(
-    goal: Goal, tasks: dict[str, Any], report: dict[str, Any], record: Record
+    goal: Goal, tasks: dict[str, TaskReport], report: dict[str, Any], record: Record
 ) -> list[str]:
     faults = []
     if report["status"] != "finished":
@@ -89,9 +94,9 @@ def _compare(
         faults.append(f"{record.left} recorded calls were never made")
     for call in goal.output:
         task = tasks.get(call.label)
-        if task is None or task["worker"] != worker_name(call.name):
+        if task is None or task.worker != worker_name(call.name):
             faults.append(f"{call.label} is no task of {call.name}")
-        elif _text(task.get("output")) != _text(call.response):
+        elif _text(task.output) != _text(call.response):
             faults.append(f"{call.label} ({call.name}): the output is not the recorded one")
     return faults
 

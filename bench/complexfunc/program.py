@@ -49,6 +49,7 @@ orchestrator travel(request: string) -> { calls: int } {
     max_rounds     = param.rounds
     max_per_round  = param.width
     max_parallel   = 16
+    ITEMS
     context { preview = 512B }
   }
 }
@@ -66,12 +67,14 @@ def write(
     goals: list[Goal],
     *,
     widened: Set[Place] = frozenset(),
+    steps: bool = False,
 ) -> Path:
     """Write the program of these APIs.
 
     Args:
         goals: Whose recorded answers the output types are inferred from.
         widened: Parameters that take anything, whether the API names them or not.
+        steps: Whether a decision may have steps.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shapes: dict[str, Shape] = {api.name: Shape() for api in apis}
@@ -82,16 +85,18 @@ def write(
     (folder / "answers.schema.json").write_text(json.dumps(answers))
     (folder / "recorded.py").write_text(functions(apis))
     path = folder / "travel.orch"
-    path.write_text(text(apis, widened))
+    path.write_text(text(apis, widened, steps=steps))
     return path
 
 
-def text(apis: list[Api], widened: Set[Place] = frozenset()) -> str:
+def text(apis: list[Api], widened: Set[Place] = frozenset(), *, steps: bool = False) -> str:
     names = [worker_name(api.name) for api in apis]
     parts = [HEAD]
     parts += [f'schema {name}_answer from "answers.schema.json#/$defs/{name}"\n' for name in names]
     parts += [_worker(api, {p for a, p in widened if a == api.name}) for api in apis]
-    parts.append(TAIL.replace("WORKERS", ",\n    ".join(names)))
+    items = "max_items      = 100\n" if steps else ""
+    tail = TAIL.replace("    ITEMS\n", f"    {items}" if items else "")
+    parts.append(tail.replace("WORKERS", ",\n    ".join(names)))
     return "".join(parts)
 
 

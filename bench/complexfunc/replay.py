@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import engine
 from bench.complexfunc.data import Call, Goal, pointer_of, reference_of, resolved
+from bench.complexfunc.plans import plan_of
 from bench.complexfunc.program import worker_name
 from engine.runtime.ports import ModelReply, ModelRequest
 
-Mode = Literal["rounds", "references", "stream"]
-MODES: tuple[Mode, ...] = ("rounds", "references", "stream")
+Mode = Literal["rounds", "references", "stream", "plans"]
+MODES: tuple[Mode, ...] = ("rounds", "references", "stream", "plans")
 
 #: Characters in a piece of a stream: about a token.
 PIECE = 4
@@ -84,9 +85,11 @@ def decisions_of(goal: Goal, mode: Mode) -> list[dict[str, Any]]:
     """The ground truth as decisions: a round for each call, or one round for all."""
     tasks = [task_of(goal, call) for call in goal.output]
     rounds = [[task] for task in tasks] if mode == "rounds" else [tasks]
+    if mode == "plans":
+        rounds = [plan_of(goal).entries]
     return [
         *({"assessment": "as recorded", "tasks": group} for group in rounds),
-        {"assessment": "done", "finish": {"calls": len(tasks)}},
+        {"assessment": "done", "finish": {"calls": len(goal.output)}},
     ]
 
 

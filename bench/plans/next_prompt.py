@@ -1,26 +1,23 @@
-"""`python -m bench.plans.next_prompt`: by how much N items make a planner's next prompt longer.
+"""By how much N items make a planner's next prompt longer: plain tasks, and one `each`.
 
 The job is one review per file, once as an `each` and once as plain tasks, as a planner without
 steps writes them. Counted is the message with the results of the round, less that of a round with
-one task; the decision itself is not part of it. Tokens are those of cl100k, whose table LiteLLM
-contains.
+one task; the decision itself is not part of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import tempfile
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import engine
+from bench.plans.decisions import SIZES, plain, tokenizer
 from engine.runtime.ports import ModelReply, ModelRequest
 
-SIZES = (200, 1_000, 10_000)
+__all__ = ["rows"]
 
 _PROGRAM = """orch 1
 model planner { id = "scripted/none.json" }
@@ -66,19 +63,6 @@ class _Planner:
         return
 
 
-def _encoder() -> Callable[[str], list[int]]:
-    litellm = find_spec("litellm")
-    assert litellm is not None
-    assert litellm.origin is not None
-    folder = Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers"
-    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(folder))
-    # Reads a table of 1.7 MB, which only this needs.
-    import tiktoken
-
-    encoding = tiktoken.get_encoding("cl100k_base")
-    return lambda text: encoding.encode(text, disallowed_special=())
-
-
 def _next_prompt(folder: Path, tasks: list[dict[str, Any]], steps: str) -> str:
     """The message that follows a round in which `tasks` were run."""
     path = folder / "reviews.orch"
@@ -91,7 +75,7 @@ def _next_prompt(folder: Path, tasks: list[dict[str, Any]], steps: str) -> str:
 
 def rows(sizes: Sequence[int] = SIZES) -> list[tuple[int, int, int, int]]:
     """By the number of items: tokens of plain tasks, tokens and bytes of an `each`."""
-    encode = _encoder()
+    _, tokens = tokenizer()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "reviews.py").write_text(_WORKERS)
@@ -106,34 +90,13 @@ def rows(sizes: Sequence[int] = SIZES) -> list[tuple[int, int, int, int]]:
                 "each": {"$from": "s"},
                 "input": {"path": {"$item": "/path"}},
             }
-            plain = [
-                {
-                    "id": f"r{i}",
-                    "worker": "review",
-                    "input": {"path": f"src/pkg_{i % 40}/mod_{i}.py"},
-                }
-                for i in range(size)
-            ]
+            tasks = plain(size)["tasks"]
             breaker = "breaker { after = 100_000 }"
             with_step = _next_prompt(folder, [source, each], f"max_items = 20_000  {breaker}")
-            with_tasks = _next_prompt(folder, plain, "")
-            alone = _next_prompt(folder, plain[:1], "")
-            tokens = len(encode(with_tasks)) - len(encode(alone))
-            step_tokens = len(encode(with_step)) - len(encode(one))
+            with_tasks = _next_prompt(folder, tasks, "")
+            alone = _next_prompt(folder, tasks[:1], "")
+            task_tokens = tokens(with_tasks) - tokens(alone)
+            step_tokens = tokens(with_step) - tokens(one)
             step_bytes = len(with_step.encode()) - len(one.encode())
-            found.append((size, tokens, step_tokens, step_bytes))
+            found.append((size, task_tokens, step_tokens, step_bytes))
         return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.plans.next_prompt")
-    parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
-    print("Growth of the next prompt, one review per file (tokens of cl100k)\n")
-    print("| items | plain tasks | `each` | `each`, bytes |")
-    print("| ---: | ---: | ---: | ---: |")
-    for row in rows(parser.parse_args().sizes):
-        print("| " + " | ".join(f"{figure:,}" for figure in row) + " |")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,15 @@ read as a file: nothing is imported, and no server is contacted.
 
 from engine.bounds.amounts import METRICS, Metric, Number, Spend
 from engine.bounds.calls import Rate, least_attempt, rate_of
-from engine.bounds.loop import Bound, Step, bound_of, bounds_of
+from engine.bounds.loop import (
+    Bound,
+    Step,
+    TaskBounds,
+    bound_of,
+    bounds_of,
+    revisions,
+    task_bounds,
+)
 from engine.bounds.sizes import Sizes, sizes_as_data, sizes_as_text, sizes_of
 from engine.bounds.text import amount, as_data, as_text, dollars
 
@@ -22,6 +30,7 @@ __all__ = [
     "Sizes",
     "Spend",
     "Step",
+    "TaskBounds",
     "amount",
     "as_data",
     "as_text",
@@ -30,7 +39,9 @@ __all__ = [
     "dollars",
     "least_attempt",
     "rate_of",
+    "revisions",
     "sizes_as_data",
     "sizes_as_text",
     "sizes_of",
+    "task_bounds",
 ]

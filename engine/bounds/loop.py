@@ -3,19 +3,22 @@
 With R rounds, D tasks, n(w) tasks of worker w and V revisions a dispatch hook allows:
 
     R  = max_rounds                       revisions, new plans and failed rounds are rounds too
-    D  = min(max_dispatches, R * max_per_round)
+    D  = min(max_dispatches, R * max_per_round), or with steps min(max_dispatches, R * max_items)
     decisions       R * (1 + repairs), each a call of the orchestrator's model
     tasks           max over sum n(w) <= D, n(w) <= limit(w) of
                       n(w) * (work, again after each of V revisions, + looks before and after it)
+    before_round    R looks
     after_round     floor(R / every) looks
     before_finish   min(R, 1 + revisions that this hook and those after it allow) looks
 
 A task of a plan is the tasks of its steps: at most `max_items`, each step no more than the types
-say, with the looks of the hooks on the workers that they call.
+say, with the looks of the hooks on the workers that they call. Where the policy has `max_items`,
+these tasks are among the D.
 
 A task of an orchestrator is a whole run of it, as deep as `max_depth` lets it call itself. Budgets
 cap tokens and money at every level: a child's, a `limit`'s, the orchestrator's own. A person's
-word (another start of a `once` task, a run taken over after a crash) is not in the bound.
+word (another start of a `once` task, an edited plan or input that is looked at again, a run taken
+over after a crash) is not in the bound.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ from engine.sema.model import (
     reached,
 )
 
-__all__ = ["Bound", "Step", "bound_of", "bounds_of"]
+__all__ = ["Bound", "Step", "TaskBounds", "bound_of", "bounds_of", "revisions", "task_bounds"]
 
 #: How deep calls of orchestrators are followed, and how many different ones.
 _DEEPEST = 110
@@ -120,6 +123,13 @@ class _Worker(msgspec.Struct, frozen=True):
             checks += each * count
         return Option(self.limit, self.work.of(metric), checks.of(metric), _cap(self.cap, metric))
 
+    def one(self) -> Spend:
+        """The most that one task takes, with its checks."""
+        total = self.work
+        for _, _, count, each in self.looks:
+            total += each * count
+        return total
+
 
 def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list[Bound]:
     """The bound of every orchestrator of a program, each as if it were run itself.
@@ -136,6 +146,34 @@ def bounds_of(program: Program, rates: Mapping[str, Rate] | None = None) -> list
 def bound_of(program: Program, name: str, rates: Mapping[str, Rate] | None = None) -> Bound:
     """The bound of one orchestrator; see `bounds_of`."""
     return _Bounder(program, rates).bound(name, {name: 1})
+
+
+class TaskBounds(msgspec.Struct, frozen=True):
+    """The most that one task of each worker takes, with its checks, by the worker's name.
+
+    `Spend.tasks` counts the task itself and, for an orchestrator, the tasks under it.
+
+    Attributes:
+        whole: With the steps of a plan, at most as many as its `max_items`.
+        alone: Without the steps of a plan.
+    """
+
+    whole: Mapping[str, Spend]
+    alone: Mapping[str, Spend]
+
+
+def task_bounds(program: Program, loop: str, rates: Mapping[str, Rate] | None = None) -> TaskBounds:
+    """The most that a task of each worker under an orchestrator takes, those in plans included."""
+    bounder = _Bounder(program, rates)
+    orchestrator = program.orchestrators[loop]
+    whole, alone = (
+        {
+            worker.name: worker.one()
+            for worker in bounder.everything_under(orchestrator, 1, {loop: 1}, with_plan=with_plan)
+        }
+        for with_plan in (True, False)
+    )
+    return TaskBounds(whole, alone)
 
 
 class _Bounder:
@@ -171,7 +209,7 @@ class _Bounder:
     def _bound(self, loop: Orchestrator, active: Mapping[str, int]) -> Bound:
         policy = loop.policy
         rounds = policy.max_rounds
-        places = rounds * policy.max_per_round
+        places = rounds * (policy.max_per_round if policy.max_items is None else policy.max_items)
         if policy.max_dispatches is not None:
             places = min(places, policy.max_dispatches)
         workers = [self._worker(loop, name, places, active) for name in loop.workers]
@@ -179,13 +217,16 @@ class _Bounder:
         structure = Spend(rounds=rounds)
         for step in fixed:
             structure += step.total
-        filled = {m: fill(places, [worker.option(m) for worker in workers]) for m in METRICS}
-        structure += Spend(*(filled[m][0] for m in METRICS))
+        tasks = {metric: _fill(workers, places, metric) for metric in METRICS}
+        if policy.max_items is not None:
+            inside = self.everything_under(loop, places, active)
+            for metric in METRICS:
+                other = _fill(inside, places, metric)
+                tasks[metric] = min(tasks[metric], other, key=lambda one: dearer(one[0]))
+        structure += Spend(*(tasks[metric][0] for metric in METRICS))
         total = structure.capped(tokens=policy.budget.tokens, cost_usd=policy.budget.cost_usd)
         metric = _leading(structure)
-        steps = [*fixed]
-        for worker, count in zip(workers, filled[metric][1], strict=True):
-            steps += _steps(worker, count)
+        steps = [*fixed, *tasks[metric][1]]
         steps = [step for step in steps if step.total.of(metric) != 0]
         steps.sort(key=lambda step: dearer(step.total.of(metric)), reverse=True)
         return Bound(
@@ -200,6 +241,21 @@ class _Bounder:
             path=(loop.name, *self._onward(steps, active)),
             unknown=self._unknown(loop.name, structure),
         )
+
+    def everything_under(
+        self, loop: Orchestrator, places: int, active: Mapping[str, int], *, with_plan: bool = False
+    ) -> list[_Worker]:
+        """The workers of an orchestrator and those that its plans call, as if all were its own."""
+        workers = self._program.workers
+        names = [
+            other
+            for name in loop.workers
+            for other in (fallback_chain(workers, name) if name in workers else (name,))
+        ]
+        return [
+            self._worker(loop, name, places, active, with_plan=with_plan)
+            for name in reached(workers, names)
+        ]
 
     def _onward(self, steps: list[Step], active: Mapping[str, int]) -> tuple[str, ...]:
         """Names from the most expensive part of an orchestrator down."""
@@ -219,10 +275,12 @@ class _Bounder:
         steps = [Step("decision", loop.model, decisions, each * decisions)]
         for hook in loop.hooks:
             match hook.point:
+                case "before_round":
+                    looks = rounds
                 case "after_round":
                     looks = rounds // hook.every
                 case "before_finish":
-                    looks = min(rounds, 1 + _revisions(loop, "before_finish", None, hook))
+                    looks = min(rounds, 1 + revisions(loop, "before_finish", None, hook))
                 case "before_dispatch" | "after_dispatch":
                     continue  # counted with the tasks
                 case _:
@@ -233,31 +291,37 @@ class _Bounder:
         return steps
 
     def _worker(
-        self, loop: Orchestrator, name: str, places: int, active: Mapping[str, int]
+        self,
+        loop: Orchestrator,
+        name: str,
+        places: int,
+        active: Mapping[str, int],
+        *,
+        with_plan: bool = True,
     ) -> _Worker:
         limit = loop.limits.get(name)
         most = places
         if limit is not None and limit.max_dispatches is not None:
             most = min(most, limit.max_dispatches)
-        revisions = _revisions(loop, "after_dispatch", name)
+        again = revisions(loop, "after_dispatch", name)
         looks: list[tuple[str, str, int, Spend]] = []
         for hook in loop.hooks:
             if hook.worker != name:
                 continue
             count = 1
             if hook.point == "after_dispatch":
-                count += _revisions(loop, "after_dispatch", name, hook)
+                count += revisions(loop, "after_dispatch", name, hook)
             for verifier in hook.verifiers:
                 each = self._calls.check(self._program.verifiers[verifier])
                 looks.append((hook.point, verifier, count, each))
         if name in self._program.orchestrators:
             child = self._child(name, active)
-            work = NOTHING if child is None else child.total * (1 + revisions)
+            work = NOTHING if child is None else child.total * (1 + again)
         else:
             workers = self._program.workers
-            work = self._calls.work(workers[name], revisions)
-            for other in fallback_chain(workers, name):
-                work += self._planned(loop, workers[other], active) * (1 + revisions)
+            work = self._calls.work(workers[name], again)
+            for other in fallback_chain(workers, name) if with_plan else ():
+                work += self._planned(loop, workers[other], active) * (1 + again)
         budget = limit.budget if limit is not None else Budget()
         return _Worker(name, most, Spend(tasks=1) + work, tuple(looks), budget)
 
@@ -312,7 +376,7 @@ class _Bounder:
         return list(dict.fromkeys(m for n in named if n for m in self._calls.chain(n)))
 
 
-def _revisions(
+def revisions(
     loop: Orchestrator, point: HookPoint, worker: str | None, since: Hook | None = None
 ) -> int:
     """The revisions that the hooks of a point allow, all of them or those from one hook on.
@@ -336,6 +400,17 @@ def _leading(spend: Spend) -> Metric:
     if spend.cost_usd:
         return "cost_usd"
     return "tokens" if spend.tokens else "model_calls"
+
+
+def _fill(workers: list[_Worker], places: int, metric: Metric) -> tuple[Number, list[Step]]:
+    """The most of one metric that so many tasks take, and the tasks that do."""
+    total, counts = fill(places, [worker.option(metric) for worker in workers])
+    steps = [
+        step
+        for worker, count in zip(workers, counts, strict=True)
+        for step in _steps(worker, count)
+    ]
+    return total, steps
 
 
 def _steps(worker: _Worker, count: int) -> list[Step]:

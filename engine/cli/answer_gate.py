@@ -21,11 +21,12 @@ from engine import clock
 from engine.cli.drive_run import RunOptions, carry_out
 from engine.cli.end_report import note, write_report
 from engine.cli.exit_codes import CommandError, Exit
+from engine.cli.format_values import count
 from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.options import utf8
 from engine.cli.task_names import task_option
 from engine.drive import launch
-from engine.drive.answers import Reply, answers, find_gate, refuse_secrets
+from engine.drive.answers import Reply, addressed, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
 from engine.drive.inbox import hand_over
 from engine.drive.launch import Options
@@ -35,6 +36,7 @@ from engine.events import GateAnswered
 from engine.journal import SqliteJournal
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState
+from engine.runtime.views import path_in_loop
 from engine.sema.plans.selection import MAX_SOURCE
 
 __all__ = ["answer_gate", "gate_options", "item_numbers", "json_file", "outcome_needed", "who"]
@@ -72,7 +74,7 @@ def gate_options(function: _F) -> _F:
                 "--task",
                 metavar="ID",
                 callback=task_option,
-                help="Which gate, by the task it is about; r:7 is r[7].",
+                help="Which gate, by the task or step it is about; r:7 is the item r[7] alone.",
             ),
             click.option(
                 "--items",
@@ -154,8 +156,7 @@ def answer_gate(
         seen = load(journal, record)
         state = seen.state
         meant = find_gate(state, gate if gate is not None else task)
-        reply = reply_to(meant)
-        reply.gate = meant.key
+        reply = addressed(meant, gate if gate is not None else task, reply_to(meant))
         refuse_secrets(reply, redactor_of(state.program))
         extra = {
             "workflow": record.workflow,
@@ -221,8 +222,8 @@ def who(by: str | None) -> str:
 def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
     """The message if the outcome of a `once` task is not given."""
     task = gate.task or gate.tasks[0]
-    name = task.id if gate.step is None else gate.step.id
-    what = f"task {name}" if gate.step is None else f"{len(gate.tasks)} items of {name}"
+    name = path_in_loop(gate.step or task)
+    what = f"task {name}" if gate.step is None else f"{count(len(gate.tasks), 'item')} of {name}"
     again = command_line("approve", run, directory, "--task", name, "--not-done")
     return CommandError(
         f"it is not known whether {what} ({task.worker.name}) was done",

@@ -7,13 +7,17 @@ from typing import Any
 
 from engine import clock
 from engine.cli.end_report import note
-from engine.cli.format_values import compact, duration, one_line
+from engine.cli.format_values import compact, count, duration, one_line
 from engine.cli.journals import command_line
+from engine.cli.plan_text import entry_texts, estimate_text
 from engine.cli.task_names import typed
 from engine.runtime.report import gate_reports
 from engine.runtime.state import RunState
 
-__all__ = ["about", "answers", "items", "left_ms", "tell_questions"]
+__all__ = ["about", "answers", "entry_lines", "items", "left_ms", "tell_questions"]
+
+#: How many entries of a plan are listed.
+_LISTED = 20
 
 
 def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
@@ -26,18 +30,30 @@ def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
 
 
 def about(gate: Mapping[str, Any]) -> str:
-    """What a gate is about, in a line: the task with its input, and the time that is left."""
-    parts = []
+    """What a gate is about: the task with its input, or the plan, and the time that is left."""
+    plan = gate.get("plan")
+    parts = [] if plan is None else [estimate_text(plan["estimate"])]
     if gate["task"] is not None:
         parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
     if gate.get("step") is not None:
-        parts.append(f"{gate['count']} items of {gate['step']}, {gate['worker']}")
+        parts.append(f"{count(gate['count'], 'item')} of {gate['step']}, {gate['worker']}")
     if gate["options"]:
         parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
     left = left_ms(gate)
     if left is not None:
         parts.append(f"{duration(left)} left" if left else "its time is up")
     return "; ".join(parts)
+
+
+def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
+    """The entries of the plan that a gate asks about, one a line; none if it asks about another.
+
+    The steps inside a plan worker are below its entry.
+    """
+    tasks = (gate.get("plan") or {}).get("tasks", ())
+    yield from entry_texts(tasks[:_LISTED])
+    if len(tasks) > _LISTED:
+        yield f"and {len(tasks) - _LISTED} more; `orch gates --format json` lists all"
 
 
 def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
@@ -71,6 +87,9 @@ def answers(
         yield command_line("reject", run, directory, *which), "it failed; do not start it again"
         return
     yield command_line("approve", run, directory, *which), "continue"
+    if gate.get("plan") is not None and gate["kind"] == "approval":
+        given = [*which, "--edit", "FILE.json"]
+        yield command_line("approve", run, directory, *given), "run this plan instead"
     if gate.get("count", 0) > 1:
         first = gate["items"][0]["item"]
         some = [*which, "--items", first]
@@ -103,7 +122,7 @@ def tell_questions(state: RunState, directory: str | None) -> None:
         said = about(gate)
         if said:
             note(f"  {said}")
-        for line in items(gate):
+        for line in [*entry_lines(gate), *items(gate)]:
             note(f"    {line}")
         if directory is None:
             continue

@@ -13,7 +13,15 @@ from typing import Literal
 
 from engine.cli.format_values import count, duration, one_line
 from engine.cli.step_lines import StepTeller, entry_path, is_quiet
-from engine.events import CallFailed, CallFinished, CallStarted, Event, GateOpened, RunResumed
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    GateOpened,
+    NoteGiven,
+    RunResumed,
+)
 from engine.runtime.state import Call, Check, Loop, Round, RunState, Task
 
 __all__ = ["Narrator", "Tone"]
@@ -84,6 +92,9 @@ class Narrator:
             if isinstance(event, GateOpened) and event.key in state.gates:
                 message = one_line(state.gates[event.key].message, 400)
                 self._say(f"  waits for a person: {message}", "bad")
+            if isinstance(event, NoteGiven):
+                who = one_line(event.by) or "a person"
+                self._say(f"  {who} says: {one_line(event.note, 400)}", "plain")
             if isinstance(event, RunResumed):
                 # What may happen only once, and what was called off, is not made again.
                 again = sum(key in state.calls for key in event.lost)
@@ -186,6 +197,7 @@ class Narrator:
         if known is None:
             known = self._cursors[id(loop)] = loop, _Cursor()
         cursor = known[1]
+        cursor.round = min(cursor.round, loop.round)  # a retry takes rounds back
         while True:
             if cursor.round:
                 self._look(loop, loop.rounds[cursor.round - 1], cursor)
@@ -274,9 +286,14 @@ class Narrator:
 
 def _entries(now: Round) -> str:
     """How many tasks and steps a decision has."""
-    words = [count(len(now.tasks), "task")] if now.tasks or not now.steps else []
-    if now.steps:
-        words.append(count(len(now.steps), "step"))
+    tasks, steps = len(now.tasks), len(now.steps)
+    if not tasks and not steps:  # its hooks look at it first
+        specs = (now.decision or {}).get("tasks", ())
+        steps = sum("each" in spec or "reduce" in spec for spec in specs)
+        tasks = len(specs) - steps
+    words = [count(tasks, "task")] if tasks or not steps else []
+    if steps:
+        words.append(count(steps, "step"))
     return " and ".join(words)
 
 

@@ -6,6 +6,7 @@ codes, but the run is driven elsewhere, so leaving it does not stop it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -21,11 +22,12 @@ from engine.distributed.address import connect, parse_address
 from engine.distributed.programs import program_of
 from engine.distributed.remote import RemoteRun, start_run
 from engine.drive import launch
-from engine.drive.answers import Reply, find_gate, refuse_secrets
+from engine.drive.answers import Reply, addressed, find_gate, refuse_secrets
 from engine.drive.driver import Observer
 from engine.drive.guard import redactor_of
 from engine.drive.launch import Options
 from engine.drive.spending import refuse_windows
+from engine.drive.telling import Words, event_of
 from engine.errors import UsageError
 from engine.runtime.machine import fold
 from engine.runtime.report import run_report
@@ -33,7 +35,7 @@ from engine.runtime.state import Gate, RunState
 from engine.sema.model import Orchestrator, Program
 from engine.workers.output import reserved_stdout
 
-__all__ = ["answer_there", "cancel_there", "follow_there", "start_there"]
+__all__ = ["answer_there", "cancel_there", "follow_there", "start_there", "tell_there"]
 
 #: Begins (or finds) a run, and gives it with its state and how many events that is folded from.
 _Begin = Callable[[], Coroutine[Any, Any, tuple[RemoteRun, RunState, int]]]
@@ -97,8 +99,7 @@ def answer_there(
     if state.ended:
         raise CommandError(f"run {run} has ended ({state.status}): no gate is open", Exit.USAGE)
     meant = find_gate(state, which)
-    reply = reply_to(meant)
-    reply.gate = meant.key
+    reply = addressed(meant, which, reply_to(meant))
     refuse_secrets(reply, redactor_of(state.program))
     reopened = _reopened(run, state, seen, _place(run_options))
 
@@ -127,6 +128,25 @@ def cancel_there(name: str, run_options: RunOptions, reason: str) -> int:
         return remote, state, seen
 
     return _follow(begin, run_options, extra)
+
+
+def tell_there(name: str, words: Words, place: str) -> str:
+    """Give a note to a run's planner; returns the run's id once the note is in the journal.
+
+    Raises:
+        NotTaken: The run takes no note any more.
+        CommandError, UsageError: There is no such run or task, or the note itself is refused.
+        JournalError: The cluster cannot be reached, or no host there can answer for the run.
+    """
+    run, state, _, _ = _found(name, place)
+    event_of(state, words)
+    address = parse_address(place)
+
+    async def work() -> None:
+        await RemoteRun(await connect(address), address, run).tell(words)
+
+    asyncio.run(work())
+    return run
 
 
 def _place(run_options: RunOptions) -> str:

@@ -115,12 +115,22 @@ class _Story:
         margin = "  " * depth
         asked = f" ({count(one['decisions'], 'decision')} asked for)"
         yield f"{margin}round {one['round']}{asked if one['decisions'] > 1 else ''}"
+        for note in one["notes"]:
+            who = one_line(note["by"]) or "a person"
+            yield from self._value(f"{margin}  {who} says: ", note["note"], len(margin) + 4)
         for said in one["feedback"]:
             yield from self._value(f"{margin}  told: ", said, len(margin) + 4)
         for number, why in enumerate(one["rejected"], 1):
             yield f"{margin}  decision {number} was not accepted: {one_line(why, 1000)}"
         if one["assessment"]:
             yield from self._value(f"{margin}  plan: ", one["assessment"], len(margin) + 4)
+        if one["proposed"] is not None:
+            who = one_line(one["edited_by"]) or "a person"
+            yield f"{margin}  {who} replaced the plan, which was:"
+            for spec in one["proposed"]:
+                yield from self._spec(spec, margin)
+        for spec in one["not_started"]:
+            yield from self._spec(spec, margin, ": not started")
         yield from self.entries(one, depth + 1)
         if one["finish"] is not None:
             yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
@@ -193,6 +203,13 @@ class _Story:
             yield from self.round(one, depth + 1)
         if "plan" in task:
             yield from self.entries(task["plan"], depth + 1)
+
+    def _spec(self, spec: Mapping[str, Any], margin: str, state: str = "") -> Iterator[str]:
+        """A task or step of a decision that was not started as it is."""
+        yield f"{margin}    {spec['id']} {spec['worker']}{state}"
+        for name, value in spec.items():
+            if name not in ("id", "worker"):
+                yield from self._value(f"{margin}      {name}: ", value, len(margin) + 8)
 
     def task(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:
         margin = "  " * depth

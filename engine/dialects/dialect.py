@@ -7,13 +7,12 @@ the prompt when a provider refuses a schema, whatever this table says.
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 __all__ = ["Dialect", "Source"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Where the facts of a dialect come from.
 
     Attributes:
@@ -27,8 +26,7 @@ class Source:
     date: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """What one provider accepts.
 
     Attributes:

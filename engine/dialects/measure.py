@@ -7,9 +7,10 @@ or with several types, an *optional* key one that its object does not require.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 __all__ = ["Measures", "is_recursive", "measure", "subschemas"]
 
@@ -17,8 +18,7 @@ __all__ = ["Measures", "is_recursive", "measure", "subschemas"]
 LONG_ENUM = 250
 
 
-@dataclasses.dataclass(slots=True)
-class Measures:
+class Measures(msgspec.Struct):
     """The figures of one schema.
 
     Attributes:

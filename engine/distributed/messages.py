@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.drive.answers import Reply
+from engine.drive.telling import Words
 from engine.events import (
     CallFailed,
     CallFinished,
@@ -24,6 +25,7 @@ from engine.journal import RunRecord, RunSummary
 from engine.runtime.ports import Message, PolicyState
 
 __all__ = [
+    "NOT_TAKEN",
     "TYPES",
     "Chunk",
     "Json",
@@ -34,6 +36,10 @@ __all__ = [
     "Terms",
     "WorkerOrder",
 ]
+
+
+#: The type of the error that refuses a note that comes too late.
+NOT_TAKEN = "not_taken"
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -181,6 +187,7 @@ TYPES: dict[str, type[Any]] = {
         RunRecord,
         RunSummary,
         Usage,
+        Words,
         WorkerOrder,
     )
 }

@@ -33,7 +33,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from engine import clock
 from engine.distributed.address import Address
 from engine.distributed.calls import activity_id
-from engine.distributed.messages import Page, RunOrder
+from engine.distributed.messages import NOT_TAKEN, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
 from engine.distributed.queues import (
     WORKFLOW_TYPE,
@@ -44,10 +44,12 @@ from engine.distributed.queues import (
 )
 from engine.drive.answers import Reply
 from engine.drive.driver import Observer
+from engine.drive.telling import Words
 from engine.errors import InternalError, JournalError, UsageError
 from engine.events import Event, RunStarted, RunStatus, decode_event
 from engine.journal import RunRecord, RunSummary
 from engine.runtime.machine import step
+from engine.runtime.notes import NotTaken
 from engine.runtime.state import RunState
 
 __all__ = ["RemoteRun", "find_runs", "list_runs", "start_run"]
@@ -288,6 +290,16 @@ class RemoteRun:
         """
         await self._update("answer", reply)
 
+    async def tell(self, words: Words) -> None:
+        """Give a note to a planner; returns when it is in the journal.
+
+        Raises:
+            NotTaken: The run takes no note any more.
+            UsageError: There is no such task.
+            JournalError: The cluster does not take it.
+        """
+        await self._update("tell", words)
+
     async def cancel(self, reason: str) -> None:
         """Ask for the run to end as `cancelled`.
 
@@ -297,14 +309,15 @@ class RemoteRun:
         """
         await self._update("cancel", reason)
 
-    async def _update(self, name: str, argument: Reply | str) -> None:
+    async def _update(self, name: str, argument: Reply | Words | str) -> None:
         await self._settled()
         try:
             await self._handle.execute_update(name, argument)
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             said = cause.message if isinstance(cause, ApplicationError) else str(cause)
-            raise UsageError(said) from None
+            late = isinstance(cause, ApplicationError) and cause.type == NOT_TAKEN
+            raise (NotTaken if late else UsageError)(said) from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise UsageError(f"run {self.run} has ended already") from None

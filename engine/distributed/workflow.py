@@ -21,22 +21,25 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from engine.distributed.calls import Calls, size_of_call
-from engine.distributed.messages import Chunk, Ending, Page, RunOrder
+from engine.distributed.messages import NOT_TAKEN, Chunk, Ending, Page, RunOrder
 from engine.distributed.payloads import LIMIT_BYTES
 from engine.distributed.programs import errors_of, program_of
 from engine.distributed.queues import WORKFLOW_TYPE
 from engine.drive.answers import Reply, answers
+from engine.drive.telling import Words
 from engine.errors import CompileError, UsageError
 from engine.events import (
     CancelRequested,
     Event,
     GateAnswered,
+    NoteGiven,
     RunResumed,
     TimerFired,
     decode_event,
     encode_event,
 )
 from engine.journal import RunRecord, RunSummary
+from engine.runtime import notes
 from engine.runtime.commands import CancelCalls, Command, OpenGate, SetTimer, StartCall
 from engine.runtime.machine import step
 from engine.runtime.state import RunState
@@ -82,6 +85,7 @@ class OrchRun:
         self._due: list[StartCall] = []
         self._replies: list[_Said] = []
         self._cancels: list[str] = []
+        self._notes: list[NoteGiven] = []
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._delays: dict[str, int] = {}
         self._held: list[StartCall] = []
@@ -195,6 +199,9 @@ class OrchRun:
         await self._until(lambda: bool(self._happened or self._due or self._said))
         for event in self._heard():
             self._take_in(event)
+        for note in self._notes:
+            self._take_in(note)
+        self._notes.clear()
         self._happened += [CancelRequested(at=self._now(), reason=why) for why in self._cancels]
         self._cancels.clear()
 
@@ -208,7 +215,7 @@ class OrchRun:
     @property
     def _said(self) -> bool:
         """Whether a person has said something that is not in the journal yet."""
-        return bool(self._replies or self._cancels)
+        return bool(self._replies or self._cancels or self._notes)
 
     def _heard(self) -> list[GateAnswered]:
         """The events of what people have answered, each of which gets the outcome."""
@@ -244,12 +251,18 @@ class OrchRun:
         self._happened.clear()  # Timers of gates; whose time is up is found by the clock.
         self._waiting = False
         self._restart_clock()
+        told = [msgspec.structs.replace(note, at=state.now) for note in self._notes]
+        self._notes.clear()
+        late = answers(state, None, _wall_ms())
+        if told and not (self._replies or self._cancels or late):
+            self._happened = [*told]  # The run continues to wait.
+            return
         cancels = [CancelRequested(at=state.now, reason=why) for why in self._cancels]
         self._cancels.clear()
         # What the run began with holds to its end: its history may be replayed by another engine.
         resumed = RunResumed(at=state.now, wall_ms=_wall_ms(), bounds=state.bounds)
-        said = self._heard() or answers(state, None, _wall_ms())
-        self._happened = [*cancels, resumed, *said]
+        said = self._heard() or late
+        self._happened = [*cancels, *told, resumed, *said]
         self._summarize(state, "running")
 
     def _watch_gates(self, state: RunState) -> None:
@@ -451,6 +464,35 @@ class OrchRun:
                 raise _refused(
                     f"gate `{reply.gate}` has been answered already{by}: {said.reply.answer}"
                 )
+
+    @workflow.update
+    async def tell(self, words: Words) -> None:
+        """Give a note to a planner; returns when it is on its way into the journal.
+
+        Raises:
+            ApplicationError: There is no such task, or no decision can be asked for after it.
+        """
+        state = self._living()
+        task = notes.target(state, words.to)
+        self._notes.append(
+            NoteGiven(
+                note=words.note,
+                task=task,
+                by=words.by,
+                wall_ms=_wall_ms(),
+                letter=f"{state.run}.{workflow.uuid4()}",
+            )
+        )
+        await workflow.wait_condition(lambda: not self._notes)
+
+    @tell.validator
+    def _check_tell(self, words: Words) -> None:
+        state = self._living()
+        try:
+            notes.check(state, notes.target(state, words.to))
+        except UsageError as error:
+            kind = NOT_TAKEN if isinstance(error, notes.NotTaken) else "usage"
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from None
 
     @workflow.update
     async def cancel(self, reason: str) -> None:

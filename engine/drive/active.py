@@ -23,14 +23,14 @@ from typing import NamedTuple
 
 from engine.drive.driver import Driver
 from engine.errors import JournalError, UsageError
-from engine.events import CancelRequested, Event, GateAnswered, encode_event
-from engine.journal import Journal, Ownership
+from engine.events import Event, GateAnswered, encode_event
+from engine.journal import Journal, Ownership, Said
 from engine.runtime.state import RunState
 
 __all__ = ["CameTo", "Drive", "Say", "alone", "enter"]
 
 #: Makes what is to be said to a drive, given the state of its run; None if that has been said.
-Say = Callable[[RunState], GateAnswered | CancelRequested | None]
+Say = Callable[[RunState], Said | None]
 
 
 class CameTo(NamedTuple):
@@ -50,8 +50,9 @@ class CameTo(NamedTuple):
 class _Joined:
     """A caller who has joined a drive, and waits on its own event loop."""
 
-    def __init__(self, say: Say | None) -> None:
+    def __init__(self, say: Say | None, until_taken: bool) -> None:
         self.say = say
+        self.until_taken = until_taken
         self.taken = False
         self.end: Future[CameTo] = Future()
 
@@ -138,12 +139,13 @@ class Drive:
 
     # ------------------------------------------------------------ the joining callers' side
 
-    async def join(self, say: Say | None) -> CameTo:
+    async def join(self, say: Say | None, *, until_taken: bool = False) -> CameTo:
         """Say something to the drive, and wait until it is over.
 
         Args:
             say: Makes what is to be said, on the event loop that drives. What it raises is raised
                 here, and the drive continues without it.
+            until_taken: Wait only until it is in the journal.
 
         Raises:
             UsageError: What was to be said does not fit, or the caller is a part of the run.
@@ -156,7 +158,7 @@ class Drive:
                 f"run {self.run} is being driven by an event loop of this process that has stopped",
                 help="let that loop run on, or close it and resume the run",
             )
-        one = _Joined(say)
+        one = _Joined(say, until_taken)
         with _lock:
             if self._over:
                 return CameTo(self.state, False)
@@ -193,6 +195,8 @@ class Drive:
 
         def taken() -> None:
             one.taken = True
+            if one.until_taken:
+                one.settle(None)
 
         try:
             event = one.say(driver.state)

@@ -6,7 +6,8 @@ get the reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.drive.guard import holds
@@ -14,12 +15,14 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
-from engine.runtime.state import Gate, RunState
+from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
+from engine.runtime.state import Gate, RunState, Step, Task
+from engine.runtime.views import path_in_loop
 from engine.sema.plans.selection import number_text
 from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
-__all__ = ["Reply", "answers", "check_answer", "find_gate", "refuse_secrets"]
+__all__ = ["Reply", "addressed", "answers", "check_answer", "find_gate", "refuse_secrets"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -31,13 +34,15 @@ class Reply:
 
     Attributes:
         answer: `approve`, `reject`, or `not_done` for a `once` task of unknown outcome.
-        gate: The gate's key or its task's id; None where only one gate is open.
+        gate: The gate's key, or the id of its task or step; None where only one gate is open. The
+            id of one item, such as `r[3]`, means only that item: the others stay open.
         note: Words for the orchestrator and the journal.
         output: What a `once` task gave, or the result to finish with; None if not given.
-        edit: The task's input, changed by the person; None if it stays.
+        edit: The task's input, or the plan, changed by the person; None if it stays.
         by: Who answers.
         items: The numbers of the items that it is about, where the gate lists items of a step:
             `["0", "3"]`. None: all of them.
+        keep_others: Items that are not named stay open. Otherwise an approval refuses them.
     """
 
     answer: Answer
@@ -47,6 +52,7 @@ class Reply:
     edit: dict[str, Any] | None = None
     by: str = ""
     items: list[str] | None = None
+    keep_others: bool = False
 
 
 def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnswered]:
@@ -66,7 +72,10 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
     gate = find_gate(state, reply.gate)
     if gate in late:
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
-    _check(gate, reply)
+    if is_of_plan(gate):
+        reply = replace(reply, edit=bare_plan(reply.edit))
+    reply = addressed(gate, reply.gate, reply)
+    _check(state, gate, reply)
     events.append(
         GateAnswered(
             at=state.now,
@@ -78,27 +87,30 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
             by=reply.by,
             wall_ms=wall_ms,
             items=reply.items,
+            keep_others=reply.keep_others,
         )
     )
     return events
 
 
-def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
+def refuse_secrets(said: Reply | str | Mapping[str, str], redactor: Redactor) -> None:
     """Refuse words of a person, or an answer, with a secret in them: all of it is written down.
 
     Args:
-        said: An answer to a gate, or the reason for a cancel.
+        said: An answer to a gate, the reason for a cancel, or other words by what they are.
 
     Raises:
         UsageError: With the part that holds one.
     """
-    parts: dict[str, Any] = {"the reason": said}
-    if isinstance(said, Reply):
+    parts: Mapping[str, Any] = {"the reason": said} if isinstance(said, str) else {}
+    if isinstance(said, Mapping):
+        parts = said
+    elif isinstance(said, Reply):
         parts = {
             "the note": said.note,
             "the name of who answers": said.by,
             "the output": said.output,
-            "the edited input": said.edit,
+            "the edited input or plan": said.edit,
         }
     for part, value in parts.items():
         found = redactor.found(value)
@@ -107,14 +119,16 @@ def refuse_secrets(said: Reply | str, redactor: Redactor) -> None:
 
 
 def find_gate(state: RunState, name: str | None) -> Gate:
-    """The open gate of a name (its key or its task's id), or the only one.
+    """The open gate of a name (its key, or what it is about), or the only one.
 
     Raises:
         UsageError: None is open, none has that name, or several are open and none is named.
     """
     gates = list(state.gates.values())
     if name is not None:
-        gates = [gate for gate in gates if gate.key == name or name in _subjects(gate)]
+        # An id inside a plan is short for its path, unless another gate has exactly that path.
+        named = [gate for gate in gates if gate.key == name or name in _subjects(gate)]
+        gates = named or [gate for gate in gates if name in _short_subjects(gate)]
     if len(gates) == 1:
         return gates[0]
     known = ", ".join(f"`{gate.key}`" for gate in state.gates.values())
@@ -125,14 +139,49 @@ def find_gate(state: RunState, name: str | None) -> Gate:
     raise UsageError(f"several gates are open; name one of: {known}")
 
 
+def addressed(gate: Gate, name: str | None, reply: Reply) -> Reply:
+    """A reply to a gate by its key, about one item only if the gate was named by that item.
+
+    Args:
+        gate: What `find_gate` gave for the name.
+        name: How the gate was named.
+        reply: The reply, whose `gate` does not count.
+
+    Raises:
+        UsageError: The name is an item's, and the reply lists items besides.
+    """
+    item = _item_named(gate, name)
+    if item is None:
+        return replace(reply, gate=gate.key)
+    if reply.items is not None:
+        raise UsageError(f"`{name}` is one item: name the step to list items of it")
+    return replace(reply, gate=gate.key, items=[item], keep_others=True)
+
+
+def _item_named(gate: Gate, name: str | None) -> str | None:
+    """The number of the item that a name means; None if it means the whole gate."""
+    if gate.step is None or name is None or name == gate.key:
+        return None
+    if name in (path_in_loop(gate.step), gate.step.id):
+        return None
+    for task in gate.tasks:
+        if name in (path_in_loop(task), task.id):
+            return number_text(task.number)
+    return None
+
+
 def _subjects(gate: Gate) -> set[str]:
-    """The ids of what a gate is about: a task, or a step and its items."""
-    found = {task.id for task in gate.tasks}
-    if gate.task is not None:
-        found.add(gate.task.id)
-    if gate.step is not None:
-        found.add(gate.step.id)
-    return found
+    """The paths of what a gate is about: a task, or a step and its items."""
+    return {path_in_loop(entry) for entry in _about(gate)}
+
+
+def _short_subjects(gate: Gate) -> set[str]:
+    """The same without the plans that it is in."""
+    return {entry.id for entry in _about(gate)}
+
+
+def _about(gate: Gate) -> list[Task | Step]:
+    return [*gate.tasks, *(entry for entry in (gate.task, gate.step) if entry is not None)]
 
 
 def check_answer(state: RunState, answer: GateAnswered) -> None:
@@ -144,10 +193,10 @@ def check_answer(state: RunState, answer: GateAnswered) -> None:
     gate = state.gates.get(answer.key)
     if gate is None:
         raise UsageError(f"gate `{answer.key}` is not open")
-    _check(gate, answer)
+    _check(state, gate, answer)
 
 
-def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
+def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
     """Refuse what the machine would have to ask again for.
 
     Raises:
@@ -159,6 +208,8 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
     if reply.answer == "not_done" and gate.kind != "outcome":
         raise UsageError(f"gate `{gate.key}` asks for an approval, not for an outcome")
     _check_items(gate, reply.items)
+    if reply.keep_others and reply.items is None:
+        raise UsageError("`keep_others` needs `items`: which items the answer is about")
     if gate.kind == "outcome" and reply.answer == "approve":
         if reply.output is None and forks.offers(gate):
             return
@@ -169,7 +220,11 @@ def _check(gate: Gate, reply: Reply | GateAnswered) -> None:
             raise UsageError(f"gate `{gate.key}` takes no output")
         orchestrator = gate.loop.orchestrator
         _fits(orchestrator.output, reply.output, "the result", orchestrator.max_bytes)
-    if reply.edit is not None:
+    if reply.edit is not None and gate.kind == "approval" and is_of_plan(gate):
+        problems = edit_problems(state, gate.loop, reply.edit)
+        if problems:
+            raise UsageError(f"the plan cannot run: {'; '.join(problems)}")
+    elif reply.edit is not None:
         if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
             raise UsageError(f"gate `{gate.key}` has no input to edit")
         worker = gate.task.worker

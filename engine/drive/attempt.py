@@ -7,7 +7,7 @@ here, so everything that leaves this module may be journaled. It never retries a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -68,9 +68,9 @@ class Attempts:
         if redactor:
             clean_log_records()
 
-    async def make(
+    def make(
         self, command: StartCall, run: str, on_task: OnTask | None = None
-    ) -> CallFinished | CallFailed:
+    ) -> Coroutine[Any, Any, CallFinished | CallFailed]:
         """Make one attempt; whatever happens becomes an event, whose `at` is the caller's to set.
 
         Args:
@@ -81,7 +81,12 @@ class Attempts:
             asyncio.CancelledError: The attempt was called off; it has cleaned up.
         """
         if current() is self._redactor:  # a drive has put it in force for all of its calls
-            return await self._make(command, run, on_task)
+            return self._make(command, run, on_task)
+        return self._make_bound(command, run, on_task)
+
+    async def _make_bound(
+        self, command: StartCall, run: str, on_task: OnTask | None
+    ) -> CallFinished | CallFailed:
         with bound(self._redactor):
             return await self._make(command, run, on_task)
 
@@ -90,13 +95,17 @@ class Attempts:
     ) -> CallFinished | CallFailed:
         began = clock.running_s()
         request = command.request
-        cut = _Cut()
+        cut = _NOTHING_CUT
+        plain = False
         if isinstance(request, WorkerRequest):
+            # A worker's value is plain already: if it is small, and there are no secrets, it stays.
+            plain = not self._redactor
             if request.run != run:
                 request = msgspec.structs.replace(request, run=run)
         else:
             request = msgspec.structs.replace(request, messages=BoundedPrompt(request))
             if request.stream and on_task is not None:
+                cut = _Cut()
                 request = self._listen(request, on_task, cut)
             if request.isolated:
                 mark = call_mark(run, command.key, command.attempt)
@@ -110,7 +119,9 @@ class Attempts:
                 most = request.worker.max_bytes
             value = reply.value
             size = rough_size(value)
-            if size < LARGE_BYTES:
+            if size < WIDE_BYTES and size <= most and plain:
+                held = size
+            elif size < LARGE_BYTES:
                 value, size, held = self._cleaned_and_measured(request, value, most, size)
             else:
                 value, size, held = await off_the_loop(
@@ -239,6 +250,10 @@ class _Cut:
         self.seen = False
         self.head = ""
         self.size = 0
+
+
+#: Of an attempt that gives its answer as a whole.
+_NOTHING_CUT = _Cut()
 
 
 def _beginning(

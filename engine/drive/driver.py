@@ -26,6 +26,7 @@ from engine.events import (
     CancelRequested,
     Event,
     GateAnswered,
+    NoteGiven,
     RunInterrupted,
     TaskClosed,
     TimerFired,
@@ -41,6 +42,9 @@ __all__ = ["Appender", "Driver", "Make", "Observer", "Spending"]
 
 #: How long cancelled calls may take to clean up, in seconds: longer than a process group's grace.
 STOP_GRACE_S = 5.0
+
+#: The most events that one turn takes in: more would hold up the other runs of the process.
+_MOST_EVENTS = 500
 
 #: Makes one attempt.
 Make = Callable[[], Awaitable[CallFinished | CallFailed]]
@@ -140,6 +144,8 @@ class Driver:
             said: dict[str, Any] = {
                 "note": event.note, "by": event.by, "output": event.output, "edit": event.edit
             }  # fmt: skip
+        elif isinstance(event, NoteGiven):
+            said = {"note": event.note, "by": event.by}
         elif isinstance(event, CancelRequested):
             said = {"reason": event.reason}
         else:
@@ -190,9 +196,12 @@ class Driver:
     async def _turn(self) -> bool:
         """One turn: step, journal, act, wait. True when the run is over or waits."""
         state = self.state
-        happened, self._happened = self._happened, []
+        happened, self._happened = self._happened[:_MOST_EVENTS], self._happened[_MOST_EVENTS:]
         due, self._due = self._due, []
-        told, self._told = self._told, []
+        # What is told waits until all is durable that was there when it was fed.
+        told: list[Callable[[], None]] = []
+        if not self._happened:
+            told, self._told = self._told, []
         turn = take_turn(state, happened, due, self._now, _wall_ms)
         if turn.events:
             await self._journal.append(turn.events)
@@ -212,6 +221,8 @@ class Driver:
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
             self._wake = None
+        else:
+            await asyncio.sleep(0)
         return False
 
     def _act(self, command: Command) -> None:
@@ -249,10 +260,11 @@ class Driver:
 
     async def _call(self, command: StartCall, reservation: Reservation | None) -> None:
         """Make one attempt; whatever happens becomes an event."""
-        make = partial(self._attempts.make, command, self.state.run, self._on_task(command))
+        on_task = self._on_task(command)
         if self._spending is None or reservation is None:
-            event = await make()
+            event = await self._attempts.make(command, self.state.run, on_task)
         else:
+            make = partial(self._attempts.make, command, self.state.run, on_task)
             event = await self._spending.make(command, reservation, make)
         if self._running.get(command.key) is asyncio.current_task():
             del self._running[command.key]

@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from typing import Literal
 
 from engine import clock
-from engine.drive.answers import check_answer
+from engine.drive.answers import check_answer, refuse_secrets
 from engine.drive.driver import Driver
-from engine.drive.loading import Loaded
+from engine.drive.guard import redactor_of
+from engine.drive.loading import Loaded, load
 from engine.errors import JournalError, UsageError
-from engine.events import CancelRequested, Event, GateAnswered
-from engine.journal import HasInbox, Inbox, Journal, Letter
+from engine.events import CancelRequested, Event, GateAnswered, NoteGiven
+from engine.journal import HasInbox, Inbox, Journal, Letter, RunRecord, Said
+from engine.runtime import notes
 from engine.runtime.state import RunState
 
-__all__ = ["Fate", "attending", "hand_over", "wait_for_end"]
+__all__ = ["Fate", "attending", "cancellation", "hand_over", "wait_for_end"]
 
 #: The outcome of a letter: it counts; it came too late or did not fit; the run is not driven.
 Fate = Literal["taken", "refused", "returned"]
@@ -65,6 +67,7 @@ def attending(
 
     lying = [] if driver.state.root is None else _accepted(inbox, run, driver.state, first)
     asked: list[Event] = [x.event for x in lying if isinstance(x.event, CancelRequested)]
+    told: list[Event] = [x.event for x in lying if isinstance(x.event, NoteGiven)]
     answers: list[Event] = [x.event for x in lying if isinstance(x.event, GateAnswered)]
 
     def durable() -> None:
@@ -73,13 +76,31 @@ def attending(
 
     leave = inbox.attend(run, take)
     try:
-        # Taking the run over would first start again what is to be called off.
-        yield [*asked, *first, *answers], durable
+        # Taking the run over would first start again what is to be called off. A note comes before
+        # the answers: what follows from one may be the decision that it is for.
+        yield [*asked, *told, *first, *answers], durable
     finally:
         leave()
         if driver.state.ended:
             for letter in inbox.letters(run):
                 inbox.remove(letter)
+
+
+def cancellation(
+    journal: Journal, record: RunRecord, reason: str
+) -> tuple[Loaded, CancelRequested]:
+    """What to hand to the process that drives a run so that it cancels it.
+
+    Returns:
+        The run as its journal tells it, for `hand_over` and for who cancels it after all; and the
+        event.
+
+    Raises:
+        UsageError: The reason holds a secret of the run.
+    """
+    seen = load(journal, record)
+    refuse_secrets(reason, redactor_of(seen.state.program))
+    return seen, CancelRequested(reason=reason)
 
 
 def _accepted(inbox: Inbox, run: str, state: RunState, first: list[Event]) -> list[Letter]:
@@ -103,13 +124,15 @@ def _accepted(inbox: Inbox, run: str, state: RunState, first: list[Event]) -> li
     return accepted
 
 
-def _check(state: RunState, event: GateAnswered | CancelRequested) -> None:
+def _check(state: RunState, event: Said) -> None:
     if isinstance(event, GateAnswered):
         check_answer(state, event)
+    elif isinstance(event, NoteGiven):
+        notes.check(state, event.task)
 
 
-def hand_over(journal: Journal, seen: Loaded, event: GateAnswered | CancelRequested) -> Fate:
-    """Give an answer to the process that drives a run, and wait until that process has accepted it.
+def hand_over(journal: Journal, seen: Loaded, event: Said) -> Fate:
+    """Give an answer or a note to the process that drives a run, and wait until it is accepted.
 
     Args:
         seen: The run as it was seen before; folded on as far as the journal has to be read.
@@ -168,9 +191,22 @@ def _fate(journal: Journal, seen: Loaded, letter: Letter) -> Fate | None:
     # so a missing file alone could also mean that the owner died or refused it. The name of the
     # letter in the event tells this answer from another one to the same gate.
     for at, event in enumerate(events):
-        if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == letter.name:
+        if not isinstance(event, (GateAnswered, NoteGiven, CancelRequested)):
+            continue
+        if event.letter == letter.name:
             if isinstance(event, CancelRequested):
                 return "taken"
             seen.advance(events[:at])
-            return "taken" if event.key in seen.state.gates else "refused"
+            return "taken" if _counts(seen.state, event) else "refused"
     return None
+
+
+def _counts(state: RunState, event: GateAnswered | NoteGiven) -> bool:
+    """Whether a letter that is in the journal came in time there."""
+    if isinstance(event, GateAnswered):
+        return event.key in state.gates
+    try:
+        notes.check(state, event.task)
+    except UsageError:
+        return False
+    return True

@@ -31,6 +31,8 @@ from engine.drive.preflight import Overrides, check_overrides, preflight
 from engine.drive.spending import SpendingGuard, spending_of
 from engine.errors import Failure, InputError, UsageError
 from engine.events import (
+    BASE_FORMAT,
+    FORMAT,
     CancelRequested,
     Event,
     GateAnswered,
@@ -201,6 +203,7 @@ def prepare(
         params=params,
         wall_ms=wall_ms,
         bounds=BOUNDS,
+        format=FORMAT if program.has_steps else BASE_FORMAT,
     )
     return record, began
 

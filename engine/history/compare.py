@@ -13,7 +13,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.events import CallFailed, CallFinished, CallStarted, Event, GateAnswered, RunEnded
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    GateAnswered,
+    NoteGiven,
+    RunEnded,
+)
 
 __all__ = [
     "Difference",
@@ -160,6 +168,8 @@ def _outcomes(events: Sequence[Event]) -> dict[str, str]:
         elif isinstance(event, GateAnswered):
             given = "" if event.output is None else f" with {_json(event.output)}"
             outcomes[event.key] = f"{event.answer}{given}"
+        elif isinstance(event, NoteGiven):
+            outcomes[f"note {event.letter}"] = event.note
         elif isinstance(event, RunEnded):
             parts = (event.status, event.bound, event.reason)
             outcomes[""] = ": ".join(part for part in parts if part)

@@ -33,6 +33,7 @@ from engine.events import (
 )
 from engine.history.current import against, current_program, models_of
 from engine.history.replay import Divergence, replay
+from engine.history.seen_failures import SeenFailures, seen_failures
 from engine.journal import Journal, Ownership, RunRecord
 from engine.runtime.forks import input_hash
 from engine.runtime.machine import fold, step
@@ -41,7 +42,7 @@ from engine.sema.model import Program, Worker
 from engine.sizes import BOUNDS
 from engine.version import __version__
 
-__all__ = ["Diverged", "Move", "fork", "held_tasks", "retry_failed", "upgrade"]
+__all__ = ["Diverged", "Move", "NotRetried", "fork", "held_tasks", "retry_failed", "upgrade"]
 
 _ENDED = frozenset(get_args(RunStatus)) - {"running", "waiting"}
 
@@ -61,6 +62,18 @@ class Diverged(OrchError):
             f"run {run} cannot continue with the changed program: event {divergence.seq} "
             f"({divergence.has}): {divergence.why}"
         )
+
+
+class NotRetried(UsageError):
+    """A run is not retried: nothing of it may be, or it would end again at once.
+
+    Attributes:
+        seen: What failed in it and only a fork can retry.
+    """
+
+    def __init__(self, message: str, seen: list[SeenFailures]) -> None:
+        self.seen = seen
+        super().__init__(message)
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -183,7 +196,8 @@ async def retry_failed(
     """Take a run that has ended up again where it ended; see `engine.runtime.retry_run`.
 
     Raises:
-        UsageError: It has not ended, it has finished, or it would end again at once.
+        UsageError: It has not ended.
+        NotRetried: It has finished, or it would end again at once.
         Diverged: The journal does not fit the program it is to be moved to.
         JournalError: It is being driven.
     """
@@ -200,24 +214,27 @@ async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
             f"run {run} has not ended ({record.status}): `orch resume` continues with it"
         )
     if record.status == "finished":
-        raise UsageError(
-            f"run {run} has finished: there is nothing to retry; --from SEQ begins a fork"
-        )
+        raise _finished(record, events)
     # The end itself is what is to be undone, so a program under which it is none fits.
     history = events[:-1] if isinstance(events[-1], RunEnded) else events
     course = _course(record, history, move)
     wall_ms = _wall_ms()
     retried = RunRetried(
-        models=dict(course.models), program=course.hash, wall_ms=wall_ms, bounds=BOUNDS
+        models=dict(course.models),
+        program=course.hash,
+        wall_ms=wall_ms,
+        bounds=BOUNDS,
+        unused=True,
     )
     probe = fold(course.program, _knowing(events, course))
     step(probe, msgspec.structs.replace(retried, at=probe.now))
     late = any(timer.at <= probe.now for timer in probe.timers.values())
     if probe.status in _ENDED or late:
         why = ": ".join(part for part in (record.status, record.bound, record.reason) if part)
-        raise UsageError(
+        raise NotRetried(
             f"run {run} would end again at once ({why}); raise the bound in the file and give "
-            "--upgrade, or begin a fork with --from SEQ"
+            "--upgrade --keep-results, or begin a fork with --from SEQ",
+            seen_failures(fold(compile_record(record), events), events),
         )
     state = fold(course.program, _knowing(events, course))
     await _change_program(owned, course, wall_ms)
@@ -228,6 +245,16 @@ async def _retry(drive: Drive, options: Options, move: Move) -> RunState:
     return await launch.take_up(record, state, drive, options, first, known=course.models)
 
 
+def _finished(record: RunRecord, events: Sequence[Event]) -> NotRetried:
+    """Why a run that has finished is not retried."""
+    seen = seen_failures(fold(compile_record(record), events), events)
+    said = f"run {record.run} has finished"
+    if not seen:
+        return NotRetried(f"{said}: nothing in it has failed that may be retried", seen)
+    which = "; ".join(one.text() for one in seen[:3])
+    return NotRetried(f"{said}: its planner saw what failed ({which}) and decided after it", seen)
+
+
 async def fork(
     run: str,
     seq: int,
@@ -236,6 +263,7 @@ async def fork(
     *,
     move: Move | None = None,
     allow_effects: bool = False,
+    retry: bool = False,
 ) -> RunState:
     """Begin a new run with the events of another one up to a number, and drive it on.
 
@@ -246,6 +274,7 @@ async def fork(
     Args:
         seq: The number of the last event that both runs share, from 1.
         allow_effects: Start such tasks again without asking.
+        retry: Retry what had failed by then, as far as no decision was accepted after it.
 
     Raises:
         UsageError: There is no such event, or the run was over by then.
@@ -293,6 +322,12 @@ async def fork(
         program=course.hash,
         wall_ms=wall_ms,
     )
+    begins: list[Event] = [forked]
+    step(state, forked)
+    if retry:
+        begins.append(RunRetried(at=state.now, wall_ms=wall_ms, bounds=BOUNDS, unused=True))
+        step(state, begins[-1])
+        _check_retried(state, run, seq)
     files = course.program.files if course.changed else record.files
     child = msgspec.structs.replace(
         record,
@@ -315,10 +350,22 @@ async def fork(
 
     with alone(journal, name) as drive:
         # In one piece: without its last event the fork would go by its parent's name.
-        drive.own(await journal.create(child, [*shared, forked]))
-        step(state, forked)
+        drive.own(await journal.create(child, [*shared, *begins]))
         return await launch.take_up(
             child, state, drive, options or Options(), first, known=course.models
+        )
+
+
+def _check_retried(state: RunState, run: str, seq: int) -> None:
+    """Refuse a fork that is retried while something may happen only once, or that ends at once."""
+    # No process drives it yet: the one that takes it over hears what is open (`RunResumed`).
+    state.commands.clear()
+    phase = state.loop.phase
+    if phase in ("ending", "over"):
+        why = "a task that may not be repeated was under way" if phase == "ending" else state.reason
+        raise UsageError(
+            f"after event {seq} run {run} cannot be retried: {why}; leave out --retry-failed, or "
+            "choose another event"
         )
 
 

@@ -29,6 +29,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     ModelInfo,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -139,6 +140,7 @@ class _Follower:
         self._started: set[tuple[str, int]] = set()
         self._timers: dict[str, int] = {}
         self._gates: set[str] = set()
+        self._just_forked = False
 
     def take(self, event: Event) -> None:
         """Step."""
@@ -149,6 +151,7 @@ class _Follower:
         for command in commands:
             if isinstance(command, SetTimer):
                 self._timers[command.timer] = command.at
+        self._just_forked = isinstance(event, RunForked)
         if isinstance(event, CallStarted):
             self._started.add((event.key, event.attempt))
         elif isinstance(event, GateOpened):
@@ -192,7 +195,7 @@ class _Follower:
             return differs(self._open(), "it answers a gate that was never opened")
         elif isinstance(event, RunEnded):
             return self._check_end(event, following, differs)
-        elif isinstance(event, RunRetried) and not state.ended:
+        elif isinstance(event, RunRetried) and not state.ended and not self._just_forked:
             return differs("nothing: the run had not ended", "only a run that has ended is retried")
         return None
 
@@ -233,6 +236,9 @@ class _Follower:
         if isinstance(following, RunRetried) and following.program:
             return None  # It was given another program because that one does not end here.
         state = self.state
+        raised = event.bound and state.status == "running"
+        if raised and isinstance(following, RunRetried) and following.unused:
+            return None  # A bound was raised since; the retry began from the same round.
         same = event.status == state.status and (
             event.status == "waiting" or (event.reason, event.bound) == (state.reason, state.bound)
         )
@@ -353,6 +359,9 @@ def describe(event: Event) -> str:
             said = f"the gate {event.key}"
         case GateAnswered():
             said = f"the answer `{event.answer}` to the gate {event.key}"
+        case NoteGiven():
+            to = f" under {event.task}" if event.task else ""
+            said = f"a note to the planner{to}: {event.note}"
         case CancelRequested():
             said = "a request to cancel the run"
         case RunInterrupted():

@@ -4,7 +4,7 @@ Other packages use the protocol `Journal`. `SqliteJournal` keeps a journal in a 
 `MemoryJournal` keeps one as long as the object lives.
 """
 
-from engine.journal.inbox import HasInbox, Inbox, Letter, letter_name
+from engine.journal.inbox import HasInbox, Inbox, Letter, Said, letter_name
 from engine.journal.memory import MemoryJournal
 from engine.journal.protocol import Journal, Ownership
 from engine.journal.record import EarlierProgram, RunRecord, RunSummary
@@ -20,6 +20,7 @@ __all__ = [
     "Ownership",
     "RunRecord",
     "RunSummary",
+    "Said",
     "SqliteJournal",
     "journal_directory",
     "letter_name",

@@ -1,8 +1,9 @@
 """The inbox of a journal: letters to runs that another process drives.
 
-Only the process that drives a run may write its events. Whoever answers a gate of it, or cancels
-it, meanwhile leaves a letter: one file in the folder `inbox`, which holds the event. Its name goes
-through three states, each reached by one atomic step, so no letter is lost and none counts twice:
+Only the process that drives a run may write its events. Whoever answers a gate of it, cancels it,
+or tells its planner something, meanwhile leaves a letter: one file in the folder `inbox`, which
+holds the event. Its name goes through three states, each reached by one atomic step, so no letter
+is lost and none counts twice:
 
     RUN.STAMP.json     posted, durable; whoever posted it may still take it back
     RUN.STAMP.taken    the driving process has it, and is about to journal its event
@@ -28,10 +29,10 @@ import msgspec
 
 from engine import clock
 from engine.errors import JournalError
-from engine.events import CancelRequested, GateAnswered, decode_event, encode_event
+from engine.events import CancelRequested, GateAnswered, NoteGiven, decode_event, encode_event
 from engine.reading import open_plain, read_plain
 
-__all__ = ["HasInbox", "Inbox", "Letter", "letter_name"]
+__all__ = ["HasInbox", "Inbox", "Letter", "Said", "letter_name"]
 
 #: How often a process that drives runs looks into the inbox, in seconds: one listing of a folder
 #: that is mostly not there, however many runs it drives.
@@ -44,11 +45,15 @@ _POSTED = ".json"
 _TAKEN = ".taken"
 
 
+#: What people say to a run.
+Said = GateAnswered | NoteGiven | CancelRequested
+
+
 class Letter(msgspec.Struct, frozen=True):
     """An event for a run, from outside. `event.letter` is the letter's name."""
 
     run: str
-    event: GateAnswered | CancelRequested
+    event: Said
 
     @property
     def name(self) -> str:
@@ -86,7 +91,7 @@ class Inbox:
 
     # ------------------------------------------------------------ who writes letters
 
-    def post(self, run: str, event: GateAnswered | CancelRequested) -> Letter:
+    def post(self, run: str, event: Said) -> Letter:
         """Leave a letter. It is durable on return.
 
         Raises:
@@ -191,7 +196,9 @@ class Inbox:
             return None
         except (OSError, msgspec.MsgspecError):
             event = None
-        if isinstance(event, (GateAnswered, CancelRequested)) and event.letter == _stem(name):
+        if isinstance(event, (GateAnswered, NoteGiven, CancelRequested)) and (
+            event.letter == _stem(name)
+        ):
             return Letter(_run_of(name), event)
         # Not our letter: move it out of the way, but keep it.
         with contextlib.suppress(OSError):

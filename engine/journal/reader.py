@@ -177,14 +177,13 @@ class Reader:
                     " ON b.hash = e.blob WHERE e.run = ? AND e.seq > ? ORDER BY e.seq",
                     (number, after),
                 )
-                for seq, body, blob, data in rows:
-                    place = f"event {after + len(events) + 1}"
-                    if seq != after + len(events) + 1:
-                        return events, f"{place} is missing"
+                for expected, (seq, body, blob, data) in enumerate(rows, after + 1):
+                    if seq != expected:
+                        return events, f"event {expected} is missing"
                     try:
                         events.append(decode_row(body, blob, data))
                     except (ValueError, TypeError) as error:
-                        return events, f"{place} cannot be read: {error}"
+                        return events, f"event {expected} cannot be read: {error}"
             except sqlite3.DatabaseError as error:
                 return events, f"event {after + len(events) + 1} cannot be read: {error}"
             over = bool(events) and isinstance(events[-1], RunEnded)

@@ -9,6 +9,7 @@ a chance of n**2 / 2**65 (n = a million: 1 in 37 million), and then loudly.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 from engine.errors import JournalError
 from engine.events import (
     ABOUT_GATES,
+    BASE_FORMAT,
     CallFailed,
     CallFinished,
     CallLost,
@@ -25,6 +27,7 @@ from engine.events import (
     Event,
     GateAnswered,
     GateOpened,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -35,6 +38,7 @@ from engine.events import (
     TimerFired,
     decode_event,
     encode_event,
+    format_of,
 )
 
 __all__ = [
@@ -45,6 +49,7 @@ __all__ = [
     "Row",
     "decode_row",
     "encode_row",
+    "format_needed",
     "hash_of",
 ]
 
@@ -68,13 +73,22 @@ _TYPES: dict[type, int] = {
     RunRetried: 12,
     RunInterrupted: 13,
     CallLost: 14,
+    NoteGiven: 15,
 }
+#: The type number of the start of a run whose decisions may have steps.
+_STARTED_WITH_STEPS = 16
 #: The type number of an intent, which may not be written when storage runs out.
 START_TYPE = _TYPES[CallStarted]
 END_TYPES = frozenset({_TYPES[CallFinished], _TYPES[CallFailed]})
 
 #: The type numbers of the events that tell which gates are open.
 GATE_TYPES = tuple(_TYPES[type_] for type_ in ABOUT_GATES)
+
+#: The type numbers that a journal of the first format cannot hold, each with the format it needs.
+_FORMATS = {
+    number: format_of(type_) for type_, number in _TYPES.items() if format_of(type_) > BASE_FORMAT
+}
+_FORMATS[_STARTED_WITH_STEPS] = 2
 
 _encoder = msgspec.json.Encoder()
 
@@ -101,6 +115,11 @@ def hash_of(data: bytes) -> bytes:
     return blake2b(data, digest_size=20).digest()
 
 
+def format_needed(types: Iterable[int]) -> int:
+    """The least format of a journal that holds rows of these types."""
+    return max((_FORMATS[type_] for type_ in types if type_ in _FORMATS), default=BASE_FORMAT)
+
+
 def encode_row(event: Event) -> Row:
     """The row of an event.
 
@@ -108,6 +127,8 @@ def encode_row(event: Event) -> Row:
         JournalError: It holds something that JSON cannot say.
     """
     type_ = _TYPES[type(event)]
+    if isinstance(event, RunStarted) and event.format > BASE_FORMAT:
+        type_ = _STARTED_WITH_STEPS
     try:
         body = encode_event(event)
         end = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.errors import JournalError
-from engine.events import FORMAT
+from engine.events import BASE_FORMAT, FORMAT
 from engine.journal.wal import lost_commits
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "log_damaged",
     "open_reader",
     "open_writer",
+    "raise_format",
     "refuse_damaged_log",
     "translated",
 ]
@@ -93,7 +94,7 @@ def open_writer(
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
-            facts: list[tuple[str, int | str]] = [("layout", LAYOUT), ("format", FORMAT)]
+            facts: list[tuple[str, int | str]] = [("layout", LAYOUT), ("format", BASE_FORMAT)]
             if enter is not None:
                 facts.append(("token", enter(path)))  # noted before anybody can see it
             connection.executemany("INSERT INTO meta VALUES (?, ?)", facts)
@@ -106,6 +107,17 @@ def open_writer(
         connection.close()
         raise
     return connection
+
+
+def raise_format(connection: sqlite3.Connection, needed: int) -> None:
+    """Note within a transaction that the database now holds events of a newer format.
+
+    A journal that never does so stays readable for older builds, which refuse a higher format.
+    """
+    if needed > BASE_FORMAT:
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'format' AND value < ?", (needed, needed)
+        )
 
 
 def refuse_damaged_log(path: Path) -> None:

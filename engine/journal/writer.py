@@ -26,8 +26,15 @@ from typing import Any
 from engine.errors import InternalError, JournalError
 from engine.journal.lock import FileLock
 from engine.journal.plain import refuse_rollback, refuse_unless_plain
-from engine.journal.rows import START_TYPE, Row
-from engine.journal.storage import full, is_full, open_writer, refuse_damaged_log, translated
+from engine.journal.rows import START_TYPE, Row, format_needed
+from engine.journal.storage import (
+    full,
+    is_full,
+    open_writer,
+    raise_format,
+    refuse_damaged_log,
+    translated,
+)
 from engine.journal.trust import Trust
 from engine.reading import open_plain
 
@@ -399,6 +406,7 @@ class _Pending:
         if self._blobs:
             connection.executemany(INSERT_BLOB, self._blobs)
         if self._events:
+            raise_format(connection, format_needed(row[2] for row in self._events))
             connection.executemany(_INSERT_EVENT, self._events)
         self._events.clear()
         self._blobs.clear()
@@ -426,6 +434,7 @@ def insert_rows(connection: sqlite3.Connection, number: int, seq: int, rows: Seq
     """Insert events of a run, the first of them under the number `seq`."""
     blobs = [(row.blob, row.data) for row in rows if row.blob is not None]
     connection.executemany(INSERT_BLOB, blobs)
+    raise_format(connection, format_needed(row.type for row in rows))
     connection.executemany(
         _INSERT_EVENT,
         [(number, at, row.type, row.end, row.blob, row.body) for at, row in enumerate(rows, seq)],

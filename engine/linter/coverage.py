@@ -178,7 +178,10 @@ def _called(
 ) -> Iterator[tuple[str, str]]:
     limit = loop.limits.get(name)
     waits = limit is not None and (limit.after or limit.max_dispatches == 0)
-    hooked = any(hook.point == "before_dispatch" and hook.worker == name for hook in loop.hooks)
+    hooked = any(
+        hook.point == "before_round" or (hook.point == "before_dispatch" and hook.worker == name)
+        for hook in loop.hooks
+    )
     if name in mocked or name not in loop.workers or waits or hooked:
         return
     child = program.orchestrators.get(name)

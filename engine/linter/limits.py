@@ -52,17 +52,18 @@ def dispatches_unreachable(subject: Subject) -> Iterator[Diagnostic]:
     for orchestrator in subject.orchestrators:
         policy = orchestrator.policy
         written = block_of(body_of(subject, orchestrator.name), "policy")
-        if varies(written, "max_rounds", "max_per_round", "max_dispatches"):
+        if varies(written, "max_rounds", "max_per_round", "max_items", "max_dispatches"):
             continue
         workers = subject.program.workers
         if any(name in workers and workers[name].plan is not None for name in orchestrator.workers):
             continue  # the tasks inside a plan count too
-        most = policy.max_rounds * policy.max_per_round
+        a_round = policy.max_per_round if policy.max_items is None else policy.max_items
+        most = policy.max_rounds * a_round
         if policy.max_dispatches is not None and policy.max_dispatches > most:
             yield diagnostic(
                 "ORC410",
                 f"`max_dispatches = {policy.max_dispatches}` can never be reached: "
-                f"{policy.max_rounds} rounds of {policy.max_per_round} tasks are {most}",
+                f"{policy.max_rounds} rounds of {a_round} tasks are {most}",
                 orchestrator.span,
                 help="lower `max_dispatches`, or allow more rounds or tasks per round",
             )

@@ -36,6 +36,7 @@ from engine.linter.limits import (
 from engine.linter.models import fallback_weaker, unknown_model
 from engine.linter.naming import naming
 from engine.linter.packages import unpinned_package
+from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
 from engine.linter.scripts import script_not_accepted
@@ -81,11 +82,13 @@ RULES: tuple[LintRule, ...] = (
     no_test,
     nobody_makes_the_result,
     nothing_checks_the_result,
+    plan_over_policy,
     revision_without_exit,
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,
     timeout_inversion,
+    undeclared_modes,
     undeclared_source,
     unknown_model,
     unpinned_package,

@@ -24,6 +24,10 @@ from engine.syntax import ast
 __all__ = ["script_not_accepted"]
 
 
+#: What a value is replaced by at run time; the second ones in steps only.
+_MARKS = ("$from", "$literal")
+_MARKS_OF_STEPS = ("$item", "$index", "$parts")
+
 SCRIPT_NOT_ACCEPTED = Rule(
     code="ORC911",
     name="script-not-accepted",
@@ -123,7 +127,7 @@ def _decision(
     for item, task in _placed(_at(entry, "tasks"), tasks if isinstance(tasks, list) else []):
         if isinstance(task, dict):
             yield from _task(program, loop, item, task)
-    if value.get("finish") is not None and not _refers(value["finish"]):
+    if value.get("finish") is not None and not _refers(loop, value["finish"]):
         at = _at(entry, "finish").span
         yield from _fits(loop.output, value["finish"], f"the result of `{loop.name}`", at)
 
@@ -143,7 +147,7 @@ def _task(
         return
     worker = program.workers.get(name) or program.orchestrators[name]
     given = task.get("input")
-    if isinstance(given, dict) and not _refers(given):
+    if isinstance(given, dict) and not _refers(loop, given):
         at = _at(item, "input").span
         yield from _fits(worker.inputs, given, f"the input of `{name}`", at)
 
@@ -173,8 +177,11 @@ def _at(expr: ast.Expr, key: str) -> ast.Expr:
     return expr
 
 
-def _refers(value: Any) -> bool:
+def _refers(loop: Orchestrator, value: Any) -> bool:
     """Whether a value holds a reference, whose type only the run knows."""
     if isinstance(value, dict):
-        return "$from" in value or "$literal" in value or any(map(_refers, value.values()))
-    return isinstance(value, list) and any(map(_refers, value))
+        marks = _MARKS if loop.policy.max_items is None else (*_MARKS, *_MARKS_OF_STEPS)
+        return any(mark in value for mark in marks) or any(
+            _refers(loop, inner) for inner in value.values()
+        )
+    return isinstance(value, list) and any(_refers(loop, inner) for inner in value)

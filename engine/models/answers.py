@@ -7,9 +7,10 @@ what a decision is made of is read by the engine (`engine.runtime.decision`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from engine.errors import Failure
 from engine.models.faults import struck_out
@@ -47,8 +48,7 @@ _TOOLS = frozenset(
 _BROKEN = frozenset({"error", "other", "network_error", "insufficient_system_resource"})
 
 
-@dataclasses.dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """The parts of a provider's answer.
 
     Attributes:

@@ -8,9 +8,10 @@ Nothing here opens a connection.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from engine.prices import look_up
 
@@ -27,8 +28,7 @@ __all__ = [
 THROUGH_LITELLM = "litellm/"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Provider:
+class _Provider(msgspec.Struct, frozen=True):
     """One provider.
 
     Attributes:
@@ -86,8 +86,7 @@ _ONLY_LITELLM = frozenset(
 _AZURE_VERSION = "2024-10-21"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where one model is asked.
 
     Attributes:

@@ -13,18 +13,17 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from engine.errors import Failure
 from engine.redaction import current
+from engine.retry_after import retry_after_ms
 
 __all__ = [
     "failure_of",
     "failure_of_error",
     "failure_of_status",
     "missing_key",
-    "retry_after_ms",
     "secrets_of",
     "struck_out",
 ]
@@ -203,25 +202,6 @@ def _asked_wait_ms(error: Exception) -> int | None:
     if wait is not None:
         return wait
     return _wait_in_body(f"{error} {getattr(error, 'body', '')} {error.__context__}")
-
-
-def retry_after_ms(headers: Mapping[str, str]) -> int | None:
-    """How long an answer asks to wait, in milliseconds: `retry-after-ms` or RFC 9110's field.
-
-    A date is measured from the answer's own `date`, so no clock of this machine is needed.
-    """
-    named: dict[str, Any] = {str(name).lower(): value for name, value in headers.items()}
-    for name, factor in (("retry-after-ms", 1), ("retry-after", 1000)):
-        try:
-            return max(0, round(float(named[name]) * factor))
-        except (KeyError, ValueError, OverflowError):
-            continue
-    try:
-        until = parsedate_to_datetime(named["retry-after"])
-        since = parsedate_to_datetime(named["date"])
-        return max(0, round((until - since).total_seconds() * 1000))
-    except (KeyError, ValueError, TypeError):
-        return None
 
 
 #: With quotes as in JSON, or as LiteLLM shows a body.

@@ -17,9 +17,6 @@ from typing import cast
 from engine.callables import load_callable
 from engine.errors import UsageError
 from engine.events import ModelInfo
-from engine.models import litellm, openai_gateway
-from engine.models.answers import flat_options
-from engine.models.endpoints import THROUGH_LITELLM, endpoint_of
 from engine.models.limiter import LimitedModel, Window, is_limited
 from engine.models.local import LocalModel
 from engine.models.policy import PolicyModel
@@ -83,7 +80,10 @@ def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatM
                 raise UsageError(
                     f"model `{model.name}`: `{info.id}` names no provider; write PROVIDER/MODEL"
                 )
-            return _provider_model(model, info.id)
+            # 5 ms to import, and only a run that asks a provider needs it.
+            from engine.models.providers import provider_model
+
+            return provider_model(model, info.id)
         case "scripted":
             return ScriptedModel(read_script(path), resumed=resumed)
         case "recorded":
@@ -99,14 +99,6 @@ def _open_id(model: Model, info: ModelInfo, folder: str, resumed: bool) -> ChatM
             )
         case _:
             return cast(ChatModel, plugin(scheme).load()(model, info, folder))
-
-
-def _provider_model(model: Model, model_id: str) -> ChatModel:
-    """A model of a provider: asked directly where that needs no translation."""
-    options = flat_options(model.options)
-    if endpoint_of(model_id, options, os.environ) is None:
-        return litellm.LiteLLMModel(model_id.removeprefix(THROUGH_LITELLM))
-    return openai_gateway.OpenAIModel(model_id)
 
 
 def _open_object(override: object, name: str, resumed: bool) -> ChatModel:
@@ -125,12 +117,9 @@ def _open_object(override: object, name: str, resumed: bool) -> ChatModel:
 def warm(models: Iterable[tuple[Model, str]]) -> None:
     """Begin to import what will ask models of providers, in a thread, by model and id in force."""
     asked = [(model, name) for model, name in models if split_id(name)[0] in (None, "local")]
-    direct = [
-        split_id(name)[0] == "local"
-        or endpoint_of(name, flat_options(model.options), os.environ) is not None
-        for model, name in asked
-    ]
-    if any(direct):
-        openai_gateway.warm()
-    if not all(direct):
-        litellm.warm()
+    if not asked:
+        return
+    # As above.
+    from engine.models.providers import warm_gateways
+
+    warm_gateways(asked)

@@ -49,6 +49,8 @@ __all__ = [
     "lost_call",
     "refused",
     "started",
+    "take_back",
+    "undeclared",
     "withdraw",
 ]
 
@@ -113,7 +115,7 @@ def _attempt(state: RunState, call: Call, delay_ms: int = 0) -> None:
 def _open_attempt(
     state: RunState, call: Call, request: ModelRequest | WorkerRequest, delay_ms: int
 ) -> None:
-    move_call(call, "asked")
+    call.status = "asked"
     call.request = request
     call.command = StartCall(call.key, call.attempt, request, delay_ms)
     state.calls[call.key] = call
@@ -122,7 +124,8 @@ def _open_attempt(
 
 def _go_on(state: RunState) -> None:
     """A call is over, or comes again: start what waited for its turn, or for budget."""
-    suspects.go_on(state)
+    if state.suspects.calls or state.suspects.kept_back:
+        suspects.go_on(state)
     if state.starved:
         _feed_starved(state)
 
@@ -152,7 +155,7 @@ def started(state: RunState, event: CallStarted) -> None:
     if call is None or call.begun == event.attempt:
         return
     call.begun = event.attempt
-    move_call(call, "begun")
+    call.status = "begun"
     state.starts += 1
     if call.started_at is None:
         call.started_at = event.at
@@ -174,6 +177,9 @@ def _settle(state: RunState, call: Call, usage: Usage | None, *, spent: bool) ->
     info = state.models[call.chain[call.chain_index]]
     usage = booked(info, reservation, usage, spent=spent)
     call.ledger.settle(reservation, usage)
+    if isinstance(call.subject, Task):
+        task, cost = call.subject, usage.cost_micro_usd
+        task.cost_usd = None if cost is None or task.cost_usd is None else task.cost_usd + cost
     if isinstance(call.subject, Loop) and not usage.estimated and usage.input_tokens:
         name = call.chain[call.chain_index]
         call.subject.settled_input = (len(call.subject.blocks), usage.input_tokens, name)
@@ -186,8 +192,10 @@ def finished(state: RunState, event: CallFinished) -> None:
         return
     call.ms += event.ms
     call.raw = event.value
+    call.refused = ""
     call.whole = event.whole
-    _settle(state, call, event.usage, spent=True)
+    if call.reservation is not None or event.usage is not None:
+        _settle(state, call, event.usage, spent=True)
     _close_attempt(state, call)
     accepted, value, problems = _accept(state, call, event.value)
     if accepted:
@@ -200,7 +208,7 @@ def finished(state: RunState, event: CallFinished) -> None:
 
 
 def _close_attempt(state: RunState, call: Call) -> None:
-    move_call(call, "closed")
+    call.status = "closed"
     call.command = None
     del state.calls[call.key]
     if call.suspect:
@@ -261,7 +269,7 @@ def _verdict(value: Any) -> Any:
 
 
 def _bad_output(state: RunState, call: Call, value: Any, problems: list[str]) -> None:
-    said = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
+    said = call.refused = sizes.cut(state, "; ".join(problems)) or calls.BREAKS_CONTRACT
     cause = causes.in_output(causes.of_call(state, call), problems[0] if problems else "")
     failure = Failure("invalid_output", said, cause=cause)
     if "invalid_output" in _retry(state, call).on and _try_retry(state, call, failure):
@@ -445,8 +453,11 @@ def _reported(call: Call, failure: Failure) -> Failure:
     subject = call.subject
     if isinstance(subject, Task):
         known = known | set(subject.worker.fails)
-    if failure.mode in known:
-        return failure
+    return failure if failure.mode in known else undeclared(failure)
+
+
+def undeclared(failure: Failure) -> Failure:
+    """A failure with a mode that the worker does not declare."""
     return Failure(
         "crashed",
         f"undeclared failure mode `{failure.mode}`: {failure.message}",
@@ -457,7 +468,7 @@ def _reported(call: Call, failure: Failure) -> Failure:
 
 
 def _end(state: RunState, call: Call, *, value: Any = None, failure: Failure | None = None) -> None:
-    move_call(call, "ended")
+    call.status = "ended"
     call.value = value
     call.failure = failure
     state.todo(Todo.CALL_ENDED, call)
@@ -552,6 +563,26 @@ def forked(state: RunState) -> None:
         else:
             call.begun = 0
             move_call(call, "asked")
+
+
+def take_back(state: RunState) -> None:
+    """Let what was asked of models, and has not begun, be as if it had not been asked.
+
+    So recordings and scripts give the next call what was meant for this one.
+    """
+    for call in reversed(list(state.calls.values())):
+        request = call.request
+        if call.command is None or call.begun or not isinstance(request, ModelRequest):
+            continue
+        caller = caller_of(request.model.name, request.role, request.name)
+        for name, index in (
+            (request.model.name, request.index or 0),
+            (caller, request.caller_index or 0),
+        ):
+            if state.model_calls.get(name) == index + 1:  # none has begun that was asked later
+                state.model_calls[name] = index
+        if isinstance(call.subject, Loop):
+            call.subject.current.attempts -= 1
 
 
 def withdraw(state: RunState, call: Call) -> None:

@@ -3,9 +3,9 @@
 A prompt only grows, so that providers' caches hit, until it reaches `compact_at` of the planner's
 context window. Then, once, all but the last `keep_last` rounds are rewritten as a short record. It
 has every task with its id, state and size and every step with its counts, so that references stay
-usable, the last assessments, and what checks still ask for. The first block, with the role, the
-workers and the goal, is never touched. This brings the prompt below half of the limit, so the next
-time is many rounds away and total tokens grow linearly.
+usable, the last assessments, what people have said, and what checks still ask for. The first block,
+with the role, the workers and the goal, is never touched. This brings the prompt below half of the
+limit, so the next time is many rounds away and total tokens grow linearly.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def _record(loop: Loop, upto: int, budget: int, *, last: bool) -> str:
             elif entry.worker is not None:
                 name = entry.worker.name
                 older[name] = older.get(name, 0) + 1
-    parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS)]
+    # All of them: the block before a round that is kept is gone, and notes may have been in it.
+    notes = [note for r in loop.rounds for note in r.notes]
+    parts = [record_block(loop.rounds[:upto], lines, older, KEPT_ASSESSMENTS, notes)]
     if loop.feedback:
         parts.append(feedback_block(loop.feedback, still_open=True))
     if last and loop.blocks[-1].role == "user":

@@ -21,18 +21,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.runtime.answer_text import NotJSON, find_json
-from engine.runtime.prompts import rejections
+from engine.runtime.prompts import rejections, step_rejections
 from engine.runtime.step_contract import (
     BASE_KEYS,
     entry_definitions,
     explain_entry,
+    form_of,
     misplaced,
     misplaced_in_finish,
 )
 from engine.runtime.wire_schema import WireDecision, wire_decision
 from engine.sema.model import Orchestrator, Program, Worker
-from engine.sema.plans.json_form import REFERENCES
-from engine.sema.plans.values import Scope, fill, leaves, read_value
+from engine.sema.plans.json_form import PROPERTIES, REFERENCES
+from engine.sema.plans.values import FromStep, Scope, fill, is_deeper, leaves, read_value
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sema.types.json_schema import REFERENCE, tolerant
@@ -43,6 +44,8 @@ __all__ = ["DecisionContract", "DecisionError", "is_id", "read_json"]
 MAX_DECISION_BYTES = 64 * 1024 * 1024
 #: Problems listed in one answer to a bad decision.
 MAX_PROBLEMS = 8
+#: How deep a decision with steps may be nested: it is searched for references.
+MAX_DEPTH = 200
 #: How long each may be, in characters: it may quote the decision.
 _MAX_PROBLEM = 1_000
 
@@ -118,6 +121,8 @@ class DecisionContract:
             decision["finish"] = None  # here null is a result, not the absence of one
         if not self._contract.is_valid(decision):
             raise DecisionError(self._explain(decision))
+        if self.steps and is_deeper(decision, MAX_DEPTH):
+            raise DecisionError([step_rejections.too_deep(MAX_DEPTH)])
         if "finish" in decision:
             self._check_finish(decision)
         elif self.steps:
@@ -159,7 +164,8 @@ class DecisionContract:
         value = output.with_defaults(decision["finish"] if tree is None else fill(tree, _NOTHING))
         problems = output.problems(value)
         if problems:
-            raise DecisionError([rejections.finish_problem(problem) for problem in problems])
+            told = [rejections.finish_problem(problem) for problem in problems]
+            raise DecisionError([*self._without_steps(value, "finish"), *told])
         if tree is None:
             decision["finish"] = value
 
@@ -176,15 +182,32 @@ class DecisionContract:
         if has_tasks and has_finish:
             problems.append(rejections.BOTH_FORMS)
         elif has_finish:
-            problems += [
-                rejections.finish_problem(p) for p in self._finish_problems(decision["finish"])
-            ]
+            finish = decision["finish"]
+            wrong = self._finish_problems(finish)
+            problems += self._without_steps(finish, "finish") if wrong else []
+            problems += [rejections.finish_problem(p) for p in wrong]
         elif not has_tasks:
             problems.append(rejections.NEITHER_FORM)
         else:
             problems += self._explain_tasks(decision["tasks"])
         # The schema is the authority: should the words above miss what it found, quote it.
         return problems[:MAX_PROBLEMS] or self._contract.problems(decision)
+
+    def _without_steps(self, value: Any, where: str, *, whole: bool = True) -> list[str]:
+        """What a value refers to in a form that only decisions with steps have.
+
+        Args:
+            where: What messages call the place.
+            whole: Whether that holds for a whole output too, as in a result.
+        """
+        if self.steps or is_deeper(value, MAX_DEPTH):
+            return []
+        forms = [
+            step_rejections.written(form_of(leaf), getattr(leaf, "view", "outputs"))
+            for _, leaf in leaves(read_value(value))
+            if whole or not isinstance(leaf, FromStep) or leaf.view != "outputs"
+        ]
+        return [step_rejections.needs_max_items(where, forms[0])] if forms else []
 
     def _finish_problems(self, finish: Any) -> list[str]:
         if self.steps:
@@ -215,8 +238,8 @@ class DecisionContract:
                     problems.append(rejections.key_missing(where, key))
             if self.steps:
                 problems += explain_entry(task, where)
-            elif extra := sorted(set(task) - set(BASE_KEYS)):
-                problems.append(rejections.key_unknown(where, _clip(extra[0])))
+            else:
+                problems += _unknown_keys(task, where)
             if "id" in task and not is_id(task["id"]):
                 problems.append(rejections.bad_id(where))
             name = task.get("worker")
@@ -233,10 +256,21 @@ class DecisionContract:
                     problems.append(rejections.input_not_object(where, _kind(task["input"])))
                     continue
                 found = self.tolerant_input(name).problems(task["input"])
+                if found and not set(task) & set(PROPERTIES):
+                    problems += self._without_steps(task["input"], where, whole=False)
                 problems += [rejections.input_problem(where, name, p) for p in found]
             if len(problems) >= MAX_PROBLEMS:
                 break
         return problems
+
+
+def _unknown_keys(task: Mapping[str, Any], where: str) -> list[str]:
+    """What is wrong with the keys of a plain task, where no entry may be a step."""
+    extra = set(task) - set(BASE_KEYS)
+    of_step = next((key for key in ("each", "reduce", *PROPERTIES) if key in extra), None)
+    if of_step is not None:
+        return [step_rejections.needs_max_items(where, f"`{of_step}`")]
+    return [rejections.key_unknown(where, _clip(min(extra)))] if extra else []
 
 
 def contract_schema(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, sizes, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
@@ -94,11 +94,12 @@ def _register(loop: Loop, task: Task) -> None:
 def ready(state: RunState, task: Task) -> None:
     """All that a task waited for is over: resolve its input, ask its hooks, queue it."""
     loop = task.loop
-    if loop.over or task.status != "blocked":
+    if loop.over or task.status != "blocked" or loop.holds_back(task):
         # A retry lets a task in at once where a task that it waited for ends while it is taken up;
         # the word that it is ready comes after that, and must not start it a second time.
         return
-    failure = _unmet(loop, task)
+    # What an item needs, its step has waited for.
+    failure = _unmet(loop, task) if task.step is None else None
     if failure is None and (task.tree is not None or task.when is not None):
         outcome = filling.prepare(state, task)
         if outcome == "skipped":
@@ -112,6 +113,7 @@ def ready(state: RunState, task: Task) -> None:
         return
     if state.kept and _keeps_output(state, task):
         return
+    grants.use(state, task)
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
@@ -184,7 +186,7 @@ def queue(state: RunState, task: Task) -> None:
     if task.worker.plan is not None:
         _start_plan(state, task)
         return
-    move(task, "queued")
+    task.status = "queued"
     task.loop.queue.append(task)
     _pump(state, task.loop)
 
@@ -251,7 +253,7 @@ def _ledger(loop: Loop, name: str) -> Ledger:
 def _start(state: RunState, task: Task) -> None:
     worker = task.worker
     assert isinstance(worker, Worker)
-    move(task, "running")
+    task.status = "running"
     if task.call is not None:
         attempts.again(state, task.call, task.feedback, untrusted=task.told)
         return
@@ -533,10 +535,10 @@ def end_task(
     if failure is not None:
         task.failure = failure
         task.output = None
-        move(task, "failed")
+        task.status = "failed"
     else:
-        move(task, "done")
-        loop.outputs.setdefault(task.worker.name, []).append(task.output)
+        task.status = "done"
+        loop.done.setdefault(task.worker.name, []).append(task)
     taint.mark_output(state, task, verified=verified)
     if task.step is not None:
         breaker.count(task)  # before its slot is given to the next one

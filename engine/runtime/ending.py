@@ -28,6 +28,7 @@ __all__ = [
     "given",
     "partial",
     "settle",
+    "steps_inside_first",
     "subtree",
     "timer_name",
 ]
@@ -98,6 +99,8 @@ def _end(state: RunState, loop: Loop, status: RunStatus, reason: str, bound: str
             enter_phase(other, "over")
             other.status = status if other is loop else "cancelled"
             other.reason = reason if other is not loop or reason else other.reason
+        for note in other.notes:
+            state.warnings.append(f"no decision was asked for after the note: {note.text}")
     loop.bound = bound
     if status != "finished" and loop.best is None:
         loop.best = partial(loop)
@@ -127,7 +130,7 @@ def partial(loop: Loop) -> Any:
     """The best there is: a result that was not let through, else an output of the result's type,
     else the last output of each worker by name; None if nothing has come back.
 
-    A step gives what all of its items gave. Its single items are not results.
+    A step gives what all of its items gave, also inside a plan. Its single items are not results.
     """
     if loop.best is not None:
         return loop.best
@@ -138,11 +141,18 @@ def partial(loop: Loop) -> Any:
             if value is not None and loop.orchestrator.output.is_valid(value):
                 return value
     outputs = loop.last_outputs()
-    for step in loop.steps.values():
+    for step in steps_inside_first(loop):
         value = given(step)
         if value is not None and step.worker is not None and step.worker.name in outputs:
             outputs[step.worker.name] = value
     return outputs or None
+
+
+def steps_inside_first(loop: Loop) -> Iterator[Step]:
+    """Its steps, those of its own decisions last: these count where both call a worker."""
+    for frame in loop.frames:
+        yield from frame.steps.values()
+    yield from loop.steps.values()
 
 
 def _latest(loop: Loop) -> Iterator[Task | Step]:

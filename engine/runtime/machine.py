@@ -16,6 +16,7 @@ from typing import assert_never
 import msgspec
 
 from engine.events import (
+    STEPS_FORMAT,
     CallFailed,
     CallFinished,
     CallLost,
@@ -25,6 +26,7 @@ from engine.events import (
     GateAnswered,
     GateOpened,
     ModelInfo,
+    NoteGiven,
     RunEnded,
     RunForked,
     RunInterrupted,
@@ -34,7 +36,17 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
-from engine.runtime import attempts, dispatch, ending, forks, gates, rounds, verify
+from engine.runtime import (
+    attempts,
+    dispatch,
+    ending,
+    forks,
+    gates,
+    notes,
+    plan_review,
+    rounds,
+    verify,
+)
 from engine.runtime import retry_run as reopen
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
@@ -59,7 +71,8 @@ def step(state: RunState, event: Event) -> tuple[RunState, list[Command]]:
         if state.status == "waiting" and not isinstance(event, RunEnded):
             state.status = "running"
         _take(state, event)
-        _work_off(state)
+        if state.agenda:
+            _work_off(state)
         if state.gates and not state.calls and state.status == "running":
             _wait(state)
     commands = state.commands
@@ -137,6 +150,8 @@ def _take(state: RunState, event: Event) -> None:
         gates.opened(state, event)
     elif isinstance(event, GateAnswered):
         _answered(state, event)
+    elif isinstance(event, NoteGiven):
+        notes.give(state, event)
     elif isinstance(event, CancelRequested):
         if state.root is not None:
             ending.end(state, state.root, "cancelled", event.reason or "cancelled")
@@ -189,17 +204,35 @@ def _change(state: RunState, event: RunResumed | RunForked | RunRetried) -> None
 
 
 def _retry(state: RunState, event: RunRetried) -> None:
-    if not state.ended:
+    if not state.ended and not event.unused:
         return
-    if reopen.reopen(state):
+    if event.unused:
+        _stop(state)
+    if reopen.reopen(state, unused=event.unused):
         _change(state, event)
     else:
         _take_over(state, event)
 
 
+def _stop(state: RunState) -> None:
+    """End a run that is to be retried and still continues: a fork, or one with a raised bound.
+
+    No driver has begun what is open, so no command is needed to end it.
+    """
+    if state.root is None or state.root.over:
+        return
+    attempts.take_back(state)
+    ending.end(state, state.root, "cancelled")
+    _work_off(state)
+    state.commands.clear()
+
+
 def _start(state: RunState, event: RunStarted) -> None:
     if state.root is not None:
         return
+    if event.format < STEPS_FORMAT:
+        # It began without steps: nothing that a decision of it says may become one later.
+        state.program = state.program.without_steps()
     orchestrator = state.program.orchestrators[event.orchestrator]
     state.run = event.run
     state.input = event.input
@@ -218,7 +251,8 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     if gate is None:
         return
     if gate.kind == "approval":
-        verify.answered(state, gate, event)
+        if not plan_review.replaced(state, gate, event):
+            verify.answered(state, gate, event)
     elif gate.kind == "outcome":
         dispatch.outcome_answered(state, gate, event)
     else:
@@ -251,35 +285,35 @@ def _work_off(state: RunState) -> None:
     agenda = state.agenda
     while agenda:
         what, subject = agenda.popleft()
-        if what is Todo.CALL_ENDED:
+        if what == Todo.CALL_ENDED:
             _call_ended(state, subject)
-        elif what is Todo.TASK_READY:
+        elif what == Todo.TASK_READY:
             dispatch.ready(state, subject)
-        elif what is Todo.ITEM_ENDED:
+        elif what == Todo.ITEM_ENDED:
             ready.item_ended(state, subject)
-        elif what is Todo.TASK_AGAIN:
+        elif what == Todo.TASK_AGAIN:
             reopen.again(state, subject)
-        elif what is Todo.VALUES_CAME:
+        elif what == Todo.VALUES_CAME:
             each.arrive(state, *subject)
-        elif what is Todo.SOURCE_OVER:
+        elif what == Todo.SOURCE_OVER:
             each.source_over(state, *subject)
-        elif what is Todo.STEP_READY:
+        elif what == Todo.STEP_READY:
             ready.ready(state, subject)
-        elif what is Todo.STEP_ASKS:
+        elif what == Todo.STEP_ASKS:
             verify.ask_about_items(state, subject)
-        elif what is Todo.INNER_ENDED:
+        elif what == Todo.INNER_ENDED:
             ready.frame_ended(state, subject)
-        elif what is Todo.PLAN_STARTS:
+        elif what == Todo.PLAN_STARTS:
             plan_worker.start(state, subject)
-        elif what is Todo.ROUND_WORKED:
+        elif what == Todo.ROUND_WORKED:
             rounds.round_worked(state, subject)
-        elif what is Todo.BEGIN_ROUND:
+        elif what == Todo.BEGIN_ROUND:
             rounds.begin_round(state, subject)
-        elif what is Todo.HOOK_ENDED:
+        elif what == Todo.HOOK_ENDED:
             _hook_ended(state, subject)
-        elif what is Todo.LOOP_ENDED:
+        elif what == Todo.LOOP_ENDED:
             dispatch.child_ended(state, subject)
-        elif what is Todo.LOOP_FULL:
+        elif what == Todo.LOOP_FULL:
             ending.full(state, subject)
         else:
             assert_never(what)

@@ -15,7 +15,7 @@ import msgspec
 from engine.runtime.state import Frame, Step, Task
 from engine.runtime.steps.filling import find, names_of
 from engine.runtime.steps.selecting import selection_of
-from engine.sema.plans.conditions import Test
+from engine.sema.plans.conditions import ENDS, Test
 from engine.sema.plans.selection import Number, Selection
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
 from engine.sema.plans.values import (
@@ -92,8 +92,6 @@ def _of_control(step: Step) -> Iterator[Origin]:
         for frame in step.passes:
             for leaf in _looked_at(spec.until):
                 yield from _of_name_leaf(step, "/until", leaf, frame)
-                if isinstance(leaf, FromLast | Computed):
-                    yield from _of_last(frame, "/until")
         return
     selection = selection_of(step)
     yield from _of_sources(step, "/each")
@@ -115,7 +113,7 @@ def _looked_at(test: Test) -> Iterator[Leaf]:
         yield test.computed
     for group in test.any_of:
         for condition in group:
-            if condition.operator not in ("ok", "failed"):
+            if condition.operator not in ENDS:
                 for tree in (condition.value, condition.than):
                     yield from (leaf for _, leaf in leaves(tree))
 
@@ -128,7 +126,7 @@ def _of_sources(step: Step, path: str) -> Iterator[Origin]:
 def _of_name_leaf(
     entry: Task | Step, path: str, leaf: Any, frame: Frame | None = None
 ) -> Iterator[Origin]:
-    """What a leaf leads to that names something; nothing for other leaves."""
+    """What a leaf leads to that is not an item's: names, inputs of a plan, `last`."""
     frame = frame or entry.frame
     if isinstance(leaf, FromInput):
         yield from _plan_inputs(frame, path)
@@ -144,6 +142,8 @@ def _of_name_leaf(
             yield from _of_sources(producer, path)
     if isinstance(leaf, Computed):
         yield from _plan_inputs(frame, path)
+    if isinstance(leaf, FromLast | Computed):
+        yield from _of_last(frame, path)
 
 
 def _of_leaf(task: Task, path: str, leaf: Leaf) -> Iterator[Origin]:
@@ -152,13 +152,11 @@ def _of_leaf(task: Task, path: str, leaf: Leaf) -> Iterator[Origin]:
         case FromItem():
             if step is not None:
                 yield from _of_item(step, task.number, path, leaf.at)
-        case FromStep() | FromInput():
+        case FromStep() | FromInput() | FromLast():
             yield from _of_name_leaf(task, path, leaf)
         case Parts():
             if step is not None:
                 yield from _of_parts(task, path)
-        case FromLast():
-            yield from _of_last(task.frame, path)
         case Computed():
             yield from _of_name_leaf(task, path, leaf)
             if step is not None:
@@ -166,7 +164,6 @@ def _of_leaf(task: Task, path: str, leaf: Leaf) -> Iterator[Origin]:
                     yield from _of_item(step, task.number, path, None)
                 else:
                     yield from _of_parts(task, path)
-            yield from _of_last(task.frame, path)
         case Index():
             return
 
@@ -194,8 +191,6 @@ def _of_last(frame: Frame | None, path: str) -> Iterator[Origin]:
             yield Origin(path, given, "")
     for _, leaf in leaves(spec.start):
         yield from _of_name_leaf(step, path, leaf)
-        if isinstance(leaf, FromLast | Computed):
-            yield from _of_last(step.frame, path)
 
 
 def _of_parts(task: Task, path: str) -> Iterator[Origin]:

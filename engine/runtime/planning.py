@@ -7,6 +7,7 @@ any task of the decision starts, so a rejected decision costs nothing but its ow
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
 from engine.sizes import size_of, size_words
 
-__all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
+__all__ = ["OutOfDispatches", "make_early_task", "make_tasks", "unwire"]
 
 
 class OutOfDispatches(DecisionError):
@@ -77,10 +78,13 @@ def make_tasks(
             problems += _resolve(task, writes_large, bounded)
     wired = False
     wires = 0
+    limits = loop.orchestrator.limits
     named: dict[str, list[Task]] = {}
-    for task in made.values():
+    for task in made.values() if limits else ():
         named.setdefault(task.worker.name, []).append(task)
     for task in made.values():
+        if not (task.references or limits):
+            continue  # it waits for nothing
         if task.id in early or len(problems) >= MAX_PROBLEMS:
             continue
         for reference in task.references:
@@ -89,7 +93,7 @@ def make_tasks(
             problem = _wire(loop, made, task, reference)
             if problem is not None:
                 problems.append(rejections.problem_of(task.id, problem))
-        limit = loop.orchestrator.limits.get(task.worker.name)
+        limit = limits.get(task.worker.name)
         if limit is not None and limit.after:
             problems += _wire_after(loop, named, task, limit.after)
         wires += task.waits
@@ -100,13 +104,16 @@ def make_tasks(
     if wired and not problems:
         problems += _cycles(made)
     if problems:
-        # Nothing of a rejected decision may be left behind in the tasks that run already.
-        for begun in early.values():
-            begun.feeds = [
-                task for task in begun.feeds if made.get(task.id) is not task or task.id in early
-            ]
+        unwire(loop, made.values())
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(made.values())
+
+
+def unwire(loop: Loop, tasks: Iterable[Task | Step]) -> None:
+    """Leave nothing behind, in the tasks that run already, of tasks that will not start."""
+    gone = {id(task) for task in tasks if loop.early.get(task.id) is not task}
+    for begun in loop.early.values():
+        begun.feeds = [task for task in begun.feeds if id(task) not in gone]
 
 
 def _resolve(task: Task, writes_large: bool, bounded: bool) -> list[str]:
@@ -147,7 +154,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     if loop.decisions.steps and not has_only_outputs(spec["input"]):
         return None
     limit = loop.orchestrator.limits.get(worker.name)
-    if limit is not None and not all(loop.outputs.get(name) for name in limit.after):
+    if limit is not None and not all(loop.done.get(name) for name in limit.after):
         return None
     try:
         _check_limits(loop, [spec])
@@ -235,7 +242,7 @@ def _wire_after(
 ) -> list[str]:
     """Make a task wait for the workers its limit puts before it."""
     problems = []
-    missing = [name for name in after if not loop.outputs.get(name)]
+    missing = [name for name in after if not loop.done.get(name)]
     task.after = tuple(missing)
     for name in missing:
         earlier = named.get(name, [])

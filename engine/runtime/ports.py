@@ -68,6 +68,7 @@ class PolicyState(msgspec.Struct, frozen=True):
         left: The rest of each limit: `rounds`, `dispatches`, `cost_usd`, `tokens`, `time_ms`
             (None where unbounded).
         output_schema: JSON Schema of what is to be returned in the end.
+        notes: What people have said in the run so far (`orch tell`), the oldest first.
     """
 
     kind: Literal["orchestrator", "worker", "verifier"]
@@ -83,6 +84,7 @@ class PolicyState(msgspec.Struct, frozen=True):
     steps: Mapping[str, Any] = {}
     feedback: list[str] = []
     left: Mapping[str, int | None] = {}
+    notes: list[str] = []
 
 
 class ModelRequest(msgspec.Struct, frozen=True):

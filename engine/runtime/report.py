@@ -16,10 +16,13 @@ from engine.runtime import ending, forks
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
+from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Frame, Gate, Loop, RunState, Step, Task
+from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
 from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.sema.model import Worker
+from engine.sema.plans import steps as plans
 from engine.sema.plans.selection import number_text
 
 __all__ = [
@@ -94,8 +97,12 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
     return None if place is None else place_dict(place)
 
 
-def gate_report(gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person; `items` are those of a step, as far as they are shown."""
+def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
+    """A question that waits for a person.
+
+    `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
+    shown.
+    """
     about = gate.task or (gate.tasks[0] if gate.tasks else None)
     report = {
         "key": gate.key,
@@ -103,20 +110,21 @@ def gate_report(gate: Gate) -> dict[str, Any]:
         "orchestrator": gate.loop.orchestrator.name,
         "message": gate.message,
         "options": list(gate.options),
-        "task": gate.task.id if gate.task is not None else None,
+        "task": path_in_loop(gate.task) if gate.task is not None else None,
         "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
+        "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
         "offers": forks.offers(gate),
     }
     if gate.step is not None:
-        report["step"] = gate.step.id
+        report["step"] = path_in_loop(gate.step)
         report["count"] = len(gate.tasks)
         report["items"] = [
             {
                 "item": number_text(task.number),
-                "task": task.id,
+                "task": path_in_loop(task),
                 "label": task.label,
                 "input": _shown_input(task),
             }
@@ -127,7 +135,7 @@ def gate_report(gate: Gate) -> dict[str, Any]:
 
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
-    return [gate_report(gate) for gate in state.gates.values()]
+    return [gate_report(state, gate) for gate in state.gates.values()]
 
 
 def _shown_input(task: Task) -> Any:
@@ -142,18 +150,19 @@ def partial_tasks(loop: Loop) -> list[str]:
     best = loop.best
     done = [task for task in reversed(loop.tasks.values()) if task.status == "done"]
     # Of a step, a partial result has what all of its items gave.
-    steps = [(step, ending.given(step)) for step in reversed(loop.steps.values())]
-    alone = [step.id for step, value in steps if value is not None and value == best]
+    steps = [(step, ending.given(step)) for step in reversed([*ending.steps_inside_first(loop)])]
+    alone = [path_in_loop(step) for step, value in steps if value is not None and value == best]
     alone += [task.id for task in done if task.output is best]
     if alone or not isinstance(best, dict):
         return alone[:1]
-    last: dict[str, tuple[str, Any]] = {
-        task.worker.name: (task.id, task.output) for task in reversed(done)
-    }
+    last: dict[str, str] = {}
+    for task in loop.every_task():
+        if task.status == "done" and best.get(task.worker.name) is task.output:
+            last[task.worker.name] = path_in_loop(task)
     for step, value in reversed(steps):
         if step.worker is not None and value is not None and best.get(step.worker.name) == value:
-            last[step.worker.name] = step.id, best[step.worker.name]
-    return [id for name, (id, output) in last.items() if best.get(name) is output]
+            last[step.worker.name] = path_in_loop(step)
+    return [*last.values()]
 
 
 def run_report(state: RunState, *, details: bool = False, items: bool = False) -> dict[str, Any]:
@@ -228,7 +237,11 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
             "finish": plan_of(r.decision).get("finish"),
             "decisions": r.attempts,
             "rejected": list(r.rejected),
+            "proposed": None if r.proposed is None else plan_of(r.proposed).get("tasks"),
+            "edited_by": None if r.proposed is None else r.edited_by,
+            "not_started": _not_started(r),
             "feedback": [remark.text for remark in r.feedback],
+            "notes": [{"by": note.by, "note": note.text} for note in r.notes],
             **_entries(state, r.entries, items=items),
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
@@ -237,6 +250,14 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
         }
         for r in loop.rounds
     ]
+
+
+def _not_started(r: Round) -> list[dict[str, Any]]:
+    """The tasks of a plan that waits for its hooks, or that they did not let pass."""
+    if not (r.refused or r.planned) or r.decision is None:
+        return []
+    begun = {task.id for task in r.tasks}
+    return [spec for spec in r.decision["tasks"] if spec["id"] not in begun]
 
 
 def _entries(
@@ -254,9 +275,21 @@ def _entries(
 
 
 def _inside(state: RunState, frame: Frame, *, items: bool) -> dict[str, list[dict[str, Any]]]:
-    """What a plan worker or a pass has in it; the items of its steps are in those."""
-    plain = [task for task in frame.tasks.values() if task.step is None]
-    return _entries(state, [*plain, *frame.steps.values()], items=items)
+    """What a plan worker or a pass has in it, as written; the items of its steps are in those."""
+    plain = {name: task for name, task in frame.tasks.items() if task.step is None}
+    found: dict[str, Task | Step] = {**plain, **frame.steps}
+    places = {step.id: place for place, step in enumerate(_written(frame.owner))}
+    # The plan of a fallback has other names: those keep their order.
+    names = sorted(found, key=lambda name: places.get(name, len(places)))
+    return _entries(state, [found[name] for name in names], items=items)
+
+
+def _written(owner: Task | Step) -> tuple[plans.Step, ...]:
+    """The steps that a plan worker or a `repeat` is written with."""
+    if isinstance(owner, Step):
+        return owner.spec.steps if isinstance(owner.spec, plans.RepeatStep) else ()
+    plan = owner.worker.plan if isinstance(owner.worker, Worker) else None
+    return () if plan is None else plan.steps
 
 
 def _ms(entry: Task | Step) -> int | None:

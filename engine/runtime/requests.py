@@ -163,6 +163,7 @@ def may_start_early(loop: Loop, worker: Worker | Orchestrator) -> bool:
         isinstance(worker, Worker)
         and worker.effect in ("pure", "read")
         and not loop.hooks("before_dispatch", worker.name)
+        and all(hook.eager for hook in loop.hooks("before_round"))
     )
 
 

@@ -1,13 +1,14 @@
 """A run that had ended is taken up where it ended: what failed is tried again, what is done stays.
 
-Each orchestrator continues in its last round, for that is where a failure has not been handled yet:
- earlier failures the planner has seen and planned around. In that round
+Each orchestrator continues in the last round whose results no accepted decision has used: earlier
+failures the planner has seen and planned around. Rounds without a decision that follow it are taken
+back (`_take_back`). In that round
 
 - a decision that was not made is asked for again;
 - a task that failed, or was cut off by the end, runs again with the same task key, and
   so with the same idempotency key; a sub-orchestrator continues where it ended in its turn;
 - a `once` task that had begun is never run again, nor is one that was denied;
-- checks that did not let the run continue look again.
+- checks that did not let the run continue, or a plan start, look again.
 
 Bounds are as they were: a run that was exhausted by one is exhausted again unless it is raised.
 The keys of calls that are made again end in `again N`, N the number of the retry.
@@ -18,6 +19,7 @@ from __future__ import annotations
 from engine.runtime import dispatch, ending, rounds, sizes
 from engine.runtime.commands import SetTimer
 from engine.runtime.moves import enter_phase, move
+from engine.runtime.prompts import remarks
 from engine.runtime.prompts.blocks import rejection
 from engine.runtime.state import Block, Loop, RunState, Step, Task, Todo
 from engine.runtime.steps import retrying
@@ -26,8 +28,11 @@ from engine.sema.model import Orchestrator
 __all__ = ["again", "reopen"]
 
 
-def reopen(state: RunState) -> bool:
+def reopen(state: RunState, *, unused: bool) -> bool:
     """Resume the run.
+
+    Args:
+        unused: What `RunRetried.unused` says.
 
     Returns:
         False where it had not ended at all under its present program: then there is nothing to
@@ -35,6 +40,7 @@ def reopen(state: RunState) -> bool:
     """
     state.retries += 1
     state.ended = False
+    state.retries_unused = unused
     root = state.root
     if root is None or root.phase != "over":
         return False
@@ -65,10 +71,15 @@ def _reopen(state: RunState, loop: Loop) -> None:
     if not loop.rounds:
         state.todo(Todo.BEGIN_ROUND, loop)
         return
+    if state.retries_unused:
+        _take_back(loop)
     current = loop.current
     current.again = state.retries
+    planned = bool(current.planned) and not current.closed
     undecided = current.decision is None and not current.tasks and not current.closed
-    tasks = retrying.unfinished([*current.tasks, *loop.early.values(), *current.steps])
+    tasks = retrying.unfinished(
+        [*current.tasks, *loop.early.values(), *current.steps], inside=state.retries_unused
+    )
     if current.closed:
         if not tasks:
             state.todo(Todo.BEGIN_ROUND, loop)
@@ -78,6 +89,8 @@ def _reopen(state: RunState, loop: Loop) -> None:
         current.closed = False
     if undecided:
         enter_phase(loop, "deciding", retried=True)
+    elif planned:
+        enter_phase(loop, "reviewing", retried=True)
     _take_up(state, loop, tasks)
     if undecided:
         current.chain_index = current.asked_before = current.broken_off = 0
@@ -86,10 +99,38 @@ def _reopen(state: RunState, loop: Loop) -> None:
             problems = current.rejected[-1:]
             loop.blocks.append(Block("user", rejection(problems, loop)))
         rounds.ask(state, loop)
+    elif planned:
+        rounds.check_plan(state, loop)
     elif current.decision is not None and "finish" in current.decision and not loop.closing:
         rounds.check_result(state, loop, loop.result)
     elif not tasks:
         state.todo(Todo.ROUND_WORKED, loop)
+
+
+def _take_back(loop: Loop) -> None:
+    """Return to the last round with tasks that failed, if no decision was accepted since.
+
+    A round that is taken back is opened again later, and its decisions are numbered on.
+    """
+    rounds_since = 0
+    for one in reversed(loop.rounds):
+        if one.decision is not None or one.tasks or one.steps:
+            break
+        rounds_since += 1
+    kept = loop.rounds[: len(loop.rounds) - rounds_since]
+    if not rounds_since or not kept or loop.early:
+        return
+    last, after = kept[-1], loop.rounds[len(kept)]
+    compacted = after.first_block <= last.first_block
+    if compacted or not retrying.unfinished([*last.tasks, *last.steps], inside=True):
+        return
+    for gone in loop.rounds[len(kept) :]:
+        loop.taken_back[gone.number] = gone
+        loop.notes = [*gone.notes, *loop.notes]
+    loop.rounds = kept
+    del loop.blocks[after.first_block :]
+    loop.settled_input = None
+    loop.feedback = [said for said in loop.feedback if said.head == remarks.PERSON_SAYS]
 
 
 def _take_up(state: RunState, loop: Loop, entries: list[Task | Step]) -> None:
@@ -99,7 +140,9 @@ def _take_up(state: RunState, loop: Loop, entries: list[Task | Step]) -> None:
     # otherwise count down what is not counted yet.
     loop.current.open_tasks = len(entries)
     loop.breakers.clear()
-    retrying.recount(entries)
+    # Those of a plan that its hooks look at again wait too, and are started by them.
+    held = [one for one in loop.current.planned if loop.early.get(one.id) is not one]
+    retrying.recount([*entries, *held])
     retrying.take_up(state, entries, _retry)
 
 
@@ -132,7 +175,8 @@ def _retry(state: RunState, task: Task) -> None:
         move(task, "running", retried=True)
         _reopen(state, task.child)
         return
-    if task.plan is not None and not task.waits and (status == "running" or failure is not None):
+    begun = status in ("running", "done") or failure is not None
+    if task.plan is not None and not task.waits and begun:
         move(task, "running", retried=True)
         retrying.reopen_frame(state, task.plan, _retry)
         return

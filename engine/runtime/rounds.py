@@ -19,6 +19,8 @@ from engine.runtime import (
     dispatch,
     ending,
     gates,
+    notes,
+    plan_review,
     sizes,
     taint,
     verify,
@@ -28,6 +30,7 @@ from engine.runtime.causes import Cause
 from engine.runtime.commands import SetTimer
 from engine.runtime.decision import DecisionError, read_json
 from engine.runtime.moves import enter_phase
+from engine.runtime.plan_review import round_path
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.prompts import blocks, calls, rejections, remarks
 from engine.runtime.stall import observe
@@ -55,6 +58,7 @@ __all__ = [
     "ask",
     "begin_round",
     "call_ended",
+    "check_plan",
     "check_result",
     "escalation_answered",
     "hook_ended",
@@ -87,7 +91,12 @@ def begin_round(state: RunState, loop: Loop) -> None:
         return
     if not loop.rounds:
         loop.blocks.append(Block("user", blocks.opening(state, loop)))
-    loop.rounds.append(Round(loop.round + 1, len(loop.blocks)))
+    opened = Round(loop.round + 1, len(loop.blocks))
+    before = loop.taken_back.pop(opened.number, None)
+    if before is not None:  # its decisions have keys that are not given twice
+        opened.attempts = opened.asked_before = before.attempts
+        opened.rejected = before.rejected
+    loop.rounds.append(opened)
     ask(state, loop)
 
 
@@ -127,6 +136,7 @@ def _open_loop(state: RunState, loop: Loop) -> bool:
 def ask(state: RunState, loop: Loop) -> None:
     """Ask the orchestrator's model for the decision of the round, or for another one."""
     enter_phase(loop, "deciding")
+    notes.show(loop)
     loop.current.attempts += 1
     call = Call(_decision_key(loop), loop, loop)
     attempts.begin(state, call, loop.orchestrator.model, loop.current.chain_index)
@@ -162,8 +172,25 @@ def call_ended(state: RunState, call: Call, loop: Loop) -> None:
         _bad_decision(state, loop, call, error)
         return
     _accept(loop, decision)
+    loop.current.planned = tasks
+    check_plan(state, loop)
+
+
+def check_plan(state: RunState, loop: Loop) -> None:
+    """The orchestrator has given tasks: ask the hooks whether they may start, where there are any.
+
+    The tasks are in `Round.planned`.
+    """
+    if loop.orchestrator.hooks and loop.hooks("before_round"):
+        enter_phase(loop, "reviewing")
+        verify.begin(state, plan_review.passage(state, loop))
+    else:
+        _start_plan(state, loop)
+
+
+def _start_plan(state: RunState, loop: Loop) -> None:
     enter_phase(loop, "working")
-    dispatch.enter(state, loop, tasks)
+    dispatch.enter(state, loop, plan_review.take(loop))
 
 
 def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
@@ -330,7 +357,7 @@ def check_result(state: RunState, loop: Loop, result: object) -> None:
         ending.finish(state, loop, result)
         return
     offers = views.hook_offers(loop, result=result, has_result=True)
-    key = f"{_round_path(loop)} / before_finish"
+    key = f"{round_path(loop)} / before_finish"
     verify.begin(state, HookRun(hooks, loop, key, offers, None))
 
 
@@ -345,48 +372,56 @@ def round_worked(state: RunState, loop: Loop) -> None:
     enter_phase(loop, "verifying")
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
-        key = f"{_round_path(loop)} / after_round"
+        key = f"{round_path(loop)} / after_round"
         verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(loop), None))
     else:
         _close_round(state, loop)
 
 
-def _round_path(loop: Loop) -> str:
-    """What the keys of a round's checks begin with: another each time the round is retried."""
-    again = loop.current.again
-    return f"{loop.path}round {loop.round}" + (f" / again {again}" if again else "")
-
-
 def hook_ended(state: RunState, run: HookRun) -> None:
-    """The verifiers of `after_round` or `before_finish` have spoken."""
+    """The verifiers of a hook of the loop, and not of a task, have spoken."""
     loop = run.loop
     if loop.over:
         return
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        if _holds_result(run):
-            ending.finish(state, loop, loop.result)
-        else:
-            _close_round(state, loop)
+        _passed(state, run)
     elif outcome.action == "revise":
-        if _holds_result(run):
-            loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
-            _close_when_idle(state, loop)
-        else:
-            loop.feedback.append(_remark(state, run, remarks.ROUND_REJECTED, outcome))
-            _close_round(state, loop)
+        _revise(state, run, outcome)
     else:
         settle_hook(state, run, outcome)
 
 
-def _holds_result(run: HookRun) -> bool:
-    """Whether a hook of the loop holds up its result, and not a round."""
-    point = run.hook.point
+def _passed(state: RunState, run: HookRun) -> None:
+    loop, point = run.loop, run.hook.point
     match point:
         case "before_finish":
-            return True
+            ending.finish(state, loop, loop.result)
+        case "before_round":
+            _start_plan(state, loop)
         case "after_round":
-            return False
+            _close_round(state, loop)
+        case "before_dispatch" | "after_dispatch":
+            raise AssertionError("a hook of a task belongs to `dispatch`")
+        case _:
+            assert_never(point)
+
+
+def _revise(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
+    """Tell the planner what was wrong; its next decision is another round."""
+    loop, point = run.loop, run.hook.point
+    match point:
+        case "before_finish":
+            loop.feedback.append(_remark(state, run, remarks.RESULT_REJECTED, outcome))
+            _close_when_idle(state, loop)
+        case "before_round":
+            plan_review.take(loop, refused=True)
+            head = remarks.PLAN_REJECTED_LATE if loop.early else remarks.PLAN_REJECTED
+            loop.feedback.append(_remark(state, run, head, outcome))
+            _close_when_idle(state, loop)
+        case "after_round":
+            loop.feedback.append(_remark(state, run, remarks.ROUND_REJECTED, outcome))
+            _close_round(state, loop)
         case "before_dispatch" | "after_dispatch":
             raise AssertionError("a hook of a task belongs to `dispatch`")
         case _:
@@ -444,6 +479,8 @@ def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
     match point:
         case "before_finish":
             ending.finish_escalated(state, loop, loop.result, asked)
+        case "before_round":
+            _start_plan(state, loop)
         case "after_round":
             _close_round(state, loop)
         case "before_dispatch" | "after_dispatch":

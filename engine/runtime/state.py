@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -29,10 +28,11 @@ from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Ve
 from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import Entry, Number
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import Scope
+from engine.sema.plans.values import Scope, compiled
 from engine.sema.trust import Facts
 
 if TYPE_CHECKING:
+    from engine.bounds import TaskBounds
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
     from engine.runtime.wire_schema import WireDecision
@@ -47,6 +47,7 @@ __all__ = [
     "Gate",
     "HookRun",
     "Loop",
+    "Note",
     "Remark",
     "Round",
     "RunState",
@@ -62,31 +63,54 @@ TaskStatus = Literal[
 StepStatus = Literal["blocked", "running", "done", "failed", "skipped"]
 GateKind = Literal["approval", "outcome", "escalation"]
 CallStatus = Literal["new", "starved", "asked", "begun", "closed", "ended", "withdrawn"]
-LoopPhase = Literal["deciding", "working", "verifying", "finishing", "ending", "over"]
+LoopPhase = Literal["deciding", "reviewing", "working", "verifying", "finishing", "ending", "over"]
 
 
-class Todo(Enum):
+class Todo:
     """What the machine does next; the agenda holds these with their subject.
 
     The agenda keeps the machine's modules apart: a module reports that something has happened, and
     only `machine.py` knows which module continues from there.
+
+    It is not an `Enum`: every task reads a dozen of these, and CPython 3.11 takes ten times as long
+    to read a member of an `Enum`.
     """
 
-    BEGIN_ROUND = "begin round"
-    CALL_ENDED = "call ended"
-    TASK_READY = "task ready"
-    STEP_READY = "step ready"
-    STEP_ASKS = "step asks"
-    ITEM_ENDED = "item ended"
-    VALUES_CAME = "values came"
-    SOURCE_OVER = "source over"
-    TASK_AGAIN = "task again"
-    INNER_ENDED = "inner ended"
-    PLAN_STARTS = "plan starts"
-    HOOK_ENDED = "hook ended"
-    ROUND_WORKED = "round worked"
-    LOOP_ENDED = "loop ended"
-    LOOP_FULL = "loop full"
+    BEGIN_ROUND: Final = "begin round"
+    CALL_ENDED: Final = "call ended"
+    TASK_READY: Final = "task ready"
+    STEP_READY: Final = "step ready"
+    STEP_ASKS: Final = "step asks"
+    ITEM_ENDED: Final = "item ended"
+    VALUES_CAME: Final = "values came"
+    SOURCE_OVER: Final = "source over"
+    TASK_AGAIN: Final = "task again"
+    INNER_ENDED: Final = "inner ended"
+    PLAN_STARTS: Final = "plan starts"
+    HOOK_ENDED: Final = "hook ended"
+    ROUND_WORKED: Final = "round worked"
+    LOOP_ENDED: Final = "loop ended"
+    LOOP_FULL: Final = "loop full"
+
+
+#: Which of them it is.
+TodoKind = Literal[
+    "begin round",
+    "call ended",
+    "task ready",
+    "step ready",
+    "step asks",
+    "item ended",
+    "values came",
+    "source over",
+    "task again",
+    "inner ended",
+    "plan starts",
+    "hook ended",
+    "round worked",
+    "loop ended",
+    "loop full",
+]
 
 
 class Block:
@@ -138,6 +162,20 @@ class Remark(msgspec.Struct, frozen=True):
         return f"{self.head}: {self.words}" if self.words else self.head
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What a person has told a planner.
+
+    Attributes:
+        text: The words.
+        by: Who said them; "" where that is not known.
+        id: Tells it from other notes, equal ones too.
+    """
+
+    text: str
+    by: str = ""
+    id: str = ""
+
+
 class Call:
     """The attempts that run one decision, task or check.
 
@@ -160,6 +198,7 @@ class Call:
         whole: The size of a decision that was too large to be kept whole, else 0.
         failure: How it failed, once it has.
         last_failure: How its last attempt failed, while it waits for the next.
+        refused: What was wrong with the value of its last attempt; "" if it was accepted.
         unknown: It may happen only once, was started, and it is not known whether it was done.
     """
 
@@ -182,6 +221,7 @@ class Call:
         "loop",
         "ms",
         "raw",
+        "refused",
         "repairs",
         "request",
         "reservation",
@@ -214,6 +254,7 @@ class Call:
         self.request: ModelRequest | WorkerRequest | None = None
         self.bound: str | None = None
         self.broken_off = 0
+        self.refused = ""
         self.cut = False
         self.suspect = False
         self.deaths = 0
@@ -251,6 +292,8 @@ class Task:
             refers to it.
         pure_key: What its output depends on, while it runs (see `dispatch`), or None.
         rested: It ended while its loop was waiting for it to end, and nothing followed from that.
+        cost_usd: What its own calls have cost, in micro-dollars; None where a price is not known.
+        granted: The `human` verifiers whose approval of a plan covers its start.
         step: The step that it is an item or a call of, or None.
         item: The value that an item is about.
         number: Of the item in its step's source, or the level and group of a call of a `reduce`.
@@ -271,6 +314,7 @@ class Task:
         "call",
         "child",
         "cleared",
+        "cost_usd",
         "counted",
         "decided_tainted",
         "edits",
@@ -279,6 +323,7 @@ class Task:
         "feedback",
         "feeds",
         "frame",
+        "granted",
         "id",
         "input",
         "input_bytes",
@@ -361,6 +406,8 @@ class Task:
         self.cached = False
         self.again = 0
         self.rested = False
+        self.cost_usd: int | None = 0
+        self.granted: tuple[str, ...] = ()
         self.started_at: int | None = None
         self.ended_at: int | None = None
 
@@ -408,6 +455,7 @@ class Step:
         items: Its tasks by number, in the order in which they were made.
         kept: Its tasks from before it began again, in a retry of the run.
         open: How many of them are not over.
+        most_open: How many of them may be, or 0 before the first is made.
         dropped: Values that get no task, because the breaker is open or the step has failed.
         stopped: Why no more tasks are made, or None.
         probing: Its first items run alone, and are not over.
@@ -417,9 +465,10 @@ class Step:
         after: Workers of which one task must have succeeded first (`limit W { after }`).
         gathers: Whether all of its items are made before a person is asked about them.
         asking: The checks of items that wait for a person's word, each with its question.
-        asked: How many gates it has opened.
+        asked: How often it has asked a person; one gate for each verifier each time.
+        ready: For how many of its items nothing but a person's word is waited for.
         scope: What the inputs of its tasks are filled from.
-        tree: Their input, without what refers to a skipped producer.
+        filler: What gives their input, without what refers to a skipped producer.
         again: The number of the retry of the run that continues it, or 0.
     """
 
@@ -435,6 +484,7 @@ class Step:
         "ended_at",
         "failure",
         "feeds",
+        "filler",
         "flows",
         "frame",
         "gathers",
@@ -444,6 +494,7 @@ class Step:
         "key",
         "levels",
         "loop",
+        "most_open",
         "open",
         "output",
         "part_bytes",
@@ -451,6 +502,7 @@ class Step:
         "passes",
         "pending",
         "probing",
+        "ready",
         "references",
         "round",
         "scope",
@@ -460,7 +512,6 @@ class Step:
         "status",
         "stopped",
         "tainted",
-        "tree",
         "waits",
         "worker",
     )
@@ -493,6 +544,7 @@ class Step:
         self.items: dict[Number, Task] = {}
         self.kept: dict[Number, Task] = {}
         self.open = 0
+        self.most_open = 0
         self.dropped: list[tuple[Number, Any, Failure]] = []
         self.stopped: Failure | None = None
         self.probing = False
@@ -502,8 +554,9 @@ class Step:
         self.gathers = False
         self.asking: list[tuple[Check, str]] = []
         self.asked = 0
+        self.ready = 0
         self.scope: Scope | None = None
-        self.tree: dict[str, Any] = {}
+        self.filler: Callable[[Scope], Any] = compiled({})
         self.again = 0
         self.output: Any = None
         self.partial: Any = None
@@ -613,6 +666,8 @@ class HookRun:
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
+        parked: How many of the hook's checks wait for a person to be asked about all items.
+        ready: Nothing else is waited for; counted in its step.
         forced: The action that follows whatever the hook says, such as a gate's `on_timeout`.
         superseded: A person has changed the input it looked at; another passage looks again.
     """
@@ -626,7 +681,9 @@ class HookRun:
         "loop",
         "number",
         "offers",
+        "parked",
         "passed",
+        "ready",
         "rest",
         "superseded",
         "task",
@@ -652,6 +709,8 @@ class HookRun:
         self.passed = 0
         self.cleaned = False
         self.number = 0
+        self.parked = 0
+        self.ready = False
         self.forced: OnFail | None = None
         self.superseded = False
 
@@ -749,6 +808,13 @@ class Round:
         chain_index: Which model of the orchestrator's chain decides: the ones before have failed.
         asked_before: How many decisions the models before it were asked for.
         broken_off: How many of its answers broke off in the middle of their JSON.
+        notes: What people have said that its decisions were asked with.
+        planned: The tasks of its decision, while `before_round` hooks look at them; `estimate` is
+            what they may take, and `counts` how many tasks each entry may become, as of the
+            moment the hooks began to.
+        refused: Those hooks did not let its plan pass.
+        proposed: The planner's own decision, where a person has replaced it.
+        edits: How often a person has; `edited_by` is who did last.
     """
 
     __slots__ = (
@@ -758,12 +824,20 @@ class Round:
         "broken_off",
         "chain_index",
         "closed",
+        "counts",
         "decision",
+        "edited_by",
+        "edits",
+        "estimate",
         "feedback",
         "first_block",
         "items",
+        "notes",
         "number",
         "open_tasks",
+        "planned",
+        "proposed",
+        "refused",
         "rejected",
         "steps",
         "tasks",
@@ -787,6 +861,14 @@ class Round:
         self.chain_index = 0
         self.asked_before = 0
         self.broken_off = 0
+        self.notes: list[Note] = []
+        self.planned: list[Task | Step] = []
+        self.estimate: dict[str, Any] = {}
+        self.counts: dict[str, int | None] = {}
+        self.refused = False
+        self.proposed: dict[str, Any] | None = None
+        self.edits = 0
+        self.edited_by = ""
 
     @property
     def entries(self) -> list[Task | Step]:
@@ -808,10 +890,13 @@ class Loop:
         task: The parent's task it runs, or None for the root.
         blocks: Its prompt: append-only.
         cause: What in the program it is about that it did not finish, or None.
+        done: By worker: its tasks that are done, in the order of their ends.
         taken: Task ids that cannot be given again.
+        taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
         seen: Hashes of the outputs seen so far, to tell new information from old.
+        notes: What people have said that no decision was asked with yet.
         steps: Its steps by id; their items are in `tasks`.
         frames: The frames inside it, of plan workers and passes.
         breakers: By worker: how the items of steps have failed since the last decision.
@@ -819,6 +904,7 @@ class Loop:
     """
 
     __slots__ = (
+        "_hooks",
         "best",
         "blocks",
         "bound",
@@ -829,6 +915,7 @@ class Loop:
         "decisions",
         "depth",
         "dispatches",
+        "done",
         "early",
         "escalated",
         "feedback",
@@ -840,10 +927,10 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "notes",
         "opening",
         "orchestrator",
         "output",
-        "outputs",
         "path",
         "phase",
         "queue",
@@ -862,6 +949,7 @@ class Loop:
         "steps",
         "tainted",
         "taken",
+        "taken_back",
         "task",
         "tasks",
         "worker_dispatches",
@@ -906,13 +994,15 @@ class Loop:
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
         self.taken: set[str] = set()
-        self.outputs: dict[str, list[Any]] = {}
+        self.taken_back: dict[int, Round] = {}
+        self.done: dict[str, list[Task]] = {}
         self.blocks: list[Block] = []
         #: The first block in a wire form: the form, and the text.
         self.opening: tuple[WireDecision, str] | None = None
         # (number of blocks, prompt tokens the provider counted for them, the model's name)
         self.settled_input: tuple[int, int, str] | None = None
         self.feedback: list[Remark] = []
+        self.notes: list[Note] = []
         self.queue: deque[Task] = deque()
         self.running = 0
         # Tasks of the current round that started before its decision was accepted, and whether
@@ -925,6 +1015,8 @@ class Loop:
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
         self.seen: set[int] = set()
+        #: What `hooks` has found; each task asks twice.
+        self._hooks: dict[tuple[HookPoint, str | None], list[Hook]] = {}
         self.started_at = 0
         self.stalled = 0
         self.replans = 0
@@ -951,19 +1043,27 @@ class Loop:
 
     def hooks(self, point: HookPoint, worker: str | None = None) -> list[Hook]:
         """The hooks at a point of this loop (for dispatch hooks: of one worker)."""
-        return [
-            hook
-            for hook in self.orchestrator.hooks
-            if hook.point == point and hook.worker == worker
-        ]
+        found = self._hooks.get((point, worker))
+        if found is None:
+            found = self._hooks[point, worker] = [
+                hook
+                for hook in self.orchestrator.hooks
+                if hook.point == point and hook.worker == worker
+            ]
+        return found
 
     def last_outputs(self) -> dict[str, Any]:
         """By worker: the output of its last task that is done."""
-        return {name: values[-1] for name, values in self.outputs.items() if values}
+        return {name: done[-1].output for name, done in self.done.items() if done}
 
     def entry(self, name: str) -> Task | Step | None:
         """A task or step of it by id; not those inside plan workers."""
         return self.tasks.get(name) or self.steps.get(name)
+
+    def holds_back(self, entry: Task | Step) -> bool:
+        """Whether hooks look at the plan of an entry still, so that it may not start."""
+        reviewing = self.phase == "reviewing" and entry.frame is None
+        return reviewing and self.entry(entry.id) is not entry
 
     def every_task(self) -> Iterator[Task]:
         """Each task of it, those inside plan workers and passes too; not those of loops below."""
@@ -1022,9 +1122,12 @@ class RunState:
             `held_inputs` has them by the hash of their input.
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
+        retries_unused: What `RunRetried.unused` said the last time.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        grants: How many starts people have approved with plans (`engine.runtime.grants`).
+        task_bounds: By orchestrator: the most that one task of each worker takes.
     """
 
     __slots__ = (
@@ -1038,6 +1141,7 @@ class RunState:
         "ended",
         "facts",
         "gates",
+        "grants",
         "held",
         "held_inputs",
         "in_prompt",
@@ -1058,12 +1162,14 @@ class RunState:
         "reason",
         "released",
         "retries",
+        "retries_unused",
         "root",
         "run",
         "starts",
         "starved",
         "status",
         "suspects",
+        "task_bounds",
         "timers",
         "unplayed",
         "wall_ms",
@@ -1097,6 +1203,7 @@ class RunState:
         self.held_inputs: dict[str, list[HeldTask]] = {}
         self.released: set[str] = set()
         self.retries = 0
+        self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.
@@ -1104,6 +1211,8 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.grants: dict[bytes, int] = {}
+        self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
@@ -1113,7 +1222,7 @@ class RunState:
         #: Those of the warnings that say of a script that it was not played to its end.
         self.unplayed: list[str] = []
         self.decisions: dict[str, DecisionContract] = {}
-        self.agenda: deque[tuple[Todo, Any]] = deque()
+        self.agenda: deque[tuple[TodoKind, Any]] = deque()
         self.commands: list[Command] = []
 
     @property
@@ -1126,7 +1235,7 @@ class RunState:
         assert self.root is not None, "the run has not started"
         return self.root
 
-    def todo(self, what: Todo, subject: Any) -> None:
+    def todo(self, what: TodoKind, subject: Any) -> None:
         """Put something on the agenda."""
         self.agenda.append((what, subject))
 

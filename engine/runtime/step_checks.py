@@ -36,6 +36,7 @@ from engine.sema.plans.shapes import (
     fits,
     item_of,
     kinds,
+    near,
     view_of_step,
 )
 from engine.sema.plans.steps import (
@@ -190,7 +191,9 @@ class StepChecks:
         found = at(whole, leaf.at)
         if found is None:
             what = _name_of(FromStep(leaf.name, view=leaf.view))
-            return said.nothing_at(place, f"{what} ({producer.worker})", leaf.at)
+            return said.nothing_at(
+                place, f"{what} ({producer.worker})", leaf.at, near(whole, leaf.at)
+            )
         return found
 
     def _no_producer(self, name: str, place: str) -> str:
@@ -265,10 +268,19 @@ class StepChecks:
                 case "no map":
                     problems.append(said.not_a_map(head, _name_of(source)))
                 case "no flatten":
-                    problems.append(said.nothing_to_flatten(head, selection.flatten or ""))
+                    problems.append(_not_flattened(head, selection.flatten or "", shape))
         if problems:
             return UNKNOWN, problems
         return item_of(selection, lambda given: shapes.get(id(given), UNKNOWN))[0], []
+
+
+def _not_flattened(head: str, pointer: str, source: Shape) -> str:
+    """What is said of values in which `flatten` finds no list."""
+    inner = element(source)
+    close = None if inner is None or not pointer else near(inner, pointer)
+    found = None if inner is None or close is None else at(inner, close)
+    is_list = found is not None and element(found) is not None
+    return said.nothing_to_flatten(head, pointer, close if is_list else None)
 
 
 def _unknown(step: Step) -> Producer:
@@ -407,7 +419,8 @@ class _Findings:
             case FromItem():
                 found = at(self._item, leaf.at)
                 if found is None:
-                    self.problems.append(said.nothing_at(place, "the item", leaf.at))
+                    close = near(self._item, leaf.at)
+                    self.problems.append(said.nothing_at(place, "the item", leaf.at, close))
                 return found
             case Index():
                 own = self._checks.producer(self._step.id)

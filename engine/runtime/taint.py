@@ -82,8 +82,18 @@ def reads_taint(state: RunState, task: Task) -> bool:
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
     """Set whether what a task returns is tainted; a verifier that passed it cleans it."""
-    if verified or (task.failure is None and not _facts(state, task.worker).speaks):
+    facts = _facts(state, task.worker)
+    if verified or (task.failure is None and not facts.speaks):
         task.tainted = False
+    elif (
+        task.acting is task.worker
+        and not (task.told or facts.source or task.decided_tainted or task.references)
+        and task.child is None
+        and task.plan is None
+        and task.step is None
+        and task.tree is None
+    ):
+        task.tainted = False  # no way for a stranger's words: nearly every task
     else:
         task.tainted = _is_source(state, task)
         if task.tainted:

@@ -70,7 +70,7 @@ def take_turn(
         _add(state, events, _intent(state, command, now_ms()))
     for other in others:
         if isinstance(other, OpenGate) and other.key in state.gates:
-            shown = shown_at(state.gates[other.key])
+            shown = shown_at(state, state.gates[other.key])
             opened = GateOpened(at=now_ms(), key=other.key, wall_ms=wall_ms(), shown=shown)
             _add(state, events, opened)
     if end is not None:

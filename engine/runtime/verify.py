@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, causes, gates, sizes, views
+from engine.runtime import attempts, causes, gates, grants, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Step, Todo
@@ -31,6 +31,7 @@ __all__ = [
     "call_ended",
     "outcome",
     "rules_verdict",
+    "supersede",
 ]
 
 Action = Literal["pass", "revise", "abort", "escalate", "warn"]
@@ -96,6 +97,7 @@ def _look(state: RunState, run: HookRun, verifier: Verifier) -> None:
             return
         if skip:
             run.waits -= 1
+            _counted_down(state, run)
             return
     if verifier.facts.done_by == "person":
         _ask_person(state, run, check, scope)
@@ -133,7 +135,7 @@ def _key(run: HookRun, verifier: Verifier) -> str:
 def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str, Any]) -> None:
     """Open a gate, unless a person has already approved exactly this."""
     verifier = check.verifier
-    if _approval(run, check) in state.approved:
+    if _approved_before(state, run, check):
         _verdict(state, run, check, True, remarks.APPROVED_BEFORE)
         return
     try:
@@ -162,6 +164,17 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     )
 
 
+def _approved_before(state: RunState, run: HookRun, check: Check) -> bool:
+    """Whether a person has already approved what a verifier is asked about."""
+    name = check.verifier.name
+    if run.hook.point == "before_round":
+        return grants.covers(state, run.loop, name, run.loop.current.planned)
+    task = run.task
+    if task is not None and task.status == "checking" and grants.is_granted(state, task, name):
+        return True
+    return _approval(run, check) in state.approved
+
+
 def _approval(run: HookRun, check: Check) -> bytes:
     """What an approval is good for: this worker with this input, whatever the plan around it.
 
@@ -183,7 +196,10 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     check = gate.check
     assert check is not None
     run = check.hook_run
-    if event.answer == "approve":
+    if event.answer == "approve" and run.hook.point == "before_round":
+        grants.approve(state, run.loop, check.verifier.name, run.loop.current.planned)
+        _verdict(state, run, check, True, event.note)
+    elif event.answer == "approve":
         task = run.task
         if event.edit is not None and task is not None and task.status == "checking":
             edited = task.worker.inputs.with_defaults(event.edit)
@@ -231,13 +247,15 @@ def ask_about_items(state: RunState, step: Step) -> None:
 def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has answered for the items of a step: those that are named, or all of them.
 
-    An approval of some refuses the others; a refusal of some leaves the others open.
+    An approval of some refuses the others, unless it says that they stay open; a refusal of some
+    leaves the others open.
     """
     named, others = asking.chosen(gate, event)
     approves = event.answer == "approve"
-    settled = [gate.checks[place] for place in sorted([*named, *others] if approves else named)]
+    stay = event.keep_others or not approves
+    settled = [gate.checks[place] for place in (named if stay else range(len(gate.checks)))]
     yes = {id(gate.checks[place]) for place in named} if approves else set()
-    if not approves and others:
+    if stay and others:
         gate.checks = [gate.checks[place] for place in others]
         gate.tasks = [gate.tasks[place] for place in others]
         gates.ask(state, gate)
@@ -260,10 +278,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     """
     task = run.task
     assert task is not None
-    run.superseded = True
-    for key, gate in list(state.gates.items()):
-        if gate.check is not None and gate.check.hook_run is run:
-            del state.gates[key]
+    supersede(state, run)
     task.edits += 1
     hooks = task.loop.hooks("before_dispatch", task.worker.name)
     again = HookRun(
@@ -276,6 +291,14 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
     approved = Check(check.verifier, again, _bound(again, check.verifier))
     state.approved.add(_approval(again, approved))
     begin(state, again)
+
+
+def supersede(state: RunState, run: HookRun) -> None:
+    """A person has changed what the hooks look at: their words no longer count."""
+    run.superseded = True
+    for key, gate in list(state.gates.items()):
+        if gate.check is not None and gate.check.hook_run is run:
+            del state.gates[key]
 
 
 def _globals(state: RunState) -> dict[str, Any]:
@@ -352,9 +375,14 @@ def _verdict(
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1
+    _counted_down(state, run)
+
+
+def _counted_down(state: RunState, run: HookRun) -> None:
+    """One verifier less is waited for: the step of an item may have been waiting for that one."""
     step = run.task.step if run.task is not None else None
-    if step is not None and step.asking:
-        state.todo(Todo.STEP_ASKS, step)
+    if step is not None and step.gathers:
+        asking.looked(state, step, run)
 
 
 def call_ended(state: RunState, call: Call, check: Check) -> None:

@@ -168,13 +168,14 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
         outputs=_outputs(loop, known),
         feedback=[remark.text for remark in loop.feedback],
         left=left(state, loop),
+        notes=[note.text for r in loop.rounds for note in r.notes],
     )
 
 
 def _outputs(loop: Loop, known: list[Task]) -> dict[str, list[Any]]:
     """By worker: what its tasks have given, of those that are known."""
     if len(known) == len(loop.tasks):
-        return {name: list(values) for name, values in loop.outputs.items()}
+        return {name: [task.output for task in done] for name, done in loop.done.items()}
     outputs: dict[str, list[Any]] = {}
     for task in known:
         if task.status == "done":

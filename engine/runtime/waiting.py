@@ -24,7 +24,7 @@ from engine.events import (
     RunRetried,
 )
 from engine.runtime.report import gate_report
-from engine.runtime.state import Gate
+from engine.runtime.state import Gate, RunState
 
 __all__ = ["open_gates", "shown_at"]
 
@@ -32,11 +32,11 @@ __all__ = ["open_gates", "shown_at"]
 _SHOWN_BYTES = 4096
 
 
-def shown_at(gate: Gate) -> dict[str, Any]:
+def shown_at(state: RunState, gate: Gate) -> dict[str, Any]:
     """What the event that opens a gate says of it; nothing where it was open before."""
     if gate.opened_ms is not None:
         return {}
-    report = gate_report(gate)
+    report = gate_report(state, gate)
     return report if len(msgspec.json.encode(report)) <= _SHOWN_BYTES else {}
 
 

@@ -34,7 +34,7 @@ from engine.runtime.wire_steps import PARTS, VALUES, closed
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.types.contract import Contract
 
-__all__ = ["JSON_KEY", "WRAPPED", "WireDecision", "wire_decision", "wire_output"]
+__all__ = ["JSON_KEY", "WRAPPED", "WireDecision", "wire_decision", "wire_output", "wrapper_of"]
 
 #: Name of the property that wraps an output that is not an object.
 WRAPPED = "result"
@@ -90,6 +90,28 @@ def wire_output(contract: Contract, dialect: str) -> dict[str, Any] | None:
     return contract.wires[dialect]
 
 
+def wrapper_of(contract: Contract) -> str:
+    """The property that wraps an output that is not an object; not a field of its own records.
+
+    With a field of that name, `{"result": null}` could be the record, or null in its wrapper.
+    """
+    name = WRAPPED
+    while _has_property(contract.schema, name):
+        name += "_"
+    return name
+
+
+def _has_property(schema: Any, name: str) -> bool:
+    if isinstance(schema, list):
+        return any(_has_property(inner, name) for inner in schema)
+    if not isinstance(schema, Mapping):
+        return False
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping) and name in properties:
+        return True
+    return any(_has_property(inner, name) for inner in schema.values())
+
+
 def _output(contract: Contract, dialect: Dialect) -> dict[str, Any] | None:
     try:
         said = say(contract.schema, dialect, whole=False)
@@ -99,7 +121,7 @@ def _output(contract: Contract, dialect: Dialect) -> dict[str, Any] | None:
     if "$ref" in said:  # providers want the root itself, not a reference to it
         said = dict(defs[said["$ref"].rpartition("/")[2]])
     if said.get("type") != "object":
-        said = closed({WRAPPED: said})
+        said = closed({wrapper_of(contract): said})
     if defs:
         said["$defs"] = defs
     return None if over_limits(said, dialect) else said

@@ -15,7 +15,7 @@ import msgspec
 
 from engine.runtime.decision import DecisionContract, DecisionError
 from engine.runtime.prompts import rejections
-from engine.runtime.wire_schema import JSON_KEY, WRAPPED, WireDecision
+from engine.runtime.wire_schema import JSON_KEY, WRAPPED, WireDecision, wrapper_of
 from engine.runtime.wire_steps import (
     PartError,
     holds_references,
@@ -33,11 +33,11 @@ __all__ = ["read_decision", "read_output", "read_task", "write_decision"]
 def read_output(value: Any, contract: Contract) -> Any:
     """A model's output without the wrapper, and without nulls that mean absent."""
     schema = contract.schema
-    if isinstance(value, dict) and set(value) == {WRAPPED}:
-        # Only what was wrapped is unwrapped: a record may have a field of that name.
+    if isinstance(value, dict) and len(value) == 1:
+        # Only what was wrapped is unwrapped: a map or `json` may have a key of that name.
         root = _target(schema, schema)
         if root.get("type") != "object" and not contract.is_valid(value):
-            value = value[WRAPPED]
+            value = value.get(wrapper_of(contract), value)
     return _drop_nulls(value, schema, schema)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -172,7 +172,7 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
     }
     newer = {id(item.span.source) for item in found if item.code == "ORC008"}
     modules = {id(scope.module.source): scope.module for scope in scopes.all}
-    for item in sort_diagnostics(with_misspelt_declarations(found, scopes)):
+    for item in _once_per_module(sort_diagnostics(with_misspelt_declarations(found, scopes))):
         source = id(item.span.source)
         if source in newer and item.code != "ORC008":
             # What looks wrong in a newer edition may be right there.
@@ -194,6 +194,19 @@ def _merged(found: list[Diagnostic], scopes: Scopes) -> list[Diagnostic]:
         related = (*earlier.related, Related("also here", item.span))
         result[first[key]] = msgspec.structs.replace(earlier, fix=fix, related=related)
     return result
+
+
+def _once_per_module(found: list[Diagnostic]) -> Iterator[Diagnostic]:
+    """Of the findings about one Python module (ORC516) only the first: many calls lead to it."""
+    seen: set[tuple[str, str]] = set()
+    for item in found:
+        if item.code == "ORC516":
+            # Such a module is next to the file, and the message names it.
+            cause = (os.path.dirname(item.span.source.path), item.message)
+            if cause in seen:
+                continue
+            seen.add(cause)
+        yield item
 
 
 #: What a syntax error in the same declaration may be the reason of.

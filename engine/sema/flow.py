@@ -15,6 +15,7 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
+from engine.sema.templates.run_types import ESTIMATE
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import STRING, Field, Record
 from engine.sema.types.json_schema import may_fit
@@ -268,6 +269,8 @@ def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> l
                 offered += [field.name for field in target.inputs.type.fields]
         case "after_dispatch":
             offered += ["task", "input", "output"]
+        case "before_round":
+            offered.append("estimate")
         case "after_round":
             pass
         case "before_finish":
@@ -354,6 +357,8 @@ def _fits(
         given, source = orchestrator.output, f"the result of `{orchestrator.name}`"
     elif hook.point == "after_dispatch" and field.name == "output" and target is not None:
         given, source = target.output, f"the output of `{target.name}`"
+    elif hook.point == "before_round" and field.name == "estimate":
+        given, source = Contract(ESTIMATE), "the estimate"
     elif hook.point == "before_dispatch" and target is not None and field.name not in _OWN:
         inputs = target.inputs.type
         found = inputs.field(field.name) if isinstance(inputs, Record) else None

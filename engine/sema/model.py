@@ -58,7 +58,9 @@ __all__ = [
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
-HookPoint = Literal["before_dispatch", "after_dispatch", "after_round", "before_finish"]
+HookPoint = Literal[
+    "before_round", "before_dispatch", "after_dispatch", "after_round", "before_finish"
+]
 OnFail = Literal["revise", "abort", "escalate", "warn"]
 
 
@@ -346,7 +348,8 @@ class WorkerLimit(msgspec.Struct, frozen=True):
 class Hook(msgspec.Struct, frozen=True):
     """One entry of a `verify` block. `worker` is set for the dispatch hooks only.
 
-    `then_written` says whether the file itself says what follows the last revision.
+    `then_written` says whether the file itself says what follows the last revision. `eager`: tasks
+    that only read may start before a `before_round` hook has looked.
     """
 
     point: HookPoint
@@ -358,6 +361,7 @@ class Hook(msgspec.Struct, frozen=True):
     then: OnFail = default_of("hook", "then")
     every: int = default_of("round hook", "every")
     then_written: bool = False
+    eager: bool = False
 
 
 class Orchestrator(msgspec.Struct, frozen=True):
@@ -463,6 +467,25 @@ class Program(msgspec.Struct, frozen=True):
     tests: tuple[Test, ...]
     entry: str | None
     missing_params: tuple[str, ...] = ()
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether a run of it can have steps: in decisions, or inside plan workers."""
+        return any(one.policy.max_items is not None for one in self.orchestrators.values()) or any(
+            worker.plan is not None for worker in self.workers.values()
+        )
+
+    def without_steps(self) -> Program:
+        """The same program whose decisions are plain tasks, as in journals of format 1."""
+        if not self.has_steps:
+            return self
+        plain = {
+            name: msgspec.structs.replace(
+                one, policy=msgspec.structs.replace(one.policy, max_items=None)
+            )
+            for name, one in self.orchestrators.items()
+        }
+        return msgspec.structs.replace(self, orchestrators=plain)
 
     def param_values(self) -> dict[str, Any]:
         """The value of each param by name: what templates and expressions see as `param`."""

@@ -24,6 +24,7 @@ _BLOCKS = frozenset(
     {
         "after_round",
         "before_finish",
+        "before_round",
         "breaker",
         "budget",
         "context",
@@ -46,6 +47,11 @@ _MAPS = frozenset(
 _OPERATORS = frozenset(
     {"+", "-", "*", "/", "%", "**", "~", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not"}
 )
+#: A function where an expression is expected, by its parameters: `lambda i:`, `i =>`, `(i) =>`.
+_FUNCTION = re.compile(
+    r"lambda[ \t]+(?P<python>\w+(?:[ \t]*,[ \t]*\w+)*)[ \t]*:"
+    r"|(?P<arrow>\w+|\([ \t]*\w+(?:[ \t]*,[ \t]*\w+)*[ \t]*\))[ \t]*=>"
+)
 #: What follows a quote inside a placeholder, to the end of the string.
 _REST_OF_STRING = re.compile(r'[^"\n]*"[^"\n]*(?:"[^"\n]*"[^"\n]*)*?[%}]\}[^"\n]*"')
 
@@ -53,6 +59,7 @@ _REST_OF_STRING = re.compile(r'[^"\n]*"[^"\n]*(?:"[^"\n]*"[^"\n]*)*?[%}]\}[^"\n]
 def slips(problem: Problem) -> Iterator[Repair]:
     """The repairs of slips that can be recognised at this place."""
     yield from _block_comment(problem)
+    yield from _function(problem)
     yield from _misspelt_keyword(problem)
     yield from _arrow(problem)
     yield from _double_equals(problem)
@@ -108,6 +115,36 @@ def _block_comment(problem: Problem) -> Iterator[Repair]:
         return
     report = _report(problem, "comments begin with `//`, not `/*`", start, start + 2, None)
     yield Repair(blank(text, start, end + 2), report)
+
+
+def _function(problem: Problem) -> Iterator[Repair]:
+    """`where = lambda i: i.size > 3`: an expression names the value itself."""
+    text = problem.text
+    for index in range(max(2, problem.index - 6), problem.index + 1):
+        name, equals, first = problem.at(index - 2), problem.at(index - 1), problem.at(index)
+        if not (name and equals and first) or equals.text != "=" or name.kind != "name":
+            continue
+        found = _FUNCTION.match(text, first.start)
+        if found is None or not found.end() > problem.offset:
+            continue
+        body = text[found.end() : problem.line_end(found.end())].partition("//")[0].strip()
+        names = re.findall(r"\w+", found["python"] or found["arrow"])
+        uses = re.compile(rf"(?<![\w.]){re.escape(names[0])}\b")
+        if found["python"] is None and not uses.search(body):
+            continue  # `a => 3` is a comparison
+        better = uses.sub("item", body)
+        span = problem.span(first.start, text.index(body, found.end()) + len(body))
+        plain = len(names) == 1 and body and not re.search(r'["{}]|[^=<>!]=[^=]', body)
+        fix = Fix("name the value itself", (Edit(span, better),), "unsafe") if plain else None
+        report = diagnostic(
+            "ORC001",
+            "an expression is not a function: the value is `item`",
+            problem.span(first.start, found.end()),
+            help=f"write `{name.text} = {short(better) if plain else 'item...'}`",
+            fix=fix,
+        )
+        yield Repair(blank(text, first.start, found.end()), report)
+        return
 
 
 def _misspelt_keyword(problem: Problem) -> Iterator[Repair]:

@@ -17,16 +17,16 @@ from engine import clock
 from engine.drive.driver import Driver
 from engine.drive.launch import program_hash
 from engine.errors import CompileError, InputError
-from engine.events import CancelRequested, Event, RunStarted
+from engine.events import BASE_FORMAT, FORMAT, CancelRequested, Event, RunStarted
 from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
 from engine.runtime.state import Loop, RunState
 from engine.runtime.verify import rules_verdict
-from engine.runtime.views import task_record
+from engine.runtime.views import path_in_loop, step_record, task_record
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.expressions.template import EvaluationError
-from engine.sema.model import Orchestrator, Program, Test, Verifier
+from engine.sema.model import Orchestrator, Program, Test, Verifier, reached
 from engine.sizes import BOUNDS
 from engine.testing.assertions import check
 from engine.testing.mock_ports import Desk
@@ -192,6 +192,7 @@ async def _drive(
         program=program_hash(program),
         params=program.param_values(),
         bounds=BOUNDS,
+        format=FORMAT if program.has_steps else BASE_FORMAT,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
@@ -205,27 +206,31 @@ async def _drive(
 
 
 def _report(state: RunState) -> dict[str, Any]:
-    """What assertions see as `run`: the run's report, and its tasks, outputs and verdicts.
+    """What assertions see as `run`: the run's report, and its tasks, steps, outputs and verdicts.
 
+    Those inside plan workers have the id of the plan's task in front: `a2/sums[0]`.
     `engine.sema.templates.run_types` says the same for the checker.
     """
     loop = state.loop
-    report = run_report(state, details=True)
+    report = run_report(state, details=True, items=True)
     rounds = report["history"]
     return {
         **report,
-        "tasks": {task.id: task_record(task) for task in loop.tasks.values()},
+        "tasks": {path_in_loop(task): task_record(task) for task in loop.every_task()},
+        "steps": {path_in_loop(step): step_record(step) for step in loop.every_step()},
         "outputs": loop.last_outputs(),
-        "dispatched": _dispatched(loop),
+        "dispatched": _dispatched(state, loop),
         "verdicts": [{"round": r["round"], **verdict} for r in rounds for verdict in r["verdicts"]],
         "feedback": [said for r in rounds for said in r["feedback"]],
     }
 
 
-def _dispatched(loop: Loop) -> dict[str, int]:
-    """How many tasks each worker was given; 0 for those that got none."""
-    counts = dict.fromkeys(loop.orchestrator.workers, 0)
-    for task in loop.tasks.values():
+def _dispatched(state: RunState, loop: Loop) -> dict[str, int]:
+    """How many tasks each worker was given, inside plans too; 0 for those that got none."""
+    counts = dict.fromkeys(reached(state.program.workers, loop.orchestrator.workers), 0)
+    for task in loop.every_task():
+        if task.status == "skipped":
+            continue
         counts[task.worker.name] = counts.get(task.worker.name, 0) + 1
     return counts
 
@@ -277,12 +282,18 @@ def _of_one_task(
     status = "waiting" if outcome.run["status"] == "waiting" else "finished" if done else "failed"
     run = {
         **outcome.run,
+        **{name: _under_test(outcome.run[name]) for name in ("tasks", "steps")},
         "status": status,
         "reason": f"{failure['mode']}: {failure['message']}" if failure else "",
         "failure": failure,
         "input": values,
     }
     return _Outcome(run, output, outcome.findings, outcome.story)
+
+
+def _under_test(records: Mapping[str, Any]) -> dict[str, Any]:
+    """What is inside a plan that is tested alone, by its own ids; and the plan itself."""
+    return {path.removeprefix("test/"): record for path, record in records.items()}
 
 
 def _scope(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import httpx
 import msgspec
 
 from engine.errors import Failure
+from engine.retry_after import retry_after_ms
 from engine.runtime.ports import WorkerReply, WorkerRequest
 from engine.runtime.requests import is_text
 from engine.sema.expressions.address import AddressError, Piece, address_of, places
@@ -31,7 +32,6 @@ from engine.version import __version__
 from engine.workers.http_body import ACCEPT_ENCODING, BodyError, BodyTooLarge, read_body
 from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, redacted
-from engine.workers.retry_after import retry_after_ms
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json
 
@@ -371,7 +371,7 @@ async def _refusal(response: httpx.Response, order: _Order) -> Failure:
         _modes(order.request).get(status, "crashed"),
         order.said(message),
         retryable=retryable,
-        retry_after_ms=_asked_wait_ms(response) if retryable else None,
+        retry_after_ms=retry_after_ms(response.headers) if retryable else None,
     )
 
 
@@ -391,11 +391,6 @@ async def _beginning(pieces: AsyncIterator[bytes], encoding: str) -> bytes:
         # It may end in the middle of a secret, which would not be recognised.
         return b"".join(begin[:_ERROR_BYTES].rsplit(None, 1)[:1])
     return begin
-
-
-def _asked_wait_ms(response: httpx.Response) -> int | None:
-    headers = response.headers
-    return retry_after_ms(headers.get("retry-after", ""), headers.get("date", ""))
 
 
 def _decoded(response: httpx.Response, body: bytes) -> str:

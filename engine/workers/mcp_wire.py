@@ -29,7 +29,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
-from engine.workers.retry_after import retry_after_ms
+from engine.retry_after import retry_after_ms
 
 __all__ = ["ASIDE", "MAX_EVENT_BYTES", "HttpAnswers", "Refusal", "Watched", "Wire", "kind_words"]
 
@@ -341,9 +341,7 @@ class HttpAnswers(httpx2.AsyncBaseTransport):
         body, _ = await _body(response, _MAX_REFUSAL_BYTES)
         more: dict[str, Any] = {
             "status": response.status_code,
-            "retry_after_ms": retry_after_ms(
-                response.headers.get("retry-after", ""), response.headers.get("date", "")
-            ),
+            "retry_after_ms": retry_after_ms(response.headers),
             "had_session": _SESSION_ID in request.headers,
         }
         read = _object_in(body)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import enum
 import math
-import uuid
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
@@ -124,7 +124,9 @@ def _converted(value: Any, depth: int) -> Any:
         return _sequence(value, depth)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    if isinstance(value, (uuid.UUID, PurePath)):
+    # 2 ms to import; only a value that has one imports it itself.
+    uuid = sys.modules.get("uuid")
+    if isinstance(value, PurePath) or (uuid is not None and isinstance(value, uuid.UUID)):
         return _text(str(value))
     hint = "; return a list" if isinstance(value, (set, frozenset)) else ""
     raise _NotJsonError(f"{_kind(value)} is not JSON{hint}")

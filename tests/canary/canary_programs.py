@@ -427,6 +427,8 @@ class _Maker:
             hooks.append(self.hook("after_round", ""))
         if rng.random() < 0.15:
             hooks.append(self.hook("before_finish", ""))
+        if rng.random() < 0.15:
+            hooks.append(self.hook("before_round", ""))
         return hooks
 
     def hook(self, point: str, member: str, more: tuple[str, ...] = ()) -> str:

@@ -68,6 +68,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place, Shop() as shop:
         world = World(Path(place) / "desk", shop)
         world.run()
+        code, _, stderr = world.orch("tell", "last", "Handle with care.", "--by", "ann")
+        assert code == 0, stderr  # with a note, which older formats do not have
         text = _keep(world.journal / "journal.db", world.folder, f"{shop.url}/{world.name}")
     JOURNALS.mkdir(exist_ok=True)
     (JOURNALS / f"format-{FORMAT}.sql").write_text(text + "\n")

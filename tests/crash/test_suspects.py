@@ -10,11 +10,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import orch_fork
 import pytest
 
 from engine.events import CallFailed, CallStarted, Event, RunResumed
@@ -112,15 +112,7 @@ class Desk:
 
     def orch(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ORCH_")}
-        return subprocess.run(
-            [sys.executable, "-m", "engine.cli", *arguments],
-            cwd=self.folder,
-            env={**environment, "PYTHONFAULTHANDLER": ""},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return orch_fork.run(arguments, cwd=self.folder, environment=environment)
 
     def calls(self) -> Counter[str]:
         return Counter((self.folder / "calls.log").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The tutorial, carried out: its files written, each of its commands given, its output compared.
+"""Pages that can be followed, carried out: their files written, their commands given and compared.
 
 What a run prints differs from time to time in ids and durations; both are taken out on both
 sides. A line of dots stands for any lines.
@@ -6,6 +6,7 @@ sides. A line of dots stands for any lines.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 from doc_pages import BLOCKS, Block
 
-PAGE = "docs/tutorial/first-workflow.md"
+#: Pages that can be followed, and how many commands they have.
+PAGES = {"docs/tutorial/first-workflow.md": 8, "docs/howto/steps.md": 2}
 
 
 def neutral(line: str) -> str:
@@ -62,11 +64,19 @@ def missing(block: Block, printed: list[str]) -> list[str]:
     return lost
 
 
+def recorded(folder: Path) -> list[str]:
+    """What models were asked, in all recordings of a folder."""
+    files = [json.loads(path.read_text("utf-8")) for path in folder.glob("recording/*.json")]
+    asked = [file["request"]["messages"] for file in files if "request" in file]
+    return [message["content"] for messages in asked for message in messages]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the journal needs flock")
-def test_the_tutorial_can_be_followed(tmp_path):
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_can_be_followed(page, tmp_path):
     commands = 0
     for block in BLOCKS:
-        if block.page != PAGE:
+        if block.page != page:
             continue
         name, more = block.word("file"), block.word("append")
         if name is not None:
@@ -80,4 +90,6 @@ def test_the_tutorial_can_be_followed(tmp_path):
             assert (code != 0) == ("fails" in block.words), (command, printed)
             assert missing(block, printed) == [], "\n".join(printed)
             commands += 1
-    assert commands == 8
+        elif block.language == "text":
+            assert any(block.text.strip() in prompt for prompt in recorded(tmp_path)), block
+    assert commands == PAGES[page]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+import orch_fork
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "bounds.md"
 
 
 def orch(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *arguments],
-        capture_output=True, text=True, cwd=cwd, timeout=60, check=False,
-    )  # fmt: skip
+    done = orch_fork.run(arguments, cwd=cwd)
     assert "Traceback" not in done.stderr
     return done
 

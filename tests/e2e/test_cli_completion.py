@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 PROGRAM = """\
@@ -24,16 +24,7 @@ orchestrator alpha() -> string {
 
 def orch(*arguments, cwd=None, **env):
     base = {k: v for k, v in os.environ.items() if not k.startswith(("ORCH_", "_ORCH_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "engine.cli", *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        env={**base, **env},
-        timeout=60,
-        check=False,
-    )
+    return orch_fork.run(arguments, cwd=cwd, environment={**base, **env})
 
 
 def completed(line, cwd=None):

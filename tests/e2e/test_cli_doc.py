@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 from engine.doc import page
@@ -55,15 +54,7 @@ def folder(tmp_path):
 
 
 def orch(*arguments, cwd):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", "doc", *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    done = orch_fork.run(["doc", *arguments], cwd=cwd)
     assert "Traceback" not in done.stderr
     return done
 

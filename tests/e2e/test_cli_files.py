@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 PROGRAM = """orch 1
@@ -41,14 +40,7 @@ def orch(tmp_path):
     (tmp_path / "plan.json").write_text('[{"finish": "x"}]')
 
     def orch(*arguments, cwd=tmp_path):
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", *arguments],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            cwd=cwd,
-            timeout=60,
-            check=False,
-        )
+        done = orch_fork.run_bytes(arguments, cwd=cwd)
         assert done.returncode != 70, done.stderr
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 from engine.cli.app import run
@@ -18,14 +17,7 @@ BROKEN = b'orch 1\nmodel m { id "x" }\n'
 
 
 def orch_fmt(*arguments, cwd, stdin=b""):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", "fmt", *map(str, arguments)],
-        capture_output=True,
-        input=stdin,
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    done = orch_fork.run_bytes(["fmt", *map(str, arguments)], stdin, cwd)
     assert b"Traceback" not in done.stdout + done.stderr
     return done.returncode, done.stdout, done.stderr.decode()
 

@@ -169,7 +169,10 @@ def test_edit_changes_the_input(desk, pay_50):
     [
         (["--edit", "missing.json"], "--edit: cannot read missing.json: no such file"),
         (["--edit", "broken.json"], "--edit: broken.json is not JSON"),
-        (["--edit", "list.json"], "--edit: a JSON object with the task's inputs is expected"),
+        (
+            ["--edit", "list.json"],
+            "--edit: a JSON object is expected: the task's inputs, or the plan",
+        ),
         (["--output", "list.json"], "takes no output"),
         (["--not-done"], "asks for an approval, not for an outcome"),
         (["--not-done", "--output", "list.json"], "--not-done goes without"),
@@ -398,3 +401,35 @@ def test_the_journal_is_named_where_it_is_not_the_default(desk, bank):
     (line,) = [line for line in done.stderr.splitlines() if "# continue" in line]
     assert "--journal 'my journal'" in line
     assert desk.orch(*shlex.split(line, comments=True)[1:]).returncode == 0
+
+
+ITEMS = """orch 1
+model planner { id = "scripted/script.json" }
+worker numbers() -> int[] via python { call = "tools:numbers" }
+worker pay(amount: int) -> int via python { call = "tools:add" }
+verifier approve(amount: int) via human { message = "Pay?" }
+orchestrator main() -> int[] {
+  model = planner  goal = "Pay."  workers = [numbers, pay]
+  policy { max_rounds = 4  max_items = 20 }
+  verify { before_dispatch pay { with = approve  on_fail = revise  max_revisions = 1 } }
+}
+"""
+
+
+def test_the_id_of_an_item_answers_for_that_item_alone(desk):
+    desk.write()
+    tools = desk.folder / "tools.py"
+    tools.write_text(tools.read_text() + TOOLS + "\n\ndef numbers():\n    return [1, 2, 3]\n")
+    (desk.folder / "a.orch").write_text(ITEMS)
+    each = {"each": {"$from": "s"}, "input": {"amount": {"$item": ""}}}
+    tasks = [{"id": "s", "worker": "numbers", "input": {}}, {"id": "h", "worker": "pay", **each}]
+    script = [{"tasks": tasks}, {"finish": {"$from": "h"}}]
+    (desk.folder / "script.json").write_text(json.dumps(script))
+    assert desk.orch("run", "a.orch", "main").returncode == 5
+    assert desk.orch("approve", "last", "--task", "h:1").returncode == 5
+    done = desk.orch("reject", "last", "--task", "h:0")
+    assert done.returncode == 5
+    assert "1 item of h, pay" in done.stderr
+    assert (desk.folder / "calls.txt").read_text() == "paid 2\n"
+    done = desk.orch("approve", "last", "--task", "h", "--format", "json")
+    assert json.loads(done.stdout)["output"] == [3, 4]

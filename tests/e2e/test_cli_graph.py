@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
+import orch_fork
 import pytest
 
 TOOLS = """\
@@ -40,15 +39,7 @@ orchestrator outer(topic: string) -> string[] {
 
 
 def orch(*arguments, cwd):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    done = orch_fork.run([*map(str, arguments)], cwd=cwd)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

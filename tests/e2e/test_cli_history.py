@@ -309,7 +309,6 @@ def test_a_run_under_way_can_be_forked(desk):
     [
         ("--allow-effects",),
         ("--keep-results",),
-        ("--from", "3", "--retry-failed"),
     ],
 )
 def test_options_that_say_nothing_together_are_refused(desk, options):

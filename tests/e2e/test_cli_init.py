@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 from engine.errors import UsageError
@@ -24,16 +23,8 @@ WORDS = (
 
 
 def orch(*arguments, cwd):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd=cwd,
-        env={k: v for k, v in os.environ.items() if not k.startswith("ORCH_")},
-        timeout=60,
-        check=False,
-    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ORCH_")}
+    done = orch_fork.run([*map(str, arguments)], cwd=cwd, environment=environment)
     assert "Traceback" not in done.stderr
     return done
 

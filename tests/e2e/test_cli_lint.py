@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import orch_fork
 import pytest
 
 GOOD = """\
@@ -50,16 +51,8 @@ TWO_BAD = BAD.replace("workers = [greet]", "workers = [gret]")
 
 
 def orch(*arguments, cwd, stdin="", env=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=stdin,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        timeout=60,
-        check=False,
-    )
+    environment = {**os.environ, **(env or {})}
+    done = orch_fork.run([*map(str, arguments)], stdin, cwd, environment)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

@@ -6,8 +6,8 @@ import json
 import os
 import stat
 import subprocess
-import sys
 
+import orch_fork
 import pytest
 
 CLEAN = """\
@@ -38,14 +38,7 @@ BROKEN = CLEAN.replace("{{ name }}.", "{{ nmae }}.", 1).replace("[greet]", "[gre
 
 
 def orch(*arguments, cwd, stdin=""):
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.cli", *map(str, arguments)],
-        capture_output=True,
-        input=stdin.encode(),
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    done = orch_fork.run_bytes([*map(str, arguments)], stdin.encode(), cwd)
     done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in done.stdout + done.stderr
     return done

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import model_server as play
+import orch_fork
 import pytest
 
 PROGRAM = """\
@@ -42,15 +41,8 @@ def models(tmp_path, server):
 
     def run(*arguments, **environment):
         clean = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
-        return subprocess.run(
-            [sys.executable, "-m", "engine.cli", "models", *arguments],
-            cwd=tmp_path,
-            env={**clean, "ORCH_JOURNAL": "", **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        variables = {**clean, "ORCH_JOURNAL": "", **environment}
+        return orch_fork.run(["models", *arguments], cwd=tmp_path, environment=variables)
 
     return run
 

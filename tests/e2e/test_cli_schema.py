@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import jsonschema
+import orch_fork
 import pytest
 
 PROGRAM = """\
@@ -41,15 +40,7 @@ def orch(tmp_path):
     (tmp_path / "a.orch").write_text(PROGRAM)
 
     def call(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", "schema", *arguments],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-        )
+        done = orch_fork.run(["schema", *arguments], cwd=tmp_path)
         assert "Traceback" not in done.stderr
         return done
 

@@ -85,6 +85,34 @@ def test_show_has_a_step_its_items_and_one_item(desk, reviewed):
     assert missing.returncode == 2
     assert "no task `r[99]`" in missing.stderr
     assert len(missing.stderr) < 500
+    assert "step `r` has 40 items: 0 to 39" in missing.stderr
+
+
+def test_a_label_can_be_narrowed_to_a_step(desk, reviewed):
+    reviewed()
+    item = json.loads(desk.orch("show", "--task", "r:f8.py", "--format", "json").stdout)
+    assert item["id"] == "r[8]"
+    for wrong in ("s:f8.py", "r:f99.py"):
+        assert desk.orch("show", "--task", wrong).returncode == 2
+
+
+def test_a_plan_that_was_replaced_is_shown_with_its_selections(desk, reviewed):
+    reviewed()
+    workflow = desk.folder / "a.orch"
+    looked = workflow.read_text().replace(
+        "verify {",
+        "verify { before_round { with = plan }",
+    )
+    workflow.write_text(looked + 'verifier plan() via human { message = "Run this?" }\n')
+    assert desk.orch("run", "a.orch").returncode == 5
+    plan = {"tasks": [{"id": "s", "worker": "files", "input": {}}]}
+    (desk.folder / "plan.json").write_text(json.dumps(plan))
+    assert desk.orch("approve", "last", "--edit", "plan.json").returncode == 0
+    shown = desk.orch("show").stdout.splitlines()
+    at = next(i for i, line in enumerate(shown) if "replaced the plan, which was:" in line)
+    told = [line.strip() for line in shown[at:]]
+    assert 'each: {"$from": "s"}' in told
+    assert 'label: {"$item": "/path"}' in told
 
 
 def test_show_as_json_has_steps_and_items_on_request(desk, reviewed):
@@ -111,10 +139,14 @@ def test_show_as_json_has_steps_and_items_on_request(desk, reviewed):
 def test_tail_adds_the_events_of_items_up(desk, reviewed):
     reviewed()
     told = desk.orch("tail").stdout.splitlines()
-    step = [line for line in told if "task r" in line]
+    step = [line for line in told if "r review" in line]
     assert len(step) == 1
-    assert step[0].endswith("task r: calls: 40 started, 36 done, 4 crashed")
-    assert len(desk.orch("tail", "--items").stdout.splitlines()) > 80
+    assert step[0].endswith("  r review: calls: 40 started, 36 done, 4 crashed")
+    each = desk.orch("tail", "--items").stdout.splitlines()
+    assert len(each) > 80
+    assert any(line.endswith("  r[8] (f8.py) review: started") for line in each)
+    assert any(" r[7] (f7.py) review: crashed: ValueError: not readable" in line for line in each)
+    assert not any("task r" in line for line in each)
     assert len(desk.orch("tail", "--format", "json").stdout.splitlines()) > 80
 
 
@@ -133,6 +165,25 @@ def test_diff_compares_steps_by_counts_and_by_items(desk, reviewed):
     assert desk.orch("diff", *runs, "--items").stdout.count(f"  {key}[") == 40
     report = json.loads(desk.orch("diff", *runs, "--format", "json").stdout)
     assert report["steps"][0]["first"] == {"items": 1, "failed": {"crashed": 1}}
+
+
+def test_values_that_are_not_accepted_are_failures_everywhere(desk, reviewed):
+    reviewed()
+    work = desk.folder / "work.py"
+    bad = work.read_text().replace('"high" if path', '"extreme" if path')
+    work.write_text(bad)
+    desk.orch("run", "a.orch")
+    shown = json.loads(desk.orch("show", "--format", "json").stdout)
+    (step,) = (one for one in shown["history"][0]["steps"] if one["id"] == "r")
+    assert {one["mode"]: one["count"] for one in step["failures"]}["invalid_output"] == 4
+    assert "r review: calls: 40 started, 32 done, 4 invalid_output, 4 crashed" in (
+        desk.orch("tail").stdout
+    )
+    runs = [one["run"] for one in json.loads(desk.orch("runs", "--format", "json").stdout)]
+    told = desk.orch("diff", runs[1], runs[0]).stdout
+    assert "  + 40 items, failed: 4 invalid_output, 4 crashed" in told
+    assert "    + invalid_output: " in told
+    assert "extreme" not in told.partition("invalid_output: ")[0]
 
 
 def test_failures_that_are_alike_are_one_paragraph(reviewed):

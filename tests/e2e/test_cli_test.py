@@ -6,12 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import orch_fork
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "fixtures" / "examples"
@@ -64,15 +63,8 @@ def orch(tmp_path):
             for k, v in os.environ.items()
             if not k.startswith("ORCH_") and not k.endswith(("_KEY", "_TOKEN"))
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env={**base, "PYTHONDONTWRITEBYTECODE": "1"},
-            timeout=60,
-            check=False,
-        )
+        environment = {**base, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = orch_fork.run(arguments, cwd=cwd, environment=environment)
         assert "Traceback" not in done.stderr
         assert done.returncode != 70, done.stderr
         return done

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orch_fork
 import pytest
 
 import engine
@@ -102,15 +103,8 @@ class Placed:
 
     def orch(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("ORCH_")}
-        done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env={**clean, "PYTHONDONTWRITEBYTECODE": "1", **env},
-            timeout=60,
-            check=False,
-        )
+        environment = {**clean, "PYTHONDONTWRITEBYTECODE": "1", **env}
+        done = orch_fork.run(arguments, cwd=self.folder, environment=environment)
         assert "Traceback" not in done.stderr
         assert done.returncode not in (2, 3, 70), done.stderr
         return done

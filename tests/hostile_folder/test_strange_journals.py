@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orch_fork
 import pytest
 
 import engine
@@ -37,15 +38,7 @@ def own_run(desk: Path, name: str = "mine", **more: Any) -> None:
 
 def later_process(desk: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """A command line in a process of its own, which remembers nothing but by notes."""
-    return subprocess.run(
-        [sys.executable, "-m", "engine.cli", *arguments],
-        cwd=desk,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return orch_fork.run(arguments, cwd=desk, environment={**os.environ, **env})
 
 
 # ---------------------------------------------------------------- a folder of a stranger

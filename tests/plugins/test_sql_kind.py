@@ -248,6 +248,12 @@ HEAD = (
         ),
         (HEAD + "KIND = made(worker=ROWS)", "it has no `port`"),
         (HEAD + "KIND = made(worker=('file',))", "is a str, not a Row"),
+        (
+            HEAD + "N = Row('n', Int(), 'It.', default='many')\n"
+            "KIND = made(worker=(N, *ROWS), port='a:b')",
+            "the default of its setting `n` is 'many', but has to be an int, at least 1",
+        ),
+        (HEAD + "KIND = made(worker=3, port='a:b')", "the settings of its workers are a int"),
         (HEAD + "KIND = made(worker=ROWS[1:])", "its workers have no setting `effect`"),
         (HEAD + "KIND = made(verifier=())", "its verifiers have no setting `pass_when`"),
     ],

@@ -266,7 +266,7 @@ class Adversary:
         specs: list[dict[str, Any]] = []
         for worker in wanted:
             limit = loop.orchestrator.limits.get(worker)
-            if limit is not None and not all(loop.outputs.get(n) for n in limit.after):
+            if limit is not None and not all(loop.done.get(n) for n in limit.after):
                 continue
             if early and not may_start_early(loop, loop.decisions.workers[worker]):
                 continue

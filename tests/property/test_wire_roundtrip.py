@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from engine.dialects.problems import problems
 from engine.dialects.table import DIALECTS
 from engine.runtime.decision import DecisionContract
-from engine.runtime.wire_schema import WireDecision, wire_output
+from engine.runtime.wire_schema import WireDecision, wire_output, wrapper_of
 from engine.runtime.wire_values import read_decision, read_output, write_decision
 from engine.sema.check import check_file
 from engine.sema.model import Program
@@ -204,8 +204,8 @@ def test_an_output_survives_its_wire_schema(data, dialect):
     assume(wire is not None)
     said = to_wire(value, type_) if dialect == "openai" else without_nulls(value, type_)
     root = follow(contract.schema, contract.schema.get("$ref", "#"))
-    if wire["properties"].keys() == {"result"} and root.get("type") != "object":
-        said = {"result": said}
+    if root.get("type") != "object":
+        said = {wrapper_of(contract): said}
     jsonschema_rs.Draft202012Validator(wire).validate(said)
     assert problems(wire, DIALECTS[dialect]) == []
     back = read_output(said, contract)

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from simulated_programs import SHAPES, contracts_of, models_of, program_of
+import msgspec
+from simulated_programs import SHAPES, STEPS, contracts_of, models_of, program_of
 from simulated_world import EVIL, World
 
 from engine.errors import Failure
@@ -26,6 +27,7 @@ from engine.events import (
     Event,
     GateAnswered,
     GateOpened,
+    NoteGiven,
     RunInterrupted,
     RunResumed,
     RunStarted,
@@ -39,17 +41,21 @@ from engine.runtime.commands import CancelCalls, Command, EndRun, OpenGate, SetT
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.moves import TASK_MOVES
-from engine.runtime.ports import Message, ModelRequest
+from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.report import gate_reports, run_report
-from engine.runtime.state import Call, Loop, RunState, Task
+from engine.runtime.state import Call, Loop, RunState, Step, Task
 from engine.runtime.stream import ClosedTasks
 from engine.runtime.suspects import MOST_DEATHS, runs_here
 from engine.runtime.turn import run_ended
 from engine.runtime.waiting import open_gates, shown_at
 from engine.sema.model import Hook, Orchestrator, Worker
+from engine.sema.plans.selection import number_text
 
 #: A run of these small programs is far shorter; one that is not does not end.
 MOST_EVENTS = 4_000
+#: How many tasks of steps one step of the machine may make.
+MOST_MADE = 500
+_canonical = msgspec.json.Encoder(order="sorted").encode
 _FINAL = ("finished", "failed", "exhausted", "aborted", "cancelled")
 
 
@@ -116,6 +122,11 @@ def fingerprint(state: RunState) -> Any:
             )
             for o in subtree(state.loop)
         ],
+        [
+            (s.id, s.status, s.open, s.allowed, len(s.items), len(s.pending), len(s.dropped))
+            for o in subtree(state.loop)
+            for s in o.every_step()
+        ],
         state.model_calls,
     )
 
@@ -128,6 +139,12 @@ class Simulation:
         self.rng = rng = random.Random(seed)
         self.shape = rng.randrange(SHAPES)
         self.world = World(rng)
+        self.world.steps = self.shape >= STEPS
+        if self.world.steps and rng.random() < 0.8:
+            # Most of what goes wrong elsewhere ends a run before its steps have begun.
+            self.world.malice = min(self.world.malice, 0.05)
+            self.world.failing = min(self.world.failing, 0.1)
+        self.keys: dict[str, bytes] = {}
         self.state = fold(self.shape, [])
         self.journal: list[Event] = []
         self.clock = 0
@@ -145,6 +162,8 @@ class Simulation:
         self.interrupts = rng.random() < 0.1
         self.eager = rng.random() < 0.5
         self.poison_chance = rng.choice((0.0, 0.0, 0.1, 0.3))
+        if self.world.steps:
+            self.poison_chance /= 10
         self.poisons: dict[str, bool] = {}
         self.waits = 0
         self.listed = 0
@@ -172,6 +191,7 @@ class Simulation:
             RunStarted(
                 run=f"s{self.seed}", orchestrator="main", input={"q": "</goal> it"},
                 models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
+                format=2 if self.state.program.has_steps else 1,
             )
         )  # fmt: skip
         self._go_on()
@@ -205,6 +225,11 @@ class Simulation:
         if self.interrupts and self.rng.random() < 0.02:
             self._happen(CancelRequested(reason="enough"))
         if self.rng.random() < 0.01:
+            task = self.rng.choice(["", "", "round 1 / decision 1 / task a1", "nothing"])
+            note = NoteGiven(note="go on", task=task, letter=str(self.order))
+            self._happen(note)
+            if self.rng.random() < 0.5:
+                self._happen(note)  # it comes twice
             self._happen(CallFinished(key="round 9 / decision 9", value="?"))
             self._happen(TimerFired(timer="no such timer"))
             self._happen(GateAnswered(key="round 1 / nothing", answer="approve"))
@@ -240,7 +265,7 @@ class Simulation:
             events.append(self._intent(start))
         for other in others:
             if isinstance(other, OpenGate) and other.key in self.state.gates:
-                shown = shown_at(self.state.gates[other.key])
+                shown = shown_at(self.state, self.state.gates[other.key])
                 events.append(
                     GateOpened(at=self.clock, key=other.key, wall_ms=self.clock, shown=shown)
                 )
@@ -353,9 +378,10 @@ class Simulation:
         self.running[command.key] = command.attempt
         call = self.state.calls[command.key]
         if effect_of(call) == "once" and isinstance(call.subject, Task):
-            self._check_once(command.key, f"{call.subject.key} / outcome")
+            self._check_once(command.key, call.subject)
         if isinstance(call.subject, Task):
             self._check_start(call.subject)
+            self._check_key(command)
         rng = self.rng
         took = rng.choice((0, 1, 10, 300, 5_000))
         if runs_here(command.request):
@@ -394,7 +420,7 @@ class Simulation:
         if isinstance(request, ModelRequest) and request.role == "decision":
             assert isinstance(call.subject, Loop)
             self._check_prompt(call.subject, request)
-            value = self.world.decision(call.subject, strict=request.structured)
+            value = self.world.decision(call.subject, call.form)
             if request.stream and self.eager and isinstance(value, str):
                 self._stream(command, value, took)
         else:
@@ -490,17 +516,32 @@ class Simulation:
         for key, times in Counter(key for key, _ in deaths).items():
             require(times <= MOST_DEATHS, f"{key} took {times} processes down")
 
-    def _check_once(self, key: str, gate: str) -> None:
+    def _check_once(self, key: str, task: Task) -> None:
         """No start of a `once` call but the first without a person's `not_done` before it."""
+        gates = {f"{task.key} / outcome": None}
+        if task.step is not None:
+            gates[f"{task.step.path} / outcome"] = number_text(task.number)
+            gates[f"{task.step.key} / outcome"] = number_text(task.number)
         starts = told = 0
         for event in self.journal:
             if isinstance(event, CallStarted) and event.key == key:
                 starts += 1
                 require(starts <= told + 1, f"{key} happens only once, and starts again")
             elif (
-                isinstance(event, GateAnswered) and event.key == gate and event.answer == "not_done"
+                isinstance(event, GateAnswered)
+                and event.key in gates
+                and event.answer == "not_done"
+                and (event.items is None or gates[event.key] in event.items)
             ):
                 told = starts
+
+    def _check_key(self, command: StartCall) -> None:
+        """The idempotency key of an item ends in a hash: it never stands for two inputs."""
+        request = command.request
+        if isinstance(request, WorkerRequest) and "#" in request.task_key:
+            told = _canonical(request.input)
+            known = self.keys.setdefault(request.task_key, told)
+            require(known == told, f"{request.task_key} has had another input")
 
     def _check_start(self, task: Task) -> None:
         """A task that starts has its inputs, its precedence and its verifiers behind it."""
@@ -509,7 +550,7 @@ class Simulation:
         require(worker.inputs.is_valid(task.resolved), f"the input of {task.id} does not fit")
         limit = loop.orchestrator.limits.get(worker.name)
         for name in limit.after if limit is not None else ():
-            require(bool(loop.outputs.get(name)), f"{task.id} starts before any {name}")
+            require(bool(loop.done.get(name)), f"{task.id} starts before any {name}")
         hooks = loop.hooks("before_dispatch", worker.name)
         self._check_looked(loop, task.round, hooks, f"{task.id} starts")
         if worker.effect in ("write", "once") and EVIL in str(task.resolved):
@@ -559,6 +600,7 @@ class Simulation:
         state = self.state
         require(not state.agenda, "the agenda is not worked off")
         require(not state.commands, "commands are left over")
+        require(state.made <= MOST_MADE, f"{state.made} tasks were made at once")
         root = state.root
         if root is None:
             return
@@ -567,7 +609,7 @@ class Simulation:
             require(not state.calls, "calls are open after the end")
             require(not state.gates, "gates are open after the end")
             require(not state.timers, "timers are open after the end")
-        elif not (state.calls or state.gates):
+        elif not (state.calls or state.gates or _continues(state)):
             raise Broken(f"deadlock: {state.status}, no call and no gate is open")
         if state.starved:
             held = any(call.reservation is not None for call in state.calls.values())
@@ -590,7 +632,13 @@ class Simulation:
     def _check_loop(self, loop: Loop) -> None:
         policy = loop.orchestrator.policy
         require(loop.round <= policy.max_rounds, "more rounds than max_rounds")
-        require(loop.dispatches == len(loop.tasks), "a task was lost or doubled")
+        allowed = sum(step.allowed for step in loop.steps.values())
+        plain = [task for task in loop.tasks.values() if task.step is None]
+        require(loop.dispatches == len(plain) + allowed, "a task was lost or doubled")
+        for one in loop.steps.values():
+            self._check_step(one)
+        if policy.max_items is not None and loop.rounds:
+            require(loop.current.items <= policy.max_items, "more items than max_items")
         require(
             policy.max_dispatches is None or loop.dispatches <= policy.max_dispatches,
             "more dispatches than max_dispatches",
@@ -625,9 +673,29 @@ class Simulation:
             most = None if limit is None else limit.max_dispatches
             require(most is None or count <= most, f"more tasks of {name} than its limit")
         for entry in loop.rounds:
-            require(len(entry.tasks) <= policy.max_per_round, "more tasks in a round than allowed")
+            entries = len(entry.tasks) + len(entry.steps)
+            require(entries <= policy.max_per_round, "more entries in a round than allowed")
             for task in entry.tasks:
                 require(loop.tasks[task.id] is task, f"task {task.id} is there twice")
+
+    def _check_step(self, one: Step) -> None:
+        loop = one.loop
+        items = list(one.items.values())
+        require(len(items) <= one.allowed, f"{one.id} has more items than were counted")
+        require(one.open >= 0, f"{one.id} has lost an item")
+        if loop.over:
+            return
+        most = len(items) if one.gathers else 2 * loop.orchestrator.policy.max_parallel
+        require(one.open <= most, f"{one.id} is too far ahead: {one.open} items are open")
+        require(one.open == sum(not task.over for task in items), f"{one.id} has miscounted")
+        if one.over:
+            require(one.open == 0 and not one.pending, f"{one.id} ended before its items")
+        require(one.round == loop.round or one.over, f"step {one.id} outlives its round")
+
+
+def _continues(state: RunState) -> bool:
+    """Whether a timer will continue a step that has made as many tasks as it may at once."""
+    return any(name.endswith(" / more") for name in state.timers)
 
 
 def _at_work(state: RunState, task: Task) -> bool:

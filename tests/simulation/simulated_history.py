@@ -168,5 +168,8 @@ class Retried(Continued):
             require(task.key not in self.once, f"the `once` {task.key} is carried out again")
             if isinstance(command.request, WorkerRequest):
                 key = f"s{self.seed}/{task.key.replace(' ', '')}"
-                require(command.request.task_key == key, "a retried task has another key")
+                require(
+                    command.request.task_key.partition("#")[0] == key,
+                    "a retried task has another key",
+                )
         super()._launch(command)

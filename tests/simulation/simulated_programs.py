@@ -14,8 +14,9 @@ from engine.sema.check import check_file
 from engine.sema.model import Program
 from engine.sema.names.loader import MemoryReader
 
-#: How many different programs there are.
-SHAPES = 240
+#: How many different programs there are; in the decisions of those from `STEPS` on are steps.
+SHAPES = 320
+STEPS = 240
 
 _WORKERS = """
 worker look(q: string, n: int = 1) -> { name: string, count: int @min(0), tags: string[] }
@@ -70,40 +71,52 @@ def _hook(rng: random.Random, point: str, worker: str = "") -> str:
         then = rng.choice(("abort", "escalate", "warn"))
         action = f"revise  max_revisions = {rng.randint(1, 2)}  then = {then}"
     every = f"every = {rng.randint(1, 2)}" if point == "after_round" else ""
+    every += _maybe(rng, 0.5, "eager = reads") if point == "before_round" else ""
     return f"{point} {worker} {{ with = [{', '.join(names)}]  on_fail = {action}  {every} }}"
 
 
-def _orchestrator(rng: random.Random, name: str, workers: list[str], depth: bool) -> str:
-    policy = [f"max_rounds = {rng.randint(1, 5)}", f"max_per_round = {rng.randint(1, 5)}"]
+def _orchestrator(
+    rng: random.Random, name: str, workers: list[str], depth: bool, steps: bool
+) -> str:
+    policy = [f"max_rounds = {rng.randint(1, 5)}"]
+    policy.append(f"max_per_round = {rng.randint(1, 5 + 5 * steps)}")
     policy.append(f"max_parallel = {rng.randint(1, 3)}")
-    policy.append(_maybe(rng, 0.4, f"max_dispatches = {rng.randint(1, 9)}"))
+    policy.append(_maybe(rng, 0.4, f"max_dispatches = {rng.randint(1, 9 + 70 * steps)}"))
     policy.append(_maybe(rng, 0.5, f"repair {{ max = {rng.randint(0, 2)} }}"))
     policy.append("max_depth = 2" if depth else "")
     if rng.random() < 0.5:
-        cost = _maybe(rng, 0.5, f"cost = ${rng.randint(2, 40) / 1000:.3f}")
-        tokens = _maybe(rng, 0.5, f"tokens = {rng.randint(3, 30)}k")
-        time = _maybe(rng, 0.4, f"time = {rng.randint(1, 30)}s")
+        cost = _maybe(rng, 0.5, f"cost = ${rng.randint(2, 40 + 90 * steps) / 1000:.3f}")
+        tokens = _maybe(rng, 0.5, f"tokens = {rng.randint(3, 30 + 90 * steps)}k")
+        time = _maybe(rng, 0.4, f"time = {rng.randint(1, 30 + 600 * steps)}s")
         policy.append(f"budget {{ {cost} {tokens} {time} }}")
     if rng.random() < 0.4:
         action = rng.choice(("replan", "escalate", "abort"))
         policy.append(f"stall {{ after = {rng.randint(1, 2)}  action = {action} }}")
     if rng.random() < 0.3:
         policy.append(f"context {{ keep_last = {rng.randint(1, 2)}  preview = 1KiB }}")
+    if steps:
+        policy.append(f"max_items = {rng.choice((3, 10, 25, 100))}")
+        breaker = f"after = {rng.randint(1, 6)}  canary = {rng.randint(0, 3)}"
+        policy.append(_maybe(rng, 0.7, f"breaker {{ {breaker} }}"))
     limits, used = [], set()
     for worker in workers:
-        if rng.random() < 0.3:
+        if rng.random() < 0.3 and not (steps and worker == "any"):
             after = rng.choice([w for w in workers if w != worker and w not in used] or [""])
             used.add(worker)
             after = _maybe(rng, 0.5, f"after = [{after}]") if after else ""
-            count = _maybe(rng, 0.6, f"max_dispatches = {rng.randint(1, 3)}")
+            count = _maybe(rng, 0.6, f"max_dispatches = {rng.randint(1, 3 + 12 * steps)}")
             budget = _maybe(rng, 0.3, f"budget {{ tokens = {rng.randint(1, 5)}k }}")
             limits.append(f"limit {worker} {{ {count} {after} {budget} }}")
     hooks = []
+    often = 0.1 if steps else 0.25
     for worker in workers:
-        hooks += [_hook(rng, "before_dispatch", worker)] if rng.random() < 0.25 else []
-        hooks += [_hook(rng, "after_dispatch", worker)] if rng.random() < 0.25 else []
+        hooks += [_hook(rng, "before_dispatch", worker)] if rng.random() < often else []
+        hooks += [_hook(rng, "after_dispatch", worker)] if rng.random() < often else []
     hooks += [_hook(rng, "after_round") for _ in range(rng.choice((0, 0, 1)))]
     hooks += [_hook(rng, "before_finish") for _ in range(rng.choice((0, 0, 1, 1, 2)))]
+    # From a generator of its own: the other parts of a shape stay as they were.
+    own = random.Random("\n".join([name, *policy, *hooks]))
+    hooks += [_hook(own, "before_round") for _ in range(own.choice((0, 0, 0, 0, 1)))]
     verify = f"verify {{\n    {chr(10).join(hooks)}\n  }}" if hooks else ""
     escalate = _maybe(rng, 0.4, "on_escalate { output = { n: run.rounds } }")
     lines = "\n    ".join(part for part in policy if part)
@@ -140,15 +153,18 @@ model small {{
   {_maybe(rng, 0.4, "retry { max = 2  backoff = 10ms }")}
 }}
 """
+    steps = shape >= STEPS
     main = rng.sample(_TOOLS, rng.randint(1, 4))
+    if steps and "any" not in main:
+        main.append("any")
     kinds = []
     if rng.random() < 0.4:
         inner = rng.sample(_TOOLS, rng.randint(1, 3))
         recursive = rng.random() < 0.3
         below = [*inner, "inner"] if recursive else inner
-        kinds.append(_orchestrator(rng, "inner", below, depth=recursive))
+        kinds.append(_orchestrator(rng, "inner", below, recursive, steps and "any" in inner))
         main.append("inner")
-    return models + _WORKERS + _orchestrator(rng, "main", main, depth=False) + "".join(kinds)
+    return models + _WORKERS + _orchestrator(rng, "main", main, False, steps) + "".join(kinds)
 
 
 @cache

@@ -10,11 +10,16 @@ import json
 import random
 from typing import Any
 
+from simulated_steps import as_step, source
+
 from engine.errors import Failure
 from engine.events import Usage
 from engine.runtime.budget import Reservation
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, Loop
+from engine.runtime.wire_schema import WireDecision
+from engine.runtime.wire_values import write_decision
+from engine.sema.plans.selection import number_text
 
 #: Failure modes of tools, of models, and one that nobody declared.
 TOOL_MODES = ("timeout", "crashed", "not_found", "declined", "full", "invalid_output", "odd_mode")
@@ -84,16 +89,19 @@ class World:
         self.malice = rng.choice((0.0, 0.1, 0.3, 0.6))
         self.failing = rng.choice((0.0, 0.1, 0.3))
         self.fresh = 0
+        #: Whether decisions may have steps; then outputs are lists to select from, of all kinds.
+        self.steps = False
         self.read: list[str] = []
 
     # ------------------------------------------------------------ planners
 
-    def decision(self, loop: Loop, *, strict: bool) -> Any:
+    def decision(self, loop: Loop, form: WireDecision | None = None) -> Any:
         """What a planner says: text, mostly.
 
         Args:
-            strict: It answers under the wire schema, mostly in its form.
+            form: The wire form that it answers in, mostly.
         """
+        strict = form is not None
         rng = self.rng
         if rng.random() < self.malice * 0.4:
             return rng.choice(_GARBAGE)
@@ -109,8 +117,8 @@ class World:
         if strict or rng.random() < 0.1:
             decision.setdefault("tasks", None)
             decision.setdefault("finish", None)
-        if strict and rng.random() < 0.8:
-            decision = _in_wire_form(decision)
+        if form is not None and rng.random() < 0.8:
+            decision = self._in_form(decision, form)
         elif strict:
             for task in decision["tasks"] or ():
                 if task["worker"] == "look" and isinstance(task["input"], dict):
@@ -124,6 +132,14 @@ class World:
             text = f"```json\n{text}\n```"
         return text
 
+    def _in_form(self, decision: dict[str, Any], form: WireDecision) -> dict[str, Any]:
+        if not self.steps:
+            return _in_wire_form(decision)
+        try:
+            return write_decision({k: v for k, v in decision.items() if v is not None}, form)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return decision  # it is none, and so has no form
+
     def tasks(self, loop: Loop) -> list[dict[str, Any]]:
         """Tasks of one decision."""
         rng = self.rng
@@ -134,6 +150,8 @@ class World:
             if task.worker.name == "page" and task.status == "done" and task.round < loop.round
         ]
         workers = list(loop.decisions.workers)
+        if loop.orchestrator.policy.max_items is not None:
+            workers += ["any"] * 2  # what gives lists
         count = rng.randint(1, loop.orchestrator.policy.max_per_round)
         if rng.random() < self.malice * 0.1:
             count = rng.choice((0, 9))
@@ -147,6 +165,8 @@ class World:
                 worker = rng.choice(("look", "pay", "nobody", "lok", "main", "", 3, None))
             earlier = [(t.id, t.worker.name) for t in loop.tasks.values()] + names
             spec = {"worker": worker, "id": id_, "input": self.input(worker, task_id, earlier)}
+            if loop.orchestrator.policy.max_items is not None and rng.random() < 0.8:
+                as_step(rng, loop, spec, specs, self.malice * 0.2)
             if rng.random() < self.malice * 0.05:
                 spec[rng.choice(("note", "id"))] = "extra"
             specs.append(spec)
@@ -236,6 +256,8 @@ class World:
             return rng.randint(0, 2)
         if name == "pay":
             return {"id": f"p{rng.randint(0, 2)}"}
+        if name == "any" and self.steps and rng.random() < 0.7:
+            return source(rng)
         if name == "any":
             said = request.input.get("x")  # what came in may come out
             return rng.choice((None, 1, said, said, [1, {"a": 2}], {"$from": "t1"}))
@@ -278,16 +300,31 @@ class World:
         rng = self.rng
         if gate.kind == "outcome":
             answer = rng.choice(("approve", "approve", "not_done", "not_done", "reject"))
-            assert gate.task is not None
+            task = gate.task or gate.tasks[0]
             outputs: dict[str, Any] = {"pay": {"id": "p"}, "sign": {"text": "signed"}, "save": 1}
-            output = outputs[gate.task.worker.name]
+            output = outputs[task.worker.name]
             if rng.random() < 0.2:
                 output = "what?"
-            return {"answer": answer, "output": output if answer == "approve" else None}
+            given = output if answer == "approve" else None
+            return {"answer": answer, "output": given, **self._some(gate)}
         answer = rng.choice(("approve", "approve", "approve", "reject"))
         said: dict[str, Any] = {"answer": answer, "note": rng.choice(("", "hm"))}
+        said |= self._some(gate)
         if gate.kind == "escalation" and answer == "approve" and rng.random() < 0.5:
             said["output"] = rng.choice(({"n": 7}, {"n": 8, "note": "x"}, {"m": 7}))
         if gate.kind == "approval" and gate.task is not None and rng.random() < 0.3:
             said["edit"] = rng.choice((dict(gate.task.resolved), {"bad": 1}, {"amount": 1}))
+        plan = gate.loop.current.decision or {}
+        of_plan = gate.task is None and "tasks" in plan
+        if gate.kind == "approval" and of_plan and rng.random() < 0.3:
+            tasks = plan["tasks"]
+            kept = rng.sample(tasks, rng.randint(1, len(tasks)))
+            said["edit"] = rng.choice(({"tasks": tasks}, {"tasks": kept}, {"tasks": []}))
         return said
+
+    def _some(self, gate: Gate) -> dict[str, Any]:
+        """Which items of a step an answer is about: mostly all."""
+        if gate.step is None or self.rng.random() < 0.5:
+            return {}
+        numbers = [number_text(task.number) for task in gate.tasks]
+        return {"items": [*self.rng.sample(numbers, self.rng.randint(1, len(numbers)))]}

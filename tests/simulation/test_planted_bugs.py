@@ -10,9 +10,10 @@ from simulated_driver import Broken, Simulation
 
 from engine.runtime import attempts, dispatch, gates, planning, suspects, verify
 from engine.runtime.state import Call, HookRun, Loop, RunState
+from engine.runtime.steps import each, limits
 
-#: How many runs it may take; most planted bugs are seen within fifty.
-RUNS = 1_000
+#: How many runs it may take; most planted bugs are seen within a hundred.
+RUNS = 4_000
 
 
 def one_slot_too_many(state: RunState, loop: Loop) -> None:
@@ -38,6 +39,10 @@ def nothing(*args: Any, **more: Any) -> None:
     return
 
 
+def without_end(step: Any) -> int:
+    return 1_000_000
+
+
 BUGS: list[tuple[Any, str, Callable[..., Any], str]] = [
     (dispatch, "_pump", one_slot_too_many, "more tasks run than max_parallel"),
     (dispatch, "_unmet", nothing, "starts before any|KeyError|does not fit"),
@@ -49,6 +54,8 @@ BUGS: list[tuple[Any, str, Callable[..., Any], str]] = [
     (suspects, "go_on", nothing, "deadlock"),
     (suspects, "runs_here", never, "does not end"),
     (suspects, "issue", at_once, "on trial beside|before the suspects|while it runs"),
+    (each, "_most_open", without_end, "too far ahead"),
+    (limits, "take", nothing, "more items than|were counted|lost or doubled"),
     (verify, "_goes_on", hide_what_comes_after_a_warning, "not asked"),
 ]
 

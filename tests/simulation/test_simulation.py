@@ -47,6 +47,7 @@ def test_between_them_the_programs_use_every_feature(only_seed):
     mains = [program.orchestrators["main"] for program in programs]
     hooks = [hook for main in mains for hook in main.hooks]
     assert {hook.point for hook in hooks} == {
+        "before_round",
         "before_dispatch",
         "after_dispatch",
         "after_round",

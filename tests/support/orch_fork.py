@@ -20,7 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["run"]
+__all__ = ["run", "run_bytes"]
 
 #: What fits into a pipe that is read later.
 _MAX_STDIN_BYTES = 60_000
@@ -33,34 +33,51 @@ _ours: tuple[subprocess.Popen[bytes], socket.socket] | None = None
 
 def run(
     arguments: Sequence[str],
-    stdin: str,
-    cwd: Path,
-    environment: Mapping[str, str],
-    timeout_s: float,
+    stdin: str = "",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command line; the same as `subprocess.run` with captured output.
+    """Run one command line; the same as `subprocess.run` with captured output, as text.
+
+    Args:
+        environment: That of this process by default.
 
     Raises:
         subprocess.TimeoutExpired: It took longer; it has been killed.
     """
+    done = run_bytes(arguments, stdin.encode(), cwd, environment, timeout_s)
+    texts = [_text(data) for data in (done.stdout, done.stderr)]
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+
+def run_bytes(
+    arguments: Sequence[str],
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 120,
+) -> subprocess.CompletedProcess[bytes]:
+    """As `run`, with what is written as it is."""
     command = [sys.executable, "-m", "engine.cli", *arguments]
+    variables = dict(os.environ if environment is None else environment)
+    folder = Path.cwd() if cwd is None else cwd
     plain = all(isinstance(argument, str) for argument in arguments)
-    fits = len(stdin.encode()) <= _MAX_STDIN_BYTES
+    fits = len(stdin) <= _MAX_STDIN_BYTES
     if not (plain and fits and _lock.acquire(blocking=False)):
         return subprocess.run(
-            command, capture_output=True, text=True, input=stdin, cwd=cwd, env=dict(environment),
+            command, capture_output=True, input=stdin, cwd=folder, env=variables,
             timeout=timeout_s, check=False,
         )  # fmt: skip
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            request = {"argv": ["orch", *arguments], "cwd": str(cwd), "env": dict(environment)}
+            request = {"argv": ["orch", *arguments], "cwd": str(folder), "env": variables}
             code = _ask(request, stdin, [out.fileno(), err.fileno()], timeout_s)
             if code is None:
                 raise subprocess.TimeoutExpired(command, timeout_s)
             out.seek(0)
             err.seek(0)
-            texts = [_text(file.read()) for file in (out, err)]
-        return subprocess.CompletedProcess(command, code, *texts)
+            return subprocess.CompletedProcess(command, code, out.read(), err.read())
     finally:
         _lock.release()
 
@@ -70,13 +87,13 @@ def _text(data: bytes) -> str:
 
 
 def _ask(
-    request: Mapping[str, object], stdin: str, outputs: list[int], timeout_s: float
+    request: Mapping[str, object], stdin: bytes, outputs: list[int], timeout_s: float
 ) -> int | None:
     """Have one command run; its exit code as `subprocess` has it, None if it took too long."""
     server = _server()
     reader, writer = os.pipe()
     try:
-        os.write(writer, stdin.encode())
+        os.write(writer, stdin)
         os.close(writer)
         line = json.dumps(request).encode() + b"\n"
         socket.send_fds(server, [b"\n"], [reader, *outputs])

@@ -294,10 +294,10 @@ class Oracle:
         operator, value = condition.operator, condition.value
         if operator in ("ok", "failed"):
             try:
-                well = self.end(value.name).status == "done"
+                status = self.end(value.name).status
             except Fails:
-                well = False
-            return well == (operator == "ok")
+                status = ""
+            return status == {"ok": "done", "failed": "failed"}[operator]
         left = self._seen(value, item, index)
         if operator == "empty":
             return left is None or left in ("", [], {})

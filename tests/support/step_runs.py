@@ -66,7 +66,9 @@ _MODELS = {"m": ModelInfo("memory/m"), "small": ModelInfo("memory/small")}
 MOST_EVENTS = 200_000
 
 
-def program_with(policy: str = "", more: str = "", workers: Sequence[str] = NAMES) -> Program:
+def program_with(
+    policy: str = "", more: str = "", workers: Sequence[str] = NAMES, result: str = "json"
+) -> Program:
     """A program with the workers above, whose orchestrator may have steps."""
     maximum = "" if "max_items" in policy else "max_items = 10000"
     rounds = "" if "max_rounds" in policy else "max_rounds = 9"
@@ -74,7 +76,7 @@ def program_with(policy: str = "", more: str = "", workers: Sequence[str] = NAME
     inside, _, outside = more.partition("---")
     return compiled(
         f"""{WORKERS}{outside}
-orchestrator main(q: string = "") -> json {{
+orchestrator main(q: string = "") -> {result} {{
   model = m  goal = "g"  workers = [{", ".join(workers)}]
   policy {{ {rounds}  {maximum}  {policy} }}
   {inside}
@@ -160,7 +162,13 @@ class StepRun:
     def begin(self) -> None:
         self.happen(
             RunStarted(
-                run="r", orchestrator="main", input={"q": ""}, models=_MODELS, program="p", bounds=1
+                run="r",
+                orchestrator="main",
+                input={"q": ""},
+                models=_MODELS,
+                program="p",
+                bounds=1,
+                format=2,
             )
         )
 
@@ -310,10 +318,20 @@ class StepRun:
         again.keys = dict(self.keys)
         return again
 
-    def retried(self, outcome: Outcome | None = None, decisions: Sequence[Any] = ()) -> StepRun:
-        """The run is taken up after its end."""
+    def retried(
+        self,
+        outcome: Outcome | None = None,
+        decisions: Sequence[Any] = (),
+        *,
+        unused: bool = False,
+    ) -> StepRun:
+        """The run is taken up after its end.
+
+        Args:
+            unused: Whether in the last round that no accepted decision has used.
+        """
         again = self._after(len(self.journal), outcome or self.outcome, decisions)
-        again.happen(RunRetried(at=again.state.now))
+        again.happen(RunRetried(at=again.state.now, unused=unused))
         return again
 
     # ------------------------------------------------------------ looking

@@ -53,7 +53,6 @@ class Watchdog:
 
     def __exit__(self, *_: object) -> None:
         asyncio.events.Handle._run = self._original  # type: ignore[method-assign]
-        gc.unfreeze()
 
     def _note(self, spent_s: float, handle: Any) -> None:
         self.worst_s = max(self.worst_s, spent_s)

@@ -275,3 +275,34 @@ def test_what_cannot_be_is_said_in_a_line(desk: Any, name: str) -> None:
     got = desk.orch(*(argument.replace("{url}", url) for argument in arguments), on=False)
     assert got[0] == code, got
     assert words in got[2]
+
+
+def test_a_run_is_told_while_it_waits_and_while_it_runs(desk: Any) -> None:
+    desk.write("main.orch", PROGRAM.replace("tools:hang", "tools:nap"))
+    desk.write("tools.py", TOOLS + NAP)
+    desk.write("none.json", json.dumps([plan(task("a", "hang", n=1)), DONE]))
+    desk.pipe()
+    desk.host("main.orch")
+    desk.begin("run", "main.orch", "main")
+    assert desk.wait_ready() == "begun"
+    code, _, said = desk.orch("tell", "last", "hurry up", "--by", "ann")
+    assert (code, said.startswith("noted; the planner of run ")) == (0, True)
+    code, _, said = desk.orch("tell", "last", "x", "--to", "nothing")
+    assert (code, "has no task `nothing`" in said) == (2, True)
+    assert desk.orch("cancel", "last")[0] == 7
+    assert "a note to the planner: hurry up" in desk.orch("tail", "last")[1]
+
+
+def test_a_run_that_waits_is_told_and_waits_on(desk: Any) -> None:
+    desk.write("main.orch", PROGRAM)
+    desk.write("tools.py", TOOLS)
+    desk.write("none.json", json.dumps([DONE, DONE]))
+    desk.host("main.orch")
+    assert desk.orch("run", "main.orch", "asked")[0] == 5
+    assert desk.orch("tell", "last", "look twice", "--by", "bob")[0] == 0
+    code, out, _ = desk.orch("gates", "last", "--format", "json")
+    assert (code, len(json.loads(out))) == (0, 1)
+    assert "a note to the planner: look twice" in desk.orch("tail", "last")[1]
+    assert desk.orch("approve", "last")[0] == 0
+    code, _, said = desk.orch("tell", "last", "too late")
+    assert (code, "takes no note" in said) == (3, True)

@@ -5,7 +5,8 @@ It holds no state of its own; everything is read from what the workers gave:
 
 1. survey the repository, five readers at once;
 2. weigh the files (how often changed, how complex, how long, imported by a test or not) and
-   read the ones that are notable, around their most complex function;
+   read the ones that are notable, around their most complex function: steps of the engine, which
+   select from what `notable` gives, and from what was read;
 3. follow what was read: the rest of a long function, the syntax tree's word on text that looks
    risky; skipped if nothing asks for it;
 4. have the report written, from claims that the outputs prove (`claims`), large values by
@@ -24,9 +25,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from claims import Evidence, claims_about, shown
-from repo_tools.files import language_of
+from notable import notable
 from repo_tools.git import evidence
-from repo_tools.inventory import is_test_file
 from repo_tools.report import counted, facts
 
 from engine.runtime.ports import PolicyState
@@ -34,19 +34,13 @@ from engine.runtime.ports import PolicyState
 __all__ = ["plan"]
 
 _SURVEY = ("tracked_files", "churn", "complexity", "todos", "test_inventory")
-_NOT_CODE = frozenset(
-    {"CSS", "HTML", "JSON", "Markdown", "reStructuredText", "Text", "TOML", "XML", "YAML"}
-)
-_GENERATED = re.compile(r"(?:^|/)(?:vendor|third_party|node_modules|dist)/|\.min\.|_pb2\.py$")
-
 #: Python text that the syntax tree should be asked about.
 _SUSPICIOUS = re.compile(
     r"\bexcept\s*:|\bexcept\s+(?:Base)?Exception\b|\bshell\s*=\s*True|\b(?:eval|exec)\("
     r"|=\s*(?:\[\]|\{\}|(?:list|dict|set)\(\))\s*[,)]"
 )
 
-#: Lines read at first around a function, at most; the rest only if the function continues.
-_FIRST_READ = 120
+#: Lines read of the rest of a function, at most.
 _READ_MORE = 200
 
 
@@ -86,60 +80,57 @@ def _survey(state: PolicyState) -> dict[str, Any]:
 
 
 def _look_closer(state: PolicyState, known: Evidence) -> dict[str, Any] | None:
-    chosen = _choose(state, known)
+    """Weigh the files, and read the first few: one step, whatever the number of files."""
+    surveys = {
+        "files": "tracked_files", "churn": "churn", "complexity": "complexity",
+        "tests": "test_inventory",
+    }  # fmt: skip
+    found = {name: worker for name, worker in surveys.items() if known.done(worker)}
+    focus = str(state.input.get("focus") or "")
+    most = int(state.input.get("max_files", 5))
+    # The same function as the worker's, to say why; the step chooses from the worker's output.
+    files = notable(**{name: known.output(w) for name, w in found.items()}, focus=focus)["files"]
+    chosen = sorted(files, key=lambda file: -float(file["score"]))[:most]
     if not chosen:
         return None
-    tasks = []
-    for number, path in enumerate(chosen, 1):
-        start, end = _first_stretch(known, path)
-        tasks.append(
-            _task(state, f"read{number}", "read_lines", {"path": path, "start": start, "end": end})
-        )
-    # The survey lists the most complex functions only: ask for those of the chosen files.
-    python = [path for path in chosen if path.endswith((".py", ".pyi"))]
-    if python:
-        tasks.append(_task(state, "functions", "complexity", {"paths": python, "limit": 200}))
-    reasons = "; ".join(f"{shown(path)} ({known.reasons(path)})" for path in chosen)
+    weighed, read = f"r{state.round}_notable", f"r{state.round}_read"
+    inputs = {name: {"$from": known.done(worker)[0]} for name, worker in found.items()}
+    first = {
+        "$from": weighed,
+        "at": "/files",
+        "where": [[{"value": {"$item": "/score"}, "is": ">", "than": 0}]],
+        "sort_by": "/score",
+        "desc": True,
+        "take": most,
+    }
+    stretch = {name: {"$item": f"/{name}"} for name in ("path", "start", "end")}
+    # The survey lists the most complex functions only: ask for those of the files that are read.
+    python = {
+        "$from": read,
+        "pairs": True,
+        "where": [[{"value": {"$item": "/item/python"}, "is": "==", "than": True}]],
+    }
+    functions = {"repo": state.input["repo"], "paths": [{"$item": "/item/path"}], "limit": 200}
+    reasons = "; ".join(f"{shown(file['path'])} ({file['why']})" for file in chosen)
     failed = "".join(f" {sentence}" for sentence in _failures(known))
-    return {"assessment": f"Most notable: {reasons}.{failed}", "tasks": tasks}
-
-
-def _choose(state: PolicyState, known: Evidence) -> list[str]:
-    focus = str(state.input.get("focus") or "").casefold()
-    scored = []
-    for path in known.paths():
-        language = language_of(path)
-        if known.is_binary(path):
-            continue
-        score = _score(known, path)
-        if language is None or language in _NOT_CODE:
-            # Prose and data only where there is no code.
-            score *= 0.001
-        if is_test_file(path):
-            score *= 0.3
-        if _GENERATED.search(path):
-            score *= 0.01
-        if focus and focus in path.casefold():
-            score += 10
-        scored.append((-score, path))
-    return [path for _, path in sorted(scored)[: int(state.input.get("max_files", 5))]]
-
-
-def _score(known: Evidence, path: str) -> float:
-    """How likely a change here goes wrong: how often it is made, times how hard it is."""
-    often = known.commits(path) / max(1, known.most_commits)
-    hard = min(1.0, known.top_complexity(path) / 30)
-    long = min(1.0, known.lines(path) / 600)
-    return (0.25 + often) * (0.25 + hard + 0.5 * long + 0.5 * known.is_untested(path))
-
-
-def _first_stretch(known: Evidence, path: str) -> tuple[int, int]:
-    functions = known.functions(path)
-    if not functions:
-        return 1, _FIRST_READ
-    top = functions[0]
-    start = max(1, int(top["line"]) - 5)
-    return start, min(int(top["end_line"]), start + _FIRST_READ - 1)
+    return {
+        "assessment": f"Most notable: {reasons}.{failed}",
+        "tasks": [
+            {"id": weighed, "worker": "notable", "input": {**inputs, "focus": focus}},
+            {
+                **_task(state, "read", "read_lines", stretch),
+                "each": first,
+                "label": {"$item": "/path"},
+            },
+            {
+                "id": f"r{state.round}_functions",
+                "worker": "complexity",
+                "each": python,
+                "label": {"$item": "/item/path"},
+                "input": functions,
+            },
+        ],
+    }
 
 
 def _follow(state: PolicyState, known: Evidence) -> dict[str, Any] | None:

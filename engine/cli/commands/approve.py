@@ -13,6 +13,7 @@ from engine.cli.journals import journal_option
 from engine.drive.answers import Reply
 from engine.errors import InputError
 from engine.runtime.forks import offers
+from engine.runtime.plan_review import bare_plan
 from engine.runtime.state import Gate
 
 __all__ = ["command"]
@@ -25,7 +26,7 @@ __all__ = ["command"]
     "--edit",
     metavar="FILE",
     callback=json_file,
-    help="Replace the input of the task: JSON; - is standard input.",
+    help="Replace the input of the task, or the plan: JSON; - is standard input.",
 )
 @click.option(
     "--output",
@@ -61,8 +62,10 @@ def command(
     not open (any more). If another process is driving the run, it gets the answer: 0 means
     accepted, 3 not accepted.
     """
+    if isinstance(edit, list):  # the gate of a plan, as `orch gates --format json` lists it
+        edit = bare_plan(edit)
     if edit is not ... and not isinstance(edit, dict):
-        raise InputError(["--edit: a JSON object with the task's inputs is expected"])
+        raise InputError(["--edit: a JSON object is expected: the task's inputs, or the plan"])
     if not_done and (edit is not ... or output is not ...):
         raise click.UsageError("--not-done goes without --edit and --output.")
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)

@@ -14,12 +14,9 @@ from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.journals import find_run, is_remote, journal_option
 from engine.cli.options import color_option, format_option, utf8
 from engine.drive import launch
-from engine.drive.answers import refuse_secrets
-from engine.drive.guard import redactor_of
-from engine.drive.inbox import hand_over, wait_for_end
+from engine.drive.inbox import cancellation, hand_over, wait_for_end
 from engine.drive.launch import Options
-from engine.drive.loading import load, load_run
-from engine.events import CancelRequested
+from engine.drive.loading import load_run
 from engine.journal import SqliteJournal
 from engine.runtime.state import RunState
 from engine.workers.output import reserved_stdout
@@ -70,9 +67,7 @@ def command(run: str, reason: str, style: str, quiet: bool, color: str, director
 
         seen = None
         if record.live:
-            seen = load(journal, record)
-            refuse_secrets(reason, redactor_of(seen.state.program))
-            asked = CancelRequested(reason=reason)
+            seen, asked = cancellation(journal, record, reason)
             if hand_over(journal, seen, asked) == "taken":
                 code = _tell_end(journal, found, run_options, extra)
                 if code is not None:

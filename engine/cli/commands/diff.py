@@ -24,6 +24,7 @@ from engine.history.compare import (
     shared_events,
     steps_of,
 )
+from engine.history.judged import judged
 from engine.journal.listing import shown_status
 
 __all__ = ["command"]
@@ -41,8 +42,9 @@ _SHOWN_ITEMS = 3
 def command(first: str, second: str, items: bool, style: str, directory: str) -> int:
     """Show the differences between two runs: a fork and its parent, or two runs of one program.
 
-    Calls and gates are compared by their outcome, under the keys that both runs have. A step is
-    compared by how its items ended; the first items that differ are shown.
+    Calls and gates are compared by their outcome, under the keys that both runs have; a value that
+    was not accepted is a failure. A step is compared by how its items ended; the first items that
+    differ are shown.
 
     Exit codes: 0 the same; 1 they differ; 2 usage; 3 the journal cannot be read.
     """
@@ -50,7 +52,7 @@ def command(first: str, second: str, items: bool, style: str, directory: str) ->
     try:
         runs = [find_run(journal, name) for name in (first, second)]
         records = [journal.record(run) for run in runs]
-        one, other = (journal.read(run) for run in runs)
+        one, other = (judged(record, journal.read(record.run)) for record in records)
     finally:
         journal.close()
     found = differences(one, other)

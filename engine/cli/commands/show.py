@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -13,11 +14,12 @@ from engine.cli.commands.tail import event_text
 from engine.cli.end_report import write_report
 from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.failure_text import end_drawn, failures_drawn
+from engine.cli.format_values import count
 from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, screen_width, warn
 from engine.cli.run_text import run_text, task_text
-from engine.cli.task_names import task_option
+from engine.cli.task_names import task_name, task_option, typed
 from engine.drive.loading import compile_record
 from engine.errors import JournalError
 from engine.journal import Journal, RunRecord
@@ -29,6 +31,9 @@ from engine.sema.suggest import closest, names_list
 
 __all__ = ["command"]
 
+#: The id of an item of a step.
+_NUMBERED = re.compile(r"(.+)\[\d+(?:\.\d+)*\]")
+
 
 @click.command("show")
 @click.argument("run", metavar="[RUN]", default="last", shell_complete=complete.runs)
@@ -38,7 +43,7 @@ __all__ = ["command"]
     metavar="ID",
     callback=task_option,
     help="Only this task, with its full values, or this step with its items; r:7 is r[7]. "
-    "An item can be named by its label.",
+    "An item can be named by its label, also after its step: r:LABEL.",
 )
 @click.option("--items", is_flag=True, help="Show the items of each step, a line each.")
 @click.option("--events", "listed", is_flag=True, help="List its events with their numbers.")
@@ -159,16 +164,50 @@ def _task(report: dict[str, Any], name: str) -> dict[str, Any]:
     )
     if found is not None:
         return found
-    labelled = [path for path, one in entries.items() if one.get("label") == name]
+    labelled = _labelled(entries, name)
     if len(labelled) == 1:
         return entries[labelled[0]]
     if labelled:
         help = f"items with this label: {names_list(labelled)}"
         raise CommandError(f"several items have the label `{name}`", Exit.USAGE, help=help)
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered is not None and "kind" in entries.get(numbered[1], {}):
+        help = _items_of(entries, numbered[1])
+        raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
     near = closest(name, entries)
     plain = [path for path, one in entries.items() if "label" not in one]
     help = f"did you mean `{near}`?" if near else f"tasks: {names_list(plain) or 'none'}"
     raise CommandError(f"run {report['run']} has no task `{name}`", Exit.USAGE, help=help)
+
+
+def _labelled(entries: dict[str, dict[str, Any]], name: str) -> list[str]:
+    """The items with a label; of one step, where it is named before the label: `r:a.py`."""
+    found = [path for path, one in entries.items() if one.get("label") == name]
+    step, colon, label = typed(name).partition(":")
+    while colon and not found:
+        found = [
+            path
+            for path, one in entries.items()
+            if one.get("label") == label and path.startswith(f"{task_name(step)}[")
+        ]
+        more, colon, label = label.partition(":")
+        step = f"{step}:{more}"
+    return found
+
+
+def _items_of(entries: dict[str, dict[str, Any]], step: str) -> str:
+    """Which items a step has, as far as they can be said in a line."""
+    numbers = [path[len(step) + 1 : -1] for path in entries if _NUMBERED.fullmatch(path)
+               and path.startswith(f"{step}[")]  # fmt: skip
+    if not numbers:
+        return f"step `{step}` has no items"
+    said = numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    gaps = ", with gaps" if said.count(".") == 0 and _gaps(numbers) else ""
+    return f"step `{step}` has {count(len(numbers), 'item')}: {said}{gaps}"
+
+
+def _gaps(numbers: list[str]) -> bool:
+    return int(numbers[-1]) - int(numbers[0]) + 1 != len(numbers)
 
 
 def _collect(

@@ -13,10 +13,22 @@ from engine.cli.format_values import duration, one_line
 from engine.cli.journals import find_run, journal_option, open_journal
 from engine.cli.options import format_option
 from engine.cli.output import echo
-from engine.events import CallFailed, CallFinished, CallStarted, Event, GateAnswered
+from engine.cli.step_lines import entry_path, step_name
+from engine.events import (
+    CallFailed,
+    CallFinished,
+    CallStarted,
+    Event,
+    GateAnswered,
+    RunStarted,
+)
 from engine.history.compare import item_of
+from engine.history.judged import Judge
 from engine.history.replay import describe
+from engine.journal import Journal
 from engine.journal.listing import shown_status
+from engine.runtime.ending import subtree
+from engine.runtime.state import Call, Task
 
 __all__ = ["command", "event_text"]
 
@@ -44,16 +56,20 @@ def command(run: str, items: bool, style: str, directory: str) -> int:
     try:
         found = find_run(journal, run)
         seen = 0
+        judge: Judge | None = None
         lines = _Lines(each=items)
         while True:
             # Looked at before the events are read: what it says has been written by then.
             record = journal.record(found)
-            for event in journal.read(found, seen):
+            events = journal.read(found, seen)
+            if style == "text" and (judge is None or any(map(_changes_program, events))):
+                judge = _judge(journal, found, seen)
+            for event in events:
                 seen += 1
-                if style == "json":
+                if judge is None:
                     echo(event_line(seen, event))
                 else:
-                    lines.add(seen, event)
+                    lines.add(seen, judge.take(event), judge)
             status = shown_status(record)
             if status != "running":
                 lines.flush()
@@ -65,10 +81,30 @@ def command(run: str, items: bool, style: str, directory: str) -> int:
     return Exit.OK if status == "interrupted" else EXITS[record.status]
 
 
-class _Group:
-    """Events of the items of one step that follow one another."""
+def _judge(journal: Journal, run: str, seen: int) -> Judge:
+    """Follows a run from after so many of its events."""
+    judge = Judge(journal.record(run), journal.read(run))
+    for event in journal.read(run)[:seen]:
+        judge.take(event)
+    return judge
 
-    def __init__(self, seq: int, event: Event) -> None:
+
+def _changes_program(event: Event) -> bool:
+    return bool(getattr(event, "program", "")) and not isinstance(event, RunStarted)
+
+
+class _Group:
+    """Events of the items of one step that follow one another.
+
+    Args:
+        name: The step and its worker, for people.
+        seq: The number of the first event.
+        event: That event; `said` is it as a line.
+    """
+
+    def __init__(self, name: str, seq: int, event: Event, said: str) -> None:
+        self.name = name
+        self.said = said
         self.first = seq
         self.only: Event | None = event
         self.last, self.at = seq, event.at
@@ -86,15 +122,16 @@ class _Group:
         elif isinstance(event, CallFailed):
             self.failed[event.mode] = self.failed.get(event.mode, 0) + 1
 
-    def text(self, key: str) -> str:
+    def text(self) -> str:
         """All of them in one line, or the only one as it is."""
         if self.only is not None:
-            return event_text(self.first, self.only)
+            return self.said
         parts = [f"{self.begun} started"] if self.begun else []
         parts += [f"{self.done} done"] if self.done else []
         parts += [f"{number} {mode}" for mode, number in self.failed.items()]
         said = ", ".join(parts) or f"{self.last - self.first + 1} events"
-        return f"{self.last:>6}  {duration(self.at):>8}  {one_line(f'{key}: calls: {said}', 160)}"
+        told = one_line(f"{self.name}: calls: {said}", 160)
+        return f"{self.last:>6}  {duration(self.at):>8}  {told}"
 
 
 class _Lines:
@@ -109,19 +146,21 @@ class _Lines:
         self._groups: dict[str, _Group] = {}
         self._since_s = 0.0
 
-    def add(self, seq: int, event: Event) -> None:
+    def add(self, seq: int, event: Event, judge: Judge) -> None:
         """Take an event in, and print what is complete."""
         key = getattr(event, "key", "")
         is_call = isinstance(event, (CallStarted, CallFinished, CallFailed))
         place = item_of(key) if is_call and not self._each else None
         if place is None:
             self.flush()
-            echo(event_text(seq, event))
+            echo(_followed_text(seq, event, judge.call))
             return
         if not self._groups:
             self._since_s = clock.running_s()
-        group = self._groups.setdefault(place[0], _Group(seq, event))
-        group.add(seq, event)
+        if place[0] not in self._groups:
+            said = _followed_text(seq, event, judge.call)
+            self._groups[place[0]] = _Group(_step_named(judge, place[0]), seq, event, said)
+        self._groups[place[0]].add(seq, event)
 
     def flush_if_due(self) -> None:
         """Print what was added up if that was a while ago."""
@@ -130,9 +169,39 @@ class _Lines:
 
     def flush(self) -> None:
         """Print what was added up."""
-        for key, group in self._groups.items():
-            echo(group.text(key))
+        for group in self._groups.values():
+            echo(group.text())
         self._groups.clear()
+
+
+def _step_named(judge: Judge, key: str) -> str:
+    """The step of a key as people name it, with its worker; the key if it cannot be known."""
+    root = None if judge.state is None else judge.state.root
+    for loop in () if root is None else subtree(root):
+        for step in loop.every_step():
+            if step.key == key:
+                return step_name(step)
+    return key
+
+
+def _followed_text(seq: int, event: Event, call: Call | None) -> str:
+    """An event as one line; that of a task by the task's path, label and worker, not its key."""
+    task = call.subject if call is not None else None
+    if not isinstance(task, Task):
+        return event_text(seq, event)
+    label = f" ({task.label})" if task.label else ""
+    name = f"{entry_path(task)}{label} {task.worker.name}"
+    if isinstance(event, CallStarted):
+        said = "started"
+    elif isinstance(event, CallFinished):
+        said = f"done in {duration(event.ms)}"
+    elif isinstance(event, CallFailed):
+        said = event.mode + (f": {event.message}" if event.message else "")
+    else:
+        return event_text(seq, event)
+    if event.attempt > 1:
+        name += f", attempt {event.attempt}"
+    return _line(seq, event, f"{name}: {said}")
 
 
 def event_text(seq: int, event: Event) -> str:
@@ -140,4 +209,8 @@ def event_text(seq: int, event: Event) -> str:
     said = describe(event)
     if isinstance(event, GateAnswered) and event.note:
         said += f": {event.note}"
+    return _line(seq, event, said)
+
+
+def _line(seq: int, event: Event, said: str) -> str:
     return f"{seq:>6}  {duration(event.at):>8}  {one_line(said, 160)}"

@@ -25,7 +25,7 @@ from engine.runtime.prompts.safe_text import fenced as _fenced
 from engine.runtime.prompts.safe_text import line as _line
 from engine.runtime.prompts.safe_text import safe as _safe
 from engine.runtime.prompts.steps import skipped, step_line, step_view
-from engine.runtime.state import Loop, Remark, Round, RunState, Step, Task
+from engine.runtime.state import Loop, Note, Remark, Round, RunState, Step, Task
 from engine.runtime.wire_schema import WireDecision
 from engine.sema.model import Orchestrator, Verifier, Worker
 
@@ -35,6 +35,7 @@ __all__ = [
     "goal_block",
     "left_block",
     "limits_of",
+    "notes_block",
     "opening",
     "preview",
     "record_block",
@@ -248,6 +249,23 @@ def feedback_block(remarks: list[Remark], *, still_open: bool = False) -> str:
     return f"# {title}\n" + "\n".join(f"- {_remark(remark)}" for remark in remarks)
 
 
+def notes_block(notes: Sequence[Note], *, earlier: bool = False) -> str:
+    """What people have told the planner, one note a line.
+
+    Args:
+        earlier: Whether it has read them before, in a part of the prompt that is left out now.
+    """
+    title = "Earlier notes from people" if earlier else "Notes from people"
+    about = "People who follow this run say this. Take it into account; the goal stays as it is."
+    listed = "\n".join(f"- {_note(note)}" for note in notes)
+    return f"# {title}\n{about}\n{listed}"
+
+
+def _note(note: Note) -> str:
+    who = f"{_line(note.by)} says" if note.by else "a person says"
+    return f"{who}: {_line(note.text)}"
+
+
 def _remark(remark: Remark) -> str:
     if not remark.untrusted or not remark.words:
         return _safe(remark.text)
@@ -258,11 +276,20 @@ def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> s
     """What a round brought: observations, feedback, the rest, the goal again."""
     preview_bytes = loop.orchestrator.policy.context.preview_bytes
     parts = [f"# Results of round {over.number}"]
+    if over.proposed is not None:
+        parts.append(_replaced(over))
     parts += [_view(entry, preview_bytes) for entry in over.entries]
     if feedback:
         parts.append(feedback_block(feedback))
     parts += [left, goal_block(loop.goal), "Give your next decision."]
     return "\n\n".join(parts)
+
+
+def _replaced(over: Round) -> str:
+    """Whose plan was run instead of the planner's, and what it was."""
+    who = _line(over.edited_by) or "A person"
+    tasks = _safe(_encode((over.decision or {}).get("tasks", [])).decode())
+    return f"{who} replaced the tasks of your decision. These were run instead:\n{tasks}"
 
 
 def _view(entry: Task | Step, preview_bytes: int) -> str:
@@ -344,7 +371,11 @@ def task_line(task: Task | Step) -> str:
 
 
 def record_block(
-    rounds: Sequence[Round], lines: Sequence[str], older: Mapping[str, int], kept_assessments: int
+    rounds: Sequence[Round],
+    lines: Sequence[str],
+    older: Mapping[str, int],
+    kept_assessments: int,
+    notes: Sequence[Note] = (),
 ) -> str:
     """The older rounds of a prompt that was too long, as a short record.
 
@@ -353,6 +384,7 @@ def record_block(
         lines: Their tasks and steps, one a line (`task_line`), as far as there is room.
         older: How many tasks there was no room for, by worker.
         kept_assessments: Of how many rounds the assessment is kept.
+        notes: What people have said in them.
     """
     parts = [
         f"# Rounds 1 to {len(rounds)}, shortened",
@@ -369,6 +401,8 @@ def record_block(
     ]
     if said:
         parts.append("# Your last assessments\n" + "\n".join(said))
+    if notes:
+        parts.append(notes_block(notes, earlier=True))
     return "\n\n".join(parts)
 
 

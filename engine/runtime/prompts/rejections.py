@@ -29,6 +29,10 @@ def result_too_large(most: str) -> str:
     return f"finish: the result takes more than {most} (`max_bytes`): shorten it"
 
 
+#: A person's plan that would end the run.
+PLAN_HAS_NO_TASKS = "a plan needs `tasks`: it replaces a decision that gives tasks"
+
+
 def not_a_decision(kind: str) -> str:
     """An answer that is not an object."""
     return f"a decision is an object with `tasks` or `finish`, not {kind}"

@@ -11,6 +11,8 @@ from engine.errors import Failure
 RESULT_REJECTED = "the result was not accepted"
 YOUR_RESULT_REJECTED = "your last result was not accepted"
 ROUND_REJECTED = "the check of this round did not pass"
+PLAN_REJECTED = "the plan was not accepted, and none of its tasks was started"
+PLAN_REJECTED_LATE = "the plan was not accepted, and no more of its tasks was started"
 PERSON_SAYS = "a person says"
 #: What a verifier is taken to have said where it gave no words.
 NOT_OK = "not ok"

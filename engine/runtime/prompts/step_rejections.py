@@ -36,7 +36,7 @@ EXPECTED = {
         "a text, number, true, false, null, a list of these, a reference, "
         '{"$item": "/path"} or {"$literal": ...}'
     ),
-    "tolerate": "a number of items, or a share below 1",
+    "tolerate": "a whole number of items, or a share below 1",
     "unique_by": 'a JSON Pointer such as "/name"',
     "value": 'a reference such as {"$from": "a1", "at": "/n"}, or {"$item": "/path"}',
     "when": f"a test: a list (any) of lists (all) of conditions, such as {TEST}",
@@ -111,6 +111,23 @@ def operator_unknown(where: str, place: str, operators: Iterable[str]) -> str:
 def needs_no_than(where: str, place: str, operator: str) -> str:
     """`than` where nothing is compared."""
     return f"{where}: `{place}` is not used with `{operator}`: leave it out"
+
+
+def written(form: str, view: str) -> str:
+    """A form of reference as it is written, such as `{"$item": ...}`."""
+    return f'{{"{form}": ...}}' if view == "outputs" else f'{{"$from": ..., "{view}": true}}'
+
+
+def needs_max_items(where: str, what: str) -> str:
+    """A step, or a reference as only steps have, in an orchestrator that has none.
+
+    Args:
+        what: The key or the reference, as it is written.
+    """
+    return (
+        f"{where}: {what} needs `max_items` in the policy of the orchestrator, and it is not set: "
+        "give plain tasks, and write values out"
+    )
 
 
 # ---------------------------------------------------------------- values in the wrong place
@@ -191,9 +208,10 @@ def no_view(place: str, name: str, view: str) -> str:
     return f"{place}: `{name}` has no `{view}`, only an entry with `each` has: leave out `{view}`"
 
 
-def nothing_at(place: str, what: str, at: str) -> str:
-    """A pointer to what cannot be there."""
-    return f"{place}: {what} can have nothing at `{at}`: correct the pointer"
+def nothing_at(place: str, what: str, at: str, close: str | None) -> str:
+    """A pointer to what cannot be there; `close` is one that was perhaps meant."""
+    told = did_you_mean(close) or ": correct the pointer"
+    return f"{place}: {what} can have nothing at `{at}`{told}"
 
 
 def not_a_list(place: str, what: str) -> str:
@@ -206,10 +224,11 @@ def not_a_map(place: str, what: str) -> str:
     return f"{place}: {what} is not an object: leave out `entries`, or correct `at`"
 
 
-def nothing_to_flatten(place: str, at: str) -> str:
-    """`flatten` where there is no list."""
+def nothing_to_flatten(place: str, at: str, close: str | None) -> str:
+    """`flatten` where there is no list; `close` is a pointer that was perhaps meant."""
     inside = f"have no list at `{at}`" if at else "are not lists"
-    return f"{place}: the values {inside}: correct `flatten`, or leave it out"
+    told = did_you_mean(close) or ": correct `flatten`, or leave it out"
+    return f"{place}: the values {inside}{told}"
 
 
 def cannot_be_sorted(place: str, at: str) -> str:
@@ -266,10 +285,15 @@ def reduce_with_effect(where: str, worker: str, effect: str) -> str:
     )
 
 
+def too_deep(most: int) -> str:
+    """A decision whose values are nested too deep to be searched for references."""
+    return f"a decision may be nested {most} levels deep: give less, or refer to an output"
+
+
 def cycle(names: Iterable[str]) -> str:
     """Entries that wait for each other."""
     listed = ", ".join(f"`{name}`" for name in names)
-    return f"{listed} wait for each other: references and `after` must not form a cycle"
+    return f"{listed} wait for each other: references, `after` and limits must not form a cycle"
 
 
 # ---------------------------------------------------------------- the wire form

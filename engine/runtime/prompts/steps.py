@@ -30,14 +30,15 @@ __all__ = ["STEP_TOKENS", "figures", "skipped", "step_line", "step_view"]
 
 #: The most that a step takes in a prompt, in tokens.
 STEP_TOKENS = 400
-#: Of these, the most for the words of workers, so in bytes.
+#: Of these, what is kept for the words of workers, so in bytes; they get what facts leave, too.
 FOREIGN_TOKENS = 170
+#: Of that, what failures leave for the outputs.
+_OUTPUT_BYTES = 60
 #: How many bytes of our own words are taken for a token.
 _BYTES_PER_TOKEN = 3
-#: How many kinds of failures are shown with what they said, and how long that may be, in bytes.
+#: How many kinds of failures are shown with what they said, and how many are counted.
 _MOST_MESSAGES = 3
 _MOST_KINDS = 5
-_MESSAGE_BYTES = 70
 #: The longest name of a worker or of a mode that is written whole, in characters.
 _MAX_NAME = 40
 #: A longer id of a step is written twice only, in characters.
@@ -62,9 +63,10 @@ def step_view(step: Step, preview_bytes: int) -> str:
     refer = _how_to_refer(step, found)
     tags = 2 * fenced("failure", "", about)
     room = STEP_TOKENS - _NOTES_TOKENS - _tokens("\n".join([*lines, *refer, tags]), step.id)
-    left = min(FOREIGN_TOKENS, room)
-    lines += _within(room - left, _facts(step, found), step.id)
-    messages = _messages(step, found, left if found.counts.done == 0 else left // 2)
+    facts, room = _within(room, min(FOREIGN_TOKENS, room), _facts(step, found), step.id)
+    lines += facts
+    left = max(0, room)
+    messages = _messages(step, found, left if found.counts.done == 0 else left - _OUTPUT_BYTES)
     if messages:
         left -= len(messages.encode())
         lines.append(fenced("failure", messages, about))
@@ -221,16 +223,22 @@ def _tokens(text: str, id: str) -> int:
     return named + digits + beyond + -(-plain // _BYTES_PER_TOKEN)
 
 
-def _within(tokens: int, facts: Iterable[str], id: str) -> list[str]:
-    """The facts that there is room for, whole."""
-    kept = []
+def _within(room: int, kept: int, facts: Iterable[str], id: str) -> tuple[list[str], int]:
+    """The facts that there is room for, whole, and the room that they leave.
+
+    Args:
+        room: In tokens.
+        kept: What of it is not for facts.
+        id: The id of the step that they are about.
+    """
+    shown = []
     for fact in facts:
         text = line(fact)
-        needed = _tokens(text, id) + 1
-        if needed <= tokens:
-            kept.append(text)
-            tokens -= needed
-    return kept
+        left = room - _tokens(text, id) - 1
+        if left >= kept:
+            shown.append(text)
+            room = left
+    return shown, room
 
 
 # ---------------------------------------------------------------- words of workers
@@ -242,15 +250,23 @@ def _messages(step: Step, found: Summary, left: int) -> str:
     own = step.failure
     if own is not None and (not said or found.kind != "each"):
         said = [(step.id, "", own.message)]
-    most = left if len(said) < 2 else min(left // len(said), 2 * _MESSAGE_BYTES)
-    most = min(most, 2 * _MESSAGE_BYTES)
     lines = []
     for first, label, message in said:
         text = line(message)
         if text:
             about = f" {line(label)}" if label else ""
-            lines.append(_cut(f"{_item(step, first)}{about}: {text}", most - 1))
-    return "\n".join(lines)
+            lines.append(f"{_item(step, first)}{about}: {text}")
+    return "\n".join(_cut(text, most) for text, most in _shares(lines, left))
+
+
+def _shares(lines: Sequence[str], left: int) -> list[tuple[str, int]]:
+    """How long each line may be, in bytes: the short ones are whole, the long ones share."""
+    sizes = [len(text.encode()) + 1 for text in lines]
+    most = dict.fromkeys(range(len(lines)), 0)
+    for done, index in enumerate(sorted(most, key=sizes.__getitem__)):
+        most[index] = min(sizes[index], max(0, left) // (len(lines) - done))
+        left -= most[index]
+    return [(text, most[index] - 1) for index, text in enumerate(lines) if most[index] > 1]
 
 
 def _output(step: Step, left: int, found: Summary, about: str) -> list[str]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from engine.events import GateAnswered
 from engine.runtime import gates
-from engine.runtime.state import Check, Gate, RunState, Step, Task, Todo
+from engine.runtime.state import Check, Gate, HookRun, RunState, Step, Task, Todo
 from engine.sema.plans.selection import number_text
 from engine.sema.plans.steps import EachStep
 
-__all__ = ["chosen", "gathers", "open_gates", "outcome", "park"]
+__all__ = ["chosen", "gathers", "looked", "open_gates", "outcome", "park"]
 
 
 def gathers(state: RunState, step: Step) -> bool:
@@ -33,7 +33,21 @@ def gathers(state: RunState, step: Step) -> bool:
 def park(state: RunState, step: Step, check: Check, message: str) -> None:
     """Let a check wait until all items of its step have been looked at by others."""
     step.asking.append((check, message))
-    state.todo(Todo.STEP_ASKS, step)
+    check.hook_run.parked += 1
+    looked(state, step, check.hook_run)
+
+
+def looked(state: RunState, step: Step, run: HookRun) -> None:
+    """Count whether nothing but a person's word is waited for in a passage of an item.
+
+    Each parked check and each verdict ends here, so it looks at one passage only.
+    """
+    ready = 0 < run.parked == run.waits
+    if ready != run.ready:
+        run.ready = ready
+        step.ready += 1 if ready else -1
+    if step.asking:
+        state.todo(Todo.STEP_ASKS, step)
 
 
 def open_gates(state: RunState, step: Step) -> list[Check]:
@@ -44,24 +58,22 @@ def open_gates(state: RunState, step: Step) -> list[Check]:
     """
     if not step.asking or step.pending or not all(flow.over for flow in step.sources):
         return []
-    parked: dict[int, list[Check]] = {}
-    for check, _ in step.asking:
-        parked.setdefault(id(check.hook_run), []).append(check)
-    ready = sum(checks[0].hook_run.waits == len(checks) for checks in parked.values())
-    if ready < step.open:
+    if step.ready < step.open:
         return []
     by_verifier: dict[str, list[tuple[Check, str]]] = {}
     refused: list[Check] = []
     for check, message in step.asking:
+        check.hook_run.parked, check.hook_run.ready = 0, False
         if check.hook_run.failed:
             refused.append(check)
         else:
             by_verifier.setdefault(check.verifier.name, []).append((check, message))
-    step.asking = []
-    before = step.asked
+    step.asking, step.ready = [], 0
+    if not by_verifier:
+        return refused
+    step.asked += 1
+    number = f" {step.asked}" if step.asked > 1 else ""
     for name, asked in by_verifier.items():
-        step.asked += 1
-        number = f" {before // len(by_verifier) + 1}" if before else ""
         _ask(state, step, f"{step.path} / before{number} / verify {name}", asked)
     return refused
 
@@ -108,5 +120,6 @@ def chosen(gate: Gate, event: GateAnswered) -> tuple[list[int], list[int]]:
         return list(range(len(gate.tasks))), []
     wanted = set(event.items)
     named = [place for place, task in enumerate(gate.tasks) if number_text(task.number) in wanted]
-    others = [place for place in range(len(gate.tasks)) if place not in set(named)]
+    taken = set(named)
+    others = [place for place in range(len(gate.tasks)) if place not in taken]
     return named, others

@@ -28,8 +28,10 @@ def opened(loop: Loop, worker: str) -> Failure | None:
 
 def count(task: Task) -> None:
     """Take note of how an item has ended."""
-    loop, name = task.loop, task.worker.name
-    failure = task.failure
+    loop, failure = task.loop, task.failure
+    if failure is None and not loop.breakers:
+        return
+    name = task.worker.name
     if failure is None:
         breaker = loop.breakers.get(name)
         if breaker is not None and breaker.open is None:

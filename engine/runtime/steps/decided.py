@@ -7,17 +7,19 @@ decision. Nothing starts, and nothing is counted, unless the whole decision is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain, islice
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError
 from engine.runtime.prompts import rejections
+from engine.runtime.prompts import step_rejections as said
 from engine.runtime.references import Reference
 from engine.runtime.state import Loop, Step, Task
 from engine.runtime.step_checks import Producer, StepChecks, depends_on
 from engine.runtime.steps import frames
 from engine.sema.plans.json_form import read_step
-from engine.sema.plans.shapes import SchemaShape
+from engine.sema.plans.shapes import UNKNOWN, SchemaShape, Shape
 from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, leaves
@@ -27,6 +29,8 @@ __all__ = ["MAX_WIRES", "make_entries"]
 
 #: How often the tasks of a decision may wait for another one, in all.
 MAX_WIRES = 300_000
+#: How many entries of a circle are told.
+MAX_TOLD = 5
 
 
 def make_entries(
@@ -57,6 +61,8 @@ class _Making:
         self.bounded = bounded
         self.made: dict[str, Task | Step] = {}
         self.specs: dict[str, Spec] = {}
+        #: What each entry waits for: references, and workers that its limit puts before it.
+        self.needs: dict[str, list[str]] = {}
 
     def find(self, name: str) -> Task | Step | None:
         """What a name of the decision means."""
@@ -150,14 +156,32 @@ class _Making:
             entry = self.made[name]
             frames.connect(entry, spec, self.find)
             problems += self._after_limit(name, named)
+            self.needs[name] = [*depends_on(spec), *self._put_before(name, named)]
             wires += entry.waits
             if wires > MAX_WIRES:
                 problems.append(rejections.WAITS_TOO_OFTEN)
             if len(problems) >= MAX_PROBLEMS or wires > MAX_WIRES:
                 break
-        if not problems:
-            frames.keep_writes_in_order(self._writes())
-        return problems
+        if problems:
+            return problems
+        cycle = self._cycle()
+        if cycle:
+            return [said.cycle(cycle)]
+        frames.keep_writes_in_order(self._writes())
+        return []
+
+    def _cycle(self) -> list[str]:
+        """Entries that wait for each other because of a limit; references were looked at before."""
+        needs = {
+            name: [other for other in others if other in self.specs and other != name]
+            for name, others in self.needs.items()
+        }
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            found: list[str] = error.args[1]
+            return found[:-1][:MAX_TOLD]
+        return []
 
     def _known(self, name: str) -> Producer | None:
         """What is known of a task or step of an earlier decision, or of one that began early."""
@@ -168,17 +192,17 @@ class _Making:
         """The entries that change something, as they were written; each after what it needs."""
         found: list[Task | Step] = []
         seen: set[str] = set()
-        for first, spec in self.specs.items():
+        for first in self.specs:
             if not frames.keeps_order(self.made[first]):
                 continue
             # Depth first, with a stack of its own: a decision may be a long chain.
-            stack = [(first, iter(depends_on(spec)))]
+            stack = [(first, iter(self.needs[first]))]
             while stack:
                 name, others = stack[-1]
                 following = None if name in seen else next(others, None)
                 if following is not None:
                     if following in self.specs and following not in seen:
-                        stack.append((following, iter(depends_on(self.specs[following]))))
+                        stack.append((following, iter(self.needs[following])))
                     continue
                 stack.pop()
                 if name not in seen and frames.keeps_order(self.made[name]):
@@ -199,6 +223,12 @@ class _Making:
                 frames.wait(entry, other)
         return problems
 
+    def _put_before(self, name: str, named: Mapping[str, list[Task | Step]]) -> list[str]:
+        before = self.made[name].after
+        return [
+            other.id for worker in before for other in named.get(worker, ()) if other.id != name
+        ]
+
     def undo(self) -> None:
         """Leave nothing of a rejected decision behind in what runs already."""
         new = {id(entry) for name, entry in self.made.items() if name in self.specs}
@@ -213,10 +243,12 @@ def known_of(entry: Task | Step) -> Producer:
     worker = entry.worker
     assert worker is not None
     failure = None if entry.failure is None else entry.failure.mode
-    output = SchemaShape(worker.output.schema)
+    output: Shape = SchemaShape(worker.output.schema)
     if not isinstance(entry, Step):
         return Producer("task", worker.name, output, failure=failure)
     kind = kind_of(entry.spec)
+    if kind == "reduce" and not entry.items:
+        output = UNKNOWN  # it made no call: it gave `empty`, which may be of any type
     numbers = {len(number) > 1 for number in entry.items}
     nested = numbers.pop() if len(numbers) == 1 else None
     return Producer(kind, worker.name, output, nested=nested, failure=failure)

@@ -17,7 +17,7 @@ from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import asking, breaker, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
-from engine.sema.model import Orchestrator
+from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of, number_text
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import NothingThere, Scope, fill
@@ -36,6 +36,7 @@ def begin(state: RunState, step: Step) -> None:
         return
     step.started_at = state.now
     step.gathers = asking.gathers(state, step)
+    step.most_open = 0
     move_step(step, "running")
     if failure is not None:
         stop(state, step, failure)
@@ -124,26 +125,33 @@ def _drop(state: RunState, step: Step, entries: list[Entry], failure: Failure) -
             state.todo(Todo.VALUES_CAME, (consumer, place, came))
 
 
-def make(state: RunState, step: Step) -> None:
-    """Make as many tasks as slots can use; end the step if nothing is left to be done."""
-    assert step.worker is not None
-    loop = step.loop
+def make(state: RunState, step: Step, *, at_most: int = MAX_SOURCE) -> None:
+    """Make as many tasks as slots can use; end the step if nothing is left to be done.
+
+    Args:
+        at_most: How many tasks are made now.
+    """
+    spec, worker, loop = step.spec, step.worker, step.loop
+    assert isinstance(spec, EachStep)
+    assert worker is not None
     if loop.over:
         return
     canary = loop.orchestrator.policy.breaker.canary
     if step.probing and step.open == 0 and len(step.items) >= canary:
         step.probing = False
         breaker.probe_failed(step)
-    if step.pending and step.stopped is None:
-        denied = breaker.opened(loop, step.worker.name)
+    if loop.breakers and step.pending and step.stopped is None:
+        denied = breaker.opened(loop, worker.name)
         if denied is not None:
             _drop_pending(state, step, denied)
-    most = _most_open(step)
+    step.most_open = step.most_open or _most_open(step)
+    most = min(step.most_open, step.open + at_most)
     while step.pending and step.open < most:
-        if items.made_enough(state, step) or _waits_for_canary(step, canary):
+        if items.made_enough(state, step):
             return
-        number, value = step.pending.popleft()
-        _make_item(state, step, number, value)
+        if (step.probing or len(step.items) < canary) and _waits_for_canary(step, canary):
+            return
+        _make_item(state, step, spec, worker, step.pending.popleft())
     if step.asking:
         state.todo(Todo.STEP_ASKS, step)
     if not step.pending and step.open == 0 and all(flow.over for flow in step.sources):
@@ -179,13 +187,13 @@ def _waits_for_canary(step: Step, canary: int) -> bool:
     return step.probing
 
 
-def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
-    spec, worker, loop, frame = step.spec, step.worker, step.loop, step.frame
-    assert isinstance(spec, EachStep)
-    assert worker is not None
-    name = f"{step.id}[{number_text(number)}]"
-    task = Task(name, worker, loop, {}, f"{step.key}[{number_text(number)}]", False, [])
-    task.step, task.number, task.item, task.frame = step, number, value, frame
+def _make_item(
+    state: RunState, step: Step, spec: EachStep, worker: Worker | Orchestrator, entry: Entry
+) -> None:
+    number, value = entry
+    place = f"[{number_text(number)}]"
+    task = Task(step.id + place, worker, step.loop, {}, step.key + place, False, [])
+    task.step, task.number, task.item, task.frame = step, number, value, step.frame
     task.round = step.round
     task.decided_tainted = step.decided_tainted
     step.items[number] = task
@@ -193,8 +201,9 @@ def _make_item(state: RunState, step: Step, number: Number, value: Any) -> None:
     state.made += 1
     items.register(task)
     scope = _item_scope(state, step, number, value)
-    task.label = _label(spec.label, scope)
-    failure = fill_input(state, task, step.tree, scope)
+    if spec.label is not None:
+        task.label = _label(spec.label, scope)
+    failure = fill_input(state, task, step.filler, scope)
     if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
@@ -214,8 +223,6 @@ def _item_scope(state: RunState, step: Step, number: Number, value: Any) -> Scop
 
 def _label(tree: Any, scope: Scope) -> str:
     """The text of a label; "" where it cannot be made, for an item does not fail of that."""
-    if tree is None:
-        return ""
     try:
         value = fill(tree, scope)
     except (Unmet, NothingThere, EvaluationError):
@@ -236,7 +243,8 @@ def item_ended(state: RunState, task: Task) -> None:
         entry = selecting.entry_in(task, selecting.view_at(consumer, place))
         if entry is not None:
             state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
-    make(state, step)
+    # While a timer makes more, hundreds of items may end at once: one makes way for one.
+    make(state, step, at_most=1 if state.timers and step.timer in state.timers else MAX_SOURCE)
 
 
 def _finish(state: RunState, step: Step) -> None:
@@ -255,7 +263,8 @@ def _finish(state: RunState, step: Step) -> None:
 
 
 def _outputs(step: Step) -> list[Any]:
-    return [task.output for _, task in sorted(step.items.items()) if task.status == "done"]
+    made = step.items
+    return [made[number].output for number in sorted(made) if made[number].status == "done"]
 
 
 def _too_many_failed(step: Step) -> Failure | None:

@@ -8,7 +8,8 @@ needs it; a failed one fails it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from engine.errors import Failure
@@ -157,14 +158,24 @@ def _failed(producer: Task | Step) -> Unmet:
 def _missing(loop: Loop, frame: Frame | None, name: str) -> Unmet:
     """The failure of a reference that leads to nothing, such as an item that was not made."""
     base = name.partition("[")[0]
-    step = _named(loop, frame, base)
     said = f"there is no task or step `{name}`"
-    if isinstance(step, Step):
+    if isinstance(_named(loop, frame, base), Step):
         said = f"step `{base}` has no item `{name}`"
+        failure = _dropped(loop, frame, name)
+        if failure is not None:
+            said = f"`{name}` was not started ({failure.mode}: {failure.message})"
+    return Unmet(Failure("unmet_reference", said))
+
+
+def _dropped(loop: Loop, frame: Frame | None, name: str) -> Failure | None:
+    """Why an item of a step was not started; None where no such value was dropped."""
+    base = name.partition("[")[0]
+    step = _named(loop, frame, base)
+    if isinstance(step, Step):
         for number, _, failure in step.dropped:
             if name == f"{base}[{number_text(number)}]":
-                said = f"`{name}` was not started ({failure.mode}: {failure.message})"
-    return Unmet(Failure("unmet_reference", said))
+                return failure
+    return None
 
 
 def value_of(producer: Task | Step, view: View = "outputs") -> Any:
@@ -229,20 +240,23 @@ def scope_of(loop: Loop, frame: Frame | None, params: Mapping[str, Any]) -> Scop
         return found
 
     inputs: Mapping[str, Any] = {}
-    last = None
+    passing: Frame | None = None
     at = frame
     while at is not None:
-        if isinstance(at.owner, Step) and last is None:
-            last = at.last
+        if isinstance(at.owner, Step) and passing is None:
+            passing = at  # the nearest, also where its `last` is null
         if at.outer is None:
             inputs = at.inputs
         at = at.outer
 
-    def ended_well(name: str) -> bool:
+    def ended(name: str) -> str:
         producer = find(loop, frame, name)
-        return producer is not None and producer.status == "done"
+        if producer is not None:
+            return producer.status
+        return "failed" if _dropped(loop, frame, name) is not None else ""
 
-    return Scope(output, inputs, last=last, names=names, ended_well=ended_well)
+    last = None if passing is None else passing.last
+    return Scope(output, inputs, last=last, names=names, ended=ended)
 
 
 def skipped_by(
@@ -278,16 +292,19 @@ def without_skipped(tree: Any, loop: Loop, frame: Frame | None) -> Any:
 
 
 def fill_input(
-    state: RunState, task: Task, tree: Mapping[str, Any], scope: Scope
+    state: RunState, task: Task, filler: Callable[[Scope], Any], scope: Scope
 ) -> Failure | None:
     """Fill a task's input from its tree, with its defaults.
+
+    Args:
+        filler: The tree, compiled: what gives the input.
 
     Returns:
         Why it cannot run, or None.
     """
     worker = task.worker
     try:
-        value = fill(tree, scope)
+        value = filler(scope)
     except Unmet as error:
         return error.failure
     except (NothingThere, EvaluationError) as error:
@@ -327,7 +344,7 @@ def prepare(state: RunState, task: Task) -> Failure | Literal["skipped"] | None:
     if skipped_by(loop, frame, tree, task.worker.inputs.schema) is not None:
         return "skipped"
     written = task.input
-    failure = fill_input(state, task, without_skipped(tree, loop, frame), scope)
+    failure = fill_input(state, task, partial(fill, without_skipped(tree, loop, frame)), scope)
     if frame is None:
         task.input = written  # as the decision gave it
     return failure
@@ -349,7 +366,7 @@ def too_early(entry: Task | Step) -> Failure | None:
     """Why a limit lets an entry not begin that was to come after another worker's; or None."""
     loop, worker = entry.loop, entry.worker
     for name in entry.after:
-        if worker is not None and not loop.outputs.get(name):
+        if worker is not None and not loop.done.get(name):
             return Failure(
                 "unmet_reference",
                 f"it runs only after `{name}`, and no task of it succeeded",

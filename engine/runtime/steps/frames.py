@@ -48,6 +48,8 @@ def enter(state: RunState, frame: Frame, specs: Sequence[Spec]) -> None:
             before.setdefault(entry.worker.name, []).append(entry)
     keep_writes_in_order(entry for entry in entries if keeps_order(entry))
     state.made += len(frame.tasks)
+    if not entries:
+        state.todo(Todo.INNER_ENDED, frame)
     for entry in entries:
         if failure is not None:
             fail(state, entry, failure)
@@ -179,7 +181,7 @@ def put_before(entry: Task | Step) -> tuple[str, ...]:
     limit = loop.orchestrator.limits.get(entry.worker.name)
     if limit is None or not limit.after:
         return ()
-    entry.after = tuple(worker for worker in limit.after if not loop.outputs.get(worker))
+    entry.after = tuple(worker for worker in limit.after if not loop.done.get(worker))
     return entry.after
 
 

@@ -22,7 +22,7 @@ def made_enough(state: RunState, step: Step) -> bool:
     """Whether this machine step may make no more tasks; then a timer continues the step."""
     if state.made < _MOST_AT_ONCE:
         return False
-    if step.open == 0 or step.gathers:
+    if step.timer not in state.timers:
         timer = SetTimer(step.timer, state.now)
         state.timers[timer.timer] = timer
         state.commands.append(timer)
@@ -33,8 +33,8 @@ def register(task: Task) -> None:
     """Let a task be found by its id: `r[3]`."""
     frame = task.frame
     if frame is None:
+        # No decision can give such an id, so none has to be kept from it.
         task.loop.tasks[task.id] = task
-        task.loop.taken.add(task.id)
     else:
         frame.tasks[task.id.removeprefix(frame.prefix)] = task
 
@@ -72,6 +72,6 @@ def keep(state: RunState, task: Task, failure: Failure | None) -> bool:
         state.todo(Todo.TASK_AGAIN, old)
         return True
     if old.status == "done":
-        old.loop.outputs.setdefault(old.worker.name, []).append(old.output)
+        old.loop.done.setdefault(old.worker.name, []).append(old)
     state.todo(Todo.ITEM_ENDED, old)
     return True

@@ -28,9 +28,9 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
         return _over(loop, number, policy.max_items - current.items, "max_items")
     at = frame
     while at is not None:
-        plan = _plan_of(at)
-        if plan is not None and at.made + number > plan:
-            return _over(loop, number, plan - at.made, "max_items")
+        failure = _over_plan(at, number)
+        if failure is not None:
+            return failure
         at = at.outer
     if policy.max_dispatches is not None and loop.dispatches + number > policy.max_dispatches:
         return _over(loop, number, policy.max_dispatches - loop.dispatches, "max_dispatches")
@@ -39,7 +39,7 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
         limit = loop.orchestrator.limits.get(worker)
         most = limit.max_dispatches if limit is not None else None
         if most is not None and used + number > most:
-            said = _words(number, most - used, f"limit {worker} {{ max_dispatches = {most} }}")
+            said = _words(number, most - used, f"`limit {worker} {{ max_dispatches = {most} }}`")
             return Failure("over_budget", said, cause=Cause(limit, "max_dispatches"))  # type: ignore[arg-type]
         loop.worker_dispatches[worker] = used + number
     loop.dispatches += number
@@ -51,23 +51,27 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
     return None
 
 
-def _plan_of(frame: Frame) -> int | None:
-    """The `max_items` of the plan worker that a frame is the run of; None in a pass."""
+def _over_plan(frame: Frame, number: int) -> Failure | None:
+    """What is said where the plan that a frame is the run of allows no more tasks."""
     worker = getattr(frame.owner, "worker", None)
-    if frame.outer is None and isinstance(worker, Worker) and worker.plan is not None:
-        return worker.plan.max_items
-    return None
+    if frame.outer is not None or not isinstance(worker, Worker) or worker.plan is None:
+        return None  # a pass, which its plan bounds
+    most = worker.plan.max_items
+    if frame.made + number <= most:
+        return None
+    said = _words(number, most - frame.made, f"`max_items = {most}` of plan `{worker.name}`")
+    return Failure("over_budget", said, cause=Cause(worker, "max_items"))
 
 
 def _over(loop: Loop, number: int, left: int, bound: str) -> Failure:
     most = getattr(loop.orchestrator.policy, bound)
-    said = _words(number, left, f"{bound} = {most}")
+    said = _words(number, left, f"`{bound} = {most}`")
     return Failure("over_budget", said, cause=Cause(loop.orchestrator, f"policy.{bound}"))
 
 
 def _words(number: int, left: int, bound: str) -> str:
     more = "one more task" if number == 1 else f"{number} more tasks"
-    return f"{more} would be needed, and {max(0, left)} are left of `{bound}`"
+    return f"{more} would be needed, and {max(0, left)} are left of {bound}"
 
 
 def give_back(step: Step) -> None:

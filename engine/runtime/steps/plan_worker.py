@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from engine.errors import BUILTIN_MODES, MODEL_MODES, Failure
 from engine.runtime import dispatch, sizes
+from engine.runtime.attempts import undeclared
 from engine.runtime.causes import OUTPUT, Cause
 from engine.runtime.state import Frame, RunState, Task
 from engine.runtime.steps.filling import Unmet, scope_of, without_skipped
@@ -72,7 +73,4 @@ def _own(frame: Frame, worker: Worker, failure: Failure) -> Failure:
     worker declares its mode."""
     first = own_failure(frame, failure)
     known = BUILTIN_MODES | MODEL_MODES | set(worker.fails)
-    if first.mode in known:
-        return first
-    said = f"{first.mode}: {first.message}"
-    return Failure("crashed", f"undeclared failure mode `{said}", cause=first.cause)
+    return first if first.mode in known else undeclared(first)

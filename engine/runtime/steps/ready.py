@@ -18,7 +18,7 @@ from engine.runtime.steps.filling import (
     without_skipped,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import FromStep, leaves
+from engine.sema.plans.values import FromStep, compiled, leaves
 
 __all__ = ["frame_ended", "item_ended", "ready", "timer_fired"]
 
@@ -26,7 +26,7 @@ __all__ = ["frame_ended", "item_ended", "ready", "timer_fired"]
 def ready(state: RunState, step: Step) -> None:
     """Skip a step whose test does not hold, fail it for what has failed, or begin it."""
     loop, frame, spec = step.loop, step.frame, step.spec
-    if loop.over or step.status != "blocked":
+    if loop.over or step.status != "blocked" or loop.holds_back(step):
         return
     try:
         if spec.when is not None:
@@ -40,7 +40,7 @@ def ready(state: RunState, step: Step) -> None:
                 each.end(state, step, "skipped")
                 return
             _check_leaves(step, spec.input)
-            step.tree = without_skipped(spec.input, loop, frame)
+            step.filler = compiled(without_skipped(spec.input, loop, frame))
     except Unmet as error:
         frames.fail(state, step, error.failure)
         return

@@ -149,7 +149,7 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     items.register(task)
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
-    failure = fill_input(state, task, step.tree, scope)
+    failure = fill_input(state, task, step.filler, scope)
     if step.kept and items.keep(state, task, failure):
         return
     if failure is not None:
@@ -177,6 +177,7 @@ def item_ended(state: RunState, task: Task) -> None:
 
 def _fail(state: RunState, step: Step, failure: Failure) -> None:
     step.failure = failure
+    step.pending.clear()
     # What was combined is not lost: the highest values that are there.
     done = [task.output for task in step.items.values() if task.status == "done"]
     step.partial = done or None

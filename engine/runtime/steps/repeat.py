@@ -10,7 +10,7 @@ from engine.errors import Failure
 from engine.runtime import sizes
 from engine.runtime.causes import Cause
 from engine.runtime.moves import move_step
-from engine.runtime.state import Frame, RunState, Step
+from engine.runtime.state import Frame, RunState, Step, Task
 from engine.runtime.steps import each
 from engine.runtime.steps.filling import Unmet, holds, scope_of, value_of
 from engine.runtime.steps.frames import enter, own_failure
@@ -64,8 +64,10 @@ def pass_ended(state: RunState, frame: Frame) -> None:
     assert isinstance(step, Step)
     spec = step.spec
     assert isinstance(spec, RepeatStep)
-    for task in frame.tasks.values():
-        step.tainted = step.tainted or task.tainted
+    # Its steps too: a `reduce` may pass a value on, and the tasks of a `repeat` are in its passes.
+    entries: list[Task | Step] = [*frame.tasks.values(), *frame.steps.values()]
+    for entry in entries:
+        step.tainted = step.tainted or entry.tainted
     try:
         given = frame.tasks.get(spec.gives) or frame.steps[spec.gives]
         value = value_of(given)

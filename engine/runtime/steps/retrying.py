@@ -19,14 +19,22 @@ from engine.runtime.steps.items import may_retry
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import RepeatStep
 
-__all__ = ["recount", "reopen_frame", "take_up", "unfinished"]
+__all__ = ["failed_inside", "of_frame", "recount", "reopen_frame", "take_up", "unfinished"]
 
 Entry = Task | Step
 
 
-def unfinished(entries: Sequence[Entry]) -> list[Entry]:
-    """Those that are to be taken up, in order: cut off by the end, failed, or to be done again."""
-    taken = {_name(entry): entry for entry in entries if _is_open(entry)}
+def unfinished(entries: Sequence[Entry], *, inside: bool) -> list[Entry]:
+    """Those that are to be taken up, in order: cut off by the end, failed, or to be done again.
+
+    Args:
+        inside: Whether plans that are done count too, where items in them have failed.
+    """
+    taken = {
+        _name(entry): entry
+        for entry in entries
+        if _is_open(entry) or (inside and failed_inside(entry))
+    }
     readers: dict[str, list[Entry]] = {}
     for entry in entries if taken else ():
         for name in _reads(entry):
@@ -56,6 +64,19 @@ def _is_open(entry: Entry) -> bool:
     if any(may_retry(task) for task in entry.items.values()) or entry.dropped:
         return True
     return entry.failure is not None and entry.failure.mode != "denied"
+
+
+def failed_inside(entry: Entry) -> bool:
+    """Whether it is a plan that is done although items in it have failed that may be retried."""
+    if isinstance(entry, Step) or entry.plan is None or entry.status != "done":
+        return False
+    return any(_is_open(one) or failed_inside(one) for one in of_frame(entry.plan))
+
+
+def of_frame(frame: Frame) -> list[Entry]:
+    """The tasks and steps of a plan or a pass, without items."""
+    entries: list[Entry] = [task for task in frame.tasks.values() if task.step is None]
+    return [*entries, *frame.steps.values()]
 
 
 def _has_begun(entry: Entry) -> bool:
@@ -109,20 +130,25 @@ def take_up(
     for entry in entries:
         if isinstance(entry, Step):
             _retry_step(state, entry, retry)
-        elif entry.status == "done" and not entry.rested:
+        elif entry.status == "done" and not entry.rested and not _resumes_inside(state, entry):
             _again(state, entry)
         else:
             retry(state, entry)
 
 
+def _resumes_inside(state: RunState, task: Task) -> bool:
+    """Whether a plan that is done is carried on; not where its input may change."""
+    return state.retries_unused and task.waits == 0 and failed_inside(task)
+
+
 def _forget(tasks: Iterable[Task]) -> None:
-    """Take out of the outputs of workers what is to be given again."""
-    old: dict[str, set[int]] = {}
+    """Take out of the outputs of workers what is to be given again; all of one loop."""
+    old: dict[str, set[Task]] = {}
     for task in tasks:
         loop = task.loop
-        old.setdefault(task.worker.name, set()).add(id(task.output))
+        old.setdefault(task.worker.name, set()).add(task)
     for name, known in old.items():
-        loop.outputs[name] = [one for one in loop.outputs.get(name, ()) if id(one) not in known]
+        loop.done[name] = [task for task in loop.done.get(name, ()) if task not in known]
 
 
 def _again(state: RunState, task: Task) -> None:
@@ -163,7 +189,7 @@ def _reset(state: RunState, step: Step) -> None:
     _forget(task for task in step.items.values() if task.status == "done")
     step.kept, step.items = {**step.kept, **step.items}, {}
     step.sources, step.levels, step.collected, step.dropped = [], [], [], []
-    step.passes, step.asking = [], []
+    step.passes, step.asking, step.ready = [], [], 0
     step.scope = None
     step.open = 0
     step.pending.clear()
@@ -179,9 +205,7 @@ def _retry_step(state: RunState, step: Step, retry: Callable[[RunState, Task], N
 
 def reopen_frame(state: RunState, frame: Frame, retry: Callable[[RunState, Task], None]) -> None:
     """Take up what is not finished in a plan or a pass; its end is looked at again."""
-    entries: list[Entry] = [task for task in frame.tasks.values() if task.step is None]
-    entries += frame.steps.values()
-    open_entries = unfinished(entries)
+    open_entries = unfinished(of_frame(frame), inside=state.retries_unused)
     frame.open = len(open_entries)
     recount(open_entries)
     failure = frames.count(frame)

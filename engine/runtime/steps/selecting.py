@@ -137,11 +137,18 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
                 flow.over = True
                 value, what = _value(source, scope)
                 entries = entries_of(value, selection, place, what)
+            if selection.flatten is None and selection.where is None:
+                # Each value as it is, and most sources have thousands.
+                looked_at += len(entries)
+                found += entries
+                entries = []
             for entry in entries:
                 looked_at += width(selection, entry)
                 if looked_at > MAX_SOURCE:
-                    raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
+                    break
                 found.extend(expanded(selection, entry, scope))
+            if looked_at > MAX_SOURCE:
+                raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
         except Unmet as error:
             return [], error.failure, False
         except (SelectionError, EvaluationError, NothingThere) as error:

@@ -198,4 +198,5 @@ def _hook(
         then=settings.get("then"),
         every=settings.find("every") or 1,
         then_written="then" in settings.written,
+        eager=settings.find("eager") == "reads",
     )

@@ -15,7 +15,6 @@ import msgspec
 
 from engine.diagnostics import Diagnostic
 from engine.project import Project
-from engine.sema.kinds.common import CHECKED, worker_settings
 from engine.sema.kinds.mcp_calls import Snapshots
 from engine.sema.model import Facts
 from engine.sema.settings.bodies import Settings
@@ -129,27 +128,3 @@ class WorkerKind(msgspec.Struct, frozen=True, kw_only=True):
             assertions=self.assertions,
             without=self.without,
         )
-
-    @property
-    def problem(self) -> str | None:
-        """Why this record cannot be used, or None."""
-        asked = {"workers": worker_settings(), "verifiers": CHECKED}
-        for (declared, common), rows in zip(
-            asked.items(), (self.worker, self.verifier), strict=True
-        ):
-            if rows is None:
-                continue
-            for row in rows:
-                if not isinstance(row, Row):
-                    return f"a setting of its {declared} is a {type(row).__name__}, not a Row"
-            names = [row.name for row in rows]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                return f"it has the setting `{twice}` twice"
-            missing = next((row.name for row in common if row.name not in names), None)
-            if missing is not None:
-                brought = "worker_settings()" if declared == "workers" else "CHECKED"
-                return f"its {declared} have no setting `{missing}`, which `{brought}` brings"
-        if self.worker is None and self.verifier is None:
-            return "it has neither workers nor verifiers"
-        return None

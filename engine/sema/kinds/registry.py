@@ -28,6 +28,7 @@ from engine.sema.kinds.llm import LLM
 from engine.sema.kinds.mcp import MCP
 from engine.sema.kinds.plan import PLAN
 from engine.sema.kinds.python import PYTHON
+from engine.sema.kinds.record_check import record_problem
 from engine.sema.kinds.rules import RULES
 from engine.sema.settings.table import KINDS, Kind
 
@@ -177,7 +178,7 @@ def _loaded(entry: EntryPoint) -> WorkerKind:
     elif kind.name != entry.name:
         wrong = f"{entry.value} is named `{kind.name}`"
     else:
-        wrong = kind.problem or ("" if kind.port else "it has no `port`")
+        wrong = record_problem(kind) or ("" if kind.port else "it has no `port`")
     if wrong:
         raise KindError(f"the kind `{entry.name}` of {package} cannot be used: {wrong}", help)
     assert isinstance(kind, WorkerKind)

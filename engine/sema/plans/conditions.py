@@ -9,23 +9,45 @@ as numbers, texts by code point, and any other mixture is false.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
 from engine.sema.plans.values import ABSENT, Computed, FromStep, Leaf, Scope, leaf_value, leaves
 
-__all__ = ["OPERATORS", "Condition", "Operator", "Test", "compare", "equal", "order_key"]
+__all__ = [
+    "ENDS",
+    "OPERATORS",
+    "Condition",
+    "End",
+    "Operator",
+    "Test",
+    "compare",
+    "equal",
+    "order_key",
+]
 
-Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "empty", "ok", "failed"]
-OPERATORS: tuple[Operator, ...] = get_args(Operator)
+End = Literal["ok", "failed", "not ok", "not failed"]
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "empty"] | End
+#: Those of a decision; `not ok` and `not failed` come from an author's plan.
+OPERATORS: Final[tuple[Operator, ...]] = (
+    "==", "!=", "<", "<=", ">", ">=", "in", "empty", "ok", "failed",
+)  # fmt: skip
+#: Those that say how a task or step ended, each with the status that it asks for.
+ENDS: Final[Mapping[Operator, str]] = {
+    "ok": "done",
+    "failed": "failed",
+    "not ok": "done",
+    "not failed": "failed",
+}
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One condition; `than` is absent for `empty`, `ok` and `failed`.
+    """One condition; `than` is absent for `empty` and where it asks for an end.
 
-    `ok` and `failed` say how the task or step ended that `value` refers to.
+    `ok` and `failed` say how the task or step ended that `value` refers to; of one that was
+    skipped, neither holds.
     """
 
     value: Leaf
@@ -63,9 +85,10 @@ class Test(msgspec.Struct, frozen=True):
 
 def _holds(condition: Condition, scope: Scope) -> bool:
     value = condition.value
-    if condition.operator in ("ok", "failed"):
-        well = isinstance(value, FromStep) and scope.ended_well(value.name)
-        return well if condition.operator == "ok" else not well
+    asked = ENDS.get(condition.operator)
+    if asked is not None:
+        so = isinstance(value, FromStep) and scope.ended(value.name) == asked
+        return so != condition.operator.startswith("not ")
     found = leaf_value(value, scope, absent=True)
     found = None if found is ABSENT else found
     if condition.operator == "empty":
@@ -106,13 +129,24 @@ def _is_number(value: Any) -> bool:
 
 def equal(left: Any, right: Any) -> bool:
     """Whether two JSON values are the same: 1 is 1.0, and neither is true."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(equal, left, right))
-    return bool(left == right)
+    # With a stack of its own: an output may be nested as deep as it likes.
+    stack = [(left, right)]
+    while stack:
+        one, other = stack.pop()
+        if isinstance(one, bool) or isinstance(other, bool):
+            if one is not other:
+                return False
+        elif isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            stack.extend((one[key], other[key]) for key in one)
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            stack.extend(zip(one, other, strict=True))
+        elif one != other:
+            return False
+    return True
 
 
 def order_key(value: Any) -> tuple[int, Any]:

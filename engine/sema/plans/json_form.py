@@ -132,7 +132,12 @@ PROPERTIES: Mapping[str, Any] = {
     "label": {"anyOf": [{"type": "string"}, _ITEM, _INDEX]},
     "parallel": {"type": "integer", "minimum": 1},
     "in_order": {"type": "boolean"},
-    "tolerate": {"type": "number", "minimum": 0},
+    "tolerate": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+        ]
+    },
     "reduce": {"$ref": "#/$defs/step.selection"},
     "size": {"type": "integer", "minimum": 2},
     "empty": {},
@@ -164,7 +169,7 @@ def read_step(entry: Mapping[str, Any]) -> Step:
         return ReduceStep(
             **common,
             reduce=read_selection(entry["reduce"]),
-            size=entry["size"],
+            size=int(entry["size"]),  # JSON Schema takes 2.0 for a whole number
             empty=read_value(entry["empty"]) if "empty" in entry else ABSENT,
         )
     return TaskStep(**common)
@@ -188,7 +193,7 @@ def read_selection(value: Mapping[str, Any]) -> Selection:
         unique_by=value.get("unique_by"),
         sort_by=value.get("sort_by"),
         desc=value.get("desc", False),
-        take=value.get("take"),
+        take=None if value.get("take") is None else int(value["take"]),
     )
 
 

@@ -185,13 +185,23 @@ def _unique(by: str | Computed, entries: list[Entry], scope: Scope) -> list[Entr
 
 def _hashable(value: Any) -> Any:
     """What is the same for two values that are `equal`, and for no others."""
-    if isinstance(value, bool):
-        return "bool", value
-    if isinstance(value, list):
-        return "list", tuple(map(_hashable, value))
-    if isinstance(value, dict):
-        return "dict", frozenset((key, _hashable(inner)) for key, inner in value.items())
-    return value
+    if not isinstance(value, bool | list | dict):
+        return value
+    # Flat: a value may be nested as deep as it likes.
+    flat: list[Any] = []
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, list):
+            flat.append(("list", len(one)))
+            stack.extend(one)
+        elif isinstance(one, dict):
+            keys = sorted(one)
+            flat.append(("dict", *keys))
+            stack.extend(one[key] for key in keys)
+        else:
+            flat.append((isinstance(one, bool), one))
+    return tuple(flat)
 
 
 def _key(by: str | Computed, entry: Entry, scope: Scope) -> Any:
@@ -211,12 +221,14 @@ def _for_item(scope: Scope, entry: Entry) -> Scope:
         scope.parts,
         scope.last,
         scope.names,
-        scope.ended_well,
+        scope.ended,
     )
 
 
 def number_text(number: Number) -> str:
     """A number as it is in ids: `3`, or `3.0` after `flatten`."""
+    if len(number) == 1:
+        return str(number[0])
     return ".".join(map(str, number))
 
 

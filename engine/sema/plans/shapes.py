@@ -14,7 +14,8 @@ import msgspec
 
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.values import View
-from engine.sema.types.schema_facts import may_fit, pointer_tokens, subschema_at
+from engine.sema.suggest import closest
+from engine.sema.types.schema_facts import field_names, may_fit, pointer_tokens, subschema_at
 
 __all__ = [
     "UNKNOWN",
@@ -29,6 +30,7 @@ __all__ = [
     "item_of",
     "kinds",
     "listed",
+    "near",
     "schema_of_shape",
     "view_of_step",
 ]
@@ -91,6 +93,34 @@ def at(shape: Shape, pointer: str) -> Shape | None:
         else:
             return None
     return shape
+
+
+def near(shape: Shape, pointer: str) -> str | None:
+    """The JSON Pointer that was most likely meant by one that leads nowhere, or None."""
+    written = (pointer if pointer.startswith("/") else f"/{pointer}").split("/")[1:]
+    for place, token in enumerate(written):
+        parent = "".join(f"/{part}" for part in written[:place])
+        if at(shape, f"{parent}/{token}") is None:
+            break
+    else:  # at most its first `/` was missing
+        found = "".join(f"/{part}" for part in written)
+        return None if found == pointer else found
+    inside = at(shape, parent)
+    names = [] if inside is None else _names_in(inside)
+    close = closest(token, names)
+    heads = [close] if close is not None else [f"{name}/{token}" for name in names]
+    rest = "".join(f"/{part}" for part in written[place + 1 :])
+    return next(
+        (found for head in heads if at(shape, found := f"{parent}/{head}{rest}") is not None), None
+    )
+
+
+def _names_in(shape: Shape) -> list[str]:
+    """The names of an object's fields, as they are in a JSON Pointer."""
+    if isinstance(shape, ListShape):
+        return []
+    names = list(shape.fields) if isinstance(shape, RecordShape) else field_names(shape.schema)
+    return [name.replace("~", "~0").replace("/", "~1") for name in names]
 
 
 def schema_of_shape(shape: Shape) -> dict[str, Any]:

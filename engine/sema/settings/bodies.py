@@ -217,7 +217,7 @@ class BodyReader:
             "policy": f"{owner} has no `policy`, so nothing bounds its rounds",
         }
         block = isinstance(row.value, table.BlockValue)
-        help = f"{row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
+        help = f"{row.doc[:1].lower()}{row.doc[1:].rstrip('.')}"
         example = _EXAMPLES.get((kind.name, row.name)) or _EXAMPLES.get(("", row.name))
         if example is None and block:
             example = f"{row.name} {{ ... }}"

@@ -89,6 +89,8 @@ class LeafReader:
                 return self._range_error(name, "between 1% and 100%", expr.span)
             case table.ShareOrNumber(), ast.Number(value=int(number)):
                 return int(number)
+            case table.ShareOrNumber(), ast.Number(value=number):
+                return self._no_share(name, number, expr)
             case table.ShareOrNumber(), ast.Quantity(unit="percent", value=number):
                 if 0 < number < 1:
                     return number
@@ -214,6 +216,14 @@ class LeafReader:
 
     def _range_error(self, name: str, rule: str, span: Span) -> None:
         self._report(diagnostic("ORC202", f"`{name}` must be {rule}, got {span.text}", span))
+
+    def _no_share(self, name: str, number: float, expr: ast.Expr) -> None:
+        """Report a number that is not whole: a share has a unit."""
+        help, fix = "write a whole number, or a share such as `20%`", None
+        if 0 < number < 1:
+            share = f"{number * 100:.10g}%"
+            help, fix = f"write `{share}`", Fix(f"write `{share}`", (Edit(expr.span, share),))
+        self.mismatch(name, "an int or a percentage", expr, help=help, fix=fix)
 
     def _missing_unit(self, name: str, value: table.Value, expr: ast.Number) -> None:
         written = expr.span.text

@@ -101,6 +101,25 @@ _MAX_ROUNDS = 10_000
 _HERE = "the file's folder"
 _CALLABLES = ("worker", "orchestrator")
 
+#: How other languages call the settings of a step.
+_OTHER_NAMES = {
+    other: f"did you mean `{own}`?"
+    for own, others in {
+        "after": ("depends_on", "needs", "wait_for"),
+        "call": ("do", "input", "run", "worker"),
+        "desc": ("descending", "order", "reverse"),
+        "each": ("for", "for_each", "foreach", "map", "over"),
+        "label": ("name", "title"),
+        "parallel": ("concurrency", "max_parallel"),
+        "sort_by": ("order_by", "sort"),
+        "take": ("first", "head", "limit", "max", "top"),
+        "unique_by": ("distinct", "group_by", "unique"),
+        "when": ("condition", "if", "only_if"),
+        "where": ("filter", "select"),
+    }.items()
+    for other in others
+}
+
 _RETRY = Row("retry", BlockValue("retry"), "Retries a failed call.")
 
 
@@ -295,7 +314,8 @@ _TABLE = (
             Row(
                 "max_items",
                 Int(maximum=100_000),
-                "Allows steps in decisions; the maximum number of tasks that one decision becomes.",
+                "Allows steps in decisions; the maximum number of tasks that one decision becomes, "
+                "those inside plan workers included.",
                 otherwise="decisions have no steps",
             ),
             Row(
@@ -409,6 +429,11 @@ _TABLE = (
         "`verify` blocks",
         (
             Row(
+                "before_round",
+                BlockValue("plan hook", (), True),
+                "Checks the tasks of a decision before any of them starts.",
+            ),
+            Row(
                 "before_dispatch",
                 BlockValue("hook", _CALLABLES, True),
                 "Checks a task before it starts.",
@@ -451,6 +476,18 @@ _TABLE = (
         )
         for name, more in (
             ("hook", ()),
+            (
+                "plan hook",
+                (
+                    Row(
+                        "eager",
+                        Choice(("none", "reads")),
+                        "Which tasks may start while the decision still streams: none, or those "
+                        "that change nothing outside (`pure`, `read`).",
+                        default="none",
+                    ),
+                ),
+            ),
             ("round hook", (Row("every", Int(), "Check only every Nth round.", default=1),)),
         )
     ),
@@ -523,6 +560,7 @@ _TABLE = (
                 "A step of each pass of a `repeat`.",
             ),
         ),
+        without=_OTHER_NAMES,
     ),
     Kind(
         "repeat",

@@ -1,5 +1,7 @@
 """What `run` is where an expression may read it: in a test's assertions and in `on_escalate`.
 
+And what `estimate` is, which `before_round` offers to its verifiers.
+
 The records say what the engine gives there (`engine.runtime.report` and `engine.runtime.ending`,
 layers above this one), so that a misspelt field or status is an error before anything runs.
 """
@@ -21,11 +23,11 @@ from engine.sema.types.definitions import (
     union_of,
 )
 
-__all__ = ["RUN_ESCALATED", "RUN_REPORTED"]
+__all__ = ["ESTIMATE", "RUN_ESCALATED", "RUN_REPORTED"]
 
 
-def _record(**fields: Type) -> Record:
-    return Record("run", tuple(Field(name, type_) for name, type_ in fields.items()))
+def _record(name: str = "run", /, **fields: Type) -> Record:
+    return Record(name, tuple(Field(name, type_) for name, type_ in fields.items()))
 
 
 _STATUS = union_of(
@@ -41,6 +43,18 @@ _STATUS = union_of(
             "cancelled",
         )
     ]
+)
+
+_RANGE = _record("range", least=INT, most=Optional(INT))
+
+#: What `before_round` offers as `estimate` (`engine.runtime.estimate`).
+ESTIMATE = _record(
+    "Estimate",
+    tasks=_RANGE,
+    effects=_RANGE,
+    calls=Optional(INT),
+    cost_most=Optional(INT),
+    cost_expected=Optional(INT),
 )
 
 #: In the assertions of a test for an orchestrator: the report of the run, and what
@@ -72,6 +86,7 @@ RUN_REPORTED = _record(
     input=ANY,
     models=ANY,
     tasks=ANY,
+    steps=ANY,
     outputs=ANY,
     dispatched=ANY,
     verdicts=Array(ANY),

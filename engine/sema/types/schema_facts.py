@@ -12,7 +12,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-__all__ = ["follow", "json_types", "may_fit", "pointer_tokens", "subschema_at", "type_name"]
+__all__ = [
+    "field_names",
+    "follow",
+    "json_types",
+    "may_fit",
+    "pointer_tokens",
+    "subschema_at",
+    "type_name",
+]
 
 Schema = dict[str, Any]
 
@@ -99,6 +107,23 @@ def subschema_at(schema: Mapping[str, Any], pointer: str) -> Schema | Literal["u
     if "$defs" in schema:
         result["$defs"] = schema["$defs"]
     return result
+
+
+def field_names(schema: Mapping[str, Any]) -> list[str]:
+    """The keys that a schema names for the objects among its values, for suggestions."""
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    places: list[Any] = [schema]
+    while places:
+        place = places.pop()
+        if not isinstance(place, Mapping) or id(place) in seen:
+            continue
+        seen.add(id(place))
+        if "$ref" in place:
+            places.append(follow(schema, place["$ref"]))
+        found.update(dict.fromkeys(place.get("properties", {})))
+        places += [branch for key in ("anyOf", "oneOf") for branch in place.get(key, ())]
+    return list(found)
 
 
 def _step(root: Any, place: Any, token: str, depth: int) -> Iterator[Any]:

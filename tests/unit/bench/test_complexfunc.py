@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 import engine
 from bench.complexfunc import data, program
 from bench.complexfunc.distilled import AGAIN, again, distilled, findings, shape_of
+from bench.complexfunc.plans import plan_of
 from bench.complexfunc.play import Played, play, violations
 from bench.complexfunc.replay import MODES, Mode
 
@@ -69,10 +70,21 @@ BAD_REFERENCE = goal(
 )
 
 
+POINTS = [{"id": f"p{n}", "at": {"lat": 40.5 + n}} for n in range(5)]
+SEVERAL = goal(
+    ("Find_Place", {"query": "Spain"}, POINTS),
+    ("Search_Hotels(Near)", {"latitude": 43.5, "place_id": "p3"}, {"hotels": [], "best": "Ana"}),
+    ("Search_Hotels(Near)", {"latitude": 41.5, "place_id": "p1"}, {"hotels": [], "best": "Luz"}),
+    ("Find_Place", {"query": "Luz"}, []),
+    ("Find_Place", {"query": "Ana"}, []),
+    ("Find_Place", {"query": "elsewhere"}, []),
+)
+
+
 def played(folder: Path, one: data.Goal, mode: Mode, widened: set[program.Place]) -> Played:
-    goals = [GOOD, BAD_LITERAL, BAD_REFERENCE]
-    path = program.write(folder, APIS, goals, widened=widened)
-    workflow = engine.load(path, params={"rounds": 4, "width": 3})
+    goals = [GOOD, BAD_LITERAL, BAD_REFERENCE, SEVERAL]
+    path = program.write(folder, APIS, goals, widened=widened, steps=mode == "plans")
+    workflow = engine.load(path, params={"rounds": 7, "width": 6})
     return asyncio.run(play(workflow, one, mode))
 
 
@@ -103,6 +115,38 @@ def test_violations_are_reported_and_agree_with_jsonschema(tmp_path: Path, mode:
     reference = played(tmp_path / "b", BAD_REFERENCE, mode, set())
     assert set(reference.reported) == set(violations(BAD_REFERENCE, schemas)) == {"var2"}
     assert "place_id" in reference.reported["var2"]
+
+
+def test_calls_about_items_of_a_list_are_planned_as_an_each() -> None:
+    plan = plan_of(SEVERAL)
+    near = {
+        "id": "all_var2",
+        "worker": "Search_Hotels_Near",
+        "each": {
+            "$from": "var1",
+            "where": [[{"value": {"$item": "/at/lat"}, "is": "in", "than": [43.5, 41.5]}]],
+        },
+        "input": {"latitude": {"$item": "/at/lat"}, "place_id": {"$item": "/id"}},
+    }
+    assert plan.entries[1] == near
+    assert (plan.ids["var2"], plan.ids["var3"]) == ("all_var2[3]", "all_var2[1]")
+    assert plan.steps == 1
+    assert plan_of(GOOD).steps == 0
+
+
+def test_calls_that_follow_an_each_are_planned_from_its_items() -> None:
+    plan = plan_of(data.Goal(SEVERAL.input, SEVERAL.output[:5]))
+    assert plan.entries[2]["each"] == {"$from": "all_var2"}
+    assert plan.entries[2]["input"] == {"query": {"$item": "/best"}}
+    assert (plan.ids["var4"], plan.ids["var5"]) == ("all_var4[1]", "all_var4[3]")
+
+
+def test_a_plan_makes_the_recorded_calls(tmp_path: Path) -> None:
+    for several in (SEVERAL, data.Goal(SEVERAL.input, SEVERAL.output[:5])):
+        result = played(tmp_path, several, "plans", set())
+        assert (result.faults, result.reported) == ([], {})
+        assert result.calls == len(several.output)
+        assert result.steps == plan_of(several).steps >= 1
 
 
 def test_a_widened_parameter_lets_the_goal_end(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_secret_that_is_a_word_of_the_program_is_let_pass(load: Any, monkeypat
     [
         ({"note": f"use {TOKEN}"}, "the note"),
         ({"by": KEY}, "the name of who answers"),
-        ({"edit": {"n": 83712345}}, "the edited input"),
+        ({"edit": {"n": 83712345}}, "the edited input or plan"),
         ({"output": [TOKEN]}, "the output"),
     ],
 )

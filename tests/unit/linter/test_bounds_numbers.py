@@ -51,6 +51,23 @@ def test_decisions_are_rounds_times_their_repairs():
     assert found.total == Spend(3, 24, 3, 3 * 1100, 3 * 2000)
 
 
+def test_a_step_is_as_many_tasks_as_max_items_allows():
+    body = "policy { max_rounds = 2  repair { max = 0 }  max_items = 500 %s}"
+    found = bound(body % "", workers="ask")
+    assert (found.tasks, found.total.model_calls) == (1000, 2 + 1000 * 3)
+    assert bound(body % " max_dispatches = 30 ", workers="ask").tasks == 30
+
+
+def test_tasks_inside_plans_are_among_max_items():
+    more = """worker all(qs: string[]) -> string[] via plan {
+      max_items = 400  step asks { each = qs  call = ask(q=item) }  result = asks
+    }"""
+    found = bound(
+        "policy { max_rounds = 2  repair { max = 0 }  max_items = 500 }", workers="all", more=more
+    )
+    assert (found.tasks, found.total.tasks, found.total.model_calls) == (1000, 1000, 2 + 1000 * 3)
+
+
 def test_retries_and_fallbacks_multiply_at_each_model_of_the_chain():
     found = bound(
         "policy { max_rounds = 1  repair { max = 0 } }",
@@ -119,6 +136,14 @@ def test_rounds_are_looked_at_each_so_many():
         verify { after_round { with = judge  every = 2  on_fail = warn } }"""
     )
     assert found.total.model_calls == 5 + 2
+
+
+def test_every_plan_may_be_looked_at_and_cost_a_round():
+    found = bound(
+        """policy { max_rounds = 5  repair { max = 0 } }
+        verify { before_round { with = judge  on_fail = revise  max_revisions = 2 } }"""
+    )
+    assert found.total.model_calls == 5 + 5
 
 
 def test_a_budget_stops_the_loop_and_says_so():

@@ -276,7 +276,7 @@ orchestrator main() -> { n: int } {
     tools = """
 import asyncio
 async def stubborn():
-    for _ in range(100):
+    for _ in range(20):
         try:
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ import pytest
 import engine
 from engine.errors import UsageError
 from engine.journal import MemoryJournal
+from engine.runtime.state import Step
 
 PROGRAM = """
 worker names() -> string[] via python { call = "tools:names" }
@@ -105,3 +106,132 @@ def test_more_items_than_one_machine_step_makes_are_asked_about_at_once(load: Lo
 def test_an_edit_needs_one_item(load: Load) -> None:
     with pytest.raises(UsageError, match="no input to edit"):
         answer(begin(load), engine.Reply("approve", edit={"to": "x"}))
+
+
+def test_a_gate_named_by_an_item_is_answered_for_that_item_alone(load: Load) -> None:
+    run = answer(begin(load), engine.Reply("approve", gate="r[1]"))
+    (gate,) = run.report()["gates"]
+    assert [item["item"] for item in gate["items"]] == ["0", "3", "4"]
+    run = answer(run, engine.Reply("reject", gate="r[3]"))
+    (gate,) = run.report()["gates"]
+    assert [item["item"] for item in gate["items"]] == ["0", "4"]
+    run = answer(run, engine.Reply("approve", gate="r"))
+    assert run.output == ["sent n0", "sent n1", "sent n4"]
+
+
+def test_an_item_is_not_named_together_with_a_list_of_items(load: Load) -> None:
+    with pytest.raises(UsageError, match="name the step"):
+        answer(begin(load), engine.Reply("approve", gate="r[1]", items=["0"]))
+    with pytest.raises(UsageError, match="needs `items`"):
+        answer(begin(load), engine.Reply("approve", keep_others=True))
+
+
+def test_some_are_approved_and_the_others_stay_open(load: Load) -> None:
+    reply = engine.Reply("approve", gate="r", items=["0", "4"], keep_others=True)
+    run = answer(begin(load), reply)
+    assert run.status == "waiting"
+    assert answer(run, engine.Reply("reject")).output == ["sent n0", "sent n4"]
+
+
+def test_a_gate_inside_a_plan_worker_goes_by_its_path(load: Load) -> None:
+    plan = """worker q() -> string via plan {
+  max_items = 9
+  step a { call = send(to="n9") }
+  result = a
+}
+"""
+    program = PROGRAM.replace("EFFECT", "read").replace("HOOKS", HOOKS)
+    program = program.replace("orchestrator main", plan + "orchestrator main")
+    program = program.replace("workers = [names, send]", "workers = [names, send, q]")
+    decisions = [
+        {"tasks": [{"id": name, "worker": "q", "input": {}} for name in "tu"]},
+        {"finish": []},
+    ]
+    models = {"planner": engine.Scripted(decisions)}
+    run = load(program, TOOLS).run(models=models, journal=MemoryJournal())
+    assert [gate["task"] for gate in run.report()["gates"]] == ["t/a", "u/a"]
+
+    def say(gate: str) -> engine.Run:
+        reply = engine.Reply("approve", gate=gate)
+        again = {"planner": engine.Scripted(decisions)}
+        return engine.resume(run.id, journal=run.journal, reply=reply, models=again)
+
+    with pytest.raises(UsageError, match="several gates are open"):
+        say("a")
+    assert [gate["task"] for gate in say("t/a").report()["gates"]] == ["u/a"]
+    assert say("a").status == "finished"
+
+
+MANY_LOOKS = """
+worker names() -> string[] via python { call = "tools:names" }
+worker send(to: string) -> string via python { call = "tools:send"  effect = write }
+verifier a(to: string) via human { message = "A?" }
+verifier b(to: string) via human { message = "B?" }
+verifier c(to: string) via human { message = "C?" }
+verifier d(to: string) via human { message = "D?"  skip_when = to == "n1" }
+verifier e(to: string) via human { message = "E?" }
+verifier f(to: string) via human { message = "F?" }
+verifier z(to: string) via human { message = "Z?" }
+verifier late(to: string) via python { call = "tools:late" }
+orchestrator main() -> string[] {
+  model = planner  goal = "g"  workers = [names, send]
+  policy { max_rounds = 4  max_items = 2000  max_parallel = 2 }
+  verify {
+    before_dispatch send { with = [z]  on_fail = revise  max_revisions = 1 }
+    before_dispatch send { with = [a, late, b]  on_fail = revise  max_revisions = 1 }
+    before_dispatch send { with = [c, d, e, f]  on_fail = revise  max_revisions = 1 }
+  }
+}
+"""
+
+
+def test_each_time_that_a_step_asks_has_its_own_number(load: Load) -> None:
+    """However many verifiers ask each time, and however many of them skip an item."""
+    tools = TOOLS.replace("N = 5", "N = 2") + "def late(to): return to != 'n9'\n"
+    models = {"planner": engine.Scripted([PLAN, LAST])}
+    run = load(MANY_LOOKS, tools).run(models=models, journal=MemoryJournal())
+    asked: list[str] = []
+    while run.status == "waiting":
+        gates = [gate["key"] for gate in run.report()["gates"]]
+        asked += gates
+        for gate in gates:
+            run = answer(run, engine.Reply("approve", gate=gate))
+    assert run.output == ["sent n0", "sent n1"]
+    begins = "round 1 / decision 1 / task r / before"
+    assert asked == [
+        f"{begins} / verify z",
+        *(f"{begins} 2 / verify {name}" for name in "ab"),
+        *(f"{begins} 3 / verify {name}" for name in "cdef"),
+    ]
+
+
+def test_a_wide_step_counts_its_parked_items_once_each(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at grows with the items, not with their square."""
+    looks = 0
+
+    class Parked(list[Any]):
+        def __iter__(self) -> Any:
+            nonlocal looks
+            for one in super().__iter__():
+                looks += 1
+                yield one
+
+    begun = Step.__init__
+
+    def init(step: Step, *given: Any, **more: Any) -> None:
+        begun(step, *given, **more)
+        step.asking = Parked()
+
+    monkeypatch.setattr(Step, "__init__", init)
+    hooks = "before_dispatch send { with = [boss, late]  on_fail = revise  max_revisions = 1 }"
+    late = 'verifier late(to: string) via python { call = "tools:late" }\nverifier boss'
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", hooks)
+    program = program.replace("verifier boss", late)
+    tools = TOOLS.replace("N = 5", "N = 60") + "def late(to): return True\n"
+    models = {"planner": engine.Scripted([PLAN, LAST])}
+    run = load(program, tools).run(models=models, journal=MemoryJournal())
+    (gate,) = run.report()["gates"]
+    assert gate["count"] == 60
+    assert looks == 60

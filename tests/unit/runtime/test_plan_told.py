@@ -56,6 +56,7 @@ PLAN = Plan(
             gives="draft",
             start=1,
         ),
+        TaskStep(id="more", worker="add", input={"n": FromStep("loop")}),
     ),
     result={"all": FromStep("all"), "loop": FromStep("loop")},
     max_items=100,
@@ -116,6 +117,8 @@ def test_a_report_has_what_is_inside(state):
     assert (every["id"], every["counts"]["done"], len(every["items"])) == ("all", 14, 15)
     assert (loop["kind"], loop["counts"]["done"], loop["output"]) == ("repeat", 2, 3)
     assert [one["id"] for one in loop["passes"][1]["tasks"]] == ["loop[1].draft"]
+    # In the order of the plan, where a plain task may follow steps.
+    assert (every["position"], loop["position"]) == (0, 1)
     text = run_text(
         {
             **report,

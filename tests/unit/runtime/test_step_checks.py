@@ -124,7 +124,30 @@ BAD: list[tuple[list[dict[str, Any]], str]] = [
     ([SURVEY, each(entries=True)], "each: the output of `s` at `/files` is not an object: leave o"),
     ([SURVEY, each(flatten="/path")], "each: the values have no list at `/path`: correct `flatten"),
     ([SURVEY, each(flatten=True)], "each: the values are not lists: correct `flatten`"),
-    ([SURVEY, each(sort_by="/comits")], "each/sort_by: the item can have nothing at `/comits`"),
+    (
+        [SURVEY, each(sort_by="/comits")],
+        "each/sort_by: the item can have nothing at `/comits`; did you mean `/commits`?",
+    ),
+    (
+        [SURVEY, each(), each(PAIRS, id="b", sort_by="/commits", input={"path": "x"})],
+        "each/sort_by: the item can have nothing at `/commits`; did you mean `/item/commits`?",
+    ),
+    (
+        [SURVEY, each(), each(PAIRS, id="b", input={"path": item("/item/pat")})],
+        "input/path: the item can have nothing at `/item/pat`; did you mean `/item/path`?",
+    ),
+    (
+        [SURVEY, each({"$from": "s", "at": "/file"})],
+        "each: the output of `s` (survey) can have nothing at `/file`; did you mean `/files`?",
+    ),
+    (
+        [SURVEY, each(flatten="/tag")],
+        "each: the values have no list at `/tag`; did you mean `/tags`?",
+    ),
+    (
+        [SURVEY, each({"$from": "s", "at": "/files/0/tagz"})],
+        "each: the output of `s` (survey) can have nothing at `/files/0/tagz`; did you mean `/fil",
+    ),
     ([SURVEY, each(sort_by="/tags")], "each/sort_by: what is at `/tags` is neither a number nor a"),
     ([SURVEY, each(unique_by="/x")], "each/unique_by: the item can have nothing at `/x`"),
     ([SURVEY, each(where=where(item("/x"), "empty"))], "each/where/0/0: the item can have nothing"),
@@ -197,7 +220,7 @@ BAD: list[tuple[list[dict[str, Any]], str]] = [
             each({"$from": "b", "at": "/0/lines"}, input={"path": "x"}),
             each({"$from": "all", "at": "/0/lines"}, id="b", input={"path": "x"}),
         ],
-        "`all`, `b` wait for each other: references and `after` must not form a cycle",
+        "`all`, `b` wait for each other: references, `after` and limits must not form a cycle",
     ),
 ]  # fmt: skip
 

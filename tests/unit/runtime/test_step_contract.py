@@ -91,7 +91,14 @@ BAD: list[tuple[Any, str]] = [
     ({**REDUCE, "size": 1}, "task `m`: `size` must be a whole number of 2 or more"),
     ({**EACH, "parallel": 0}, "task `all`: `parallel` must be a whole number of 1 or more"),
     ({**EACH, "in_order": "yes"}, "task `all`: `in_order` must be true or false"),
-    ({**EACH, "tolerate": -1}, "task `all`: `tolerate` must be a number of items, or a share"),
+    (
+        {**EACH, "tolerate": -1},
+        "task `all`: `tolerate` must be a whole number of items, or a share",
+    ),
+    (
+        {**EACH, "tolerate": 1.5},
+        "task `all`: `tolerate` must be a whole number of items, or a share below 1",
+    ),
     ({**EACH, "label": 3}, "task `all`: `label` must be a string, or a part of the item"),
     ({**EACH, "after": "s"}, "task `all`: `after` must be a list of ids of tasks and steps"),
     ({**EACH, "each": [1, 2]}, "task `all`: `each` must be a selection such as"),
@@ -178,7 +185,7 @@ def test_without_max_items_there_are_plain_tasks_only(entry: Any) -> None:
         return
     with pytest.raises(DecisionError) as found:
         decisions(steps=False).read({"tasks": [entry]})
-    assert "unknown key" in found.value.problems[0]
+    assert "needs `max_items` in the policy" in found.value.problems[0]
 
 
 RESULT = {"summary": "s", "reviews": [], "best": None}
@@ -226,6 +233,47 @@ def test_a_result_that_cannot_be_one_is_rejected(finish: Any, sentence: str) -> 
     with pytest.raises(DecisionError) as found:
         decisions().read({"finish": finish})
     assert found.value.problems[0].startswith(sentence), found.value.problems
+
+
+REASON = "needs `max_items` in the policy of the orchestrator, and it is not set"
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        (EACH, "`each`"),
+        (REDUCE, "`reduce`"),
+        ({**TASK, "when": RISKY}, "`when`"),
+        ({**TASK, "after": ["b"]}, "`after`"),
+        ({**TASK, "note": 1, "tolerate": 2}, "`tolerate`"),
+        ({**TASK, "input": {"path": ITEM}}, '{"$item": ...}'),
+        ({**TASK, "input": {"path": {"$from": "b", "pairs": True}}}, '{"$from": ..., "pairs": tr'),
+    ],
+    ids=str,
+)
+def test_without_max_items_a_step_is_told_what_it_needs(entry: Any, what: str) -> None:
+    with pytest.raises(DecisionError) as caught:
+        decisions(steps=False).read({"tasks": [entry]})
+    first = next(problem for problem in caught.value.problems if REASON in problem)
+    assert first.startswith(f"task `{entry['id']}`: {what}")
+    assert sum(REASON in problem for problem in caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [{"$from": "m"}, {"summary": {"$from": "m", "at": "/notes"}, "reviews": []}],
+    ids=str,
+)
+def test_without_max_items_a_reference_in_a_result_is_told_what_it_needs(finish: Any) -> None:
+    with pytest.raises(DecisionError) as caught:
+        decisions(steps=False).read({"finish": finish})
+    assert caught.value.problems[0].startswith(f'finish: {{"$from": ...}} {REASON}')
+
+
+def test_what_is_wrong_without_a_reference_does_not_speak_of_max_items() -> None:
+    with pytest.raises(DecisionError) as caught:
+        decisions(steps=False).read({"finish": {"summary": 1, "reviews": []}})
+    assert "max_items" not in str(caught.value)
 
 
 def test_without_max_items_a_result_holds_no_references() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 import engine
+from bench.plans.decisions import tokenizer
 from engine.errors import Failure
 from engine.runtime.prompts.steps import STEP_TOKENS, step_line, step_view
 from engine.runtime.report import run_report
@@ -107,23 +105,10 @@ def block_of(text, step):
 
 
 @pytest.fixture(scope="module")
-def encode():
-    """A real tokenizer, with the table that LiteLLM brings along."""
-    litellm = importlib.util.find_spec("litellm")
-    assert litellm is not None
-    assert litellm.origin is not None
-    folder = Path(litellm.origin).parent / "litellm_core_utils" / "tokenizers"
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    try:
-        import tiktoken
-
-        yield tiktoken.get_encoding("cl100k_base").encode_ordinary
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
+def tokens():
+    """How many tokens a text is, by a real tokenizer."""
+    pytest.importorskip("tiktoken")
+    return tokenizer()[1]
 
 
 # ---------------------------------------------------------------- the next prompt
@@ -141,8 +126,8 @@ def test_a_step_is_counted_and_not_listed(prompted, run):
     assert 'or to one: "r[0]"' in block
 
 
-def test_the_next_prompt_does_not_grow_with_the_items(prompted, run, encode):
-    sizes = [len(encode(block_of(results(prompted, run, n), "r"))) for n in (20, 200, 1000)]
+def test_the_next_prompt_does_not_grow_with_the_items(prompted, run, tokens):
+    sizes = [tokens(block_of(results(prompted, run, n), "r")) for n in (20, 200, 1000)]
     assert max(sizes) <= STEP_TOKENS
     assert max(sizes) - min(sizes) < 40
 
@@ -157,19 +142,46 @@ def test_the_next_prompt_does_not_grow_with_the_items(prompted, run, encode):
     ],
     ids=["tags", "rare scripts", "symbols", "empty"],
 )
-def test_whatever_workers_say_a_step_is_bounded_and_stays_in_its_tag(prompted, run, encode, notes):
+def test_whatever_workers_say_a_step_is_bounded_and_stays_in_its_tag(prompted, run, tokens, notes):
     block = block_of(results(prompted, run, 30, notes=notes), "r")
-    assert len(encode(block)) <= STEP_TOKENS
+    assert tokens(block) <= STEP_TOKENS
     assert block.count("<output ") == block.count("</output>") == 1
     assert block.count("<failure ") == block.count("</failure>") == 1
 
 
-def test_long_names_are_within_the_bound(prompted, run, encode):
+def test_the_first_message_of_each_kind_is_whole_where_it_fits(prompted, run, tokens):
+    planner = prompted([{"tasks": [source(30), each("all")]}, {"finish": []}])
+    ended = run(planner)
+    items = ended._state.loop.steps["all"].items
+    first = "ValueError: cannot decode byte 0xff of line 12"
+    second = "no answer from the server within 30 s"
+    items[(7,)].failure = Failure("crashed", first)
+    items[(17,)].failure = Failure("timeout", second)
+    block = step_view(ended._state.loop.steps["all"], 2048)
+    assert f"all[7] f7.py: {first}" in block
+    assert f"all[17] f17.py: {second}" in block
+    assert tokens(block) <= STEP_TOKENS
+
+
+def test_long_messages_share_the_room_and_a_short_one_is_whole(prompted, run, tokens):
+    planner = prompted([{"tasks": [source(30), each("all")]}, {"finish": []}])
+    step = run(planner)._state.loop.steps["all"]
+    step.items[(7,)].failure = Failure("crashed", "\u1c80" * 400)
+    step.items[(17,)].failure = Failure("timeout", "too slow")
+    step.items[(27,)].failure = Failure("http", "x9$Kq#~`|" * 90)
+    block = step_view(step, 2048)
+    assert "all[17] f17.py: too slow\n" in block
+    assert block.count("...\n") == 2
+    assert "</output>" in block
+    assert tokens(block) <= STEP_TOKENS
+
+
+def test_long_names_are_within_the_bound(prompted, run, tokens):
     name = "x9" * 32
     planner = prompted([{"tasks": [source(30), each(name)]}, {"finish": []}])
     run(planner)
     block = block_of(planner.prompts[-1][-1][1], name)
-    assert len(encode(block)) <= STEP_TOKENS
+    assert tokens(block) <= STEP_TOKENS
     assert f'Refer to "{name}" ' in block
     assert "or to one: the id and `[0]`." in block
     assert "[7] f7.py: ValueError" in block

@@ -156,6 +156,18 @@ def test_a_record_whose_only_field_is_called_result_is_not_unwrapped() -> None:
     assert set(wire["properties"]) == {"result"}
 
 
+def test_a_wrapper_is_not_named_like_a_field_of_what_it_wraps() -> None:
+    """Else null in its wrapper would be read as the record whose field is null."""
+    contract = of("a: string", output="R?", types="schema R { result: string? }")
+    output = contract.orchestrator.output
+    wire = wire_output(output, "openai")
+    assert wire is not None
+    assert set(wire["properties"]) == {"result_"}
+    assert read_output({"result_": None}, output) is None
+    assert read_output({"result_": {"result": None}}, output) == {"result": None}
+    assert read_output({"result": "x"}, output) == {"result": "x"}
+
+
 @pytest.mark.parametrize("dialect", NATIVE)
 def test_an_output_that_is_not_an_object_is_wrapped_and_unwrapped(dialect: str) -> None:
     output = of(

@@ -257,3 +257,21 @@ def test_lint_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert shown.strip() == "[]"
+
+
+def test_a_python_module_with_our_name_is_one_finding_in_a_folder(tmp_path: Path) -> None:
+    """However many calls of however many files lead to it; each such module is another finding."""
+    call = 'worker NAME(n: int) -> int via python { call = "tools:double" }\n'
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        (folder / "engine.py").write_text("")
+        (folder / "tools.py").write_text("import engine\ndef double(n): ...\n")
+    one = "orch 1\n" + call.replace("NAME", "one") + call.replace("NAME", "two")
+    (tmp_path / "below" / "low.orch").write_text("orch 1\n" + call.replace("NAME", "low"))
+    (tmp_path / "other.orch").write_text("orch 1\n" + call.replace("NAME", "other"))
+    (tmp_path / "main.orch").write_text(
+        one.replace("\n", '\nimport "other.orch" as o\nimport "below/low.orch" as b\n', 1)
+    )
+    result = check_file(str(tmp_path / "main.orch"))
+    told = [item.span.source.path for item in result.diagnostics if item.code == "ORC516"]
+    assert sorted(told) == [str(tmp_path / "below" / "low.orch"), str(tmp_path / "main.orch")]

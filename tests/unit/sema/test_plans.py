@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from engine.sema.plans.values import (
     FromLast,
     FromStep,
     Index,
+    NothingThere,
     Parts,
     Scope,
+    compiled,
     fill,
 )
 
@@ -158,6 +161,41 @@ def test_views_of_a_step_are_leaves_and_names_of_expressions() -> None:
     assert fill(plan.result, scope) == {"n": 2, "all": [3], "pairs": 4, "f": [3]}
 
 
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"path": FromItem("/owner"), "n": 3, "all": FromItem(), "deep": FromItem("/a/0/b~1c")},
+        {"nested": {"owner": FromItem("/owner"), "plain": {"x": [1]}}, "list": [FromItem("/a")]},
+        {"index": Index(), "none": FromItem("/done")},
+        {},
+    ],
+)
+def test_a_compiled_tree_gives_what_fill_gives(tree: dict[str, Any]) -> None:
+    filler = compiled(tree)
+    for owner in ("ada", None, {"name": "ada"}):
+        value = {"owner": owner, "done": None, "a": [{"b/c": 1}]}
+        scope = Scope(lambda name, view: None, item=value, index=7)
+        assert filler(scope) == fill(tree, scope)
+    for value in ({"other": 1}, ["a list"], "a text", None):
+        scope = Scope(lambda name, view: None, item=value, index=7)
+        try:
+            expected: Any = fill(tree, scope)
+        except NothingThere as error:
+            with pytest.raises(NothingThere, match=re.escape(str(error))):
+                filler(scope)
+        else:
+            assert filler(scope) == expected
+
+
+def test_a_compiled_tree_shares_nothing_between_two_values() -> None:
+    filler = compiled({"given": FromItem("/x"), "plain": {"list": [1]}, "rows": [{"a": 1}]})
+    scope = Scope(lambda name, view: None, item={"x": 1})
+    one, other = filler(scope), filler(scope)
+    one["plain"]["list"].append(2)
+    one["rows"][0]["a"] = 2
+    assert other == {"given": 1, "plain": {"list": [1]}, "rows": [{"a": 1}]}
+
+
 # ---------------------------------------------------------------- tests
 
 OWNER, DONE, COMMITS = FromItem("/owner"), FromItem("/done"), FromItem("/commits")
@@ -179,7 +217,10 @@ OWNER, DONE, COMMITS = FromItem("/owner"), FromItem("/done"), FromItem("/commits
         ("item.owner is not none", [[(OWNER, "!=", None)]]),
         ("not (item.owner is none)", [[(OWNER, "!=", None)]]),
         ("s is ok", [[(FromStep("s"), "ok")]]),
-        ("s is not ok", [[(FromStep("s"), "failed")]]),
+        ("s is failed", [[(FromStep("s"), "failed")]]),
+        ("s is not ok", [[(FromStep("s"), "not ok")]]),
+        ("not (s is failed)", [[(FromStep("s"), "not failed")]]),
+        ("not (s is not ok)", [[(FromStep("s"), "ok")]]),
         ("item.done and (item.commits > 1 or item.commits < 0)", [
             [(DONE, "==", True), (COMMITS, ">", 1)],
             [(DONE, "==", True), (COMMITS, "<", 0)],

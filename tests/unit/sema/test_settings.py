@@ -184,6 +184,7 @@ _REPEAT = _PLANNED.replace(
 )
 _BEFORE = "before_dispatch w { with = v BODY }"
 _AFTER = "after_round { with = v BODY }"
+_PLAN = "before_round { with = v BODY }"
 
 
 def _worker(via: str, required: str) -> str:
@@ -259,6 +260,10 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
     ),
     "hook": (
         _LOOP.replace("BODY", "").replace("HOOK", _BEFORE),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+    "plan hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _PLAN),
         lambda it: it.orchestrators["o"].hooks,
     ),
     "round hook": (

@@ -156,3 +156,39 @@ def test_an_optional_input_that_is_given(play: Any) -> None:
 def test_a_call_inside_that_is_not_mocked_fails_the_test(play: Any) -> None:
     result = play("digest", "")
     assert any("worker `notes` is not mocked" in message for message in messages(result))
+
+
+def test_assertions_see_inside_a_plan_that_is_tested_alone(play: Any) -> None:
+    body = (
+        NOTES
+        + """
+        mock sum_up { returns = "S"  times = 3 }
+        mock sum_up { fails = crashed }
+        mock join { returns = "W" }
+        assert run.steps.sums.counts.done == 3 and run.steps.sums.counts.failed == 1
+        assert run.steps.sums.failures[0].mode == "crashed" and run.tasks.bad.status == "skipped"
+        assert run.tasks["sums[3]"].failure.mode == "crashed" and run.tasks.all.status == "done"
+        assert run.tasks.test.worker == "views" and run.dispatched.sum_up == 4
+        assert run.history[0].tasks[0].plan.steps[0].items | length == 4
+        """
+    )
+    assert messages(play("views", body)) == []
+
+
+def test_assertions_see_inside_the_plans_of_a_run(play: Any) -> None:
+    result = play(
+        "run",
+        NOTES
+        + """
+        mock orchestrator { script = [
+          { tasks: [{ id: "t", worker: "digest", input: { topic: "x", most: 2 } }] },
+          { finish: "done" },
+        ] }
+        mock sum_up { returns = "S" }
+        mock join { returns = "J" }
+        mock check { returns = { ok: true } }
+        assert run.tasks["t/sums[2]"].input.title == "c"
+        assert run.steps["t/sums"].counts.done == 2 and run.steps["t/better"].status == "skipped"
+        """,
+    )
+    assert messages(result) == []

@@ -87,6 +87,7 @@ class Tools:
     risky_constructs = staticmethod(load_callable("repo_tools.code:risky_constructs", FOLDER))
     todos = staticmethod(load_callable("repo_tools.todos:todos", FOLDER))
     test_inventory = staticmethod(load_callable("repo_tools.inventory:inventory", FOLDER))
+    notable = staticmethod(load_callable("notable:notable", FOLDER))
     read_lines = staticmethod(load_callable("repo_tools.lines:read_lines", FOLDER))
     write_report = staticmethod(load_callable("repo_tools.report:write_report", FOLDER))
     claims_resolve = staticmethod(load_callable("verify:claims_resolve", FOLDER))

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from engine.runtime.ports import PolicyState
+from engine.sema.plans.json_form import read_step
+from engine.sema.plans.selection import arranged, entries_of, expanded
+from engine.sema.plans.steps import EachStep
+from engine.sema.plans.values import Scope, fill, leaf_value
 
 REPO = "/some/repo"
 WORKERS = (
@@ -16,6 +20,7 @@ WORKERS = (
     "risky_constructs",
     "todos",
     "test_inventory",
+    "notable",
     "read_lines",
     "write_report",
 )
@@ -160,6 +165,35 @@ def by_worker(decision: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def look_closer(tools: Any, now: PolicyState) -> dict[str, list[dict[str, Any]]]:
+    """What the second round becomes: its steps, expanded by the engine's own selections."""
+    weigh, *steps = tools.plan(now)["tasks"]
+    inputs = {
+        name: now.tasks[value["$from"]]["output"] if isinstance(value, dict) else value
+        for name, value in weigh["input"].items()
+    }
+    known: dict[tuple[str, str], Any] = {(weigh["id"], "outputs"): tools.notable(**inputs)}
+
+    def output(name: str, view: str = "outputs") -> Any:
+        return known[name, view]
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in steps:
+        step = read_step(entry)
+        assert isinstance(step, EachStep)
+        (source,) = step.each.sources
+        scope = Scope(output)
+        entries = entries_of(leaf_value(source, scope), step.each, 0, "the source")
+        kept = [one for entry in entries for one in expanded(step.each, entry, scope)]
+        pairs = []
+        for number, item in arranged(step.each, kept, scope):
+            made = fill(step.input, Scope(output, item=item, index=number[0]))
+            found.setdefault(step.worker, []).append(made)
+            pairs.append({"index": number[0], "item": item, "output": None})
+        known[step.id, "pairs"] = pairs
+    return found
+
+
 # ---------------------------------------------------------------- rounds
 
 
@@ -176,8 +210,9 @@ def test_the_first_round_surveys(tools):
 
 
 def test_the_second_round_reads_what_stands_out(tools):
-    decision = tools.plan(state(survey(), max_files=1))
-    work = by_worker(decision)
+    now = state(survey(), max_files=1)
+    decision = tools.plan(now)
+    work = look_closer(tools, now)
     assert work["read_lines"] == [{"repo": REPO, "path": "hot.py", "start": 45, "end": 164}]
     assert work["complexity"] == [{"repo": REPO, "paths": ["hot.py"], "limit": 200}]
     assert "hot.py (changed in 12 of 20 commits, complexity up to 31" in decision["assessment"]
@@ -194,12 +229,12 @@ def test_code_goes_before_prose_and_tests_and_what_is_generated(tools):
         code=None,
         tests=None,
     )
-    read = by_worker(tools.plan(state(tasks)))["read_lines"]
+    read = look_closer(tools, state(tasks))["read_lines"]
     assert [task["path"] for task in read] == ["cold.py", "tests/t.py", "vendor/v.py", "a.md"]
 
 
 def test_the_focus_goes_first(tools):
-    read = by_worker(tools.plan(state(survey(), focus="COLD", max_files=1)))["read_lines"]
+    read = look_closer(tools, state(survey(), focus="COLD", max_files=1))["read_lines"]
     assert [task["path"] for task in read] == ["cold.py"]
 
 

@@ -13,7 +13,7 @@ from engine.diagnostics import diagnostic
 from engine.sema.declarations.plans.names import VIEWS, PlanNames, escaped
 from engine.sema.declarations.plans.typing import PlanTyper, ended_test, kinds_of, rewritten
 from engine.sema.expressions.compiler import Expression, NotConstantError, constant
-from engine.sema.plans.conditions import Condition, Operator, Test
+from engine.sema.plans.conditions import Condition, End, Operator, Test
 from engine.sema.plans.values import (
     ABSENT,
     Computed,
@@ -202,8 +202,10 @@ def _condition(expr: ast.Expr, names: PlanNames, typer: PlanTyper, holds: bool) 
         return _comparison(expr, names, holds)
     ended = ended_test(expr, names)
     if ended is not None:
-        step, well = ended
-        return Condition(FromStep(step), "ok" if well == holds else "failed")
+        step, end, so = ended
+        # A step that was skipped is neither `ok` nor `failed`, so they are not opposites.
+        denied: End = "not ok" if end == "ok" else "not failed"
+        return Condition(FromStep(step), end if so == holds else denied)
     if isinstance(expr, ast.TestCall) and expr.name.text == "none" and not expr.args:
         leaf = leaf_of(expr.operand, names)
         is_null = holds != expr.negated

@@ -194,15 +194,16 @@ class PlanReader:
         if kind == "repeat":
             step = self._repeat(settings, names, common, info, head)
         elif kind == "each":
-            step = self._each(settings, names, common, info, optional)
+            step = self._each(settings, names, common, info, when is not None)
         elif kind == "reduce":
             step = self._reduce(settings, names, common, info)
         else:
             step = self._task(settings, names, common, info)
         if optional:
             info.least = 0
-            if kind != "each" and not may_be_null(info.type):
-                info.type = info.type if info.type is ANY else Optional(info.type)
+        # A test with a fault says nothing of null: that is one fault, and one finding.
+        if when is not None and kind != "each" and not may_be_null(info.type):
+            info.type = info.type if info.type is ANY else Optional(info.type)
         return step, info
 
     def _kind(self, settings: Settings, name: ast.Name) -> str:

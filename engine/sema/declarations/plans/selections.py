@@ -13,7 +13,7 @@ import msgspec
 
 from engine.diagnostics import diagnostic
 from engine.sema.declarations.plans.compiling import computed, leaf_of, test_of
-from engine.sema.declarations.plans.names import Known, PlanNames
+from engine.sema.declarations.plans.names import VIEWS, Known, PlanNames
 from engine.sema.declarations.plans.tests import check_test, proved
 from engine.sema.declarations.plans.typing import (
     PlanTyper,
@@ -147,22 +147,38 @@ def _source(
     leaf = leaf_of(expr, names)
     if not isinstance(leaf, FromStep | FromInput):
         leaf = computed(expr, names, typer)
-    least, most = _length(expr, type_, typer)
+    least, most = _length(expr, type_, names, typer)
     depth = 1
     if isinstance(leaf, FromStep) and leaf.at == "" and names.steps[leaf.name].depth:
-        step = names.steps[leaf.name]
-        depth, least, most = step.depth, 0, step.most
+        depth = names.steps[leaf.name].depth
     return _Source(leaf, inner, depth, least, most)
 
 
-def _length(expr: ast.Expr, type_: Type, typer: PlanTyper) -> tuple[int, Count]:
+def _length(expr: ast.Expr, type_: Type, names: PlanNames, typer: PlanTyper) -> tuple[int, Count]:
     """How many values a list has, as it is written, as a param is set, or as its type says."""
     if isinstance(expr, ast.ListExpr):
         return len(expr.items), len(expr.items)
+    if isinstance(expr, ast.Conditional):
+        return _longer((expr.then, expr.otherwise), names, typer)
+    if isinstance(expr, ast.Binary) and expr.operator == "or":
+        return _longer((expr.left, expr.right), names, typer)
+    leaf = leaf_of(expr, names)
+    if isinstance(leaf, FromStep) and leaf.at == "" and names.steps[leaf.name].depth:
+        return 0, names.steps[leaf.name].most
     value = _param_value(expr, typer)
     if isinstance(value, list | dict):
         return len(value), len(value)
     return length_of(type_)
+
+
+def _longer(
+    sides: tuple[ast.Expr, ast.Expr], names: PlanNames, typer: PlanTyper
+) -> tuple[int, Count]:
+    """How many values there are in one of two lists, at least and at most."""
+    found = [_length(side, typer.quiet(side, names), names, typer) for side in sides]
+    known = [most for _, most in found if most is not None]
+    most = max(known) if len(known) == len(found) else None
+    return min(least for least, _ in found), most
 
 
 def _element_of(type_: Type) -> Type | None:
@@ -197,7 +213,10 @@ def _entry_of(type_: Type) -> Type | None:
 def _not_a_list(expr: ast.Expr, type_: Type, head: str, entries: bool, typer: PlanTyper) -> None:
     wanted = "a map" if entries else "a list"
     help = None
-    if not entries and _entry_of(type_) is not None:
+    source = _reference_of(expr)
+    if source is not None:
+        help = f"a plan names its values: write `{head} = {source}`"
+    elif not entries and _entry_of(type_) is not None:
         help = "add `entries = true` to select its keys and values, or name a list in it"
         lists = [
             field.name
@@ -219,6 +238,20 @@ def _not_a_list(expr: ast.Expr, type_: Type, head: str, entries: bool, typer: Pl
             help=help,
         )
     )
+
+
+def _reference_of(expr: ast.Expr) -> str | None:
+    """What `{ "$from": "files", "at": "/new" }` names, as a plan writes it: `files.new`."""
+    entries = expr.entries if isinstance(expr, ast.MapExpr) else ()
+    found = {
+        entry.key.text: entry.value.value
+        for entry in entries
+        if isinstance(entry.value, ast.String)
+    }
+    if "$from" not in found:
+        return None
+    views = [f".{entry.key.text}" for entry in entries if entry.key.text in VIEWS]
+    return found["$from"] + "".join(views) + found.get("at", "").replace("/", ".")
 
 
 # ---------------------------------------------------------------- shapers

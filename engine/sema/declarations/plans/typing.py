@@ -18,6 +18,7 @@ from engine.sema.declarations.prompts import Texts
 from engine.sema.declarations.written_values import parts_of, wrong_constants
 from engine.sema.expressions.compiler import is_constant
 from engine.sema.names.scope import Scope
+from engine.sema.plans.conditions import End
 from engine.sema.plans.counts import Count
 from engine.sema.templates.check_template import check_expression
 from engine.sema.templates.typing_rules import is_null, not_null, open_up
@@ -250,8 +251,8 @@ def rewritten(node: Any, change: Callable[[ast.Node], ast.Node | None]) -> Any:
     return msgspec.structs.replace(node, **changed) if changed else node
 
 
-def ended_test(node: ast.Node, names: PlanNames) -> tuple[str, bool] | None:
-    """The step of `s is ok` or `s is failed`, and whether it must have ended well."""
+def ended_test(node: ast.Node, names: PlanNames) -> tuple[str, End, bool] | None:
+    """The step of `s is ok` or `s is failed`, the end it asks for, and whether it must be so."""
     if (
         isinstance(node, ast.TestCall)
         and node.name.text in ("ok", "failed")
@@ -259,13 +260,25 @@ def ended_test(node: ast.Node, names: PlanNames) -> tuple[str, bool] | None:
         and isinstance(node.operand, ast.Variable)
         and node.operand.name in names.steps
     ):
-        return node.operand.name, (node.name.text == "ok") != node.negated
+        return node.operand.name, "ok" if node.name.text == "ok" else "failed", not node.negated
     return None
 
 
 def _without_ended(node: ast.Node, names: PlanNames) -> ast.Node | None:
-    """How a step ended is a bool, which the language's own tests do not know."""
-    return None if ended_test(node, names) is None else ast.Boolean(node.span, True)
+    """How a step ended is a bool, which the language's own tests do not know.
+
+    The test of a name that is not a step of this place is the name alone: that is what is wrong.
+    """
+    if ended_test(node, names) is not None:
+        return ast.Boolean(node.span, True)
+    if (
+        isinstance(node, ast.TestCall)
+        and node.name.text in ("ok", "failed")
+        and isinstance(node.operand, ast.Variable)
+        and not names.has(node.operand.name)
+    ):
+        return node.operand
+    return None
 
 
 # ---------------------------------------------------------------- what types say

@@ -7,6 +7,7 @@ from step_runs import StepRun, item, program_with, with_plan
 
 from engine.errors import Failure
 from engine.events import CancelRequested
+from engine.runtime.report import partial_tasks
 from engine.sema.plans.conditions import Condition, Test
 from engine.sema.plans.selection import Selection
 from engine.sema.plans.steps import EachStep, Plan, ReduceStep, RepeatStep, TaskStep
@@ -57,6 +58,34 @@ def test_a_plan_gives_its_result_and_its_keys_are_under_its_task():
     assert "r[1]" not in run.loop.tasks
 
 
+def test_a_plan_without_steps_gives_its_result():
+    run = StepRun(planned((), FromInput("/q")), [[CALL]], gives([])).run()
+    assert run["p"].output == 1
+
+
+def test_last_is_null_in_the_first_pass_of_an_inner_repeat_without_a_start():
+    never = Test(((Condition(FromStep("d"), "==", 0),),))
+    inner = RepeatStep(
+        id="in", steps=(TaskStep(id="d", worker="get", input={"v": FromLast()}),), gives="d",
+        until=never, max=1, settle=True,
+    )  # fmt: skip
+    outer = RepeatStep(
+        id="out", steps=(inner,), gives="in", until=Test(((Condition(FromStep("in"), "==", 0),),)),
+        max=1, settle=True, start="mine",
+    )  # fmt: skip
+    run = StepRun(planned((outer,), FromStep("out")), [[CALL]], gives([])).run()
+    assert run["p"].status == "done"
+    assert run["p"].output is None
+
+
+def test_a_mode_of_a_step_that_the_plan_does_not_declare_is_quoted():
+    pay = TaskStep(id="s", worker="pay", input={"v": 1})
+    program = planned((pay,), FromStep("s"))
+    run = StepRun(program, [[CALL]], lambda worker, input: Failure("declined", "no")).run()
+    assert run["p"].failure.mode == "crashed"
+    assert run["p"].failure.message == "undeclared failure mode `declined`: no"
+
+
 def test_items_may_be_runs_of_a_plan_and_hold_a_slot_of_their_step():
     program = planned(WHOLE, FromStep("m"), policy="max_parallel = 3  breaker { canary = 0 }")
     entry = {"id": "e", "worker": "plan", "each": {"$from": "a"}, "input": {"q": item()}}
@@ -91,6 +120,8 @@ def test_every_bound_holds_inside(bound):
                       max_items=4 if bound == "own" else 100)  # fmt: skip
     run = StepRun(program, [[CALL]], gives([1, 2, 3, 4])).run()
     assert run["p"].failure.mode == "over_budget"
+    if bound == "own":
+        assert "3 are left of `max_items = 4` of plan `plan`" in run["r"].failure.message
     assert run.made() == ["survey"]
     assert run.loop.dispatches == 2
 
@@ -114,6 +145,21 @@ def test_a_failure_inside_is_the_plans_own_and_a_result_that_needs_it_not_is_giv
     assert run["p"].failure.mode == "timeout"
     run = StepRun(planned(steps, FromStep("u")), [[CALL]], outcome).run()
     assert run["p"].output == 1
+
+
+def test_a_mode_that_the_plan_does_not_declare_is_told_whole():
+    def outcome(worker, input):
+        return Failure("strange", "a reason") if worker == "odd" else 1
+
+    odd = 'worker odd(q: json) -> json fails strange via command { run = ["w"]  effect = read }\n'
+    program = program_with("max_rounds = 3", f"---\n{odd}{MORE[4:]}", WORKERS)
+    plan = Plan((TaskStep(id="t", worker="odd", input={"q": 1}),), FromStep("t"), 9)
+    failure = StepRun(with_plan(program, "plan", plan), [[CALL]], outcome).run()["p"].failure
+    assert failure.mode == "crashed"
+    assert failure.message == "undeclared failure mode `strange`: a reason"
+    declared = with_plan(program, "plan", plan, fails=("strange",))
+    failure = StepRun(declared, [[CALL]], outcome).run()["p"].failure
+    assert (failure.mode, failure.message) == ("strange", "a reason")
 
 
 def test_a_skipped_step_is_null_in_the_result():
@@ -248,3 +294,13 @@ def test_a_failed_pass_is_taken_up_where_it_failed():
     assert run["p"].failure.mode == "crashed"
     assert run.retried().drive()["p"].output == 3
     assert tried == [0, 1, 1, 2]
+
+
+def test_the_partial_result_has_all_items_of_a_step_in_a_plan():
+    run = StepRun(planned(WHOLE, FromStep("m")), [[CALL]], gives([1, 2, 3, 4]))
+    run.begin()
+    while len(run.finished) < 4:  # the survey and three items
+        run.turn()
+    run.happen(CancelRequested(reason="enough"))
+    assert run.loop.best == {"list": [1, 2, 3, 4], "get": [1, 2, 3]}
+    assert partial_tasks(run.loop) == ["p/survey", "p/r"]

@@ -42,6 +42,13 @@ def test_groups_are_contiguous_and_a_single_part_passes_up_without_a_call(progra
     assert ids(run["m"]) == ["m[0.0]", "m[0.1]", "m[1.0]", "m[2.0]"]
 
 
+@pytest.mark.parametrize("shape", [{"size": 2.0}, {"reduce": {"$from": "a", "take": 2.0}}])
+def test_a_whole_number_may_be_written_with_a_point(program, shape):
+    """JSON Schema takes 2.0 for a whole number, and a model may write it so."""
+    run = StepRun(program, [[LIST, reduce(**shape)]], adding([1] * 2)).run()
+    assert run["m"].output == 2
+
+
 @pytest.mark.parametrize(("values", "size"), [(2, 2), (7, 3), (10, 10), (11, 10), (100, 2)])
 def test_the_number_of_calls_is_known(program, values, size):
     run = StepRun(program, [[LIST, reduce(size)]], adding([1] * values)).run()
@@ -62,6 +69,24 @@ def test_one_value_needs_no_call_and_none_gives_empty(program):
     assert (run["m"].output, run["m"].items) == (0, {})
     run = StepRun(program, [[LIST, reduce()]], adding([])).run()
     assert run["m"].failure.mode == "unmet_reference"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_what_gave_empty_may_be_of_another_type_than_its_worker_gives(program, later):
+    """A reference to it is taken in the decision that it is in, and in every later one."""
+    reader = {"id": "t", "worker": "text", "input": {"v": {"$from": "m"}}}
+    decision = [LIST, reduce(empty="none")]
+    decisions = [decision, [reader]] if later else [[*decision, reader]]
+    finish = {"assessment": "", "finish": {"$from": "m"}}
+    text = program_with(result="string")
+
+    def outcome(worker, input):
+        return [] if worker == "list" else {"text": input["v"], "size": 1}
+
+    run = StepRun(text, [*decisions, finish], outcome).run()
+    assert [one for round in run.loop.rounds for one in round.rejected] == []
+    assert run["t"].output == {"text": "none", "size": 1}
+    assert (run.end.status, run.loop.result) == ("finished", "none")
 
 
 def test_one_value_of_another_type_takes_a_call():

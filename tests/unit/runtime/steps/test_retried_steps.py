@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from step_runs import StepRun, item, program_with
+from step_runs import NAMES, StepRun, item, program_with, with_plan
 
 from engine.errors import Failure
-from engine.events import CancelRequested, GateAnswered, RunForked, RunResumed
+from engine.events import (
+    CallStarted,
+    CancelRequested,
+    GateAnswered,
+    RunForked,
+    RunResumed,
+    RunRetried,
+)
 from engine.runtime.machine import step
 from engine.runtime.steps.filling import view_of
+from engine.sema.plans.selection import Selection
+from engine.sema.plans.steps import EachStep, Plan, TaskStep
+from engine.sema.plans.values import FromItem, FromStep
 
 LIST = {"id": "a", "worker": "list", "input": {}}
 
@@ -51,7 +61,25 @@ def test_what_failed_is_tried_again_and_what_read_it_is_done_again(program):
     assert (again["s"].output, again["t"].output) == ([0, 1, 2, 3], 6)
     # `u` read a part that is what it was; the sums of 0 and 2 and of 2 and 3 are other inputs.
     assert again.made() == ["r[1]", "s[1]", "m[0.0]", "m[0.1]", "m[1.0]", "t"]
-    assert again.loop.outputs["get"].count(0) == 2  # of r[0] and u
+    given = [task.id for task in again.loop.done["get"]]
+    assert sorted(given) == ["r[0]", "r[1]", "r[2]", "r[3]", "t", "u"]
+
+
+def test_only_what_is_done_again_is_taken_out_of_the_outputs(program):
+    """Another task of that worker has given the same value."""
+    decision = [
+        LIST,
+        each("r", "a"),
+        {"id": "t", "worker": "number", "input": {"v": {"$from": "r"}}},
+        {"id": "u", "worker": "number", "input": {"v": 1}},
+    ]
+    bad = failing(1)
+    given = lambda w, i: 3 if w == "number" else bad(w, i)  # noqa: E731
+    run = StepRun(program, [decision], given).run()
+    assert {task.id for task in run.loop.done["number"]} == {"t", "u"}
+    again = run.retried(lambda w, i: 3 if w == "number" else failing()(w, i))
+    assert [task.id for task in again.loop.done["number"]] == ["u"]
+    assert [task.id for task in again.drive().loop.done["number"]] == ["u", "t"]
 
 
 def test_forward_references_and_long_ways(program):
@@ -192,3 +220,68 @@ def test_an_unknown_outcome_of_an_item_is_asked_and_the_others_continue(program)
     run.run()
     assert run["p"].output == [0, "paid", 2, 3]
     assert sum(isinstance(event, GateAnswered) for event in run.journal) == 1
+
+
+def test_rounds_without_a_decision_are_taken_back_to_the_last_results():
+    """No plan was made from what failed, so it is tried again; no key is used twice."""
+    program = program_with("max_rounds = 3  repair { max = 0 }  breaker { after = 99  canary = 0 }")
+    run = StepRun(program, [[LIST, each("r", "a")], "no", "no"], failing(1)).run()
+    assert (run.state.status, run.state.bound) == ("exhausted", "max_rounds")
+    again = run.retried(failing(), unused=True).drive()
+    assert (again.state.status, again["r"].output) == ("finished", [0, 1, 2, 3])
+    assert again.made() == ["r[1]"]
+    prompt = [block.text for block in again.loop.blocks]
+    assert (len(prompt), "crashed" in prompt[-2]) == (5, False)
+    asked = [event.key for event in again.journal if isinstance(event, CallStarted)]
+    assert len(set(asked)) == len(asked)
+    assert asked[-1] == "round 2 / decision 2"
+
+
+@pytest.mark.parametrize("unused", [False, True])
+def test_what_a_decision_has_used_stays(unused):
+    program = program_with("max_rounds = 2  breaker { after = 99  canary = 0 }")
+    later = {"id": "b", "worker": "get", "input": {"v": 2}}
+    run = StepRun(program, [[LIST, each("r", "a")], [later]], failing(1)).run()
+    assert run.retried(failing(), unused=unused).drive().made() == []
+
+
+def test_a_fork_retries_what_failed_before_it_and_keeps_the_rest():
+    program = program_with("max_rounds = 3  breaker { after = 99  canary = 0 }")
+    run = StepRun(program, [[LIST, each("r", "a")]], failing(1)).run()
+    keys = [getattr(event, "key", "") for event in run.journal]
+    fork = run._after(keys.index("round 2 / decision 1"), failing(), [])
+    for event in (
+        RunForked(run="f", parent="r", seq=len(fork.journal)),
+        RunRetried(unused=True),
+    ):
+        step(fork.state, event)  # nothing drives it yet
+        fork.journal.append(event)
+    fork.happen(RunResumed())
+    fork.drive()
+    assert (fork.made(), fork["r"].output) == (["r[1]"], [0, 1, 2, 3])
+    assert fork.state.status == "finished"
+
+
+def test_items_that_failed_in_a_plan_that_is_done_are_tried_again():
+    """The failures were tolerated there, as in a step of a decision, and no plan has used them."""
+    steps = (
+        TaskStep(id="s", worker="list", input={}),
+        EachStep(id="r", worker="get", input={"v": FromItem()}, each=Selection((FromStep("s"),))),
+    )
+    more = '---\nworker plan(q: json) -> json via command { run = ["w"]  effect = read }\n'
+    program = with_plan(
+        program_with("max_rounds = 1  breaker { after = 99  canary = 0 }", more, [*NAMES, "plan"]),
+        "plan",
+        Plan(steps, FromStep("r"), 100),
+    )
+    decision = [
+        {"id": "p", "worker": "plan", "input": {"q": 1}},
+        {"id": "t", "worker": "calc", "input": {"v": {"$from": "p"}}},
+    ]
+    run = StepRun(program, [decision], failing(1)).run()
+    assert (run["p"].output, run["t"].output) == ([0, 2, 3], [0, 2, 3])
+    again = run.retried(failing(), unused=True).drive()
+    assert (again["p"].output, again["t"].output) == ([0, 1, 2, 3], [0, 1, 2, 3])
+    assert again.made() == ["r[1]", "t"]
+    assert again.loop.outputs["plan"] == [[0, 1, 2, 3]]
+    assert again.retried(failing(), unused=True).drive().made() == []

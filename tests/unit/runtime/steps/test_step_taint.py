@@ -8,8 +8,8 @@ from step_runs import StepRun, item, program_with, with_plan
 from engine.errors import Failure
 from engine.sema.plans.conditions import Condition, Test
 from engine.sema.plans.selection import Selection
-from engine.sema.plans.steps import EachStep, Plan, RepeatStep, TaskStep
-from engine.sema.plans.values import FromInput, FromItem, FromStep
+from engine.sema.plans.steps import EachStep, Plan, ReduceStep, RepeatStep, TaskStep
+from engine.sema.plans.values import FromInput, FromItem, FromLast, FromStep, Parts
 
 LIST = {"id": "a", "worker": "list", "input": {}}
 PAGES = {"id": "t", "worker": "page", "each": {"$from": "a"}, "input": {"v": item()}}
@@ -183,3 +183,45 @@ def test_inside_a_plan(way):
     writes = [id for id, worker, _ in run.calls if worker == "put"]
     # Before the first page of a loop is read, no stranger has decided anything.
     assert writes == (["l[0].w"] if way == "until" and writes else [])
+
+
+@pytest.mark.parametrize("way", ["nested", "passed on", "each", "when", "where"])
+def test_what_a_pass_gave_stays_tainted(way):
+    """Through a `repeat` in another, a `reduce` without a call, and `last` wherever it is read."""
+    page = TaskStep(id="t", worker="page", input={"v": "x"})
+    never = Test(((Condition(FromStep("n"), "==", 0),),))
+    number = TaskStep(id="n", worker="get", input={"v": 1})
+    one = {"worker": "put", "id": "w", "after": ("n",)}
+    is_text = Test(((Condition(FromLast("/0"), "==", "x"),),))
+    match way:
+        case "nested":
+            inner = RepeatStep(id="i", steps=(page, number), until=never, max=1, settle=True,
+                               gives="t")  # fmt: skip
+            steps, gives_ = (number, inner), "i"
+        case "passed on":
+            fold = ReduceStep(id="m", worker="fold", reduce=Selection((FromStep("o"),), take=1),
+                              size=2, input={"parts": Parts()})  # fmt: skip
+            steps, gives_ = (number, fold), "m"
+        case "each":
+            write = EachStep(**one, input={"v": FromItem()}, each=Selection((FromLast(),)))
+            steps, gives_ = (number, write, page), "t"
+        case "when":
+            steps = (number, TaskStep(**one, input={"v": 1}, when=is_text), page)
+            gives_ = "t"
+        case _:
+            source = Selection((FromStep("a"),), where=is_text)
+            steps = (number, EachStep(**one, input={"v": 1}, each=source), page)
+            gives_ = "t"
+    loop = RepeatStep(id="l", steps=steps, until=never, max=2, settle=True, gives=gives_,
+                      start=["mine"] if way == "each" else None)  # fmt: skip
+    before = (TaskStep(id="a", worker="list", input={}), TaskStep(id="o", worker="page",
+                                                                 input={"v": "x"}))  # fmt: skip
+    after = (TaskStep(id="w", worker="put", input={"v": FromStep("l")}),)
+    program = program_with("max_parallel = 2", MORE, ("list", "page", "put", "plan", "get", "fold"))
+    plan = Plan((*before, loop, *(after if way in ("nested", "passed on") else ())), 1, 99)
+    program = with_plan(program, "plan", plan)
+    outcome = lambda w, i: ["x"] if w == "page" else gives(w, i)  # noqa: E731
+    run = StepRun(program, [[{"id": "p", "worker": "plan", "input": {"q": 1}}]], outcome).run()
+    assert run["p"].over
+    writes = [id for id, worker, _ in run.calls if worker == "put"]
+    assert writes == (["l[0].w[0]"] if way == "each" else [])
