@@ -87,12 +87,17 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of its task: `r[3]`.
         label: The text that the step gives it, or "".
         input: The input of its task.
+        message: What is asked about it, where the items do not have one question; or "".
+        parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
+            `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
     """
 
     item: str
     task: str
     label: str
     input: Any
+    message: str = ""
+    parent: Mapping[str, Any] | None = None
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +119,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
             has it, with `effect`, `least`, `most` and `cost_most`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
-        offers: Whether approving it may take over what the parent run's task gave.
+        offers: Whether approving it may take over what the parent run's task gave; of items, all
+            of them.
         step: The id of the step whose items it is about, in place of a task; or None.
         count: How many items that are.
         items: The first 1,000 of them, for `Reply.items`.

@@ -24,7 +24,7 @@ from engine.cli.exit_codes import CommandError, Exit
 from engine.cli.format_values import count
 from engine.cli.journals import command_line, find_run, is_remote
 from engine.cli.options import utf8
-from engine.cli.task_names import task_option
+from engine.cli.task_names import task_option, typed
 from engine.drive import launch
 from engine.drive.answers import Reply, addressed, answers, find_gate, refuse_secrets
 from engine.drive.guard import redactor_of
@@ -35,9 +35,9 @@ from engine.errors import InputError
 from engine.events import GateAnswered
 from engine.journal import SqliteJournal
 from engine.runtime.report import run_report
-from engine.runtime.state import Gate, RunState
+from engine.runtime.state import Gate, RunState, Task
 from engine.runtime.views import path_in_loop
-from engine.sema.plans.selection import MAX_SOURCE
+from engine.sema.plans.selection import MAX_SOURCE, number_text
 
 __all__ = ["answer_gate", "gate_options", "item_numbers", "json_file", "outcome_needed", "who"]
 
@@ -47,19 +47,24 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def item_numbers(ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
-    """Numbers of items, such as `0,3-9` or `1.0,1.2`, as a list; a click callback."""
+    """Items, such as `0,3-9`, `1.0,1.2` or their labels, as a list; a click callback."""
     if text is None:
         return None
     found: list[str] = []
     for part in text.split(","):
         match = _ITEMS.fullmatch(part.strip())
         if match is None:
-            raise click.BadParameter(f"`{part.strip()}` is not the number of an item: `0,3-9`")
+            if not part.strip():
+                raise click.BadParameter("an item is missing: write numbers or labels, `0,3-9`")
+            found.append(part.strip())
+            continue
         first, last = match["first"], match["last"]
         if last is None:
             found.append(first)
             continue
-        if "." in first or int(last) < int(first) or int(last) - int(first) >= MAX_SOURCE:
+        if "." not in first and int(last) < int(first):
+            raise click.BadParameter(f"`{part.strip()}` is backwards: write `{last}-{first}`")
+        if "." in first or int(last) - int(first) >= MAX_SOURCE:
             raise click.BadParameter(f"`{part.strip()}` is not a range of items")
         found += map(str, range(int(first), int(last) + 1))
     return found
@@ -80,7 +85,8 @@ def gate_options(function: _F) -> _F:
                 "--items",
                 metavar="0,3-9",
                 callback=item_numbers,
-                help="Which items, where the gate lists items of a step; all by default.",
+                help="Which items, by number or label, where the gate lists items of a step; "
+                "all by default.",
             ),
             click.option(
                 "--note",
@@ -219,14 +225,28 @@ def who(by: str | None) -> str:
         return ""
 
 
-def outcome_needed(gate: Gate, run: str, directory: str) -> CommandError:
-    """The message if the outcome of a `once` task is not given."""
-    task = gate.task or gate.tasks[0]
-    name = path_in_loop(gate.step or task)
-    what = f"task {name}" if gate.step is None else f"{count(len(gate.tasks), 'item')} of {name}"
-    again = command_line("approve", run, directory, "--task", name, "--not-done")
+def outcome_needed(gate: Gate, tasks: list[Task] | None, run: str, directory: str) -> CommandError:
+    """The message if the outcome of a `once` task is not given.
+
+    Args:
+        gate: The gate that asks for it.
+        tasks: The items that the answer is about; None: all that the gate is about.
+        run: The run, as it was typed.
+        directory: The journal's folder.
+    """
+    every = tasks or gate.tasks
+    one = gate.task if gate.step is None else every[0] if len(every) == 1 else None
+    about = one or gate.step
+    assert about is not None
+    assert about.worker is not None
+    name = path_in_loop(about)
+    what = f"task {name}" if one is not None else f"{count(len(every), 'item')} of {name}"
+    which = ["--task", typed(name)]
+    if one is None and tasks is not None:
+        which += ["--items", ",".join(number_text(task.number) for task in tasks)]
+    again = command_line("approve", run, directory, *which, "--not-done")
     return CommandError(
-        f"it is not known whether {what} ({task.worker.name}) was done",
+        f"it is not known whether {what} ({about.worker.name}) was done",
         Exit.USAGE,
         help=f"if it was, say what it gave: --output FILE.json; if not: {again}",
     )

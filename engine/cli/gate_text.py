@@ -16,7 +16,7 @@ from engine.runtime.state import RunState
 
 __all__ = ["about", "answers", "entry_lines", "items", "left_ms", "tell_questions"]
 
-#: How many entries of a plan are listed.
+#: How many entries of a plan, or items, are listed.
 _LISTED = 20
 
 
@@ -61,9 +61,12 @@ def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
     listed = gate.get("items") or []
     for item in listed[:most]:
         label = f" {one_line(item['label'], 60)}" if item["label"] else ""
-        yield f"{item['item']}{label}  {compact(item['input'], 120)}"
+        asked = f"  {one_line(item['message'], 160)}" if item["message"] else ""
+        there = item.get("parent")
+        known = f"  (there: {there['outcome']}, event {there['event']})" if there else ""
+        yield f"{item['item']}{label}{asked}  {compact(item['input'], 120)}{known}"
     if gate.get("count", 0) > most:
-        yield f"and {gate['count'] - most} more"
+        yield f"and {gate['count'] - most} more; `orch gates --format json` lists up to 1,000"
 
 
 def answers(
@@ -81,6 +84,9 @@ def answers(
     if gate["kind"] == "outcome":
         if gate["offers"]:
             yield command_line("approve", run, directory, *which), "take what it gave"
+        elif some := _offered(gate):
+            given = [*which, "--items", ",".join(some)]
+            yield command_line("approve", run, directory, *given), "take what these gave"
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "it was done, with this output"
         yield command_line("approve", run, directory, *which, "--not-done"), "start it again"
@@ -98,6 +104,12 @@ def answers(
         given = [*which, "--output", "FILE.json"]
         yield command_line("approve", run, directory, *given), "finish with this result"
     yield command_line("reject", run, directory, *which, "--note", "WHY"), "refuse"
+
+
+def _offered(gate: Mapping[str, Any]) -> list[str]:
+    """The items whose outputs in a fork's parent may be taken, as far as they are listed."""
+    listed = gate.get("items") or ()
+    return [one["item"] for one in listed[:_LISTED] if (one.get("parent") or {}).get("offers")]
 
 
 def _which(gate: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:

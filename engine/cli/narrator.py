@@ -8,6 +8,7 @@ cost per event does not depend on the size of the run. Steps are told by `engine
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -37,8 +38,9 @@ class _Cursor:
 
     def __init__(self) -> None:
         self.round = 0
-        # Verdicts of hooks of tasks, in a round with steps: how many of each kind there were.
-        self.many: dict[tuple[str, str, bool], int] = {}
+        # Verdicts of hooks of tasks, in a round with steps: how many of each kind there were, and
+        # how many of them the first line has told.
+        self.many: dict[tuple[str, str, bool], tuple[int, int]] = {}
         self.rejected = 0
         self.decided = False
         self.verdicts = 0
@@ -229,19 +231,25 @@ class Narrator:
             assessment = str(now.decision.get("assessment") or "")
             said = f": {one_line(assessment)}" if assessment else ""
             self._say(f"{margin}plan, {what}{said}", "plain")
-        while cursor.verdicts < len(now.verdicts):
-            point, verifier, ok, feedback = now.verdicts[cursor.verdicts]
-            cursor.verdicts += 1
+        new = now.verdicts[cursor.verdicts :]
+        cursor.verdicts = len(now.verdicts)
+        # One answer of a person before items start is a verdict for each of them.
+        at_once = Counter(verdict for verdict in new if verdict[0] == "before_dispatch")
+        for verdict in new:
+            point, verifier, ok, feedback = verdict
+            many = ""
             if now.steps and point in ("before_dispatch", "after_dispatch"):
-                seen = cursor.many.get((point, verifier, ok), 0)
-                cursor.many[point, verifier, ok] = seen + 1
+                key = (point, verifier, ok)
+                seen, told = cursor.many.get(key, (0, at_once[verdict] or 1))
+                cursor.many[key] = seen + 1, told
                 if seen:
                     continue
+                many = f", {count(told, 'time')}" if told > 1 else ""
             if not ok:
                 said = f": {one_line(feedback)}" if feedback else ""
-                self._say(f"{margin}{verifier} ({point}): not passed{said}", "bad")
+                self._say(f"{margin}{verifier} ({point}): not passed{many}{said}", "bad")
             elif self._tasks:
-                self._say(f"{margin}{verifier} ({point}): passed", "detail")
+                self._say(f"{margin}{verifier} ({point}): passed{many}", "detail")
 
     def _close(self, loop: Loop, over: Round, cursor: _Cursor) -> None:
         """Report what no event has told yet, before the next round is reported.
@@ -276,8 +284,8 @@ class Narrator:
                 if task.child is not None:
                     self._catch_up(task.child)
             self.steps.ended(step)
-        for (point, verifier, ok), number in cursor.many.items():
-            if number > 1 and (self._tasks or not ok):
+        for (point, verifier, ok), (number, told) in cursor.many.items():
+            if number > told and (self._tasks or not ok):
                 what = "passed" if ok else "not passed"
                 said = f"{verifier} ({point}): {what}, {count(number, 'time')} in all"
                 self._say(f"{_prefix(loop)}{said}", "detail" if ok else "bad")

@@ -195,7 +195,7 @@ class _Story:
         elif "output" in task:
             yield f"{head}: {self._short(task['output'], len(head) + 2)}"
         else:
-            yield head
+            yield f"{head}, input {self._short(task['input'], len(head) + 8)}"
         yield from self._nested(task, depth)
 
     def _nested(self, task: Mapping[str, Any], depth: int) -> Iterator[str]:

@@ -76,10 +76,13 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
     command = f"orch run {file}{named} {given}".rstrip()
     lines += [*fenced("console", f"$ {command}"), "", *_contract(item)]
     policy = item.policy
+    plain = policy.max_items is None
+    a_round = policy.max_per_round if plain else policy.max_items
     limits = [
         ("model", code(item.model)),
         ("rounds", str(policy.max_rounds)),
-        ("tasks per round", f"{policy.max_per_round}, {policy.max_parallel} at once"),
+        ("steps and tasks per decision", "" if plain else str(policy.max_per_round)),
+        ("tasks per round", f"{a_round}, {policy.max_parallel} at once"),
         ("tasks in total", str(policy.max_dispatches or "")),
         ("depth of recursion", str(policy.max_depth or "")),
         ("budget", _budget(policy.budget)),

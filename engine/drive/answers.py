@@ -19,10 +19,11 @@ from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState, Step, Task
 from engine.runtime.views import path_in_loop
 from engine.sema.plans.selection import number_text
+from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract
 from engine.sizes import size_of, size_words
 
-__all__ = ["Reply", "addressed", "answers", "check_answer", "find_gate", "refuse_secrets"]
+__all__ = ["Reply", "addressed", "answers", "check_answer", "find_gate", "meant", "refuse_secrets"]
 
 #: What a person can answer.
 _ANSWERS = ("approve", "reject", "not_done")
@@ -40,8 +41,8 @@ class Reply:
         output: What a `once` task gave, or the result to finish with; None if not given.
         edit: The task's input, or the plan, changed by the person; None if it stays.
         by: Who answers.
-        items: The numbers of the items that it is about, where the gate lists items of a step:
-            `["0", "3"]`. None: all of them.
+        items: The items that it is about, by number or label, where the gate lists items of a
+            step: `["0", "3"]`. None: all of them.
         keep_others: Items that are not named stay open. Otherwise an approval refuses them.
     """
 
@@ -74,7 +75,7 @@ def answers(state: RunState, reply: Reply | None, wall_ms: int) -> list[GateAnsw
         raise UsageError(f"gate `{gate.key}` was not answered in time; use `orch resume`")
     if is_of_plan(gate):
         reply = replace(reply, edit=bare_plan(reply.edit))
-    reply = addressed(gate, reply.gate, reply)
+    reply = addressed(gate, reply.gate, replace(reply, items=_numbers(gate, reply.items)))
     _check(state, gate, reply)
     events.append(
         GateAnswered(
@@ -158,6 +159,14 @@ def addressed(gate: Gate, name: str | None, reply: Reply) -> Reply:
     return replace(reply, gate=gate.key, items=[item], keep_others=True)
 
 
+def meant(gate: Gate, items: list[str] | None) -> list[Task] | None:
+    """The items that a reply is about; None: all that the gate is about."""
+    if items is None:
+        return None
+    named = set(items)
+    return [task for task in gate.tasks if number_text(task.number) in named]
+
+
 def _item_named(gate: Gate, name: str | None) -> str | None:
     """The number of the item that a name means; None if it means the whole gate."""
     if gate.step is None or name is None or name == gate.key:
@@ -211,7 +220,7 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
     if reply.keep_others and reply.items is None:
         raise UsageError("`keep_others` needs `items`: which items the answer is about")
     if gate.kind == "outcome" and reply.answer == "approve":
-        if reply.output is None and forks.offers(gate):
+        if reply.output is None and forks.offers(gate, meant(gate, reply.items)):
             return
         acting = (gate.task or gate.tasks[0]).worker
         _fits(acting.output, reply.output, f"the output of `{acting.name}`", acting.max_bytes)
@@ -233,6 +242,28 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
         _fits(worker.inputs, edited, f"`{worker.name}`'s input", most)
 
 
+def _numbers(gate: Gate, items: list[str] | None) -> list[str] | None:
+    """The numbers of items that may be named by their labels or ids.
+
+    Raises:
+        UsageError: Several have that label.
+    """
+    if items is None:
+        return None
+    by_name: dict[str, list[str]] = {}
+    for task in gate.tasks:
+        for name in {task.label, task.id} - {""}:
+            by_name.setdefault(name, []).append(number_text(task.number))
+    known = {number_text(task.number) for task in gate.tasks}
+    found = []
+    for item in items:
+        named = [item] if item in known else by_name.get(item, [item])
+        if len(named) > 1:
+            raise UsageError(f"several items have the label `{item}`: {', '.join(named[:20])}")
+        found += named
+    return found
+
+
 def _check_items(gate: Gate, items: list[str] | None) -> None:
     if items is None:
         return
@@ -241,7 +272,9 @@ def _check_items(gate: Gate, items: list[str] | None) -> None:
     known = {number_text(task.number) for task in gate.tasks}
     for item in items:
         if item not in known:
-            raise UsageError(f"gate `{gate.key}` has no item {item}")
+            near = closest(item, [task.label for task in gate.tasks if task.label])
+            hint = f"; did you mean `{near}`?" if near else ""
+            raise UsageError(f"gate `{gate.key}` has no item {item}{hint}")
 
 
 def _fits(contract: Contract, value: Any, what: str, most: int) -> None:

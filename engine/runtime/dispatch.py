@@ -404,9 +404,8 @@ def outcome_answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
 def _outcome(state: RunState, gate: Gate, task: Task, event: GateAnswered) -> None:
     contract = task.worker.output
     output = event.output
-    if event.answer == "approve" and output is None and forks.offers(gate):
-        assert gate.held is not None
-        output = gate.held.output
+    if event.answer == "approve" and output is None and forks.offers(gate, [task]):
+        output = gate.helds[task.key].output
     if event.answer == "approve":
         assert isinstance(task.worker, Worker)
         problem = sizes.unfit(state, output, contract, task.worker.max_bytes)

@@ -20,10 +20,12 @@ from engine.runtime import ending, gates
 from engine.runtime.commands import StartCall
 from engine.runtime.ports import WorkerRequest
 from engine.runtime.requests import worker_request
-from engine.runtime.state import Check, Gate, RunState, Task
+from engine.runtime.state import Check, Gate, RunState, Task, Todo
+from engine.runtime.steps import asking
 from engine.sema.model import Worker
+from engine.sema.plans.steps import EachStep
 
-__all__ = ["ask", "begin", "held", "input_hash", "offers"]
+__all__ = ["ask", "became", "begin", "held", "input_hash", "offers"]
 
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
@@ -92,24 +94,68 @@ def _changes(worker: Worker | None) -> bool:
     return worker is not None and worker.effect in ("write", "once")
 
 
-def offers(gate: Gate) -> bool:
-    """Whether an approval may reuse the output of the parent's task: it did exactly the same."""
-    held, task = gate.held, gate.task
-    if held is None or task is None or held.outcome != "done":
+def offers(gate: Gate, tasks: Iterable[Task] | None = None) -> bool:
+    """Whether an approval may reuse the outputs of the parent's tasks: they did exactly the same.
+
+    Args:
+        gate: An open gate.
+        tasks: Those of its tasks that are approved; None: all.
+    """
+    if not gate.helds:
         return False
-    return held.input == input_hash(task.resolved) and task.worker.output.is_valid(held.output)
+    every = gate.tasks if gate.task is None else [gate.task]
+    return all(
+        _may_reuse(task, gate.helds[task.key]) for task in (every if tasks is None else tasks)
+    )
+
+
+def _may_reuse(task: Task, known: HeldTask) -> bool:
+    if known.outcome != "done" or known.input != input_hash(task.resolved):
+        return False
+    return task.worker.output.is_valid(known.output)
+
+
+def became(gate: Gate, task: Task) -> dict[str, Any] | None:
+    """What a fork's parent did with an item that a gate lists, as data; None outside a fork.
+
+    `task` and `event` are the parent's, `outcome` is `done`, `failed` or `unknown`, and `offers` is
+    whether an approval may take its output.
+    """
+    known = gate.helds.get(task.key)
+    if known is None:
+        return None
+    return {
+        "task": _name(known),
+        "event": known.seq,
+        "outcome": known.outcome,
+        "offers": _may_reuse(task, known),
+    }
 
 
 def ask(state: RunState, task: Task, known: HeldTask) -> None:
-    """Ask a person what is to become of a task that is held."""
+    """Ask a person what is to become of a task that is held; of items, together."""
+    if task.step is not None:
+        message = (
+            f"run {state.parent} has started these items of `{task.step.id}` "
+            f"(`{task.worker.name}`) already. Take what they gave, or start them again?"
+        )
+        gate = asking.about_outcome(state, task, asking.IN_PARENT, message)
+        gate.helds[task.key] = known
+        if isinstance(task.step.spec, EachStep):
+            state.todo(Todo.VALUES_CAME, (task.step, 0, []))  # none: but more items may be made
+        return
     gate = Gate(
         f"{task.key} / outcome",
         "outcome",
         task.loop,
         f"run {state.parent} has started `{task.worker.name}` already, as task "
-        f"`{known.key.rpartition(' ')[2]}` (event {known.seq}): {_BECAME[known.outcome]}. ",
+        f"`{_name(known)}` (event {known.seq}): {_BECAME[known.outcome]}. ",
         task=task,
-        held=known,
     )
+    gate.helds[task.key] = known
     gate.message += "Take what it gave, or start it again?" if offers(gate) else "Start it again?"
     gates.ask(state, gate)
+
+
+def _name(known: HeldTask) -> str:
+    return known.key.rpartition(" ")[2]

@@ -53,6 +53,6 @@ def drop(state: RunState, loops: Iterable[Loop], *, keep_outcomes: bool) -> None
     members = set(map(id, loops))
     for key, gate in list(state.gates.items()):
         # A task that is held has not begun: its outcome is none to wait for.
-        outcome = gate.kind == "outcome" and gate.held is None
+        outcome = gate.kind == "outcome" and not gate.helds
         if id(gate.loop) in members and not (keep_outcomes and outcome):
             del state.gates[key]

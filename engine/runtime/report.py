@@ -121,14 +121,17 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
     if gate.step is not None:
         report["step"] = path_in_loop(gate.step)
         report["count"] = len(gate.tasks)
+        questions = gate.questions or [gate.message] * len(gate.tasks)
         report["items"] = [
             {
                 "item": number_text(task.number),
                 "task": path_in_loop(task),
                 "label": task.label,
+                "message": question if question != gate.message else "",
                 "input": _shown_input(task),
+                **({"parent": forks.became(gate, task)} if gate.helds else {}),
             }
-            for task in gate.tasks[:SHOWN_ITEMS]
+            for task, question in zip(gate.tasks[:SHOWN_ITEMS], questions, strict=False)
         ]
     return report
 

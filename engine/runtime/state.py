@@ -738,22 +738,24 @@ class Gate:
         message: The question.
         options: What a person may choose, for display; empty for yes or no.
         opened_ms: Wall-clock time it was opened (Unix milliseconds), or None.
-        held: What a fork's parent did with the task that is asked about, or None.
+        helds: By the key of each task that is asked about: what a fork's parent did with it.
         step: The step whose items it is about, in place of one task.
         tasks: These items.
         checks: Of an approval: the check of each of them.
+        questions: Of an approval: what each of these checks asks.
     """
 
     __slots__ = (
         "check",
         "checks",
-        "held",
+        "helds",
         "key",
         "kind",
         "loop",
         "message",
         "opened_ms",
         "options",
+        "questions",
         "resume",
         "step",
         "task",
@@ -773,7 +775,6 @@ class Gate:
         options: tuple[str, ...] = (),
         timeout_ms: int | None = None,
         resume: HookRun | None = None,
-        held: HeldTask | None = None,
     ) -> None:
         self.key = key
         self.kind: GateKind = kind
@@ -784,10 +785,11 @@ class Gate:
         self.options = options
         self.timeout_ms = timeout_ms
         self.resume = resume
-        self.held = held
+        self.helds: dict[str, HeldTask] = {}
         self.step: Step | None = None
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
+        self.questions: list[str] = []
         self.opened_ms: int | None = None
 
 

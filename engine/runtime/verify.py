@@ -257,6 +257,7 @@ def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
     yes = {id(gate.checks[place]) for place in named} if approves else set()
     if stay and others:
         gate.checks = [gate.checks[place] for place in others]
+        gate.questions = [gate.questions[place] for place in others]
         gate.tasks = [gate.tasks[place] for place in others]
         gates.ask(state, gate)
     for check in settled:

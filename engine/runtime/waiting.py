@@ -33,9 +33,11 @@ _SHOWN_BYTES = 4096
 
 
 def shown_at(state: RunState, gate: Gate) -> dict[str, Any]:
-    """What the event that opens a gate says of it; nothing where it was open before."""
+    """What the event that opens a gate says of it; nothing where that may change."""
     if gate.opened_ms is not None:
         return {}
+    if gate.kind == "outcome" and gate.step is not None:
+        return {}  # it may come to list more items than it does now
     report = gate_report(state, gate)
     return report if len(msgspec.json.encode(report)) <= _SHOWN_BYTES else {}
 

@@ -155,3 +155,12 @@ def test_a_file_that_does_not_check_gets_no_page(folder):
     assert done.returncode == 3
     assert "did you mean `topic`?" in done.stderr
     assert not (folder / "page.md").exists()
+
+
+def test_a_policy_with_steps_says_how_many_tasks_a_round_may_have(folder):
+    limits = "max_rounds = param.depth  max_items = 50  max_per_round = 6 "
+    program = PROGRAM.replace("max_rounds = param.depth", limits)
+    (folder / "a.orch").write_text(program.replace("  limit find { max_dispatches = 4 }\n", ""))
+    said = chapter(page(check_file(str(folder / "a.orch")).program), "## Orchestrator `review`")
+    assert "| steps and tasks per decision | 6 |" in said
+    assert "| tasks per round | 50, 8 at once |" in said

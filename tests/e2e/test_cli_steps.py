@@ -268,3 +268,32 @@ def test_a_gate_about_an_item_is_named_without_quotes(desk):
     assert desk.orch("run", "a.orch").returncode == 5
     ended = desk.orch("approve", "last", "--task", "g:0")
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_gate_lists_the_items_and_takes_their_labels(desk):
+    (desk.folder / "a.orch").write_text(PROGRAM.replace("BREAK", "1000"))
+    (desk.folder / "work.py").write_text(WORK.replace("ALL", "False"))
+    step = {
+        "id": "g",
+        "worker": "fetch",
+        "each": {"$from": "s", "take": 5},
+        "input": {"path": {"$item": "/path"}},
+        "label": {"$item": "/path"},
+    }
+    tasks = [{"id": "s", "worker": "files", "input": {}}, step]
+    (desk.folder / "script.json").write_text(json.dumps([{"tasks": tasks}, {"finish": "done"}]))
+    assert desk.orch("run", "a.orch").returncode == 5
+    listed = desk.orch("gates").stdout
+    assert '    3 f3.py  Fetch f3.py?  {"path": "f3.py"}' in listed
+    waiting = desk.orch("show", "--items").stdout
+    assert '    g[3] (f3.py): checking, input {"path": "f3.py"}' in waiting
+    backwards = desk.orch("approve", "last", "--items", "4-2")
+    assert (backwards.returncode, "is backwards: write `2-4`" in backwards.stderr) == (2, True)
+    wrong = desk.orch("approve", "last", "--items", "f33.py")
+    assert (wrong.returncode, "did you mean `f3.py`?" in wrong.stderr) == (2, True)
+    done = desk.orch("approve", "last", "--items", "0,f3.py")
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    assert "yes (before_dispatch): passed, 2 times" in lines
+    assert [line for line in lines if "not passed" in line] == [
+        "yes (before_dispatch): not passed, 3 times: rejected"
+    ]

@@ -10,7 +10,7 @@ from engine.cli import complete
 from engine.cli.answer_gate import answer_gate, gate_options, json_file, outcome_needed, who
 from engine.cli.drive_run import RunOptions, with_run_options
 from engine.cli.journals import journal_option
-from engine.drive.answers import Reply
+from engine.drive.answers import Reply, addressed, meant
 from engine.errors import InputError
 from engine.runtime.forks import offers
 from engine.runtime.plan_review import bare_plan
@@ -71,9 +71,7 @@ def command(
     run_options = RunOptions(style, quiet, color, models, record_dir, directory, full)
 
     def reply_to(found: Gate) -> Reply:
-        if found.kind == "outcome" and not not_done and output is ... and not offers(found):
-            raise outcome_needed(found, run, directory)
-        return Reply(
+        reply = Reply(
             answer="not_done" if not_done else "approve",
             note=note,
             output=None if output is ... else output,
@@ -81,5 +79,10 @@ def command(
             by=who(by),
             items=items,
         )
+        if found.kind == "outcome" and not not_done and output is ...:
+            tasks = meant(found, addressed(found, gate or task, reply).items)
+            if not offers(found, tasks):
+                raise outcome_needed(found, tasks, run, directory)
+        return reply
 
     return answer_gate(run, run_options, gate, task, reply_to)

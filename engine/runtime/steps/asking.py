@@ -14,13 +14,15 @@ from engine.runtime.state import Check, Gate, HookRun, RunState, Step, Task, Tod
 from engine.sema.plans.selection import number_text
 from engine.sema.plans.steps import EachStep
 
-__all__ = ["chosen", "gathers", "looked", "open_gates", "outcome", "park"]
+#: The end of the key of a gate about what a fork's parent did.
+IN_PARENT = "outcome in the parent"
+
+__all__ = ["about_outcome", "chosen", "gathers", "held", "looked", "open_gates", "outcome", "park"]
 
 
 def gathers(state: RunState, step: Step) -> bool:
     """Whether a step waits for all of its items before a person is asked."""
-    spec = step.spec
-    if not isinstance(spec, EachStep) or spec.in_order or spec.parallel is not None:
+    if not _makes_all(step):
         return False
     assert step.worker is not None
     return any(
@@ -28,6 +30,12 @@ def gathers(state: RunState, step: Step) -> bool:
         for hook in step.loop.hooks("before_dispatch", step.worker.name)
         for name in hook.verifiers
     )
+
+
+def _makes_all(step: Step) -> bool:
+    """Whether the plan lets all items of a step be open at once."""
+    spec = step.spec
+    return isinstance(spec, EachStep) and not spec.in_order and spec.parallel is None
 
 
 def park(state: RunState, step: Step, check: Check, message: str) -> None:
@@ -95,23 +103,45 @@ def _ask(state: RunState, step: Step, key: str, asked: list[tuple[Check, str]]) 
     )
     gate.step = step
     gate.checks = [check for check, _ in asked]
+    gate.questions = [question for _, question in asked]
     gate.tasks = [task for check in gate.checks if (task := check.hook_run.task) is not None]
     gates.ask(state, gate)
 
 
 def outcome(state: RunState, task: Task, message: str) -> None:
     """Ask a person about an item of unknown outcome, together with those already asked about."""
+    about_outcome(state, task, "outcome", message)
+
+
+def held(state: RunState, step: Step) -> int:
+    """How many items of a step wait for a word on what a fork's parent did with them.
+
+    More items are made meanwhile, so that a person is asked about all of them at once; not where
+    the plan bounds how many are open.
+    """
+    if not state.held or not _makes_all(step):
+        return 0
+    gate = state.gates.get(f"{step.path} / {IN_PARENT}")
+    return 0 if gate is None else len(gate.tasks)
+
+
+def about_outcome(state: RunState, task: Task, what: str, message: str) -> Gate:
+    """The gate of a step that asks about outcomes, opened or joined by an item.
+
+    Args:
+        what: The end of its key: which outcomes it asks about.
+        message: The question, which is the same for each item.
+    """
     step = task.step
     assert step is not None
-    key = f"{step.path} / outcome"
+    key = f"{step.path} / {what}"
     gate = state.gates.get(key)
     if gate is None:
         gate = Gate(key, "outcome", step.loop, message)
         gate.step = step
-        gate.tasks = [task]
         gates.ask(state, gate)
-        return
     gate.tasks.append(task)
+    return gate
 
 
 def chosen(gate: Gate, event: GateAnswered) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ from engine.errors import Failure
 from engine.runtime.causes import Cause
 from engine.runtime.state import Breaker, Loop, Step, Task
 
-__all__ = ["count", "denied", "opened", "probe_failed"]
+__all__ = ["count", "denied", "opened", "probed"]
 
 _SETTING = "policy.breaker"
 #: Failures that say nothing about the worker.
@@ -48,20 +48,19 @@ def count(task: Task) -> None:
         breaker.open = _denied(loop, said)
 
 
-def probe_failed(step: Step) -> bool:
-    """Whether the canaries of a step have all failed in the same way; then the breaker opens."""
+def probed(step: Step) -> None:
+    """Open the breaker if the canaries of a step have all failed in the same way."""
     assert step.worker is not None
     modes = {None if task.failure is None else task.failure.mode for task in step.items.values()}
     mode = next(iter(modes), None)
     if len(modes) != 1 or mode is None or mode in _NOT_COUNTED:
-        return False
+        return
     loop, name = step.loop, step.worker.name
     breaker = loop.breakers.setdefault(name, Breaker())
     if breaker.open is None:
         n = len(step.items)
         first = "the first item" if n == 1 else f"the first {n} items"
         breaker.open = _denied(loop, f"breaker: {first} of `{step.id}` failed with `{mode}`")
-    return True
 
 
 def denied(failure: Failure) -> bool:

@@ -136,16 +136,17 @@ def make(state: RunState, step: Step, *, at_most: int = MAX_SOURCE) -> None:
     assert worker is not None
     if loop.over:
         return
-    canary = loop.orchestrator.policy.breaker.canary
+    held = asking.held(state, step)
+    canary = loop.orchestrator.policy.breaker.canary + held
     if step.probing and step.open == 0 and len(step.items) >= canary:
         step.probing = False
-        breaker.probe_failed(step)
+        breaker.probed(step)
     if loop.breakers and step.pending and step.stopped is None:
         denied = breaker.opened(loop, worker.name)
         if denied is not None:
             _drop_pending(state, step, denied)
     step.most_open = step.most_open or _most_open(step)
-    most = min(step.most_open, step.open + at_most)
+    most = min(step.most_open + held, step.open + at_most)
     while step.pending and step.open < most:
         if items.made_enough(state, step):
             return

@@ -107,12 +107,12 @@ def view_of(step: Step, view: View) -> Any:
         return [task.output for _, task in items if task.status == "done"]
     if view == "pairs":
         return [
-            {"index": index_of(number), "item": _item(task), "output": task.output}
+            {"index": index_of(number), "item": task.item, "output": task.output}
             for number, task in items
             if task.status == "done"
         ]
     failed = [
-        (number, _item(task), task.failure) for number, task in items if task.failure is not None
+        (number, task.item, task.failure) for number, task in items if task.failure is not None
     ]
     failed = sorted([*failed, *step.dropped], key=lambda entry: entry[0])
     return [
@@ -123,10 +123,6 @@ def view_of(step: Step, view: View) -> Any:
 
 def _is_each(step: Step) -> bool:
     return hasattr(step.spec, "each")
-
-
-def _item(task: Task) -> Any:
-    return task.item
 
 
 def names_in(tree: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from engine.runtime.steps.filling import (
     without_skipped,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import FromStep, compiled, leaves
+from engine.sema.plans.values import Computed, FromStep, compiled, leaves
 
 __all__ = ["frame_ended", "item_ended", "ready", "timer_fired"]
 
@@ -67,9 +67,16 @@ def _check_leaves(step: Step, tree: Mapping[str, Any]) -> None:
     """
     for _, leaf in leaves(tree):
         if isinstance(leaf, FromStep):
-            producer = find(step.loop, step.frame, leaf.name)
+            read: tuple[FromStep, ...] = (leaf,)
+        elif isinstance(leaf, Computed):
+            plain = leaf.names & leaf.expression.names
+            read = tuple(FromStep(name) for name in sorted(plain))
+        else:
+            continue
+        for one in read:
+            producer = find(step.loop, step.frame, one.name)
             if producer is not None:
-                value_of(producer, leaf.view)
+                value_of(producer, one.view)
 
 
 def item_ended(state: RunState, task: Task) -> None:

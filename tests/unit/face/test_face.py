@@ -79,7 +79,7 @@ FIELDS = {
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
     "timeout_ms offers step count items",
-    "GateItem": "item task label input",
+    "GateItem": "item task label input message parent",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
     "step item label",
     "StepReport": "id key kind worker round status total known done failed not_started skipped "

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import engine
+from engine.drive.answers import answers
+from engine.drive.launch import Options
+from engine.drive.loading import load_run
 from engine.errors import UsageError
+from engine.history.fork_and_retry import fork
 from engine.journal import MemoryJournal
+from engine.runtime import forks
 from engine.runtime.state import Step
 
 PROGRAM = """
@@ -235,3 +242,102 @@ def test_a_wide_step_counts_its_parked_items_once_each(
     (gate,) = run.report()["gates"]
     assert gate["count"] == 60
     assert looks == 60
+
+
+def forked(load: Load, n: int = 3) -> engine.Run:
+    """A fork from before any item of `r` started; its parent has sent all of them."""
+    program = PROGRAM.replace("EFFECT", "once").replace("verify {\n    HOOKS\n  }", "")
+    workflow = load(program, TOOLS.replace("N = 5", f"N = {n}"))
+    journal = MemoryJournal()
+    parent = workflow.run(models={"planner": engine.Scripted([PLAN, LAST])}, journal=journal)
+    assert len(parent.output) == n
+    events = journal.read(parent.id)
+    first = next(at for at, e in enumerate(events) if getattr(e, "key", "").endswith("/ task r[0]"))
+    models = {"planner": engine.Scripted([PLAN, LAST])}
+    state = asyncio.run(fork(parent.id, first, journal, Options(models=models)))
+    return engine.resume(state.run, journal=journal, models=models)
+
+
+def test_a_fork_asks_once_about_all_items_that_its_parent_started(load: Load) -> None:
+    run = forked(load)
+    (gate,) = run.report()["gates"]
+    assert (gate["kind"], gate["step"], gate["count"], gate["offers"]) == ("outcome", "r", 3, True)
+    assert [item["parent"]["outcome"] for item in gate["items"]] == ["done"] * 3
+    assert [item["parent"]["task"] for item in gate["items"]] == ["r[0]", "r[1]", "r[2]"]
+    run = answer(run, engine.Reply("approve", gate="r[1]"))
+    (gate,) = run.report()["gates"]
+    assert [item["item"] for item in gate["items"]] == ["0", "2"]
+    run = answer(run, engine.Reply("reject", gate="r[2]"))
+    assert answer(run, engine.Reply("not_done")).output == ["sent n0", "sent n1"]
+
+
+def test_what_cannot_be_taken_is_not_approved_without_an_output(load: Load) -> None:
+    run = forked(load)
+    record = run.journal.record(run.id)
+    state = load_run(run.journal, record.run)[1]
+    (gate,) = state.gates.values()
+    key = gate.tasks[1].key
+    gate.helds[key] = msgspec.structs.replace(gate.helds[key], outcome="unknown")
+    assert not forks.offers(gate)
+    assert forks.offers(gate, [gate.tasks[0]])
+    with pytest.raises(UsageError, match="does not fit"):
+        answers(state, engine.Reply("approve", gate="r"), 0)
+    with pytest.raises(UsageError, match="does not fit"):
+        answers(state, engine.Reply("approve", gate="r[1]"), 0)
+    (event,) = answers(state, engine.Reply("approve", gate="r", items=["0", "2"]), 0)
+    assert event.items == ["0", "2"]
+
+
+def test_a_fork_asks_about_more_items_than_would_run_at_once(load: Load) -> None:
+    (gate,) = forked(load, 40).report()["gates"]
+    assert gate["count"] == 40
+
+
+def test_each_item_has_its_own_question_where_they_differ(load: Load) -> None:
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+    program = program.replace('message = "Send?"', 'message = "Send {{ to }}?"').replace(
+        "verifier boss", "/// Only friends get something.\nverifier boss"
+    )
+    planner = engine.Scripted([PLAN, LAST])
+    run = load(program, TOOLS).run(models={"planner": planner}, journal=MemoryJournal())
+    (gate,) = run.gates
+    assert gate.message == "Only friends get something."
+    assert [item.message for item in gate.items] == [
+        "Send n0?", "Send n1?", "Send n3?", "Send n4?"
+    ]  # fmt: skip
+    (gate,) = answer(run, engine.Reply("reject", items=["1"])).gates
+    assert [item.message for item in gate.items] == ["Send n0?", "Send n3?", "Send n4?"]
+    (gate,) = begin(load).gates
+    assert {item.message for item in gate.items} == {""}
+
+
+def test_items_are_named_by_label_or_id(load: Load) -> None:
+    labelled = {**PLAN["tasks"][1], "label": {"$item": ""}}  # type: ignore[dict-item]
+    plan = {"tasks": [PLAN["tasks"][0], labelled]}
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+
+    def planner() -> engine.Scripted:
+        return engine.Scripted([plan, LAST])
+
+    journal = MemoryJournal()
+    run = load(program, TOOLS).run(models={"planner": planner()}, journal=journal)
+
+    def approve(*items: str) -> engine.Run:
+        reply = engine.Reply("approve", items=list(items))
+        return engine.resume(run.id, journal=journal, reply=reply, models={"planner": planner()})
+
+    with pytest.raises(UsageError, match="has no item n9"):
+        approve("n9")
+    assert approve("n0", "r[3]", "4").output == ["sent n0", "sent n3", "sent n4"]
+
+
+def test_a_label_of_several_items_names_none(load: Load) -> None:
+    same = {**PLAN["tasks"][1], "label": "x"}  # type: ignore[dict-item]
+    plan = {"tasks": [PLAN["tasks"][0], same]}
+    program = PROGRAM.replace("EFFECT", "write").replace("HOOKS", HOOKS)
+    models = {"planner": engine.Scripted([plan, LAST])}
+    journal = MemoryJournal()
+    run = load(program, TOOLS).run(models=models, journal=journal)
+    reply = engine.Reply("approve", items=["x"])
+    with pytest.raises(UsageError, match="several items have the label `x`: 0, 1, 3, 4"):
+        engine.resume(run.id, journal=journal, reply=reply, models=models)

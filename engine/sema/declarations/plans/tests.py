@@ -49,7 +49,8 @@ def proved(expr: ast.Expr, names: PlanNames) -> frozenset[str]:
         if ended is None:
             return None
         assert isinstance(node, ast.TestCall)
-        if not ended[1]:
+        _, end, so = ended
+        if end != "ok" or not so:
             return ast.Boolean(node.span, True)
         return ast.TestCall(node.span, node.operand, ast.Name(node.span, "none"), (), True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from step_runs import StepRun, item, program_with, with_plan
 
+import engine
 from engine.errors import Failure
 from engine.events import CancelRequested
 from engine.runtime.report import partial_tasks
@@ -124,6 +125,9 @@ def test_every_bound_holds_inside(bound):
         assert "3 are left of `max_items = 4` of plan `plan`" in run["r"].failure.message
     assert run.made() == ["survey"]
     assert run.loop.dispatches == 2
+    if bound == "own":
+        cause = run["p"].failure.cause
+        assert (cause.of.name, cause.setting) == ("plan", "max_items")
 
 
 def test_what_does_not_fit_is_counted_again_in_a_retry():
@@ -294,6 +298,34 @@ def test_a_failed_pass_is_taken_up_where_it_failed():
     assert run["p"].failure.mode == "crashed"
     assert run.retried().drive()["p"].output == 3
     assert tried == [0, 1, 1, 2]
+
+
+def test_a_step_whose_expression_reads_what_failed_makes_no_items(load):
+    program = """
+worker fine() -> int[] via python { call = "tools:fine" }
+worker bad() -> int[] via python { call = "tools:bad" }
+worker add(v: int) -> int via python { call = "tools:add" }
+worker q() -> json via plan {
+  max_items = 20
+  step s { call = fine() }
+  step f { call = bad() }
+  step r { each = s  call = add(v=item + f[0]) }
+  result = r.failures
+}
+orchestrator main() -> json {
+  model = planner  goal = "g"  workers = [q]  policy { max_rounds = 3  max_items = 50 }
+}
+"""
+    tools = """
+def fine(): return [1, 2, 3]
+def bad(): raise ValueError("no")
+def add(v): return v
+"""
+    script = [{"tasks": [{"id": "t", "worker": "q", "input": {}}]}, {"finish": {"$from": "t"}}]
+    run = load(program, tools).run(models={"planner": engine.Scripted(script)})
+    (step,) = [one for one in run.steps if one.id == "t/r"]
+    assert (step.status, step.total) == ("failed", 0)
+    assert "it needs the output of `f`" in step.failure.message
 
 
 def test_the_partial_result_has_all_items_of_a_step_in_a_plan():
