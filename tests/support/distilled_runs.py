@@ -31,7 +31,9 @@ schema Review { path: string  risk: "low" | "high"  lines: int[] }
 
 schema Report { text: string  count: int  about: string? }
 
-worker survey(repo: string, deep: bool = false) -> { files: File[], total: int } via python {
+worker survey(
+  repo: string, deep: bool = false
+) -> { files: File[], total: int } fails nowhere via python {
   call   = "MODULE:survey"
   effect = read
 }

@@ -109,10 +109,11 @@ class Writer:
         output = draft.output
         if isinstance(output, dict):
             output = "{ " + ", ".join(f"{key}: {text}" for key, text in output.items()) + " }"
-        head = f"worker {self._name}({inputs}) -> {output} via plan {{"
+        ending = f") -> {output}{self._fails()} via plan {{"
+        head = f"worker {self._name}({inputs}{ending}"
         if len(head) > _WIDTH and draft.inputs:
             listed = "".join(f"  {one.text},\n" for one in draft.inputs)
-            head = f"worker {self._name}(\n{listed}) -> {output} via plan {{"
+            head = f"worker {self._name}(\n{listed}{ending}"
         lines.append(head)
         if self._over:
             lines.append(f"// orch: allow[{_UNBOUNDED}] as many as a plan may become")
@@ -130,6 +131,11 @@ class Writer:
         start = len(text)
         text += f"result = {value_text(draft.result)}\n"
         return _Text(text + "}\n", places, (start, len(text)))
+
+    def _fails(self) -> str:
+        """The modes that its workers declare, for a step fails with the mode of its worker."""
+        modes = dict.fromkeys(mode for one in self._draft.entries for mode in one.worker.fails)
+        return f" fails {', '.join(modes)}" if modes else ""
 
     # ------------------------------------------------------------ checks
 
@@ -204,8 +210,9 @@ class Writer:
         if self._unbounded:
             policy = self._orchestrator.policy
             seen = sum(max(1, len(entry.items)) for entry in self._draft.entries)
-            allowed = policy.max_items or policy.max_per_round
-            self._max_items = max(known + 1, allowed, 2 * seen)
+            # Above that of the policy it would have no effect.
+            allowed = policy.max_items or max(policy.max_per_round, 2 * seen)
+            self._max_items = max(known + 1, allowed)
         self._max_items = max(1, min(self._max_items, _MOST_ITEMS))
 
 
