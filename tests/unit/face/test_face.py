@@ -58,6 +58,7 @@ NAMES = [
     "acancel",
     "aresume",
     "arun_tests",
+    "atell",
     "cancel",
     "format_text",
     "gates",
@@ -68,6 +69,7 @@ NAMES = [
     "run_tests",
     "runs",
     "start_resume",
+    "tell",
 ]
 
 FIELDS = {
@@ -77,7 +79,7 @@ FIELDS = {
     "key place where cause raised",
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
-    "Gate": "run workflow key kind orchestrator message options task worker input opened_ms "
+    "Gate": "run workflow key kind orchestrator message options task worker input plan opened_ms "
     "timeout_ms offers step count items",
     "GateItem": "item task label input message parent",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
