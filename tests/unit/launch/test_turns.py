@@ -59,5 +59,6 @@ def test_items_that_end_at_once_do_not_come_in_one_turn(tmp_path: Path) -> None:
     assert run.status == "finished"
     calls = Counter(task.output for task in run.tasks if task.worker == "get")
     assert calls.total() == ITEMS
-    # One turn makes 500 tasks by its timer, and one for each of the 500 that it takes in.
-    assert max(calls.values()) <= 1_000
+    # One turn makes 500 tasks by its timer, and one for each of the 500 that it takes in. Two turns
+    # may come between two ticks; without a bound, one makes all of them.
+    assert max(calls.values()) <= 2_000

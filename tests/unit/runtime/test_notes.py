@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -228,7 +229,7 @@ def waiting(load, tmp_path) -> engine.Run:
 
 
 def formats(tmp_path) -> list[int]:
-    with sqlite3.connect(tmp_path / "j" / "journal.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "j" / "journal.db")) as connection:
         return [v for (v,) in connection.execute("SELECT value FROM meta WHERE key = 'format'")]
 
 
@@ -253,7 +254,7 @@ def test_a_fork_of_a_told_run_raises_the_format_of_its_journal_too(load, tmp_pat
     with SqliteJournal(tmp_path / "j") as journal, SqliteJournal(tmp_path / "k") as other:
         events = journal.read(run.id)
         asyncio.run(other.create(journal.record(run.id), events))
-    with sqlite3.connect(tmp_path / "k" / "journal.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "k" / "journal.db")) as connection:
         assert ("format", 2) in connection.execute("SELECT key, value FROM meta").fetchall()
 
 
