@@ -162,11 +162,7 @@ def _unmet(loop: Loop, task: Task) -> Failure | None:
     for reference in task.references if task.tree is None else ():
         producer = loop.entry(reference.task)
         if producer is not None and producer.failure is not None:
-            return Failure(
-                "unmet_reference",
-                f"it needs the output of `{producer.id}`, which failed ({producer.failure.mode})",
-                cause=producer.failure.cause,
-            )
+            return filling.needs_failed(producer)
     return filling.too_early(task)
 
 

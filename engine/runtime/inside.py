@@ -15,13 +15,12 @@ from engine.runtime.estimate import Entry
 from engine.runtime.grants import known_input
 from engine.runtime.state import Frame, Loop, RunState, Step, Task
 from engine.runtime.steps import selecting
-from engine.runtime.steps.filling import names_of
 from engine.sema.model import Orchestrator, Worker, fallback_chain
 from engine.sema.plans.counts import Count, least_of, plus, reduce_calls
 from engine.sema.plans.selection import Selection
-from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, TaskStep
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep, TaskStep, shaper_leaves
 from engine.sema.plans.steps import Step as Spec
-from engine.sema.plans.values import FromStep, Leaf, leaves
+from engine.sema.plans.values import FromStep, names_of
 
 __all__ = ["inside", "runs"]
 
@@ -118,12 +117,7 @@ def _reduced(values: Count, size: int) -> Count:
 
 def _names(selection: Selection) -> Iterator[str]:
     """The names that a selection reads."""
-    read: list[Leaf] = list(selection.sources)
-    for part in (selection.unique_by, selection.sort_by, selection.take):
-        read += [leaf for _, leaf in leaves(part)]
-    if selection.where is not None:
-        read += [leaf for _, leaf in selection.where.leaves()]
-    for leaf in read:
+    for leaf in (*selection.sources, *(leaf for _, leaf in shaper_leaves(selection))):
         yield from names_of(leaf)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from engine.runtime.state import Frame, Step, Task
-from engine.runtime.steps.filling import find, names_of
+from engine.runtime.steps.filling import find
 from engine.runtime.steps.selecting import selection_of
 from engine.sema.plans.conditions import ENDS, Test
 from engine.sema.plans.selection import Number, Selection
@@ -28,6 +28,7 @@ from engine.sema.plans.values import (
     Leaf,
     Parts,
     leaves,
+    names_of,
 )
 
 __all__ = ["Origin", "control_origins", "origins", "passed_on"]

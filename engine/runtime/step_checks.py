@@ -46,7 +46,9 @@ from engine.sema.plans.steps import (
     Step,
     StepKind,
     TaskStep,
+    base_of,
     kind_of,
+    names_read,
     selection_of,
     step_leaves,
 )
@@ -54,7 +56,7 @@ from engine.sema.plans.values import ABSENT, FromItem, FromStep, Index, Leaf, Pa
 from engine.sema.suggest import closest
 from engine.sema.types.json_schema import subschema_at
 
-__all__ = ["Producer", "StepChecks", "base_name", "depends_on"]
+__all__ = ["Producer", "StepChecks", "depends_on"]
 
 #: An item of a step by its number, such as `r[3]` or `r[3.0]`.
 _ITEM = re.compile(r"(?P<base>[^\[\]]+)\[(?P<number>[^\[\]]*)\]")
@@ -175,7 +177,7 @@ class StepChecks:
             place: Where the reference is, as messages name it.
             step: The entry that holds it.
         """
-        if step is not None and base_name(leaf.name) == step.id:
+        if step is not None and base_of(leaf.name) == step.id:
             return said.refers_to_itself(place)
         producer = self.producer(leaf.name)
         if producer is None:
@@ -307,7 +309,7 @@ class _Findings:
             self._test(step.when, "when")
         for name in step.after:
             # The end of a failed one has come: it can be waited for.
-            if base_name(name) == step.id:
+            if base_of(name) == step.id:
                 self.problems.append(said.refers_to_itself("after"))
             elif self._checks.producer(name) is None:
                 found = self._checks.shape_of(FromStep(name), "after", step)
@@ -382,9 +384,7 @@ class _Findings:
         if operator in ("ok", "failed"):
             if not isinstance(value, FromStep) or value.at or value.view != "outputs":
                 self.problems.append(said.not_an_end(place, operator))
-            elif (
-                self._checks.producer(value.name) is None or base_name(value.name) == self._step.id
-            ):
+            elif self._checks.producer(value.name) is None or base_of(value.name) == self._step.id:
                 self._shape(value, place)
             return
         left = self._shape(value, place)
@@ -467,19 +467,9 @@ def _without_null(shape: Shape) -> Shape:
 # ---------------------------------------------------------------- dependencies
 
 
-def base_name(name: str) -> str:
-    """The step that an item belongs to: `r` of `r[3]`; any other name is its own."""
-    split = _ITEM.fullmatch(name)
-    return name if split is None else split["base"]
-
-
 def depends_on(step: Step) -> dict[str, None]:
     """The tasks and steps that an entry waits for, each once, in the order they are named."""
-    selection = selection_of(step)
-    named = [] if selection is None else list(selection.sources)
-    named += [leaf for _, leaf in step_leaves(step)]  # type: ignore[misc]
-    found = [base_name(leaf.name) for leaf in named if isinstance(leaf, FromStep)]
-    return dict.fromkeys([*found, *map(base_name, step.after)])
+    return dict.fromkeys(map(base_of, [*names_read(step), *step.after]))
 
 
 def _ordered(steps: Mapping[str, Step]) -> tuple[list[str], list[str]]:

@@ -536,7 +536,7 @@ class Simulation:
                 told = starts
 
     def _check_key(self, command: StartCall) -> None:
-        """The idempotency key of an item ends in a hash: it never stands for two inputs."""
+        """The idempotency key of an item ends in a hash: one key is never for two inputs."""
         request = command.request
         if isinstance(request, WorkerRequest) and "#" in request.task_key:
             told = _canonical(request.input)

@@ -8,7 +8,7 @@ needs it; a failed one fails it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -21,9 +21,7 @@ from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import index_of, number_text
 from engine.sema.plans.values import (
     ABSENT,
-    Computed,
     FromStep,
-    Leaf,
     NothingThere,
     Scope,
     View,
@@ -39,8 +37,7 @@ __all__ = [
     "fill_input",
     "find",
     "holds",
-    "names_in",
-    "names_of",
+    "needs_failed",
     "prepare",
     "scope_of",
     "skipped_by",
@@ -125,29 +122,14 @@ def _is_each(step: Step) -> bool:
     return hasattr(step.spec, "each")
 
 
-def names_in(tree: Any) -> Iterator[str]:
-    """The names of tasks and steps that the leaves of a tree refer to."""
-    for _, leaf in leaves(tree):
-        yield from names_of(leaf)
-
-
-def names_of(leaf: Leaf) -> Iterator[str]:
-    """The names of tasks and steps that a leaf may refer to; of an expression, all its names."""
-    if isinstance(leaf, FromStep):
-        yield leaf.name
-    elif isinstance(leaf, Computed):
-        yield from leaf.names
-
-
-def _failed(producer: Task | Step) -> Unmet:
+def needs_failed(producer: Task | Step) -> Failure:
+    """How what needs the output of a task or step that has failed fails."""
     failure = producer.failure
     assert failure is not None
-    return Unmet(
-        Failure(
-            "unmet_reference",
-            f"it needs the output of `{producer.id}`, which failed ({failure.mode})",
-            cause=failure.cause,
-        )
+    return Failure(
+        "unmet_reference",
+        f"it needs the output of `{producer.id}`, which failed ({failure.mode})",
+        cause=failure.cause,
     )
 
 
@@ -185,10 +167,10 @@ def value_of(producer: Task | Step, view: View = "outputs") -> Any:
     if isinstance(producer, Step):
         # What has finished of a step that failed can still be read, with its items.
         if producer.failure is not None and view == "outputs":
-            raise _failed(producer)
+            raise Unmet(needs_failed(producer))
         return producer.output if view == "outputs" else view_of(producer, view)
     if producer.failure is not None:
-        raise _failed(producer)
+        raise Unmet(needs_failed(producer))
     return producer.output
 
 

@@ -12,22 +12,27 @@ from engine.errors import Failure
 from engine.runtime import dispatch
 from engine.runtime.state import Frame, RunState, Step, Task, Todo
 from engine.runtime.steps import each, limits, selecting
-from engine.runtime.steps.filling import find, names_of
+from engine.runtime.steps.filling import find
+from engine.runtime.steps.items import changes
 from engine.sema.model import Orchestrator, Worker
-from engine.sema.plans.steps import RepeatStep, TaskStep, selection_of, step_leaves
+from engine.sema.plans.steps import (
+    RepeatStep,
+    TaskStep,
+    base_of,
+    producers_of,
+    selection_of,
+    step_leaves,
+)
 from engine.sema.plans.steps import Step as Spec
-from engine.sema.plans.values import FromStep
+from engine.sema.plans.values import FromStep, names_of
 
 __all__ = [
-    "base_of",
     "connect",
     "count",
     "enter",
     "keep_writes_in_order",
     "keeps_order",
-    "names_read",
     "own_failure",
-    "producers_of",
     "put_before",
     "wait",
 ]
@@ -122,35 +127,6 @@ def decided_tainted(frame: Frame) -> bool:
     return owner.decided_tainted and not owner.cleared
 
 
-def producers_of(spec: Spec) -> Iterator[str]:
-    """The names that a step needs to be over, those of its sources included."""
-    yield from spec.after
-    if isinstance(spec, RepeatStep):
-        inside = {inner.id for inner in spec.steps}
-        for inner in spec.steps:
-            yield from (name for name in inner.after if base_of(name) not in inside)
-    yield from names_read(spec)
-
-
-def base_of(name: str) -> str:
-    """The step that an item belongs to: `r` of `r[3]`; any other name is its own."""
-    return name.partition("[")[0] if name.endswith("]") else name
-
-
-def names_read(spec: Spec) -> Iterator[str]:
-    """The names that the values of a step are made from, those of its sources included."""
-    for _, leaf in step_leaves(spec):
-        yield from names_of(leaf)
-    selection = selection_of(spec)
-    if selection is not None:
-        for source in selection.sources:
-            yield from names_of(source)
-    if isinstance(spec, RepeatStep):
-        inside = {inner.id for inner in spec.steps}
-        for inner in spec.steps:
-            yield from (name for name in names_read(inner) if base_of(name) not in inside)
-
-
 def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step | None]) -> None:
     """Let a task or step wait for what it needs; a source that streams is not waited for."""
     streamed = set(_streamed(entry, spec, lookup))
@@ -188,7 +164,7 @@ def put_before(entry: Task | Step) -> tuple[str, ...]:
 def keeps_order(entry: Task | Step) -> bool:
     """Whether it changes something outside, and not in any order."""
     worker = entry.worker
-    return isinstance(worker, Worker) and worker.effect in ("write", "once") and not worker.commutes
+    return isinstance(worker, Worker) and changes(worker) and not worker.commutes
 
 
 def keep_writes_in_order(entries: Iterable[Task | Step]) -> None:

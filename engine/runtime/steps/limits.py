@@ -26,12 +26,10 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
     current = loop.current
     if policy.max_items is not None and current.items + number > policy.max_items:
         return _over(loop, number, policy.max_items - current.items, "max_items")
-    at = frame
-    while at is not None:
+    for at in _out(frame):
         failure = _over_plan(at, number)
         if failure is not None:
             return failure
-        at = at.outer
     if policy.max_dispatches is not None and loop.dispatches + number > policy.max_dispatches:
         return _over(loop, number, policy.max_dispatches - loop.dispatches, "max_dispatches")
     if worker is not None:
@@ -44,10 +42,8 @@ def take(loop: Loop, frame: Frame | None, worker: str | None, number: int) -> Fa
         loop.worker_dispatches[worker] = used + number
     loop.dispatches += number
     current.items += number
-    at = frame
-    while at is not None:
+    for at in _out(frame):
         at.made += number
-        at = at.outer
     return None
 
 

@@ -14,9 +14,9 @@ from itertools import chain
 from engine.runtime.moves import move, move_step
 from engine.runtime.state import Frame, RunState, Step, Task, Todo
 from engine.runtime.steps import frames, limits
-from engine.runtime.steps.filling import names_in, names_of
 from engine.runtime.steps.items import changes, may_retry
-from engine.sema.plans.steps import EachStep, RepeatStep
+from engine.sema.plans.steps import EachStep, RepeatStep, base_of, names_read
+from engine.sema.plans.values import names_in, names_of
 
 __all__ = ["of_frame", "recount", "reopen_frame", "take_up", "unfinished"]
 
@@ -99,7 +99,7 @@ def _reopens(task: Task) -> bool:
 def _reads(entry: Entry) -> Iterator[str]:
     """The names of what an entry's values are made from; waiting for an end does not read it."""
     if isinstance(entry, Step):
-        names = frames.names_read(entry.spec)
+        names = names_read(entry.spec)
     else:
         leaves_of_test = () if entry.when is None else (leaf for _, leaf in entry.when.leaves())
         tested = (name for leaf in leaves_of_test for name in names_of(leaf))
@@ -108,7 +108,7 @@ def _reads(entry: Entry) -> Iterator[str]:
     for name in names:
         yield name
         if name.endswith("]"):
-            yield name.partition("[")[0]
+            yield base_of(name)
 
 
 def take_up(

@@ -13,10 +13,25 @@ import msgspec
 
 from engine.sema.plans.conditions import Test
 from engine.sema.plans.selection import Selection
-from engine.sema.plans.values import ABSENT, Leaf, leaves
+from engine.sema.plans.values import ABSENT, Leaf, leaves, names_of
 from engine.source import Span
 
-__all__ = ["EachStep", "Plan", "ReduceStep", "RepeatStep", "Step", "StepKind", "TaskStep"]
+__all__ = [
+    "EachStep",
+    "Plan",
+    "ReduceStep",
+    "RepeatStep",
+    "Step",
+    "StepKind",
+    "TaskStep",
+    "base_of",
+    "kind_of",
+    "names_read",
+    "producers_of",
+    "selection_of",
+    "shaper_leaves",
+    "step_leaves",
+]
 
 StepKind = Literal["task", "each", "reduce", "repeat"]
 
@@ -151,6 +166,15 @@ def selection_of(step: Step) -> Selection | None:
             return None
 
 
+def shaper_leaves(selection: Selection) -> Iterator[tuple[str, Leaf]]:
+    """Each leaf of the shapers of a selection, with its place in the JSON form; not its sources."""
+    if selection.where is not None:
+        for path, leaf in selection.where.leaves():
+            yield f"/where{path}", leaf
+    for name in ("unique_by", "sort_by", "take"):
+        yield from leaves(getattr(selection, name), f"/{name}")
+
+
 def step_leaves(step: Step) -> Iterator[tuple[str, Leaf]]:
     """Each leaf of a step with the place it is written at, as a JSON Pointer in its JSON form.
 
@@ -163,11 +187,8 @@ def step_leaves(step: Step) -> Iterator[tuple[str, Leaf]]:
     selection = selection_of(step)
     if selection is not None:
         head = "/each" if isinstance(step, EachStep) else "/reduce"
-        if selection.where is not None:
-            for path, leaf in selection.where.leaves():
-                yield f"{head}/where{path}", leaf
-        for name in ("unique_by", "sort_by", "take"):
-            yield from leaves(getattr(selection, name), f"{head}/{name}")
+        for path, leaf in shaper_leaves(selection):
+            yield head + path, leaf
     match step:
         case RepeatStep():
             for path, leaf in step.until.leaves():
@@ -179,3 +200,34 @@ def step_leaves(step: Step) -> Iterator[tuple[str, Leaf]]:
         yield from leaves(step.label, "/label")
     if isinstance(step, ReduceStep) and step.empty is not ABSENT:
         yield from leaves(step.empty, "/empty")
+
+
+# ---------------------------------------------------------------- names
+
+
+def producers_of(step: Step) -> Iterator[str]:
+    """The names that a step needs to be over, those of its sources included."""
+    yield from step.after
+    if isinstance(step, RepeatStep):
+        inside = {inner.id for inner in step.steps}
+        for inner in step.steps:
+            yield from (name for name in inner.after if base_of(name) not in inside)
+    yield from names_read(step)
+
+
+def base_of(name: str) -> str:
+    """The step that an item belongs to: `r` of `r[3]`; any other name is its own."""
+    return name.partition("[")[0] if name.endswith("]") else name
+
+
+def names_read(step: Step) -> Iterator[str]:
+    """The names that the values of a step are made from, those of its sources included."""
+    selection = selection_of(step)
+    for source in () if selection is None else selection.sources:
+        yield from names_of(source)
+    for _, leaf in step_leaves(step):
+        yield from names_of(leaf)
+    if isinstance(step, RepeatStep):
+        inside = {inner.id for inner in step.steps}
+        for inner in step.steps:
+            yield from (name for name in names_read(inner) if base_of(name) not in inside)

@@ -44,6 +44,8 @@ __all__ = [
     "fill",
     "is_deeper",
     "leaves",
+    "names_in",
+    "names_of",
     "read_value",
     "write_value",
 ]
@@ -280,6 +282,20 @@ def is_deeper(value: Any, most: int) -> bool:
         if not level:
             return False
     return True
+
+
+def names_in(tree: Any) -> Iterator[str]:
+    """The names of tasks and steps that the leaves of a tree refer to."""
+    for _, leaf in leaves(tree):
+        yield from names_of(leaf)
+
+
+def names_of(leaf: Leaf) -> Iterator[str]:
+    """The names of tasks and steps that a leaf may refer to; of an expression, all its names."""
+    if isinstance(leaf, FromStep):
+        yield leaf.name
+    elif isinstance(leaf, Computed):
+        yield from leaf.names
 
 
 # ---------------------------------------------------------------- the JSON form

@@ -70,7 +70,7 @@ def test_credentials_that_do_not_work_are_not_tried_again(play, fakes, status):
     assert play.methods.count("tools/call") == 1
 
 
-def test_a_once_task_waits_for_a_person_where_nobody_knows(play, fakes):
+def test_a_once_task_of_unknown_outcome_waits_for_a_person(play, fakes):
     play.statuses["tools/call"] = [fakes.Status(502)]
     run = play.run("effect = once")
     assert run.status == "waiting"
