@@ -18,7 +18,8 @@ from engine.runtime import gates, grants, verify, views
 from engine.runtime.counting import entries_of
 from engine.runtime.decision import DecisionError
 from engine.runtime.estimate import effect_of, estimate, most_cost
-from engine.runtime.planning import make_tasks, unwire
+from engine.runtime.plain_tasks import unwire
+from engine.runtime.planning import make_tasks
 from engine.runtime.prompts import rejections
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 

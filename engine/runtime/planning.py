@@ -7,11 +7,11 @@ any task of the decision starts, so a rejected decision costs nothing but its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError, is_id
+from engine.runtime.plain_tasks import is_same, resolve_written, unwire
 from engine.runtime.prompts import rejections
 from engine.runtime.references import Reference, find_references
 from engine.runtime.requests import may_start_early
@@ -20,9 +20,8 @@ from engine.runtime.step_contract import has_only_outputs
 from engine.runtime.steps.decided import MAX_WIRES, make_entries
 from engine.sema.suggest import closest
 from engine.sema.types.json_schema import may_fit, subschema_at
-from engine.sizes import size_of, size_words
 
-__all__ = ["OutOfDispatches", "make_early_task", "make_tasks", "unwire"]
+__all__ = ["OutOfDispatches", "make_early_task", "make_tasks"]
 
 
 class OutOfDispatches(DecisionError):
@@ -53,7 +52,6 @@ def make_tasks(
     _check_limits(loop, new)
     problems: list[str] = []
     allowed = policy.max_per_round
-    writes_large = bounded and policy.writes_large
     if len(new) + len(early) > allowed:
         problems.append(rejections.too_many_with_early(len(new), len(early), allowed))
     made: dict[str, Task] = {}
@@ -62,7 +60,7 @@ def make_tasks(
             break  # no more are told, and looking for them may take long
         task_id = spec["id"]
         begun = early.get(task_id)
-        if begun is not None and task_id not in made and _same(begun, spec):
+        if begun is not None and task_id not in made and is_same(begun, spec):
             made[task_id] = begun
             continue
         if task_id in made or task_id in loop.taken:
@@ -75,7 +73,7 @@ def make_tasks(
         )
         made[task_id] = task
         if not special:
-            problems += _resolve(task, writes_large, bounded)
+            problems += resolve_written(task, bounded=bounded)
     wired = False
     wires = 0
     limits = loop.orchestrator.limits
@@ -107,31 +105,6 @@ def make_tasks(
         unwire(loop, made.values())
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(made.values())
-
-
-def unwire(loop: Loop, tasks: Iterable[Task | Step]) -> None:
-    """Leave nothing behind, in the tasks that run already, of tasks that will not start."""
-    gone = {id(task) for task in tasks if loop.early.get(task.id) is not task}
-    for begun in loop.early.values():
-        begun.feeds = [task for task in begun.feeds if id(task) not in gone]
-
-
-def _resolve(task: Task, writes_large: bool, bounded: bool) -> list[str]:
-    """Fill in the defaults of an input without references, and say what is wrong with it."""
-    worker = task.worker
-    contract = worker.inputs
-    task.resolved = contract.with_defaults(task.input)
-    if writes_large or (bounded and contract.multiplies):
-        most = task.loop.orchestrator.policy.max_input_bytes
-        if size_of(task.resolved, most) > most:
-            return [rejections.input_too_large(task.id, worker.name, size_words(most))]
-    if contract.is_valid(task.resolved):
-        return []
-    where = rejections.task_named(task.id)
-    return [
-        rejections.input_problem(where, worker.name, problem)
-        for problem in contract.problems(task.resolved)
-    ]
 
 
 def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool) -> Task | None:
@@ -166,8 +139,7 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
     task_key = f"{key} / task {spec['id']}"
     task = Task(spec["id"], worker, loop, spec["input"], task_key, special, references)
     if not special:
-        writes_large = bounded and loop.orchestrator.policy.writes_large
-        return None if _resolve(task, writes_large, bounded) else task
+        return None if resolve_written(task, bounded=bounded) else task
     producers = {reference.task: loop.tasks[reference.task] for reference in references}
     if any(_wire(loop, producers, task, reference) is not None for reference in references):
         for producer in producers.values():
@@ -175,10 +147,6 @@ def make_early_task(loop: Loop, spec: dict[str, Any], key: str, *, bounded: bool
                 producer.feeds.remove(task)
         return None
     return task
-
-
-def _same(task: Task, spec: dict[str, Any]) -> bool:
-    return bool(task.worker.name == spec["worker"] and task.input == spec["input"])
 
 
 def _check_limits(loop: Loop, specs: list[dict[str, Any]]) -> None:

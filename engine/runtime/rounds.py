@@ -6,6 +6,7 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, assert_never
 
 import msgspec
@@ -46,8 +47,8 @@ from engine.runtime.state import (
     Step,
     Task,
 )
-from engine.runtime.step_checks import Producer, StepChecks
-from engine.runtime.steps.decided import known_of
+from engine.runtime.step_checks import StepChecks
+from engine.runtime.steps.decided import known
 from engine.runtime.steps.filling import Unmet, scope_of
 from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
@@ -202,7 +203,7 @@ def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
     tree = loop.decisions.finish_tree(decision)
     if tree is None:
         return decision["finish"]
-    checks = StepChecks([], loop.decisions.workers, lambda name: _known(loop, name), loop.tasks)
+    checks = StepChecks([], loop.decisions.workers, partial(known, loop), loop.tasks)
     output = loop.orchestrator.output
     problems = list(checks.finish_problems(tree, output.schema))
     if not problems:
@@ -216,11 +217,6 @@ def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
         if not problems:
             return value
     raise DecisionError(problems)
-
-
-def _known(loop: Loop, name: str) -> Producer | None:
-    entry = loop.entry(name)
-    return None if entry is None else known_of(entry)
 
 
 def _check_whole(loop: Loop, call: Call) -> None:

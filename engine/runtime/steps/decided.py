@@ -7,11 +7,13 @@ decision. Nothing starts, and nothing is counted, unless the whole decision is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain, islice
 from typing import Any
 
 from engine.runtime.decision import MAX_PROBLEMS, DecisionError
+from engine.runtime.plain_tasks import is_same, resolve_written, unwire
 from engine.runtime.prompts import rejections
 from engine.runtime.prompts import step_rejections as said
 from engine.runtime.references import Reference
@@ -23,9 +25,8 @@ from engine.sema.plans.shapes import UNKNOWN, SchemaShape, Shape
 from engine.sema.plans.steps import RepeatStep, TaskStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, leaves
-from engine.sizes import size_of, size_words
 
-__all__ = ["MAX_WIRES", "make_entries"]
+__all__ = ["MAX_WIRES", "known", "make_entries"]
 
 #: How often the tasks of a decision may wait for another one, in all.
 MAX_WIRES = 300_000
@@ -47,7 +48,7 @@ def make_entries(
     if not problems:
         problems = making.connect()
     if problems:
-        making.undo()
+        unwire(loop, making.made.values())
         raise DecisionError(problems[:MAX_PROBLEMS])
     return list(making.made.values())
 
@@ -84,7 +85,7 @@ class _Making:
                 break
             name = entry["id"]
             begun = loop.early.get(name)
-            if begun is not None and name not in self.made and _same(begun, entry):
+            if begun is not None and name not in self.made and is_same(begun, entry):
                 self.made[name] = begun
                 continue
             if name in self.made or name in loop.taken:
@@ -95,7 +96,7 @@ class _Making:
             made = self._made(spec, entry)
             self.made[name] = made
             if isinstance(made, Task) and made.tree is None:
-                problems += self._resolve(made)
+                problems += resolve_written(made, bounded=self.bounded)
         return problems
 
     def _made(self, spec: Spec, entry: Mapping[str, Any]) -> Task | Step:
@@ -119,31 +120,15 @@ class _Making:
             task.tree = spec.input
         return task
 
-    def _resolve(self, task: Task) -> list[str]:
-        """Fill in the defaults of an input without references, and say what is wrong with it."""
-        worker = task.worker
-        contract = worker.inputs
-        task.resolved = contract.with_defaults(task.input)
-        policy = self.loop.orchestrator.policy
-        if self.bounded and (policy.writes_large or contract.multiplies):
-            most = policy.max_input_bytes
-            if size_of(task.resolved, most) > most:
-                return [rejections.input_too_large(task.id, worker.name, size_words(most))]
-        if contract.is_valid(task.resolved):
-            return []
-        where = rejections.task_named(task.id)
-        return [
-            rejections.input_problem(where, worker.name, problem)
-            for problem in contract.problems(task.resolved)
-        ]
-
     # ------------------------------------------------------------ connecting
 
     def connect(self) -> list[str]:
         """Connect the entries, and say what cannot be connected."""
         loop = self.loop
         names = chain(loop.tasks, loop.steps)
-        checks = StepChecks(list(self.specs.values()), loop.decisions.workers, self._known, names)
+        checks = StepChecks(
+            list(self.specs.values()), loop.decisions.workers, partial(known, loop), names
+        )
         problems = list(islice(checks.problems(), MAX_PROBLEMS))
         if problems:
             return problems
@@ -182,11 +167,6 @@ class _Making:
             found: list[str] = error.args[1]
             return found[:-1][:MAX_TOLD]
         return []
-
-    def _known(self, name: str) -> Producer | None:
-        """What is known of a task or step of an earlier decision, or of one that began early."""
-        entry = self.loop.early.get(name) or self.loop.entry(name)
-        return None if entry is None else known_of(entry)
 
     def _writes(self) -> list[Task | Step]:
         """The entries that change something, as they were written; each after what it needs."""
@@ -229,17 +209,12 @@ class _Making:
             other.id for worker in before for other in named.get(worker, ()) if other.id != name
         ]
 
-    def undo(self) -> None:
-        """Leave nothing of a rejected decision behind in what runs already."""
-        new = {id(entry) for name, entry in self.made.items() if name in self.specs}
-        producers: list[Task | Step] = [*self.loop.tasks.values(), *self.loop.steps.values()]
-        for entry in producers:
-            if not entry.over and entry.feeds:
-                entry.feeds = [other for other in entry.feeds if id(other) not in new]
 
-
-def known_of(entry: Task | Step) -> Producer:
-    """What the checks of later steps may know of a task or step."""
+def known(loop: Loop, name: str) -> Producer | None:
+    """What the checks of later steps may know of a task or step, one that began early too."""
+    entry = loop.entry(name)
+    if entry is None:
+        return None
     worker = entry.worker
     assert worker is not None
     failure = None if entry.failure is None else entry.failure.mode
@@ -252,11 +227,3 @@ def known_of(entry: Task | Step) -> Producer:
     numbers = {len(number) > 1 for number in entry.items}
     nested = numbers.pop() if len(numbers) == 1 else None
     return Producer(kind, worker.name, output, nested=nested, failure=failure)
-
-
-def _same(task: Task, entry: Mapping[str, Any]) -> bool:
-    return bool(
-        task.worker.name == entry["worker"]
-        and task.input == entry["input"]
-        and entry.keys() == {"id", "worker", "input"}
-    )
