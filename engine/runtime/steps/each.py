@@ -18,11 +18,11 @@ from engine.runtime.steps import asking, breaker, items, limits, selecting
 from engine.runtime.steps.filling import Unmet, fill_input, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Worker
-from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of, number_text
+from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import NothingThere, Scope, fill
 
-__all__ = ["arrive", "begin", "item_ended", "make", "source_over"]
+__all__ = ["arrive", "begin", "end", "item_ended", "let_in", "make", "source_over"]
 
 #: The longest label, in characters.
 _MAX_LABEL = 80
@@ -192,18 +192,16 @@ def _make_item(
     state: RunState, step: Step, spec: EachStep, worker: Worker | Orchestrator, entry: Entry
 ) -> None:
     number, value = entry
-    place = f"[{number_text(number)}]"
-    task = Task(step.id + place, worker, step.loop, {}, step.key + place, False, [])
-    task.step, task.number, task.item, task.frame = step, number, value, step.frame
-    task.round = step.round
-    task.decided_tainted = step.decided_tainted
-    step.items[number] = task
-    step.open += 1
-    state.made += 1
-    items.register(task)
+    task = items.added(state, step, worker, number)
+    task.item = value
     scope = _item_scope(state, step, number, value)
     if spec.label is not None:
         task.label = _label(spec.label, scope)
+    let_in(state, step, task, scope)
+
+
+def let_in(state: RunState, step: Step, task: Task, scope: Scope) -> None:
+    """Fill the input of a new task of a step and let it begin, or keep the one from before."""
     failure = fill_input(state, task, step.filler, scope)
     if step.kept and items.keep(state, task, failure):
         return

@@ -11,8 +11,9 @@ from engine.runtime.commands import SetTimer
 from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import breaker
 from engine.sema.model import Orchestrator, Worker
+from engine.sema.plans.selection import Number, number_text
 
-__all__ = ["begun_once", "changes", "keep", "made_enough", "may_retry", "register"]
+__all__ = ["added", "begun_once", "changes", "keep", "made_enough", "may_retry", "register"]
 
 #: The most tasks that one machine step makes: a longer one would hold up every other run.
 _MOST_AT_ONCE = 500
@@ -27,6 +28,20 @@ def made_enough(state: RunState, step: Step) -> bool:
         state.timers[timer.timer] = timer
         state.commands.append(timer)
     return True
+
+
+def added(state: RunState, step: Step, worker: Worker | Orchestrator, number: Number) -> Task:
+    """A new task of a step, without its input."""
+    place = f"[{number_text(number)}]"
+    task = Task(step.id + place, worker, step.loop, {}, step.key + place, False, [])
+    task.step, task.number, task.frame = step, number, step.frame
+    task.round = step.round
+    task.decided_tainted = step.decided_tainted
+    step.items[number] = task
+    step.open += 1
+    state.made += 1
+    register(task)
+    return task
 
 
 def register(task: Task) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import Failure
-from engine.runtime import dispatch, sizes, taint
+from engine.runtime import sizes, taint
 from engine.runtime.causes import Cause
 from engine.runtime.moves import move_step
-from engine.runtime.state import RunState, Step, Task, Todo
+from engine.runtime.state import RunState, Step, Task
 from engine.runtime.steps import each, items, limits, selecting
-from engine.runtime.steps.filling import Unmet, fill_input, scope_of
+from engine.runtime.steps.filling import Unmet, scope_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.counts import reduce_calls
 from engine.sema.plans.steps import ReduceStep
@@ -138,24 +138,10 @@ def _make_call(state: RunState, step: Step, level: int, group: int) -> None:
     assert isinstance(spec, ReduceStep)
     assert worker is not None
     # Levels are numbered from 0 outside: the first calls are `m[0.0]`, `m[0.1]` and so on.
-    place = f"[{level - 1}.{group}]"
-    task = Task(step.id + place, worker, step.loop, {}, step.key + place, False, [])
-    task.step, task.number, task.frame = step, (level - 1, group), step.frame
-    task.round = step.round
-    task.decided_tainted = step.decided_tainted
-    step.items[task.number] = task
-    step.open += 1
-    state.made += 1
-    items.register(task)
+    task = items.added(state, step, worker, (level - 1, group))
     scope = scope_of(step.loop, step.frame, state.params)
     scope.parts = step.levels[level - 1][group * spec.size : (group + 1) * spec.size]
-    failure = fill_input(state, task, step.filler, scope)
-    if step.kept and items.keep(state, task, failure):
-        return
-    if failure is not None:
-        dispatch.end_task(state, task, failure=failure)
-    else:
-        state.todo(Todo.TASK_READY, task)
+    each.let_in(state, step, task, scope)
 
 
 def item_ended(state: RunState, task: Task) -> None:
