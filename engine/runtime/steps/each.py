@@ -15,7 +15,13 @@ from engine.runtime import dispatch
 from engine.runtime.moves import move_step
 from engine.runtime.state import RunState, Step, Task, Todo
 from engine.runtime.steps import asking, breaker, items, limits, selecting
-from engine.runtime.steps.filling import Unmet, fill_input, scope_of
+from engine.runtime.steps.filling import (
+    Unmet,
+    dropped_entry,
+    entry_in,
+    fill_input,
+    scope_of,
+)
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.selection import MAX_SOURCE, Entry, Number, index_of
@@ -121,7 +127,7 @@ def _drop(state: RunState, step: Step, entries: list[Entry], failure: Failure) -
     step.dropped += dropped
     for consumer, place in step.flows:
         if selecting.view_at(consumer, place) == "failures":
-            came = [selecting.dropped_entry(one) for one in dropped]
+            came = [dropped_entry(one) for one in dropped]
             state.todo(Todo.VALUES_CAME, (consumer, place, came))
 
 
@@ -239,7 +245,7 @@ def item_ended(state: RunState, task: Task) -> None:
     task.counted = True
     step.tainted = step.tainted or task.tainted
     for consumer, place in step.flows:
-        entry = selecting.entry_in(task, selecting.view_at(consumer, place))
+        entry = entry_in(task, selecting.view_at(consumer, place))
         if entry is not None:
             state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
     # While a timer makes more, hundreds of items may end at once: one makes way for one.
@@ -318,7 +324,7 @@ def _with_effects(state: RunState, step: Step, status: Any) -> Any:
         step.loop.done.setdefault(step.worker.name, []).append(task)
         step.tainted = step.tainted or task.tainted
         for consumer, place in step.flows:
-            entry = selecting.entry_in(task, selecting.view_at(consumer, place))
+            entry = entry_in(task, selecting.view_at(consumer, place))
             if entry is not None:
                 state.todo(Todo.VALUES_CAME, (consumer, place, [entry]))
     if status == "failed":

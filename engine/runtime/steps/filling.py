@@ -8,7 +8,7 @@ needs it; a failed one fails it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from engine.runtime.causes import Cause, of_input
 from engine.runtime.state import Frame, Loop, RunState, Step, Task
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.conditions import Test
-from engine.sema.plans.selection import index_of, number_text
+from engine.sema.plans.selection import Entry, index_of, number_text
 from engine.sema.plans.values import (
     ABSENT,
     FromStep,
@@ -34,6 +34,9 @@ from engine.sizes import size_of, size_words
 __all__ = [
     "StepOutputs",
     "Unmet",
+    "dropped_entry",
+    "entries_in",
+    "entry_in",
     "fill_input",
     "find",
     "holds",
@@ -99,23 +102,38 @@ def view_of(step: Step, view: View) -> Any:
     """A view of a step: of an `each`, in the order of its source."""
     if not step.items or not _is_each(step):
         return step.output if view == "outputs" and step.status == "done" else []
-    items = sorted(step.items.items())
+    return [value for _, value in entries_in(step, view, step.items.values())]
+
+
+def entries_in(step: Step, view: str, tasks: Iterable[Task]) -> list[Entry]:
+    """What some items of a step are in a view, and what it has dropped, by their numbers."""
+    found = [entry for task in tasks if (entry := entry_in(task, view)) is not None]
+    if view == "failures":
+        found += [dropped_entry(dropped) for dropped in step.dropped]
+    return sorted(found, key=lambda entry: entry[0])
+
+
+def entry_in(task: Task, view: str) -> Entry | None:
+    """What an item that has ended is in a view of its step, or None."""
+    number = task.number
+    if view == "failures":
+        return None if task.failure is None else dropped_entry((number, task.item, task.failure))
+    if task.status != "done":
+        return None
     if view == "outputs":
-        return [task.output for _, task in items if task.status == "done"]
-    if view == "pairs":
-        return [
-            {"index": index_of(number), "item": task.item, "output": task.output}
-            for number, task in items
-            if task.status == "done"
-        ]
-    failed = [
-        (number, task.item, task.failure) for number, task in items if task.failure is not None
-    ]
-    failed = sorted([*failed, *step.dropped], key=lambda entry: entry[0])
-    return [
-        {"index": index_of(number), "item": item, "mode": f.mode, "message": f.message}
-        for number, item, f in failed
-    ]
+        return number, task.output
+    return number, {"index": index_of(number), "item": task.item, "output": task.output}
+
+
+def dropped_entry(dropped: tuple[Any, Any, Failure]) -> Entry:
+    """A value that failed, as the view `failures` has it."""
+    number, item, failure = dropped
+    return number, {
+        "index": index_of(number),
+        "item": item,
+        "mode": failure.mode,
+        "message": failure.message,
+    }
 
 
 def _is_each(step: Step) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import Failure
 from engine.runtime.causes import Cause
 from engine.runtime.state import Flow, RunState, Step, Task
-from engine.runtime.steps.filling import Unmet, find, scope_of, value_of
+from engine.runtime.steps.filling import Unmet, entries_in, find, scope_of, value_of
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.plans.selection import (
     MAX_SOURCE,
@@ -22,7 +22,6 @@ from engine.sema.plans.selection import (
     arranged,
     entries_of,
     expanded,
-    index_of,
     width,
 )
 from engine.sema.plans.steps import EachStep, ReduceStep
@@ -39,8 +38,6 @@ from engine.sema.plans.values import (
 __all__ = [
     "all_skipped",
     "arrived",
-    "dropped_entry",
-    "entry_in",
     "failure_of",
     "opened",
     "selection_of",
@@ -173,32 +170,7 @@ def _present(producer: Step, view: str) -> list[Entry]:
 
     Of one whose end the step has not taken note of, it tells those that take its items itself.
     """
-    found = [entry_in(task, view) for _, task in sorted(producer.items.items()) if task.counted]
-    dropped = [dropped_entry(entry) for entry in producer.dropped] if view == "failures" else []
-    return sorted([e for e in [*found, *dropped] if e is not None], key=lambda e: e[0])
-
-
-def entry_in(task: Task, view: str) -> Entry | None:
-    """What an item that has ended is in a view of its step, or None."""
-    number = task.number
-    if view == "failures":
-        return None if task.failure is None else dropped_entry((number, task.item, task.failure))
-    if task.status != "done":
-        return None
-    if view == "outputs":
-        return number, task.output
-    return number, {"index": index_of(number), "item": task.item, "output": task.output}
-
-
-def dropped_entry(dropped: tuple[Any, Any, Failure]) -> Entry:
-    """A value that failed, as the view `failures` has it."""
-    number, item, failure = dropped
-    return number, {
-        "index": index_of(number),
-        "item": item,
-        "mode": failure.mode,
-        "message": failure.message,
-    }
+    return entries_in(producer, view, (t for t in producer.items.values() if t.counted))
 
 
 def arrived(
