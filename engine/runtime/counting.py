@@ -69,11 +69,7 @@ def _values(state: RunState, loop: Loop, step: Step) -> int | None:
         if producer is None or not producer.over:
             return None
     # A step of its own for the look: the one of the plan begins with nothing.
-    probe = Step(step.spec, step.worker, loop, step.key, step.id)
-    entries, failure, skipped = selecting.opened(state, probe)
-    if failure is None and not skipped:
-        entries, failure = selecting.whole(state, probe, entries)
-    return None if failure is not None else len(entries)
+    return selecting.number_of(state, Step(step.spec, step.worker, loop, step.key, step.id))
 
 
 def _most_values(loop: Loop, step: Step, before: dict[str, Entry]) -> int | None:

@@ -125,10 +125,7 @@ def _values(state: RunState, frame: Frame, spec: EachStep | ReduceStep) -> int |
     """How many values are selected from inputs alone; None if the selection cannot be made."""
     owner = frame.owner
     probe = Step(spec, owner.worker, frame.loop, owner.key, spec.id, frame)
-    entries, failure, _ = selecting.opened(state, probe)
-    if failure is None:
-        entries, failure = selecting.whole(state, probe, entries)
-    return None if failure is not None else len(entries)
+    return selecting.number_of(state, probe)
 
 
 def _streamed(selection: Selection, eaches: Mapping[str, Count]) -> Count:

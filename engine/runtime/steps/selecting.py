@@ -7,6 +7,7 @@ over. All of it is a function of outputs that are in the journal, so it costs no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from engine.errors import Failure
@@ -39,6 +40,7 @@ __all__ = [
     "all_skipped",
     "arrived",
     "failure_of",
+    "number_of",
     "opened",
     "selection_of",
     "streams",
@@ -105,6 +107,12 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
         The values that are there, selected; why the step cannot run, or None; and whether it is
         skipped because a source of it was.
     """
+    entries, failure = _tried(step, lambda: _read_sources(state, step))
+    return entries, failure, failure is None and all_skipped(step)
+
+
+def _read_sources(state: RunState, step: Step) -> list[Entry]:
+    """The values that the sources of a step have now, after the shapers that look at one value."""
     selection = selection_of(step)
     scope = scope_of(step.loop, step.frame, state.params)
     found: list[Entry] = []
@@ -118,39 +126,34 @@ def opened(state: RunState, step: Step) -> tuple[list[Entry], Failure | None, bo
         if producer is not None and producer.status == "skipped":
             flow.over = True
             continue
-        try:
-            items = _items_of(step, source, producer)
-            if items is not None and isinstance(source, FromStep):
-                flow.streams = streams(step, source, producer)
-                flow.over = items.over
-                if items.over:
-                    value_of(items, source.view)
-                if not items.over:
-                    items.flows.append((step, place))
-                entries = _present(items, source.view)
-                head = (place,) if selection.several else ()
-                entries = [((*head, *number), value) for number, value in entries]
+        items = _items_of(step, source, producer)
+        if items is not None and isinstance(source, FromStep):
+            flow.streams = streams(step, source, producer)
+            flow.over = items.over
+            if items.over:
+                value_of(items, source.view)
             else:
-                flow.over = True
-                value, what = _value(source, scope)
-                entries = entries_of(value, selection, place, what)
-            if selection.flatten is None and selection.where is None:
-                # Each value as it is, and most sources have thousands.
-                looked_at += len(entries)
-                found += entries
-                entries = []
-            for entry in entries:
-                looked_at += width(selection, entry)
-                if looked_at > MAX_SOURCE:
-                    break
-                found.extend(expanded(selection, entry, scope))
+                items.flows.append((step, place))
+            entries = _present(items, source.view)
+            head = (place,) if selection.several else ()
+            entries = [((*head, *number), value) for number, value in entries]
+        else:
+            flow.over = True
+            value, what = _value(source, scope)
+            entries = entries_of(value, selection, place, what)
+        if selection.flatten is None and selection.where is None:
+            # Each value as it is, and most sources have thousands.
+            looked_at += len(entries)
+            found += entries
+            entries = []
+        for entry in entries:
+            looked_at += width(selection, entry)
             if looked_at > MAX_SOURCE:
-                raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
-        except Unmet as error:
-            return [], error.failure, False
-        except (SelectionError, EvaluationError, NothingThere) as error:
-            return [], _fault(step, str(error)), False
-    return found, None, all_skipped(step)
+                break
+            found.extend(expanded(selection, entry, scope))
+        if looked_at > MAX_SOURCE:
+            raise SelectionError(f"its sources have more than {MAX_SOURCE} values")
+    return found
 
 
 def _value(source: Any, scope: Scope) -> tuple[Any, str]:
@@ -182,23 +185,35 @@ def arrived(
     if selection.several:
         number = (place, *number)
     scope = scope_of(step.loop, step.frame, state.params)
-    try:
-        return list(expanded(selection, (number, value), scope)), None
-    except Unmet as error:
-        return [], error.failure
-    except (SelectionError, EvaluationError, NothingThere) as error:
-        return [], _fault(step, str(error))
+    return _tried(step, lambda: list(expanded(selection, (number, value), scope)))
 
 
 def whole(state: RunState, step: Step, entries: list[Entry]) -> tuple[list[Entry], Failure | None]:
     """A whole list after the shapers that need it."""
     scope = scope_of(step.loop, step.frame, state.params)
+    return _tried(step, lambda: arranged(selection_of(step), entries, scope))
+
+
+def _tried(step: Step, select: Callable[[], list[Entry]]) -> tuple[list[Entry], Failure | None]:
+    """What a selection gives, or why it cannot be made."""
     try:
-        return arranged(selection_of(step), entries, scope), None
+        return select(), None
     except Unmet as error:
         return [], error.failure
     except (SelectionError, EvaluationError, NothingThere) as error:
         return [], _fault(step, str(error))
+
+
+def number_of(state: RunState, probe: Step) -> int | None:
+    """How many values a step would select; None if the selection cannot be made.
+
+    Args:
+        probe: A step of its own for the look, whose sources are over: it begins with nothing.
+    """
+    entries, failure, _ = opened(state, probe)
+    if failure is None:
+        entries, failure = whole(state, probe, entries)
+    return None if failure is not None else len(entries)
 
 
 def _fault(step: Step, said: str) -> Failure:
