@@ -36,6 +36,7 @@ from engine.sema.settings.values import (
     Str,
     Strings,
     Text,
+    Words,
 )
 from engine.syntax import ast
 
@@ -66,6 +67,7 @@ _VALUES: dict[type, str] = {
     Str: "a string",
     Strings: "a list of strings",
     Ints: "a list of whole numbers",
+    Words: "a list of names",
     Mode: "a failure mode",
     Modes: "a list of failure modes",
     CallPath: '`"package.module:function"`',

@@ -513,6 +513,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
             end_task(state, task, failure=denied)
         else:
             _revise(state, task, outcome)
+    elif outcome.action == "deny":
+        task.told = task.told or taint.hears_strangers(state, run)
+        denied = Failure("denied", outcome.feedback, cause=outcome.cause)
+        end_task(state, task, failure=denied)
     return outcome
 
 

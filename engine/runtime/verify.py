@@ -19,7 +19,7 @@ from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Step, Todo
 from engine.runtime.steps import asking
 from engine.sema.expressions.template import EvaluationError, Template
-from engine.sema.model import Verifier
+from engine.sema.model import OnFail, Verifier
 from engine.sizes import size_of, size_words
 from engine.source import Span
 
@@ -34,7 +34,7 @@ __all__ = [
     "supersede",
 ]
 
-Action = Literal["pass", "revise", "abort", "escalate", "warn"]
+Action = Literal["pass"] | OnFail
 
 
 class Outcome(msgspec.Struct, frozen=True):

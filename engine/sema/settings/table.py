@@ -33,6 +33,7 @@ from engine.sema.settings.values import (
     Strings,
     Text,
     Value,
+    Words,
     written,
 )
 from engine.sizes import (
@@ -43,7 +44,7 @@ from engine.sizes import (
     MAX_PROMPT_BYTES,
 )
 
-__all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
+__all__ = ["KINDS", "SHOW", "Kind", "Row", "default_of", "defaults_of"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -122,6 +123,9 @@ _OTHER_NAMES = {
 
 _RETRY = Row("retry", BlockValue("retry"), "Retries a failed call.")
 
+#: How much of an output a planner sees.
+SHOW = Choice(("full", "preview", "shape", "none"))
+
 
 def _size(name: str, doc: str, default_bytes: int) -> Row:
     return Row(name, Size(), doc, default=default_bytes)
@@ -136,6 +140,9 @@ _INHERIT = Row(
 )
 _SET = "Additional variables; null removes one."
 _BUDGET = Row("budget", BlockValue("budget"), "Limits on spending.")
+
+#: What may happen if a hook does not pass in the end.
+_ENDS = ("abort", "escalate", "warn")
 
 #: What a place in a plan computes, and names of its steps.
 _PLAN = Computed("plan")
@@ -402,6 +409,12 @@ _TABLE = (
                 "The number of rounds that compaction does not change.",
                 default=3,
             ),
+            Row(
+                "show",
+                SHOW,
+                "What the planner sees of an output, if neither its worker nor a `limit` says it.",
+                default="preview",
+            ),
             Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
             Row(
                 "compact_at",
@@ -421,6 +434,12 @@ _TABLE = (
                 Names(_CALLABLES),
                 "Workers that must have succeeded before this one starts.",
             ),
+            Row(
+                "show",
+                SHOW,
+                "What the planner sees of its outputs.",
+                otherwise="what the worker says",
+            ),
             _BUDGET,
         ),
     ),
@@ -435,12 +454,12 @@ _TABLE = (
             ),
             Row(
                 "before_dispatch",
-                BlockValue("hook", _CALLABLES, True),
+                BlockValue("dispatch hook", _CALLABLES, True, several=True),
                 "Checks a task before it starts.",
             ),
             Row(
                 "after_dispatch",
-                BlockValue("hook", _CALLABLES, True),
+                BlockValue("output hook", _CALLABLES, True, several=True),
                 "Checks the output of a task.",
             ),
             Row("after_round", BlockValue("round hook", (), True), "Checks after a round."),
@@ -454,8 +473,19 @@ _TABLE = (
             (
                 Row("with", Names(("verifier",), "either"), "The verifiers.", True),
                 Row(
+                    "else",
+                    Names(("verifier",), "either"),
+                    "Verifiers that decide if one of `with` does not pass.",
+                ),
+                Row(
+                    "when",
+                    Computed("hook"),
+                    "Looks only if this is true.",
+                    otherwise="always",
+                ),
+                Row(
                     "on_fail",
-                    Choice(("revise", "abort", "escalate", "warn")),
+                    Choice(("revise", *ends)),
                     "What happens if a verifier does not pass.",
                     default="abort",
                 ),
@@ -467,17 +497,41 @@ _TABLE = (
                 ),
                 Row(
                     "then",
-                    Choice(("abort", "escalate", "warn")),
+                    Choice(ends),
                     "What happens after the last revision.",
                     default="abort",
                 ),
                 *more,
             ),
         )
-        for name, more in (
-            ("hook", ()),
+        for name, ends, more in (
+            ("hook", _ENDS, ()),
+            (
+                "dispatch hook",
+                (*_ENDS, "deny"),
+                (
+                    Row(
+                        "endorse",
+                        Words(),
+                        "Inputs whose values are trusted in the rest of the run once they pass.",
+                    ),
+                ),
+            ),
+            (
+                "output hook",
+                _ENDS,
+                (
+                    Row(
+                        "endorse",
+                        Words(),
+                        "Fields of the output, or `output`, whose values are trusted in the rest "
+                        "of the run once they pass.",
+                    ),
+                ),
+            ),
             (
                 "plan hook",
+                _ENDS,
                 (
                     Row(
                         "eager",
@@ -488,7 +542,7 @@ _TABLE = (
                     ),
                 ),
             ),
-            ("round hook", (Row("every", Int(), "Check only every Nth round.", default=1),)),
+            ("round hook", _ENDS, (Row("every", Int(), "Check only every Nth round.", default=1),)),
         )
     ),
     Kind(
