@@ -30,5 +30,5 @@ def moving_away(memory: Memory, entries: Sequence[Entry]) -> Finding:
         return NOTHING
     memory.distance = _KEEPS * memory.distance + (1 - _KEEPS) * now
     memory.nearest = min(memory.nearest, memory.distance)
-    grown = memory.distance - memory.nearest
+    grown = round(memory.distance - memory.nearest, 9)  # what is not equal in floats only, is equal
     return Finding(min(1.0, grown / _FAR), remarks.MOVING_AWAY)

@@ -25,9 +25,9 @@ def news(memory: Memory, entry: Entry) -> float:
     if told.bare:
         tokens = dict.fromkeys(told.figures, FACT)
     before = memory.looks.get(with_worker(entry.worker, told.template))
+    if before is not None and _moves(told, before):
+        return 1.0
     if before is not None and not told.bare:
-        if _moves(told, before):
-            return 1.0
         fresh = sum(mark not in memory.known for mark in told.figures)
         if fresh <= _TICKING:
             tokens = {mark: COUNTED if mark in told.figures else of for mark, of in tokens.items()}

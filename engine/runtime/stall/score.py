@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from engine.runtime.prompts import remarks
 from engine.runtime.stall.distance import moving_away
 from engine.runtime.stall.facts import news
@@ -18,16 +20,28 @@ from engine.runtime.stall.open_points import none_closed
 from engine.runtime.stall.oscillation import taking_turns
 from engine.runtime.stall.repeats import Again, asked_before
 
-__all__ = ["judge"]
+__all__ = ["Weights", "judge"]
 
-#: The evidence of a round without new facts and without a second sign.
-WITHOUT_FACTS = 0.3
-#: The same, where the worker was asked about something new: "src/c.py has no problems".
-NEW_SUBJECT = 0.1
-#: How much of the level a round leaves as it was: the evidence of 3 rounds ago counts half.
-KEEPS = 0.8
-#: How many times the evidence of a round its score can be.
-MOST = 1.5
+
+class Weights(msgspec.Struct, frozen=True):
+    """How signs add up. `bench.stall` says how much the figures depend on them: little.
+
+    Attributes:
+        without_facts: The evidence of a round without new facts and without a second sign.
+        new_subject: The same, where the worker was asked about something new ("src/c.py has no
+            problems").
+        keeps: How much of the level a round leaves as it was; with 0.8, the evidence of 3 rounds
+            ago counts half.
+        most: How many times the evidence of a round its score can be.
+    """
+
+    without_facts: float = 0.3
+    new_subject: float = 0.1
+    keeps: float = 0.8
+    most: float = 1.4
+
+
+_WEIGHTS = Weights()
 #: An output with less than this of it new has "no new facts" in words.
 _FEW = 0.5
 
@@ -38,6 +52,7 @@ def judge(
     checks: Sequence[tuple[str, bool]] = (),
     *,
     certain: bool = False,
+    weights: Weights = _WEIGHTS,
 ) -> Finding:
     """Look at a round, and remember it.
 
@@ -45,6 +60,7 @@ def judge(
         entries: Its tasks; a step is one, and so is a result that was not accepted.
         checks: The checks of the round in order, and whether each passed.
         certain: It is known already that it brought nothing.
+        weights: How signs add up.
     """
     signs = [(asked_before(memory, entry), news(memory, entry)) for entry in entries]
     for entry in entries:
@@ -58,19 +74,21 @@ def judge(
     ]
     evidence, why = 1.0, ""
     for entry, (again, new) in zip(entries, signs, strict=True):
-        found = _task(memory, entry, again, new, others)
-        if found.score <= evidence:
-            evidence, why = found.score, found.why
+        second = _second_sign(memory, entry, again, new, others)
+        least = weights.new_subject if again.new_subject else weights.without_facts
+        weight = (1 - new) * (least + (1 - least) * second.score)
+        if weight <= evidence:  # a round is worth as much as the best of its tasks
+            evidence, why = weight, second.why
     if certain:
         evidence = 1.0
-    memory.level = KEEPS * memory.level + (1 - KEEPS) * evidence
-    return Finding(min(memory.level, MOST * evidence), why)
+    memory.level = weights.keeps * memory.level + (1 - weights.keeps) * evidence
+    return Finding(min(memory.level, weights.most * evidence), why)
 
 
-def _task(
+def _second_sign(
     memory: Memory, entry: Entry, again: Again, new: float, others: Sequence[Finding]
 ) -> Finding:
-    """The evidence of one task, and the strongest sign of it in words."""
+    """The signs besides the lack of new facts, added up, and the strongest in words."""
     idle = (memory.idle.get(entry.worker) or 0) + 1 if new < _FEW else 0
     memory.idle.put(entry.worker, idle)
     signs = [Finding(again.score, _repeated(entry.worker, again.times, new)), *others]
@@ -82,8 +100,7 @@ def _task(
     if not strongest.score or (strongest is signs[0] and again.times == 1):
         who = entry.worker if entry.worker == RESULT else f"`{entry.worker}`"
         why = remarks.few_facts(who, max(idle, 1))
-    least = NEW_SUBJECT if again.new_subject else WITHOUT_FACTS
-    return Finding((1 - new) * (least + (1 - least) * (1 - doubt)), why)
+    return Finding(1 - doubt, why)
 
 
 def _repeated(worker: str, times: int, new: float) -> str:
