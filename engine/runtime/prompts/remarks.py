@@ -90,7 +90,7 @@ def taking_turns(first: Sequence[str], second: Sequence[str]) -> str:
 def none_closed(points: int, rounds: int) -> str:
     """Failed tasks and checks that stay as they are."""
     what = "the open point was not" if points == 1 else f"none of {points} open points was"
-    return f"{what} closed in {rounds} rounds"
+    return f"{what} closed in {rounds} round{'' if rounds == 1 else 's'}"
 
 
 def _ordinal(number: int) -> str:

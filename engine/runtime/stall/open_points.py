@@ -23,8 +23,8 @@ _GIVEN_UP = 8
 
 def none_closed(
     memory: Memory, entries: Sequence[Entry], checks: Sequence[tuple[str, bool]]
-) -> Finding:
-    """Take in a round, and say for how long no open point was closed.
+) -> tuple[Finding, bool]:
+    """Take in a round; say for how long no open point was closed, and whether this one closed any.
 
     Args:
         entries: The tasks of the round.
@@ -46,9 +46,9 @@ def none_closed(
             points.put((name, frozenset()), 0)
     memory.unclosed = memory.unclosed + 1 if before and len(points) and not closed else 0
     if not memory.unclosed:
-        return NOTHING
+        return NOTHING, closed
     score = memory.unclosed / (memory.unclosed + _HALF)
-    return Finding(score, remarks.none_closed(len(points), memory.unclosed))
+    return Finding(score, remarks.none_closed(len(points), memory.unclosed)), closed
 
 
 def _grow_older(memory: Memory) -> None:

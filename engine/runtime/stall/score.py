@@ -67,11 +67,8 @@ def judge(
         memory.remember(entry)
     old = 1 - max((new for _, new in signs), default=0.0)
     memory.turns.append((tuple(sorted({entry.worker for entry in entries})), old))
-    others = [
-        taking_turns(memory),
-        none_closed(memory, entries, checks),
-        moving_away(memory, entries),
-    ]
+    open_points, closed = none_closed(memory, entries, checks)
+    others = [taking_turns(memory), open_points, moving_away(memory, entries)]
     evidence, why = 1.0, ""
     for entry, (again, new) in zip(entries, signs, strict=True):
         second = _second_sign(memory, entry, again, new, others)
@@ -79,6 +76,8 @@ def judge(
         weight = (1 - new) * (least + (1 - least) * second.score)
         if weight <= evidence:  # a round is worth as much as the best of its tasks
             evidence, why = weight, second.why
+    if closed:  # a retry that succeeds, a check that passes at last
+        evidence = 0.0
     if certain:
         evidence = 1.0
     memory.level = weights.keeps * memory.level + (1 - weights.keeps) * evidence

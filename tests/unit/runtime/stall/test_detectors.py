@@ -6,7 +6,7 @@ import pytest
 
 from engine.runtime.stall.distance import moving_away
 from engine.runtime.stall.facts import news
-from engine.runtime.stall.memory import Fifo, Memory, read
+from engine.runtime.stall.memory import NOTHING, Fifo, Memory, read
 from engine.runtime.stall.open_points import none_closed
 from engine.runtime.stall.oscillation import taking_turns
 from engine.runtime.stall.repeats import asked_before
@@ -120,22 +120,28 @@ def test_two_workers_take_turns():
 def test_open_points_are_failed_tasks_and_checks():
     memory = Memory(GOAL)
     failed = read("book", {"flight": "DY1873"}, None, failed=True)
-    assert none_closed(memory, [failed], [("after_round priced", False)]).score == 0
-    first = none_closed(memory, [read("web", {"q": "x"}, "y")], [("after_round priced", False)])
-    second = none_closed(memory, [read("web", {"q": "x"}, "y")], [])
+    found, _ = none_closed(memory, [failed], [("after_round priced", False)])
+    assert found.score == 0
+    other = [read("web", {"q": "x"}, "y")]
+    first, _ = none_closed(memory, other, [("after_round priced", False)])
+    second, closed = none_closed(memory, other, [])
     assert 0 < first.score < second.score < 1
     assert second.why == "none of 2 open points was closed in 2 rounds"
+    assert not closed
     done = read("book", {"flight": "DY1873"}, "booked")
-    assert none_closed(memory, [done], []).score == 0
-    assert none_closed(memory, [], []).why == "the open point was not closed in 1 rounds"
-    assert none_closed(memory, [], [("after_round priced", True)]).score == 0
-    assert none_closed(memory, [], []).score == 0
+    found, closed = none_closed(memory, [done], [])
+    assert (found.score, closed) == (0, True)
+    found, _ = none_closed(memory, [], [])
+    assert found.why == "the open point was not closed in 1 round"
+    found, closed = none_closed(memory, [], [("after_round priced", True)])
+    assert (found.score, closed) == (0, True)
+    assert none_closed(memory, [], []) == (NOTHING, False)
 
 
 def test_an_open_point_that_is_given_up_is_forgotten():
     memory = Memory(GOAL)
     none_closed(memory, [read("book", {"flight": "DY1873"}, None, failed=True)], [])
-    scores = [none_closed(memory, [], []).score for _ in range(12)]
+    scores = [none_closed(memory, [], [])[0].score for _ in range(12)]
     assert scores[0] > 0
     assert scores[-1] == 0
 

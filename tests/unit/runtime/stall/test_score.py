@@ -36,6 +36,7 @@ SAYS = (
     "I was unable to find direct flights.",
     "No results for this route were found.",
 )
+WEAK = ("plot", "hero", "end", "pace")
 PAGE = " ".join(f"Airline{number} costs {number * 3} euros." for number in range(300))
 
 
@@ -104,7 +105,7 @@ PROGRESS = {
         else (
             "review",
             {"chapter": n // 2},
-            f"The {['plot', 'hero', 'end', 'pace'][n // 2]} is weak",
+            f"The {WEAK[n // 2]} is weak",
         )
         for n in range(8)
     ],
@@ -151,6 +152,13 @@ def test_a_round_with_news_is_never_over_whatever_came_before():
     found = judged([*CIRCLES["a clock"], ("web", ASK, "DY1873, May 6, 79 euros, Gardermoen")])
     assert found[-2].score > 0.5
     assert found[-1].score < THRESHOLD
+
+
+def test_a_retry_that_succeeds_is_progress_however_it_says_so():
+    failed = [("book", {"flight": "DY1873"}, None)] * 3
+    found = judged([*failed, ("book", {"flight": "DY1873"}, "DY1873 booked")])
+    assert found[-2].score > THRESHOLD
+    assert found[-1].score == 0
 
 
 def test_one_task_with_news_makes_a_round_progress():
