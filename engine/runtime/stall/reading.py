@@ -102,7 +102,7 @@ def asked(value: Any) -> Asked:
             # A sentence begins with a capital, whatever it is about.
             named = kind != "word" or (_stands_out(token) and bool(last)) or _has_digit(token)
             is_fact = named or len(tokens) <= _NAME
-            mark = crc32(token.lower().encode())
+            mark = crc32(token.lower().encode(errors="replace"))
             words[mark] = words.get(mark, False) or (is_fact and not is_name)
             stem = _stem(token)
             pairs.add(crc32(stem, last))
@@ -120,7 +120,7 @@ def told(value: Any) -> Told:
     for text, is_name in _texts(value, OUTPUT_CHARS):
         percent = percent or "%" in text
         for kind, token in _tokens(text):
-            written = token.lower().encode()
+            written = token.lower().encode(errors="replace")
             mark = crc32(written)
             is_number = kind == "number"
             if is_number:
@@ -211,7 +211,7 @@ def _number(token: str) -> float:
     try:
         return float(token[:30])
     except ValueError:  # such as 1.2.3
-        return float(crc32(token.encode()))
+        return float(crc32(token.encode(errors="replace")))
 
 
 def _stands_out(token: str) -> bool:
@@ -230,4 +230,4 @@ def _without_case(token: str) -> bool:
 def _stem(token: str) -> bytes:
     """A word without its ending, roughly: `flight` and `flights` are one."""
     token = token.lower()
-    return (token if _has_digit(token) else token.rstrip("s")[:6] or token).encode()
+    return (token if _has_digit(token) else token.rstrip("s")[:6] or token).encode(errors="replace")

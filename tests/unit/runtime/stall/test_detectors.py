@@ -197,3 +197,23 @@ def test_the_oldest_key_is_pushed_out():
     assert kept.items() == [(2, "2"), (3, "3")]
     assert kept.drop(2)
     assert not kept.drop(2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        1.5,
+        float("nan"),
+        "",
+        [],
+        {},
+        [[["x"]]],
+        "see https://x.example/\ud800",
+        "/" * 9000,
+    ],
+    ids=range(10),
+)
+def test_any_value_can_be_read(value):
+    assert 0 <= news(Memory(GOAL), read("web", {"q": value}, value)) <= 1
