@@ -7,11 +7,13 @@ on, `task `r` (`read_page`) -> task `a` (`look`) -> a decision of `main``.
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.runtime import taint
-from engine.runtime.sources import Source, sources
+from engine.runtime.sources import Source, record_of, sources
 from engine.runtime.state import Loop, RunState, Step, Task
 
-__all__ = ["denial", "way_of"]
+__all__ = ["Ways", "denial"]
 
 #: How many steps of a way are told, from its end.
 MOST_STEPS = 8
@@ -19,13 +21,49 @@ MOST_STEPS = 8
 MOST_PARTS = 5
 
 
+class Ways:
+    """The ways to the inputs of one state; each part of a way is looked up once."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._known: dict[int, str] = {}
+
+    def of(self, task: Task, source: Source) -> str:
+        """The way of one source of a task's input; where it is not tainted, the source alone."""
+        producer = source.producer
+        if producer is not None:
+            at = f" at `{source.at}`" if source.at else ""
+            return f"{self._to(producer) if source.tainted else _named(producer)}{at}"
+        match source.kind:
+            case "planner":
+                return self._to(task.loop) if source.tainted else _decision_of(task.loop)
+            case "person":
+                return "a person"
+            case "caller":
+                return "an input of the run"
+            case _:
+                return "the program"
+
+    def sources(self, task: Task) -> list[dict[str, Any]]:
+        """The sources of a task's input as plain data, each with its `way`."""
+        found = sources(self._state, task)
+        return [{**record_of(source), "way": self.of(task, source)} for source in found]
+
+    def _to(self, end: Task | Step | Loop) -> str:
+        way = self._known.get(id(end))
+        if way is None:
+            way = self._known[id(end)] = _way(self._state, end)
+        return way
+
+
 def denial(state: RunState, task: Task) -> str:
     """Why a task may not start without a yes: the parts that untrusted text can reach, each with
     its way; where it reaches none, the way to what decided that the task runs."""
+    found = Ways(state)
     ways: dict[str, list[str]] = {}
     for source in sources(state, task):
         if source.tainted:
-            named = ways.setdefault(way_of(state, task, source), [])
+            named = ways.setdefault(found.of(task, source), [])
             named.append(f"`{source.path[1:]}`")
     if not ways:
         said, way = "it", _way(state, taint.steering_producer(state, task) or task.loop)
@@ -45,32 +83,8 @@ def _listed(names: list[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
-def way_of(state: RunState, task: Task, source: Source) -> str:
-    """The way of one source of a task's input; where it is not tainted, the source alone."""
-    if source.producer is not None:
-        at = f" at `{source.at}`" if source.at else ""
-        if not source.tainted:
-            return f"{_named(source.producer)}{at}"
-        return _way(state, source.producer, at)
-    match source.kind:
-        case "planner":
-            if source.tainted:
-                return _way(state, task.loop)
-            return _decision_of(task.loop)
-        case "person":
-            return "a person"
-        case "caller":
-            return "an input of the run"
-        case _:
-            return "the program"
-
-
-def _way(state: RunState, end: Task | Step | Loop, part: str = "") -> str:
-    """What led to an end, from the source on.
-
-    Args:
-        part: Words for the part of what the end gave.
-    """
+def _way(state: RunState, end: Task | Step | Loop) -> str:
+    """What led to an end, from the source on."""
     at: Task | Step | Loop | None = end
     way: list[str] = []
     seen: set[int] = set()
@@ -85,7 +99,7 @@ def _way(state: RunState, end: Task | Step | Loop, part: str = "") -> str:
             way += [marked] if marked else []
             at = None if marked else _before_loop(state, at)
         else:
-            way.append(_named(at) + (part if at is end else ""))
+            way.append(_named(at))
             at = _before_step(at) if isinstance(at, Step) else _before_task(state, at)
     return " -> ".join(reversed(way))
 
