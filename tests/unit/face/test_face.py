@@ -180,6 +180,7 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Usage": run.usage,
         "Gate": run.gates[0],
         "GateItem": orch.GateItem(item="0", task="r[0]", label="", input={}),
+        "Source": orch.Source(path="/x", kind="planner"),
         "TaskReport": run.tasks[0],
         "StepReport": orch.StepReport(
             id="r", key="r", kind="each", worker="w", round=1, status="done"
