@@ -316,7 +316,7 @@ def _inputs(
 ) -> None:
     offered = offered_names(program, orchestrator, hook)
     shown = hook.point if hook.worker is None else f"{hook.point} {hook.worker}"
-    for name in hook.verifiers:
+    for name in hook.every_verifier:
         verifier = program.verifiers.get(name)
         if name in doubted or verifier is None or not isinstance(verifier.inputs.type, Record):
             continue
