@@ -1,7 +1,7 @@
-"""What a person's yes about one task is good for: this worker with this input, in this run.
+"""What a person's approval of one task applies to: this worker with this input, in this run.
 
-A `human` verifier's yes is good for that verifier, and a yes to an escalated hook for that hook.
-After dispatch, both are good for this output only: another page at the same address is another
+An approval of a `human` verifier applies to that verifier, and one of an escalated hook to that
+hook. After dispatch, both apply to this output only: another page at the same address is another
 page. The plan around the task, its id and its round do not count, so after a new plan a person is
 asked again only for what was not approved before. Approvals of whole plans are in
 `engine.runtime.grants`.
@@ -16,7 +16,7 @@ from engine.runtime.state import Check, HookRun, RunState
 
 __all__ = ["approve", "approve_escalated", "escalated_before", "is_approved"]
 
-#: What a hook offers that tells of a task besides its input: another in each round.
+#: What a hook offers about a task besides its input: it may differ in each round.
 _OF_THE_TASK = frozenset({"task", "tainted"})
 
 

@@ -65,7 +65,7 @@ def _next(state: RunState, run: HookRun) -> tuple[str, ...]:
     if run.overruled and not run.failed and not run.passed:
         # All of `else` were skipped, so the no of `with` has not been overruled.
         run.failed, run.overruled = run.overruled, []
-    # A person's no is final: a rule that is asked after it must not turn it into a yes.
+    # A person's no is final: a rule that is asked after it must not undo it.
     if run.failed and run.hook.otherwise and not run.chained and not run.refused:
         run.ask_otherwise()
         return run.hook.otherwise
