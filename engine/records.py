@@ -37,7 +37,7 @@ from engine.runtime.state import (
     TaskStatus,
 )
 from engine.runtime.steps.summary import counts_of, failures_of, kind
-from engine.runtime.views import path_in_loop
+from engine.runtime.task_paths import path_in_loop
 from engine.sema.plans.steps import StepKind
 from engine.source import Place
 

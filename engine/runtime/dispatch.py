@@ -130,7 +130,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
-        offers = views.hook_offers(loop, task)
+        offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
@@ -495,7 +495,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
         end_task(state, task)
         return
     move(task, "verifying")
-    offers = views.hook_offers(loop, task)
+    offers = views.hook_offers(state, loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 

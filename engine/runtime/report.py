@@ -20,7 +20,8 @@ from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
-from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.runtime.task_paths import path_in_loop
+from engine.runtime.views import counts_record, failure_record, plan_of
 from engine.sema.model import Worker
 from engine.sema.plans import steps as plans
 from engine.sema.plans.selection import number_text

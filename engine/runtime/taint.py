@@ -18,8 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from typing import Any
 
-from engine.runtime.origins import Origin, control_origins, origins, passed_on
+from engine.runtime.origins import (
+    Origin,
+    control_origins,
+    is_under,
+    origins,
+    passed_on,
+    result_origins,
+)
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
@@ -31,15 +39,21 @@ from engine.sema.trust import (
     untrusted_fields,
     untrusted_params,
 )
+from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = [
+    "gives_taint",
+    "has_read",
     "hears_strangers",
+    "is_tainted",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
     "needs_clearance",
     "reads_taint",
+    "result_tree",
     "shown_path",
+    "unsourced",
     "where_from",
 ]
 
@@ -100,6 +114,11 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
             task.loop.has_tainted = True
 
 
+def gives_taint(state: RunState, task: Task) -> bool:
+    """Whether what a task has given is a stranger's, unless a verifier lets it pass."""
+    return _facts(state, task.worker).speaks and _is_source(state, task)
+
+
 def mark_passed_on(state: RunState, step: Step) -> None:
     """Set whether a value is tainted that a `reduce` gives without a call."""
     loop = step.loop
@@ -115,6 +134,11 @@ def needs_clearance(state: RunState, task: Task) -> bool:
     if task.cleared:
         return False
     return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
+
+
+def unsourced(state: RunState, task: Task) -> tuple[str, ...]:
+    """The parts of a task's input that break its `@from`, as JSON Pointers."""
+    return ()
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:
@@ -164,11 +188,29 @@ def _inside(task: Task) -> Iterator[Task]:
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
     """Whether what a sub-orchestrator returns is tainted; see the module's text."""
-    if loop.tainted:
-        return True
-    if loop.status == "finished" and not loop.escalated:
+    if loop.by_person:
         return False
-    return any(_has_said(state, task) for task in loop.every_task())
+    if loop.status == "finished" and not loop.escalated:
+        # Without its planner having read it, by reference.
+        return loop.tainted or (
+            loop.has_tainted
+            and _first_tainted(state, result_origins(loop, result_tree(loop))) is not None
+        )
+    return has_read(state, loop)
+
+
+def has_read(state: RunState, loop: Loop) -> bool:
+    """Whether a stranger's words have come to an orchestrator, or to one of its tasks."""
+    return loop.tainted or any(_has_said(state, task) for task in loop.every_task())
+
+
+def result_tree(loop: Loop) -> Any:
+    """The result that an orchestrator last decided on, its references as records; None if it has
+    none."""
+    for r in reversed(loop.rounds):
+        if r.decision is not None and "finish" in r.decision:
+            return loop.decisions.finish_tree(r.decision)
+    return None
 
 
 def _has_said(state: RunState, task: Task) -> bool:
@@ -203,15 +245,33 @@ def _steered(state: RunState, task: Task) -> Task | Step | None:
 
 
 def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
-    for origin in found:
-        producer = origin.producer
-        if origin.inside:
-            assert isinstance(producer, Task)
-            if not producer.cleared and reads_taint(state, producer):
-                return producer
-        elif producer.tainted and _carries(producer, origin.at):
-            return producer
-    return None
+    return next((origin.producer for origin in found if is_tainted(state, origin)), None)
+
+
+def is_tainted(state: RunState, origin: Origin) -> bool:
+    """Whether a stranger's words may have come from an origin."""
+    producer = origin.producer
+    if origin.inside:
+        assert isinstance(producer, Task)
+        return not producer.cleared and _part_is_tainted(state, producer, origin.at)
+    return origin.words and producer.tainted and _carries(producer, origin.at)
+
+
+def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
+    """Whether (a part of) a task's input holds tainted text; see `reads_taint`."""
+    if not at:
+        return reads_taint(state, task)
+    name = (pointer_tokens(at) or [""])[0]
+    if task.decided_tainted and name in task.input and name in _facts(state, task.worker).hears:
+        return True
+    loop = task.loop
+    if not loop.tainted and not loop.has_tainted:
+        return False
+    return any(
+        is_tainted(state, origin)
+        for origin in origins(task)
+        if is_under(origin.path, at) or is_under(at, origin.path)
+    )
 
 
 def _carries(producer: Task | Step, at: str | None) -> bool:
