@@ -25,7 +25,8 @@ from engine.journal.listing import ShownStatus, shown_status
 from engine.runtime.budget import Ledger
 from engine.runtime.ending import subtree
 from engine.runtime.places import place_of
-from engine.runtime.report import gate_reports, run_report
+from engine.runtime.questions import gate_reports
+from engine.runtime.report import run_report
 from engine.runtime.state import (
     Frame,
     GateKind,
@@ -87,6 +88,8 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of its task: `r[3]`.
         label: The text that the step gives it, or "".
         input: The input of its task.
+        sources: Where the parts of its input came from, the first 8; as `Gate.sources`.
+        tainted: The parts of its input that may hold a stranger's words, as JSON Pointers.
         message: What is asked about it, where the items do not have one question; or "".
         parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
             `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
@@ -96,6 +99,8 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     label: str
     input: Any
+    sources: tuple[Mapping[str, Any], ...] = ()
+    tainted: tuple[str, ...] = ()
     message: str = ""
     parent: Mapping[str, Any] | None = None
 
@@ -115,8 +120,14 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of the task it is about, or None.
         worker: The worker of that task, or None.
         input: The input of that task; None if there is no task.
+        sources: Where the parts of that input came from, the first 100: `path`, `kind`
+            (`planner`, `output`, `program`, `caller` or `person`), `task`, `worker`, `at` and
+            `tainted`.
+        tainted: The parts of that input that may hold a stranger's words, as JSON Pointers.
+        changes: What differs from what was asked before about the same worker, the first 50: `at`,
+            `is` (`added`, `removed` or `changed`), `was` and `now`; None where nothing was.
         plan: The plan that it asks about (`before_round`), or None: `tasks`, each as the decision
-            has it, with `effect`, `least`, `most` and `cost_most`, and its `estimate`.
+            has it, with `effect`, `least`, `most`, `cost_most` and `tainted`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave; of items, all
@@ -136,6 +147,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     task: str | None = None
     worker: str | None = None
     input: Any = None
+    sources: tuple[Mapping[str, Any], ...] = ()
+    tainted: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, Any], ...] | None = None
     plan: Mapping[str, Any] | None = None
     opened_ms: int | None = None
     timeout_ms: int | None = None
@@ -391,10 +405,20 @@ class Run:
 
 def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
     """The record of a gate, from `gate_report`."""
-    options = tuple(report["options"])
-    items = tuple(GateItem(**item) for item in report.get("items", ()))
-    given = {"run": run, "workflow": workflow, "options": options, "items": items}
-    return Gate(**{**report, **given})
+    changes = report["changes"]
+    given = {
+        "run": run,
+        "workflow": workflow,
+        "options": tuple(report["options"]),
+        "items": tuple(GateItem(**_origin_of(item)) for item in report.get("items", ())),
+        "changes": None if changes is None else tuple(changes),
+    }
+    return Gate(**{**_origin_of(report), **given})
+
+
+def _origin_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {"sources": tuple(report["sources"]), "tainted": tuple(report["tainted"])}
+    return {**report, **parts}
 
 
 def info_of(summary: RunSummary) -> RunInfo:

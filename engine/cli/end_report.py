@@ -15,7 +15,8 @@ from engine.cli.output import echo, error, use_color, warn
 from engine.cli.task_names import typed
 from engine.events import RunStatus
 from engine.printable import printable
-from engine.runtime.report import SHOWN_BYTES, partial_tasks, run_report
+from engine.runtime.questions import SHOWN_BYTES
+from engine.runtime.report import partial_tasks, run_report
 from engine.runtime.state import RunState
 from engine.sizes import beginning, roughly, size_of, size_words
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.cli.gate_text import items, origin_lines, shown_lines
 from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
@@ -81,6 +82,14 @@ def verdicts_text(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"{who}: {'passed' if ok else 'not passed'}{many}{said}"
 
 
+_SAID = {
+    "approve": "approved by {who}",
+    "reject": "rejected by {who}",
+    "not_done": "{who} says that it was not done",
+    "timeout": "no answer in time",
+}
+
+
 class _Story:
     def __init__(self, full: bool, width: int) -> None:
         self._full = full
@@ -136,6 +145,22 @@ class _Story:
             yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
         for line in verdicts_text(one):
             yield f"{margin}  {line}"
+        for answer in one["answers"]:
+            yield from self.answer(answer, margin)
+
+    def answer(self, answer: Mapping[str, Any], margin: str) -> Iterator[str]:
+        """What a person answered to a gate, and what they were shown."""
+        who = one_line(answer["by"]) or "a person"
+        said = _SAID[answer["answer"]].format(who=who)
+        if answer["chosen"] is not None:
+            said += f", of its items {one_line(', '.join(answer['chosen']), 60)}"
+        note = f": {one_line(answer['note'])}" if answer["note"] else ""
+        yield f"{margin}  {said}{note}"
+        yield from self._value(f"{margin}    asked: ", answer["message"], len(margin) + 6)
+        for line in [*shown_lines(answer), *origin_lines(answer), *items(answer)]:
+            yield f"{margin}      {line}"
+        if answer["edit"] is not None:
+            yield from self._value(f"{margin}    changed to: ", answer["edit"], len(margin) + 6)
 
     def entries(self, one: Mapping[str, Any], depth: int) -> Iterator[str]:
         """The tasks and steps of a round, a plan worker or a pass, in their order."""

@@ -788,9 +788,12 @@ class Gate:
         tasks: These items.
         checks: Of an approval: the check of each of them.
         questions: Of an approval: what each of these checks asks.
+        before: What was asked about before (see `engine.runtime.changed`), or None in it; None
+            where the gate has not opened.
     """
 
     __slots__ = (
+        "before",
         "check",
         "checks",
         "helds",
@@ -835,6 +838,7 @@ class Gate:
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
         self.questions: list[str] = []
+        self.before: tuple[Any] | None = None
         self.opened_ms: int | None = None
 
 
@@ -848,6 +852,8 @@ class Round:
         items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        answers: What people have answered in it, each with what they were shown (see
+            `engine.runtime.questions`).
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
         closed: What it brought is in the prompt.
@@ -866,6 +872,7 @@ class Round:
 
     __slots__ = (
         "again",
+        "answers",
         "asked_before",
         "attempts",
         "broken_off",
@@ -902,6 +909,7 @@ class Round:
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
+        self.answers: list[dict[str, Any]] = []
         self.rejected: list[str] = []
         self.closed = False
         self.again = 0
@@ -1180,11 +1188,13 @@ class RunState:
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
+        asked_about: By worker and whoever asks: what a gate asked about last.
     """
 
     __slots__ = (
         "agenda",
         "approved",
+        "asked_about",
         "bound",
         "bounds",
         "calls",
@@ -1267,6 +1277,7 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.asked_about: dict[tuple[str, ...], Any] = {}
         self.grants: dict[bytes, int] = {}
         self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
