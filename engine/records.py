@@ -88,21 +88,21 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of its task: `r[3]`.
         label: The text that the step gives it, or "".
         input: The input of its task.
-        sources: Where the parts of its input came from, the first 8; as `Gate.sources`.
-        tainted: The parts of its input that may hold a stranger's words, as JSON Pointers.
         message: What is asked about it, where the items do not have one question; or "".
         parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
             `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
+        sources: Where the parts of its input came from, the first 8; as `Gate.sources`.
+        tainted: The parts of its input that may hold a stranger's words, as JSON Pointers.
     """
 
     item: str
     task: str
     label: str
     input: Any
-    sources: tuple[Mapping[str, Any], ...] = ()
-    tainted: tuple[str, ...] = ()
     message: str = ""
     parent: Mapping[str, Any] | None = None
+    sources: tuple[Mapping[str, Any], ...] = ()
+    tainted: tuple[str, ...] = ()
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +120,6 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         task: The id of the task it is about, or None.
         worker: The worker of that task, or None.
         input: The input of that task; None if there is no task.
-        sources: Where the parts of that input came from, the first 100: `path`, `kind`
-            (`planner`, `output`, `program`, `caller` or `person`), `task`, `worker`, `at` and
-            `tainted`.
-        tainted: The parts of that input that may hold a stranger's words, as JSON Pointers.
-        changes: What differs from what was asked before about the same worker, the first 50: `at`,
-            `is` (`added`, `removed` or `changed`), `was` and `now`; None where nothing was.
         plan: The plan that it asks about (`before_round`), or None: `tasks`, each as the decision
             has it, with `effect`, `least`, `most`, `cost_most` and `tainted`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
@@ -135,6 +129,12 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         step: The id of the step whose items it is about, in place of a task; or None.
         count: How many items that are.
         items: The first 1,000 of them, for `Reply.items`.
+        sources: Where the parts of that input came from, the first 100: `path`, `kind`
+            (`planner`, `output`, `program`, `caller` or `person`), `task`, `worker`, `at` and
+            `tainted`.
+        tainted: The parts of that input that may hold a stranger's words, as JSON Pointers.
+        changes: What differs from what was asked before about the same worker, the first 50: `at`,
+            `is` (`added`, `removed` or `changed`), `was` and `now`; None where nothing was.
     """
 
     run: str
@@ -147,9 +147,6 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     task: str | None = None
     worker: str | None = None
     input: Any = None
-    sources: tuple[Mapping[str, Any], ...] = ()
-    tainted: tuple[str, ...] = ()
-    changes: tuple[Mapping[str, Any], ...] | None = None
     plan: Mapping[str, Any] | None = None
     opened_ms: int | None = None
     timeout_ms: int | None = None
@@ -157,6 +154,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     step: str | None = None
     count: int = 0
     items: tuple[GateItem, ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
+    tainted: tuple[str, ...] = ()
+    changes: tuple[Mapping[str, Any], ...] | None = None
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):

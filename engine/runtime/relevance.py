@@ -40,8 +40,11 @@ def looks(state: RunState, run: HookRun) -> bool:
 def _scope(state: RunState, run: HookRun, when: Expression) -> dict[str, Any]:
     """The values of the names that the expression reads; the others are not computed."""
     scope: dict[str, Any] = {"param": state.params}
+    inputs = {} if run.task is None else run.task.worker.inputs.schema.get("properties", {})
     for name in when.names:
         if name not in run.offers:
+            if name in inputs:
+                scope[name] = None  # an optional input that was not given
             continue
         offer = run.offers[name]
         fields = _fields_of_task(when) if isinstance(offer, About) else None

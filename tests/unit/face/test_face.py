@@ -80,8 +80,8 @@ FIELDS = {
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input plan opened_ms "
-    "timeout_ms offers step count items",
-    "GateItem": "item task label input message parent",
+    "timeout_ms offers step count items sources tainted changes",
+    "GateItem": "item task label input message parent sources tainted",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
     "step item label",
     "StepReport": "id key kind worker round status total known done failed not_started skipped "
