@@ -102,7 +102,7 @@ def _subject(gate: Gate) -> Any:
     """What a gate asks about: an input, or the entries of a plan by id; None for anything else."""
     if is_of_plan(gate):
         entries = (gate.loop.current.decision or {}).get("tasks", ())
-        return {entry["id"]: {**entry, "id": None} for entry in entries}
+        return {entry["id"]: {k: v for k, v in entry.items() if k != "id"} for entry in entries}
     return None if gate.task is None else gate.task.resolved
 
 
