@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from engine import clock
@@ -12,6 +11,7 @@ from engine.cli.end_report import note
 from engine.cli.format_values import compact, count, duration, one_line
 from engine.cli.journals import command_line
 from engine.cli.plan_text import entry_texts, estimate_text
+from engine.cli.source_text import source_texts
 from engine.cli.task_names import typed
 from engine.runtime.questions import gate_reports
 from engine.runtime.state import RunState
@@ -29,7 +29,7 @@ __all__ = [
 
 #: How many entries of a plan, or items, are listed.
 _LISTED = 20
-#: How many sources of an input, and how many changes, are told.
+#: How many sources of an input, and how many changes, are listed.
 _MOST_LINES = 8
 
 
@@ -78,37 +78,10 @@ def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
 
 def origin_lines(gate: Mapping[str, Any]) -> Iterator[str]:
     """Where the input that a gate asks about came from, and what differs from what was asked
-    before about the same; a line for each source, the tainted first."""
-    parts: dict[str, list[str]] = {}
-    for source in gate["sources"]:
-        parts.setdefault(_source_text(source), []).append(source["path"] or "all of it")
-    for said, paths in islice(parts.items(), _MOST_LINES):
-        yield one_line(f"{', '.join(dict.fromkeys(paths))}: {said}", 200)
-    if len(parts) > _MOST_LINES:
-        yield f"and {len(parts) - _MOST_LINES} more sources; `orch gates --format json` lists them"
-    changes = gate["changes"]
-    if changes is not None:
-        yield from _change_lines(changes)
-
-
-def _source_text(source: Mapping[str, Any]) -> str:
-    """A source in words."""
-    tainted = source["tainted"]
-    match source["kind"]:
-        case "planner":
-            read = " after it read text from outside" if tainted else ""
-            said = f"typed by the planner{read}"
-        case "output":
-            at = f" at {source['at']}" if source["at"] else ""
-            worker = f" ({source['worker']})" if source["worker"] else ""
-            said = f"from {source['task']}{worker}{at}"
-        case "program":
-            said = "written in the program"
-        case "caller":
-            said = "an input of the run"
-        case _:
-            said = "entered by a person"
-    return f"tainted, {said}" if tainted else said
+    before about the same."""
+    yield from source_texts(gate["sources"], _MOST_LINES)
+    if gate["changes"] is not None:
+        yield from _change_lines(gate["changes"])
 
 
 def _change_lines(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -135,8 +108,8 @@ def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
         asked = f"  {one_line(item['message'], 160)}" if item["message"] else ""
         there = item.get("parent")
         known = f"  (there: {there['outcome']}, event {there['event']})" if there else ""
-        tainted = ", ".join(path or "all of it" for path in item["tainted"])
-        strange = one_line(f"  tainted: {tainted}", 80) if tainted else ""
+        parts = dict.fromkeys(one["path"][1:] for one in item["sources"] if one["tainted"])
+        strange = one_line(f"  ! {', '.join(parts)}", 80) if parts else ""
         yield f"{item['item']}{label}{asked}  {compact(item['input'], 120)}{strange}{known}"
     if gate.get("count", 0) > most:
         yield f"and {gate['count'] - most} more; `orch gates --format json` lists up to 1,000"

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
 from engine.cli.gate_text import items, origin_lines, shown_lines
+from engine.cli.source_text import source_texts, tainted_text
 from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
@@ -246,6 +247,12 @@ class _Story:
         label = f" ({one_line(task['label'])})" if task.get("label") else ""
         yield f"{margin}{task['id']}{label} {task['worker']}: {' '.join(words)}"
         yield from self._value(f"{margin}  input: ", task["input"], len(margin) + 4)
+        if self._full or any(source["tainted"] for source in task["sources"]):
+            shown = task["sources"]
+            if not self._full:
+                shown = [source for source in shown if source["tainted"]]
+            for line in source_texts(shown):
+                yield f"{margin}  {line}"
         yield from self._nested(task, depth)
         if "failure" in task:
             failure = task["failure"]
@@ -272,6 +279,8 @@ class _Story:
             yield f"cut off when a process stopped: {count(report['lost'], 'call')}{alone}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
+        if report["tainted"]:
+            yield tainted_text(report)
         usage = report["usage"]
         said = totals(report)
         if usage is not None and (usage["input_tokens"] or usage["output_tokens"]):

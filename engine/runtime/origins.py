@@ -250,12 +250,15 @@ def _of_last(frame: Frame | None, path: str, at: str) -> Iterator[Origin]:
     step = frame.owner
     assert isinstance(step, Step)
     spec: Any = step.spec
-    number = step.passes.index(frame)
-    if number:
+    number = step.passes.index(frame) if frame in step.passes else None
+    if number is None:  # a retry of the run has taken the pass back
+        yield Origin(path, step, None)
+    elif number:
         earlier = step.passes[number - 1]
         given = earlier.tasks.get(spec.gives) or earlier.steps.get(spec.gives)
         if given is not None:
             yield Origin(path, given, at)
+    if number:
         return
     tree, rest = _part_of_tree(spec.start, at)
     for inner, leaf in leaves(tree):
@@ -282,6 +285,9 @@ def _of_parts(task: Task, path: str) -> Iterator[Origin]:
     assert step is not None
     assert isinstance(step.spec, ReduceStep)
     level, group = task.number
+    if level >= len(step.levels):  # a retry of the run has taken the step's values back
+        yield from _of_sources(step, path)
+        return
     first = group * step.spec.size
     for place in range(first, min(first + step.spec.size, len(step.levels[level]))):
         yield from _of_part(step, level, place, f"{path}/{place - first}")

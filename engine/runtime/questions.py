@@ -7,16 +7,15 @@ person was shown can be told from the journal alone, long after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from engine.events import GateAnswered
 from engine.runtime import forks
 from engine.runtime.changed import changes, is_of_plan
 from engine.runtime.plan_review import plan_report
-from engine.runtime.sources import Source, record_of, sources
 from engine.runtime.state import Gate, RunState, Task
 from engine.runtime.task_paths import path_in_loop
+from engine.runtime.ways import Ways
 from engine.sema.plans.selection import number_text
 
 __all__ = ["SHOWN_BYTES", "SHOWN_ITEMS", "gate_report", "gate_reports", "keep"]
@@ -41,10 +40,11 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
     """A question that waits for a person.
 
     `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
-    shown. `sources` says where the parts of the input came from, `tainted` which of them may hold a
-    stranger's words, and `changes` what differs from the last question about the same.
+    shown. `sources` says where the parts of the input came from, those with a stranger's words
+    first, and `changes` what differs from the last question about the same.
     """
     about = gate.task or (gate.tasks[0] if gate.tasks else None)
+    ways = Ways(state)
     report = {
         "key": gate.key,
         "kind": gate.kind,
@@ -54,7 +54,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
         "task": path_in_loop(gate.task) if gate.task is not None else None,
         "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
-        **_origin(state, gate.task, SHOWN_SOURCES),
+        "sources": [] if gate.task is None else _sources(ways, gate.task, SHOWN_SOURCES),
         "changes": changes(gate),
         "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
@@ -72,7 +72,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
                 "label": task.label,
                 "message": question if question != gate.message else "",
                 "input": _shown_input(task),
-                **_origin(state, task, SHOWN_SOURCES_OF_ITEM),
+                "sources": _sources(ways, task, SHOWN_SOURCES_OF_ITEM),
                 **({"parent": forks.became(gate, task)} if gate.helds else {}),
             }
             for task, question in zip(gate.tasks[:SHOWN_ITEMS], questions, strict=False)
@@ -91,16 +91,6 @@ def _shown_input(task: Task) -> Any:
     return task.input if large else task.resolved
 
 
-def _origin(state: RunState, task: Task | None, most: int) -> dict[str, Any]:
-    """`sources` and `tainted` of what is asked about; the latter are JSON Pointers."""
-    if task is None:
-        return {"sources": [], "tainted": []}
-    found = sorted(_apart(sources(state, task)), key=lambda source: not source.tainted)
-    shown = found[:most]
-    tainted = dict.fromkeys(source.path for source in shown if source.tainted)
-    return {"sources": [record_of(source) for source in shown], "tainted": [*tainted]}
-
-
-def _apart(found: Iterable[Source]) -> Iterable[Source]:
-    """Sources without repetitions: two leaves of one producer may come from the same part."""
-    return {(s.path, s.kind, s.task, s.at, s.tainted): s for s in found}.values()
+def _sources(ways: Ways, task: Task, most: int) -> list[dict[str, Any]]:
+    """The sources of what is asked about, those with a stranger's words first."""
+    return sorted(ways.sources(task), key=lambda source: not source["tainted"])[:most]

@@ -260,7 +260,7 @@ def test_a_hook_asks_only_where_it_matters(desk: Desk, when: str) -> None:
     run = desk.run(TAINTED % when, pays("eve"), READ, decision)
     (gate,) = run.gates
     assert (gate.task, desk.paid) == ("a", ["eve 1", "gas 1"])
-    assert gate.tainted == ("/to",)
+    assert [source.path for source in gate.sources if source.tainted] == ["/to"]
     run = desk.answer(run, "approve")
     assert (run.status, desk.paid) == ("finished", ["eve 1", "gas 1", "mallory 1"])
 
@@ -277,7 +277,7 @@ def test_a_hook_that_does_not_look_clears_nothing(desk: Desk) -> None:
     ]
     run = workflow.run(models={"planner": engine.Scripted([*decisions, DONE])})
     assert (run.status, desk.paid) == ("finished", ["gas 11"])
-    assert run.failures[0].message.startswith("untrusted text can reach it")
+    assert run.failures[0].message.startswith("untrusted text can reach `to`")
 
 
 def test_an_edit_that_when_does_not_ask_about_is_still_approved_by_who_wrote_it(desk: Desk) -> None:
@@ -435,7 +435,7 @@ def test_an_answer_is_kept_with_what_was_shown(desk: Desk) -> None:
         "well",
         {"to": "mallory", "amount": 1},
     )
-    assert first["tainted"] == ["/to"]
+    assert [source["path"] for source in first["sources"] if source["tainted"]] == ["/to"]
     assert {"path": "/amount", "kind": "program"}.items() <= first["sources"][1].items()
     assert second["changes"] == [{"at": "/to", "is": "changed", "was": "mallory", "now": "eve"}]
     assert second["edit"] == {"to": "gas"}
