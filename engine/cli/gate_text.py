@@ -88,7 +88,7 @@ def _change_lines(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not changes:
         yield "the same was asked before"
     for change in changes[:_MOST_LINES]:
-        at = change["at"] or "all of it"
+        at = change["at"][1:] or "all of it"
         was, now = (compact(json.dumps(change[name]), 60) for name in ("was", "now"))
         if change["is"] == "changed":
             yield one_line(f"since last asked: {at} was {was}, now {now}", 200)
