@@ -105,9 +105,9 @@ class SourceRun(Canary):
                 raise Wrong(f"{here}: {token} is not marked\n{self.text}")
         for source in covering:
             self.looked[source.kind] = self.looked.get(source.kind, 0) + 1
-            if not task.loop.tainted and not any(t[0] == "C" for t in self.world.made):
-                if source.tainted:
-                    raise Wrong(f"{here}: no stranger has said anything\n{self.text}")
+            said = task.loop.tainted or any(t[0] == "C" for t in self.world.made)
+            if source.tainted and not said:
+                raise Wrong(f"{here}: no stranger has said anything\n{self.text}")
 
     def _gave(self, task: Task, source: Source, path: str, token: str) -> bool:
         """Whether a source gave a token."""
