@@ -130,11 +130,15 @@ class _Reading:
         self._known: dict[int, tuple[Source, ...]] = {}
 
     def of(self, task: Task) -> tuple[Source, ...]:
-        """All sources of a task's input."""
+        """All sources of a task's input, each once."""
         found = self._known.get(id(task))
         if found is None:
-            found = self._known[id(task)] = tuple(self._read(task))
+            found = self._known[id(task)] = tuple(dict.fromkeys(self._read(task)))
         return found
+
+    @cached_property
+    def _has_strange_params(self) -> bool:
+        return any(True for _ in untrusted_params(self.state.program))
 
     def _read(self, task: Task) -> Iterator[Source]:
         edited = self.state.edited.get(task.key)
@@ -179,12 +183,15 @@ class _Reading:
                 producer = origin.producer
                 value = producer.resolved if origin.inside else producer.output  # type: ignore[union-attr]
                 given[path] = at_pointer(value, origin.at)
-        params = isinstance(leaf, Computed) and "param" in leaf.expression.names
-        strange = params and any(True for _ in untrusted_params(self.state.program))
-        start = isinstance(leaf, FromLast) and all(origin.path != path for origin in found)
-        if not found or params or start:
-            # What the engine or the file gives: a number, a param, what the passes start with.
-            yield Source(path, typed.kind, tainted=strange)
+        if typed.kind == "program":
+            # An expression of the file may have words of its own, or print a param.
+            made = {origin.path for origin in found if origin.made}
+            made |= {path} if isinstance(leaf, Computed) else set()
+            for place in sorted(made):
+                yield Source(place, "program", tainted=self._has_strange_params)
+        if not found or (isinstance(leaf, FromLast) and all(one.path != path for one in found)):
+            # What the engine or the file gives: a number, what the passes start with.
+            yield Source(path, typed.kind)
 
     def _of_origin(self, origin: Origin) -> Iterator[Source]:
         producer = origin.producer
