@@ -3,8 +3,9 @@
 A part was typed by a planner, is (a part of) an output, was written in the program, is an input of
 the run, or was entered by a person. The origins of references and items are told by
 `engine.runtime.origins`, and which outputs are tainted by `engine.runtime.taint`; here they are put
-together with all that is no reference. Inputs of a plan worker are followed to the sources of its
-own task. A sub-orchestrator's inputs are those of the task above; what its planner types is typed.
+together with what is not from a reference. Inputs of a plan worker are followed to the sources of
+its own task. A sub-orchestrator's inputs are those of the task above; what its planner types is
+typed.
 
 **The sources of a part are those with the longest path that covers it** (`sources_of`): a source
 at `/order` is of all of that input but the parts that have sources of their own.
@@ -281,14 +282,14 @@ def _added(
 
 
 class _Typed:
-    """Who wrote what is no reference in a task's input: a planner, the program, a person."""
+    """Who wrote what is not from a reference: a planner, the program, or a person."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kind: SourceKind = "program" if task.frame is not None else "planner"
 
     def at(self, path: str) -> Iterator[Source]:
-        """The sources of an input that has no references, or of what is beside them."""
+        """The sources of an input that has no references, or of what it has besides them."""
         if self.kind == "program":
             yield Source(path, "program")
             return
@@ -317,7 +318,7 @@ class _Typed:
     @cached_property
     def _plans(self) -> tuple[Any, list[Any]]:
         """The input as a person wrote it in the planner's place, and what the planner had for the
-        same worker, the entry of the same name first; None where nobody did."""
+        same worker, the entry of the same name first; None where the plan is the planner's."""
         task = self.task
         rounds = task.loop.rounds
         current = rounds[task.round - 1] if task.round <= len(rounds) else None
