@@ -16,6 +16,7 @@ from engine.events import GateAnswered, TaskClosed
 from engine.runtime import (
     attempts,
     causes,
+    clearing,
     context,
     dispatch,
     ending,
@@ -460,7 +461,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         # The yes is for the hook that asked; those after it have still to look.
         run.failed.clear()
         run.forced = None
-        run.cleaned = True
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
         verify.begin(state, run)
     elif run is None:
         loop.stalled = 0
@@ -481,7 +482,7 @@ def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
             _close_round(state, loop)
         case "before_dispatch" | "after_dispatch":
             assert run.task is not None
-            dispatch.let_pass(state, run.task, verified=True)
+            dispatch.let_pass(state, run.task, clearing.by_a_person(run.cleared, run.hook))
         case _:
             assert_never(point)
 

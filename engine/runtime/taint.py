@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
+from engine.runtime.endorsed import is_endorsed
 from engine.runtime.origins import Origin, control_origins, origins, passed_on
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
@@ -31,15 +32,17 @@ from engine.sema.trust import (
     untrusted_fields,
     untrusted_params,
 )
+from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = [
     "hears_strangers",
+    "is_steered",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
-    "needs_clearance",
     "reads_taint",
     "shown_path",
+    "tainted_inputs",
     "where_from",
 ]
 
@@ -73,11 +76,29 @@ def shown_path(loop: Loop) -> str:
 
 def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
+    if state.known.endorsed:
+        return bool(tainted_inputs(state, task))
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
     if task.step is None and task.tree is None:
         return bool(task.references) and _tainted_producer(state, task) is not None
     return _tainted_producer(state, task) is not None
+
+
+def tainted_inputs(state: RunState, task: Task) -> set[str]:
+    """The inputs of a task that hold tainted text, without those whose text is all endorsed."""
+    found: set[str] = set()
+    if task.decided_tainted:
+        found |= _facts(state, task.worker).hears & task.input.keys()
+    loop = task.loop
+    if loop.tainted or loop.has_tainted:
+        for origin in origins(task):
+            name = (pointer_tokens(origin.path) or [""])[0]
+            if name not in found and _is_tainted(state, origin):
+                found.add(name)
+    if state.known.endorsed:
+        return {name for name in found if not is_endorsed(state, task.resolved.get(name))}
+    return found
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
@@ -107,14 +128,9 @@ def mark_passed_on(state: RunState, step: Step) -> None:
         step.tainted = _first_tainted(state, passed_on(step)) is not None
 
 
-def needs_clearance(state: RunState, task: Task) -> bool:
-    """Whether a task may start only after a verifier or gate has let it pass."""
-    worker = task.worker
-    if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
-        return False
-    if task.cleared:
-        return False
-    return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
+def is_steered(state: RunState, task: Task) -> bool:
+    """Whether strangers may have decided that a task runs: a decision, its `when` or a `where`."""
+    return task.decided_tainted or _steered(state, task) is not None
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:
@@ -203,15 +219,17 @@ def _steered(state: RunState, task: Task) -> Task | Step | None:
 
 
 def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
-    for origin in found:
-        producer = origin.producer
-        if origin.inside:
-            assert isinstance(producer, Task)
-            if not producer.cleared and reads_taint(state, producer):
-                return producer
-        elif producer.tainted and _carries(producer, origin.at):
-            return producer
-    return None
+    return next((origin.producer for origin in found if _is_tainted(state, origin)), None)
+
+
+def _is_tainted(state: RunState, origin: Origin) -> bool:
+    """Whether a stranger's words may have come from an origin."""
+    producer = origin.producer
+    if origin.inside:
+        assert isinstance(producer, Task)
+        strange = tainted_inputs(state, producer)
+        return bool(producer.looked_at.leaves_open(sorted(strange)))
+    return producer.tainted and _carries(producer, origin.at)
 
 
 def _carries(producer: Task | Step, at: str | None) -> bool:

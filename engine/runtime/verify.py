@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, causes, gates, grants, sizes, views
+from engine.runtime import attempts, causes, clearing, gates, grants, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Step, Todo
@@ -62,13 +62,13 @@ def begin(state: RunState, run: HookRun) -> None:
 def _goes_on(run: HookRun) -> bool:
     """Whether the next hook has its turn: there is one, and the last passed or only warns."""
     if not run.failed:
-        # A hook that only warns lets pass what it does not like, so it cleans nothing.
-        run.cleaned = run.cleaned or (run.passed > 0 and run.hook.on_fail != "warn")
+        run.cleared = clearing.after_pass(run.cleared, run.hook, run.passes)
     elif run.rest and _action(run) == "warn":
         run.failed.clear()
     else:
         return False
     run.passed = 0
+    run.passes = []
     return bool(run.rest)
 
 
@@ -373,6 +373,7 @@ def _verdict(
     run.loop.current.verdicts.append((run.hook.point, name, ok, feedback))
     if ok:
         run.passed += 1
+        run.passes.append(check.verifier)
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1

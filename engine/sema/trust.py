@@ -32,6 +32,7 @@ __all__ = [
     "carries_at",
     "clears",
     "facts_of",
+    "is_marked",
     "may_hand_over",
     "shown",
     "untrusted_fields",
@@ -89,6 +90,21 @@ def untrusted_params(program: Program) -> Iterator[str]:
 def untrusted_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
     """The fields that are marked `@untrusted`, or hold one that is."""
     return (field for field in fields if field.untrusted or untrusted_inside(field.type))
+
+
+def is_marked(type_: Type) -> bool:
+    """Whether a type as a whole is marked `@untrusted`."""
+    for _ in range(64):  # an alias of itself has no end
+        match type_:
+            case Constrained(untrusted=True):
+                return True
+            case Named(definition=definition):
+                type_ = definition.type
+            case Optional(item=inner) | Constrained(item=inner):
+                type_ = inner
+            case _:
+                return False
+    return True
 
 
 @functools.lru_cache(maxsize=512)

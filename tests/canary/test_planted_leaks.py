@@ -6,13 +6,14 @@ there are, and that none of them is idle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import dispatch, taint, verify, views
+from engine.runtime import clearance, clearing, dispatch, taint, verify, views
+from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -34,6 +35,14 @@ _begins = taint.loop_begins_tainted
 
 def no(*args: Any, **more: Any) -> bool:
     return False
+
+
+def nothing(*args: Any) -> str:
+    return ""
+
+
+def whatever_they_looked_at(cleared: Cleared, inputs: Iterable[str]) -> list[str]:
+    return [] if cleared.person or cleared.verifiers else [*inputs]
 
 
 def none(*args: Any) -> None:
@@ -125,7 +134,8 @@ def as_it_is(loop: Loop) -> str:
 
 def whatever_it_does_on_failure(run: HookRun) -> bool:
     more = _goes_on(run)
-    run.cleaned = run.cleaned or run.number > 0
+    if run.number:
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
     return more
 
 
@@ -156,7 +166,8 @@ def by_its_input(run: HookRun, check: Check) -> bytes:
 
 
 LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "no effect needs a yes": (taint, "needs_clearance", no),
+    "no effect needs a yes": (clearance, "denial", nothing),
+    "one look is good for all of a task": (Cleared, "leaves_open", whatever_they_looked_at),
     "a child begins anew": (taint, "loop_begins_tainted", no),
     "a child gives back what its planner saw": (
         taint, "_gives_back_taint", by_what_its_planner_saw),
@@ -179,7 +190,7 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "params are the program's own": (taint, "_tainted_param", none),
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
     "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
-    "references are not followed": (taint, "_tainted_producer", none),
+    "references are not followed": (taint, "_is_tainted", no),
 }  # fmt: skip
 
 

@@ -1,0 +1,215 @@
+"""Whether each `@from` of a task's input is kept, and which parts of it break one.
+
+A value keeps `@from` if the program wrote it (as a literal or default), if a person entered or
+approved it, if a hook has endorsed it, or if it is from a source that `@from` names: in the
+caller's request, or in the named part of what a worker has given, by reference or by value. How
+values are compared is defined in `engine.runtime.whole_tokens` and `leaf_values`.
+
+Everything is a function of the folded state. A program without `@from` pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import msgspec
+
+from engine.runtime.known_values import RequestValues, Sent, SourceRule
+from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at
+from engine.runtime.prompts import denials
+from engine.runtime.state import RunState, Task
+from engine.runtime.whole_tokens import as_number
+from engine.sema.model import AllowedSource, InputSources, Worker
+from engine.sema.trust import is_marked, untrusted_inside
+from engine.sema.types.definitions import (
+    MISSING,
+    Array,
+    Field,
+    Record,
+    Type,
+    Union,
+    is_optional,
+    options_of,
+    strip,
+)
+from engine.sema.types.paths import fields_at, is_open
+
+__all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "way"]
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A part of an input that breaks its `@from`.
+
+    Attributes:
+        path: The part, as a JSON Pointer.
+        allowed: What its `@from` names.
+    """
+
+    path: str
+    allowed: tuple[AllowedSource, ...]
+
+
+def broken(state: RunState, task: Task) -> list[Broken]:
+    """The parts of a task's input that break an `@from`; of a task that is ready to start."""
+    worker = task.worker
+    if not isinstance(worker, Worker) or not worker.sources or _is_a_persons(task):
+        return []
+    found = []
+    for rule in _rules(state, worker):
+        for at, leaf in _values(rule, task):
+            if not _is_kept(state, task, at, leaf, rule):
+                found.append(Broken(at, rule.allowed))
+    return found
+
+
+def is_anchored(state: RunState, task: Task) -> bool:
+    """Whether an input with `@from` has a value that is not just its default."""
+    return any(True for _ in _sent(state, task))
+
+
+def way(state: RunState, task: Task, one: Broken) -> str:
+    """Where a part that breaks `@from` came from, and what its planner can do, in words."""
+    reference = next((r for r in task.references if _is_under(one.path, r.path)), None)
+    producer = None if reference is None else task.loop.entry(reference.task)
+    if producer is not None:
+        worker = None if producer.worker is None else producer.worker.name
+        origin = denials.from_output(producer.id, worker)
+    else:
+        origin = denials.typed(task.loop.orchestrator.name, after_reading=task.decided_tainted)
+    return denials.broken_part(one.path, one.allowed, origin)
+
+
+def _is_under(pointer: str, path: str) -> bool:
+    return pointer.startswith(path) and pointer[len(path) : len(path) + 1] in ("", "/")
+
+
+# ---------------------------------------------------------------- the same call again
+
+
+def note_start(state: RunState, task: Task) -> None:
+    """Remember what a `once` task whose inputs have `@from` is started with."""
+    worker = task.worker
+    if isinstance(worker, Worker) and worker.sources and worker.effect == "once":
+        sent = state.known.sent.setdefault(worker.name, Sent())
+        sent.add(task, frozenset(_sent(state, task)))
+
+
+def made_before(state: RunState, task: Task) -> Task | None:
+    """A task of the same `once` worker that was started with the same values of `@from`."""
+    worker = task.worker
+    if not isinstance(worker, Worker) or worker.effect != "once":
+        return None
+    sent = state.known.sent.get(worker.name)
+    return None if sent is None else sent.before(task, frozenset(_sent(state, task)))
+
+
+def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
+    """The values of a task's inputs with `@from`, without defaults, each with its place.
+
+    How a value is written makes no difference here: another spelling is the same call again.
+    """
+    worker = task.worker
+    assert isinstance(worker, Worker)
+    for rule in _rules(state, worker):
+        for _, leaf in _values(rule, task):
+            yield rule.path, _plain(leaf)
+
+
+def _plain(leaf: Any) -> Hashable:
+    if leaf.__class__ is not str:
+        return key_of(leaf)
+    number = as_number(leaf)
+    key = key_of(" ".join(leaf.split()).casefold())
+    return key if number is None else number
+
+
+# ---------------------------------------------------------------- one value
+
+
+def _is_kept(state: RunState, task: Task, pointer: str, leaf: Any, rule: SourceRule) -> bool:
+    known = state.known
+    if known.endorsed and key_of(leaf) in known.endorsed:
+        return True
+    for one in rule.allowed:
+        if one.name == "request":
+            if _request(state).has(leaf):
+                return True
+        elif one.name != "person" and known.gave(one.name, one.at, leaf):
+            return True
+    return False
+
+
+def _is_a_persons(task: Task) -> bool:
+    """Whether a person has entered a task's input, or has approved this very one."""
+    return task.edits > 0 or task.looked_at.person
+
+
+def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, Any]]:
+    """The leaves that are not just a default, with their JSON Pointers.
+
+    Where any field may be given, the names of fields are values too.
+    """
+    for pointer, part in parts_at(task.resolved, rule.path):
+        if any(_is_same(part, default) for default in rule.defaults):
+            continue
+        yield from leaves_in(part, pointer)
+        if rule.open:
+            yield from keys_in(part, pointer)
+
+
+def _is_same(part: Any, default: Any) -> bool:
+    return bool(part == default) and isinstance(part, bool) is isinstance(default, bool)
+
+
+def _rules(state: RunState, worker: Worker) -> list[SourceRule]:
+    """The `@from` of a worker, with what follows from the types."""
+    found = state.known.rules.get(worker.name)
+    if found is None:
+        fields = getattr(worker.inputs.type, "fields", ())
+        found = [_rule(one, [*fields_at(fields, one.path)]) for one in worker.sources]
+        state.known.rules[worker.name] = found
+    return found
+
+
+def _rule(one: InputSources, fields: list[Field]) -> SourceRule:
+    # A field that is left out is its default, or null.
+    defaults = [field.default for field in fields if field.default is not MISSING]
+    if any(is_optional(field.type) for field in fields):
+        defaults.append(None)
+    return SourceRule(one.path, one.allowed, defaults, any(is_open(f.type) for f in fields))
+
+
+# ---------------------------------------------------------------- the caller's request
+
+
+def _request(state: RunState) -> RequestValues:
+    """The run's own inputs and params, without what is marked `@untrusted`."""
+    request = state.known.request
+    if request is None:
+        request = state.known.request = RequestValues(_trusted_inputs(state))
+    return request
+
+
+def _trusted_inputs(state: RunState) -> Iterator[Any]:
+    loop = state.loop
+    for field in getattr(loop.orchestrator.inputs.type, "fields", ()):
+        if field.name in loop.input and not field.untrusted:
+            yield from _trusted(loop.input[field.name], field.type)
+    for name, value in state.params.items():
+        yield from _trusted(value, state.program.params[name].contract.type)
+
+
+def _trusted(value: Any, type_: Type) -> Iterator[Any]:
+    """The parts of a value that are not marked `@untrusted`."""
+    if not untrusted_inside(type_):
+        yield value
+    elif not is_marked(type_) and not isinstance(strip(type_), Union):
+        for option in options_of(type_):
+            if isinstance(option, Array) and value.__class__ is list:
+                for inner in value:
+                    yield from _trusted(inner, option.item)
+            elif isinstance(option, Record) and value.__class__ is dict:
+                for field in option.fields:
+                    if field.name in value and not field.untrusted:
+                        yield from _trusted(value[field.name], field.type)
