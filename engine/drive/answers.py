@@ -234,7 +234,7 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
         if problems:
             raise UsageError(f"the plan cannot run: {'; '.join(problems)}")
     elif reply.edit is not None:
-        if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
+        if gate.kind == "outcome" or gate.task is None or gate.task.status != "checking":
             raise UsageError(f"gate `{gate.key}` has no input to edit")
         worker = gate.task.worker
         edited = worker.inputs.with_defaults(reply.edit)

@@ -10,6 +10,7 @@ may have decided that the task runs.
 from __future__ import annotations
 
 from engine.runtime import sourced, taint
+from engine.runtime.clearing import Cleared
 from engine.runtime.prompts import denials
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
@@ -20,17 +21,21 @@ __all__ = ["denial"]
 _MOST_TOLD = 3
 
 
-def denial(state: RunState, task: Task) -> str:
-    """Why a task that is ready may not start, in words for its planner; "" if it may."""
+def denial(state: RunState, task: Task, cleared: Cleared) -> str:
+    """Why a task that is ready may not start, in words for its planner; "" if it may.
+
+    Args:
+        cleared: What hooks have looked at.
+    """
     worker = task.worker
     if not isinstance(worker, Worker):
         return ""
     if worker.sources:
-        broken = sourced.broken(state, task)
+        broken = [] if cleared.person else sourced.broken(state, task)
         if broken:
             ways = [sourced.way(state, task, one) for one in broken[:_MOST_TOLD]]
             return denials.breaks_from(ways, len(broken) - len(ways))
-    if worker.effect not in ("write", "once") or task.looked_at.person:
+    if worker.effect not in ("write", "once") or cleared.person:
         return ""
     steered = taint.is_steered(state, task)
     if worker.sources and sourced.is_anchored(state, task):
@@ -39,8 +44,8 @@ def denial(state: RunState, task: Task) -> str:
     strange = taint.tainted_inputs(state, task)
     if not (steered or strange):
         return ""
-    unseen = task.looked_at.leaves_open(sorted(strange))
-    if not unseen and (not steered or task.looked_at.steers(worker)):
+    unseen = cleared.leaves_open(sorted(strange))
+    if not unseen and (not steered or cleared.steers(worker)):
         return ""
     way = taint.where_from(state, task)
-    return denials.untrusted_reaches(way, unseen, looked=bool(task.looked_at.verifiers))
+    return denials.untrusted_reaches(way, unseen, looked=bool(cleared.verifiers))

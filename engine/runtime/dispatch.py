@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import (
+    approvals,
     attempts,
     clearance,
     ending,
@@ -47,7 +48,6 @@ __all__ = [
     "entry_ended",
     "hold_back",
     "hook_ended",
-    "let_pass",
     "outcome_answered",
     "queue",
     "ready",
@@ -206,7 +206,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    why = clearance.denial(state, task)
+    why = clearance.denial(state, task, task.looked_at)
     if why:
         end_task(state, task, failure=Failure("denied", why, cause=Cause(task.worker)))
         return
@@ -516,7 +516,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     loop = task.loop
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        let_pass(state, task, run.cleared)
+        _let_pass(state, task, run.cleared)
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
@@ -531,10 +531,13 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         task.told = task.told or taint.hears_strangers(state, run)
         denied = Failure("denied", outcome.feedback, cause=outcome.cause)
         end_task(state, task, failure=denied)
+    elif outcome.action == "escalate" and approvals.escalated_before(state, run):
+        verify.let_pass(state, run)
+        return verify.Outcome("pass")
     return outcome
 
 
-def let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
+def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
     """The dispatch hooks let a task continue; they clean what they have looked at."""
     before = task.status == "checking"
     if cleared.endorses:

@@ -53,7 +53,7 @@ class Broken(msgspec.Struct, frozen=True):
 def broken(state: RunState, task: Task) -> list[Broken]:
     """The parts of a task's input that break an `@from`; of a task that is ready to start."""
     worker = task.worker
-    if not isinstance(worker, Worker) or not worker.sources or _is_a_persons(task):
+    if not isinstance(worker, Worker) or not worker.sources or task.edits:
         return []
     found = []
     for rule in _rules(state, worker):
@@ -138,11 +138,6 @@ def _is_kept(state: RunState, task: Task, pointer: str, leaf: Any, rule: SourceR
         elif one.name != "person" and known.gave(one.name, one.at, leaf):
             return True
     return False
-
-
-def _is_a_persons(task: Task) -> bool:
-    """Whether a person has entered a task's input, or has approved this very one."""
-    return task.edits > 0 or task.looked_at.person
 
 
 def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,7 @@ import msgspec
 from engine.errors import Failure
 from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
-from engine.runtime.clearing import NOTHING, Cleared
+from engine.runtime.clearing import NOTHING, Cleared, by_a_person
 from engine.runtime.commands import Command, SetTimer, StartCall
 from engine.runtime.known_values import Known
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
@@ -675,6 +675,9 @@ class HookRun:
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback, cause)` of the checks that did not pass; the cause is why a
             verifier gave no verdict, or None where it gave one.
+        chained: The verifiers of the hook's `else` have been asked.
+        overruled: What `failed` held when they were, until they have let it pass.
+        refused: A person has said no to what the hook asks, and did not just let the time run out.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         passes: Those of the hook's verifiers that did.
         cleared: What the hooks of the passage that have passed have looked at.
@@ -686,6 +689,7 @@ class HookRun:
     """
 
     __slots__ = (
+        "chained",
         "cleared",
         "failed",
         "forced",
@@ -694,10 +698,12 @@ class HookRun:
         "loop",
         "number",
         "offers",
+        "overruled",
         "parked",
         "passed",
         "passes",
         "ready",
+        "refused",
         "rest",
         "superseded",
         "task",
@@ -720,6 +726,9 @@ class HookRun:
         self.task = task
         self.waits = 0
         self.failed: list[tuple[str, str, Cause | None]] = []
+        self.chained = False
+        self.overruled: list[tuple[str, str, Cause | None]] = []
+        self.refused = False
         self.passed = 0
         self.passes: list[Verifier] = []
         self.cleared: Cleared = NOTHING
@@ -728,6 +737,32 @@ class HookRun:
         self.ready = False
         self.forced: OnFail | None = None
         self.superseded = False
+
+    @property
+    def looked(self) -> tuple[str, ...]:
+        """The verifiers that the hook has asked."""
+        hook = self.hook
+        return hook.every_verifier if self.chained else hook.verifiers
+
+    def next_hook(self) -> None:
+        """Give the next hook its turn; there is one."""
+        self.hook = self.rest.popleft()
+        self.number += 1
+        self.chained = self.refused = False
+        self.overruled = []
+
+    def ask_otherwise(self) -> None:
+        """Let the verifiers of `else` decide in place of those that did not let pass."""
+        self.chained = True
+        self.overruled, self.failed = self.failed, []
+        self.passed, self.forced = 0, None
+
+    def let_pass(self) -> None:
+        """A person has overruled the hook: it counts as one that has looked and passed."""
+        self.failed.clear()
+        self.overruled = []
+        self.forced = None
+        self.cleared = by_a_person(self.cleared, self.hook)
 
 
 class Check:

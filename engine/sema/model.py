@@ -411,6 +411,13 @@ class Hook(msgspec.Struct, frozen=True):
     otherwise: tuple[str, ...] = ()
     endorse: tuple[str, ...] = ()
 
+    @property
+    def every_verifier(self) -> tuple[str, ...]:
+        """The verifiers that it may ask, those of `else` too, each once."""
+        if not self.otherwise:
+            return self.verifiers
+        return tuple(dict.fromkeys((*self.verifiers, *self.otherwise)))
+
 
 class Orchestrator(msgspec.Struct, frozen=True):
     """The loop: goal, model, workers, policy, limits, verify hooks.

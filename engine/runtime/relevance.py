@@ -1,0 +1,56 @@
+"""Whether a hook looks at all: its `when`, an expression over what the hook offers.
+
+A hook that does not look lets nothing be blocked and clears nothing: the passage goes to the hook
+after it. Where `when` cannot be evaluated the hook looks, and the run has a warning: a slip in a
+test must not switch a check off.
+
+Everything here is a function of the folded state, so a resume decides the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.runtime import clearance, sizes
+from engine.runtime.state import HookRun, RunState
+from engine.sema.expressions.template import EvaluationError
+
+__all__ = ["looks"]
+
+#: How much of what is wrong with a `when` is told, in characters.
+SHOWN_PROBLEM = 300
+
+
+def looks(state: RunState, run: HookRun) -> bool:
+    """Whether the hook whose turn it is looks at what the passage is about."""
+    when = run.hook.when
+    if when is None:
+        return True
+    try:
+        return bool(when.evaluate(_scope(state, run, when.names)))
+    except EvaluationError as error:
+        _warn(state, run, error)
+        return True
+
+
+def _scope(state: RunState, run: HookRun, names: frozenset[str]) -> dict[str, Any]:
+    """The values of the names that the expression reads; the others are not computed."""
+    scope: dict[str, Any] = {"param": state.params}
+    for name in names:
+        if name in run.offers:
+            scope[name] = run.offers[name]()
+        elif name == "tainted" and run.task is not None:
+            scope[name] = bool(clearance.denial(state, run.task, run.cleared))
+        elif name == "tainted":
+            scope[name] = run.loop.tainted
+    return scope
+
+
+def _warn(state: RunState, run: HookRun, error: EvaluationError) -> None:
+    """Say once for each hook that its `when` could not be evaluated."""
+    hook = run.hook
+    point = hook.point if hook.worker is None else f"{hook.point} {hook.worker}"
+    head = f"`when` of `{point}` of `{run.loop.orchestrator.name}` cannot be evaluated"
+    if not any(warning.startswith(head) for warning in state.warnings):
+        said = sizes.cut(state, str(error), SHOWN_PROBLEM)
+        state.warnings.append(f"{head}, so its verifiers looked: {said}")
