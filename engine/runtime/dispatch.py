@@ -134,7 +134,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
-        offers = views.hook_offers(loop, task)
+        offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
@@ -206,7 +206,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    why = clearance.denial(state, task, task.looked_at)
+    why = clearance.denial(state, task)
     if why:
         end_task(state, task, failure=Failure("denied", why, cause=Cause(task.worker)))
         return
@@ -499,7 +499,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
         end_task(state, task)
         return
     move(task, "verifying")
-    offers = views.hook_offers(loop, task)
+    offers = views.hook_offers(state, loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 

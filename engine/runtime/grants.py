@@ -54,7 +54,7 @@ def is_granted(state: RunState, task: Task, verifier: str) -> bool:
     """Whether a person has approved the start of a task with its plan, and has seen enough."""
     if verifier not in task.granted:
         return False
-    return known_input(task) is not None or not clearance.denial(state, task, task.looked_at)
+    return known_input(task) is not None or not clearance.is_denied(state, task)
 
 
 def _needs(loop: Loop, verifier: str, entries: Iterable[Entry]) -> Counter[bytes]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.runtime import clearance, sizes
+from engine.runtime import sizes
 from engine.runtime.state import HookRun, RunState
 from engine.sema.expressions.template import EvaluationError
 
@@ -39,10 +39,6 @@ def _scope(state: RunState, run: HookRun, names: frozenset[str]) -> dict[str, An
     for name in names:
         if name in run.offers:
             scope[name] = run.offers[name]()
-        elif name == "tainted" and run.task is not None:
-            scope[name] = bool(clearance.denial(state, run.task, run.cleared))
-        elif name == "tainted":
-            scope[name] = run.loop.tainted
     return scope
 
 

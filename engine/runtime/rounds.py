@@ -352,7 +352,7 @@ def check_result(state: RunState, loop: Loop, result: object) -> None:
     if not hooks:
         ending.finish(state, loop, result)
         return
-    offers = views.hook_offers(loop, result=result, has_result=True)
+    offers = views.hook_offers(state, loop, result=result, has_result=True)
     key = f"{round_path(loop)} / before_finish"
     verify.begin(state, HookRun(hooks, loop, key, offers, None))
 
@@ -369,7 +369,7 @@ def round_worked(state: RunState, loop: Loop) -> None:
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
         key = f"{round_path(loop)} / after_round"
-        verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(loop), None))
+        verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(state, loop), None))
     else:
         _close_round(state, loop)
 
@@ -449,7 +449,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         ending.end(state, loop, "aborted", said, cause=cause)
         return
     if event.output is not None:
-        problem = ending.finish_escalated(state, loop, event.output, gate.message)
+        problem = ending.finish_escalated(state, loop, event.output, gate.message, by_person=True)
         if problem:
             state.warnings.append(f"the output given does not fit: {problem}")
             gates.ask(state, gate)

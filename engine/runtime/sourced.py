@@ -17,8 +17,8 @@ import msgspec
 
 from engine.runtime.known_values import RequestValues, Sent, SourceRule
 from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at
-from engine.runtime.prompts import denials
-from engine.runtime.state import RunState, Task
+from engine.runtime.sources import Source, sources, sources_of
+from engine.runtime.state import RunState, Step, Task
 from engine.runtime.whole_tokens import as_number
 from engine.sema.model import AllowedSource, InputSources, Worker
 from engine.sema.trust import is_marked, untrusted_inside
@@ -34,8 +34,9 @@ from engine.sema.types.definitions import (
     strip,
 )
 from engine.sema.types.paths import fields_at, is_open
+from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "way"]
+__all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start"]
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -44,44 +45,44 @@ class Broken(msgspec.Struct, frozen=True):
     Attributes:
         path: The part, as a JSON Pointer.
         allowed: What its `@from` names.
+        source: Where it is from.
     """
 
     path: str
     allowed: tuple[AllowedSource, ...]
+    source: Source
 
 
 def broken(state: RunState, task: Task) -> list[Broken]:
     """The parts of a task's input that break an `@from`; of a task that is ready to start."""
     worker = task.worker
-    if not isinstance(worker, Worker) or not worker.sources or task.edits:
+    if not isinstance(worker, Worker) or not worker.sources:
         return []
-    found = []
+    found: dict[str, Broken] = {}
+    known: tuple[Source, ...] | None = None
     for rule in _rules(state, worker):
-        for at, leaf in _values(rule, task):
-            if not _is_kept(state, task, at, leaf, rule):
-                found.append(Broken(at, rule.allowed))
-    return found
+        for part, at, leaf in _values(rule, task):
+            if part in found or _is_known(state, leaf, rule):
+                continue
+            if known is None:  # most values are found by value, and sources take longer
+                known = sources(state, task)
+            wrong = _wrong(known, at, rule)
+            if wrong is not None:
+                # In an open type the names of fields may be a stranger's: they are not told.
+                path = part if rule.open else at
+                found[path] = Broken(path, rule.allowed, wrong)
+    return list(found.values())
+
+
+def _wrong(known: tuple[Source, ...], pointer: str, rule: SourceRule) -> Source | None:
+    """A source of a leaf that a rule does not name; None if all are allowed."""
+    of_it = sources_of(known, pointer) or (Source(pointer, "planner"),)
+    return next((one for one in of_it if not _is_allowed(one, pointer, rule)), None)
 
 
 def is_anchored(state: RunState, task: Task) -> bool:
     """Whether an input with `@from` has a value that is not just its default."""
     return any(True for _ in _sent(state, task))
-
-
-def way(state: RunState, task: Task, one: Broken) -> str:
-    """Where a part that breaks `@from` came from, and what its planner can do, in words."""
-    reference = next((r for r in task.references if _is_under(one.path, r.path)), None)
-    producer = None if reference is None else task.loop.entry(reference.task)
-    if producer is not None:
-        worker = None if producer.worker is None else producer.worker.name
-        origin = denials.from_output(producer.id, worker)
-    else:
-        origin = denials.typed(task.loop.orchestrator.name, after_reading=task.decided_tainted)
-    return denials.broken_part(one.path, one.allowed, origin)
-
-
-def _is_under(pointer: str, path: str) -> bool:
-    return pointer.startswith(path) and pointer[len(path) : len(path) + 1] in ("", "/")
 
 
 # ---------------------------------------------------------------- the same call again
@@ -112,7 +113,7 @@ def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
     worker = task.worker
     assert isinstance(worker, Worker)
     for rule in _rules(state, worker):
-        for _, leaf in _values(rule, task):
+        for _, _, leaf in _values(rule, task):
             yield rule.path, _plain(leaf)
 
 
@@ -127,7 +128,8 @@ def _plain(leaf: Any) -> Hashable:
 # ---------------------------------------------------------------- one value
 
 
-def _is_kept(state: RunState, task: Task, pointer: str, leaf: Any, rule: SourceRule) -> bool:
+def _is_known(state: RunState, leaf: Any, rule: SourceRule) -> bool:
+    """Whether a leaf is endorsed, or is a value of a source that a rule names."""
     known = state.known
     if known.endorsed and key_of(leaf) in known.endorsed:
         return True
@@ -140,17 +142,53 @@ def _is_kept(state: RunState, task: Task, pointer: str, leaf: Any, rule: SourceR
     return False
 
 
-def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, Any]]:
-    """The leaves that are not just a default, with their JSON Pointers.
+def _is_allowed(source: Source, pointer: str, rule: SourceRule) -> bool:
+    """Whether a source of a leaf is one that a rule names, by reference; or the program's own.
+
+    Args:
+        pointer: The leaf.
+    """
+    if source.kind in ("program", "person"):
+        return not source.tainted
+    if source.kind == "caller":
+        return not source.tainted and any(one.name == "request" for one in rule.allowed)
+    if source.kind == "planner" or not _has_given(source.producer):
+        return False
+    at = None
+    if source.at is not None:
+        at = _fields(source.at + pointer[len(source.path) :])
+    return any(
+        one.name == source.worker and (not one.at or (at or ())[: len(one.at)] == one.at)
+        for one in rule.allowed
+    )
+
+
+def _has_given(producer: Task | Step | None) -> bool:
+    """Whether what an origin leads to is an output, and not why there is none."""
+    if isinstance(producer, Step):
+        # A `reduce` without a call passes on what its worker has not made.
+        return producer.worker is not None and bool(producer.items)
+    return producer is not None and producer.failure is None and producer.status == "done"
+
+
+def _fields(pointer: str) -> tuple[str, ...]:
+    """The names of fields in a JSON Pointer; lists on the way are gone through."""
+    return tuple(token for token in pointer_tokens(pointer) or () if not token.isdecimal())
+
+
+def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
+    """The leaves that are not just a default, with the JSON Pointers of the part and of the leaf.
 
     Where any field may be given, the names of fields are values too.
     """
     for pointer, part in parts_at(task.resolved, rule.path):
         if any(_is_same(part, default) for default in rule.defaults):
             continue
-        yield from leaves_in(part, pointer)
+        for at, leaf in leaves_in(part, pointer):
+            yield pointer, at, leaf
         if rule.open:
-            yield from keys_in(part, pointer)
+            for at, leaf in keys_in(part, pointer):
+                yield pointer, at, leaf
 
 
 def _is_same(part: Any, default: Any) -> bool:

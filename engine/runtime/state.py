@@ -953,6 +953,7 @@ class Loop:
         frames: The frames inside it, of plan workers and passes.
         breakers: By worker: how the items of steps have failed since the last decision.
         has_tainted: A task of it has given untrusted text.
+        by_person: A person has entered its result.
     """
 
     __slots__ = (
@@ -961,6 +962,7 @@ class Loop:
         "blocks",
         "bound",
         "breakers",
+        "by_person",
         "cause",
         "closing",
         "compactions",
@@ -1045,6 +1047,7 @@ class Loop:
         self.frames: list[Frame] = []
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
+        self.by_person = False
         self.taken: set[str] = set()
         self.taken_back: dict[int, Round] = {}
         self.done: dict[str, list[Task]] = {}
@@ -1175,6 +1178,7 @@ class RunState:
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         retries_unused: What `RunRetried.unused` said the last time.
+        edited: By key: the input of a task before a person changed it at a gate, and after.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         entered: By key: the input of a retried plan whose producers run again, and how it failed.
@@ -1192,6 +1196,7 @@ class RunState:
         "calls",
         "commands",
         "decisions",
+        "edited",
         "ended",
         "entered",
         "facts",
@@ -1261,6 +1266,7 @@ class RunState:
         self.retries = 0
         self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
+        self.edited: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.entered: dict[str, tuple[dict[str, Any], Failure | None]] = {}
         self.bounds = 0
         #: The last process stopped in good order: what was in flight did not take it down.

@@ -140,8 +140,14 @@ def _most(run: HookRun) -> int:
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
     """A verifier's input, from what the hook offers."""
-    names = verifier.inputs.schema.get("properties", {})
-    bound = {name: run.offers[name]() for name in names if name in run.offers}
+    schema = verifier.inputs.schema
+    bound: dict[str, Any] = {}
+    for name in schema.get("properties", {}):
+        offer = run.offers.get(name)
+        if isinstance(offer, views.About):
+            bound[name] = offer.as_taken(schema)
+        elif offer is not None:
+            bound[name] = offer()
     given: dict[str, Any] = verifier.inputs.with_defaults(bound)
     return given
 
@@ -202,7 +208,7 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
             gates.ask(state, gate)
             return
         if edit == "taken":
-            again = _passage_again(run)
+            again = _passage_again(state, run)
             # What the person has said holds for the new input; the others' words did for the old.
             approvals.approve(state, Check(check.verifier, again, _bound(again, check.verifier)))
             begin(state, again)
@@ -276,7 +282,7 @@ def escalation_approved(state: RunState, gate: Gate, run: HookRun, event: GateAn
         return
     approvals.approve_escalated(state, run)
     if edit == "taken":
-        begin(state, _passage_again(run))
+        begin(state, _passage_again(state, run))
     else:
         let_pass(state, run)
 
@@ -304,6 +310,11 @@ def _take_edit(
         return "does not fit"
     if edited == task.resolved:
         return "none"
+    before, after = state.edited.get(task.key, (None, None))
+    # What was filled in again since counts, not what an earlier edit was about.
+    if before is None or after is not task.resolved:
+        before = task.resolved
+    state.edited[task.key] = before, edited
     task.resolved = edited
     task.input_bytes = size_of(edited)
     task.edits += 1
@@ -311,7 +322,7 @@ def _take_edit(
     return "taken"
 
 
-def _passage_again(run: HookRun) -> HookRun:
+def _passage_again(state: RunState, run: HookRun) -> HookRun:
     """The hooks of a task, which have to look at the input that a person has given it.
 
     The person's yes is for that input, also where no hook looks at it any more.
@@ -320,7 +331,7 @@ def _passage_again(run: HookRun) -> HookRun:
     assert task is not None
     hooks = loop.hooks("before_dispatch", task.worker.name)
     key = f"{task.key} / before / edit {task.edits}"
-    again = HookRun(hooks, loop, key, views.hook_offers(loop, task), task)
+    again = HookRun(hooks, loop, key, views.hook_offers(state, loop, task), task)
     if run.hook.on_fail != "warn":
         again.cleared = clearing.by_a_person(again.cleared, run.hook)
     return again

@@ -12,11 +12,8 @@ from engine.sema.model import AllowedSource
 __all__ = [
     "breaks_from",
     "broken_part",
-    "from_output",
     "same_call_again",
     "shown_sources",
-    "typed",
-    "untrusted_reaches",
 ]
 
 
@@ -26,20 +23,10 @@ def breaks_from(parts: Sequence[str], more: int) -> str:
     return f"{said}; and {more} more" if more else said
 
 
-def broken_part(path: str, allowed: Sequence[AllowedSource], origin: str) -> str:
+def broken_part(path: str, allowed: Sequence[AllowedSource], way: str) -> str:
     """One such value: its place, its way, and what to do instead."""
-    return f"`{path}` must be from {shown_sources(allowed)}: {origin}; {_advice(allowed)}"
-
-
-def from_output(task: str, worker: str | None) -> str:
-    """A value is a part of an output of another worker, or of another part."""
-    return f"it is from task `{task}`" + ("" if worker is None else f" (`{worker}`)")
-
-
-def typed(orchestrator: str, *, after_reading: bool) -> str:
-    """A planner has typed a value."""
-    after = " after reading untrusted text" if after_reading else ""
-    return f"`{orchestrator}` typed it{after}"
+    sources = shown_sources(allowed)
+    return f"`{path}` must be from {sources}, and is from {way}: {_advice(allowed)}"
 
 
 def shown_sources(allowed: Sequence[AllowedSource]) -> str:
@@ -67,11 +54,3 @@ def same_call_again(task: str, worker: str) -> str:
         f"untrusted text can have decided this, and task `{task}` was started with the same values "
         f"already: only a person can approve another `{worker}` with these"
     )
-
-
-def untrusted_reaches(way: str, unseen: Sequence[str], *, looked: bool) -> str:
-    """Untrusted text that no hook has looked at."""
-    if looked and unseen:
-        named = ", ".join(f"`{name}`" for name in unseen)
-        return f"untrusted text can reach {named}, and no hook that passed has looked at it: {way}"
-    return f"untrusted text can reach it, and no verifier or gate has let it pass: {way}"

@@ -117,8 +117,9 @@ def test_other_values_are_denied_whether_anything_is_tainted_or_not(pays, to, am
 def test_a_denial_teaches_the_planner_and_quotes_no_value(pays):
     _, denials = pays(decision(task("p", "pay", to=EVIL, amount=98.7)))
     assert denials["p"] == (
-        "`/to` must be from the request or `contacts.mail`: `main` typed it; pass it by reference "
-        "from `contacts.mail`, or copy it from the request exactly as it is written there"
+        "`/to` must be from the request or `contacts.mail`, and is from a decision of `main`: pass "
+        "it by reference from `contacts.mail`, or copy it from the request exactly as it is "
+        "written there"
     )
 
 
@@ -139,7 +140,7 @@ def test_another_part_of_it_is_none(pays):
         decision(task("p", "pay", to={"$from": "c", "at": "/0/note"}, amount=98.7)),
     )
     assert made == []
-    assert "it is from task `c` (`contacts`)" in denials["p"]
+    assert "is from task `c` (`contacts`) at `/0/note`" in denials["p"]
 
 
 def test_before_it_has_given_anything_a_worker_is_no_source(pays):
