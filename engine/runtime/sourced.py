@@ -1,7 +1,7 @@
 """Whether each `@from` of a task's input is kept, and which parts of it break one.
 
-A value keeps `@from` if the program wrote it (as a literal or default), if a person entered or
-approved it, if a hook has endorsed it, or if it is from a source that `@from` names: in the
+A value keeps `@from` if the program wrote it (as a literal or default), if a person entered it, or
+if a hook has endorsed it. It keeps it too if it is from a source that `@from` names: in the
 caller's request, or in the named part of what a worker has given, by reference or by value. How
 values are compared is defined in `engine.runtime.whole_tokens` and `leaf_values`.
 

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 __all__ = ["MOST_PLACES", "as_number", "collapsed", "is_whole_token", "nfc", "numbers_in"]
 
-#: At most so many places where a value occurs are looked at; one further on is not found.
+#: How many places where a value occurs are looked at; one after these is not found.
 MOST_PLACES = 1_000
 #: Characters that join what is on both sides of them to one token, in a row too.
 _JOINING = frozenset(".:/\\-@+=~#%&*?\u2010\u2011")
@@ -114,7 +114,7 @@ def _is_alone(text: str, start: int, end: int) -> bool:
 
 
 def _joins(text: str, at: int, step: int) -> bool:
-    """Whether the token goes on beyond a border.
+    """Whether the token continues beyond a border.
 
     Args:
         at: The first place outside.

@@ -20,6 +20,8 @@ __all__ = ["HOOK_NAMES", "Looks", "looks_at", "looks_at_output"]
 HOOK_NAMES = frozenset(
     {"goal", "input", "log", "outputs", "plan", "rounds", "tainted", "task", "tasks"}
 )
+#: What `task` has besides where the values of the input are from.
+_NOT_OF_THE_INPUT = frozenset({"id", "key", "round", "worker"})
 
 
 class Looks(NamedTuple):
@@ -56,7 +58,7 @@ def _read(verifier: Verifier, record: str) -> Looks:
     """What a verifier reads of a record that its hook offers under a name.
 
     The fields of `input` are offered under their own names too, as far as no name of the hook
-    covers them. `task` tells of all of it.
+    covers them. `task` has the sources of all of it.
     """
     if verifier.facts.done_by == "person":
         return Looks(True, frozenset())
@@ -69,6 +71,8 @@ def _read(verifier: Verifier, record: str) -> Looks:
         tests.append(verifier.pass_when.expr)
     places = [place for test in tests for place in _fields_of(test, record)]
     inside = {id(variable) for variable, _ in places}
+    for test in tests:
+        inside |= {id(task) for task, name in _fields_of(test, "task") if name in _NOT_OF_THE_INPUT}
     named = {
         node.name
         for test in tests
