@@ -40,7 +40,7 @@ def denial(state: RunState, task: Task) -> str:
     worker, cleared = task.worker, task.looked_at
     if not isinstance(worker, Worker) or cleared.person:
         return ""
-    if worker.sources:
+    if sourced.rules_of(state, worker):
         broken = sourced.broken(state, task)
         if broken:
             found = ways.Ways(state)
@@ -52,7 +52,7 @@ def denial(state: RunState, task: Task) -> str:
     if worker.effect not in ("write", "once"):
         return ""
     steered = taint.is_steered(state, task)
-    if worker.sources and sourced.is_anchored(state, task):
+    if sourced.is_anchored(state, task):
         before = sourced.made_before(state, task) if steered else None
         return "" if before is None else denials.same_call_again(before.id, worker.name)
     if not (steered or taint.reads_taint(state, task)):

@@ -20,7 +20,7 @@ from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at
 from engine.runtime.sources import Source, sources, sources_of
 from engine.runtime.state import RunState, Step, Task
 from engine.runtime.whole_tokens import as_number
-from engine.sema.model import AllowedSource, InputSources, Worker
+from engine.sema.model import AllowedSource, InputSources, Worker, fallback_chain
 from engine.sema.trust import is_marked, untrusted_inside
 from engine.sema.types.definitions import (
     MISSING,
@@ -36,7 +36,7 @@ from engine.sema.types.definitions import (
 from engine.sema.types.paths import fields_at, is_open
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start"]
+__all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "rules_of"]
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -56,11 +56,11 @@ class Broken(msgspec.Struct, frozen=True):
 def broken(state: RunState, task: Task) -> list[Broken]:
     """The parts of a task's input that break an `@from`; of a task that is ready to start."""
     worker = task.worker
-    if not isinstance(worker, Worker) or not worker.sources:
+    if not isinstance(worker, Worker):
         return []
     found: dict[str, Broken] = {}
     known: tuple[Source, ...] | None = None
-    for rule in _rules(state, worker):
+    for rule in rules_of(state, worker):
         for part, at, leaf in _values(rule, task):
             if part in found or _is_known(state, leaf, rule):
                 continue
@@ -91,7 +91,7 @@ def is_anchored(state: RunState, task: Task) -> bool:
 def note_start(state: RunState, task: Task) -> None:
     """Remember what a `once` task whose inputs have `@from` is started with."""
     worker = task.worker
-    if isinstance(worker, Worker) and worker.sources and worker.effect == "once":
+    if isinstance(worker, Worker) and worker.effect == "once" and rules_of(state, worker):
         sent = state.known.sent.setdefault(worker.name, Sent())
         sent.add(task, frozenset(_sent(state, task)))
 
@@ -112,7 +112,7 @@ def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
     """
     worker = task.worker
     assert isinstance(worker, Worker)
-    for rule in _rules(state, worker):
+    for rule in rules_of(state, worker):
         for _, _, leaf in _values(rule, task):
             yield rule.path, _plain(leaf)
 
@@ -195,12 +195,16 @@ def _is_same(part: Any, default: Any) -> bool:
     return bool(part == default) and isinstance(part, bool) is isinstance(default, bool)
 
 
-def _rules(state: RunState, worker: Worker) -> list[SourceRule]:
-    """The `@from` of a worker, with what follows from the types."""
+def rules_of(state: RunState, worker: Worker) -> list[SourceRule]:
+    """The `@from` of a worker and of all that may replace it, with what follows from the types."""
     found = state.known.rules.get(worker.name)
     if found is None:
-        fields = getattr(worker.inputs.type, "fields", ())
-        found = [_rule(one, [*fields_at(fields, one.path)]) for one in worker.sources]
+        workers = state.program.workers
+        found = []
+        for name in fallback_chain(workers, worker.name):
+            fields = getattr(workers[name].inputs.type, "fields", ())
+            for one in workers[name].sources:
+                found.append(_rule(one, [*fields_at(fields, one.path)]))
         state.known.rules[worker.name] = found
     return found
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from engine.runtime import clearance, taint
 from engine.runtime.ports import PolicyState
+from engine.runtime.prompts import denials
 from engine.runtime.sources import record_of, sources
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps.most import with_kind_and_most
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
 from engine.runtime.tainted_result import tainted_parts
 from engine.runtime.task_paths import path_in_loop
+from engine.sema.model import Worker
 from engine.sema.types.schema_facts import field_names, subschema_at
 
 __all__ = [
@@ -139,6 +141,8 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
             "doc": worker.doc,
             "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
         }
+        if isinstance(worker, Worker) and worker.sources:
+            workers[name]["from"] = [denials.must_be_from(rule) for rule in worker.sources]
     steps = loop.orchestrator.policy.max_items is not None
     return PolicyState(
         kind="orchestrator",

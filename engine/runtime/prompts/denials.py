@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.sema.model import AllowedSource
+from engine.sema.model import AllowedSource, InputSources
 
 __all__ = [
     "breaks_from",
     "broken_part",
+    "must_be_from",
     "same_call_again",
     "shown_sources",
 ]
+
+
+def must_be_from(rule: InputSources) -> str:
+    """What a planner is told of an input with `@from`, next to its schema."""
+    path = ".".join(name for name in rule.path if name != "*")
+    said = f"`{path}` must be from {shown_sources(rule.allowed)}"
+    ways = _advice(rule.allowed)
+    return f"{said}, or the task is denied: {ways}"
 
 
 def breaks_from(parts: Sequence[str], more: int) -> str:

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Sequence
 from engine.sema.types.definitions import (
     ANY,
     Array,
+    Constant,
     External,
     Field,
     Json,
     Record,
+    Scalar,
     Type,
     options_of,
 )
 
-__all__ = ["fields_at", "first_unknown", "is_open", "types_at"]
+__all__ = ["fields_at", "first_unknown", "is_open", "leaf_kinds", "may_be_equal", "types_at"]
 
 
 def types_at(type_: Type, path: Sequence[str]) -> list[Type]:
@@ -85,3 +87,44 @@ def is_open(type_: Type) -> bool:
             elif isinstance(option, Record):
                 todo += [field.type for field in option.fields]
     return False
+
+
+def leaf_kinds(type_: Type) -> frozenset[str]:
+    """What the leaf values of a type may be: `text`, `number`, `bool`, `null`, or `any`."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    todo = [type_]
+    while todo:
+        for option in options_of(todo.pop()):
+            if id(option) in seen:
+                continue
+            seen.add(id(option))
+            if isinstance(option, Array):
+                todo.append(option.item)
+            elif isinstance(option, Record):
+                todo += [field.type for field in option.fields]
+            elif isinstance(option, Constant):
+                found.add(_kind_of(option.value))
+            elif isinstance(option, Scalar):
+                found.add("text" if option.is_text else _SCALARS.get(option.name, "any"))
+            else:
+                found.add("any")
+    return frozenset(found)
+
+
+def may_be_equal(one: Type, other: Type) -> bool:
+    """Whether leaf values of two types may be equal; a text may be a number, and the other way."""
+    first, second = leaf_kinds(one), leaf_kinds(other)
+    if "any" in first | second:
+        return True
+    written = frozenset({"text", "number"})
+    return bool(first & second - {"null"}) or bool(first & written and second & written)
+
+
+_SCALARS = {"int": "number", "float": "number", "bool": "bool"}
+
+
+def _kind_of(value: str | float | bool | None) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "bool"
+    return "text" if isinstance(value, str) else "number"
