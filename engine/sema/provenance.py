@@ -41,8 +41,12 @@ SOURCE_CANNOT_GIVE = Rule(
         "does not exist, is denied in every run."
     ),
     bad="""\
-worker mails(q: string) -> { sender: email }[] via command { run = ["mails", q]  effect = read }
-worker reply(to: email @from(mails.author)) -> int via command { run = ["reply", to] }
+worker mails(q: string) -> { sender: email }[] via command {
+  run = ["mails", q]  effect = read  timeout = 5s
+}
+worker reply(to: email @from(mails.author)) -> int via command {
+  run = ["reply", to]  effect = write  timeout = 5s
+}
 orchestrator ask(topic: string) -> string {
   model   = fast
   goal    = "Answer {{ topic }}."
@@ -50,8 +54,12 @@ orchestrator ask(topic: string) -> string {
   policy { max_rounds = 3  budget { cost = $0.10 } }
 }""",
     good="""\
-worker mails(q: string) -> { sender: email }[] via command { run = ["mails", q]  effect = read }
-worker reply(to: email @from(mails.sender)) -> int via command { run = ["reply", to] }
+worker mails(q: string) -> { sender: email }[] via command {
+  run = ["mails", q]  effect = read  timeout = 5s
+}
+worker reply(to: email @from(mails.sender)) -> int via command {
+  run = ["reply", to]  effect = write  timeout = 5s
+}
 orchestrator ask(topic: string) -> string {
   model   = fast
   goal    = "Answer {{ topic }}."
@@ -113,6 +121,10 @@ def misplaced_sources(documents: Iterable[ast.Document], program: Program) -> It
     read = {rule.span for worker in program.workers.values() for rule in worker.sources}
     for document in documents:
         for node in walk(document.declarations):
+            if isinstance(node, ast.FieldDecl) and any(
+                one.span in read for one in node.constraints
+            ):
+                read.update(one.span for one in node.constraints)  # a second one is told elsewhere
             is_from = isinstance(node, ast.Constraint) and node.name.text == "from"
             if is_from and node.span not in read:
                 yield diagnostic(

@@ -182,11 +182,20 @@ def clears_start(
 
 
 def inputs_not_seen(
-    orchestrator: Orchestrator, worker: Worker | Orchestrator, verifiers: Mapping[str, Verifier]
+    orchestrator: Orchestrator,
+    worker: Worker | Orchestrator,
+    verifiers: Mapping[str, Verifier],
+    *,
+    words: bool = True,
 ) -> list[str]:
-    """The inputs that can hold text and that no hook before a worker is sure to look at."""
+    """The inputs that no hook before a worker is sure to look at.
+
+    Args:
+        words: Whether those are meant that can hold text, or the others.
+    """
     schema = worker.inputs.schema
-    left = [name for name, field in schema.get("properties", {}).items() if carries(field, schema)]
+    fields = schema.get("properties", {})
+    left = [name for name, field in fields.items() if carries(field, schema) is words]
     for seen in _seen_before(orchestrator, worker, verifiers):
         left = [] if seen.whole else [name for name in left if name not in seen.parts]
     return left
