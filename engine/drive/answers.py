@@ -15,7 +15,8 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
-from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
+from engine.runtime.changed import is_of_plan
+from engine.runtime.plan_review import bare_plan, edit_problems
 from engine.runtime.state import Gate, RunState, Step, Task
 from engine.runtime.task_paths import path_in_loop
 from engine.sema.plans.selection import number_text

@@ -9,11 +9,15 @@ Everything here is a function of the folded state, so a resume decides the same.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from engine.runtime import sizes
 from engine.runtime.state import HookRun, RunState
-from engine.sema.expressions.template import EvaluationError
+from engine.runtime.views import About
+from engine.sema.expressions.template import EvaluationError, Expression
+from engine.syntax import ast
+from engine.syntax.visitor import walk
 
 __all__ = ["looks"]
 
@@ -27,19 +31,40 @@ def looks(state: RunState, run: HookRun) -> bool:
     if when is None:
         return True
     try:
-        return bool(when.evaluate(_scope(state, run, when.names)))
+        return bool(when.evaluate(_scope(state, run, when)))
     except EvaluationError as error:
         _warn(state, run, error)
         return True
 
 
-def _scope(state: RunState, run: HookRun, names: frozenset[str]) -> dict[str, Any]:
+def _scope(state: RunState, run: HookRun, when: Expression) -> dict[str, Any]:
     """The values of the names that the expression reads; the others are not computed."""
     scope: dict[str, Any] = {"param": state.params}
-    for name in names:
-        if name in run.offers:
-            scope[name] = run.offers[name]()
+    inputs = {} if run.task is None else run.task.worker.inputs.schema.get("properties", {})
+    for name in when.names:
+        if name not in run.offers:
+            if name in inputs:
+                scope[name] = None  # an optional input that was not given
+            continue
+        offer = run.offers[name]
+        fields = _fields_of_task(when) if isinstance(offer, About) else None
+        scope[name] = offer.some(fields) if isinstance(offer, About) and fields else offer()
     return scope
+
+
+@lru_cache(maxsize=256)
+def _fields_of_task(when: Expression) -> frozenset[str]:
+    """The fields of `task` that a test reads; none where it reads all of it."""
+    fields: set[str] = set()
+    whole = 0
+    for node in walk(when.expr):
+        match node:
+            case ast.Variable(name="task"):
+                whole += 1
+            case ast.Attribute(object=ast.Variable(name="task"), name=name):
+                fields.add(name)
+                whole -= 1
+    return frozenset() if whole else frozenset(fields)
 
 
 def _warn(state: RunState, run: HookRun, error: EvaluationError) -> None:

@@ -793,9 +793,12 @@ class Gate:
         tasks: These items.
         checks: Of an approval: the check of each of them.
         questions: Of an approval: what each of these checks asks.
+        before: What was asked about before (see `engine.runtime.changed`), or None in it; None
+            where the gate has not opened.
     """
 
     __slots__ = (
+        "before",
         "check",
         "checks",
         "helds",
@@ -840,6 +843,7 @@ class Gate:
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
         self.questions: list[str] = []
+        self.before: tuple[Any] | None = None
         self.opened_ms: int | None = None
 
 
@@ -853,6 +857,8 @@ class Round:
         items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        answers: What people have answered in it, each with what they were shown (see
+            `engine.runtime.questions`).
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
         closed: What it brought is in the prompt.
@@ -871,6 +877,7 @@ class Round:
 
     __slots__ = (
         "again",
+        "answers",
         "asked_before",
         "attempts",
         "broken_off",
@@ -907,6 +914,7 @@ class Round:
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
+        self.answers: list[dict[str, Any]] = []
         self.rejected: list[str] = []
         self.closed = False
         self.again = 0
@@ -1185,12 +1193,14 @@ class RunState:
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
+        asked_about: By worker and whoever asks: what a gate asked about last.
         known: What it remembers of values, for `@from` and `endorse`.
     """
 
     __slots__ = (
         "agenda",
         "approved",
+        "asked_about",
         "bound",
         "bounds",
         "calls",
@@ -1274,6 +1284,7 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.asked_about: dict[tuple[str, ...], Any] = {}
         self.grants: dict[bytes, int] = {}
         self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.

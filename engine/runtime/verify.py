@@ -224,14 +224,14 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
 def _refused(state: RunState, check: Check, event: GateAnswered) -> None:
     """A person has not approved what a check is about."""
     run = check.hook_run
-    if event.answer == "timeout":
+    late = event.answer == "timeout"
+    said = remarks.NO_ANSWER if late else event.note or remarks.REJECTED
+    if late and check.verifier.on_timeout in ("abort", "escalate"):
         run.forced = check.verifier.on_timeout
-        said = remarks.NO_ANSWER
     else:
         # What a person has rejected must not continue because the hook only warns.
         run.forced = "abort" if run.hook.on_fail == "warn" else None
-        run.refused = True
-        said = event.note or remarks.REJECTED
+    run.refused = run.refused or not late
     _verdict(state, run, check, False, said)
 
 

@@ -6,7 +6,7 @@ reasoning (`assessment`) where a verifier looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from engine.runtime import clearance, taint
@@ -296,6 +296,10 @@ class About:
         """All of it."""
         return {name: field() for name, field in self._fields.items()}
 
+    def some(self, names: Collection[str]) -> dict[str, Any]:
+        """These of its fields."""
+        return {name: field() for name, field in self._fields.items() if name in names}
+
     def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """As much of it as an input of a verifier takes.
 
@@ -304,6 +308,4 @@ class About:
         """
         place = subschema_at(schema, "/task")
         names = set(field_names(place)) if isinstance(place, dict) else set()
-        if not names:
-            return self()
-        return {name: field() for name, field in self._fields.items() if name in names}
+        return self.some(names) if names else self()

@@ -79,6 +79,9 @@ def test_the_linter_has_seen_what_is_tainted_in_a_run(part):
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_linter_has_seen_every_effect_that_a_stranger_could_reach(part, monkeypatch):
+    denied = clearance.denial
+    # Only the denial is taken away: a hook with `when = tainted` looks as before.
+    monkeypatch.setattr(clearance, "is_denied", lambda state, task: bool(denied(state, task)))
     monkeypatch.setattr(clearance, "denial", lambda state, task: "")
     reached = 0
     for seed in seeds_of(part, 10):

@@ -81,7 +81,7 @@ FIELDS = {
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input plan opened_ms "
-    "timeout_ms offers step count items sources",
+    "timeout_ms offers step count items sources changes",
     "GateItem": "item task label input message parent sources",
     "Source": "path kind task worker at tainted way",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
@@ -180,6 +180,7 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Usage": run.usage,
         "Gate": run.gates[0],
         "GateItem": orch.GateItem(item="0", task="r[0]", label="", input={}),
+        "Source": orch.Source(path="/x", kind="planner"),
         "TaskReport": run.tasks[0],
         "StepReport": orch.StepReport(
             id="r", key="r", kind="each", worker="w", round=1, status="done"

@@ -312,6 +312,239 @@ def test_a_denial_of_what_only_a_decision_makes_tainted_names_the_decision(playe
     assert denied(state, "p").endswith(": task `r` (`read_page`) -> a decision of `main`")
 
 
+# ---------------------------------------------------------------- people
+
+ASKS = """
+verifier ok(input: json) via human { message = "Pay?" }
+verifier plan_ok(goal: string) via human { message = "Plan?" }
+"""
+
+
+@pytest.fixture
+def asked(load, tmp_path):
+    """Run until a person is asked, and answer; gives the state."""
+
+    def asked(decisions, hooks, *edits):
+        workflow = load(WORKERS + ASKS + MAIN % ("", hooks), TOOLS)
+        models = {"planner": engine.Scripted([*decisions, DONE])}
+        run = workflow.run(models=models, journal=tmp_path / "j")
+        for edit in edits:
+            assert run.status == "waiting", run.reason
+            reply = engine.Reply("approve", edit=edit, by="ann", gate=run.gates[0].key)
+            run = engine.resume(run.id, journal=tmp_path / "j", models=models, reply=reply)
+        return run
+
+    return asked
+
+
+READ_AND_PAY = decision(
+    task("r", "read_page", u="x"),
+    task(
+        "p",
+        "pay",
+        order={"to": "me", "note": {"$from": "r", "at": "/text"}},
+        text={"$from": "r", "at": "/rows/0"},
+    ),
+)
+GATE = "verify { before_dispatch pay { with = ok } }"
+
+
+def test_what_a_person_leaves_keeps_its_source(asked):
+    edit = {"order": {"to": "you", "note": EVIL}, "amount": 3, "text": "better"}
+    run = asked([READ_AND_PAY], GATE, edit)
+    assert run.status == "finished"
+    assert told(run._state, run._state.loop.tasks["p"]) == {
+        ("/order/to", "person"),
+        ("/order/note!", "output", "r", "/text"),
+        ("/amount", "program"),
+        ("/text", "person"),
+    }
+
+
+def test_what_was_changed_twice_is_compared_with_what_was_there_at_first(asked):
+    hooks = """verify {
+      before_dispatch pay { with = ok }
+      before_dispatch pay { with = plan_ok }
+    }"""
+    first = {"order": {"to": "you", "note": EVIL}, "amount": 4, "text": EVIL}
+    second = {"order": {"to": "us", "note": EVIL}, "amount": 3, "text": EVIL}
+    run = asked([READ_AND_PAY], hooks, first, second, None)
+    assert run.status == "finished", run.gates
+    assert told(run._state, run._state.loop.tasks["p"]) == {
+        ("/order/to", "person"),
+        ("/order/note!", "output", "r", "/text"),
+        ("/amount", "program"),
+        ("/text!", "output", "r", "/rows/0"),
+    }
+
+
+def test_an_element_that_a_person_moves_keeps_its_source(asked):
+    both = decision(
+        task("r", "read_page", u="x"), task("m", "both", parts={"$from": "r", "at": "/rows"})
+    )
+    hooks = "verify { before_dispatch both { with = ok } }"
+    run = asked([both], hooks, {"parts": ["mine", EVIL]})
+    assert told(run._state, run._state.loop.tasks["m"]) == {
+        ("/parts/0", "person"),
+        ("/parts/1!", "output", "r", "/rows/0"),
+    }
+
+
+def test_a_plan_that_a_person_wrote_is_theirs_where_it_differs(asked):
+    plan = decision(
+        task("p", "pay", order={"to": "me", "note": "n"}, amount=1, text="t"),
+        task("s", "same", x="y"),
+    )
+    edit = decision(
+        task("p", "pay", order={"to": "you", "note": "n"}, amount=1, text="t"),
+        task("q", "pay", order={"to": "me", "note": "n"}, amount=2),
+        task("b", "book", u="new"),
+    )
+    run = asked([plan], "verify { before_round { with = plan_ok } }", edit)
+    tasks = run._state.loop.tasks
+    assert told(run._state, tasks["p"]) == {
+        ("/order", "planner"),
+        ("/order/to", "person"),
+        ("/amount", "planner"),
+        ("/text", "planner"),
+    }
+    # Under another name: what the planner had for this worker at this place.
+    assert told(run._state, tasks["q"]) == {
+        ("/order", "planner"),
+        ("/amount", "person"),
+        ("/text", "program"),
+    }
+    assert told(run._state, tasks["b"]) == {("/u", "person")}
+
+
+def test_a_gate_shows_the_sources_with_their_ways(asked):
+    (gate,) = asked([READ_AND_PAY], GATE).gates
+    shown = {source.path: (source.kind, source.tainted, source.way) for source in gate.sources}
+    assert shown["/order/note"] == ("output", True, "task `r` (`read_page`) at `/text`")
+    assert shown["/order"] == ("planner", False, "a decision of `main`")
+    assert shown["/amount"] == ("program", False, "the program")
+
+
+# ---------------------------------------------------------------- what hooks are offered
+
+
+def test_a_verifier_sees_the_sources_and_whether_the_task_would_be_denied(played):
+    looks = """
+verifier seen(task: { tainted: bool, sources: json, unsourced: json }, tainted: bool) via rules {
+  assert task.tainted == tainted and task.unsourced == []
+  assert tainted == (task.sources | selectattr("tainted") | list | length > 0)
+  assert task.sources[0].path == "/order" and task.sources[0].kind == "planner"
+}
+verifier old(task: { id: string, worker: string }) via rules { assert task.worker == "pay" }
+verifier strange(tainted: bool) via rules { assert tainted }
+"""
+    hooks = """verify {
+      before_dispatch pay { with = [seen, old]  on_fail = abort }
+      after_dispatch read_page { with = strange  on_fail = warn }
+      before_finish { with = strange  on_fail = warn }
+    }"""
+    state = played(
+        decision(task("p", "pay", order={"to": "me"})),
+        decision(task("r", "read_page", u="x")),
+        decision(task("q", "pay", order={"to": "me"})),
+        program=WORKERS + looks,
+        hooks=hooks,
+    )
+    said = [verdict for r in state.loop.rounds for verdict in r.verdicts]
+    assert all(ok for _, _, ok, _ in said), said
+    assert [name for _, name, _, _ in said].count("strange") == 2
+
+
+# ---------------------------------------------------------------- results
+
+RESULT = """
+orchestrator main() -> %s {
+  model = planner  goal = "Look."  workers = [read_page, book]
+  policy { max_rounds = %d  max_items = 5 }
+  %s
+}
+"""
+
+
+@pytest.fixture
+def result(play):
+    def result(type_, finish, *, read=True, rounds=4, more="", schemas=""):
+        worker = "read_page" if read else "book"
+        first = decision(task("r", worker, u="x"), task("b", "book", u="y"))
+        program = WORKERS + schemas + RESULT % (type_, rounds, more)
+        run = play(program, [first, finish], TOOLS)
+        assert run.tainted == bool(run.tainted_parts)
+        report = run.report()
+        assert report["tainted_parts"] == list(run.tainted_parts)
+        return run
+
+    return result
+
+
+FIELDS = "{ summary: string, n: int, to: string, of: { rows: string[] } }"
+
+
+def test_a_result_says_which_parts_may_be_a_strangers(result):
+    value = {
+        "summary": "so",
+        "n": 3,
+        "to": {"$from": "b", "at": "/to"},
+        "of": {"rows": {"$from": "r", "at": "/rows"}},
+    }
+    run = result(FIELDS, {"finish": value})
+    assert run.tainted_parts == ("/of/rows", "/summary")
+
+
+def test_a_result_without_strangers_is_clean(result):
+    value = {"summary": "so", "n": 3, "to": "x", "of": {"rows": ["y"]}}
+    assert result(FIELDS, {"finish": value}, read=False).tainted_parts == ()
+
+
+def test_a_number_is_never_a_strangers(result):
+    run = result("{ n: int, ok: bool }", {"finish": {"n": {"$from": "r", "at": "/n"}, "ok": True}})
+    assert (run.status, run.tainted) == ("finished", False)
+
+
+def test_a_text_is_a_strangers_as_a_whole(result):
+    assert result("string", {"finish": "so"}).tainted_parts == ("",)
+
+
+def test_a_mark_in_the_type_of_the_result_counts(result):
+    schemas = "schema Quote { text: string @untrusted, by: string }"
+    run = result("Quote[]", {"finish": [{"text": "t", "by": "b"}]}, read=False, schemas=schemas)
+    assert run.tainted_parts == ("/0/text",)
+
+
+def test_a_partial_result_says_so_too(result):
+    run = result("json", {"finish": "so"}, rounds=1)
+    assert run.status == "exhausted"
+    assert run.partial.keys() == {"read_page", "book"}
+    assert run.tainted_parts == ("/read_page",)
+
+
+def test_what_an_escalation_makes_of_it_is_a_strangers(result):
+    more = """verify { before_finish { with = never  on_fail = escalate } }
+  on_escalate { output = { summary: run.reason, n: 1, to: "x", of: { rows: [] } } }"""
+    schemas = "verifier never(result: json) via rules { assert result == 0 }"
+    value = {"summary": "so", "n": 3, "to": "x", "of": {"rows": ["y"]}}
+    run = result(FIELDS, {"finish": value}, more=more, schemas=schemas)
+    assert run.escalated
+    assert run.tainted_parts == ("/summary", "/to")
+
+
+def test_what_a_person_enters_is_clean(load, tmp_path):
+    more = "verify { before_finish { with = never  on_fail = escalate } }"
+    never = "verifier never(result: json) via rules { assert result == 0 }"
+    workflow = load(WORKERS + never + RESULT % ("string", 4, more), TOOLS)
+    models = {"planner": engine.Scripted([decision(task("r", "read_page", u="x")), DONE])}
+    for output, parts in (("mine", ()), (None, ("",))):
+        run = workflow.run(models=models, journal=tmp_path / "j")
+        assert (run.status, run.tainted_parts) == ("waiting", ("",))
+        reply = engine.Reply("approve", output=output)
+        run = engine.resume(run.id, journal=tmp_path / "j", models=models, reply=reply)
+        assert (run.status, run.tainted_parts) == ("finished", parts)
+
+
 def test_the_longest_path_counts():
     found = [
         engine.runtime.sources.Source("/a", "planner"),
