@@ -58,8 +58,8 @@ class Ways:
 
 
 def denial(state: RunState, task: Task, tainted: Iterable[Source], *, looked: bool) -> str:
-    """Why a task may not start without a yes: the parts that untrusted text can reach, each with
-    its way; where it reaches none, the way to what decided that the task runs.
+    """Why a task may not start without an approval: the parts that untrusted text can reach, each
+    with its way; where it reaches none, the way to what decided that the task runs.
 
     Args:
         tainted: The sources of these parts.
