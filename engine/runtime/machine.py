@@ -245,6 +245,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
+    state.known.loops.append(state.root)
     state.todo(Todo.BEGIN_ROUND, state.root)
 
 
