@@ -192,6 +192,8 @@ def _value(value: values.Value) -> str:
             return "list of whole numbers"
         case values.Choice(options=options):
             return ", ".join(f"`{option}`" for option in options)
+        case values.ChoiceOrStrings(options=options):
+            return f"{', '.join(f'`{option}`' for option in options)} or list of strings"
         case values.Names(kinds=kinds, many=many):
             return _names(" or ".join(kinds), many)
         case values.Mode():
@@ -211,10 +213,11 @@ def _value(value: values.Value) -> str:
             sees = "; sees `secret`" if secrets else ""
             other = "" if block is None else "; or a block"
             return f"expression ({scope}){what}{sees}{other}"
-        case values.BlockValue(label=label, repeated=repeated):
+        case values.BlockValue(label=label, repeated=repeated, words=words):
             named = f", named by a {' or '.join(label)}" if label else ""
             named = ", with a name" if value.declares else named
-            return f"block{named}{', repeatable' if repeated else ''}"
+            instead = "".join(f" or `{word}`" for word in words)
+            return f"block{named}{', repeatable' if repeated else ''}{instead}"
 
 
 def _names(kind: str, many: str) -> str:

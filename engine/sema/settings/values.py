@@ -17,6 +17,7 @@ __all__ = [
     "Bool",
     "CallPath",
     "Choice",
+    "ChoiceOrStrings",
     "Computed",
     "Constant",
     "Duration",
@@ -98,6 +99,12 @@ class Choice(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
 
 
+class ChoiceOrStrings(msgspec.Struct, frozen=True):
+    """One of a few words, written bare, or a list of literal strings."""
+
+    options: tuple[str, ...]
+
+
 class Names(msgspec.Struct, frozen=True):
     """Names of declared things of certain kinds: one, a list, or either."""
 
@@ -156,12 +163,14 @@ class BlockValue(msgspec.Struct, frozen=True):
         label: The kinds of things its label names, or () where it takes none.
         declares: Whether its label is a new name, of the kind that `label` says.
         repeated: Whether the block may occur more than once (with different labels).
+        words: What may be written instead of a block, bare: `sandbox = off`.
     """
 
     kind: str
     label: tuple[str, ...] = ()
     repeated: bool = False
     declares: bool = False
+    words: tuple[str, ...] = ()
 
 
 Value = (
@@ -177,6 +186,7 @@ Value = (
     | Strings
     | Ints
     | Choice
+    | ChoiceOrStrings
     | Names
     | Mode
     | Modes
@@ -205,6 +215,8 @@ def written(sort: Value, value: Any) -> str:
         case Bool():
             return "true" if value else "false"
         case Ints() | Strings() | Modes():
+            return f"[{', '.join(map(str, value))}]"
+        case ChoiceOrStrings() if not isinstance(value, str):
             return f"[{', '.join(map(str, value))}]"
         case BlockValue():
             return "  ".join(f"{name} = {inner}" for name, inner in value.items())
