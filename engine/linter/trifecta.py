@@ -7,7 +7,8 @@ Each is harmless alone; together a stranger's text can have private data sent aw
   worker with a key whose output is untrusted reads the public web through an account.
 - Untrusted text is what taint follows (`engine.linter.taint`).
 - A way out carries text to another place than the private data came from: a worker whose kind
-  sends out what it is given (`http`, `mcp`), or a command that is known to use the network.
+  sends out what it is given (`http`, `mcp`), a command that is known to use the network, or code
+  whose sandbox has one. Code whose sandbox has none is no way out, whatever it is.
 
 Writes are ORC801's business; a `before_dispatch` hook that can block closes the way out.
 """
@@ -151,6 +152,8 @@ def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
     if is_effect(worker) or clears(owner, "before_dispatch", worker.name, program.verifiers):
+        return False
+    if worker.facts.network == "none":
         return False
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):

@@ -12,7 +12,7 @@ from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
-from engine.sema.kinds.sandboxes import SANDBOX, network_of, sandbox_of
+from engine.sema.kinds.sandboxes import SANDBOX, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
@@ -86,6 +86,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
     return Facts(
         waits_outside=True,
         sends_out=network in ("hosts", "any") or (fetches and network != "none"),
+        talks_to=hosts_of(settings),
         network=network,
         runs_user_code=settings.get("parse") not in _PARSERS,
     )

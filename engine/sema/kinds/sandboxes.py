@@ -15,7 +15,7 @@ from engine.sema.model import Sandbox
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue
 
-__all__ = ["SANDBOX", "network_of", "sandbox_of"]
+__all__ = ["SANDBOX", "hosts_of", "network_of", "sandbox_of"]
 
 SANDBOX = Row(
     "sandbox",
@@ -42,6 +42,14 @@ def sandbox_of(it: Declared, *, inside: bool = False) -> Sandbox | None:
     if "sandbox" in it.settings.values or it.settings.find("trust") != "untrusted":
         return None
     return Sandbox(demanded=False, only_network=inside)
+
+
+def hosts_of(settings: Mapping[str, Any]) -> str:
+    """The hosts that a demanded sandbox lists, for `Facts.talks_to`."""
+    sandbox = settings.get("sandbox")
+    if not isinstance(sandbox, Sandbox) or isinstance(sandbox.network, str):
+        return ""
+    return " ".join(sorted(sandbox.network))
 
 
 def network_of(settings: Mapping[str, Any]) -> Literal["none", "hosts", "any", "unknown"]:

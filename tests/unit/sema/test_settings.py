@@ -203,7 +203,9 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         lambda it: it.workers["w"],
     ),
     "sandbox": (
-        _worker("python", 'call = "inspect:getdoc"  args = { object: q }  sandbox { BODY }'),
+        _worker("python", 'call = "inspect:getdoc"  args = { object: q }').replace(
+            "BODY", "sandbox { BODY }"
+        ),
         lambda it: it.workers["w"],
     ),
     "python worker": (
