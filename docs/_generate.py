@@ -62,6 +62,7 @@ _CHAPTERS = (
             "step",
             "repeat",
             "env",
+            "sandbox",
             "repair",
             "on_status",
             "on_exit",

@@ -1,8 +1,8 @@
 """ORC830 to ORC834: sandboxes that cannot be what their author means.
 
-What a sandbox lets through is compared with what is written next to it: hosts that are no hosts,
-paths that do not exist, programs that are known to need the network, a function that is to stay in
-the engine's process, and variables that hold keys.
+A sandbox is compared with what is written next to it. Found are hosts that are not valid, paths
+that do not exist, and variables that hold keys. Programs may be known to need the network, and
+functions may be declared to stay in the engine's process.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SANDBOX_HOST = Rule(
     summary="A host that a sandbox lists is not a host.",
     why=(
         "Hosts are compared with the names that a program asks for: a URL or a path would never "
-        "be equal to one. `*.` stands for every name below one."
+        "be equal to one. `*.` means every name below one."
     ),
     bad="""\
 worker fetch(id: int) -> json via command {

@@ -190,9 +190,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         waits_outside: Whether it waits for something that this process does not control.
         sends_out: Whether what it is given leaves this machine.
         talks_to: To whom: the same words for the same receiver; "" for one of its own.
-        network: What a sandbox that the file demands leaves of the network: `none` of it, the
-            hosts that it lists, or `any`. `unknown` without one, also where there is one by
-            default, for not every machine can make it.
+        network: How much of the network the sandbox that its file demands has: `none`, the `hosts`
+            that it lists, or `any`. `unknown` without one, and also with one by default, which not
+            every machine can make.
         runs_user_code: Whether it runs code of the user's inside the engine's process, which that
             code may take down.
     """
@@ -229,7 +229,7 @@ class Sandbox(msgspec.Struct, frozen=True):
 
     @property
     def reach(self) -> Literal["none", "hosts", "any"]:
-        """What is left of the network, without the names of hosts."""
+        """How much of the network it has, without the names of hosts."""
         if isinstance(self.network, str):
             return self.network
         return "hosts" if self.network else "none"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from os.path import commonprefix
 
 __all__ = ["closest", "names_list"]
 
@@ -16,6 +17,8 @@ _MAX_LENGTH = 80
 #: How many candidates are looked at, and how many closely.
 _MAX_READ = 10_000
 _MAX_CANDIDATES = 256
+#: How many of them may be equally near.
+_MAX_TIES = 8
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -34,10 +37,15 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
         alike = [other for other in begun or names if abs(len(other) - len(name)) <= 2]
         names = alike[:_MAX_CANDIDATES]
     # 2 ms of CPU, and only a mistake needs it.
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
-    found = get_close_matches(name, names, n=1, cutoff=0.6)
-    return found[0] if found else None
+    found = get_close_matches(name, names, n=_MAX_TIES, cutoff=0.6)
+    if len(found) < 2:
+        return found[0] if found else None
+    # Of those that are equally near, the one that begins as the name does longest.
+    nearness = {other: SequenceMatcher(None, other, name).ratio() for other in found}
+    nearest = [other for other in found if nearness[other] == nearness[found[0]]]
+    return max(nearest, key=lambda other: (len(commonprefix((other, name))), other))
 
 
 def names_list(names: Iterable[str], limit: int = 12) -> str:

@@ -53,6 +53,6 @@ def hosts_of(settings: Mapping[str, Any]) -> str:
 
 
 def network_of(settings: Mapping[str, Any]) -> Literal["none", "hosts", "any", "unknown"]:
-    """What a demanded sandbox leaves of the network."""
+    """How much of the network a demanded sandbox has."""
     sandbox = settings.get("sandbox")
     return sandbox.reach if isinstance(sandbox, Sandbox) and sandbox.demanded else "unknown"

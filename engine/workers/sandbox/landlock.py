@@ -12,7 +12,7 @@ import subprocess
 from functools import lru_cache
 from importlib.util import find_spec
 
-from engine.workers.sandbox.inside import OLDEST_LANDLOCK
+from engine.workers.sandbox.inside import OLDEST_LANDLOCK, landlock_version
 from engine.workers.sandbox.network_filter import NO_SOCKETS, compiled
 from engine.workers.sandbox.order import inside_command
 from engine.workers.sandbox.policy import Policy
@@ -31,9 +31,7 @@ def problem() -> str | None:
         return "the extra `sandbox` is not installed"
     if compiled(NO_SOCKETS) is None:
         return f"there is no filter for the machine {os.uname().machine}"
-    import landlockpy  # 15 ms, and only where there is no bubblewrap
-
-    version = landlockpy.abi_version()
+    version = landlock_version()
     if version < OLDEST_LANDLOCK:
         return f"the kernel's Landlock is too old ({version}, not {OLDEST_LANDLOCK})"
     return None

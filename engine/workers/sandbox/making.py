@@ -52,7 +52,7 @@ def sandbox_problem(sandbox: Sandbox) -> str | None:
 
 
 def explained(failure: Failure, request: WorkerRequest) -> Failure:
-    """A failure that a sandbox may have caused which nobody has written, with words that say so."""
+    """A failure that a sandbox by default may have caused, with words that say so."""
     sandbox = request.worker.settings.get("sandbox")
     if not isinstance(sandbox, Sandbox) or sandbox.demanded or failure.mode != "crashed":
         return failure

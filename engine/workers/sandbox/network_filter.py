@@ -1,7 +1,7 @@
 """A seccomp filter: which sockets a process may make, as a program for the kernel.
 
-Sockets are refused by family, before any address is looked at: so it covers UDP, Unix sockets
-(abstract ones too) and families that nobody thinks of. Already open descriptors are not affected.
+Sockets are refused by family, before any address is looked at. So the filter covers UDP, Unix
+sockets (abstract ones too) and rare families. Descriptors that are open already are not affected.
 
 The program is written out here, because bubblewrap takes it as it is and the packages that compile
 such programs leave the second table of system calls of x86-64 (x32) open. Format: `struct
@@ -35,9 +35,9 @@ _REFUSE = _ERROR | errno.EACCES
 
 
 def compiled(families: tuple[int, ...]) -> bytes | None:
-    """The filter that lets only these families of sockets be made; None if not known here.
+    """The filter that lets only streams of these families be made; None if not known here.
 
-    `socketpair` stays, without datagrams: those could be sent elsewhere.
+    `socketpair` stays, also for streams alone: a datagram could be sent elsewhere.
     """
     machine = platform.machine()
     if os.name != "posix" or machine not in _MACHINES:
@@ -51,10 +51,10 @@ def compiled(families: tuple[int, ...]) -> bytes | None:
         (_LOAD, _NUMBER, None, None),
         (_AT_LEAST, _X32, refuse, None),
         (_EQUAL, _IO_URING_SETUP, refuse, None),
-        (_EQUAL, socketpair, "pair", None),
+        (_EQUAL, socketpair, "stream", None),
         (_EQUAL, socket, None, allow),
         (_LOAD, _FIRST, None, None),
-        *((_EQUAL, family, allow, None) for family in families),
+        *((_EQUAL, family, "stream", None) for family in families),
         (_RETURN, _REFUSE, None, None),
         (_LOAD, _SECOND, None, None),
         (_AND, _TYPE_MASK, None, None),
@@ -63,7 +63,7 @@ def compiled(families: tuple[int, ...]) -> bytes | None:
         (_RETURN, _ALLOW, None, None),
         (_RETURN, _REFUSE, None, None),
     ]
-    labels = {"pair": len(steps) - 6, allow: len(steps) - 2, refuse: len(steps) - 1}
+    labels = {"stream": len(steps) - 6, allow: len(steps) - 2, refuse: len(steps) - 1}
 
     def jump(at: int, label: str | None) -> int:
         return 0 if label is None else labels[label] - at - 1

@@ -40,7 +40,7 @@ class Policy(msgspec.Struct, frozen=True):
     """What a process may reach.
 
     Attributes:
-        reach: What is left of the network.
+        reach: How much of the network it has.
         hosts: The patterns of hosts, if `reach` is `hosts`.
         read: Files and folders that may be read.
         write: Files and folders that may be changed, the private one first.

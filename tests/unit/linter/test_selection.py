@@ -39,7 +39,7 @@ def test_an_optional_rule_counts_only_where_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("word", "help"),
     [
-        ("ORC306x", "did you mean `ORC306`?"),
+        ("ORC30x", "did you mean `ORC310`?"),
         ("unused-worke", "did you mean `unused-worker`?"),
         ("?", "`orch explain` lists the rules"),
         ("", "`orch explain` lists the rules"),
