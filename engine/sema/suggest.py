@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from os.path import commonprefix
 
 __all__ = ["closest", "names_list"]
 
@@ -45,7 +44,13 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     # Of those that are equally near, the one that begins as the name does longest.
     nearness = {other: SequenceMatcher(None, other, name).ratio() for other in found}
     nearest = [other for other in found if nearness[other] == nearness[found[0]]]
-    return max(nearest, key=lambda other: (len(commonprefix((other, name))), other))
+    return max(nearest, key=lambda other: (_shared(other, name), other))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    length = min(len(one), len(other))
+    return next((at for at in range(length) if one[at] != other[at]), length)
 
 
 def names_list(names: Iterable[str], limit: int = 12) -> str:

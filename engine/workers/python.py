@@ -26,7 +26,7 @@ import msgspec
 from engine.callables import CallableError, load_callable
 from engine.errors import Failure
 from engine.runtime.ports import WorkerReply, WorkerRequest
-from engine.sema.model import Program, Verifier
+from engine.sema.model import Program, Sandbox, Verifier
 from engine.workers.child import call_apart
 from engine.workers.environment import process_environment
 from engine.workers.large import LARGE_BYTES, off_the_loop, rough_size
@@ -84,9 +84,17 @@ class PythonWorker:
 
     async def apply(self, target: str, argument: Any, request: WorkerRequest) -> Any:
         """Call another function of the user's on one value, such as a parser of output."""
-        if request.isolated:
+        # What the sandbox keeps from the program, it keeps from what reads the program's output.
+        if request.isolated or (_is_demanded(request) and not _has_no_network(request)):
             return await call_apart(
-                target, request.base_dir, request.scope, {}, [argument], mark=request.mark
+                target,
+                request.base_dir,
+                request.scope,
+                {},
+                [argument],
+                mark=request.mark,
+                env=process_environment(request) if _is_demanded(request) else None,
+                request=request,
             )
         function = await self._function(target, request)
         return await self._invoke(function, request, argument, with_input=False)
@@ -115,7 +123,7 @@ class PythonWorker:
     ) -> Any:
         inputs = _arguments(request) if with_input else {}
         call = partial(loaded.function, *args, **inputs)
-        if with_input and _has_no_network(request):
+        if _has_no_network(request):
             return await self._without_network(call, request)
         if loaded.awaits:
             return await _awaited(call, request)
@@ -187,7 +195,13 @@ def load_failure(target: str, error: BaseException, scope: Mapping[str, Any]) ->
 
 def _has_no_network(request: WorkerRequest) -> bool:
     """Whether the function runs in a thread without a network, as untrusted ones do here."""
-    return request.worker.settings.get("sandbox") is not None and threads_problem() is None
+    sandbox = request.worker.settings.get("sandbox")
+    return isinstance(sandbox, Sandbox) and sandbox.reach == "none" and threads_problem() is None
+
+
+def _is_demanded(request: WorkerRequest) -> bool:
+    sandbox = request.worker.settings.get("sandbox")
+    return isinstance(sandbox, Sandbox) and sandbox.demanded
 
 
 async def _in_threads(

@@ -8,11 +8,11 @@ it has left running.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from functools import lru_cache
 
 from engine.workers.sandbox.order import inside_command
 from engine.workers.sandbox.policy import Policy
+from engine.workers.sandbox.probing import why_not
 
 __all__ = ["NAME", "command", "problem"]
 
@@ -23,7 +23,6 @@ _ALWAYS = (
     *("--unshare-user-try", "--unshare-ipc", "--unshare-pid", "--unshare-uts"),
     *("--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent"),
 )
-_TRY_S = 10.0
 
 
 @lru_cache(maxsize=1)
@@ -33,20 +32,8 @@ def problem() -> str | None:
     if program is None:
         return "bubblewrap is not installed"
     tried = [program, *_ALWAYS, "--unshare-net", "--ro-bind", "/", "/", "--dev", "/dev"]
-    try:
-        done = subprocess.run(  # noqa: S603 - no input
-            [*tried, "--proc", "/proc", "--", "true"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TRY_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bubblewrap does not work: {error}"
-    if done.returncode == 0:
-        return None
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return f"bubblewrap does not work: {said[-1] if said else done.returncode}"
+    why = why_not([*tried, "--proc", "/proc", "--", "true"])
+    return None if why is None else f"bubblewrap does not work: {why}"
 
 
 def command(policy: Policy, argv: list[str], way: str | int | None) -> list[str]:
@@ -61,14 +48,18 @@ def command(policy: Policy, argv: list[str], way: str | int | None) -> list[str]
     if policy.only_network:
         options += ("--dev-bind", "/", "/", "--proc", "/proc")
     else:
-        for path in policy.read:
-            options += ("--ro-bind", path, path)
-        options += ("--dev", "/dev", "--proc", "/proc")
-        for path in policy.write:
-            options += ("--bind", path, path)
-        if isinstance(way, str):
-            options += ("--bind", way, way)
-        # Its root is in memory; what is written there would seem to have been written.
-        options += ("--remount-ro", "/")
+        options += _files(policy, way)
     program = shutil.which("bwrap") or "bwrap"
     return [program, *options, "--chdir", policy.cwd, "--", *inside_command(policy, argv, way)]
+
+
+def _files(policy: Policy, way: str | int | None) -> list[str]:
+    """The options that make the file system of a policy; later ones lie over earlier ones."""
+    options = [it for path in policy.read for it in ("--ro-bind", path, path)]
+    if "/" in policy.write:
+        return [*options, "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    options += ("--dev", "/dev", "--proc", "/proc")
+    write = [*policy.write, way] if isinstance(way, str) else policy.write
+    options += [it for path in write for it in ("--bind", path, path)]
+    # Its root is in memory; what is written there would seem to have been written.
+    return [*options, "--remount-ro", "/"]

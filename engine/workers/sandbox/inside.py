@@ -5,7 +5,7 @@ Run as a script: `python -I -S inside.py ORDER PROGRAM [ARGUMENT...]`, where ORD
     {"filter": hex of the seccomp program, or null,
      "proxy": [path of a Unix socket, port], or null: forward the port to the socket,
      "landlock": {"site": folder of the package, "read": [...], "write": [...]}, or null,
-     "unshare": whether to leave the namespaces of network and processes}
+     "unshare": "processes", or "network" for that of the network too, or null: leave namespaces}
 
 It needs nothing of the engine's package, and ends with 125 if it cannot do what the order says, 127
 if the program cannot be started. Under bubblewrap only the first two are needed. With Landlock it
@@ -68,11 +68,11 @@ def main() -> None:
 
     order, argv = json.loads(sys.argv[1]), sys.argv[2:]
     try:
-        if order["unshare"]:
-            _leave_namespaces(needed=order["proxy"] is not None)
-        elif order["proxy"]:
+        if order["unshare"] is None and order["proxy"]:
             _forward(*order["proxy"])
-        if order["unshare"]:
+        if order["unshare"] is not None:
+            network = _NEW_NET if order["unshare"] == "network" else 0
+            _leave_namespaces(network, needed=order["proxy"] is not None)
             _stay_parent(lambda: _begin(order, argv), order["proxy"])
         _begin(order, argv)
     except OSError as error:
@@ -131,14 +131,14 @@ def _restrict_files(files: dict[str, Any], proxy: Any, is_closed: bool) -> None:
         rules.restrict()
 
 
-def _leave_namespaces(*, needed: bool) -> None:
-    """Leave the network and the processes of the machine, where that is allowed.
+def _leave_namespaces(network: int, *, needed: bool) -> None:
+    """Leave the processes of the machine, and its network, where that is allowed.
 
     Raises:
         OSError: It is not, and it is needed.
     """
     user, group = os.geteuid(), os.getegid()
-    flags = _NEW_USER | _NEW_NET | _NEW_PID | _NEW_IPC
+    flags = _NEW_USER | _NEW_PID | _NEW_IPC | network
     if _libc().unshare(flags) == -1:
         if needed:
             number = ctypes.get_errno()

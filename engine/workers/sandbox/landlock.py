@@ -8,20 +8,20 @@ Names and sizes of files outside stay visible; their content does not.
 from __future__ import annotations
 
 import os
-import subprocess
 from functools import lru_cache
 from importlib.util import find_spec
+from typing import Literal
 
 from engine.workers.sandbox.inside import OLDEST_LANDLOCK, landlock_version
 from engine.workers.sandbox.network_filter import NO_SOCKETS, compiled
 from engine.workers.sandbox.order import inside_command
 from engine.workers.sandbox.policy import Policy
+from engine.workers.sandbox.probing import why_not
 
 __all__ = ["NAME", "command", "hosts_problem", "problem", "site_of_package"]
 
 NAME = "landlock"
 _PACKAGE = "landlockpy"
-_TRY_S = 10.0
 
 
 @lru_cache(maxsize=1)
@@ -40,17 +40,8 @@ def problem() -> str | None:
 @lru_cache(maxsize=1)
 def hosts_problem() -> str | None:
     """Why hosts cannot be listed here, or None: that takes a network namespace."""
-    try:
-        done = subprocess.run(
-            ["unshare", "--user", "--net", "true"],  # noqa: S607 - util-linux, on every Linux
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TRY_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"namespaces cannot be tried: {error}"
-    return None if done.returncode == 0 else "this machine does not allow network namespaces"
+    why = why_not(["unshare", "--user", "--net", "true"])
+    return None if why is None else f"this machine does not allow network namespaces: {why}"
 
 
 def site_of_package() -> str | None:
@@ -64,4 +55,5 @@ def site_of_package() -> str | None:
 def command(policy: Policy, argv: list[str], way: str | int | None) -> list[str]:
     """The command that starts a program under a policy; see `bubblewrap.command`."""
     site = None if policy.only_network else site_of_package()
-    return inside_command(policy, argv, way, landlock=site, unshare=policy.reach != "any")
+    unshare: Literal["network", "processes"] = "processes" if policy.reach == "any" else "network"
+    return inside_command(policy, argv, way, landlock=site, unshare=unshare)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -28,14 +28,14 @@ def inside_command(
     way: str | int | None,
     *,
     landlock: str | None = None,
-    unshare: bool = False,
+    unshare: Literal["network", "processes"] | None = None,
 ) -> list[str]:
     """The command that closes what is open and becomes the program.
 
     Args:
         way: The Unix socket of the proxy, where hosts are listed.
         landlock: The folder of the package for Landlock, if that keeps the files.
-        unshare: Whether it leaves the namespaces itself.
+        unshare: Which namespaces it leaves itself.
     """
     filter = None
     if policy.reach != "any":

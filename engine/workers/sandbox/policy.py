@@ -29,7 +29,10 @@ _SYSTEM = (
 _ETC = (
     *("alternatives", "ca-certificates", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf"),
     *("ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "passwd"),
-    *("pki", "protocols", "resolv.conf", "services", "ssl", "terminfo", "timezone"),
+    *("protocols", "resolv.conf", "services", "terminfo", "timezone"),
+    # Not all of it: the keys of servers are there too.
+    *("ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf"),
+    *("pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf"),
 )
 #: The packages of orch, which a function in a process of its own needs.
 _ENGINE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -183,6 +183,8 @@ def test_files_outside_are_closed(attempt, outside, tmp_path, mechanism):
         "own": ("write", str(tmp_path / "own.txt")),
         "own new": ("write", str(tmp_path / "new.txt")),
         "child": ("child", ("write", str(outside / "new.txt"))),
+        "environment": ("read", f"/proc/{os.getpid()}/environ"),
+        "engine": ("read", f"/proc/{os.getpid()}/root{file}"),
     }
     assert attempt(Sandbox(), tries) == dict.fromkeys(tries, False)
     assert os.listdir(outside) == ["secret.txt"]
@@ -242,7 +244,8 @@ def test_only_what_is_named_is_in_the_environment(call, monkeypatch, mechanism):
     assert given["SET"] == "1"
 
 
-def test_what_is_left_running_ends_with_the_call(call, tmp_path, mechanism):
+@pytest.mark.parametrize("network", ["none", "any", ("a.example",)])
+def test_what_is_left_running_ends_with_the_call(call, tmp_path, mechanism, network):
     (tmp_path / "results").mkdir()
     lock = tmp_path / "results" / "lock"
     lock.touch()
@@ -264,7 +267,7 @@ def test_what_is_left_running_ends_with_the_call(call, tmp_path, mechanism):
         "print('left')\n"
     )
     settings = {"run": [sys.executable, "leaves.py"], "parse": "text"}
-    sandbox = Sandbox(write=("results",))
+    sandbox = Sandbox(network=network, write=("results",))
     assert call("command", {**settings, "sandbox": sandbox}) == "left\n"
     with lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # waits for the one that holds it to end
@@ -307,6 +310,30 @@ def test_a_missing_folder_to_change_is_told(call, mechanism):
     settings = {"run": ["true"], "sandbox": Sandbox(write=("nowhere",))}
     with pytest.raises(Failure, match="no such file or folder: nowhere"):
         call("command", settings)
+
+
+def test_all_may_be_shown_and_all_may_be_changed(attempt, outside, mechanism):
+    file = str(outside / "secret.txt")
+    tries = {"read": ("read", file), "write": ("write", str(outside / "new.txt"))}
+    assert attempt(Sandbox(read=("/",)), tries) == {"read": True, "write": False}
+    assert attempt(Sandbox(write=("/",)), tries) == {"read": True, "write": True}
+
+
+def test_programs_use_the_usual_devices(call, mechanism):
+    script = "echo a > /dev/null; head -c 1 /dev/urandom > /dev/null; echo b > /dev/stdout"
+    settings = {"run": ["sh", "-c", script], "parse": "text", "sandbox": Sandbox()}
+    assert call("command", settings) == "b\n"
+
+
+def test_what_reads_the_output_of_a_program_has_no_more_than_it(call, tools, listening, mechanism):
+    tools(ATTEMPTS + "\ndef read_output(text):\n    return tried(json.loads(text))\n")
+    settings = {"run": ["echo", json.dumps(listening)], "parse": "tools:read_output"}
+    assert call("command", settings) == dict.fromkeys(listening, True)
+    settings["sandbox"] = Sandbox()
+    assert call("command", settings) == dict.fromkeys(listening, False)
+    # In a sandbox of its own: no thread can be limited to hosts.
+    settings["sandbox"] = Sandbox(network=("a.example",))
+    assert call("command", settings) == dict.fromkeys(listening, False)
 
 
 def test_a_function_keeps_its_modes_and_its_packages(call, tools, mechanism):
