@@ -14,9 +14,10 @@ from engine.workers.sandbox.order import inside_command
 from engine.workers.sandbox.policy import Policy
 from engine.workers.sandbox.probing import why_not
 
-__all__ = ["NAME", "command", "problem"]
+__all__ = ["NAME", "SYSTEM", "command", "problem"]
 
 NAME = "bubblewrap"
+SYSTEM = "linux"
 
 #: Root keeps no capability, and no namespace of the machine is left but the network where allowed.
 _ALWAYS = (

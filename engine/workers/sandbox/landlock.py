@@ -18,9 +18,10 @@ from engine.workers.sandbox.order import inside_command
 from engine.workers.sandbox.policy import Policy
 from engine.workers.sandbox.probing import why_not
 
-__all__ = ["NAME", "command", "hosts_problem", "problem", "site_of_package"]
+__all__ = ["NAME", "SYSTEM", "command", "hosts_problem", "problem", "site_of_package"]
 
 NAME = "landlock"
+SYSTEM = "linux"
 _PACKAGE = "landlockpy"
 
 

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 from engine.workers.sandbox.policy import Policy
 
-__all__ = ["NAME", "command", "problem", "profile"]
+__all__ = ["NAME", "SYSTEM", "command", "problem", "profile"]
 
 NAME = "sandbox-exec"
+SYSTEM = "darwin"
 _PROGRAM = "/usr/bin/sandbox-exec"
 
 _BEGINNING = """\

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,6 +37,9 @@ _BY_DEFAULT = "an untrusted worker is in a sandbox without network unless its fi
 _VARIABLE = "ORCH_SANDBOX"
 _ALL: tuple[ModuleType, ...] = (bubblewrap, landlock, macos)
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_HELP = (
+    "install bubblewrap (`apt install bubblewrap`) or the extra: pip install 'orch-engine[sandbox]'"
+)
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -115,10 +119,11 @@ async def launched(
 def _mechanism(sandbox: Sandbox) -> Any:
     """What makes a sandbox here, or why nothing does."""
     chosen = os.environ.get(_VARIABLE)
-    tried = [it for it in _ALL if chosen in (None, "", it.NAME)]
+    tried = [it for it in _ALL if (chosen == it.NAME if chosen else sys.platform == it.SYSTEM)]
     if not tried:
         names = ", ".join(it.NAME for it in _ALL)
-        return f"{_VARIABLE} is `{chosen}`, which is none of {names}"
+        wrong = f"{_VARIABLE} is `{chosen}`, which is none of {names}"
+        return wrong if chosen else f"there are none on {sys.platform}"
     problems = []
     for mechanism in tried:
         problem = mechanism.problem()
@@ -127,13 +132,7 @@ def _mechanism(sandbox: Sandbox) -> Any:
         if problem is None:
             return mechanism
         problems.append(problem)
-    return "; ".join(problems) + "; " + _HELP
-
-
-_HELP = (
-    "on Linux install bubblewrap (`apt install bubblewrap`) or the extra: "
-    "pip install 'orch-engine[sandbox]'"
-)
+    return "; ".join((*problems, *([_HELP] if sys.platform == "linux" else [])))
 
 
 def _to_proxy(port: int) -> dict[str, str]:
