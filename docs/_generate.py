@@ -89,6 +89,8 @@ _CHAPTERS = (
             "context",
             "limit",
             "verify",
+            "dispatch hook",
+            "output hook",
             "hook",
             "plan hook",
             "round hook",
@@ -102,7 +104,9 @@ _CHAPTERS = (
 _TITLES = {
     "env": "`env` blocks of workers and verifiers",
     "server env": "`env` blocks of servers",
-    "hook": "Hooks: `before_dispatch`, `after_dispatch`, `before_finish`",
+    "dispatch hook": "Hooks: `before_dispatch`",
+    "output hook": "Hooks: `after_dispatch`",
+    "hook": "Hooks: `before_finish`",
     "plan hook": "Hooks: `before_round`",
     "round hook": "Hooks: `after_round`",
     "step": "`step` blocks of plans",
@@ -131,6 +135,7 @@ _SCOPES = (
     ("inputs", "the inputs, `param`"),
     ("escalate", "the inputs, `param`, `run.reason`, `run.rounds`, `run.goal`"),
     ("plan", "the inputs, `param`, earlier steps; `item`, `index`, `parts`, `last` where they are"),
+    ("hook", "what the hook offers, `param`"),
     ("none", "`param`"),
 )
 
@@ -191,6 +196,8 @@ def _value(value: values.Value) -> str:
             return "list of strings"
         case values.Ints():
             return "list of whole numbers"
+        case values.Words():
+            return "list of names"
         case values.Choice(options=options):
             return ", ".join(f"`{option}`" for option in options)
         case values.ChoiceOrStrings(options=options):

@@ -93,7 +93,8 @@ class DeclarationLayout(ExpressionLayout):
             names = [self.name(word) for word in words]
             body = self._body(inner)
             if all(isinstance(name, str) for name in names):
-                return Item("block", body, head=" ".join(str(name) for name in names))
+                head, *labels = [str(name) for name in names]
+                return Item("block", body, head=" ".join([head, ", ".join(labels)]).rstrip())
             return Item("other", concat(*_spaced(names), " ", body))
         name, value = self.token(node.children[0]), self.expression(node.children[1])
         if isinstance(name, str):

@@ -13,9 +13,9 @@ from typing import Any
 from engine.diagnostics import Fix
 from engine.diagnostics.edits import appended
 from engine.linter.subject import Subject
-from engine.sema.names.scope import dotted
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.dotted import dotted
 from engine.syntax.visitor import walk
 
 __all__ = [

@@ -37,6 +37,7 @@ from engine.sema.settings.values import (
     Str,
     Strings,
     Text,
+    Words,
 )
 from engine.syntax import ast
 
@@ -67,6 +68,7 @@ _VALUES: dict[type, str] = {
     Str: "a string",
     Strings: "a list of strings",
     Ints: "a list of whole numbers",
+    Words: "a list of names",
     Mode: "a failure mode",
     Modes: "a list of failure modes",
     CallPath: '`"package.module:function"`',

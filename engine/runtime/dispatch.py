@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
+from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views, ways
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
@@ -120,7 +120,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
-        offers = views.hook_offers(loop, task)
+        offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
@@ -193,9 +193,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
     if taint.needs_clearance(state, task):
-        message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        way = taint.where_from(state, task)
-        failure = Failure("denied", f"{message}: {way}", cause=Cause(task.worker))
+        failure = Failure("denied", ways.denial(state, task), cause=Cause(task.worker))
         end_task(state, task, failure=failure)
         return
     if isinstance(task.worker, Orchestrator):
@@ -485,7 +483,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
         end_task(state, task)
         return
     move(task, "verifying")
-    offers = views.hook_offers(loop, task)
+    offers = views.hook_offers(state, loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 
@@ -513,6 +511,10 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
             end_task(state, task, failure=denied)
         else:
             _revise(state, task, outcome)
+    elif outcome.action == "deny":
+        task.told = task.told or taint.hears_strangers(state, run)
+        denied = Failure("denied", outcome.feedback, cause=outcome.cause)
+        end_task(state, task, failure=denied)
     return outcome
 
 

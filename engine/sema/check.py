@@ -319,7 +319,7 @@ class _Assembler:
                 node = entity.declaration
                 assert isinstance(node, ast.OrchestratorDecl)
                 orchestrators[entity.canonical] = reader.orchestrator(
-                    entity, node, signatures[entity], inside
+                    entity, node, signatures[entity], inside, signatures
                 )
         tests = tuple(
             test

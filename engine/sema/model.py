@@ -28,6 +28,7 @@ from engine.sizes import (
 from engine.source import Span
 
 __all__ = [
+    "AllowedSource",
     "Assertion",
     "Breaker",
     "Budget",
@@ -36,6 +37,7 @@ __all__ = [
     "Facts",
     "Hook",
     "HookPoint",
+    "InputSources",
     "Mock",
     "Model",
     "OnFail",
@@ -47,6 +49,7 @@ __all__ = [
     "Retry",
     "Sandbox",
     "Server",
+    "Show",
     "Stall",
     "Test",
     "TestBody",
@@ -62,7 +65,9 @@ Effect = Literal["pure", "read", "write", "once"]
 HookPoint = Literal[
     "before_round", "before_dispatch", "after_dispatch", "after_round", "before_finish"
 ]
-OnFail = Literal["revise", "abort", "escalate", "warn"]
+OnFail = Literal["revise", "abort", "escalate", "warn", "deny"]
+#: How much of an output a planner sees.
+Show = Literal["full", "preview", "shape", "none"]
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -235,6 +240,34 @@ class Sandbox(msgspec.Struct, frozen=True):
         return "hosts" if self.network else "none"
 
 
+class AllowedSource(msgspec.Struct, frozen=True):
+    """One name in `@from(...)`.
+
+    Attributes:
+        name: `request`, `person`, or the canonical name of a worker or orchestrator.
+        at: The field of its output, as names from the outside in; lists on the way are gone
+            through. Empty: any part.
+    """
+
+    name: str
+    at: tuple[str, ...] = ()
+
+
+class InputSources(msgspec.Struct, frozen=True):
+    """Where (a part of) an input may come from: `to: email @from(request, contacts)`.
+
+    Attributes:
+        path: The input, then fields in it; `*` is each item of a list.
+        allowed: The sources. What the program itself writes, and what a person has approved or
+            edited, is always allowed.
+        span: Where `@from` is written.
+    """
+
+    path: tuple[str, ...]
+    allowed: tuple[AllowedSource, ...]
+    span: Span
+
+
 class Worker(msgspec.Struct, frozen=True):
     """A contract and how it runs.
 
@@ -250,6 +283,8 @@ class Worker(msgspec.Struct, frozen=True):
         facts: What follows from its kind and settings.
         plan: Its steps, where it is a `via plan` worker.
         commutes: Whether its effects may come in any order, where it has any.
+        show: What a planner sees of its output, or None where the file does not say.
+        sources: Where its inputs may come from, for those that have `@from`.
     """
 
     name: str
@@ -270,6 +305,8 @@ class Worker(msgspec.Struct, frozen=True):
     facts: Facts = Facts()
     plan: Plan | None = None
     commutes: bool = False
+    show: Show | None = None
+    sources: tuple[InputSources, ...] = ()
 
     @property
     def max_bytes(self) -> int:
@@ -309,11 +346,18 @@ class Verifier(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """`stall { after = 2 action = replan max_replans = 1 }`."""
+    """`stall { after = 2  action = replan  sensitivity = 0.75  max_replans = 1 }`.
+
+    Attributes:
+        after: So many rounds in a row without progress are a stall.
+        sensitivity: How weak the signs of no progress may be for a round to count, 0 to 1; 0:
+            only rounds that brought nothing at all.
+    """
 
     after: int
     action: Literal["replan", "escalate", "abort"]
     max_replans: int = default_of("stall", "max_replans")
+    sensitivity: float = default_of("stall", "sensitivity")
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -329,11 +373,12 @@ class Breaker(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """`context { keep_last = 3 preview = 2KiB compact_at = 60% }`."""
+    """`context { show = preview keep_last = 3 preview = 2KiB compact_at = 60% }`."""
 
     keep_last: int = default_of("context", "keep_last")
     preview_bytes: int = default_of("context", "preview")
     compact_at: float = default_of("context", "compact_at")
+    show: Show = default_of("context", "show")
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -370,12 +415,13 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 class WorkerLimit(msgspec.Struct, frozen=True):
-    """`limit W { max_dispatches = 3 after = [researcher] budget { ... } }`."""
+    """`limit W { max_dispatches = 3 after = [researcher] show = shape budget { ... } }`."""
 
     max_dispatches: int | None = None
     after: tuple[str, ...] = ()
     budget: Budget = Budget()
     span: Span | None = None
+    show: Show | None = None
 
 
 class Hook(msgspec.Struct, frozen=True):
@@ -383,6 +429,12 @@ class Hook(msgspec.Struct, frozen=True):
 
     `then_written` says whether the file itself says what follows the last revision. `eager`: tasks
     that only read may start before a `before_round` hook has looked.
+
+    Attributes:
+        when: The hook looks only if this is true, or None.
+        otherwise: The verifiers of `else`: they decide if one of `verifiers` does not pass.
+        endorse: Inputs (`before_dispatch`) or fields of the output (`after_dispatch`) whose values
+            are trusted elsewhere in the run once the hook has passed.
     """
 
     point: HookPoint
@@ -395,6 +447,9 @@ class Hook(msgspec.Struct, frozen=True):
     every: int = default_of("round hook", "every")
     then_written: bool = False
     eager: bool = False
+    when: Expression | None = None
+    otherwise: tuple[str, ...] = ()
+    endorse: tuple[str, ...] = ()
 
 
 class Orchestrator(msgspec.Struct, frozen=True):

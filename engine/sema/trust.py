@@ -13,7 +13,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker
+from engine.sema.model import Hook, Orchestrator, Program, Show, Verifier, Worker
 from engine.sema.types.definitions import (
     Array,
     Constrained,
@@ -33,6 +33,7 @@ __all__ = [
     "clears",
     "facts_of",
     "may_hand_over",
+    "shown",
     "untrusted_fields",
     "untrusted_inside",
     "untrusted_params",
@@ -66,6 +67,15 @@ def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
             name for name, field in inputs.get("properties", {}).items() if carries(field, inputs)
         ),
     )
+
+
+def shown(orchestrator: Orchestrator, worker: Worker | Orchestrator) -> Show:
+    """What the planner of an orchestrator sees of what a worker gives."""
+    limit = orchestrator.limits.get(worker.name)
+    if limit is not None and limit.show is not None:
+        return limit.show
+    own = worker.show if isinstance(worker, Worker) else None
+    return own or orchestrator.policy.context.show
 
 
 def untrusted_params(program: Program) -> Iterator[str]:

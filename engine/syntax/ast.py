@@ -358,7 +358,7 @@ class NumberedSetting(Node, frozen=True, eq=False):
 
 
 class Block(Node, frozen=True, eq=False):
-    """`name label* { ... }`."""
+    """`name label* { ... }`; several labels have commas between them."""
 
     name: Name
     labels: tuple[Name, ...]

@@ -142,7 +142,11 @@ module.exports = grammar({
       seq(field("name", $._member_name), "=", field("value", $.expression)),
     numbered: ($) => seq(field("name", $.number), "=", field("value", $.expression)),
     block: ($) =>
-      seq(field("name", $._member_name), repeat($.qualified), field("body", $.body)),
+      seq(
+        field("name", $._member_name),
+        choice(repeat($.qualified), seq($.qualified, repeat1(seq(",", $.qualified)))),
+        field("body", $.body),
+      ),
     assertion: ($) =>
       prec.right(seq("assert", $.expression, optional(seq("else", field("message", $.expression))))),
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
@@ -23,6 +24,7 @@ from engine.sema.declarations.policy import (
     read_retry,
 )
 from engine.sema.declarations.prompts import Texts
+from engine.sema.declarations.sources import input_sources
 from engine.sema.declarations.written_values import wrong_constants
 from engine.sema.expressions.template import Expression, Template
 from engine.sema.kinds import Declared, KindError, WorkerKind, asked, find_kind, kind_names
@@ -34,6 +36,7 @@ from engine.sema.settings.bodies import BodyReader, Settings
 from engine.sema.settings.table import KINDS, Kind, defaults_of
 from engine.sema.settings.values import Computed, Text
 from engine.sema.suggest import closest, names_list
+from engine.sema.templates.hook_types import hook_names
 from engine.sema.templates.run_types import RUN_ESCALATED
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import ANY, BOOL, FLOAT, INT, STRING, Field, Record, Type
@@ -174,6 +177,8 @@ class CallableReader:
             fallback=tuple(e.canonical for e in settings.find("fallback") or ()),
             facts=facts,
             commutes=bool(settings.find("commutes")),
+            show=settings.find("show"),
+            sources=input_sources(signature.inputs, self._scope),
         )
 
     def _kind(self, declared: Literal["worker", "verifier"], kind: ast.Name) -> WorkerKind | None:
@@ -446,11 +451,13 @@ class CallableReader:
         node: ast.OrchestratorDecl,
         signature: Signature,
         inside: Callable[[tuple[Entity, ...]], tuple[Entity, ...]],
+        signatures: Mapping[Entity, Signature],
     ) -> model.Orchestrator:
         """Read an orchestrator; the workers of all modules must have been read.
 
         Args:
             inside: Callables, with all that plans among them call: hooks and limits hold for these.
+            signatures: Those of every callable.
         """
         owner = f"orchestrator `{node.name.text}`"
         self._enter(node)
@@ -483,10 +490,34 @@ class CallableReader:
             doc=node.doc,
             instructions=instructions if isinstance(instructions, Template) else None,
             limits=read_limits(settings.blocks.get("limit", []), known, self._report),
-            hooks=read_hooks(settings.block("verify"), known, self._effects, self._report),
+            hooks=read_hooks(
+                settings.block("verify"),
+                known,
+                self._effects,
+                partial(self._hook_test, signature, signatures),
+                self._report,
+            ),
             on_escalate=output if isinstance(output, Expression) else None,
             max_bytes=settings.get("max_bytes"),
         )
+
+    def _hook_test(
+        self,
+        own: Signature,
+        signatures: Mapping[Entity, Signature],
+        expr: ast.Expr,
+        point: model.HookPoint,
+        entity: Entity | None,
+    ) -> Expression:
+        """The expression of `when`, with the names that the hook offers."""
+        target = None if entity is None else signatures.get(entity)
+        names = hook_names(
+            point,
+            result=own.output,
+            inputs=() if target is None else target.inputs,
+            output=ANY if target is None else target.output,
+        )
+        return self._texts.expression(expr, names)
 
 
 def _is_planned(value: object) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
+from engine.sema.expressions.template import Expression
 from engine.sema.model import (
     Breaker,
     Budget,
@@ -25,8 +26,12 @@ from engine.sema.model import (
 from engine.sema.names.scope import Entity
 from engine.sema.settings.bodies import LabelledBlock, Settings
 from engine.source import Span
+from engine.syntax import ast
 
 __all__ = ["read_budget", "read_hooks", "read_limits", "read_policy", "read_repair", "read_retry"]
+
+#: Reads an expression of a hook, of its point and the worker it is about.
+ReadTest = Callable[[ast.Expr, HookPoint, Entity | None], Expression]
 
 _POINTS: tuple[HookPoint, ...] = get_args(HookPoint)
 
@@ -77,11 +82,19 @@ def read_policy(settings: Settings | None) -> Policy:
         stall=None
         if stall is None
         else Stall(
-            stall.get("after") or 1, stall.get("action") or "abort", stall.get("max_replans")
+            stall.get("after") or 1,
+            stall.get("action") or "abort",
+            stall.get("max_replans"),
+            stall.get("sensitivity"),
         ),
         context=Context()
         if context is None
-        else Context(context.get("keep_last"), context.get("preview"), context.get("compact_at")),
+        else Context(
+            context.get("keep_last"),
+            context.get("preview"),
+            context.get("compact_at"),
+            context.get("show"),
+        ),
         max_input_bytes=settings.get("max_input_bytes"),
         max_decision_bytes=settings.get("max_decision_bytes"),
         max_kept_bytes=settings.get("max_kept_bytes"),
@@ -116,6 +129,7 @@ def read_limits(
             tuple(entity.canonical for entity in after if not workers or entity in workers),
             read_budget(block.settings),
             block.settings.span,
+            block.settings.get("show"),
         )
     return limits
 
@@ -133,12 +147,16 @@ def read_hooks(
     verify: Settings | None,
     workers: tuple[Entity, ...],
     effects: Mapping[str, str],
+    test: ReadTest,
     report: Callable[[Diagnostic], None],
 ) -> tuple[Hook, ...]:
     """The entries of `verify`, in the order of the points and, within one, as written.
 
+    A block about several workers becomes a hook for each of them.
+
     Args:
         effects: The effect of each worker by canonical name.
+        test: Reads the expression of `when` with the names that a hook of this point offers.
     """
     if verify is None:
         return ()
@@ -149,7 +167,7 @@ def read_hooks(
             if entity is not None and workers and entity not in workers:
                 report(_not_a_worker(point, entity, block.settings.span))
                 continue
-            hook = _hook(point, block, entity, report)
+            hook = _hook(point, block, entity, test, report)
             hooks.append(hook)
             effect = effects.get(entity.canonical) if entity is not None else None
             repeats = point == "after_dispatch" and hook.on_fail == "revise"
@@ -170,9 +188,11 @@ def _hook(
     point: HookPoint,
     block: LabelledBlock,
     entity: Entity | None,
+    test: ReadTest,
     report: Callable[[Diagnostic], None],
 ) -> Hook:
     settings = block.settings
+    when = settings.exprs.get("when")
     on_fail = settings.get("on_fail")
     if on_fail == "revise" and "max_revisions" not in settings.written:
         at = settings.spans["on_fail"]
@@ -199,4 +219,7 @@ def _hook(
         every=settings.find("every") or 1,
         then_written="then" in settings.written,
         eager=settings.find("eager") == "reads",
+        when=None if when is None else test(when, point, entity),
+        otherwise=tuple(verifier.canonical for verifier in settings.get("else") or ()),
+        endorse=tuple(settings.find("endorse") or ()),
     )

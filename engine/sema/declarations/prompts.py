@@ -21,7 +21,7 @@ from engine.sema.expressions.compiler import free_names
 from engine.sema.expressions.environment import EvaluationError
 from engine.sema.expressions.template import Expression, Template
 from engine.sema.names.loader import CannotRead, Files, Module, outside_project
-from engine.sema.names.scope import Scope, dotted
+from engine.sema.names.scope import Scope
 from engine.sema.settings.constants import UNSET, describe
 from engine.sema.suggest import closest
 from engine.sema.templates.check_template import (
@@ -32,6 +32,7 @@ from engine.sema.templates.check_template import (
 from engine.sema.types.definitions import ANY, STRING, Field, Record, Type
 from engine.source import SourceFile, Span
 from engine.syntax import ast
+from engine.syntax.dotted import dotted
 from engine.syntax.visitor import walk
 
 __all__ = ["FILE", "Texts", "file_argument", "rendered"]

@@ -16,7 +16,7 @@ from typing import Any
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.sema.expressions.compiler import NotConstantError, constant
 from engine.sema.suggest import closest
-from engine.sema.types.constraints import constrain
+from engine.sema.types.constraints import constrain, sources_of
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import (
     ANY,
@@ -187,6 +187,7 @@ class TypeResolver:
         default: Any = MISSING
         if decl.default is not None:
             default = self._default(decl.default, type_)
+        sources, at = sources_of(decl.constraints)
         return Field(
             name=decl.name.text,
             type=type_,
@@ -194,6 +195,8 @@ class TypeResolver:
             default=default,
             untrusted=any(item.name.text == "untrusted" for item in decl.constraints),
             span=decl.name.span,
+            sources=sources,
+            sources_span=at,
         )
 
     def _default(self, expr: ast.Expr, type_: Type) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine.sema.settings.table import Row
+from engine.sema.settings.table import SHOW, Row
 from engine.sema.settings.values import BlockValue, Bool, Choice, Computed, Duration, Names, Size
 from engine.sizes import MAX_OUTPUT_BYTES
 
@@ -79,6 +79,13 @@ def worker_settings(
             Choice(("trusted", "untrusted")),
             "Whether its output is external text that may contain instructions from strangers.",
             default=trust,
+        ),
+        Row(
+            "show",
+            SHOW,
+            "What a planner sees of its output: all of it, the beginning, what cannot be words "
+            "(numbers, literals, dates, counts), or nothing.",
+            otherwise="as the orchestrator's `context` says",
         ),
         Row(
             "commutes",

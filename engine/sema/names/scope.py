@@ -25,7 +25,7 @@ from engine.sema.types.definitions import SCALARS
 from engine.source import Span
 from engine.syntax import ast
 
-__all__ = ["KEYWORDS", "Entity", "Scope", "Scopes", "build_scopes", "dotted"]
+__all__ = ["KEYWORDS", "Entity", "Scope", "Scopes", "build_scopes"]
 
 _BUILTIN_TYPES = frozenset({*SCALARS, "null"})
 #: The words that declare a name, and the nodes they make.
@@ -226,16 +226,6 @@ class Scopes:
     entry: Scope
     all: list[Scope]
     of: dict[str, Scope]
-
-
-def dotted(expr: ast.Expr) -> str | None:
-    """`a` or `a.b` as a text, or None if the expression is something else."""
-    if isinstance(expr, ast.Variable):
-        return expr.name
-    if isinstance(expr, ast.Attribute):
-        left = dotted(expr.object)
-        return None if left is None else f"{left}.{expr.name}"
-    return None
 
 
 #: A declaration that says no name.

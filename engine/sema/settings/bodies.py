@@ -310,19 +310,14 @@ class BodyReader:
                 )
             )
             return
-        label = self._label(row.name, row.value, node)
-        if label is _WRONG:
+        labels = self._labels(row.name, row.value, node)
+        if not labels:
             return
         shown = f"`{' '.join((row.name, *(n.text for n in node.labels)))}`"
         of = f" of {owner}" if row.name in ("policy",) else ""
         inner = self._body(node.body, KINDS[row.value.kind], shown + of, node.name.span)
-        result.blocks.setdefault(row.name, []).append(
-            LabelledBlock(
-                label if isinstance(label, (Entity, str)) else None,
-                node.span,
-                inner,
-                node.labels[0] if node.labels else None,
-            )
+        result.blocks.setdefault(row.name, []).extend(
+            LabelledBlock(entity, node.span, inner, name) for entity, name in labels
         )
         result.spans.setdefault(row.name, node.name.span)
 
@@ -338,11 +333,23 @@ class BodyReader:
         result.values.update(inner.values)
         result.spans.update({n: span for n, span in inner.spans.items() if n != "set"})
 
-    def _label(self, name: str, value: table.BlockValue, node: ast.Block) -> object:
+    def _labels(
+        self, name: str, value: table.BlockValue, node: ast.Block
+    ) -> list[tuple[Entity | str | None, ast.Name | None]]:
+        """What a block is about, each with its place; empty where that is wrong."""
         if not value.label:
             if node.labels:
                 self._report(_takes_no_name(name, node))
-            return None
+            return [(None, None)]
+        found: list[tuple[Entity | str | None, ast.Name | None]] = []
+        if value.several and len(node.labels) > 1:
+            for label in node.labels:
+                entity = self._label(name, value, label)
+                if any(entity is other for other, _ in found):
+                    self._report(diagnostic("ORC105", f"`{label.text}` appears twice", label.span))
+                elif entity is not None:
+                    found.append((entity, label))
+            return found
         if len(node.labels) != 1:
             self._report(
                 diagnostic(
@@ -354,14 +361,16 @@ class BodyReader:
                     help=f"write `{name} NAME {{ ... }}`",
                 )
             )
-            return _WRONG
-        label = node.labels[0]
+            return []
+        entity = self._label(name, value, node.labels[0])
+        return [] if entity is None else [(entity, node.labels[0])]
+
+    def _label(self, name: str, value: table.BlockValue, label: ast.Name) -> Entity | str | None:
         if value.declares:
             return label.text
         if name == "mock" and label.text == "orchestrator" and not self._scope.find(label.text):
             return label.text
-        found = self._scope.lookup(label.text, value.label, label.span, f"`{name}`")
-        return found if found is not None else _WRONG
+        return self._scope.lookup(label.text, value.label, label.span, f"`{name}`")
 
     def _numbered(self, result: Settings, node: ast.NumberedSetting) -> None:
         if result.kind.numbered is None:
@@ -476,6 +485,9 @@ class BodyReader:
                 return self._list(name, "a list of strings", expr, self._string)
             case table.Ints():
                 return self._list(name, "a list of ints", expr, self._plain_int)
+            case table.Words():
+                self._names.each_once(name, expr)
+                return self._list(name, "a list of names", expr, self._word)
             case table.Constant():
                 return self._any_constant(name, expr)
         return self._folder.fold(
@@ -511,6 +523,12 @@ class BodyReader:
         value = self._leaves.leaf(name, table.Int(minimum=0), expr)
         return value if isinstance(value, int) else None
 
+    def _word(self, name: str, expr: ast.Expr) -> str | None:
+        if isinstance(expr, ast.Variable):
+            return expr.name
+        self._leaves.mismatch(name, "a name without quotes", expr)
+        return None
+
     def _any_constant(self, name: str, expr: ast.Expr) -> Any:
         try:
             value = constant_value(expr, self._file_value)
@@ -534,8 +552,6 @@ class BodyReader:
     def _report(self, found: Diagnostic) -> None:
         self._scope.diagnostics.append(found)
 
-
-_WRONG = object()
 
 #: What the numbers of a block may be.
 _NUMBERS = {"on_status": (100, 599), "on_exit": (0, 255)}

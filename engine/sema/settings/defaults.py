@@ -50,7 +50,7 @@ def wrong_default(sort: sorts.Value, value: Any) -> str | None:
         case sorts.Ints():
             whole = isinstance(value, tuple) and all(_is_whole(item, 0) for item in value)
             return None if whole else "a tuple of ints, none below 0"
-        case sorts.Strings() | sorts.Modes():
+        case sorts.Strings() | sorts.Modes() | sorts.Words():
             texts = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
             return None if texts else "a tuple of strings"
         case sorts.BlockValue(kind=kind):

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
-from engine.sema.names.scope import Entity, Scope, dotted
+from engine.sema.names.scope import Entity, Scope
 from engine.sema.settings import values as table
 from engine.sema.settings.constant_settings import LeafReader
 from engine.sema.settings.constants import describe
 from engine.sema.suggest import closest, names_list
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.dotted import dotted
 
 __all__ = ["NameReader", "one_of"]
 

@@ -34,6 +34,7 @@ from engine.sema.settings.values import (
     Strings,
     Text,
     Value,
+    Words,
     written,
 )
 from engine.sizes import (
@@ -44,7 +45,7 @@ from engine.sizes import (
     MAX_PROMPT_BYTES,
 )
 
-__all__ = ["KINDS", "Kind", "Row", "default_of", "defaults_of"]
+__all__ = ["KINDS", "SHOW", "Kind", "Row", "default_of", "defaults_of"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -123,6 +124,9 @@ _OTHER_NAMES = {
 
 _RETRY = Row("retry", BlockValue("retry"), "Retries a failed call.")
 
+#: How much of an output a planner sees.
+SHOW = Choice(("full", "preview", "shape", "none"))
+
 
 def _size(name: str, doc: str, default_bytes: int) -> Row:
     return Row(name, Size(), doc, default=default_bytes)
@@ -137,6 +141,9 @@ _INHERIT = Row(
 )
 _SET = "Additional variables; null removes one."
 _BUDGET = Row("budget", BlockValue("budget"), "Limits on spending.")
+
+#: What may happen if a hook does not pass in the end.
+_ENDS = ("abort", "escalate", "warn")
 
 #: What a place in a plan computes, and names of its steps.
 _PLAN = Computed("plan")
@@ -421,9 +428,15 @@ _TABLE = (
         "stall",
         "`stall` blocks",
         (
-            Row("after", Int(), "The number of rounds without anything new.", True),
+            Row("after", Int(), "The number of rounds in a row without progress.", True),
             Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
             Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
+            Row(
+                "sensitivity",
+                NumberValue(0, 1),
+                "How weak the signs may be; 0: only rounds with nothing new at all.",
+                default=0.75,
+            ),
         ),
     ),
     Kind(
@@ -435,6 +448,12 @@ _TABLE = (
                 Int(),
                 "The number of rounds that compaction does not change.",
                 default=3,
+            ),
+            Row(
+                "show",
+                SHOW,
+                "What the planner sees of an output, if neither its worker nor a `limit` says it.",
+                default="preview",
             ),
             Row("preview", Size(), "How much of an output the prompt shows.", default=2 * 1024),
             Row(
@@ -455,6 +474,12 @@ _TABLE = (
                 Names(_CALLABLES),
                 "Workers that must have succeeded before this one starts.",
             ),
+            Row(
+                "show",
+                SHOW,
+                "What the planner sees of its outputs.",
+                otherwise="what the worker says",
+            ),
             _BUDGET,
         ),
     ),
@@ -469,12 +494,12 @@ _TABLE = (
             ),
             Row(
                 "before_dispatch",
-                BlockValue("hook", _CALLABLES, True),
+                BlockValue("dispatch hook", _CALLABLES, True, several=True),
                 "Checks a task before it starts.",
             ),
             Row(
                 "after_dispatch",
-                BlockValue("hook", _CALLABLES, True),
+                BlockValue("output hook", _CALLABLES, True, several=True),
                 "Checks the output of a task.",
             ),
             Row("after_round", BlockValue("round hook", (), True), "Checks after a round."),
@@ -488,8 +513,19 @@ _TABLE = (
             (
                 Row("with", Names(("verifier",), "either"), "The verifiers.", True),
                 Row(
+                    "else",
+                    Names(("verifier",), "either"),
+                    "Verifiers that decide if one of `with` does not pass.",
+                ),
+                Row(
+                    "when",
+                    Computed("hook"),
+                    "Looks only if this is true.",
+                    otherwise="always",
+                ),
+                Row(
                     "on_fail",
-                    Choice(("revise", "abort", "escalate", "warn")),
+                    Choice(("revise", *ends)),
                     "What happens if a verifier does not pass.",
                     default="abort",
                 ),
@@ -501,17 +537,41 @@ _TABLE = (
                 ),
                 Row(
                     "then",
-                    Choice(("abort", "escalate", "warn")),
+                    Choice(ends),
                     "What happens after the last revision.",
                     default="abort",
                 ),
                 *more,
             ),
         )
-        for name, more in (
-            ("hook", ()),
+        for name, ends, more in (
+            ("hook", _ENDS, ()),
+            (
+                "dispatch hook",
+                (*_ENDS, "deny"),
+                (
+                    Row(
+                        "endorse",
+                        Words(),
+                        "Inputs whose values are trusted in the rest of the run once they pass.",
+                    ),
+                ),
+            ),
+            (
+                "output hook",
+                _ENDS,
+                (
+                    Row(
+                        "endorse",
+                        Words(),
+                        "Fields of the output, or `output`, whose values are trusted in the rest "
+                        "of the run once they pass.",
+                    ),
+                ),
+            ),
             (
                 "plan hook",
+                _ENDS,
                 (
                     Row(
                         "eager",
@@ -522,7 +582,7 @@ _TABLE = (
                     ),
                 ),
             ),
-            ("round hook", (Row("every", Int(), "Check only every Nth round.", default=1),)),
+            ("round hook", _ENDS, (Row("every", Int(), "Check only every Nth round.", default=1),)),
         )
     ),
     Kind(

@@ -36,6 +36,7 @@ __all__ = [
     "Strings",
     "Text",
     "Value",
+    "Words",
     "block_of",
     "written",
 ]
@@ -105,6 +106,10 @@ class ChoiceOrStrings(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
 
 
+class Words(msgspec.Struct, frozen=True):
+    """A list of bare words, such as names of inputs."""
+
+
 class Names(msgspec.Struct, frozen=True):
     """Names of declared things of certain kinds: one, a list, or either."""
 
@@ -144,12 +149,15 @@ class Computed(msgspec.Struct, frozen=True):
         scope: Which names it sees besides `param`. `call`: the callable's inputs and `task`.
             `response`: the inputs, `response`, `status` and `headers`. `verdict`: `ok`,
             `feedback`, `score`. `inputs`: the inputs alone. `escalate`: `run` and the inputs.
-            `plan`: what its place in a plan sees. `none`: nothing.
+            `plan`: what its place in a plan sees.
+            `hook`: what its hook offers. `none`: nothing.
         shape: What must be written: a list, a map, or anything.
         block: The kind of the block that may be written instead, whose `set` is the expression.
     """
 
-    scope: Literal["call", "response", "verdict", "inputs", "escalate", "none", "plan"] = "call"
+    scope: Literal["call", "response", "verdict", "inputs", "escalate", "none", "plan", "hook"] = (
+        "call"
+    )
     secrets: bool = False
     shape: Literal["any", "list", "map"] = "any"
     block: str | None = None
@@ -164,6 +172,7 @@ class BlockValue(msgspec.Struct, frozen=True):
         declares: Whether its label is a new name, of the kind that `label` says.
         repeated: Whether the block may occur more than once (with different labels).
         words: What may be written instead of a block, bare: `sandbox = off`.
+        several: Whether it may have several labels: it then counts for each of them.
     """
 
     kind: str
@@ -171,6 +180,7 @@ class BlockValue(msgspec.Struct, frozen=True):
     repeated: bool = False
     declares: bool = False
     words: tuple[str, ...] = ()
+    several: bool = False
 
 
 Value = (
@@ -185,6 +195,7 @@ Value = (
     | Str
     | Strings
     | Ints
+    | Words
     | Choice
     | ChoiceOrStrings
     | Names
@@ -214,7 +225,7 @@ def written(sort: Value, value: Any) -> str:
             return f"${value / 1_000_000:.2f}"
         case Bool():
             return "true" if value else "false"
-        case Ints() | Strings() | Modes():
+        case Ints() | Strings() | Modes() | Words():
             return f"[{', '.join(map(str, value))}]"
         case ChoiceOrStrings() if not isinstance(value, str):
             return f"[{', '.join(map(str, value))}]"

@@ -24,13 +24,16 @@ from engine.sema.types.definitions import (
     Json,
     Optional,
     Scalar,
+    SourceName,
     Type,
     options_of,
     strip,
 )
+from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.dotted import dotted
 
-__all__ = ["CONSTRAINTS", "constrain"]
+__all__ = ["CONSTRAINTS", "constrain", "sources_of"]
 
 Report = Callable[[Diagnostic], None]
 
@@ -72,6 +75,7 @@ CONSTRAINTS: dict[str, _Rule] = {
     "max_bytes": _Rule("any type", _is_anything),
     "unique": _Rule("lists", _is_list),
     "untrusted": _Rule("any type", _is_anything),
+    "from": _Rule("any type", _is_anything),
 }
 
 
@@ -166,7 +170,21 @@ def _read(constraint: ast.Constraint, report: Report) -> dict[str, Any]:
             return reader.one("x-max-bytes", reader.count)
         case "unique":
             return reader.none({"uniqueItems": True})
+        case "from":
+            reader.sources()
+            return {}
     return reader.none({})
+
+
+def sources_of(
+    constraints: tuple[ast.Constraint, ...],
+) -> tuple[tuple[SourceName, ...], Span] | tuple[None, None]:
+    """What `@from` names, as far as it can be read, and where it is; None where there is none."""
+    for constraint in constraints:
+        if constraint.name.text == "from":
+            reader = _Arguments(constraint, lambda _: None)
+            return reader.sources(), constraint.span
+    return None, None
 
 
 class _Arguments:
@@ -209,6 +227,24 @@ class _Arguments:
             if value is not None:
                 found[low if key == "min" else high] = value
         return found
+
+    def sources(self) -> tuple[SourceName, ...]:
+        """Names, with fields after them: `(request, contacts, mails.sender)`."""
+        found: list[SourceName] = []
+        if not self.constraint.args:
+            self.fail("needs at least one source: `request`, `person` or a worker")
+        for key, expr in self.constraint.args:
+            name = dotted(expr)
+            if key is not None or name is None:
+                self.fail(
+                    "takes `request`, `person` and names of workers, without quotes",
+                    expr if key is None else key,
+                )
+            elif any(name == other.name for other in found):
+                self.fail(f"names `{name}` twice", expr, "ORC205")
+            else:
+                found.append(SourceName(name, expr.span))
+        return tuple(found)
 
     def value(self, expr: ast.Expr) -> Any:
         try:

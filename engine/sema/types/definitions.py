@@ -41,6 +41,7 @@ __all__ = [
     "Optional",
     "Record",
     "Scalar",
+    "SourceName",
     "StepOutputs",
     "Type",
     "Union",
@@ -164,12 +165,27 @@ class Constrained(Type, frozen=True, eq=False):
         return str(self.item)
 
 
+class SourceName(msgspec.Struct, frozen=True, eq=False):
+    """One name in `@from(request, contacts, mails.sender)`, as it is written.
+
+    Attributes:
+        name: `request`, `person`, or a name that the file gives a worker or orchestrator, with the
+            fields after it: `mails.sender`.
+        span: Where it is written.
+    """
+
+    name: str
+    span: Span
+
+
 class Field(msgspec.Struct, frozen=True, eq=False):
     """A field of a record, an input of a callable, or a parameter of a template.
 
     Attributes:
         default: The value it has when it is left out, or MISSING.
         untrusted: It is marked `@untrusted`.
+        sources: What its `@from` names; None where it has none.
+        sources_span: Where its `@from` is written.
     """
 
     name: str
@@ -178,6 +194,8 @@ class Field(msgspec.Struct, frozen=True, eq=False):
     default: Any = MISSING
     untrusted: bool = False
     span: Span | None = None
+    sources: tuple[SourceName, ...] | None = None
+    sources_span: Span | None = None
 
     @property
     def required(self) -> bool:

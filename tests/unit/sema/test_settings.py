@@ -183,6 +183,8 @@ _REPEAT = _PLANNED.replace(
     "repeat { max = 2  until = r == q[0]  gives = r BODY } step r { call = f(q=q[0]) }",
 )
 _BEFORE = "before_dispatch w { with = v BODY }"
+_RESULT = "before_finish { with = v BODY }"
+_OUTPUT = "after_dispatch w { with = v BODY }"
 _AFTER = "after_round { with = v BODY }"
 _PLAN = "before_round { with = v BODY }"
 
@@ -264,8 +266,16 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         _LOOP.replace("HOOK", "").replace("BODY", "context { BODY }"),
         lambda it: it.orchestrators["o"].policy,
     ),
-    "hook": (
+    "dispatch hook": (
         _LOOP.replace("BODY", "").replace("HOOK", _BEFORE),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+    "output hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _OUTPUT),
+        lambda it: it.orchestrators["o"].hooks,
+    ),
+    "hook": (
+        _LOOP.replace("BODY", "").replace("HOOK", _RESULT),
         lambda it: it.orchestrators["o"].hooks,
     ),
     "plan hook": (

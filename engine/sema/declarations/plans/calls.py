@@ -11,11 +11,12 @@ from engine.sema.declarations.callables import Signature
 from engine.sema.declarations.plans.compiling import value_of
 from engine.sema.declarations.plans.names import PlanNames
 from engine.sema.declarations.plans.typing import PlanTyper
-from engine.sema.names.scope import Entity, Scope, dotted
+from engine.sema.names.scope import Entity, Scope
 from engine.sema.suggest import closest, names_list
 from engine.sema.types.definitions import ANY, Field, Record, Type
 from engine.source import Span
 from engine.syntax import ast
+from engine.syntax.dotted import dotted
 
 __all__ = ["CallReader", "Called"]
 
