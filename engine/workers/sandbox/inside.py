@@ -149,8 +149,13 @@ def _leave_namespaces(network: int, *, needed: bool) -> None:
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        # Some systems allow the namespaces, and nothing in them: the program has no need of it.
+        try:
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        except OSError:
+            if needed:
+                raise
 
 
 def _stay_parent(begin: Callable[[], None], proxy: Any) -> None:

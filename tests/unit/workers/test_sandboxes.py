@@ -22,6 +22,8 @@ from engine.sema.model import Sandbox
 from engine.workers.registry import worker_port
 from engine.workers.sandbox.making import sandbox_problem
 
+LISTS = Sandbox(network=("a.example",))
+
 #: Tries everything in its argument, and says what came of each.
 ATTEMPTS = """
 import json, os, socket, sys, tempfile
@@ -84,10 +86,19 @@ if __name__ == "__main__":
 def mechanism(request, monkeypatch):
     """Each mechanism that works here."""
     monkeypatch.setenv("ORCH_SANDBOX", request.param)
-    problem = sandbox_problem(Sandbox(network=("a.example",)))
+    problem = sandbox_problem(Sandbox())
     if problem is not None:
         pytest.skip(problem)
     return request.param
+
+
+@pytest.fixture
+def lists_hosts(mechanism):
+    """Each mechanism that can let single hosts through here."""
+    problem = sandbox_problem(LISTS)
+    if problem is not None:
+        pytest.skip(problem)
+    return mechanism
 
 
 @pytest.fixture(params=["command", "python"])
@@ -164,7 +175,7 @@ def test_any_network_is_as_outside(attempt, listening, mechanism):
     assert attempt(Sandbox(network="any"), tries) == dict.fromkeys(tries, True)
 
 
-def test_listed_hosts_are_not_reached_past_the_proxy(attempt, listening, mechanism):
+def test_listed_hosts_are_not_reached_past_the_proxy(attempt, listening, lists_hosts):
     port = listening["tcp"][1]
     sandbox = Sandbox(network=(f"127.0.0.1:{port}",))
     assert attempt(sandbox, listening) == dict.fromkeys(listening, False)
@@ -268,6 +279,8 @@ def test_what_is_left_running_ends_with_the_call(call, tmp_path, mechanism, netw
     )
     settings = {"run": [sys.executable, "leaves.py"], "parse": "text"}
     sandbox = Sandbox(network=network, write=("results",))
+    if sandbox_problem(sandbox) is not None:
+        pytest.skip("no hosts can be listed here")
     assert call("command", {**settings, "sandbox": sandbox}) == "left\n"
     with lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # waits for the one that holds it to end
@@ -331,9 +344,9 @@ def test_what_reads_the_output_of_a_program_has_no_more_than_it(call, tools, lis
     assert call("command", settings) == dict.fromkeys(listening, True)
     settings["sandbox"] = Sandbox()
     assert call("command", settings) == dict.fromkeys(listening, False)
-    # In a sandbox of its own: no thread can be limited to hosts.
-    settings["sandbox"] = Sandbox(network=("a.example",))
-    assert call("command", settings) == dict.fromkeys(listening, False)
+    if sandbox_problem(LISTS) is None:  # in a sandbox of its own: no thread can be limited to hosts
+        settings["sandbox"] = LISTS
+        assert call("command", settings) == dict.fromkeys(listening, False)
 
 
 def test_a_function_keeps_its_modes_and_its_packages(call, tools, mechanism):
@@ -404,7 +417,7 @@ def site():
 
 
 @pytest.fixture
-def fetch(call, tmp_path, mechanism):
+def fetch(call, tmp_path, lists_hosts):
     (tmp_path / "fetch.py").write_text(FETCH)
 
     def fetch(way, url, *hosts):
