@@ -3,8 +3,9 @@
 A part was typed by a planner, is (a part of) an output, was written in the program, is an input of
 the run, or was entered by a person. The origins of references and items are told by
 `engine.runtime.origins`, and which outputs are tainted by `engine.runtime.taint`; here they are put
-together with all that is no reference. Inputs of a plan worker are followed to the sources of its
-own task. A sub-orchestrator's inputs are those of the task above; what its planner types is typed.
+together with what is not from a reference. Inputs of a plan worker are followed to the sources of
+its own task. A sub-orchestrator's inputs are those of the task above; what its planner types is
+typed.
 
 **The sources of a part are those with the longest path that covers it** (`sources_of`): a source
 at `/order` is of all of that input but the parts that have sources of their own.
@@ -130,11 +131,15 @@ class _Reading:
         self._known: dict[int, tuple[Source, ...]] = {}
 
     def of(self, task: Task) -> tuple[Source, ...]:
-        """All sources of a task's input."""
+        """All sources of a task's input, each once."""
         found = self._known.get(id(task))
         if found is None:
-            found = self._known[id(task)] = tuple(self._read(task))
+            found = self._known[id(task)] = tuple(dict.fromkeys(self._read(task)))
         return found
+
+    @cached_property
+    def _has_strange_params(self) -> bool:
+        return any(True for _ in untrusted_params(self.state.program))
 
     def _read(self, task: Task) -> Iterator[Source]:
         edited = self.state.edited.get(task.key)
@@ -179,12 +184,15 @@ class _Reading:
                 producer = origin.producer
                 value = producer.resolved if origin.inside else producer.output  # type: ignore[union-attr]
                 given[path] = at_pointer(value, origin.at)
-        params = isinstance(leaf, Computed) and "param" in leaf.expression.names
-        strange = params and any(True for _ in untrusted_params(self.state.program))
-        start = isinstance(leaf, FromLast) and all(origin.path != path for origin in found)
-        if not found or params or start:
-            # What the engine or the file gives: a number, a param, what the passes start with.
-            yield Source(path, typed.kind, tainted=strange)
+        if typed.kind == "program":
+            # An expression of the file may have words of its own, or print a param.
+            made = {origin.path for origin in found if origin.made}
+            made |= {path} if isinstance(leaf, Computed) else set()
+            for place in sorted(made):
+                yield Source(place, "program", tainted=self._has_strange_params)
+        if not found or (isinstance(leaf, FromLast) and all(one.path != path for one in found)):
+            # What the engine or the file gives: a number, what the passes start with.
+            yield Source(path, typed.kind)
 
     def _of_origin(self, origin: Origin) -> Iterator[Source]:
         producer = origin.producer
@@ -274,14 +282,14 @@ def _added(
 
 
 class _Typed:
-    """Who wrote what is no reference in a task's input: a planner, the program, a person."""
+    """Who wrote what is not from a reference: a planner, the program, or a person."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kind: SourceKind = "program" if task.frame is not None else "planner"
 
     def at(self, path: str) -> Iterator[Source]:
-        """The sources of an input that has no references, or of what is beside them."""
+        """The sources of an input that has no references, or of what it has besides them."""
         if self.kind == "program":
             yield Source(path, "program")
             return
@@ -310,7 +318,7 @@ class _Typed:
     @cached_property
     def _plans(self) -> tuple[Any, list[Any]]:
         """The input as a person wrote it in the planner's place, and what the planner had for the
-        same worker, the entry of the same name first; None where nobody did."""
+        same worker, the entry of the same name first; None where the plan is the planner's."""
         task = self.task
         rounds = task.loop.rounds
         current = rounds[task.round - 1] if task.round <= len(rounds) else None

@@ -7,7 +7,7 @@ that is missing or malformed counts as a failed one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -140,16 +140,16 @@ def _most(run: HookRun) -> int:
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
     """A verifier's input, from what the hook offers."""
-    schema = verifier.inputs.schema
-    bound: dict[str, Any] = {}
-    for name in schema.get("properties", {}):
-        offer = run.offers.get(name)
-        if isinstance(offer, views.About):
-            bound[name] = offer.as_taken(schema)
-        elif offer is not None:
-            bound[name] = offer()
+    names = verifier.inputs.schema.get("properties", {})
+    bound = {name: _taken(run.offers[name], verifier) for name in names if name in run.offers}
     given: dict[str, Any] = verifier.inputs.with_defaults(bound)
     return given
+
+
+def _taken(offer: Callable[[], Any], verifier: Verifier) -> Any:
+    if isinstance(offer, views.About):
+        return offer.as_taken(verifier.inputs.schema)
+    return offer()
 
 
 def _key(run: HookRun, verifier: Verifier) -> str:

@@ -253,8 +253,8 @@ def hook_offers(
             offers[name] = lambda value=value: value  # type: ignore[misc]
         offers["input"] = lambda: resolved
         done = task.status == "verifying"
-        offers["task"] = About(state, task, done)
-        offers["tainted"] = lambda: _is_tainted(state, task, done)
+        offers["task"] = about = About(state, task, done)
+        offers["tainted"] = about.tainted
         if done:
             offers["output"] = lambda: task.output
     offers["goal"] = lambda: loop.goal
@@ -269,32 +269,24 @@ def hook_offers(
     return offers
 
 
-def _is_tainted(state: RunState, task: Task, done: bool) -> bool:
-    return taint.gives_taint(state, task) if done else taint.needs_clearance(state, task)
-
-
 class About:
     """What a dispatch hook says of its task besides input and output, each field when it is asked
-    for: an older verifier does not take all of them, and the sources cost the most."""
+    for: a verifier need not take all of them, and the sources cost the most."""
+
+    __slots__ = ("_done", "_state", "_task")
 
     def __init__(self, state: RunState, task: Task, done: bool) -> None:
-        self._fields: dict[str, Callable[[], Any]] = {
-            "id": lambda: task.id,
-            "worker": lambda: task.worker.name,
-            "key": lambda: task.loop.shown(task.key),
-            "round": lambda: task.round,
-            "tainted": lambda: _is_tainted(state, task, done),
-            "unsourced": lambda: list(taint.unsourced(state, task)),
-            "sources": lambda: [record_of(source) for source in sources(state, task)],
-        }
+        self._state = state
+        self._task = task
+        self._done = done
 
     def __call__(self) -> dict[str, Any]:
         """All of it."""
-        return {name: field() for name, field in self._fields.items()}
+        return {name: field(self) for name, field in _ABOUT.items()}
 
     def some(self, names: Collection[str]) -> dict[str, Any]:
         """These of its fields."""
-        return {name: field() for name, field in self._fields.items() if name in names}
+        return {name: field(self) for name, field in _ABOUT.items() if name in names}
 
     def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """As much of it as an input of a verifier takes.
@@ -305,3 +297,24 @@ class About:
         place = subschema_at(schema, "/task")
         names = set(field_names(place)) if isinstance(place, dict) else set()
         return self.some(names) if names else self()
+
+    def tainted(self) -> bool:
+        """What a hook offers as `tainted`; see `hook_offers`."""
+        if self._done:
+            return taint.gives_taint(self._state, self._task)
+        return taint.needs_clearance(self._state, self._task)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """The sources of the task's input."""
+        return [record_of(source) for source in sources(self._state, self._task)]
+
+
+_ABOUT: dict[str, Callable[[About], Any]] = {
+    "id": lambda about: about._task.id,
+    "worker": lambda about: about._task.worker.name,
+    "key": lambda about: about._task.loop.shown(about._task.key),
+    "round": lambda about: about._task.round,
+    "tainted": About.tainted,
+    "unsourced": lambda about: list(taint.unsourced(about._state, about._task)),
+    "sources": About.sources,
+}

@@ -57,8 +57,8 @@ class Ways:
 
 
 def denial(state: RunState, task: Task) -> str:
-    """Why a task may not start without a yes: the parts that untrusted text can reach, each with
-    its way; where it reaches none, the way to what decided that the task runs."""
+    """Why a task may not start without an approval: the parts that untrusted text can reach, each
+    with its way; where it reaches none, the way to what decided that the task runs."""
     found = Ways(state)
     ways: dict[str, list[str]] = {}
     for source in sources(state, task):

@@ -81,11 +81,13 @@ def test_the_linter_has_seen_what_is_tainted_in_a_run(part):
 def test_the_linter_has_seen_every_effect_that_a_stranger_could_reach(part, monkeypatch):
     denied = taint.needs_clearance
 
-    def is_tainted(state, task, done):
-        return taint.gives_taint(state, task) if done else denied(state, task)
+    def is_tainted(about):
+        state, task = about._state, about._task
+        return taint.gives_taint(state, task) if about._done else denied(state, task)
 
     # Only the denial is taken away: a hook with `when = tainted` looks as before.
-    monkeypatch.setattr(views, "_is_tainted", is_tainted)
+    monkeypatch.setattr(views.About, "tainted", is_tainted)
+    monkeypatch.setitem(views._ABOUT, "tainted", is_tainted)
     monkeypatch.setattr(taint, "needs_clearance", lambda state, task: False)
     reached = 0
     for seed in seeds_of(part, 10):
