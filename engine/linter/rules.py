@@ -45,6 +45,12 @@ from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
 from engine.linter.scripts import script_not_accepted
+from engine.linter.sources import (
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
+)
 from engine.linter.spending import (
     budget_of_child,
     budget_unreachable,
@@ -74,6 +80,10 @@ RULES: tuple[LintRule, ...] = (
     constant_pass,
     dangling_doc_comment,
     decision_over_answer,
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
     dispatches_unreachable,
     fallback_weaker,
     gate_skips_the_tainted,

@@ -34,7 +34,7 @@ from engine.runtime.moves import enter_phase
 from engine.runtime.plan_review import round_path
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.prompts import blocks, calls, rejections, remarks
-from engine.runtime.stall import observe
+from engine.runtime.stall import begin_again, observe
 from engine.runtime.state import (
     Block,
     Call,
@@ -461,7 +461,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
     elif run is not None and run.rest:
         verify.let_pass(state, run)
     elif run is None:
-        loop.stalled = 0
+        begin_again(loop)
         _append_round(state, loop, loop.current)
     else:
         _let_pass(state, run, gate.message)
@@ -504,18 +504,18 @@ def _append_round(state: RunState, loop: Loop, over: Round) -> None:
 
 
 def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
-    """Detect a stall: rounds that brought no output that was not there before.
+    """Detect a stall: rounds that brought nothing, or too little, that was not there before.
 
     Returns:
         Whether the loop continues (perhaps with a request to plan again).
     """
     stall = loop.orchestrator.policy.stall
     assert stall is not None
-    novelty = observe(loop, over)
+    novelty = observe(loop, over, state.stall)
     loop.stalled = 0 if novelty.new else loop.stalled + 1
     if loop.stalled < stall.after:
         return True
-    said = remarks.no_progress(loop.stalled, novelty.why)
+    said = remarks.no_progress(loop.stalled, novelty.why, certain=novelty.certain)
     if stall.action == "abort":
         ending.end(state, loop, "aborted", f"stalled: {said}", cause=_stall(loop))
         return False
@@ -527,7 +527,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         ending.end(state, loop, "exhausted", reason, "max_replans", cause=_stall(loop))
         return False
     loop.replans += 1
-    loop.stalled = 0
+    begin_again(loop)
     loop.feedback.append(Remark(remarks.replan(said)))
     return True
 

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.runtime import taint
+from engine.runtime.endorsed import is_endorsed
 from engine.runtime.origins import Origin, is_under, leaf_origins, tree_of, under
 from engine.runtime.state import Loop, RunState, Step, Task
 from engine.runtime.task_paths import path_in_loop
@@ -38,7 +39,7 @@ from engine.sema.plans.values import (
     read_value,
 )
 from engine.sema.trust import carries_at, untrusted_fields, untrusted_params
-from engine.sema.types.schema_facts import field_names, subschema_at
+from engine.sema.types.schema_facts import field_names, pointer_tokens, subschema_at
 
 __all__ = ["Source", "SourceKind", "loop_sources", "record_of", "sources", "sources_of"]
 
@@ -134,8 +135,17 @@ class _Reading:
         """All sources of a task's input, each once."""
         found = self._known.get(id(task))
         if found is None:
-            found = self._known[id(task)] = tuple(dict.fromkeys(self._read(task)))
+            found = tuple(dict.fromkeys(self._read(task)))
+            if self.state.known.endorsed:
+                found = tuple(self._as_endorsed(task, source) for source in found)
+            self._known[id(task)] = found
         return found
+
+    def _as_endorsed(self, task: Task, source: Source) -> Source:
+        """A source of a part whose text hooks have endorsed: it is clean."""
+        if source.tainted and is_endorsed(self.state, at_pointer(task.resolved, source.path)):
+            return msgspec.structs.replace(source, tainted=False)
+        return source
 
     @cached_property
     def _has_strange_params(self) -> bool:
@@ -210,7 +220,8 @@ class _Reading:
         assert isinstance(producer, Task)
         for source in _moved(self.of(producer), origin.at or "", origin.path):
             changes: dict[str, Any] = {"path": origin.path, "at": None} if origin.made else {}
-            if producer.cleared:
+            name = (pointer_tokens(origin.at or "") or [""])[0]
+            if not producer.looked_at.leaves_open([name] if name else [*producer.resolved]):
                 changes["tainted"] = False
             yield msgspec.structs.replace(source, **changes)
 

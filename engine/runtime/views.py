@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from engine.runtime import taint
+from engine.runtime import clearance, taint
 from engine.runtime.ports import PolicyState
+from engine.runtime.prompts import denials
 from engine.runtime.sources import record_of, sources
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps.most import with_kind_and_most
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
 from engine.runtime.tainted_result import tainted_parts
 from engine.runtime.task_paths import path_in_loop
+from engine.sema.model import Worker
 from engine.sema.types.schema_facts import field_names, subschema_at
 
 __all__ = [
@@ -139,6 +141,8 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
             "doc": worker.doc,
             "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
         }
+        if isinstance(worker, Worker) and worker.sources:
+            workers[name]["from"] = [denials.must_be_from(rule) for rule in worker.sources]
     steps = loop.orchestrator.policy.max_items is not None
     return PolicyState(
         kind="orchestrator",
@@ -302,7 +306,7 @@ class About:
         """What a hook offers as `tainted`; see `hook_offers`."""
         if self._done:
             return taint.gives_taint(self._state, self._task)
-        return taint.needs_clearance(self._state, self._task)
+        return clearance.is_denied(self._state, self._task)
 
     def sources(self) -> list[dict[str, Any]]:
         """The sources of the task's input."""
@@ -315,6 +319,6 @@ _ABOUT: dict[str, Callable[[About], Any]] = {
     "key": lambda about: about._task.loop.shown(about._task.key),
     "round": lambda about: about._task.round,
     "tainted": About.tainted,
-    "unsourced": lambda about: list(taint.unsourced(about._state, about._task)),
+    "unsourced": lambda about: list(clearance.unsourced(about._state, about._task)),
     "sources": About.sources,
 }

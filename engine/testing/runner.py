@@ -21,6 +21,7 @@ from engine.events import BASE_FORMAT, FORMAT, CancelRequested, Event, RunStarte
 from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
+from engine.runtime.stall import RULES
 from engine.runtime.state import Loop, RunState
 from engine.runtime.task_paths import path_in_loop
 from engine.runtime.verify import rules_verdict
@@ -194,6 +195,7 @@ async def _drive(
         params=program.param_values(),
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        stall=RULES,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
