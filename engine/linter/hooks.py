@@ -90,7 +90,7 @@ def _may_be_denied(program: Program, hook: Hook) -> bool:
     if hook.point != "before_dispatch":
         return True
     worker = program.workers.get(hook.worker or "")
-    return worker is not None and is_effect(worker)
+    return worker is not None and (is_effect(worker) or bool(worker.sources))
 
 
 OTHERWISE_FOR_NOTHING = Rule(
