@@ -138,6 +138,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     """Which bounds on sizes apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
     format: int = 1
     """By the rules of which format the run's decisions are read; from 2 on they may have steps."""
+    verdicts: int = 0
+    """What a verdict clears; 0: all of a task (an older engine), 1: what its verifier looked at."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):

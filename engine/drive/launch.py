@@ -204,6 +204,7 @@ def prepare(
         wall_ms=wall_ms,
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        verdicts=1,
     )
     return record, began
 

@@ -194,6 +194,7 @@ async def _drive(
         params=program.param_values(),
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        verdicts=1,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:
