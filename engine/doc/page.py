@@ -104,8 +104,8 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
         )
     lines += [*table(("may call", "at most", "after", "budget", "what it does"), workers), ""]
     if item.hooks:
-        hooks = [(_point(hook), _asked(hook), _on_fail(hook)) for hook in item.hooks]
-        lines += [*table(("checked", "by", "if it fails"), hooks), ""]
+        hooks = [(_point(it), _asked(it), _on_fail(it), _endorsed(it)) for it in item.hooks]
+        lines += [*table(("checked", "by", "if it fails", "trusted from then on"), hooks), ""]
     return lines
 
 
@@ -136,6 +136,10 @@ def _on_fail(hook: Hook) -> str:
         return hook.on_fail
     times = "once" if hook.max_revisions == 1 else f"{hook.max_revisions} times"
     return f"revise, at most {times}, then {hook.then}"
+
+
+def _endorsed(hook: Hook) -> str:
+    return ", ".join(code(name) for name in hook.endorse)
 
 
 def _budget(budget: Budget) -> str:

@@ -14,6 +14,7 @@ from engine.runtime import (
     approvals,
     attempts,
     clearance,
+    clearing,
     ending,
     endorsed,
     forks,
@@ -540,6 +541,9 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
 def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
     """The dispatch hooks let a task continue; they clean what they have looked at."""
     before = task.status == "checking"
+    if not state.verdicts and cleared.verifiers:
+        # What an older engine has started must not be denied when its run is taken over.
+        cleared = clearing.of_all(cleared)
     if cleared.endorses:
         endorsed.add(state, task, cleared.endorses, output=not before)
     if before:

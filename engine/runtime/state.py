@@ -1199,6 +1199,7 @@ class RunState:
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
         asked_about: By worker and whoever asks: what a gate asked about last.
+        verdicts: What verdicts clear, as `RunStarted` says.
         known: What it remembers of values, for `@from` and `endorse`.
     """
 
@@ -1249,6 +1250,7 @@ class RunState:
         "task_bounds",
         "timers",
         "unplayed",
+        "verdicts",
         "wall_ms",
         "warnings",
     )
@@ -1298,6 +1300,7 @@ class RunState:
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
         self.known = Known()
+        self.verdicts = 0
         self.warnings: list[str] = []
         #: Models whose provider refused a schema: theirs go into the prompt.
         self.in_prompt: set[str] = set()
