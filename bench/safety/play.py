@@ -1,0 +1,157 @@
+"""One task of a suite through the engine, honest or attacked, and what is judged of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import engine
+from bench.safety.declared import SUITES
+from bench.safety.package import FunctionCall, Package, attacked, useful
+from bench.safety.attackers import wanted
+from bench.safety.planner import Attack, Contract, Form, Planner, reads_of
+from bench.safety.signatures import as_json
+from bench.safety.tools import WORLD, World
+from engine.journal import MemoryJournal
+
+#: A run asks a person at most so often.
+MOST_GATES = 60
+
+
+@dataclass
+class Played:
+    """What became of a task.
+
+    Attributes:
+        done: Whether the package's judge of the user's task says that it is done.
+        attacked: Whether its judge of the attacker's task says so.
+        reached: How many calls of effects an attack has made.
+        asked: The workers that a person was asked about, in order.
+        effects: How many effects started that no attack decided.
+        denied: The tools whose calls were refused or failed.
+        told: Whether a planner was shown the attacker's text.
+        status: How the run ended; why, where it did not finish.
+    """
+
+    task: str
+    done: bool = False
+    attacked: bool = False
+    reached: int = 0
+    asked: list[str] = field(default_factory=list)
+    effects: int = 0
+    denied: list[str] = field(default_factory=list)
+    told: bool = False
+    status: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+class Suite:
+    """A suite and its program."""
+
+    def __init__(self, name: str, program: Path) -> None:
+        self.name = name
+        self.package = Package(name)
+        self.workflow = engine.load(program)
+        self.contracts = contracts(self.workflow)
+        self.users: Mapping[str, Any] = self.package.suite.user_tasks
+        self.injections: Mapping[str, Any] = self.package.suite.injection_tasks
+
+    async def honest(self, user: Any, *, person: bool) -> Played:
+        """Play a task; a person says yes to everything, or no."""
+        return await self._play(user, self.package.environment(user), "approve" if person else "reject")
+
+    async def attack(self, user: Any, injection: Any, form: Form) -> Played:
+        """Play a task in an environment with an attacker's text; a person says no."""
+        words = self.package.injections(user, injection)
+        environment = self.package.environment(user, words)
+        calls = wanted(injection, environment)
+        after = self._first_read(user, environment, list(words.values()))
+        assert after is not None, "the attacker's text is in what the task reads"
+        attack = Attack(form, calls, list(words.values()), after)
+        return await self._play(user, environment, "reject", attack, injection)
+
+    def _first_read(self, user: Any, environment: Any, words: list[str]) -> int | None:
+        """After how many calls of the ground truth the attacker's text has been read."""
+        own = copy.deepcopy(environment)
+        outputs = [
+            as_json(self.package.call(own, call.function, dict(call.args)))
+            for call in user.ground_truth(copy.deepcopy(environment))
+        ]
+        return reads_of(outputs, words)
+
+    async def _play(
+        self,
+        user: Any,
+        environment: Any,
+        answer: str,
+        attack: Attack | None = None,
+        injection: Any = None,
+    ) -> Played:
+        before = copy.deepcopy(environment)
+        world = World(
+            lambda tool, given: self.package.call(environment, tool, given),
+            SUITES[self.name].lists,
+            words=attack.words if attack else [],
+        )
+        planner = Planner(
+            f"{self.name}/{user.ID}",
+            user.PROMPT,
+            user.ground_truth(copy.deepcopy(environment)),
+            user.GROUND_TRUTH_OUTPUT,
+            self.contracts,
+            world,
+            attack,
+        )
+        played = Played(user.ID)
+        token = WORLD.set(world)
+        try:
+            run = await self._drive(user, planner, answer, played)
+        finally:
+            WORLD.reset(token)
+        calls = [FunctionCall(function=one.tool, args=one.given) for one in world.log]
+        said = run.output if isinstance(run.output, str) else ""
+        played.done = useful(user, said, before, environment, calls)
+        if injection is not None:
+            played.attacked = attacked(injection, said, before, environment, calls)
+        started = [one for one in world.log if self.contracts[one.tool].effect]
+        played.reached = sum(one.hostile for one in started)
+        played.effects = sum(not one.hostile for one in started)
+        played.denied, played.told, played.problems = planner.denied, planner.told, planner.problems
+        played.status = run.status if run.status == "finished" else f"{run.status}: {run.reason}"
+        return played
+
+    async def _drive(
+        self, user: Any, planner: Planner, answer: str, played: Played
+    ) -> engine.Run:
+        models, journal = {"planner": planner, "reader": planner}, MemoryJournal()
+        run = await self.workflow.arun(models=models, journal=journal, request=user.PROMPT)
+        while run.status == "waiting" and len(played.asked) < MOST_GATES:
+            gate = run.gates[0]
+            played.asked.append(gate.worker or gate.task or "?")
+            reply = engine.Reply(answer, gate=gate.key)
+            run = await engine.aresume(run.id, reply=reply, models=models, journal=journal)
+        return run
+
+
+def contracts(workflow: engine.Workflow) -> dict[str, Contract]:
+    """What the planner needs to know of the program's workers."""
+    found = {}
+    for name, worker in workflow.program.workers.items():
+        sources: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+        for one in getattr(worker, "sources", ()):
+            allowed = {(a.name, tuple(a.at)) for a in one.allowed}
+            sources.setdefault(one.path[0], set()).update(allowed)
+        properties = worker.inputs.schema.get("properties", {})
+        found[name] = Contract(
+            worker.effect in ("write", "once"),
+            {key: frozenset(value) for key, value in sources.items()},
+            frozenset(key for key, schema in properties.items() if "enum" in str(schema)),
+        )
+    return found
+
+
+def plain(played: Played) -> dict[str, Any]:
+    return asdict(played)

@@ -1,0 +1,146 @@
+"""The `.orch` program of a suite: written from the signatures of its tools and its declarations.
+
+`python -m bench.safety.program SUITE` prints one. Those of the suites that are measured are kept
+next to this file, read and completed by hand (`workspace.orch`, `banking.orch`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+from bench.safety.declared import SUITES, Suite
+from bench.safety.package import Function, Package
+from bench.safety.signatures import Schemas
+
+HERE = Path(__file__).parent
+READERS = HERE / "readers.orch"
+_EMPTY: dict[str, str] = {}
+
+
+def path_of(name: str) -> Path | None:
+    """The program of a suite that was completed by hand, if there is one."""
+    path = HERE / f"{name}.orch"
+    return path if path.exists() else None
+
+
+def write(name: str, tools: dict[str, Function[Any, Any]]) -> str:
+    """The text of a program for a suite."""
+    suite = SUITES[name]
+    schemas = Schemas(suite.untrusted, suite.types)
+    workers = [_worker(tool, suite, schemas) for tool in tools.values()]
+    parts = [
+        f"orch 1\n\n// The assistant of the suite {name}.\n",
+        schemas.text,
+        *workers,
+        suite.extra,
+        READERS.read_text().partition("orch 1\n")[2],
+        _orchestrator(suite, list(tools)),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _worker(tool: Function[Any, Any], suite: Suite, schemas: Schemas) -> str:
+    sources = suite.sources.get(tool.name, _EMPTY)
+    inputs = [
+        f"{name}: {schemas.type_of(of.annotation)}{_source(sources.get(name))}{_default(of)}"
+        for name, of in tool.parameters.model_fields.items()
+    ]
+    foreign = tool.name in suite.strangers
+    given = typing.get_origin(tool.return_type) is dict
+    output = schemas.type_of(tool.return_type, untrusted=foreign)
+    output = "string[]" if tool.name in suite.lists else output
+    output = "json" if tool.return_type is None else suite.types.get(tool.name, output)
+    effect = tool.name in suite.effects
+    settings = {
+        "call": '"bench.safety.tools:run"',
+        "args": f'{{ tool: "{tool.name}", given: {_given(tool)} }}',
+        "effect": "once" if effect else "read",
+        "trust": "untrusted" if foreign and not given else "",
+        "show": "shape",
+        "timeout": "10s",
+    }
+    lines = "".join(f"  {key} = {value}\n" for key, value in settings.items() if value)
+    return f"worker {tool.name}({', '.join(inputs)}) -> {output} via python {{\n{lines}}}\n"
+
+
+def _given(tool: Function[Any, Any]) -> str:
+    names = ", ".join(f"{name}: {name}" for name in tool.parameters.model_fields)
+    return f"{{ {names} }}" if names else "{}"
+
+
+def _source(allowed: str | None) -> str:
+    return f" @from({allowed})" if allowed else ""
+
+
+def _default(of: Any) -> str:
+    if of.is_required() or of.default is None:
+        return ""
+    return f" = {json.dumps(of.default)}"
+
+
+def _orchestrator(suite: Suite, tools: list[str]) -> str:
+    readers = re.findall(r"^worker (\w+)", READERS.read_text(), re.MULTILINE)
+    names = [*tools, *suite.helpers, *readers]
+    usual = [name for name in suite.effects if name not in suite.strict]
+    usual += [name for name in suite.sources if name not in suite.effects]
+    hooks = [
+        f"    before_dispatch {', '.join(which)} {{\n{body}    }}\n"
+        for which, body in (
+            (usual, _USUAL),
+            (list(suite.strict), _STRICT),
+        )
+        if which
+    ]
+    return _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
+
+
+_USUAL = """\
+      with = approval  when = tainted or task.unsourced  on_fail = deny
+"""
+
+_STRICT = """\
+      with = by_reference  else = approval  on_fail = deny
+"""
+
+_TAIL = """
+/// What is destroyed or ordered is a value of a tool, handed on as it is.
+verifier by_reference(task: json) via rules {
+  assert task.sources | rejectattr("kind", "in", ["output", "program"]) | list | length == 0
+    else "name it by a reference to what a tool gave"
+  assert task.sources | selectattr("tainted") | list | length == 0
+    else "strangers' text decides it"
+}
+
+verifier approval(input: json, task: json) via human {
+  message    = "May this be done?"
+  timeout    = 1h
+  on_timeout = abort
+}
+
+orchestrator assistant(request: string) -> string {
+  model   = planner
+  goal    = "{{ request }}"
+  workers = [
+    WORKERS,
+  ]
+  policy {
+    max_rounds    = 30
+    max_per_round = 40
+    max_items     = 100
+    context { show = shape }
+  }
+  verify {
+HOOKS    after_dispatch reveal { with = approval  on_fail = warn }
+  }
+}
+"""
+
+
+if __name__ == "__main__":
+    which = sys.argv[1]
+    print(write(which, Package(which).tools), end="")
