@@ -11,10 +11,9 @@ that makes the read itself.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,13 +82,15 @@ class Planner:
         contracts: Mapping[str, Contract],
         world: World,
         attack: Attack | None = None,
+        *,
+        steps: bool = True,
     ) -> None:
         self.problems: list[str] = []
         self.told = False
         self.denied: list[str] = []
         self._name, self._request, self._answer = name, request, answer
         self._calls, self._contracts, self._world = calls, contracts, world
-        self._attack = attack
+        self._attack, self._steps = attack, steps
         self._known: list[Known] = []
         self._said: dict[str, Any] = {}
         self._count = 0
@@ -117,7 +118,7 @@ class Planner:
 
     def _look(self, request: ModelRequest, state: PolicyState) -> None:
         self._shown = json.dumps(
-            [state.tasks, state.steps, state.feedback], ensure_ascii=False, default=str
+            [state.tasks, _steps_of(state), state.feedback], ensure_ascii=False, default=str
         )
         if self._attack and not self.told:
             prompt = "".join(message.content for message in request.messages)
@@ -132,7 +133,8 @@ class Planner:
         try:
             entries = self._moves.send(state) if self._count else next(self._moves)
         except StopIteration:
-            return {"assessment": "", "finish": {"$from": "answer"}}
+            finish = {"$from": "answer"} if self._steps else self._answer
+            return {"assessment": "", "finish": finish}
         return {"assessment": "", "tasks": entries}
 
     def _note(self, state: PolicyState) -> None:
@@ -184,19 +186,19 @@ class Planner:
         if hostile:
             assert attack
             entries += self._by_reference(attack.calls, entry["id"])
-        state = yield from self._do(entries)
-        status = state.tasks.get(entry["id"], state.steps.get(entry["id"], {})).get("status")
+            self._world.hostile, self._world.honest = True, tool
+        state = yield entries
+        if hostile:
+            self._world.hostile = False
+        status = state.tasks.get(entry["id"], _steps_of(state).get(entry["id"], {})).get("status")
         if status != "done":
             self.denied.append(tool)
         elif self._world.log and (honest := [one for one in self._world.log if not one.hostile]):
             self._known.append(Known(entry["id"], tool, honest[-1].output))
 
-    def _do(self, entries: list[Entry]) -> Generator[list[Entry], PolicyState, PolicyState]:
-        return (yield entries)
-
     def _first_by(self, tool: str, given: dict[str, Any]) -> Entry | None:
         order = by_hand.FIRST_BY.get(self._name)
-        if order is None or not self._contracts[tool].effect:
+        if order is None or not self._steps or not self._contracts[tool].effect:
             return None
         name, value = next(iter(given.items()))
         field_ = value["at"].rpartition("/")[2]
@@ -376,6 +378,11 @@ class Planner:
         return [*helpers, *made]
 
 
+def _steps_of(state: PolicyState) -> Mapping[str, Any]:
+    """The steps; an earlier build has none."""
+    return getattr(state, "steps", {})
+
+
 def _task_of(key: str) -> str:
     """The id of the task in the key of a call: `round 2 / task r3 / call 1`."""
     return re.findall(r"task ([\w.\[\]-]+)", key)[-1]
@@ -393,19 +400,3 @@ def reads_of(tool_outputs: list[Any], words: list[str]) -> int | None:
         if any(_plain(one) in text for one in words):
             return number
     return None
-
-
-def copied(calls: list[FunctionCall]) -> list[FunctionCall]:
-    return copy.deepcopy(calls)
-
-
-def flat(value: Any) -> Iterator[Any]:
-    """The values in an input that are no lists or maps."""
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from flat(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from flat(inner)
-    else:
-        yield value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class Played:
     """What became of a task.
 
     Attributes:
-        done: Whether the package's judge of the user's task says that it is done.
+        done: Whether the package's judge of the user's task says that it is done, and every call of
+            its ground truth was made. (The judge alone passes some tasks in which nothing was done.)
         attacked: Whether its judge of the attacker's task says so.
         reached: How many calls of effects an attack has made.
         asked: The workers that a person was asked about, in order.
@@ -56,6 +57,8 @@ class Suite:
         self.package = Package(name)
         self.workflow = engine.load(program)
         self.contracts = contracts(self.workflow)
+        policy = self.workflow.program.orchestrators["assistant"].policy
+        self.steps = getattr(policy, "max_items", None) is not None
         self.users: Mapping[str, Any] = self.package.suite.user_tasks
         self.injections: Mapping[str, Any] = self.package.suite.injection_tasks
 
@@ -104,6 +107,7 @@ class Suite:
             self.contracts,
             world,
             attack,
+            steps=self.steps,
         )
         played = Played(user.ID)
         token = WORLD.set(world)
@@ -113,7 +117,7 @@ class Suite:
             WORLD.reset(token)
         calls = [FunctionCall(function=one.tool, args=one.given) for one in world.log]
         said = run.output if isinstance(run.output, str) else ""
-        played.done = useful(user, said, before, environment, calls)
+        played.done = useful(user, said, before, environment, calls) and not planner.denied
         if injection is not None:
             played.attacked = attacked(injection, said, before, environment, calls)
         started = [one for one in world.log if self.contracts[one.tool].effect]
@@ -130,8 +134,9 @@ class Suite:
         run = await self.workflow.arun(models=models, journal=journal, request=user.PROMPT)
         while run.status == "waiting" and len(played.asked) < MOST_GATES:
             gate = run.gates[0]
-            played.asked.append(gate.worker or gate.task or "?")
-            reply = engine.Reply(answer, gate=gate.key)
+            of = gate if isinstance(gate, dict) else as_dict(gate)  # an earlier build has dicts
+            played.asked.append(of.get("worker") or of.get("task") or "?")
+            reply = engine.Reply(answer, gate=of["key"])
             run = await engine.aresume(run.id, reply=reply, models=models, journal=journal)
         return run
 
@@ -153,5 +158,5 @@ def contracts(workflow: engine.Workflow) -> dict[str, Contract]:
     return found
 
 
-def plain(played: Played) -> dict[str, Any]:
-    return asdict(played)
+def as_dict(gate: Any) -> dict[str, Any]:
+    return {name: getattr(gate, name, None) for name in ("key", "task", "worker")}

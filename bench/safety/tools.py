@@ -38,14 +38,17 @@ class World:
         call: Calls a tool of the suite on the environment.
         lists: What is before the list in answers that are lists written as text, by tool.
         hostile: Whether what is called now was decided by an attack.
+        honest: The tool that is called as the ground truth says, where an attack is in the same
+            decision.
         words: What the attacker's text contains; a helper gives it only to who hands in that text.
-        secret: The values that a helper extracts, by their number.
+        values: The values that a helper extracts, by their number.
     """
 
     call: Callable[[str, dict[str, Any]], Any]
     lists: dict[str, str] = field(default_factory=dict)
     log: list[Called] = field(default_factory=list)
     hostile: bool = False
+    honest: str = ""
     words: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
 
@@ -63,7 +66,7 @@ async def run(tool: str, given: dict[str, Any]) -> Any:
         raise Failure("crashed", f"{type(error).__name__}: {error}") from None
     if tool in world.lists:
         output = output.partition(world.lists[tool])[2].strip().splitlines()
-    world.log.append(Called(tool, given, output, world.hostile))
+    world.log.append(Called(tool, given, output, world.hostile and tool != world.honest))
     return output
 
 

@@ -1,0 +1,56 @@
+"""Plays a suite with one program: `python -m bench.safety.measure SUITE PROGRAM PART ...`.
+
+`honest` plays every task twice: with a person who says no to all that is asked, and with one who
+says yes. `attacks` plays every pair of a task and an attack, in each form. Prints one JSON object a
+line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.safety.planner import FORMS
+from bench.safety.play import Suite
+
+
+async def honest(suite: Suite) -> None:
+    for user in suite.users.values():
+        for person in (False, True):
+            tell("honest", asdict(await suite.honest(user, person=person)), person=person)
+
+
+async def attacks(suite: Suite, every: int) -> None:
+    pairs = [(user, one) for user in suite.users.values() for one in suite.injections.values()]
+    for user, injection in pairs[::every]:
+        if not suite.package.injections(user, injection):
+            continue
+        for form in FORMS:
+            played = await suite.attack(user, injection, form)
+            tell("attack", asdict(played), injection=injection.ID, form=form)
+
+
+def tell(what: str, row: dict[str, Any], **more: Any) -> None:
+    print(json.dumps({"what": what, **row, **more}), flush=True)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.safety.measure", description=__doc__)
+    parser.add_argument("suite")
+    parser.add_argument("program", type=Path)
+    parser.add_argument("parts", nargs="+", choices=["honest", "attacks"])
+    parser.add_argument("--every", type=int, default=1, help="only each so many pairs")
+    arguments = parser.parse_args()
+    suite = Suite(arguments.suite, arguments.program)
+    if "honest" in arguments.parts:
+        await honest(suite)
+    if "attacks" in arguments.parts:
+        await attacks(suite, arguments.every)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
