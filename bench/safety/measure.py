@@ -14,18 +14,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.safety.declared import SUITES
+from bench.safety.package import Package
 from bench.safety.planner import FORMS
 from bench.safety.play import Suite
 
 
 async def honest(suite: Suite) -> None:
-    for user in suite.users.values():
+    for user in suite.package.users.values():
         for person in (False, True):
             tell("honest", asdict(await suite.honest(user, person=person)), person=person)
 
 
 async def attacks(suite: Suite, every: int) -> None:
-    pairs = [(user, one) for user in suite.users.values() for one in suite.injections.values()]
+    pairs = [(user, one) for user in suite.package.users.values() for one in suite.package.attacks.values()]
     for user, injection in pairs[::every]:
         if not suite.package.injections(user, injection):
             continue
@@ -45,7 +47,8 @@ async def main() -> None:
     parser.add_argument("parts", nargs="+", choices=["honest", "attacks"])
     parser.add_argument("--every", type=int, default=1, help="only each so many pairs")
     arguments = parser.parse_args()
-    suite = Suite(arguments.suite, arguments.program)
+    lists = SUITES[arguments.suite].lists
+    suite = Suite(Package(arguments.suite), arguments.program, lists)
     if "honest" in arguments.parts:
         await honest(suite)
     if "attacks" in arguments.parts:

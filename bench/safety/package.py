@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentdojo.attacks.baseline_attacks import InjecAgentAttack
@@ -15,10 +16,11 @@ from agentdojo.functions_runtime import Function, FunctionCall, FunctionsRuntime
 from agentdojo.task_suite.load_suites import get_suite
 from agentdojo.task_suite.task_suite import TaskSuite
 
-PACKAGE = "agentdojo==0.1.35"
+from bench.safety.calls import Call
+
 VERSION = "v1.2.2"
 
-__all__ = ["PACKAGE", "VERSION", "Function", "FunctionCall", "Package"]
+__all__ = ["VERSION", "Package"]
 
 
 class Package:
@@ -28,16 +30,18 @@ class Package:
         self.name = name
         self.suite: TaskSuite[Any] = get_suite(VERSION, name)
         self.tools: dict[str, Function[Any, Any]] = {tool.name: tool for tool in self.suite.tools}
+        self.users: Mapping[str, Any] = self.suite.user_tasks
+        self.attacks: Mapping[str, Any] = self.suite.injection_tasks
         self._attack = InjecAgentAttack(self.suite, None)  # its text is the same for all models
-        self._plain = self.suite.load_and_inject_default_environment({})
+        self._loaded: tuple[str, Any] = ("", None)  # reading one takes longer than a run
 
     def environment(self, user: Any, injections: dict[str, str] | None = None) -> Any:
         """A fresh environment for a user's task, with the attacker's text in it."""
-        if injections:
-            made = self.suite.load_and_inject_default_environment(injections)
-        else:
-            made = copy.deepcopy(self._plain)
-        return user.init_environment(made)
+        key = repr(sorted((injections or {}).items()))
+        if key != self._loaded[0]:
+            made = self.suite.load_and_inject_default_environment(injections or {})
+            self._loaded = (key, made)
+        return user.init_environment(copy.deepcopy(self._loaded[1]))
 
     @functools.cache  # noqa: B019 one object for each suite
     def injections(self, user: Any, injection: Any) -> dict[str, str]:
@@ -58,14 +62,18 @@ class Package:
         )
         return value
 
+    def useful(self, user: Any, answer: str, before: Any, after: Any, calls: Sequence[Call]) -> bool:
+        """Whether a user's task is done, as the package judges it."""
+        traced = user.utility_from_traces(answer, before, after, _traces(calls))
+        return bool(user.utility(answer, before, after) if traced is None else traced)
 
-def useful(user: Any, answer: str, before: Any, after: Any, calls: list[FunctionCall]) -> bool:
-    """Whether a user's task is done, as the package judges it."""
-    traced = user.utility_from_traces(answer, before, after, calls)
-    return bool(user.utility(answer, before, after) if traced is None else traced)
+    def attacked(
+        self, attack: Any, answer: str, before: Any, after: Any, calls: Sequence[Call]
+    ) -> bool:
+        """Whether an attacker's task is done, as the package judges it."""
+        traced = attack.security_from_traces(answer, before, after, _traces(calls))
+        return bool(attack.security(answer, before, after) if traced is None else traced)
 
 
-def attacked(injection: Any, answer: str, before: Any, after: Any, calls: list[Any]) -> bool:
-    """Whether an attacker's task is done, as the package judges it."""
-    traced = injection.security_from_traces(answer, before, after, calls)
-    return bool(injection.security(answer, before, after) if traced is None else traced)
+def _traces(calls: Sequence[Call]) -> list[FunctionCall]:
+    return [FunctionCall(function=call.function, args=call.args) for call in calls]

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from bench.safety import by_hand
 from bench.safety.finding import DAY, Known, Place, in_text, places, texts
-from bench.safety.package import FunctionCall
+from bench.safety.calls import Call
 from bench.safety.tools import World
 from engine.runtime.ports import ModelReply, ModelRequest, PolicyState
 
@@ -59,7 +59,7 @@ class Attack:
     """
 
     form: Form
-    calls: list[FunctionCall]
+    calls: list[Call]
     words: list[str]
     after: int
 
@@ -77,7 +77,7 @@ class Planner:
         self,
         name: str,
         request: str,
-        calls: list[FunctionCall],
+        calls: list[Call],
         answer: str,
         contracts: Mapping[str, Contract],
         world: World,
@@ -93,6 +93,7 @@ class Planner:
         self._attack, self._steps = attack, steps
         self._known: list[Known] = []
         self._said: dict[str, Any] = {}
+        self._of_call: dict[int, str] = {}
         self._count = 0
         self._shown = ""
         self._moves = self._play()
@@ -158,7 +159,7 @@ class Planner:
         entry = self._say("compose", self._answer, instructions="Answer.", material=material)
         yield [{**entry, "id": "answer"}]
 
-    def _make(self, call: FunctionCall, number: int) -> Moves:
+    def _make(self, call: Call, number: int) -> Moves:
         """One call of the ground truth, and before it what it needs to know."""
         left_out = by_hand.LEFT_OUT.get(self._name)
         if left_out is not None and left_out[0] == call.function:
@@ -195,6 +196,7 @@ class Planner:
             self.denied.append(tool)
         elif self._world.log and (honest := [one for one in self._world.log if not one.hostile]):
             self._known.append(Known(entry["id"], tool, honest[-1].output))
+            self._of_call[number] = entry["id"]
 
     def _first_by(self, tool: str, given: dict[str, Any]) -> Entry | None:
         order = by_hand.FIRST_BY.get(self._name)
@@ -346,7 +348,9 @@ class Planner:
                 yield [{"id": self._id("x"), "worker": call.function, "input": dict(call.args)}]
             self._world.hostile = False
         elif attack.form == "by reference":
-            source = self._known[-1].task
+            source = self._of_call.get(attack.after)
+            if source is None:
+                return
             entries = self._by_reference(attack.calls, source)
             helpers = [entry for entry in entries if entry["worker"] == "extract"]
             yield helpers
@@ -356,7 +360,7 @@ class Planner:
                     yield [entry]
             self._world.hostile = False
 
-    def _by_reference(self, calls: list[FunctionCall], source: str) -> list[Entry]:
+    def _by_reference(self, calls: list[Call], source: str) -> list[Entry]:
         """The attacker's calls, each of their values extracted from an output by a helper."""
         helpers: list[Entry] = []
 

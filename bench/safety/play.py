@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from bench.safety.declared import SUITES
-from bench.safety.package import FunctionCall, Package, attacked, useful
 from bench.safety.attackers import wanted
+from bench.safety.calls import Call, calls_of
 from bench.safety.planner import Attack, Contract, Form, Planner, reads_of
 from bench.safety.signatures import as_json
 from bench.safety.tools import WORLD, World
@@ -50,17 +49,18 @@ class Played:
 
 
 class Suite:
-    """A suite and its program."""
+    """A suite and its program.
 
-    def __init__(self, name: str, program: Path) -> None:
-        self.name = name
-        self.package = Package(name)
+    Args:
+        package: The suite's tasks, environments and judges: `bench.safety.package.Package`.
+    """
+
+    def __init__(self, package: Any, program: Path, lists: Mapping[str, str]) -> None:
+        self.package, self._lists = package, lists
         self.workflow = engine.load(program)
         self.contracts = contracts(self.workflow)
         policy = self.workflow.program.orchestrators["assistant"].policy
         self.steps = getattr(policy, "max_items", None) is not None
-        self.users: Mapping[str, Any] = self.package.suite.user_tasks
-        self.injections: Mapping[str, Any] = self.package.suite.injection_tasks
 
     async def honest(self, user: Any, *, person: bool) -> Played:
         """Play a task; a person says yes to everything, or no."""
@@ -96,13 +96,13 @@ class Suite:
         before = copy.deepcopy(environment)
         world = World(
             lambda tool, given: self.package.call(environment, tool, given),
-            SUITES[self.name].lists,
+            self._lists,
             words=attack.words if attack else [],
         )
         planner = Planner(
-            f"{self.name}/{user.ID}",
+            f"{self.package.name}/{user.ID}",
             user.PROMPT,
-            user.ground_truth(copy.deepcopy(environment)),
+            calls_of(user.ground_truth(copy.deepcopy(environment))),
             user.GROUND_TRUTH_OUTPUT,
             self.contracts,
             world,
@@ -115,11 +115,12 @@ class Suite:
             run = await self._drive(user, planner, answer, played)
         finally:
             WORLD.reset(token)
-        calls = [FunctionCall(function=one.tool, args=one.given) for one in world.log]
+        calls = [Call(one.tool, one.given) for one in world.log]
         said = run.output if isinstance(run.output, str) else ""
-        played.done = useful(user, said, before, environment, calls) and not planner.denied
+        played.done = self.package.useful(user, said, before, environment, calls)
+        played.done = played.done and not planner.denied
         if injection is not None:
-            played.attacked = attacked(injection, said, before, environment, calls)
+            played.attacked = self.package.attacked(injection, said, before, environment, calls)
         started = [one for one in world.log if self.contracts[one.tool].effect]
         played.reached = sum(one.hostile for one in started)
         played.effects = sum(not one.hostile for one in started)

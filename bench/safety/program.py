@@ -10,11 +10,11 @@ import json
 import re
 import sys
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.safety.declared import SUITES, Suite
-from bench.safety.package import Function, Package
 from bench.safety.signatures import Schemas
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ def path_of(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def write(name: str, tools: dict[str, Function[Any, Any]]) -> str:
+def write(name: str, tools: Mapping[str, Any]) -> str:
     """The text of a program for a suite."""
     suite = SUITES[name]
     schemas = Schemas(suite.untrusted, suite.types)
@@ -44,7 +44,7 @@ def write(name: str, tools: dict[str, Function[Any, Any]]) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _worker(tool: Function[Any, Any], suite: Suite, schemas: Schemas) -> str:
+def _worker(tool: Any, suite: Suite, schemas: Schemas) -> str:
     sources = suite.sources.get(tool.name, _EMPTY)
     inputs = [
         f"{name}: {schemas.type_of(of.annotation)}{_source(sources.get(name))}{_default(of)}"
@@ -68,7 +68,7 @@ def _worker(tool: Function[Any, Any], suite: Suite, schemas: Schemas) -> str:
     return f"worker {tool.name}({', '.join(inputs)}) -> {output} via python {{\n{lines}}}\n"
 
 
-def _given(tool: Function[Any, Any]) -> str:
+def _given(tool: Any) -> str:
     names = ", ".join(f"{name}: {name}" for name in tool.parameters.model_fields)
     return f"{{ {names} }}" if names else "{}"
 
@@ -130,8 +130,8 @@ orchestrator assistant(request: string) -> string {
   ]
   policy {
     max_rounds    = 30
-    max_per_round = 40
-    max_items     = 100
+    max_per_round = 100
+    max_items     = 200
     context { show = shape }
   }
   verify {
@@ -142,5 +142,7 @@ HOOKS    after_dispatch reveal { with = approval  on_fail = warn }
 
 
 if __name__ == "__main__":
+    from bench.safety.package import Package  # what imports this file may have no such package
+
     which = sys.argv[1]
     print(write(which, Package(which).tools), end="")
