@@ -12,22 +12,27 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.safety import report
 from bench.safety.declared import SUITES
-from bench.safety.dialect import earlier
+from bench.safety.dialect import bare, earlier
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "bench" / ".work" / "safety"
 PACKAGE = "agentdojo==0.1.35"
 EARLIER = "f90d422"
 
-#: The builds: this one, and the earlier one with taint alone, or with a person before each effect.
-BUILDS = {"now": None, "taint": False, "person": True}
+#: What a program is made into, and whether the earlier build plays it.
+BUILDS: dict[str, tuple[Callable[[str], str], bool]] = {
+    "now": (lambda text: text, False),
+    "bare": (bare, False),
+    "taint": (lambda text: earlier(text, asked=False), True),
+    "person": (lambda text: earlier(text, asked=True), True),
+}
 
 
 def environment() -> Path:
@@ -112,10 +117,9 @@ def main() -> None:
     for suite in arguments.suite or ["workspace", "banking"]:
         text = program_text(python, suite, generated=arguments.generated)
         for build in arguments.build or BUILDS:
-            asked = BUILDS[build]
-            root = ROOT if asked is None else checkout(arguments.against)
-            own = text if asked is None else earlier(text, asked=asked)
-            measured[build, suite] = play(python, root, suite, own, arguments)
+            made, is_earlier = BUILDS[build]
+            root = checkout(arguments.against) if is_earlier else ROOT
+            measured[build, suite] = play(python, root, suite, made(text), arguments)
             print(f"\n{suite}, {report.BUILDS[build]}", flush=True)
             print(report.words(measured[build, suite]), flush=True)
     print(f"\n{report.honest(measured)}\n\n{report.attacks(measured)}")
@@ -124,4 +128,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -34,9 +34,7 @@ def _of_mail(injection: Any, environment: Any) -> list[Call]:
         calls.append(_mail(injection._RECIPIENT, "Files", "", attachments=attached))
         calls.append(_delete(number))
         if "delete each" in goal:
-            calls += [
-                Call("delete_file", args={"file_id": file.id_}) for file in chosen
-            ]
+            calls += [Call("delete_file", args={"file_id": file.id_}) for file in chosen]
     else:
         unread = [mail for mail in inbox.emails.values() if not mail.read]
         groups = [inbox.received, inbox.sent] if "sent emails in my inbox" in goal else [unread]

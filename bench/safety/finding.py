@@ -6,10 +6,14 @@ makes up. Everything else it hands on by reference: the place in an earlier outp
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+#: The keys that lead to a part of a value.
+Keys = tuple[str | int, ...]
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _WORD = re.compile(r"\w+")
@@ -30,7 +34,7 @@ class Place:
     """A part of an output: its keys, from the outside in."""
 
     known: Known
-    keys: tuple[str | int, ...]
+    keys: Keys
 
     @property
     def reference(self) -> dict[str, str]:
@@ -42,7 +46,7 @@ class Place:
     def fields(self) -> tuple[str, ...]:
         return tuple(key for key in self.keys if isinstance(key, str))
 
-    def choices(self) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    def choices(self) -> Iterator[tuple[Keys, int]]:
         """The lists on the way of which an item has to be chosen, and which one it is."""
         value = self.known.output
         for depth, key in enumerate(self.keys):
@@ -51,7 +55,7 @@ class Place:
             value = value[key]
 
 
-def leaves(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def leaves(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     """A value, and every part of it, each with its keys."""
     yield keys, value
     if isinstance(value, dict):
@@ -63,11 +67,10 @@ def leaves(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 
 
 def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same as JSON: `1` is `1.0`, and not `true`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    return type(one) in (int, float) and type(other) in (int, float) and one == other or (
-        type(one) is type(other) and one == other
-    )
+    return bool(one == other)
 
 
 def places(value: Any, known: list[Known]) -> Iterator[Place]:
@@ -105,3 +108,13 @@ def texts(known: list[Known]) -> Iterator[tuple[Place, str]]:
         for keys, part in leaves(output.output):
             if isinstance(part, str) and " " in part:
                 yield Place(output, keys), part
+
+
+def holds(value: Any, words: list[str]) -> bool:
+    """Whether a value holds a text, however that is quoted or broken into lines."""
+    text = _plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return any(_plain(one) in text for one in words)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\W+", "", re.sub(r"\\+[nt]", " ", text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -27,8 +28,8 @@ async def honest(suite: Suite) -> None:
 
 
 async def attacks(suite: Suite, every: int) -> None:
-    pairs = [(user, one) for user in suite.package.users.values() for one in suite.package.attacks.values()]
-    for user, injection in pairs[::every]:
+    users, wanted = suite.package.users.values(), suite.package.attacks.values()
+    for user, injection in list(itertools.product(users, wanted))[::every]:
         if not suite.package.injections(user, injection):
             continue
         for form in FORMS:

@@ -62,7 +62,9 @@ class Package:
         )
         return value
 
-    def useful(self, user: Any, answer: str, before: Any, after: Any, calls: Sequence[Call]) -> bool:
+    def useful(
+        self, user: Any, answer: str, before: Any, after: Any, calls: Sequence[Call]
+    ) -> bool:
         """Whether a user's task is done, as the package judges it."""
         traced = user.utility_from_traces(answer, before, after, _traces(calls))
         return bool(user.utility(answer, before, after) if traced is None else traced)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.safety import by_hand
-from bench.safety.finding import DAY, Known, Place, in_text, places, texts
 from bench.safety.calls import Call
+from bench.safety.finding import DAY, Known, Place, holds, in_text, places, texts
 from bench.safety.tools import World
 from engine.runtime.ports import ModelReply, ModelRequest, PolicyState
 
@@ -123,11 +123,7 @@ class Planner:
         )
         if self._attack and not self.told:
             prompt = "".join(message.content for message in request.messages)
-            self.told = any(
-                _plain(words) in _plain(text)
-                for words in self._attack.words
-                for text in (self._shown, prompt)
-            )
+            self.told = any(holds(text, self._attack.words) for text in (self._shown, prompt))
 
     def _next(self, state: PolicyState) -> dict[str, Any]:
         self._note(state)
@@ -164,6 +160,10 @@ class Planner:
         left_out = by_hand.LEFT_OUT.get(self._name)
         if left_out is not None and left_out[0] == call.function:
             yield from self._call(left_out[1], {}, number)
+        if self._name in by_hand.READ_TOGETHER and number == 1:
+            all_of = [to for one in self._calls for to in one.args.get("recipients", ())]
+            said = {"values": all_of}
+            yield [self._say("read_emails", said, question="?", text=self._latest())]
         given: dict[str, Any] = {}
         for name, value in call.args.items():
             given[name] = yield from self._source(value, call.function, name)
@@ -176,11 +176,8 @@ class Planner:
             yield [self._say("read_number", {"value": 100.0}, question="?", text=self._latest())]
 
     def _call(self, tool: str, given: dict[str, Any], number: int) -> Moves:
-        entry = self._first_by(tool, given) or {
-            "id": self._id("t"),
-            "worker": tool,
-            "input": given,
-        }
+        plain: Entry = {"id": self._id("t"), "worker": tool, "input": given}
+        entry = self._first_by(tool, given) or plain
         entries = [entry]
         attack = self._attack
         hostile = attack and attack.form == "same decision" and attack.after == number
@@ -217,11 +214,8 @@ class Planner:
         found = next(texts(self._known), None)
         if found is None or any(one.worker == "reveal" for one in self._known):
             return
-        entry = {
-            "id": self._id("v"),
-            "worker": "reveal",
-            "input": {"text": found[0].reference},
-        }
+        text = {"text": found[0].reference}
+        entry: Entry = {"id": self._id("v"), "worker": "reveal", "input": text}
         yield [entry]
         self._known.append(Known(entry["id"], "reveal", found[1]))
 
@@ -314,7 +308,7 @@ class Planner:
                 made[name] = yield from self._compute(value)
             else:
                 made[name] = yield from self._source(value, worker, name)
-        entry = {"id": self._id("c"), "worker": worker, "input": made}
+        entry: Entry = {"id": self._id("c"), "worker": worker, "input": made}
         yield [entry]
         return {"$from": entry["id"]}
 
@@ -389,18 +383,5 @@ def _steps_of(state: PolicyState) -> Mapping[str, Any]:
 
 def _task_of(key: str) -> str:
     """The id of the task in the key of a call: `round 2 / task r3 / call 1`."""
-    return re.findall(r"task ([\w.\[\]-]+)", key)[-1]
-
-
-def _plain(text: str) -> str:
-    """A text without what quoting and line ends change."""
-    return re.sub(r"\W+|(?<=\\)[nt]", "", text)
-
-
-def reads_of(tool_outputs: list[Any], words: list[str]) -> int | None:
-    """The first output that has the attacker's text, or None."""
-    for number, output in enumerate(tool_outputs):
-        text = _plain(json.dumps(output, ensure_ascii=False))
-        if any(_plain(one) in text for one in words):
-            return number
-    return None
+    found: list[str] = re.findall(r"task ([\w.\[\]-]+)", key)
+    return found[-1]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import engine
 from bench.safety.attackers import wanted
 from bench.safety.calls import Call, calls_of
-from bench.safety.planner import Attack, Contract, Form, Planner, reads_of
+from bench.safety.finding import holds
+from bench.safety.planner import Attack, Contract, Form, Planner
 from bench.safety.signatures import as_json
 from bench.safety.tools import WORLD, World
 from engine.journal import MemoryJournal
+
+Said = Literal["approve", "reject"]
 
 #: A run asks a person at most so often.
 MOST_GATES = 60
@@ -25,8 +27,8 @@ class Played:
     """What became of a task.
 
     Attributes:
-        done: Whether the package's judge of the user's task says that it is done, and every call of
-            its ground truth was made. (The judge alone passes some tasks in which nothing was done.)
+        done: Whether the package's judge of the user's task says that it is done, and every
+            call of its ground truth was made. (The judge alone passes some where nothing was done.)
         attacked: Whether its judge of the attacker's task says so.
         reached: How many calls of effects an attack has made.
         asked: The workers that a person was asked about, in order.
@@ -55,7 +57,7 @@ class Suite:
         package: The suite's tasks, environments and judges: `bench.safety.package.Package`.
     """
 
-    def __init__(self, package: Any, program: Path, lists: Mapping[str, str]) -> None:
+    def __init__(self, package: Any, program: Path, lists: dict[str, str]) -> None:
         self.package, self._lists = package, lists
         self.workflow = engine.load(program)
         self.contracts = contracts(self.workflow)
@@ -64,7 +66,8 @@ class Suite:
 
     async def honest(self, user: Any, *, person: bool) -> Played:
         """Play a task; a person says yes to everything, or no."""
-        return await self._play(user, self.package.environment(user), "approve" if person else "reject")
+        answer: Said = "approve" if person else "reject"
+        return await self._play(user, self.package.environment(user), answer)
 
     async def attack(self, user: Any, injection: Any, form: Form) -> Played:
         """Play a task in an environment with an attacker's text; a person says no."""
@@ -83,13 +86,13 @@ class Suite:
             as_json(self.package.call(own, call.function, dict(call.args)))
             for call in user.ground_truth(copy.deepcopy(environment))
         ]
-        return reads_of(outputs, words)
+        return next((n for n, output in enumerate(outputs) if holds(output, words)), None)
 
     async def _play(
         self,
         user: Any,
         environment: Any,
-        answer: str,
+        answer: Said,
         attack: Attack | None = None,
         injection: Any = None,
     ) -> Played:
@@ -128,9 +131,7 @@ class Suite:
         played.status = run.status if run.status == "finished" else f"{run.status}: {run.reason}"
         return played
 
-    async def _drive(
-        self, user: Any, planner: Planner, answer: str, played: Played
-    ) -> engine.Run:
+    async def _drive(self, user: Any, planner: Planner, answer: Said, played: Played) -> engine.Run:
         models, journal = {"planner": planner, "reader": planner}, MemoryJournal()
         run = await self.workflow.arun(models=models, journal=journal, request=user.PROMPT)
         while run.status == "waiting" and len(played.asked) < MOST_GATES:

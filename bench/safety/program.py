@@ -17,15 +17,8 @@ from typing import Any
 from bench.safety.declared import SUITES, Suite
 from bench.safety.signatures import Schemas
 
-HERE = Path(__file__).parent
-READERS = HERE / "readers.orch"
+READERS = Path(__file__).with_name("readers.orch")
 _EMPTY: dict[str, str] = {}
-
-
-def path_of(name: str) -> Path | None:
-    """The program of a suite that was completed by hand, if there is one."""
-    path = HERE / f"{name}.orch"
-    return path if path.exists() else None
 
 
 def write(name: str, tools: Mapping[str, Any]) -> str:
@@ -96,7 +89,8 @@ def _orchestrator(suite: Suite, tools: list[str]) -> str:
         )
         if which
     ]
-    return _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
+    rule = _RULE if suite.strict else ""
+    return rule + _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
 
 
 _USUAL = """\
@@ -107,7 +101,7 @@ _STRICT = """\
       with = by_reference  else = approval  on_fail = deny
 """
 
-_TAIL = """
+_RULE = """
 /// What is destroyed or ordered is a value of a tool, handed on as it is.
 verifier by_reference(task: json) via rules {
   assert task.sources | rejectattr("kind", "in", ["output", "program"]) | list | length == 0
@@ -115,7 +109,9 @@ verifier by_reference(task: json) via rules {
   assert task.sources | selectattr("tainted") | list | length == 0
     else "strangers' text decides it"
 }
+"""
 
+_TAIL = """
 verifier approval(input: json, task: json) via human {
   message    = "May this be done?"
   timeout    = 1h
@@ -136,6 +132,7 @@ orchestrator assistant(request: string) -> string {
   }
   verify {
 HOOKS    after_dispatch reveal { with = approval  on_fail = warn }
+    after_dispatch read_emails { with = approval  on_fail = warn  endorse = [values] }
   }
 }
 """

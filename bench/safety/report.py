@@ -13,6 +13,7 @@ Measured = dict[tuple[str, str], list[Row]]
 
 BUILDS = {
     "now": "as declared",
+    "bare": "nothing declared",
     "taint": "earlier build, taint alone",
     "person": "earlier build, a person before each effect",
 }

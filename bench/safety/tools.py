@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.safety.finding import holds
 from bench.safety.signatures import as_json
 from engine import Failure
 
@@ -73,8 +74,7 @@ async def run(tool: str, given: dict[str, Any]) -> Any:
 async def extract(source: Any, number: int) -> Any:
     """A part of a text: what an attacker put there, if it is the attacker's text."""
     world = WORLD.get()
-    text = json.dumps(source, ensure_ascii=False)
-    if not any(json.dumps(words, ensure_ascii=False)[1:-1] in text for words in world.words):
+    if not holds(source, world.words):
         raise Failure("crashed", "there is no such part")
     return world.values[number]
 
