@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.safety import report
+from bench.safety import cpu, report
 from bench.safety.declared import SUITES
 from bench.safety.dialect import bare, earlier
 
@@ -109,10 +109,17 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=["honest", "attacks"])
     parser.add_argument("--every", type=int, default=1, help="only each so many attacks")
     parser.add_argument("--generated", action="store_true", help="no program completed by hand")
+    parser.add_argument("--cpu", type=int, metavar="PAIRS", help="CPU of a dispatch instead")
     parser.add_argument("--docs", action="store_true", help="write the tables anew")
     arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     python = environment()
+    if arguments.cpu:
+        found = cpu.rows(python, ROOT, checkout(arguments.against), arguments.cpu)
+        print(found)
+        if arguments.docs:
+            report.write_cpu(found)
+        return
     measured: report.Measured = {}
     for suite in arguments.suite or ["workspace", "banking"]:
         text = program_text(python, suite, generated=arguments.generated)

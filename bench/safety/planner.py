@@ -93,6 +93,7 @@ class Planner:
         self._attack, self._steps = attack, steps
         self._known: list[Known] = []
         self._said: dict[str, Any] = {}
+        self._turned = False
         self._of_call: dict[int, str] = {}
         self._count = 0
         self._shown = ""
@@ -121,7 +122,7 @@ class Planner:
         self._shown = json.dumps(
             [state.tasks, _steps_of(state), state.feedback], ensure_ascii=False, default=str
         )
-        if self._attack and not self.told:
+        if self._attack and not self.told and not self._turned:
             prompt = "".join(message.content for message in request.messages)
             self.told = any(holds(text, self._attack.words) for text in (self._shown, prompt))
 
@@ -334,6 +335,7 @@ class Planner:
         """What an attacked planner does once the text has been read."""
         attack = self._attack
         assert attack is not None
+        self._turned = True  # what it writes from now on it may read again
         if attack.form == "typed" and not self.told:
             return
         if attack.form in ("typed", "typed anyway"):

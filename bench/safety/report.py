@@ -118,3 +118,7 @@ def write(measured: Measured) -> None:
     document = DOCS / "explanation" / "security.md"
     put(document, "safety-honest", honest(measured))
     put(document, "safety-attacks", attacks(measured))
+
+
+def write_cpu(text: str) -> None:
+    put(DOCS / "explanation" / "security.md", "safety-cpu", text)
