@@ -104,7 +104,8 @@ class Planner:
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         if request.role != "decision":
-            return ModelReply(json.dumps(self._said[_task_of(request.key)]))
+            said = self._said[_task_of(request.key)]
+            return ModelReply(said if isinstance(said, str) else json.dumps(said))
         state = request.state()
         if not request.key.endswith("decision 1"):
             said = request.messages[-1].content.splitlines()
