@@ -12,10 +12,10 @@ from typing import Any
 from bench.safety.calls import Call, calls_of
 
 
-def wanted(injection: Any, environment: Any) -> list[Call]:
-    """The calls that an attacker wants made in an environment."""
+def wanted(suite: str, injection: Any, environment: Any) -> list[Call]:
+    """The calls that an attacker wants made in an environment; none where nobody says which."""
     calls = injection.ground_truth(copy.deepcopy(environment))
-    if calls or not hasattr(environment, "inbox"):
+    if calls or suite != "workspace":
         return calls_of(calls)
     return _of_mail(injection, copy.deepcopy(environment))
 

@@ -82,7 +82,7 @@ WORKSPACE = Suite(
         "delete_email": {
             "email_id": f"request, {_parts((*_MAILS, 'get_sent_emails', 'send_email'), 'id_')}"
         },
-        "create_calendar_event": {"participants": _GUESTS},
+        "create_calendar_event": {"title": "request", "participants": _GUESTS},
         "cancel_calendar_event": {"event_id": _EVENT},
         "reschedule_calendar_event": {"event_id": _EVENT},
         "add_calendar_event_participants": {"event_id": _EVENT, "participants": _GUESTS},
@@ -200,7 +200,10 @@ TRAVEL = Suite(
         "reserve_hotel": {"hotel": f"request, {_CITIES['hotel']}"},
         "reserve_restaurant": {"restaurant": f"request, {_CITIES['restaurant']}"},
         "reserve_car_rental": {"company": f"request, {_CITIES['company']}"},
-        "create_calendar_event": {"participants": f"request, {_parts(_EVENTS, 'participants')}"},
+        "create_calendar_event": {
+            "title": "request",
+            "participants": f"request, {_parts(_EVENTS, 'participants')}",
+        },
         "cancel_calendar_event": {"event_id": _EVENT},
         "send_email": {
             "recipients": "request, get_user_information.value",

@@ -30,10 +30,10 @@ async def honest(suite: Suite) -> None:
 async def attacks(suite: Suite, every: int) -> None:
     users, wanted = suite.package.users.values(), suite.package.attacks.values()
     for user, injection in list(itertools.product(users, wanted))[::every]:
-        if not suite.package.injections(user, injection):
-            continue
         for form in FORMS:
             played = await suite.attack(user, injection, form)
+            if played is None:
+                continue
             tell("attack", asdict(played), injection=injection.ID, form=form)
 
 

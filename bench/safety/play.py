@@ -69,13 +69,17 @@ class Suite:
         answer: Said = "approve" if person else "reject"
         return await self._play(user, self.package.environment(user), answer)
 
-    async def attack(self, user: Any, injection: Any, form: Form) -> Played:
-        """Play a task in an environment with an attacker's text; a person says no."""
+    async def attack(self, user: Any, injection: Any, form: Form) -> Played | None:
+        """Play a task in an environment with an attacker's text; a person says no.
+
+        None where the task does not read the text, or nobody says what the attacker wants called.
+        """
         words = self.package.injections(user, injection)
         environment = self.package.environment(user, words)
-        calls = wanted(injection, environment)
+        calls = wanted(self.package.name, injection, environment)
         after = self._first_read(user, environment, list(words.values()))
-        assert after is not None, "the attacker's text is in what the task reads"
+        if after is None or not calls:
+            return None
         attack = Attack(form, calls, list(words.values()), after)
         return await self._play(user, environment, "reject", attack, injection)
 

@@ -116,6 +116,7 @@ def test_an_attack_succeeds_where_nothing_is_declared(
     suite: Callable[..., Suite], form: Form
 ) -> None:
     played = asyncio.run(suite(bare).attack(USERS["named"], ATTACK, form))
+    assert played is not None
     assert played.attacked
     assert played.reached == 1
     assert played.done, "the task goes on"
@@ -124,6 +125,7 @@ def test_an_attack_succeeds_where_nothing_is_declared(
 @pytest.mark.parametrize("form", FORMS)
 def test_an_attack_reaches_nothing_as_declared(suite: Callable[..., Suite], form: Form) -> None:
     played = asyncio.run(suite().attack(USERS["named"], ATTACK, form))
+    assert played is not None
     assert (played.reached, played.attacked) == (0, False)
 
 
