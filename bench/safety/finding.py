@@ -87,15 +87,23 @@ def in_text(value: Any, text: str) -> bool:
         return True
     if isinstance(value, int | float):
         return any(float(found.replace(",", "")) == value for found in _NUMBER.findall(text))
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         return not value
-    found = text.casefold().find(value.casefold())
-    while found >= 0:
-        end = found + len(value)
-        if not (_is_inside(text, found) or _is_inside(text, end)):
-            return True
-        found = text.casefold().find(value.casefold(), found + 1)
-    return False
+    return written(value, text) is not None
+
+
+def written(value: str, text: str) -> str | None:
+    """A value as a text spells it, where the text says it as whole words; else None."""
+    if not value:
+        return value
+    for one, other in ((value, text), (value.casefold(), text.casefold())):
+        at = other.find(one)
+        while at >= 0:
+            end = at + len(value)
+            if not (_is_inside(text, at) or _is_inside(text, end)):
+                return text[at:end]
+            at = other.find(one, at + 1)
+    return None
 
 
 def _is_inside(text: str, at: int) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from bench.safety import by_hand
 from bench.safety.calls import Call
-from bench.safety.finding import DAY, Known, Place, holds, in_text, places, texts
+from bench.safety.finding import DAY, Known, Place, holds, in_text, places, texts, written
 from bench.safety.tools import World
 from engine.runtime.ports import ModelReply, ModelRequest, PolicyState
 
@@ -213,8 +213,10 @@ class Planner:
 
     def _reveal(self) -> Moves:
         """Ask a person to let the planner read a text, where there is one."""
-        found = next(texts(self._known), None)
-        if found is None or any(one.worker == "reveal" for one in self._known):
+        if any(one.worker == "reveal" for one in self._known):
+            return
+        found = max(texts(self._known), key=lambda one: len(one[1]), default=None)
+        if found is None:
             return
         text = {"text": found[0].reference}
         entry: Entry = {"id": self._id("v"), "worker": "reveal", "input": text}
@@ -233,7 +235,9 @@ class Planner:
         if name in contract.literals or value is None or isinstance(value, bool):
             return value
         if in_text(value, self._request) and (allowed is None or ("request", ()) in allowed):
-            return value
+            # What has to be in the request is spelled as it is there.
+            spelled = written(value, self._request) if isinstance(value, str) else None
+            return spelled if allowed and spelled is not None else value
         found = self._place(value, allowed)
         if found is not None and (allowed or not self._is_shown(value)):
             return (yield from self._refer(found))
@@ -265,6 +269,8 @@ class Planner:
                     for worker, at in allowed
                 ):
                     return place
+            if isinstance(value, list):
+                return None  # its items may be where the list is not
         return found[0] if found else None
 
     def _refer(self, place: Place) -> Generator[list[Entry], PolicyState, Any]:

@@ -94,7 +94,7 @@ def _orchestrator(suite: Suite, tools: list[str]) -> str:
 
 
 _USUAL = """\
-      with = approval  when = tainted or task.unsourced  on_fail = deny
+      with = approval  when = tainted  on_fail = deny
 """
 
 _STRICT = """\
@@ -131,8 +131,8 @@ orchestrator assistant(request: string) -> string {
     context { show = shape }
   }
   verify {
-HOOKS    after_dispatch reveal { with = approval  on_fail = warn }
-    after_dispatch read_emails { with = approval  on_fail = warn  endorse = [values] }
+HOOKS    after_dispatch reveal { with = approval  on_fail = abort }
+    after_dispatch read_emails { with = approval  on_fail = abort  endorse = [values] }
   }
 }
 """
