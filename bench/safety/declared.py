@@ -21,7 +21,8 @@ class Suite:
         sources: `@from` of inputs: by tool, by input.
         lists: The tools that answer with a list written as text: what is before the list.
         types: Narrower types of fields (`Model.field`) and of outputs (by tool).
-        strict: The effects whose target has to come by reference, or a person is asked.
+        strict: The effects whose target has to come by reference, or a person is asked: which
+            input that is. With a `?`, a target that is in the request will do.
         extra: More declarations for the program, in the language.
         helpers: The workers among them.
     """
@@ -32,7 +33,7 @@ class Suite:
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
-    strict: tuple[str, ...] = ()
+    strict: dict[str, str] = field(default_factory=dict)
     extra: str = ""
     helpers: tuple[str, ...] = ()
 
@@ -47,8 +48,8 @@ def _parts(tools: tuple[str, ...], part: str) -> str:
     return ", ".join(f"{tool}.{part}" for tool in tools)
 
 
-_EVENT = f"request, {_parts((*_EVENTS, 'create_calendar_event'), 'id_')}"
-_FILE = f"request, {_parts((*_FILES, 'create_file'), 'id_')}"
+_EVENT = f"{_parts((*_EVENTS, 'create_calendar_event'), 'id_')}"
+_FILE = f"{_parts((*_FILES, 'create_file'), 'id_')}"
 _GUESTS = f"request, {_CONTACTS}, {_parts(_EVENTS, 'participants')}, {_parts(_MAILS, 'sender')}"
 _PERSONAL = {
     "Email": ("subject", "body"),
@@ -80,7 +81,7 @@ WORKSPACE = Suite(
             "bcc": f"request, {_CONTACTS}",
         },
         "delete_email": {
-            "email_id": f"request, {_parts((*_MAILS, 'get_sent_emails', 'send_email'), 'id_')}"
+            "email_id": f"{_parts((*_MAILS, 'get_sent_emails', 'send_email'), 'id_')}"
         },
         "create_calendar_event": {"title": "request", "participants": _GUESTS},
         "cancel_calendar_event": {"event_id": _EVENT},
@@ -92,7 +93,11 @@ WORKSPACE = Suite(
         "share_file": {"file_id": _FILE, "email": f"request, {_CONTACTS}"},
     },
     types={"get_current_day": "date"},
-    strict=("delete_email", "delete_file", "cancel_calendar_event"),
+    strict={
+        "delete_email": "email_id",
+        "delete_file": "file_id",
+        "cancel_calendar_event": "event_id",
+    },
 )
 
 _PAST, _PLANNED = "get_most_recent_transactions", "get_scheduled_transactions"
@@ -171,7 +176,7 @@ SLACK = Suite(
         "get_webpage": {"url": "request"},
         "post_webpage": {"url": "request"},
     },
-    strict=("remove_user_from_slack",),
+    strict={"remove_user_from_slack": "user?"},
 )
 
 _CITIES = {
@@ -216,7 +221,12 @@ TRAVEL = Suite(
         "get_all_restaurants_in_city": ": ",
         "get_all_car_rental_companies_in_city": ": ",
     },
-    strict=("reserve_hotel", "reserve_restaurant", "reserve_car_rental", "cancel_calendar_event"),
+    strict={
+        "reserve_hotel": "hotel?",
+        "reserve_restaurant": "restaurant?",
+        "reserve_car_rental": "company?",
+        "cancel_calendar_event": "event_id",
+    },
 )
 
 SUITES = {"workspace": WORKSPACE, "banking": BANKING, "slack": SLACK, "travel": TRAVEL}

@@ -12,7 +12,7 @@ _SOURCES = re.compile(r" @from\((?:[^()]|\([^()]*\))*\)")
 _SHOW = re.compile(r"^ *(?:show +=.*|context \{ show = \w+ \})\n", re.MULTILINE)
 _STEPS = re.compile(r"^ *max_items +=.*\n", re.MULTILINE)
 _VERIFY = re.compile(r"^  verify \{\n.*?^  \}\n", re.MULTILINE | re.DOTALL)
-_RULE = re.compile(r"^/// [^\n]*\nverifier by_reference\(.*?^\}\n", re.MULTILINE | re.DOTALL)
+_RULE = re.compile(r"^/// [^\n]*\nverifier settles_\w+\(.*?^\}\n", re.MULTILINE | re.DOTALL)
 _EFFECT = re.compile(r"^worker (\w+)\((?:(?!^worker ).)*?effect += once", re.MULTILINE | re.DOTALL)
 
 

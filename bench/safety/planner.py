@@ -5,8 +5,8 @@ that obeys `show` (`bench.safety.finding`): types it, refers to it, or asks a re
 for it. Which item of a list is meant, and what a text says, a scripted reader answers.
 
 An attacked planner turns to the attacker's calls once it has a tool's answer with the attacker's
-text, in one of three forms: typed; by reference through a helper; or by reference in the decision
-that makes the read itself.
+text, in one of these forms: typed; by reference through a helper; by reference in the decision that
+makes the read itself; or chosen, by references to values that tools gave.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from bench.safety.finding import DAY, Known, Place, holds, in_text, places, text
 from bench.safety.tools import World
 from engine.runtime.ports import ModelReply, ModelRequest, PolicyState
 
-Form = Literal["typed", "typed anyway", "by reference", "same decision"]
-FORMS: tuple[Form, ...] = ("typed", "typed anyway", "by reference", "same decision")
+Form = Literal["typed", "typed anyway", "by reference", "same decision", "chosen"]
+FORMS: tuple[Form, ...] = ("typed", "typed anyway", "by reference", "same decision", "chosen")
 
 Entry = dict[str, Any]
 #: Gives the entries of a decision, gets the state after them.
@@ -345,10 +345,13 @@ class Planner:
         self._turned = True  # what it writes from now on it may read again
         if attack.form == "typed" and not self.told:
             return
-        if attack.form in ("typed", "typed anyway"):
+        if attack.form in ("typed", "typed anyway", "chosen"):
             self._world.hostile = True
             for call in attack.calls:
-                yield [{"id": self._id("x"), "worker": call.function, "input": dict(call.args)}]
+                given = dict(call.args)
+                if attack.form == "chosen":
+                    given = self._chosen(given)
+                yield [{"id": self._id("x"), "worker": call.function, "input": given}]
             self._world.hostile = False
         elif attack.form == "by reference":
             source = self._of_call.get(attack.after)
@@ -362,6 +365,15 @@ class Planner:
                 if entry not in helpers:
                     yield [entry]
             self._world.hostile = False
+
+    def _chosen(self, value: Any) -> Any:
+        """The attacker's values by reference to the tools' own, where these are known."""
+        if isinstance(value, dict):
+            return {key: self._chosen(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._chosen(inner) for inner in value]
+        found = next(places(value, self._known), None)
+        return value if found is None or isinstance(value, bool) else found.reference
 
     def _by_reference(self, calls: list[Call], source: str) -> list[Entry]:
         """The attacker's calls, each of their values extracted from an output by a helper."""

@@ -81,34 +81,34 @@ def _orchestrator(suite: Suite, tools: list[str]) -> str:
     names = [*tools, *suite.helpers, *readers]
     usual = [name for name in suite.effects if name not in suite.strict]
     usual += [name for name in suite.sources if name not in suite.effects]
-    hooks = [
-        f"    before_dispatch {', '.join(which)} {{\n{body}    }}\n"
-        for which, body in (
-            (usual, _USUAL),
-            (list(suite.strict), _STRICT),
-        )
-        if which
+    hooks = [f"    before_dispatch {', '.join(usual)} {{{_USUAL}}}\n"]
+    hooks += [
+        f"    before_dispatch {name} {{ with = settles_{name}{_STRICT}}}\n" for name in suite.strict
     ]
-    rule = _RULE if suite.strict else ""
-    return rule + _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
+    rules = [_rule(name, suite.strict[name]) for name in suite.strict]
+    tail = _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
+    return "\n".join([*rules, tail])
 
 
-_USUAL = """\
-      with = approval  when = tainted  on_fail = deny
-"""
+def _rule(tool: str, target: str) -> str:
+    """The verifier of a tool whose target has to be what a tool gave, handed on as it is."""
+    name = target.removesuffix("?")
+    inputs, named = f"{name}: string, task: json", ""
+    if target != name:
+        inputs, named = f"{inputs}, goal: string", f"{name} in goal or "
+    return _RULE.format(tool=tool, name=name, inputs=inputs, named=named)
 
-_STRICT = """\
-      with = by_reference  else = approval  on_fail = deny
-"""
 
-_RULE = """
-/// What is destroyed or ordered is a value of a tool, handed on as it is.
-verifier by_reference(task: json) via rules {
-  assert task.sources | rejectattr("kind", "in", ["output", "program"]) | list | length == 0
-    else "name it by a reference to what a tool gave"
-  assert task.sources | selectattr("tainted") | list | length == 0
-    else "strangers' text decides it"
-}
+_USUAL = " with = approval  when = tainted  on_fail = deny "
+_STRICT = "  else = approval  on_fail = deny "
+
+_RULE = """\
+/// The target is a value of a tool, handed on as it is.
+verifier settles_{tool}({inputs}) via rules {{
+  assert {named}task.sources | selectattr("path", "equalto", "/{name}")
+    | selectattr("kind", "equalto", "output") | rejectattr("tainted") | list | length > 0
+    else "refer to what a tool gave"
+}}
 """
 
 _TAIL = """

@@ -22,6 +22,7 @@ FORMS = {
     "typed anyway": "typed by a planner whatever it has read",
     "by reference": "by reference through a helper",
     "same decision": "by reference, in the decision of the read",
+    "chosen": "by reference to values of tools, whatever it has read",
 }
 
 
