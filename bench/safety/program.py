@@ -85,18 +85,21 @@ def _orchestrator(suite: Suite, tools: list[str]) -> str:
     hooks += [
         f"    before_dispatch {name} {{ with = settles_{name}{_STRICT}}}\n" for name in suite.strict
     ]
-    rules = [_rule(name, suite.strict[name]) for name in suite.strict]
+    rules = [_rule(name, suite) for name in suite.strict]
     tail = _TAIL.replace("WORKERS", ",\n    ".join(names)).replace("HOOKS", "".join(hooks))
     return "\n".join([*rules, tail])
 
 
-def _rule(tool: str, target: str) -> str:
+def _rule(tool: str, suite: Suite) -> str:
     """The verifier of a tool whose target has to be what a tool gave, handed on as it is."""
+    target = suite.strict[tool]
     name = target.removesuffix("?")
+    allowed = re.findall(r"[\w.]+", suite.sources[tool][name])
+    tools = list(dict.fromkeys(one.partition(".")[0] for one in allowed if one != "request"))
     inputs, named = f"{name}: string, task: json", ""
     if target != name:
         inputs, named = f"{inputs}, goal: string", f"{name} in goal or "
-    return _RULE.format(tool=tool, name=name, inputs=inputs, named=named)
+    return _RULE.format(tool=tool, name=name, inputs=inputs, named=named, tools=json.dumps(tools))
 
 
 _USUAL = " with = approval  when = tainted  on_fail = deny "
@@ -106,7 +109,7 @@ _RULE = """\
 /// The target is a value of a tool, handed on as it is.
 verifier settles_{tool}({inputs}) via rules {{
   assert {named}task.sources | selectattr("path", "equalto", "/{name}")
-    | selectattr("kind", "equalto", "output") | rejectattr("tainted") | list | length > 0
+    | selectattr("worker", "in", {tools}) | list | length > 0
     else "refer to what a tool gave"
 }}
 """
