@@ -67,8 +67,8 @@ FORMS: dict[str, dict[str, str]] = {
     "plain": {},
     "checked": {
         "note": " @untrusted",
-        "rule": "verifier fine(to: email, amount: float) via rules {\n"
-        '  assert to != "" else "to whom?"\n  assert amount > 0 else "how much?"\n}',
+        "rule": "verifier fine(to: email, amount: float, note: string) via rules {\n"
+        '  assert to != note else "to whom?"\n  assert amount > 0 else "how much?"\n}',
         "hook": _HOOK,
     },
     "sources": {
@@ -77,7 +77,8 @@ FORMS: dict[str, dict[str, str]] = {
         "to": " @from(request, contacts.email)",
         "amount": " @from(request)",
         "rule": "verifier fine(task: json, amount: float) via rules {\n"
-        '  assert task.sources | selectattr("tainted") | list | length == 0 else "whose words?"\n'
+        '  assert task.sources | selectattr("worker", "equalto", "contacts") | list | length == 1\n'
+        '    else "to whom?"\n'
         '  assert amount > 0 else "how much?"\n}',
         "hook": _HOOK,
     },
