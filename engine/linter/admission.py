@@ -21,6 +21,7 @@ from engine.linter.effects import untrusted_to_effect
 from engine.linter.fences import untrusted_in_goal
 from engine.linter.models import model_cannot_do
 from engine.linter.revision import revision_of_effects
+from engine.linter.sources import never_from_there
 from engine.linter.spending import budget_below_minimum
 from engine.linter.subject import LintRule, Subject
 from engine.sema.check import CheckResult, check_file
@@ -33,6 +34,7 @@ BLOCKING: tuple[LintRule, ...] = (
     budget_below_minimum,
     hardcoded_credential,
     model_cannot_do,
+    never_from_there,
     revision_of_effects,
     shell_interpolation,
     untrusted_in_goal,

@@ -44,6 +44,7 @@ from engine.runtime import (
     gates,
     notes,
     plan_review,
+    questions,
     rounds,
     verify,
 )
@@ -240,9 +241,11 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.program_hash = event.program
     state.wall_ms = event.wall_ms
     state.bounds = event.bounds
+    state.stall = event.stall
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
+    state.known.loops.append(state.root)
     state.todo(Todo.BEGIN_ROUND, state.root)
 
 
@@ -250,6 +253,7 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     gate = gates.answered(state, event)
     if gate is None:
         return
+    questions.keep(state, gate, event)
     if gate.kind == "approval":
         if not plan_review.replaced(state, gate, event):
             verify.answered(state, gate, event)

@@ -300,7 +300,7 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] | None = None
+    on_timeout: Literal["abort", "escalate", "reject"] | None = None
     retry: Retry | None = None
     repair_max: int = 0
     facts: Facts = Facts()
@@ -313,11 +313,18 @@ class Verifier(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """`stall { after = 2 action = replan max_replans = 1 }`."""
+    """`stall { after = 2  action = replan  sensitivity = 0.75  max_replans = 1 }`.
+
+    Attributes:
+        after: So many rounds in a row without progress are a stall.
+        sensitivity: How weak the signs of no progress may be for a round to count, 0 to 1; 0:
+            only rounds that brought nothing at all.
+    """
 
     after: int
     action: Literal["replan", "escalate", "abort"]
     max_replans: int = default_of("stall", "max_replans")
+    sensitivity: float = default_of("stall", "sensitivity")
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -410,6 +417,13 @@ class Hook(msgspec.Struct, frozen=True):
     when: Expression | None = None
     otherwise: tuple[str, ...] = ()
     endorse: tuple[str, ...] = ()
+
+    @property
+    def every_verifier(self) -> tuple[str, ...]:
+        """The verifiers that it may ask, those of `else` too, each once."""
+        if not self.otherwise:
+            return self.verifiers
+        return tuple(dict.fromkeys((*self.verifiers, *self.otherwise)))
 
 
 class Orchestrator(msgspec.Struct, frozen=True):
