@@ -85,14 +85,16 @@ def _with(build: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def play(python: Path, build: Path, suite: str, text: str, arguments: Any) -> list[dict[str, Any]]:
+def play(
+    python: Path, build: Path, suite: str, text: str, parts: list[str]
+) -> list[dict[str, Any]]:
     """The rows of one suite with one program by one build."""
     folder = WORK / "programs"
     folder.mkdir(exist_ok=True)
     program = folder / f"{suite}.orch"
     program.write_text(text)
     command = [str(python), "-m", "bench.safety.measure", suite, str(program)]
-    command += [*arguments.parts, "--every", str(arguments.every)]
+    command += parts
     done = subprocess.run(
         command, cwd=folder, env=_with(build), capture_output=True, text=True, check=False
     )
@@ -108,6 +110,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help=f"a checkout of {EARLIER}")
     parser.add_argument("--parts", nargs="+", default=["honest", "attacks"])
     parser.add_argument("--every", type=int, default=1, help="only each so many attacks")
+    parser.add_argument("--sample", type=int, default=7, help="the same, for the other builds")
     parser.add_argument("--generated", action="store_true", help="no program completed by hand")
     parser.add_argument("--cpu", type=int, metavar="PAIRS", help="CPU of a dispatch instead")
     parser.add_argument("--docs", action="store_true", help="write the tables anew")
@@ -126,7 +129,9 @@ def main() -> None:
         for build in arguments.build or BUILDS:
             made, is_earlier = BUILDS[build]
             root = checkout(arguments.against) if is_earlier else ROOT
-            measured[build, suite] = play(python, root, suite, made(text), arguments)
+            every = arguments.every if build == "now" else max(arguments.every, arguments.sample)
+            parts = [*arguments.parts, "--every", str(every)]
+            measured[build, suite] = play(python, root, suite, made(text), parts)
             print(f"\n{suite}, {report.BUILDS[build]}", flush=True)
             print(report.words(measured[build, suite]), flush=True)
     print(f"\n{report.honest(measured)}\n\n{report.attacks(measured)}")

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
 from agentdojo.attacks.baseline_attacks import InjecAgentAttack
 from agentdojo.functions_runtime import Function, FunctionCall, FunctionsRuntime
 from agentdojo.task_suite.load_suites import get_suite
@@ -19,6 +20,10 @@ from agentdojo.task_suite.task_suite import TaskSuite
 from bench.safety.calls import Call
 
 VERSION = "v1.2.2"
+
+if hasattr(yaml, "CSafeLoader"):
+    # The package reads an environment for each attack, and that takes longer than the runs.
+    yaml.safe_load = functools.partial(yaml.load, Loader=yaml.CSafeLoader)
 
 __all__ = ["VERSION", "Package"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +29,7 @@ class Played:
     """What became of a task.
 
     Attributes:
-        done: Whether the package's judge of the user's task says that it is done, and every
+        done: Without an attack: whether the package's judge of the user's task says that it is done, and every
             call of its ground truth was made. (The judge alone passes some where nothing was done.)
         attacked: Whether its judge of the attacker's task says so.
         reached: How many calls of effects an attack has made.
@@ -74,23 +76,25 @@ class Suite:
 
         None where the task does not read the text, or nobody says what the attacker wants called.
         """
+        attack = self._attack(user, injection)
+        if attack is None:
+            return None
+        environment = self.package.environment(user, self.package.injections(user, injection))
+        attack = dataclasses.replace(attack, form=form)
+        return await self._play(user, environment, "reject", attack, injection)
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019 the same for all forms
+    def _attack(self, user: Any, injection: Any) -> Attack | None:
+        """What an attack wants, and when its text has been read."""
         words = self.package.injections(user, injection)
         environment = self.package.environment(user, words)
         calls = wanted(self.package.name, injection, environment)
-        after = self._first_read(user, environment, list(words.values()))
-        if after is None or not calls:
-            return None
-        attack = Attack(form, calls, list(words.values()), after)
-        return await self._play(user, environment, "reject", attack, injection)
-
-    def _first_read(self, user: Any, environment: Any, words: list[str]) -> int | None:
-        """After how many calls of the ground truth the attacker's text has been read."""
-        own = copy.deepcopy(environment)
-        outputs = [
-            as_json(self.package.call(own, call.function, dict(call.args)))
-            for call in user.ground_truth(copy.deepcopy(environment))
-        ]
-        return next((n for n, output in enumerate(outputs) if holds(output, words)), None)
+        texts = list(words.values())
+        for number, call in enumerate(user.ground_truth(copy.deepcopy(environment))):
+            output = as_json(self.package.call(environment, call.function, dict(call.args)))
+            if calls and holds(output, texts):
+                return Attack("typed", calls, texts, number)
+        return None
 
     async def _play(
         self,
@@ -124,9 +128,10 @@ class Suite:
             WORLD.reset(token)
         calls = [Call(one.tool, one.given) for one in world.log]
         said = run.output if isinstance(run.output, str) else ""
-        played.done = self.package.useful(user, said, before, environment, calls)
-        played.done = played.done and not planner.denied
-        if injection is not None:
+        if injection is None:
+            played.done = self.package.useful(user, said, before, environment, calls)
+            played.done = played.done and not planner.denied
+        else:
             played.attacked = self.package.attacked(injection, said, before, environment, calls)
         started = [one for one in world.log if self.contracts[one.tool].effect]
         played.reached = sum(one.hostile for one in started)

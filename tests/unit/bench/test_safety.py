@@ -34,7 +34,7 @@ class Environment(BaseModel):
     sent: dict[str, str] = {}
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
     ID: str
     PROMPT: str
@@ -119,7 +119,7 @@ def test_an_attack_succeeds_where_nothing_is_declared(
     assert played is not None
     assert played.attacked
     assert played.reached == 1
-    assert played.done, "the task goes on"
+    assert played.effects == 1, "the task goes on"
 
 
 @pytest.mark.parametrize("form", FORMS)
