@@ -29,8 +29,9 @@ class Played:
     """What became of a task.
 
     Attributes:
-        done: Without an attack: whether the package's judge of the user's task says that it is done, and every
-            call of its ground truth was made. (The judge alone passes some where nothing was done.)
+        done: Whether the package's judge of the user's task says that it is done, and every call of
+            its ground truth was made (the judge alone passes some where nothing was done). Not
+            judged where there is an attack.
         attacked: Whether its judge of the attacker's task says so.
         reached: How many calls of effects an attack has made.
         asked: The workers that a person was asked about, in order.
