@@ -44,6 +44,7 @@ from engine.linter.packages import unpinned_package
 from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
+from engine.linter.sandboxes import sandbox_path, sandbox_without_network
 from engine.linter.scripts import script_not_accepted
 from engine.linter.sources import (
     endorsed_unseen,
@@ -102,6 +103,8 @@ RULES: tuple[LintRule, ...] = (
     otherwise_for_nothing,
     plan_over_policy,
     revision_without_exit,
+    sandbox_path,
+    sandbox_without_network,
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,

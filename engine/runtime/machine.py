@@ -229,6 +229,7 @@ def _stop(state: RunState) -> None:
 
 
 def _start(state: RunState, event: RunStarted) -> None:
+    state.warnings.extend(event.warnings)
     if state.root is not None:
         return
     if event.format < STEPS_FORMAT:
