@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
+from engine.runtime import (
+    attempts,
+    ending,
+    forks,
+    gates,
+    grants,
+    shown,
+    sizes,
+    taint,
+    verify,
+    views,
+)
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
@@ -338,7 +349,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     if task.feedback:
-        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
+        hidden = remarks.NOT_SHOWN if task.told_hidden else None
+        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told, hidden)
         task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
@@ -504,20 +516,28 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     if outcome.action in ("pass", "warn"):
         let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
-        task.told = task.told or taint.hears_strangers(state, run)
+        said = _hear(state, task, run)
         if task.status == "checking":
             if task.step is None:  # what a step brought tells of its items
                 head = remarks.task_not_started(task.id)
-                loop.feedback.append(Remark(head, outcome.feedback, task.told))
+                loop.feedback.append(Remark(head, outcome.feedback, task.told, said))
             denied = Failure("denied", outcome.feedback, cause=outcome.cause)
             end_task(state, task, failure=denied)
         else:
             _revise(state, task, outcome)
     elif outcome.action == "deny":
-        task.told = task.told or taint.hears_strangers(state, run)
+        _hear(state, task, run)
         denied = Failure("denied", outcome.feedback, cause=outcome.cause)
         end_task(state, task, failure=denied)
     return outcome
+
+
+def _hear(state: RunState, task: Task, run: HookRun) -> str | None:
+    """Note whose words a task is told; gives those that its planner may read, or None for all."""
+    said = shown.told(state, run)
+    task.told = task.told or taint.hears_strangers(state, run)
+    task.told_hidden = task.told_hidden or said is not None
+    return said
 
 
 def let_pass(state: RunState, task: Task, *, verified: bool) -> None:

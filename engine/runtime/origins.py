@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.runtime.state import Frame, Step, Task
+from engine.runtime.state import Frame, Loop, Step, Task
 from engine.runtime.steps.filling import find
 from engine.runtime.steps.selecting import selection_of
 from engine.sema.plans.conditions import ENDS, Test
@@ -31,7 +31,7 @@ from engine.sema.plans.values import (
     names_of,
 )
 
-__all__ = ["Origin", "control_origins", "origins", "passed_on"]
+__all__ = ["Origin", "control_origins", "finish_origins", "origins", "passed_on"]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -63,6 +63,21 @@ def origins(task: Task) -> Iterator[Origin]:
     tree = task.step.spec.input if _has_input(task.step) else task.tree  # type: ignore[union-attr]
     for path, leaf in leaves(tree):
         yield from _of_leaf(task, path, leaf)
+
+
+def finish_origins(loop: Loop, tree: Any) -> Iterator[Origin]:
+    """Each origin of a result that refers to outputs."""
+    for path, leaf in leaves(tree):
+        if not isinstance(leaf, FromStep):
+            continue
+        producer = find(loop, None, leaf.name)
+        if producer is None:
+            continue
+        outputs = leaf.view == "outputs"
+        yield Origin(path, producer, leaf.at if outputs else None)
+        if not outputs and isinstance(producer, Step):
+            # The other views show its items, too.
+            yield from _of_sources(producer, path)
 
 
 def _has_input(step: Step | None) -> bool:

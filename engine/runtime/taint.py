@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from engine.runtime.origins import Origin, control_origins, origins, passed_on
-from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
+from engine.runtime.origins import Origin, control_origins, finish_origins, origins, passed_on
+from engine.runtime.shown import in_words, why_shown
+from engine.runtime.state import Frame, HookRun, Loop, Remark, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
 from engine.sema.trust import (
@@ -34,6 +35,7 @@ from engine.sema.trust import (
 
 __all__ = [
     "hears_strangers",
+    "is_read",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
@@ -117,6 +119,28 @@ def needs_clearance(state: RunState, task: Task) -> bool:
     return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
 
 
+def is_read(brought: Iterable[Task | Step], feedback: Iterable[Remark]) -> bool:
+    """Whether a planner reads words of strangers in what a round brought.
+
+    What it does not see in words taints no decision; it stays tainted itself, and where a
+    reference leads to it.
+    """
+    return any(entry.tainted and _is_read(entry) for entry in brought) or any(
+        remark.untrusted and remark.told is None for remark in feedback
+    )
+
+
+def _is_read(entry: Task | Step) -> bool:
+    """Whether a planner reads the words of a tainted task or step, or of what failed in it."""
+    if isinstance(entry, Task):
+        return in_words(entry) if entry.failure is None else why_shown(entry)
+    if not in_words(entry):
+        return False
+    items = entry.items.values()
+    given = any(task.tainted and task.status == "done" for task in items)
+    return given or not items or why_shown(entry)
+
+
 def hears_strangers(state: RunState, run: HookRun) -> bool:
     """Whether what the verifiers of a hook say may be words of strangers, for they saw such."""
     task, loop = run.task, run.loop
@@ -167,8 +191,20 @@ def _gives_back_taint(state: RunState, loop: Loop) -> bool:
     if loop.tainted:
         return True
     if loop.status == "finished" and not loop.escalated:
-        return False
+        return _finishes_tainted(state, loop)
     return any(_has_said(state, task) for task in loop.every_task())
+
+
+def _finishes_tainted(state: RunState, loop: Loop) -> bool:
+    """Whether a result that a clean planner decided refers to tainted text which it has not read.
+
+    What it took the text from it may have read in the round of the result, too: a task that began
+    while its decision was still being written.
+    """
+    if not loop.has_tainted or loop.current.decision is None:
+        return False
+    tree = loop.decisions.finish_tree(loop.current.decision)
+    return tree is not None and _first_tainted(state, finish_origins(loop, tree)) is not None
 
 
 def _has_said(state: RunState, task: Task) -> bool:
@@ -285,7 +321,12 @@ def _before_loop(state: RunState, loop: Loop) -> Task | Step | Loop | None:
     if parent is not None and (parent.told or reads_taint(state, parent)):
         return _tainted_producer(state, parent) or parent.loop
     return next(
-        (task for task in loop.every_task() if task.tainted and task.round < loop.round), None
+        (
+            task
+            for task in loop.every_task()
+            if task.tainted and task.round < loop.round and in_words(task)
+        ),
+        None,
     )
 
 
