@@ -287,12 +287,11 @@ def test_effects_over_a_hidden_list_are_denied_and_taint_no_decision(watch):
 
 def test_a_result_by_reference_that_does_not_fit_is_not_quoted(watch):
     text = program("shape", STEPS, result="{ a: string @length(max: 3), b: string }")
-    finish = {"finish": {"a": {"$from": "m", "at": "/sender"}, "b": 7}}
+    finish = {"finish": {"a": {"$from": "m", "at": "/sender"}, "b": "x"}}
     good = {"finish": {"a": "x", "b": {"$from": "m", "at": "/sender"}}}
     planner, _, run = watch(text, READ, finish, good)
     assert EVIL not in planner.seen
     assert "finish/a: what the reference leads to does not fit" in planner.prompts[2]
-    assert "finish/b: " in planner.prompts[2]
     assert run.output == {"a": "x", "b": EVIL}
     assert EVIL in run.report()["history"][1]["rejected"][0]
 
@@ -334,7 +333,10 @@ def test_a_child_that_hands_on_what_it_was_not_shown_gives_back_taint(play):
 
 
 def test_a_plan_shows_no_more_than_what_it_calls(play):
-    plan = "worker two(q: string) -> Mail via plan { max_items = 3  step a { call = mail(q=q) }  result = a }\n"
+    plan = (
+        "worker two(q: string) -> Mail via plan {\n"
+        "  max_items = 3  step a { call = mail(q=q) }  result = a\n}\n"
+    )
     text = program("shape").replace("verifier no(", plan + "verifier no(")
     text = text.replace("workers = [mail,", "workers = [two,")
     planner = Watched([{"tasks": [{"id": "m", "worker": "two", "input": {"q": "x"}}]}, DONE])
