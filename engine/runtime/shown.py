@@ -26,6 +26,7 @@ from engine.sema.plans.values import FromStep, leaves, names_of
 from engine.sema.trust import shown
 
 __all__ = [
+    "OF_OTHERS",
     "figures_shown",
     "given_shown",
     "hides",
@@ -41,8 +42,8 @@ __all__ = [
 
 #: From what is seen most to what is seen least.
 _ORDER: tuple[Show, ...] = ("full", "preview", "shape", "none")
-#: What a hook offers that holds what others than its own task gave.
-_OF_OTHERS = frozenset({"log", "outputs", "result", "rounds", "tasks"})
+#: What a hook offers that may hold words of other tasks than the one it is about.
+OF_OTHERS = frozenset({"log", "outputs", "result", "rounds", "tasks"})
 
 
 def hides(loop: Loop) -> bool:
@@ -104,7 +105,10 @@ def why_shown(entry: Task | Step) -> bool:
 
 
 def label_shown(step: Step) -> bool:
-    """Whether the planner sees the labels of a step's items: they are made from its sources."""
+    """Whether the planner sees the labels of a step's items: they are made from its sources.
+
+    Where it sees why they failed (`why_shown`), it sees them, too.
+    """
     return not hides(step.loop) or not reads_hidden(step)
 
 
@@ -221,7 +225,7 @@ def _has_seen_hidden(run: HookRun, verifier: Verifier) -> bool:
         (task.status == "verifying" and not in_words(task)) or reads_hidden(task)
     ):
         return True
-    if _OF_OTHERS.isdisjoint(verifier.inputs.schema.get("properties", {})):
+    if OF_OTHERS.isdisjoint(verifier.inputs.schema.get("properties", {})):
         return False
     entries: list[Task | Step] = [*run.loop.every_task(), *run.loop.every_step()]
     return any(not in_words(entry) for entry in entries)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from engine.runtime.origins import Origin, control_origins, finish_origins, origins, passed_on
-from engine.runtime.shown import in_words, why_shown
+from engine.runtime.shown import OF_OTHERS, in_words, why_shown
 from engine.runtime.state import Frame, HookRun, Loop, Remark, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
@@ -47,8 +47,8 @@ __all__ = [
 
 #: How many steps of a way are told, from its end.
 MOST_STEPS = 8
-#: What a hook offers that may hold words of other tasks than the one it is about.
-_OF_OTHERS = frozenset({"goal", "log", "outputs", "plan", "result", "rounds", "tasks"})
+#: What a hook offers in words of its orchestrator: its planner's, and those of its input.
+_OF_PLANNER = frozenset({"goal", "plan"})
 
 
 def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
@@ -152,10 +152,13 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.
-        if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
-            if loop.tainted or not loop.has_tainted:
-                return loop.tainted
-            return any(other.tainted for other in loop.every_task())
+        others = not OF_OTHERS.isdisjoint(inputs)
+        if loop.tainted and (
+            others or verifier.kind == "llm" or not _OF_PLANNER.isdisjoint(inputs)
+        ):
+            return True
+        if others and loop.has_tainted and any(other.tainted for other in loop.every_task()):
+            return True
     return False
 
 

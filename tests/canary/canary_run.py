@@ -16,7 +16,7 @@ import random
 from typing import Any
 
 from canary_programs import program_of
-from canary_world import World, begins_strange, canaries, gives_marked, is_strange
+from canary_world import World, begins_strange, canaries, gives_marked, hides_all, is_strange
 
 from engine.events import (
     CallFailed,
@@ -31,6 +31,7 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
+from engine.runtime import taint
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
@@ -53,6 +54,7 @@ class Canary:
 
     Attributes:
         effects: How many effects were started, and `denied` how many were not for taint.
+        hidden: How many prompts of planners that are shown no words were looked at.
         reached: Where leaks are kept instead of raised: `(orchestrator, worker)` of each effect
             that was given a stranger's text.
     """
@@ -73,6 +75,7 @@ class Canary:
         self.passed_inputs: set[str] = set()
         self.clock = 0
         self.effects = 0
+        self.hidden = 0
         self.reached: list[tuple[str, str]] = []
         self.over = False
         self.hurry = rng.choice((0.02, 0.1))
@@ -253,6 +256,8 @@ class Canary:
     def _look(self, start: StartCall) -> None:
         """Look at what an effect is given."""
         task = self.state.calls[start.key].subject
+        if isinstance(task, Loop):
+            self._look_at_prompt(start, task)
         if not isinstance(task, Task) or not isinstance(task.acting, Worker):
             return
         self.world.busy = self.world.busy or is_strange(task.acting)
@@ -271,6 +276,26 @@ class Canary:
                 f"seed {self.seed}: {leaked} of a stranger reached `{task.acting.name}` as "
                 f"{start.key}\n{self.text}"
             )
+
+    def _look_at_prompt(self, start: StartCall, loop: Loop) -> None:
+        """Look at what a planner is shown: a stranger's words make it tainted, and of what it is
+        not shown there are none.
+        """
+        assert isinstance(start.request, ModelRequest)
+        if gives_marked(loop):
+            return  # what it says itself is a stranger's
+        found = set(canaries(self.world.shown(start.request))) - self.passed
+        begun = taint.loop_begins_tainted(self.state, loop)
+        if found and not loop.tainted:
+            raise Leak(f"seed {self.seed}: {start.key} reads {found} and is clean\n{self.text}")
+        if not hides_all(loop):
+            return
+        self.hidden += self.world.busy and not begun
+        given = canaries(str((loop.input, loop.goal, loop.instructions, loop.feedback)))
+        if loop.tainted and not begun:
+            raise Leak(f"seed {self.seed}: {start.key} is taken for untrusted\n{self.text}")
+        if found - set(given):
+            raise Leak(f"seed {self.seed}: {start.key} is shown {found}\n{self.text}")
 
     def _check_clean(self) -> None:
         """Where no stranger has said anything, nothing is taken for a stranger's words."""

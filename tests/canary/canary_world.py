@@ -16,6 +16,7 @@ from canary_programs import KINDS, MARK, PARAM, RESULTS, Kind
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, Loop
 from engine.sema.model import Orchestrator, Program, Verifier, Worker
+from engine.sema.trust import shown
 
 _CANARY = re.compile(MARK + r"\d+Z")
 _BROKEN: tuple[Any, ...] = (
@@ -126,6 +127,9 @@ class World:
         late = 0.7 if 1 < loop.round == policy.max_rounds else self.haste * (loop.round - 1)
         if not begun and rng.random() < late:
             decision: dict[str, Any] = {"finish": self.result(loop, shown)}
+            if policy.max_items and loop.tasks and rng.random() < 0.8:
+                known = [(task.id, task.worker) for task in loop.tasks.values()]
+                decision = {"finish": self.reference(known, text=rng.random() < 0.6)}
         else:
             tasks = list(begun)
             room = policy.max_per_round - len(tasks)
@@ -171,7 +175,25 @@ class World:
                 given[name] = self.reference(known, text=kind == "string")
             else:
                 given[name] = self.copied(shown)
-        return {"id": task_id, "worker": worker.name, "input": given}
+        task = {"id": task_id, "worker": worker.name, "input": given}
+        if known and loop.orchestrator.policy.max_items and rng.random() < 0.3:
+            return self.step(task, known)
+        return task
+
+    def step(
+        self, task: dict[str, Any], known: list[tuple[str, Worker | Orchestrator]]
+    ) -> dict[str, Any]:
+        """A task as a step over what another gave, with a label of its words."""
+        rng = self.rng
+        task_id, worker = rng.choice(known)
+        selection: dict[str, Any] = {"$from": task_id}
+        pointer = "/deep" if kind_of(worker) is KINDS["json"] else ""
+        if rng.random() < 0.8:
+            selection["at"] = pointer
+        field = next(iter(task["input"]), None)
+        if field is not None and rng.random() < 0.7:
+            task["input"][field] = {"$item": ""}
+        return {**task, "each": selection, "label": {"$item": ""}, "tolerate": 0.9}
 
     def chosen(self, loop: Loop, shown: str, beside: list[dict[str, Any]]) -> Worker | Orchestrator:
         """The worker of the next task: by chance, or what a text may get through next."""
@@ -271,3 +293,9 @@ def begins_strange(program: Program) -> bool:
 def gives_marked(loop: Loop) -> bool:
     """Whether what an orchestrator gives back is marked as a stranger's in the file."""
     return str(loop.orchestrator.output.type) in ("Note", "Said")
+
+
+def hides_all(loop: Loop) -> bool:
+    """Whether a planner is shown no words of any of its workers."""
+    shows = [shown(loop.orchestrator, worker) for worker in loop.decisions.workers.values()]
+    return all(show in ("shape", "none") for show in shows)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import dispatch, taint, verify, views
+from engine.runtime import dispatch, shown, taint, verify, views
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -34,6 +34,14 @@ _begins = taint.loop_begins_tainted
 
 def no(*args: Any, **more: Any) -> bool:
     return False
+
+
+def yes(*args: Any) -> bool:
+    return True
+
+
+def nowhere(*args: Any) -> list[str]:
+    return []
 
 
 def none(*args: Any) -> None:
@@ -180,6 +188,13 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
     "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
     "references are not followed": (taint, "_tainted_producer", none),
+    "nothing that is read taints": (taint, "is_read", no),
+    "a result has no references": (taint, "_finishes_tainted", no),
+    "a failure is told whatever is shown": (shown, "why_shown", yes),
+    "a check is quoted whatever it has seen": (shown, "told", none),
+    "labels are told whatever is shown": (shown, "label_shown", yes),
+    "a result that does not fit is quoted": (shown, "unseen_in_finish", nowhere),
+    "an input is told whatever it refers to": (shown, "reads_hidden", no),
 }  # fmt: skip
 
 
@@ -194,5 +209,5 @@ def test_a_planted_leak_is_found(leak, monkeypatch):
         for seed in range(PROGRAMS):
             Canary(seed).run()
 
-    with pytest.raises(Leak, match="reached"):
+    with pytest.raises(Leak, match=r"reached|is clean|is shown|for untrusted"):
         search()

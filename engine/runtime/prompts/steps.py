@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.runtime.prompts.safe_text import UNTRUSTED, fenced, line, safe
-from engine.runtime.shown import figures_shown, given_shown, label_shown, show_of, why_shown
+from engine.runtime.shown import figures_shown, given_shown, show_of, why_shown
 from engine.runtime.state import Step, Task
 from engine.runtime.steps.summary import (
     Counts,
@@ -254,11 +254,7 @@ def _messages(step: Step, found: Summary, left: int) -> str:
     """The first failure of each kind, a line each; of a step without items, its own."""
     if not why_shown(step):
         return ""
-    labels = label_shown(step)
-    said = [
-        (one.first, one.label if labels else "", one.message)
-        for one in found.failures[:_MOST_MESSAGES]
-    ]
+    said = [(one.first, one.label, one.message) for one in found.failures[:_MOST_MESSAGES]]
     own = step.failure
     if own is not None and (not said or found.kind != "each"):
         said = [(step.id, "", own.message)]
