@@ -191,7 +191,10 @@ def input_shown(task: Task) -> Any:
     if task.step is None:
         return task.input  # as the decision gave it, with its references
     most = task.loop.orchestrator.policy.context.preview_bytes
-    return shape_of(task.resolved, task.worker.inputs.schema, most)
+    contract = task.worker.inputs
+    # What does not fit its schema may be anything.
+    fits = contract.is_valid(task.resolved)
+    return shape_of(task.resolved, contract.schema if fits else {}, most)
 
 
 # ---------------------------------------------------------------- the words of checks

@@ -109,7 +109,7 @@ class Canary:
         happened: list[Event] = [
             RunStarted(
                 run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
-                models=self.models, program="p",
+                models=self.models, program="p", format=2,
             )
         ]  # fmt: skip
         while not self.over and len(self.journal) < MOST_EVENTS:

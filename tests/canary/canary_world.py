@@ -111,7 +111,15 @@ class World:
         if request.model.name == "policy":
             seen = request.state()
             return str(
-                (seen.goal, seen.input, seen.tasks, seen.outputs, seen.rounds, seen.feedback)
+                (
+                    seen.goal,
+                    seen.input,
+                    seen.tasks,
+                    seen.outputs,
+                    seen.rounds,
+                    seen.feedback,
+                    seen.steps,
+                )
             )
         return "\n".join([message.content for message in request.messages])
 

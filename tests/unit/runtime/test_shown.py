@@ -249,6 +249,15 @@ def test_labels_and_messages_of_items_are_words(watch):
     assert "0 of 2 items done" in planner.prompts[2]
 
 
+def test_an_item_whose_input_does_not_fit_is_told_by_its_size(watch):
+    text = program("shape", STEPS).replace("boom(x: string)", "boom(x: int)")
+    text = text.replace("parts: string[]  by", "parts: json  by")
+    step = each("b", "boom", {"$from": "m", "at": "/parts"})
+    planner, _, run = watch(text, READ, {"tasks": [step]}, DONE)
+    assert EVIL not in planner.seen
+    assert planner.states[2].tasks["b[0]"]["input"] == {"$object": 1}
+
+
 def test_a_step_of_a_hidden_worker_is_told_by_counts_and_figures(watch):
     source = {"$from": "s", "at": "/parts"}
     steps = [each("b", "mail", source), each("c", "lost", source)]
