@@ -8,8 +8,9 @@ from itertools import pairwise
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import item_span
+from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, strangers_of, unchecked_inside, way_inside
+from engine.linter.taint import Place, hidden_from, strangers_of, unchecked_inside, way_inside
 from engine.sema.model import reached
 from engine.sema.trust import clears
 from engine.sema.types.definitions import Field
@@ -76,6 +77,8 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
         if effect.kind != "effect":
             continue
         way = subject.flow.way(effect)
+        if _is_only_handed(subject, way):
+            continue
         places = (_place(file, way) for file in subject.files)
         at = next((place for place in places if place is not None), None)
         if at is None:
@@ -93,6 +96,22 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
             help=_help_inside(inside) if inside else _help(subject, way),
             related=tuple(related),
         )
+
+
+def _is_only_handed(subject: Subject, way: list[Place]) -> bool:
+    """Whether text gets to an effect only where a clean planner refers to what it is not shown.
+
+    Such a task is denied, and all others of the worker run: nothing keeps the program from its
+    work.
+    """
+    *_, last, effect = way
+    orchestrator = subject.program.orchestrators[effect.orchestrator]
+    return (
+        last.kind == "task"
+        and last.name != effect.name
+        and hidden_from(subject.program, orchestrator, last.name)
+        and not subject.flow.reaches(Place("loop", effect.orchestrator))
+    )
 
 
 def _said(subject: Subject, source: Place) -> str:
@@ -189,6 +208,9 @@ def _help(subject: Subject, way: list[Place]) -> str:
             weak = "only warns in the end"
         return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
     help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
+    hidden = better_hidden(program, subject.flow, orchestrator)
+    if hidden:
+        help += f", or let the planner only pass it on: {limits_said(hidden)}"
     if source.kind == "task":
         reader = program.orchestrators[source.orchestrator]
         if clears(reader, "after_dispatch", source.name, program.verifiers):

@@ -40,6 +40,7 @@ from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
 from engine.linter.scripts import script_not_accepted
+from engine.linter.shown import contradicting_show, free_text_of_strangers, shown_in_words
 from engine.linter.spending import (
     budget_of_child,
     budget_unreachable,
@@ -67,10 +68,12 @@ RULES: tuple[LintRule, ...] = (
     command_on_the_network,
     comment_for_division,
     constant_pass,
+    contradicting_show,
     dangling_doc_comment,
     decision_over_answer,
     dispatches_unreachable,
     fallback_weaker,
+    free_text_of_strangers,
     gate_without_timeout,
     judge_of_its_own_work,
     lethal_trifecta,
@@ -87,6 +90,7 @@ RULES: tuple[LintRule, ...] = (
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,
+    shown_in_words,
     timeout_inversion,
     undeclared_modes,
     undeclared_source,

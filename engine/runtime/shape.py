@@ -62,7 +62,7 @@ def list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def size_only(value: Any) -> dict[str, int]:
-    """What is told of a value of which nothing else may be."""
+    """The size of a value, in bytes of JSON, where nothing else may be told."""
     return {"$bytes": len(_encode(value))}
 
 

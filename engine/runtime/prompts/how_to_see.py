@@ -18,11 +18,11 @@ SEES = {
 
 _HEAD = """\
 # What you are not shown
-Of some workers you see only the shape of an output, between <shape> tags: numbers, true or \
-false, dates and listed values as they are, {"$text": 120} for a text of 120 characters, \
-{"$list": 40} for a list of 40 items, {"$object": 3} for an object with 3 keys, and `$more` for \
-how many keys are not named. Of others you see only that a task is done. The whole output is \
-there: use it by reference, with a JSON Pointer from the output's schema in the list of workers: """
+Of some workers you see only the shape of an output, between <shape> tags. Numbers, true or false, \
+dates and listed values are as they are. {"$text": 120} is a text of 120 characters, {"$list": 40} \
+a list of 40 items, {"$object": 3} an object with 3 keys. `$more` counts keys that are not named. \
+Of others you see only that a task is done. The whole output is there: use it by reference, with a \
+JSON Pointer from the output's schema in the list of workers: """
 _CONTRACT = '{"$from": "a1", "at": "/subject"}.'
 _WIRE = '{"from": "a1", "at": "/subject", "name": "query"}.'
 _GUESS = "Never write out or guess what you are not shown, and never write a shape as a value."
