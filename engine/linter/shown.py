@@ -259,7 +259,7 @@ def _read(program: Program, flow: Flow, orchestrator: Orchestrator) -> list[str]
 
 
 def _says_more(worker: Worker) -> bool:
-    """Whether a worker gives free text beside values without words, as one does that judges."""
+    """Whether a worker gives free text next to values without words, as a judge does."""
     schema = worker.output.schema
     names = field_names(schema)
     return carries(schema, schema) and not all(carries_at(schema, f"/{name}") for name in names)

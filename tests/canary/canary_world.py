@@ -133,6 +133,8 @@ class World:
             return rng.choice(_BROKEN)
         shown = self.shown(request)
         late = 0.7 if 1 < loop.round == policy.max_rounds else self.haste * (loop.round - 1)
+        if policy.max_items and loop.has_tainted:
+            late = 0.6  # by reference to what it has not seen, perhaps
         if not begun and rng.random() < late:
             decision: dict[str, Any] = {"finish": self.result(loop, shown)}
             if policy.max_items and loop.tasks and rng.random() < 0.8:
@@ -193,6 +195,8 @@ class World:
     ) -> dict[str, Any]:
         """A task as a step over what another gave, with a label of its words."""
         rng = self.rng
+        lists = [KINDS[name] for name in ("json", "list", "has", "tail")]
+        known = [one for one in known if kind_of(one[1]) in lists] or known
         task_id, worker = rng.choice(known)
         selection: dict[str, Any] = {"$from": task_id}
         pointer = "/deep" if kind_of(worker) is KINDS["json"] else ""

@@ -253,7 +253,7 @@ def test_an_item_whose_input_does_not_fit_is_told_by_its_size(watch):
     text = program("shape", STEPS).replace("boom(x: string)", "boom(x: int)")
     text = text.replace("parts: string[]  by", "parts: json  by")
     step = each("b", "boom", {"$from": "m", "at": "/parts"})
-    planner, _, run = watch(text, READ, {"tasks": [step]}, DONE)
+    planner, _, _ = watch(text, READ, {"tasks": [step]}, DONE)
     assert EVIL not in planner.seen
     assert planner.states[2].tasks["b[0]"]["input"] == {"$object": 1}
 
