@@ -111,7 +111,7 @@ KINDS: dict[str, Kind] = {
 }
 #: Those that a file does not mark; and those of strangers, the plain ones most often.
 _PLAIN = tuple(kind for kind in KINDS if kind not in ("note", "said", "told"))
-_STRANGE = (*("text", "rec", "json") * 5, *_PLAIN)
+_STRANGE = (*("text", "rec", "json", "list") * 5, *_PLAIN)
 #: Kinds of sub-orchestrators' results.
 RESULTS: dict[str, Kind] = {
     "text": KINDS["text"],

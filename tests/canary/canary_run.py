@@ -233,11 +233,12 @@ class Canary:
     def _answer(self, gate: Gate) -> Event:
         said = self.world.answer(gate)
         if said["answer"] == "approve":
-            if gate.check is not None:
-                self._let_pass(gate.check.hook_run)
+            checks = gate.checks or ([] if gate.check is None else [gate.check])
+            for check in checks:
+                self._let_pass(check.hook_run)
                 # A person's yes is good for the same input for the rest of the run.
-                self.passed_inputs.add(_what(gate.task))
-            elif gate.resume is not None:
+                self.passed_inputs.add(_what(check.hook_run.task))
+            if gate.resume is not None:
                 self._let_pass(gate.resume, firm=True)
         return GateAnswered(at=self.clock, key=gate.key, **said)
 

@@ -51,6 +51,10 @@ _OTHERS = {
 }
 
 
+#: What a step may be made over.
+_LISTS = [KINDS[name] for name in ("json", "list", "has", "tail")]
+
+
 class World:
     """Answers by chance; the same seed and the same questions give the same answers.
 
@@ -186,22 +190,18 @@ class World:
             else:
                 given[name] = self.copied(shown)
         task = {"id": task_id, "worker": worker.name, "input": given}
-        if known and loop.orchestrator.policy.max_items and rng.random() < 0.3:
-            return self.step(task, known)
+        lists = [one for one in known if kind_of(one[1]) in _LISTS]
+        if lists and loop.orchestrator.policy.max_items and rng.random() < 0.7:
+            return self.step(task, rng.choice(lists))
         return task
 
-    def step(
-        self, task: dict[str, Any], known: list[tuple[str, Worker | Orchestrator]]
-    ) -> dict[str, Any]:
+    def step(self, task: dict[str, Any], over: tuple[str, Worker | Orchestrator]) -> dict[str, Any]:
         """A task as a step over what another gave, with a label of its words."""
         rng = self.rng
-        lists = [KINDS[name] for name in ("json", "list", "has", "tail")]
-        known = [one for one in known if kind_of(one[1]) in lists] or known
-        task_id, worker = rng.choice(known)
+        task_id, worker = over
         selection: dict[str, Any] = {"$from": task_id}
-        pointer = "/deep" if kind_of(worker) is KINDS["json"] else ""
-        if rng.random() < 0.8:
-            selection["at"] = pointer
+        if kind_of(worker) is KINDS["json"] or rng.random() < 0.1:
+            selection["at"] = "/deep"
         field = next(iter(task["input"]), None)
         if field is not None and rng.random() < 0.7:
             task["input"][field] = {"$item": ""}
@@ -271,8 +271,7 @@ class World:
         """What a person says: in words of their own."""
         rng = self.rng
         if gate.kind == "outcome":
-            task = gate.task
-            assert task is not None
+            task = gate.task or gate.tasks[0]
             answer = rng.choice(("approve", "not_done", "reject"))
             return {"answer": answer, "output": kind_of(task.worker).value("done")}
         answer = rng.choice(("approve", "approve", "reject", "timeout"))
