@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import item_span
+from engine.linter.lookup import member_span
 from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, hidden_from, strangers_of, unchecked_inside, way_inside
@@ -15,7 +15,6 @@ from engine.sema.model import reached
 from engine.sema.trust import clears
 from engine.sema.types.definitions import Field
 from engine.source import Span
-from engine.syntax import ast
 
 __all__ = ["untrusted_to_effect"]
 
@@ -162,14 +161,7 @@ def _place(subject: Subject, way: list[Place]) -> Span | None:
         orchestrator = subject.program.orchestrators[place.orchestrator]
         if not subject.here(orchestrator.span):
             continue
-        entity = subject.declared.get(orchestrator.name)
-        name = following.name or following.orchestrator
-        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
-            for local in subject.local_names(name):
-                found = item_span(entity.declaration.body, "workers", local)
-                if found is not None:
-                    return found
-        return orchestrator.span
+        return member_span(subject, orchestrator, following.name or following.orchestrator)
     return None
 
 

@@ -15,14 +15,13 @@ import msgspec
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import body_of, item_span, setting_of
+from engine.linter.lookup import body_of, member_span, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Flow, Place, flow_of, hidden_from, is_effect, is_source
 from engine.sema.model import Orchestrator, Program, Worker, WorkerLimit, called_by
 from engine.sema.trust import carries, carries_at, may_hand_over
 from engine.sema.types.schema_facts import field_names
 from engine.source import Span
-from engine.syntax import ast
 
 __all__ = [
     "better_hidden",
@@ -88,7 +87,7 @@ def shown_in_words(subject: Subject) -> Iterator[Diagnostic]:
             "ORC810",
             f"the planner of `{orchestrator.name}` reads untrusted text ({named}), "
             f"so {_effects_said(effects)} a check",
-            _place(subject, orchestrator, sources[0]),
+            member_span(subject, orchestrator, sources[0]),
             help=f"where the planner only passes it on, show its shape: {limits_said(hidden)}",
         )
 
@@ -299,14 +298,3 @@ def _clean(program: Program, orchestrator: Orchestrator, hidden: Collection[str]
     plain[orchestrator.name] = msgspec.structs.replace(plain[orchestrator.name], limits=limits)
     changed = msgspec.structs.replace(program, orchestrators=plain)
     return not flow_of(changed).reaches(Place("loop", orchestrator.name))
-
-
-def _place(subject: Subject, orchestrator: Orchestrator, name: str) -> Span:
-    """Where a worker is named in the list of an orchestrator."""
-    entity = subject.declared.get(orchestrator.name)
-    if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
-        for local in subject.local_names(name):
-            found = item_span(entity.declaration.body, "workers", local)
-            if found is not None:
-                return found
-    return orchestrator.span
