@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.cli.gate_text import items, origin_lines, shown_lines
+from engine.cli.source_text import source_texts, tainted_text
 from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
@@ -81,6 +83,14 @@ def verdicts_text(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"{who}: {'passed' if ok else 'not passed'}{many}{said}"
 
 
+_SAID = {
+    "approve": "approved by {who}",
+    "reject": "rejected by {who}",
+    "not_done": "{who} says that it was not done",
+    "timeout": "no answer in time",
+}
+
+
 class _Story:
     def __init__(self, full: bool, width: int) -> None:
         self._full = full
@@ -136,6 +146,22 @@ class _Story:
             yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
         for line in verdicts_text(one):
             yield f"{margin}  {line}"
+        for answer in one["answers"]:
+            yield from self.answer(answer, margin)
+
+    def answer(self, answer: Mapping[str, Any], margin: str) -> Iterator[str]:
+        """What a person answered to a gate, and what they were shown."""
+        who = one_line(answer["by"]) or "a person"
+        said = _SAID[answer["answer"]].format(who=who)
+        if answer["chosen"] is not None:
+            said += f", of its items {one_line(', '.join(answer['chosen']), 60)}"
+        note = f": {one_line(answer['note'])}" if answer["note"] else ""
+        yield f"{margin}  {said}{note}"
+        yield from self._value(f"{margin}    asked: ", answer["message"], len(margin) + 6)
+        for line in [*shown_lines(answer), *origin_lines(answer), *items(answer)]:
+            yield f"{margin}      {line}"
+        if answer["edit"] is not None:
+            yield from self._value(f"{margin}    changed to: ", answer["edit"], len(margin) + 6)
 
     def entries(self, one: Mapping[str, Any], depth: int) -> Iterator[str]:
         """The tasks and steps of a round, a plan worker or a pass, in their order."""
@@ -221,6 +247,12 @@ class _Story:
         label = f" ({one_line(task['label'])})" if task.get("label") else ""
         yield f"{margin}{task['id']}{label} {task['worker']}: {' '.join(words)}"
         yield from self._value(f"{margin}  input: ", task["input"], len(margin) + 4)
+        if self._full or any(source["tainted"] for source in task["sources"]):
+            shown = task["sources"]
+            if not self._full:
+                shown = [source for source in shown if source["tainted"]]
+            for line in source_texts(shown):
+                yield f"{margin}  {line}"
         yield from self._nested(task, depth)
         if "failure" in task:
             failure = task["failure"]
@@ -247,6 +279,8 @@ class _Story:
             yield f"cut off when a process stopped: {count(report['lost'], 'call')}{alone}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
+        if report["tainted"]:
+            yield tainted_text(report)
         usage = report["usage"]
         said = totals(report)
         if usage is not None and (usage["input_tokens"] or usage["output_tokens"]):

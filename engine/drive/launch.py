@@ -27,7 +27,7 @@ from engine.drive.gc_pause import unhurried_collector
 from engine.drive.guard import redactor_of, refuse_given, refuse_written
 from engine.drive.inbox import attending
 from engine.drive.loading import Loaded, load_on
-from engine.drive.preflight import Overrides, check_overrides, preflight
+from engine.drive.preflight import Overrides, check_overrides, preflight, unconfined
 from engine.drive.spending import SpendingGuard, spending_of
 from engine.errors import Failure, InputError, UsageError
 from engine.events import (
@@ -47,6 +47,7 @@ from engine.models.registry import open_model, warm
 from engine.redaction import Redactor, bound, current
 from engine.runtime.inputs import checked_input
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
+from engine.runtime.stall import RULES
 from engine.runtime.state import RunState
 from engine.sema.model import Orchestrator, Program
 from engine.sizes import BOUNDS, size_of, size_words
@@ -204,6 +205,8 @@ def prepare(
         wall_ms=wall_ms,
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        warnings=unconfined(program, orchestrator),
+        stall=RULES,
     )
     return record, began
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import adding, setting_of
+from engine.linter.lookup import adding, block_of, setting_of
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, is_effect
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
-from engine.sema.model import Verifier, Worker, reached
+from engine.sema.model import Sandbox, Verifier, Worker, reached
 from engine.sema.trust import carries
 from engine.syntax import ast
 from engine.syntax.visitor import walk
@@ -100,12 +100,13 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     severity="warning",
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
-        "An `http` worker reaches only hosts that are written in its file. A command can reach "
-        "any host, and no setting denies it access to the network."
+        "An `http` worker reaches only hosts that are written in its file, and so does a command "
+        "whose sandbox lists them. Another command can reach any host."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {
   run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = any }
 }
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -114,8 +115,9 @@ orchestrator ask(topic: string) -> string {
   policy { max_rounds = 3  budget { cost = $0.10 } }
 }""",
     good="""\
-worker fetch(u: string) -> string via http {
-  url = "https://a.example/" ~ (u | segment)  timeout = 5s  trust = untrusted
+worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = ["a.example"] }
 }
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -132,6 +134,9 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     for owner, run in _commands(subject):
         name = program_of(run)
         if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
+            continue
+        sandbox = owner.settings.get("sandbox")
+        if isinstance(sandbox, Sandbox) and sandbox.reach != "any":
             continue
         used = [node for node in walk(run) if _is_text_input(owner, node)]
         way = next(
@@ -150,8 +155,8 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help="use an `http` worker, whose hosts are in the file, or let a `before_dispatch` "
-            "hook look at the address",
+            help='list its hosts, `sandbox { network = ["a.example"] }`, use an `http` worker, or '
+            "let a `before_dispatch` hook look at the address",
         )
 
 
@@ -172,6 +177,7 @@ worker fetch(u: string) -> string via command {
     good="""\
 worker fetch(u: string) -> string via command {
   run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = any }
 }
 """,
     allowable=True,
@@ -184,16 +190,22 @@ def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
         name = program_of(run)
         if name not in _FETCHERS or not isinstance(owner, Worker) or owner.trust == "untrusted":
             continue
+        if owner.facts.network == "none":
+            continue
         node = subject.declared[owner.name].declaration
         assert isinstance(node, ast.WorkerDecl)
         schema = owner.output.schema
+        # An untrusted command has no network unless a sandbox says that it has.
+        wanted = "trust = untrusted"
+        if block_of(node.body, "sandbox") is None:
+            wanted += "  sandbox { network = any }"
         if setting_of(node.body, "trust") is None and carries(schema, schema):
             yield diagnostic(
                 "ORC808",
                 f"what `{name}` gives comes from outside, and `{owner.name}` passes for trusted",
                 run.span,
-                help="add `trust = untrusted`; `trust = trusted` says that it is your own server",
-                fix=adding(node.body, "trust = untrusted"),
+                help=f"add `{wanted}`; `trust = trusted` says that it is your own server",
+                fix=adding(node.body, wanted),
                 related=(Related("this worker", owner.span),),
             )
 

@@ -11,10 +11,13 @@ from engine.linter.lookup import member_span
 from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, hidden_from, strangers_of, unchecked_inside, way_inside
+from engine.sema.expressions.template import Expression
 from engine.sema.model import reached
-from engine.sema.trust import clears
+from engine.sema.trust import clears, inputs_not_seen
 from engine.sema.types.definitions import Field
+from engine.sema.when import looks_if_tainted
 from engine.source import Span
+from engine.syntax import ast
 
 __all__ = ["untrusted_to_effect"]
 
@@ -180,6 +183,11 @@ def _source(subject: Subject, source: Place) -> Span:
     return orchestrator.span
 
 
+def _operand(test: Expression) -> str:
+    """A test as an operand of `or`."""
+    return f"({test.text})" if isinstance(test.expr, ast.Conditional) else test.text
+
+
 def _help(subject: Subject, way: list[Place]) -> str:
     program = subject.program
     effect, source = way[-1], way[0]
@@ -192,12 +200,30 @@ def _help(subject: Subject, way: list[Place]) -> str:
         ),
         None,
     )
+    if hook is not None and hook.when is not None and not looks_if_tainted(hook):
+        return (
+            f"its `before_dispatch` hook looks only when `{hook.when.text}`, which keeps nothing "
+            f"else out: write `when = tainted or {_operand(hook.when)}`"
+        )
+    worker = program.workers[effect.name]
+    if clears(orchestrator, "before_dispatch", effect.name, program.verifiers):
+        unseen = inputs_not_seen(orchestrator, worker, program.verifiers)
+        named = " and ".join(f"`{name}`" for name in unseen) or "an input of it"
+        return (
+            f"no verifier of its `before_dispatch` hook looks at {named}: let one take it, or say "
+            "with `@from` where the values that matter may come from"
+        )
     if hook is not None:
-        weak = "may be skipped"
+        weak = ""
         if hook.on_fail == "warn":
             weak = "only warns"
         elif hook.on_fail == "revise" and hook.then == "warn":
             weak = "only warns in the end"
+        if not weak:
+            return (
+                "its `before_dispatch` hook may be skipped, which keeps nothing out: use `when` on "
+                "the hook in place of `skip_when`"
+            )
         return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
     help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
     hidden = better_hidden(program, subject.flow, orchestrator)

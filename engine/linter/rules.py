@@ -26,6 +26,11 @@ from engine.linter.gates import (
     judge_of_its_own_work,
     nothing_checks_the_result,
 )
+from engine.linter.hooks import (
+    gate_skips_the_tainted,
+    hook_looks_always_or_never,
+    otherwise_for_nothing,
+)
 from engine.linter.layout import not_formatted
 from engine.linter.limits import (
     dispatches_unreachable,
@@ -39,8 +44,15 @@ from engine.linter.packages import unpinned_package
 from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
+from engine.linter.sandboxes import sandbox_path, sandbox_without_network
 from engine.linter.scripts import script_not_accepted
 from engine.linter.shown import contradicting_show, free_text_of_strangers, shown_in_words
+from engine.linter.sources import (
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
+)
 from engine.linter.spending import (
     budget_of_child,
     budget_unreachable,
@@ -71,10 +83,16 @@ RULES: tuple[LintRule, ...] = (
     contradicting_show,
     dangling_doc_comment,
     decision_over_answer,
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
     dispatches_unreachable,
     fallback_weaker,
     free_text_of_strangers,
+    gate_skips_the_tainted,
     gate_without_timeout,
+    hook_looks_always_or_never,
     judge_of_its_own_work,
     lethal_trifecta,
     live_call_in_test,
@@ -85,8 +103,11 @@ RULES: tuple[LintRule, ...] = (
     no_test,
     nobody_makes_the_result,
     nothing_checks_the_result,
+    otherwise_for_nothing,
     plan_over_policy,
     revision_without_exit,
+    sandbox_path,
+    sandbox_without_network,
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,

@@ -27,8 +27,9 @@ from engine.sema.plans.values import ABSENT, FromStep, Leaf
 from engine.sema.trust import (
     carries,
     carries_at,
-    clears,
+    clears_start,
     facts_of,
+    is_anchored,
     may_hand_over,
     shown,
     untrusted_fields,
@@ -236,7 +237,7 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
                 if hidden_from(program, orchestrator, other):
                     yield Place("task", own, other), begun
     if isinstance(target, Worker) and is_effect(target):
-        checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
+        checked = _is_checked(program, orchestrator, target)
         unchecked = unchecked_inside(program, orchestrator, target)
         if not checked and (target.plan is None or unchecked):
             yield Place("loop", own), Place("effect", own, name)
@@ -271,6 +272,11 @@ def _handing(
             yield other
 
 
+def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker) -> bool:
+    """Whether no stranger's words start an effect: its hooks look, or `@from` says what may."""
+    return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)
+
+
 def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
     """The workers that a plan calls whose effects no hook looks at, plans among them included."""
     if plan.plan is None:
@@ -281,9 +287,7 @@ def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker)
         worker = program.workers[name]
         if worker.plan is not None:
             plans.append(name)
-        elif is_effect(worker) and not clears(
-            orchestrator, "before_dispatch", name, program.verifiers
-        ):
+        elif is_effect(worker) and not _is_checked(program, orchestrator, worker):
             found.add(name)
     return found | {name for name in plans if found & set(reached(program.workers, [name]))}
 

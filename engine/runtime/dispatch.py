@@ -11,19 +11,24 @@ from collections.abc import Sequence
 from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import (
+    approvals,
     attempts,
+    clearance,
     ending,
+    endorsed,
     forks,
     gates,
     grants,
     shown,
     sizes,
+    sourced,
     taint,
     verify,
     views,
 )
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
+from engine.runtime.clearing import Cleared
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
@@ -44,7 +49,6 @@ __all__ = [
     "entry_ended",
     "hold_back",
     "hook_ended",
-    "let_pass",
     "outcome_answered",
     "queue",
     "ready",
@@ -131,7 +135,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
-        offers = views.hook_offers(loop, task)
+        offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
@@ -203,12 +207,11 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    if taint.needs_clearance(state, task):
-        message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        way = taint.where_from(state, task)
-        failure = Failure("denied", f"{message}: {way}", cause=Cause(task.worker))
-        end_task(state, task, failure=failure)
+    why = clearance.denial(state, task)
+    if why:
+        end_task(state, task, failure=Failure("denied", why, cause=Cause(task.worker)))
         return
+    sourced.note_start(state, task)
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
@@ -348,6 +351,7 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     ledger = Ledger(orchestrator.policy.budget, parent, name=f"{orchestrator.name}.budget")
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
+    state.known.loops.append(task.child)
     if task.feedback:
         hidden = remarks.NOT_SHOWN if task.told_hidden else None
         remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told, hidden)
@@ -497,7 +501,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
         end_task(state, task)
         return
     move(task, "verifying")
-    offers = views.hook_offers(loop, task)
+    offers = views.hook_offers(state, loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 
@@ -514,7 +518,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     loop = task.loop
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        let_pass(state, task, verified=run.cleaned)
+        _let_pass(state, task, run.cleared)
     elif outcome.action == "revise":
         said = _hear(state, task, run)
         if task.status == "checking":
@@ -529,6 +533,9 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         _hear(state, task, run)
         denied = Failure("denied", outcome.feedback, cause=outcome.cause)
         end_task(state, task, failure=denied)
+    elif outcome.action == "escalate" and approvals.escalated_before(state, run):
+        verify.let_pass(state, run)
+        return verify.Outcome("pass")
     return outcome
 
 
@@ -540,13 +547,16 @@ def _hear(state: RunState, task: Task, run: HookRun) -> str | None:
     return said
 
 
-def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
-    if task.status == "checking":
-        task.cleared = task.cleared or verified
+def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
+    """The dispatch hooks let a task continue; they clean what they have looked at."""
+    before = task.status == "checking"
+    if cleared.endorses:
+        endorsed.add(state, task, cleared.endorses, output=not before)
+    if before:
+        task.looked_at = cleared
         queue(state, task)
     else:
-        end_task(state, task, verified=verified)
+        end_task(state, task, verified=cleared.output)
 
 
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:

@@ -44,6 +44,7 @@ from engine.runtime import (
     gates,
     notes,
     plan_review,
+    questions,
     rounds,
     verify,
 )
@@ -228,6 +229,7 @@ def _stop(state: RunState) -> None:
 
 
 def _start(state: RunState, event: RunStarted) -> None:
+    state.warnings.extend(event.warnings)
     if state.root is not None:
         return
     if event.format < STEPS_FORMAT:
@@ -240,9 +242,11 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.program_hash = event.program
     state.wall_ms = event.wall_ms
     state.bounds = event.bounds
+    state.stall = event.stall
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
+    state.known.loops.append(state.root)
     state.todo(Todo.BEGIN_ROUND, state.root)
 
 
@@ -250,6 +254,7 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     gate = gates.answered(state, event)
     if gate is None:
         return
+    questions.keep(state, gate, event)
     if gate.kind == "approval":
         if not plan_review.replaced(state, gate, event):
             verify.answered(state, gate, event)

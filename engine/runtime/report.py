@@ -12,34 +12,28 @@ from typing import Any
 
 from engine.diagnostics.render_json import place_dict
 from engine.errors import Failure
-from engine.runtime import ending, forks
+from engine.runtime import ending
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
-from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
+from engine.runtime.questions import gate_reports
+from engine.runtime.state import Frame, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
-from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.runtime.tainted_result import tainted_parts
+from engine.runtime.task_paths import path_in_loop
+from engine.runtime.views import counts_record, failure_record, plan_of
+from engine.runtime.ways import Ways
 from engine.sema.model import Worker
 from engine.sema.plans import steps as plans
-from engine.sema.plans.selection import number_text
 
 __all__ = [
-    "SHOWN_BYTES",
     "failures",
-    "gate_report",
-    "gate_reports",
     "partial_tasks",
     "run_report",
     "usage_report",
     "waits",
 ]
-
-#: What is shown of a partial result, or of an input that a person is asked about, in bytes.
-SHOWN_BYTES = 1024 * 1024
-#: How many items a gate of a step lists.
-SHOWN_ITEMS = 1_000
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -97,56 +91,6 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
     return None if place is None else place_dict(place)
 
 
-def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person.
-
-    `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
-    shown.
-    """
-    about = gate.task or (gate.tasks[0] if gate.tasks else None)
-    report = {
-        "key": gate.key,
-        "kind": gate.kind,
-        "orchestrator": gate.loop.orchestrator.name,
-        "message": gate.message,
-        "options": list(gate.options),
-        "task": path_in_loop(gate.task) if gate.task is not None else None,
-        "worker": about.worker.name if about is not None else None,
-        "input": _shown_input(gate.task) if gate.task is not None else None,
-        "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
-        "opened_ms": gate.opened_ms,
-        "timeout_ms": gate.timeout_ms,
-        "offers": forks.offers(gate),
-    }
-    if gate.step is not None:
-        report["step"] = path_in_loop(gate.step)
-        report["count"] = len(gate.tasks)
-        questions = gate.questions or [gate.message] * len(gate.tasks)
-        report["items"] = [
-            {
-                "item": number_text(task.number),
-                "task": path_in_loop(task),
-                "label": task.label,
-                "message": question if question != gate.message else "",
-                "input": _shown_input(task),
-                **({"parent": forks.became(gate, task)} if gate.helds else {}),
-            }
-            for task, question in zip(gate.tasks[:SHOWN_ITEMS], questions, strict=False)
-        ]
-    return report
-
-
-def gate_reports(state: RunState) -> list[dict[str, Any]]:
-    """The questions that wait for a person, oldest first."""
-    return [gate_report(state, gate) for gate in state.gates.values()]
-
-
-def _shown_input(task: Task) -> Any:
-    """The input that a person is asked about; with its references where it is very large."""
-    large = (task.input_bytes or 0) > SHOWN_BYTES and not task.edits
-    return task.input if large else task.resolved
-
-
 def partial_tasks(loop: Loop) -> list[str]:
     """The tasks whose outputs make up a loop's partial result (`engine.runtime.ending.partial`);
     none where it is a result that was not let through."""
@@ -176,6 +120,7 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         items: Whether to give the items of each step, too.
     """
     loop = state.root
+    tainted = [] if loop is None else list(tainted_parts(state, loop))
     report: dict[str, Any] = {
         "run": state.run,
         "status": state.status,
@@ -184,6 +129,8 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         "escalated": loop.escalated if loop else False,
         "output": loop.output if loop else None,
         "partial": loop.best if loop and state.status != "finished" else None,
+        "tainted": bool(tainted),
+        "tainted_parts": tainted,
         "place": _place(state, loop.cause) if loop and loop.status != "finished" else None,
         "failures": failures(state),
         "rounds": loop.round if loop else 0,
@@ -203,7 +150,7 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         report["goal"] = loop.goal
         report["input"] = loop.input
         report["models"] = {name: info.id for name, info in state.models.items()}
-        report["history"] = history(state, loop, items=items)
+        report["history"] = history(state, loop, Ways(state), items=items)
         report["waiting"] = waits(state)
     return report
 
@@ -227,12 +174,17 @@ def waits(state: RunState) -> list[dict[str, Any]]:
     ]
 
 
-def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[str, Any]]:
-    """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts.
+def history(
+    state: RunState, loop: Loop, ways: Ways | None = None, *, items: bool = False
+) -> list[dict[str, Any]]:
+    """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts,
+    and what people answered, with what they were shown.
 
     Args:
+        ways: What tells the sources of inputs, where the report has one already.
         items: Whether each step has its items.
     """
+    ways = ways or Ways(state)
     return [
         {
             "round": r.number,
@@ -245,11 +197,12 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
             "not_started": _not_started(r),
             "feedback": [remark.text for remark in r.feedback],
             "notes": [{"by": note.by, "note": note.text} for note in r.notes],
-            **_entries(state, r.entries, items=items),
+            **_entries(state, r.entries, ways, items=items),
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
                 for hook, name, ok, feedback in r.verdicts
             ],
+            "answers": list(r.answers),
         }
         for r in loop.rounds
     ]
@@ -264,27 +217,29 @@ def _not_started(r: Round) -> list[dict[str, Any]]:
 
 
 def _entries(
-    state: RunState, entries: Iterable[Task | Step], *, items: bool
+    state: RunState, entries: Iterable[Task | Step], ways: Ways, *, items: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """Tasks and steps as data. `position` says where a step is among them all."""
     found: dict[str, list[dict[str, Any]]] = {"tasks": [], "steps": []}
     for position, entry in enumerate(entries):
         if isinstance(entry, Task):
-            found["tasks"].append(_task(state, entry, items=items))
+            found["tasks"].append(_task(state, entry, ways, items=items))
         else:
-            step = _step(state, entry, items=items)
+            step = _step(state, entry, ways, items=items)
             found["steps"].append({"id": step.pop("id"), "position": position, **step})
     return found
 
 
-def _inside(state: RunState, frame: Frame, *, items: bool) -> dict[str, list[dict[str, Any]]]:
+def _inside(
+    state: RunState, frame: Frame, ways: Ways, *, items: bool
+) -> dict[str, list[dict[str, Any]]]:
     """What a plan worker or a pass has in it, as written; the items of its steps are in those."""
     plain = {name: task for name, task in frame.tasks.items() if task.step is None}
     found: dict[str, Task | Step] = {**plain, **frame.steps}
     places = {step.id: place for place, step in enumerate(_written(frame.owner))}
     # The plan of a fallback has other names: those keep their order.
     names = sorted(found, key=lambda name: places.get(name, len(places)))
-    return _entries(state, [found[name] for name in names], items=items)
+    return _entries(state, [found[name] for name in names], ways, items=items)
 
 
 def _written(owner: Task | Step) -> tuple[plans.Step, ...]:
@@ -307,13 +262,15 @@ def _failure(state: RunState, failure: Failure) -> dict[str, Any]:
     return {"mode": failure.mode, "message": failure.message, "place": place, **raised}
 
 
-def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
+def _task(state: RunState, task: Task, ways: Ways, *, items: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
         "id": task.id,
         "worker": task.worker.name,
         "status": task.status,
         "attempts": task.attempts,
         "input": task.input,
+        "sources": ways.sources(task),
+        "tainted": task.tainted,
         "ms": _ms(task),
     }
     if task.step is not None:
@@ -325,9 +282,9 @@ def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
     if task.partial is not None:
         record["partial"] = task.partial
     if task.child is not None:
-        record["rounds"] = history(state, task.child, items=items)
+        record["rounds"] = history(state, task.child, ways, items=items)
     if task.plan is not None:
-        record["plan"] = _inside(state, task.plan, items=items)
+        record["plan"] = _inside(state, task.plan, ways, items=items)
     return record
 
 
@@ -335,7 +292,7 @@ def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
 _SHOWN_OUTPUTS = 5
 
 
-def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
+def _step(state: RunState, step: Step, ways: Ways, *, items: bool) -> dict[str, Any]:
     found = summary_of(step)
     record: dict[str, Any] = {
         "id": step.id,
@@ -356,9 +313,11 @@ def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
     elif step.status == "done":
         record["output"] = step.output
     if found.kind == "repeat":
-        record["passes"] = [_inside(state, frame, items=items) for frame in step.passes]
+        record["passes"] = [_inside(state, frame, ways, items=items) for frame in step.passes]
     elif items:
-        record["items"] = [_task(state, task, items=True) for _, task in sorted(step.items.items())]
+        record["items"] = [
+            _task(state, task, ways, items=True) for _, task in sorted(step.items.items())
+        ]
     return record
 
 

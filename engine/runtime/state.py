@@ -21,7 +21,9 @@ import msgspec
 from engine.errors import Failure
 from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
+from engine.runtime.clearing import NOTHING, Cleared, by_a_person
 from engine.runtime.commands import Command, SetTimer, StartCall
+from engine.runtime.known_values import Known
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from engine.bounds import TaskBounds
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
+    from engine.runtime.stall.memory import Memory
     from engine.runtime.wire_schema import WireDecision
 
 __all__ = [
@@ -294,7 +297,7 @@ class Task:
         tainted: What it returns is, or was made from, untrusted text.
         told: A check that had seen untrusted text has said what was wrong with it.
         told_hidden: A check has said so that had seen what the planner is not shown.
-        cleared: A verifier or gate has let it pass.
+        looked_at: What the hooks before it have looked at.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
         again: The number of the retry of the run that continues it, or 0.
@@ -325,7 +328,6 @@ class Task:
         "cached",
         "call",
         "child",
-        "cleared",
         "cost_usd",
         "counted",
         "decided_tainted",
@@ -343,6 +345,7 @@ class Task:
         "key",
         "label",
         "ledger",
+        "looked_at",
         "loop",
         "number",
         "output",
@@ -416,7 +419,7 @@ class Task:
         self.tainted = False
         self.told = False
         self.told_hidden = False
-        self.cleared = False
+        self.looked_at = NOTHING
         self.cached = False
         self.again = 0
         self.rested = False
@@ -687,8 +690,12 @@ class HookRun:
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback, cause)` of the checks that did not pass; the cause is why a
             verifier gave no verdict, or None where it gave one.
+        chained: The verifiers of the hook's `else` have been asked.
+        overruled: What `failed` held when they were, until they have let it pass.
+        refused: A person has said no to what the hook asks, and did not just let the time run out.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
-        cleaned: A hook that does more than warn has looked and passed.
+        passes: Those of the hook's verifiers that did.
+        cleared: What the hooks of the passage that have passed have looked at.
         number: Of the hook in this passage, from 1.
         parked: How many of the hook's checks wait for a person to be asked about all items.
         ready: Nothing else is waited for; counted in its step.
@@ -697,7 +704,8 @@ class HookRun:
     """
 
     __slots__ = (
-        "cleaned",
+        "chained",
+        "cleared",
         "failed",
         "forced",
         "hook",
@@ -705,9 +713,12 @@ class HookRun:
         "loop",
         "number",
         "offers",
+        "overruled",
         "parked",
         "passed",
+        "passes",
         "ready",
+        "refused",
         "rest",
         "superseded",
         "task",
@@ -730,13 +741,43 @@ class HookRun:
         self.task = task
         self.waits = 0
         self.failed: list[tuple[str, str, Cause | None]] = []
+        self.chained = False
+        self.overruled: list[tuple[str, str, Cause | None]] = []
+        self.refused = False
         self.passed = 0
-        self.cleaned = False
+        self.passes: list[Verifier] = []
+        self.cleared: Cleared = NOTHING
         self.number = 0
         self.parked = 0
         self.ready = False
         self.forced: OnFail | None = None
         self.superseded = False
+
+    @property
+    def looked(self) -> tuple[str, ...]:
+        """The verifiers that the hook has asked."""
+        hook = self.hook
+        return hook.every_verifier if self.chained else hook.verifiers
+
+    def next_hook(self) -> None:
+        """Give the next hook its turn; there is one."""
+        self.hook = self.rest.popleft()
+        self.number += 1
+        self.chained = self.refused = False
+        self.overruled = []
+
+    def ask_otherwise(self) -> None:
+        """Let the verifiers of `else` decide in place of those that did not let pass."""
+        self.chained = True
+        self.overruled, self.failed = self.failed, []
+        self.passed, self.forced = 0, None
+
+    def let_pass(self) -> None:
+        """A person has overruled the hook: it counts as one that has looked and passed."""
+        self.failed.clear()
+        self.overruled = []
+        self.forced = None
+        self.cleared = by_a_person(self.cleared, self.hook)
 
 
 class Check:
@@ -767,9 +808,12 @@ class Gate:
         tasks: These items.
         checks: Of an approval: the check of each of them.
         questions: Of an approval: what each of these checks asks.
+        before: What was asked about before (see `engine.runtime.changed`), or None in it; None
+            where the gate has not opened.
     """
 
     __slots__ = (
+        "before",
         "check",
         "checks",
         "helds",
@@ -814,6 +858,7 @@ class Gate:
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
         self.questions: list[str] = []
+        self.before: tuple[Any] | None = None
         self.opened_ms: int | None = None
 
 
@@ -827,6 +872,8 @@ class Round:
         items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        answers: What people have answered in it, each with what they were shown (see
+            `engine.runtime.questions`).
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
         closed: What it brought is in the prompt.
@@ -845,6 +892,7 @@ class Round:
 
     __slots__ = (
         "again",
+        "answers",
         "asked_before",
         "attempts",
         "broken_off",
@@ -881,6 +929,7 @@ class Round:
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
+        self.answers: list[dict[str, Any]] = []
         self.rejected: list[str] = []
         self.closed = False
         self.again = 0
@@ -921,12 +970,14 @@ class Loop:
         taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
-        seen: Hashes of the outputs seen so far, to tell new information from old.
+        seen: Marks of the outputs seen so far, to tell new information from old.
+        memory: What the detectors of a stall remember, from the first round that they look at.
         notes: What people have said that no decision was asked with yet.
         steps: Its steps by id; their items are in `tasks`.
         frames: The frames inside it, of plan workers and passes.
         breakers: By worker: how the items of steps have failed since the last decision.
         has_tainted: A task of it has given untrusted text.
+        by_person: A person has entered its result.
     """
 
     __slots__ = (
@@ -935,6 +986,7 @@ class Loop:
         "blocks",
         "bound",
         "breakers",
+        "by_person",
         "cause",
         "closing",
         "compactions",
@@ -953,6 +1005,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "memory",
         "notes",
         "opening",
         "orchestrator",
@@ -1019,6 +1072,7 @@ class Loop:
         self.frames: list[Frame] = []
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
+        self.by_person = False
         self.taken: set[str] = set()
         self.taken_back: dict[int, Round] = {}
         self.done: dict[str, list[Task]] = {}
@@ -1041,6 +1095,7 @@ class Loop:
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
         self.seen: set[int] = set()
+        self.memory: Memory | None = None
         #: What `hooks` has found; each task asks twice.
         self._hooks: dict[tuple[HookPoint, str | None], list[Hook]] = {}
         self.started_at = 0
@@ -1149,22 +1204,28 @@ class RunState:
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         retries_unused: What `RunRetried.unused` said the last time.
+        edited: By key: the input of a task before a person changed it at a gate, and after.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         entered: By key: the input of a retried plan whose producers run again, and how it failed.
         bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        stall: By which rules a stall is detected (`engine.runtime.stall.RULES`).
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
+        asked_about: By worker and whoever asks: what a gate asked about last.
+        known: What it remembers of values, for `@from` and `endorse`.
     """
 
     __slots__ = (
         "agenda",
         "approved",
+        "asked_about",
         "bound",
         "bounds",
         "calls",
         "commands",
         "decisions",
+        "edited",
         "ended",
         "entered",
         "facts",
@@ -1176,6 +1237,7 @@ class RunState:
         "input",
         "interrupted",
         "kept",
+        "known",
         "lost",
         "made",
         "model_calls",
@@ -1193,6 +1255,7 @@ class RunState:
         "retries_unused",
         "root",
         "run",
+        "stall",
         "starts",
         "starved",
         "status",
@@ -1233,18 +1296,22 @@ class RunState:
         self.retries = 0
         self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
+        self.edited: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.entered: dict[str, tuple[dict[str, Any], Failure | None]] = {}
         self.bounds = 0
+        self.stall = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.asked_about: dict[tuple[str, ...], Any] = {}
         self.grants: dict[bytes, int] = {}
         self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
+        self.known = Known()
         self.warnings: list[str] = []
         #: Models whose provider refused a schema: theirs go into the prompt.
         self.in_prompt: set[str] = set()

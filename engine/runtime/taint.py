@@ -18,12 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from typing import Any
 
-from engine.runtime.origins import Origin, control_origins, finish_origins, origins, passed_on
+from engine.runtime.endorsed import is_endorsed
+from engine.runtime.origins import (
+    Origin,
+    control_origins,
+    is_under,
+    origins,
+    passed_on,
+    result_origins,
+)
 from engine.runtime.shown import OF_OTHERS, in_words, why_shown
 from engine.runtime.state import Frame, HookRun, Loop, Remark, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
+from engine.sema.plans.values import at_pointer
 from engine.sema.trust import (
     Facts,
     carries,
@@ -32,21 +42,31 @@ from engine.sema.trust import (
     untrusted_fields,
     untrusted_params,
 )
+from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = [
+    "gives_taint",
+    "has_read",
+    "has_said",
     "hears_strangers",
     "is_read",
+    "is_steered",
+    "is_stranger",
+    "is_tainted",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
-    "needs_clearance",
     "reads_taint",
+    "result_tree",
     "shown_path",
-    "where_from",
+    "steering_producer",
+    "tainted_input",
+    "tainted_inputs",
+    "tainted_param",
+    "tainted_producer",
+    "tasks_inside",
 ]
 
-#: How many steps of a way are told, from its end.
-MOST_STEPS = 8
 #: What a hook offers in words of its orchestrator: its planner's, and those of its input.
 _OF_PLANNER = frozenset({"goal", "plan"})
 
@@ -56,7 +76,7 @@ def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
     task = loop.task
     if task is not None and (task.told or reads_taint(state, task)):
         return True
-    return _tainted_input(loop) is not None or _tainted_param(state) is not None
+    return tainted_input(loop) is not None or tainted_param(state) is not None
 
 
 def shown_path(loop: Loop) -> str:
@@ -75,11 +95,29 @@ def shown_path(loop: Loop) -> str:
 
 def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
+    if state.known.endorsed:
+        return bool(tainted_inputs(state, task))
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
     if task.step is None and task.tree is None:
-        return bool(task.references) and _tainted_producer(state, task) is not None
-    return _tainted_producer(state, task) is not None
+        return bool(task.references) and tainted_producer(state, task) is not None
+    return tainted_producer(state, task) is not None
+
+
+def tainted_inputs(state: RunState, task: Task) -> set[str]:
+    """The inputs of a task that hold tainted text, without those whose text is all endorsed."""
+    found: set[str] = set()
+    if task.decided_tainted:
+        found |= _facts(state, task.worker).hears & task.input.keys()
+    loop = task.loop
+    if loop.tainted or loop.has_tainted:
+        for origin in origins(task):
+            name = (pointer_tokens(origin.path) or [""])[0]
+            if name not in found and is_tainted(state, origin):
+                found.add(name)
+    if state.known.endorsed:
+        return {name for name in found if not is_endorsed(state, task.resolved.get(name))}
+    return found
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
@@ -102,6 +140,11 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
             task.loop.has_tainted = True
 
 
+def gives_taint(state: RunState, task: Task) -> bool:
+    """Whether what a task has given is a stranger's, unless a verifier lets it pass."""
+    return _facts(state, task.worker).speaks and _is_source(state, task)
+
+
 def mark_passed_on(state: RunState, step: Step) -> None:
     """Set whether a value is tainted that a `reduce` gives without a call."""
     loop = step.loop
@@ -109,14 +152,14 @@ def mark_passed_on(state: RunState, step: Step) -> None:
         step.tainted = _first_tainted(state, passed_on(step)) is not None
 
 
-def needs_clearance(state: RunState, task: Task) -> bool:
-    """Whether a task may start only after a verifier or gate has let it pass."""
-    worker = task.worker
-    if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
-        return False
-    if task.cleared:
-        return False
-    return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
+def is_steered(state: RunState, task: Task) -> bool:
+    """Whether strangers may have decided that a task runs: a decision, its `when` or a `where`."""
+    return task.decided_tainted or steering_producer(state, task) is not None
+
+
+def is_stranger(state: RunState, task: Task) -> bool:
+    """Whether what a task says is a stranger's own, whatever it was given."""
+    return _facts(state, task.worker).source or _facts(state, task.acting).source
 
 
 def is_read(brought: Iterable[Task | Step], feedback: Iterable[Remark]) -> bool:
@@ -148,7 +191,7 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         done = task.status == "verifying"
         if _is_source(state, task) if done else reads_taint(state, task):
             return True
-    for name in run.hook.verifiers:
+    for name in run.looked:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.
@@ -175,12 +218,12 @@ def _is_source(state: RunState, task: Task) -> bool:
             return True
     if task.child is not None:
         return _gives_back_taint(state, task.child)
-    if task.plan is not None and any(_has_said(state, other) for other in _inside(task)):
+    if task.plan is not None and any(has_said(state, other) for other in tasks_inside(task)):
         return True
     return reads_taint(state, task)
 
 
-def _inside(task: Task) -> Iterator[Task]:
+def tasks_inside(task: Task) -> Iterator[Task]:
     """The tasks of a plan worker's run, those of its passes too."""
     frames: list[Frame] = [] if task.plan is None else [task.plan]
     for frame in frames:
@@ -191,26 +234,32 @@ def _inside(task: Task) -> Iterator[Task]:
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
     """Whether what a sub-orchestrator returns is tainted; see the module's text."""
-    if loop.tainted:
-        return True
-    if loop.status == "finished" and not loop.escalated:
-        return _finishes_tainted(state, loop)
-    return any(_has_said(state, task) for task in loop.every_task())
-
-
-def _finishes_tainted(state: RunState, loop: Loop) -> bool:
-    """Whether a result that a clean planner decided refers to tainted text which it has not read.
-
-    What it took the text from it may have read in the round of the result, too: a task that began
-    while its decision was still being written.
-    """
-    if not loop.has_tainted or loop.current.decision is None:
+    if loop.by_person:
         return False
-    tree = loop.decisions.finish_tree(loop.current.decision)
-    return tree is not None and _first_tainted(state, finish_origins(loop, tree)) is not None
+    if loop.status == "finished" and not loop.escalated:
+        # Without its planner having read it, by reference.
+        return loop.tainted or (
+            loop.has_tainted
+            and _first_tainted(state, result_origins(loop, result_tree(loop))) is not None
+        )
+    return has_read(state, loop)
 
 
-def _has_said(state: RunState, task: Task) -> bool:
+def has_read(state: RunState, loop: Loop) -> bool:
+    """Whether a stranger's words have come to an orchestrator, or to one of its tasks."""
+    return loop.tainted or any(has_said(state, task) for task in loop.every_task())
+
+
+def result_tree(loop: Loop) -> Any:
+    """The result that an orchestrator last decided on, its references as records; None if it has
+    none."""
+    for r in reversed(loop.rounds):
+        if r.decision is not None and "finish" in r.decision:
+            return loop.decisions.finish_tree(r.decision)
+    return None
+
+
+def has_said(state: RunState, task: Task) -> bool:
     """Whether a stranger's words have come back from a task.
 
     What a hook is looking at is not marked yet, and its verifiers may have quoted it.
@@ -225,7 +274,7 @@ def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
     return facts
 
 
-def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
+def tainted_producer(state: RunState, task: Task) -> Task | Step | None:
     """A task or step whose tainted words are in this one's input."""
     loop = task.loop
     if not loop.tainted and not loop.has_tainted:
@@ -233,7 +282,7 @@ def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
     return _first_tainted(state, origins(task))
 
 
-def _steered(state: RunState, task: Task) -> Task | Step | None:
+def steering_producer(state: RunState, task: Task) -> Task | Step | None:
     """A task or step whose tainted words decide whether, how often or in what order it runs."""
     loop = task.loop
     if not (loop.tainted or loop.has_tainted):
@@ -242,15 +291,40 @@ def _steered(state: RunState, task: Task) -> Task | Step | None:
 
 
 def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
-    for origin in found:
-        producer = origin.producer
-        if origin.inside:
-            assert isinstance(producer, Task)
-            if not producer.cleared and reads_taint(state, producer):
-                return producer
-        elif producer.tainted and _carries(producer, origin.at):
-            return producer
-    return None
+    return next((origin.producer for origin in found if is_tainted(state, origin)), None)
+
+
+def is_tainted(state: RunState, origin: Origin) -> bool:
+    """Whether a stranger's words may have come from an origin."""
+    producer = origin.producer
+    if origin.inside:
+        assert isinstance(producer, Task)
+        name = (pointer_tokens(origin.at or "") or [""])[0]
+        if not name:
+            return bool(producer.looked_at.leaves_open(sorted(tainted_inputs(state, producer))))
+        return bool(producer.looked_at.leaves_open([name])) and _part_is_tainted(
+            state, producer, origin.at
+        )
+    return origin.words and producer.tainted and _carries(producer, origin.at)
+
+
+def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
+    """Whether (a part of) a task's input holds tainted text; see `reads_taint`."""
+    if not at:
+        return reads_taint(state, task)
+    if state.known.endorsed and is_endorsed(state, at_pointer(task.resolved, at)):
+        return False
+    name = (pointer_tokens(at) or [""])[0]
+    if task.decided_tainted and name in task.input and name in _facts(state, task.worker).hears:
+        return True
+    loop = task.loop
+    if not loop.tainted and not loop.has_tainted:
+        return False
+    return any(
+        is_tainted(state, origin)
+        for origin in origins(task)
+        if is_under(origin.path, at) or is_under(at, origin.path)
+    )
 
 
 def _carries(producer: Task | Step, at: str | None) -> bool:
@@ -265,7 +339,7 @@ def _carries(producer: Task | Step, at: str | None) -> bool:
     return carries_at(worker.output.schema, at)
 
 
-def _tainted_input(loop: Loop) -> str | None:
+def tainted_input(loop: Loop) -> str | None:
     """An input of an orchestrator that is marked `@untrusted` and can hold words."""
     schema = loop.orchestrator.inputs.schema
     properties = schema.get("properties", {})
@@ -276,72 +350,6 @@ def _tainted_input(loop: Loop) -> str | None:
     return None
 
 
-def _tainted_param(state: RunState) -> str | None:
+def tainted_param(state: RunState) -> str | None:
+    """A param that is marked `@untrusted` and can hold words."""
     return next(untrusted_params(state.program), None)
-
-
-# ---------------------------------------------------------------- words for a denial
-
-
-def where_from(state: RunState, task: Task) -> str:
-    """The way untrusted text may have come to a task, from its source on, as a person reads it."""
-    at: Task | Step | Loop | None = (
-        _tainted_producer(state, task) or _steered(state, task) or task.loop
-    )
-    way: list[str] = []
-    seen: set[int] = set()
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        if len(way) == MOST_STEPS:
-            way.append("...")
-            break
-        if isinstance(at, Loop):
-            way.append(f"a decision of `{at.orchestrator.name}`")
-            marked = _marked(state, at)
-            way += [marked] if marked else []
-            at = None if marked else _before_loop(state, at)
-        elif isinstance(at, Step):
-            way.append(f"step `{at.id}`")
-            at = next((task for task in at.items.values() if task.tainted), None)
-        else:
-            way.append(f"task `{at.id}` (`{at.worker.name}`)")
-            at = _before_task(state, at)
-    return " -> ".join(reversed(way))
-
-
-def _marked(state: RunState, loop: Loop) -> str:
-    """The input or param that makes an orchestrator's decisions tainted by itself, in words."""
-    name = _tainted_input(loop)
-    if name is not None:
-        return f"input `{name}`"
-    param = _tainted_param(state)
-    return f"param `{param}`" if param is not None else ""
-
-
-def _before_loop(state: RunState, loop: Loop) -> Task | Step | Loop | None:
-    """What an orchestrator has read: its input, or what came back from a task."""
-    parent = loop.task
-    if parent is not None and (parent.told or reads_taint(state, parent)):
-        return _tainted_producer(state, parent) or parent.loop
-    return next(
-        (
-            task
-            for task in loop.every_task()
-            if task.tainted and task.round < loop.round and in_words(task)
-        ),
-        None,
-    )
-
-
-def _before_task(state: RunState, task: Task) -> Task | Step | Loop | None:
-    """What a task's words were made from; None where they are a stranger's own."""
-    if _facts(state, task.worker).source or _facts(state, task.acting).source:
-        return None
-    if task.child is not None:
-        read = (other for other in task.child.every_task() if _has_said(state, other))
-        return next(read, task.child)
-    if task.plan is not None:
-        said = next((other for other in _inside(task) if _has_said(state, other)), None)
-        if said is not None:
-            return said
-    return _tainted_producer(state, task) or task.loop

@@ -6,21 +6,27 @@ reasoning (`assessment`) where a verifier looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from engine.runtime import shown
+from engine.runtime import clearance, shown, taint
 from engine.runtime.ports import PolicyState
+from engine.runtime.prompts import denials
+from engine.runtime.sources import record_of, sources
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps.most import with_kind_and_most
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
+from engine.runtime.tainted_result import tainted_parts
+from engine.runtime.task_paths import path_in_loop
+from engine.sema.model import Worker
+from engine.sema.types.schema_facts import field_names, subschema_at
 
 __all__ = [
+    "About",
     "counts_record",
     "failure_record",
     "hook_offers",
     "left",
-    "path_in_loop",
     "plan_of",
     "policy_state",
     "step_record",
@@ -102,16 +108,6 @@ def failure_record(one: FailureKind) -> dict[str, Any]:
     }
 
 
-def path_in_loop(entry: Task | Step) -> str:
-    """The id of a task or step after those of the plan workers that it is in: `a2/r[3]`."""
-    frame = entry.frame
-    while frame is not None and frame.outer is not None:
-        frame = frame.outer
-    if frame is None or not isinstance(frame.owner, Task):
-        return entry.id
-    return f"{path_in_loop(frame.owner)}/{entry.id}"
-
-
 def left(state: RunState, loop: Loop) -> dict[str, int | None]:
     """The rest of each limit; None where unbounded."""
     policy = loop.orchestrator.policy
@@ -145,6 +141,8 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
             "doc": worker.doc,
             "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
         }
+        if isinstance(worker, Worker) and worker.sources:
+            workers[name]["from"] = [denials.must_be_from(rule) for rule in worker.sources]
     steps = loop.orchestrator.policy.max_items is not None
     hides = shown.hides(loop)
     return PolicyState(
@@ -288,12 +286,18 @@ def _log(loop: Loop) -> list[dict[str, Any]]:
 
 
 def hook_offers(
-    loop: Loop, task: Task | None = None, result: Any = None, has_result: bool = False
+    state: RunState,
+    loop: Loop,
+    task: Task | None = None,
+    result: Any = None,
+    has_result: bool = False,
 ) -> dict[str, Callable[[], Any]]:
     """What a hook offers to its verifiers, by name; computed only when a verifier binds it.
 
     For dispatch hooks the worker's own inputs come first in the map and are then covered by the
-    hook's own names; `input` always reaches them.
+    hook's own names; `input` always reaches them. `tainted` says of a task that has not started
+    whether the machine would deny it as it is, of one that is done whether its output holds
+    strangers' words, and of a result whether that does.
     """
     offers: dict[str, Callable[[], Any]] = {}
     if task is not None:
@@ -301,13 +305,10 @@ def hook_offers(
         for name, value in resolved.items():
             offers[name] = lambda value=value: value  # type: ignore[misc]
         offers["input"] = lambda: resolved
-        offers["task"] = lambda: {
-            "id": task.id,
-            "worker": task.worker.name,
-            "key": loop.shown(task.key),
-            "round": task.round,
-        }
-        if task.status == "verifying":
+        done = task.status == "verifying"
+        offers["task"] = about = About(state, task, done)
+        offers["tainted"] = about.tainted
+        if done:
             offers["output"] = lambda: task.output
     offers["goal"] = lambda: loop.goal
     offers["plan"] = lambda: _plan_for_hooks(loop, loop.current)
@@ -317,4 +318,56 @@ def hook_offers(
     offers["log"] = lambda: _log(loop)
     if has_result:
         offers["result"] = lambda: result
+        offers["tainted"] = lambda: bool(tainted_parts(state, loop))
     return offers
+
+
+class About:
+    """What a dispatch hook says of its task besides input and output, each field when it is asked
+    for: a verifier need not take all of them, and the sources cost the most."""
+
+    __slots__ = ("_done", "_state", "_task")
+
+    def __init__(self, state: RunState, task: Task, done: bool) -> None:
+        self._state = state
+        self._task = task
+        self._done = done
+
+    def __call__(self) -> dict[str, Any]:
+        """All of it."""
+        return {name: field(self) for name, field in _ABOUT.items()}
+
+    def some(self, names: Collection[str]) -> dict[str, Any]:
+        """These of its fields."""
+        return {name: field(self) for name, field in _ABOUT.items() if name in names}
+
+    def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """As much of it as an input of a verifier takes.
+
+        Args:
+            schema: Of all inputs of the verifier; `task` is one of them.
+        """
+        place = subschema_at(schema, "/task")
+        names = set(field_names(place)) if isinstance(place, dict) else set()
+        return self.some(names) if names else self()
+
+    def tainted(self) -> bool:
+        """What a hook offers as `tainted`; see `hook_offers`."""
+        if self._done:
+            return taint.gives_taint(self._state, self._task)
+        return clearance.is_denied(self._state, self._task)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """The sources of the task's input."""
+        return [record_of(source) for source in sources(self._state, self._task)]
+
+
+_ABOUT: dict[str, Callable[[About], Any]] = {
+    "id": lambda about: about._task.id,
+    "worker": lambda about: about._task.worker.name,
+    "key": lambda about: about._task.loop.shown(about._task.key),
+    "round": lambda about: about._task.round,
+    "tainted": About.tainted,
+    "unsourced": lambda about: list(clearance.unsourced(about._state, about._task)),
+    "sources": About.sources,
+}

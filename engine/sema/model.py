@@ -47,6 +47,7 @@ __all__ = [
     "Price",
     "Program",
     "Retry",
+    "Sandbox",
     "Server",
     "Show",
     "Stall",
@@ -194,6 +195,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         waits_outside: Whether it waits for something that this process does not control.
         sends_out: Whether what it is given leaves this machine.
         talks_to: To whom: the same words for the same receiver; "" for one of its own.
+        network: How much of the network the sandbox that its file demands has: `none`, the `hosts`
+            that it lists, or `any`. `unknown` without one, and also with one by default, which not
+            every machine can make.
         runs_user_code: Whether it runs code of the user's inside the engine's process, which that
             code may take down.
     """
@@ -204,7 +208,36 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     waits_outside: bool = False
     sends_out: bool = False
     talks_to: str = ""
+    network: Literal["none", "hosts", "any", "unknown"] = "unknown"
     runs_user_code: bool = False
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """`sandbox { network = none  read = [...]  write = [...]  env = [...] }`.
+
+    Attributes:
+        network: `none`, `any`, or patterns of hosts: `example.org`, `*.example.org:8443`.
+        read: What may be read besides what always may, as it is written.
+        write: What may be changed, as it is written.
+        env: Variables to pass on.
+        demanded: Whether the file says so; if not, it holds where the machine can make one.
+        only_network: Whether files and environment are as outside: for a function that runs inside
+            the engine's process.
+    """
+
+    network: Literal["none", "any"] | tuple[str, ...] = default_of("sandbox", "network")
+    read: tuple[str, ...] = default_of("sandbox", "read")
+    write: tuple[str, ...] = default_of("sandbox", "write")
+    env: tuple[str, ...] = default_of("sandbox", "env")
+    demanded: bool = True
+    only_network: bool = False
+
+    @property
+    def reach(self) -> Literal["none", "hosts", "any"]:
+        """How much of the network it has, without the names of hosts."""
+        if isinstance(self.network, str):
+            return self.network
+        return "hosts" if self.network else "none"
 
 
 class AllowedSource(msgspec.Struct, frozen=True):
@@ -300,7 +333,7 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] | None = None
+    on_timeout: Literal["abort", "escalate", "reject"] | None = None
     retry: Retry | None = None
     repair_max: int = 0
     facts: Facts = Facts()
@@ -313,11 +346,18 @@ class Verifier(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """`stall { after = 2 action = replan max_replans = 1 }`."""
+    """`stall { after = 2  action = replan  sensitivity = 0.75  max_replans = 1 }`.
+
+    Attributes:
+        after: So many rounds in a row without progress are a stall.
+        sensitivity: How weak the signs of no progress may be for a round to count, 0 to 1; 0:
+            only rounds that brought nothing at all.
+    """
 
     after: int
     action: Literal["replan", "escalate", "abort"]
     max_replans: int = default_of("stall", "max_replans")
+    sensitivity: float = default_of("stall", "sensitivity")
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -410,6 +450,13 @@ class Hook(msgspec.Struct, frozen=True):
     when: Expression | None = None
     otherwise: tuple[str, ...] = ()
     endorse: tuple[str, ...] = ()
+
+    @property
+    def every_verifier(self) -> tuple[str, ...]:
+        """The verifiers that it may ask, those of `else` too, each once."""
+        if not self.otherwise:
+            return self.verifiers
+        return tuple(dict.fromkeys((*self.verifiers, *self.otherwise)))
 
 
 class Orchestrator(msgspec.Struct, frozen=True):

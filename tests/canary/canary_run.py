@@ -33,16 +33,15 @@ from engine.events import (
 )
 from engine.runtime import taint
 from engine.runtime.commands import CancelCalls, StartCall
+from engine.runtime.decision import DecisionContract
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
 from engine.runtime.turn import take_turn
-from engine.sema.model import Worker
+from engine.sema.model import Program, Worker
 
-#: Where a run is left: what leaks does so long before, and one in fifty is longer.
-MOST_EVENTS = 100
-DENIED = "untrusted text can reach it"
+DENIED = "untrusted text can reach "
 
 
 class Leak(AssertionError):
@@ -55,17 +54,21 @@ class Canary:
     Attributes:
         effects: How many effects were started, and `denied` how many were not for taint.
         hidden: How many prompts of planners that are shown no words were looked at.
+        most_events: Where a run is left: what leaks does so long before, and one in fifty is
+            longer.
         reached: Where leaks are kept instead of raised: `(orchestrator, worker)` of each effect
             that was given a stranger's text.
     """
+
+    most_events = 100
 
     def __init__(self, seed: int, *, clean: bool = False, keep: bool = False) -> None:
         self.seed = seed
         self.clean = clean
         self.keep = keep
-        self.text, self.program, self.decisions = program_of(seed, clean=clean)
+        self.text, self.program, self.decisions = self._made()
         self.rng = rng = random.Random(seed)
-        self.world = World(rng, clean=clean)
+        self.world = self._outside(rng)
         self.journal: list[Event] = []
         self.open: dict[str, StartCall] = {}
         self.later: list[StartCall] = []
@@ -112,12 +115,18 @@ class Canary:
                 models=self.models, program="p", format=2,
             )
         ]  # fmt: skip
-        while not self.over and len(self.journal) < MOST_EVENTS:
+        while not self.over and len(self.journal) < self.most_events:
             happened = self._turn(happened)
         self._check_clean()
         return self
 
     # ------------------------------------------------------------ turns
+
+    def _made(self) -> tuple[str, Program, dict[str, DecisionContract]]:
+        return program_of(self.seed, clean=self.clean)
+
+    def _outside(self, rng: random.Random) -> World:
+        return World(rng, clean=self.clean)
 
     def _fresh(self) -> RunState:
         state = RunState(self.program)
@@ -240,6 +249,7 @@ class Canary:
                 self.passed_inputs.add(_what(check.hook_run.task))
             if gate.resume is not None:
                 self._let_pass(gate.resume, firm=True)
+                self.passed_inputs.add(_what(gate.task))
         return GateAnswered(at=self.clock, key=gate.key, **said)
 
     def _let_pass(self, run: HookRun, *, firm: bool = False) -> None:

@@ -6,13 +6,14 @@ there are, and that none of them is idle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import dispatch, shown, taint, verify, views
+from engine.runtime import approvals, clearance, clearing, dispatch, shown, taint, verify, views
+from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -25,6 +26,8 @@ from engine.sema.types.schema_facts import follow
 PROGRAMS = 1_000
 
 _goes_on = verify._goes_on
+_looks = verify.looks
+_next = verify._next
 _is_source = taint._is_source
 _mark_output = taint.mark_output
 _policy_state = views.policy_state
@@ -42,6 +45,14 @@ def yes(*args: Any) -> bool:
 
 def nowhere(*args: Any) -> list[str]:
     return []
+
+
+def nothing(*args: Any) -> str:
+    return ""
+
+
+def whatever_they_looked_at(cleared: Cleared, inputs: Iterable[str]) -> list[str]:
+    return [] if cleared.person or cleared.verifiers else [*inputs]
 
 
 def none(*args: Any) -> None:
@@ -133,7 +144,8 @@ def as_it_is(loop: Loop) -> str:
 
 def whatever_it_does_on_failure(run: HookRun) -> bool:
     more = _goes_on(run)
-    run.cleaned = run.cleaned or run.number > 0
+    if run.number:
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
     return more
 
 
@@ -157,14 +169,28 @@ def fields_only(type_: Type) -> bool:
     return False
 
 
-def by_its_input(run: HookRun, check: Check) -> bytes:
-    task = run.task
+def without_looking(state: RunState, run: HookRun) -> bool:
+    look = _looks(state, run)
+    if not look:
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
+    return look
+
+
+def without_asking(state: RunState, run: HookRun) -> tuple[str, ...]:
+    if run.failed and run.hook.otherwise:
+        run.let_pass()
+    return _next(state, run)
+
+
+def by_its_input(check: Check) -> bytes:
+    task = check.hook_run.task
     known = None if task is None else [task.worker.name, task.resolved]
     return repr([check.verifier.name, check.bound, known]).encode()
 
 
 LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "no effect needs a yes": (taint, "needs_clearance", no),
+    "no effect needs a yes": (clearance, "denial", nothing),
+    "one look is good for all of a task": (Cleared, "leaves_open", whatever_they_looked_at),
     "a child begins anew": (taint, "loop_begins_tainted", no),
     "a child gives back what its planner saw": (
         taint, "_gives_back_taint", by_what_its_planner_saw),
@@ -184,17 +210,18 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a part of an output is no output": (taint, "carries_at", only_of_wholes),
     "only workers' outputs are marked": (taint, "facts_of", of_workers_only),
     "only fields are marked": (trust, "untrusted_inside", fields_only),
-    "params are the program's own": (taint, "_tainted_param", none),
+    "params are the program's own": (taint, "tainted_param", none),
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
-    "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
-    "references are not followed": (taint, "_tainted_producer", none),
     "nothing that is read taints": (taint, "is_read", no),
-    "a result has no references": (taint, "_finishes_tainted", no),
     "a failure is told whatever is shown": (shown, "why_shown", yes),
     "a check is quoted whatever it has seen": (shown, "told", none),
     "labels are told whatever is shown": (shown, "label_shown", yes),
     "a result that does not fit is quoted": (shown, "unseen_in_finish", nowhere),
     "an input is told whatever it refers to": (shown, "reads_hidden", no),
+    "a hook that does not look cleans": (verify, "looks", without_looking),
+    "an `else` passes unasked": (verify, "_next", without_asking),
+    "a yes is good for whatever comes back": (approvals, "_of_check", by_its_input),
+    "references are not followed": (taint, "is_tainted", no),
 }  # fmt: skip
 
 

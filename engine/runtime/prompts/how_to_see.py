@@ -50,7 +50,7 @@ def done_unseen(task: str, worker: str, size: int) -> str:
 def why_unseen(mode: str) -> str:
     """What is said after a failure's mode where its words are not shown."""
     said = {
-        "denied": "a check or a person refused it, or a reference in it leads to untrusted text",
+        "denied": "a check, a person or `@from` refused it, or a reference leads to untrusted text",
         "unmet_reference": "what a reference leads to is not there or does not fit its input",
     }
     return f" ({said[mode]})" if mode in said else ""

@@ -12,6 +12,7 @@ from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
+from engine.sema.kinds.sandboxes import SANDBOX, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
@@ -34,6 +35,7 @@ _ROWS = (
         otherwise="the file's folder",
     ),
     ENV,
+    SANDBOX,
     Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
     Row("on_exit", BlockValue("on_exit"), "Maps exit codes to failure modes."),
     Row(
@@ -72,12 +74,20 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
         yield from check_call(parse, it.base_dir, span, project=it.project)
 
 
+def _derived(it: Declared) -> Mapping[str, Any]:
+    return {"sandbox": sandbox_of(it)}
+
+
 def _facts(settings: Mapping[str, Any]) -> Facts:
     run = settings.get("run")
     expr = run.expr if isinstance(run, Expression) else None
+    network = network_of(settings)
+    fetches = isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS
     return Facts(
         waits_outside=True,
-        sends_out=isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS,
+        sends_out=network in ("hosts", "any") or (fetches and network != "none"),
+        talks_to=hosts_of(settings),
+        network=network,
         runs_user_code=settings.get("parse") not in _PARSERS,
     )
 
@@ -89,6 +99,7 @@ COMMAND = WorkerKind(
     verifier=(*_ROWS, *CHECKED),
     check=_check,
     facts=_facts,
+    derived=_derived,
     port="engine.workers.command:open_port",
     calls="run",
 )
