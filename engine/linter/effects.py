@@ -7,9 +7,10 @@ from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import item_span
+from engine.linter.lookup import member_span
+from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, strangers_of, unchecked_inside, way_inside
+from engine.linter.taint import Place, hidden_from, strangers_of, unchecked_inside, way_inside
 from engine.sema.expressions.template import Expression
 from engine.sema.model import reached
 from engine.sema.trust import clears, inputs_not_seen
@@ -78,6 +79,8 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
         if effect.kind != "effect":
             continue
         way = subject.flow.way(effect)
+        if _is_only_handed(subject, way):
+            continue
         places = (_place(file, way) for file in subject.files)
         at = next((place for place in places if place is not None), None)
         if at is None:
@@ -95,6 +98,22 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
             help=_help_inside(inside) if inside else _help(subject, way),
             related=tuple(related),
         )
+
+
+def _is_only_handed(subject: Subject, way: list[Place]) -> bool:
+    """Whether text gets to an effect only where a clean planner refers to what it is not shown.
+
+    Such a task is denied, and all others of the worker run: nothing keeps the program from its
+    work.
+    """
+    *_, last, effect = way
+    orchestrator = subject.program.orchestrators[effect.orchestrator]
+    return (
+        last.kind == "task"
+        and last.name != effect.name
+        and hidden_from(subject.program, orchestrator, last.name)
+        and not subject.flow.reaches(Place("loop", effect.orchestrator))
+    )
 
 
 def _said(subject: Subject, source: Place) -> str:
@@ -145,14 +164,7 @@ def _place(subject: Subject, way: list[Place]) -> Span | None:
         orchestrator = subject.program.orchestrators[place.orchestrator]
         if not subject.here(orchestrator.span):
             continue
-        entity = subject.declared.get(orchestrator.name)
-        name = following.name or following.orchestrator
-        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
-            for local in subject.local_names(name):
-                found = item_span(entity.declaration.body, "workers", local)
-                if found is not None:
-                    return found
-        return orchestrator.span
+        return member_span(subject, orchestrator, following.name or following.orchestrator)
     return None
 
 
@@ -214,6 +226,9 @@ def _help(subject: Subject, way: list[Place]) -> str:
             )
         return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
     help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
+    hidden = better_hidden(program, subject.flow, orchestrator)
+    if hidden:
+        help += f", or let the planner only pass it on: {limits_said(hidden)}"
     if source.kind == "task":
         reader = program.orchestrators[source.orchestrator]
         if clears(reader, "after_dispatch", source.name, program.verifiers):

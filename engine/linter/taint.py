@@ -8,7 +8,9 @@ unlooked-at, cuts it.
 
 It holds that whatever the machine taints in some run (`engine.runtime.taint`) is reached here. An
 orchestrator that reads an untrusted output makes tainted decisions, and as the text of a failure
-passes every `after_dispatch` hook, such a hook alone does not keep it from reading one.
+passes every `after_dispatch` hook, such a hook alone does not keep it from reading one. What a
+planner is not shown in words (`show`) taints no decision of it: from there on edges lead to what
+its outputs may be handed to by reference.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from engine.sema.trust import (
     facts_of,
     is_anchored,
     may_hand_over,
+    shown,
     untrusted_fields,
     untrusted_inside,
     untrusted_params,
@@ -38,6 +41,7 @@ __all__ = [
     "Flow",
     "Place",
     "flow_of",
+    "hidden_from",
     "is_effect",
     "is_source",
     "strangers_of",
@@ -193,7 +197,11 @@ def _edges(program: Program) -> Iterator[tuple[Place, Place]]:
         orchestrator = program.orchestrators[edge.orchestrator]
         if edge.kind == "return":
             # Whatever it gives: where it fails, the planner reads why.
-            yield Place("task", orchestrator.name, edge.source), Place("loop", orchestrator.name)
+            if not hidden_from(program, orchestrator, edge.source):
+                yield (
+                    Place("task", orchestrator.name, edge.source),
+                    Place("loop", orchestrator.name),
+                )
         elif edge.kind == "dispatch":
             yield from _into(program, orchestrator, edge.target)
 
@@ -205,9 +213,14 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
     if target is None:
         return
     begun = Place("task", own, name) if isinstance(target, Worker) else Place("loop", name)
+    handed = [Place("task", own, other) for other in _handing(program, orchestrator, target)]
+    yield from ((place, begun) for place in handed)
     if isinstance(target, Orchestrator):
-        # What a child has read is in what it returns.
+        # What a child has read is in what it returns, and what it was not shown may be.
         yield Place("loop", name), Place("task", own, name)
+        for other in target.workers:
+            if hidden_from(program, target, other):
+                yield Place("task", name, other), Place("task", own, name)
     inputs = target.inputs.schema
     if facts_of(program, target).hears:
         yield Place("loop", own), begun
@@ -217,20 +230,46 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             if producer is not None and may_hand_over(producer.output.schema, inputs):
                 yield Place("task", own, other), begun
     for hook in orchestrator.hooks:
-        if hook.worker == name and hook.on_fail == "revise":
+        if hook.worker == name and {hook.on_fail, hook.then} & {"revise", "deny"}:
             # It is told what was wrong, by verifiers that have seen what others gave.
             yield Place("loop", own), begun
+            for other in orchestrator.workers:
+                if hidden_from(program, orchestrator, other):
+                    yield Place("task", own, other), begun
     if isinstance(target, Worker) and is_effect(target):
         checked = _is_checked(program, orchestrator, target)
         unchecked = unchecked_inside(program, orchestrator, target)
         if not checked and (target.plan is None or unchecked):
             yield Place("loop", own), Place("effect", own, name)
+            yield from ((place, Place("effect", own, name)) for place in handed)
         if unchecked and any(
             way_inside(program, program.workers[plan], unchecked)
             for plan in reached(program.workers, [name])
         ):
             # What one step of it reads reaches another, past the planner and the hooks on it.
             yield Place("task", own, name), Place("effect", own, name)
+
+
+def hidden_from(program: Program, orchestrator: Orchestrator, name: str) -> bool:
+    """Whether the planner of an orchestrator is shown no words of what a worker gives."""
+    member = program.workers.get(name) or program.orchestrators.get(name)
+    return member is not None and shown(orchestrator, member) in ("shape", "none")
+
+
+def _handing(
+    program: Program, orchestrator: Orchestrator, target: Worker | Orchestrator
+) -> Iterator[str]:
+    """The workers whose words its planner is not shown and may hand to another one by reference.
+
+    Where there may be steps, they decide how often it runs, too, and failures can be referred to.
+    """
+    steps = orchestrator.policy.max_items is not None
+    for other in orchestrator.workers:
+        producer = program.workers.get(other) or program.orchestrators.get(other)
+        if producer is None or not hidden_from(program, orchestrator, other):
+            continue
+        if steps or may_hand_over(producer.output.schema, target.inputs.schema):
+            yield other
 
 
 def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker) -> bool:

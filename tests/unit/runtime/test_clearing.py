@@ -108,12 +108,12 @@ def test_what_the_verifiers_have_read_between_them_is_clear(pays, hooks):
     ("hooks", "left"),
     [
         (before("small"), "`recipient` and `body`"),
-        (before("known"), "`amount` and `body`"),
+        (before("known"), "`body`"),
         (before("parts_of_it"), "`recipient`"),
         (before("declared"), "`recipient` and `body`"),
-        (before("about"), "`recipient`, `amount` and `body`"),
-        (before("numbered"), "`recipient`, `amount` and `body`"),
-        (before("known") + before("rest").replace("abort", "warn"), "`amount` and `body`"),
+        (before("about"), "`recipient` and `body`"),
+        (before("numbered"), "`recipient` and `body`"),
+        (before("known") + before("rest").replace("abort", "warn"), "`body`"),
     ],
 )
 def test_what_they_have_not_read_is_not(pays, hooks, left):
