@@ -16,7 +16,7 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import adding, setting_of
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect
+from engine.linter.taint import Place
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker, reached
 from engine.sema.trust import carries
@@ -131,7 +131,7 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     """ORC807: a program that can send anything anywhere, steered by untrusted text."""
     for owner, run in _commands(subject):
         name = program_of(run)
-        if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
+        if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or owner.changes_something:
             continue
         used = [node for node in walk(run) if _is_text_input(owner, node)]
         way = next(

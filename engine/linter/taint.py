@@ -37,14 +37,11 @@ __all__ = [
     "Flow",
     "Place",
     "flow_of",
-    "is_effect",
     "is_source",
     "strangers_of",
     "unchecked_inside",
     "way_inside",
 ]
-
-_EFFECTS = ("write", "once")
 
 
 class Place(NamedTuple):
@@ -139,11 +136,6 @@ def strangers_of(program: Program, worker: Worker) -> Iterator[Worker]:
             yield other
 
 
-def is_effect(worker: Worker) -> bool:
-    """Whether carrying it out changes the world outside."""
-    return worker.effect in _EFFECTS
-
-
 def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
     """A worker, all that may replace it, and all that its plan calls."""
     found: set[str] = set()
@@ -219,7 +211,7 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
         if hook.worker == name and hook.on_fail == "revise":
             # It is told what was wrong, by verifiers that have seen what others gave.
             yield Place("loop", own), begun
-    if isinstance(target, Worker) and is_effect(target):
+    if isinstance(target, Worker) and target.changes_something:
         checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
         unchecked = unchecked_inside(program, orchestrator, target)
         if not checked and (target.plan is None or unchecked):
@@ -242,7 +234,7 @@ def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker)
         worker = program.workers[name]
         if worker.plan is not None:
             plans.append(name)
-        elif is_effect(worker) and not clears(
+        elif worker.changes_something and not clears(
             orchestrator, "before_dispatch", name, program.verifiers
         ):
             found.add(name)

@@ -21,7 +21,7 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import item_span
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect
+from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker, reached
 from engine.sema.trust import carries, clears
@@ -135,7 +135,7 @@ def _host(worker: Worker) -> str:
 
 def _is_private(program: Program, worker: Worker) -> bool:
     schema = worker.output.schema
-    if is_effect(worker) or not carries(schema, schema):
+    if worker.changes_something or not carries(schema, schema):
         return False
     if worker.facts.server is not None:
         server = program.servers.get(worker.facts.server)
@@ -150,7 +150,7 @@ def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
-    if is_effect(worker) or clears(owner, "before_dispatch", worker.name, program.verifiers):
+    if worker.changes_something or clears(owner, "before_dispatch", worker.name, program.verifiers):
         return False
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):

@@ -110,7 +110,7 @@ def mark_passed_on(state: RunState, step: Step) -> None:
 def needs_clearance(state: RunState, task: Task) -> bool:
     """Whether a task may start only after a verifier or gate has let it pass."""
     worker = task.worker
-    if not isinstance(worker, Worker) or worker.effect not in ("write", "once"):
+    if not isinstance(worker, Worker) or not worker.changes_something:
         return False
     if task.cleared:
         return False

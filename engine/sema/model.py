@@ -28,6 +28,7 @@ from engine.sizes import (
 from engine.source import Span
 
 __all__ = [
+    "CHANGING",
     "AllowedSource",
     "Assertion",
     "Breaker",
@@ -61,6 +62,8 @@ __all__ = [
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
+#: The effects that change something outside.
+CHANGING: frozenset[Effect] = frozenset(("write", "once"))
 HookPoint = Literal[
     "before_round", "before_dispatch", "after_dispatch", "after_round", "before_finish"
 ]
@@ -274,6 +277,11 @@ class Worker(msgspec.Struct, frozen=True):
     commutes: bool = False
     show: Show | None = None
     sources: tuple[InputSources, ...] = ()
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether carrying it out changes the world outside: a `write` or `once` worker."""
+        return self.effect in CHANGING
 
     @property
     def max_bytes(self) -> int:

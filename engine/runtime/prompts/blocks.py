@@ -167,7 +167,7 @@ def _catalogue_entry(orchestrator: Orchestrator, name: str, worker: Worker | Orc
     lines.append(f"output: {schema_text(worker.output.schema)}")
     if worker.fails:
         lines.append(f"fails with: {', '.join(worker.fails)}")
-    if isinstance(worker, Worker) and worker.effect in ("write", "once"):
+    if isinstance(worker, Worker) and worker.changes_something:
         lines.append(f"effect: {worker.effect} (it changes something outside)")
     limit = orchestrator.limits.get(name)
     if limit is not None:
