@@ -193,9 +193,7 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
     if taint.needs_clearance(state, task):
-        message = "untrusted text can reach it, and no verifier or gate has let it pass"
-        way = taint.where_from(state, task)
-        failure = Failure("denied", f"{message}: {way}", cause=Cause(task.worker))
+        failure = Failure("denied", taint.denial(state, task), cause=Cause(task.worker))
         end_task(state, task, failure=failure)
         return
     if isinstance(task.worker, Orchestrator):

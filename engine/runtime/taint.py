@@ -2,7 +2,8 @@
 
 A task's output is tainted if its worker is untrusted or read something tainted. A planner that
 has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
-or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
+or `once` worker starts only after a verifier or gate has let it pass, and so does one that only
+reads, but from where tainted text leads it (`engine.runtime.ways_out`). Values of literal-union,
 int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
 which hooks are meant is in `engine.sema.trust`; the linter tells before a run what may happen.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
+from engine.runtime import ways_out
 from engine.runtime.origins import Origin, control_origins, origins, passed_on
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
@@ -33,6 +35,7 @@ from engine.sema.trust import (
 )
 
 __all__ = [
+    "denial",
     "hears_strangers",
     "loop_begins_tainted",
     "mark_output",
@@ -40,7 +43,6 @@ __all__ = [
     "needs_clearance",
     "reads_taint",
     "shown_path",
-    "where_from",
 ]
 
 #: How many steps of a way are told, from its end.
@@ -110,11 +112,24 @@ def mark_passed_on(state: RunState, step: Step) -> None:
 def needs_clearance(state: RunState, task: Task) -> bool:
     """Whether a task may start only after a verifier or gate has let it pass."""
     worker = task.worker
-    if not isinstance(worker, Worker) or not worker.changes_something:
+    if task.cleared or not isinstance(worker, Worker):
         return False
-    if task.cleared:
-        return False
+    if not worker.changes_something:
+        return _goes_to_strangers(state, task)
     return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
+
+
+def denial(state: RunState, task: Task) -> str:
+    """Why a task that needs clearance and has none may not start, with the way of the text."""
+    worker = task.worker
+    assert isinstance(worker, Worker)
+    if not worker.changes_something:
+        address = _facts(state, worker).address
+        producer = _first_tainted(state, ways_out.address_origins(task, address))
+        return ways_out.refusal(worker, address, _way(state, producer or task.loop))
+    producer = _tainted_producer(state, task) or _steered(state, task)
+    way = _way(state, producer or task.loop)
+    return f"untrusted text can reach it, and no verifier or gate has let it pass: {way}"
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:
@@ -202,6 +217,19 @@ def _steered(state: RunState, task: Task) -> Task | Step | None:
     return _first_tainted(state, control_origins(task))
 
 
+def _goes_to_strangers(state: RunState, task: Task) -> bool:
+    """Whether a task that only reads goes where tainted text leads it; see `ways_out`."""
+    address = _facts(state, task.worker).address
+    if not address:
+        return False
+    if task.decided_tainted and ways_out.is_written(task, address):
+        return True
+    loop = task.loop
+    if not (loop.tainted or loop.has_tainted):
+        return False
+    return _first_tainted(state, ways_out.address_origins(task, address)) is not None
+
+
 def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
     for origin in found:
         producer = origin.producer
@@ -244,11 +272,8 @@ def _tainted_param(state: RunState) -> str | None:
 # ---------------------------------------------------------------- words for a denial
 
 
-def where_from(state: RunState, task: Task) -> str:
-    """The way untrusted text may have come to a task, from its source on, as a person reads it."""
-    at: Task | Step | Loop | None = (
-        _tainted_producer(state, task) or _steered(state, task) or task.loop
-    )
+def _way(state: RunState, at: Task | Step | Loop | None) -> str:
+    """The way untrusted text may have come so far, from its source on, as a person reads it."""
     way: list[str] = []
     seen: set[int] = set()
     while at is not None and id(at) not in seen:

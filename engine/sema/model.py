@@ -29,6 +29,7 @@ from engine.source import Span
 
 __all__ = [
     "CHANGING",
+    "EVERY_INPUT",
     "AllowedSource",
     "Assertion",
     "Breaker",
@@ -187,6 +188,10 @@ class Assertion(msgspec.Struct, frozen=True):
         return str(self.message.evaluate(scope))
 
 
+#: `Facts.address` of what may talk to whomever any of its inputs names.
+EVERY_INPUT = ("*",)
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine must know about how a worker or verifier runs, whatever its kind.
 
@@ -197,6 +202,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         waits_outside: Whether it waits for something that this process does not control.
         sends_out: Whether what it is given leaves this machine.
         talks_to: To whom: the same words for the same receiver; "" for one of its own.
+        address: The inputs that decide whom it talks to; `EVERY_INPUT` where each of them may.
         runs_user_code: Whether it runs code of the user's inside the engine's process, which that
             code may take down.
     """
@@ -207,6 +213,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     waits_outside: bool = False
     sends_out: bool = False
     talks_to: str = ""
+    address: tuple[str, ...] = ()
     runs_user_code: bool = False
 
 

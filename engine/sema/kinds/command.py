@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic
-from engine.sema.expressions.compiler import Expression
+from engine.sema.expressions.address import chosen_by, parts_of
+from engine.sema.expressions.compiler import Expression, free_names
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
@@ -64,6 +65,19 @@ def program_of(run: ast.ListExpr) -> str:
     return re.sub(r"\.exe$", "", os.path.basename(first.value))
 
 
+def _address(run: ast.ListExpr) -> tuple[str, ...]:
+    """The names in the arguments of a program of the network.
+
+    Any argument may be an address or an option, unless the file writes how an address begins.
+    """
+    names: set[str] = set()
+    for item in run.items[1:]:
+        first = next(parts_of(item))
+        is_address = isinstance(first, ast.String) and "://" in first.value
+        names |= chosen_by(item) if is_address else free_names(item)
+    return tuple(sorted(names))
+
+
 def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function that reads the output exists."""
     parse = it.settings.get("parse")
@@ -75,9 +89,13 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
 def _facts(settings: Mapping[str, Any]) -> Facts:
     run = settings.get("run")
     expr = run.expr if isinstance(run, Expression) else None
+    arguments = expr if isinstance(expr, ast.ListExpr) else None
+    if arguments is not None and program_of(arguments) not in NETWORK_PROGRAMS:
+        arguments = None
     return Facts(
         waits_outside=True,
-        sends_out=isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS,
+        sends_out=arguments is not None,
+        address=() if arguments is None else _address(arguments),
         runs_user_code=settings.get("parse") not in _PARSERS,
     )
 
