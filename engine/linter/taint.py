@@ -2,7 +2,8 @@
 
 A `Flow` says of every place of a program whether a stranger's words may get that far, and by which
 way. Places are an orchestrator's decisions (`loop`), the outputs of its tasks (`task`), and the
-starts of effects that nothing checks (`effect`). Each `dispatch` and `return` relation becomes an
+starts of effects (`effect`) and of reads from an address of somebody's choice (`way_out`) that
+nothing checks. Each `dispatch` and `return` relation becomes an
 edge between places, unless a type that can hold no text, or a hook that lets nothing pass
 unlooked-at, cuts it.
 
@@ -15,13 +16,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.graph import collect
 from engine.graph.plans import PlanStep, leaves_read, steps_of
 from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
-from engine.sema.plans.steps import EachStep, ReduceStep
-from engine.sema.plans.values import ABSENT, FromStep, Leaf
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
+from engine.sema.plans.values import ABSENT, FromStep, Leaf, leaves
 from engine.sema.trust import (
     carries,
     carries_at,
@@ -36,6 +37,7 @@ from engine.sema.trust import (
 __all__ = [
     "Flow",
     "Place",
+    "Start",
     "flow_of",
     "is_source",
     "strangers_of",
@@ -44,17 +46,21 @@ __all__ = [
 ]
 
 
+#: What must not start unchecked with a stranger's words.
+Start = Literal["effect", "way_out"]
+
+
 class Place(NamedTuple):
     """Where text may be.
 
     Attributes:
         kind: `input` is an `@untrusted` input, `param` such a param, `task` a task of `name` and
             what it returns, `loop` what the orchestrator decides, `effect` a start of the
-            worker `name` that nothing checks.
+            worker `name` that nothing checks, `way_out` one that is told whom to talk to.
         name: A worker, an orchestrator, an input or a param; empty for `loop`.
     """
 
-    kind: Literal["input", "param", "task", "loop", "effect"]
+    kind: Literal["input", "param", "task", "loop", "effect", "way_out"]
     orchestrator: str
     name: str = ""
 
@@ -211,34 +217,88 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
         if hook.worker == name and hook.on_fail == "revise":
             # It is told what was wrong, by verifiers that have seen what others gave.
             yield Place("loop", own), begun
-    if isinstance(target, Worker) and target.changes_something:
-        checked = clears(orchestrator, "before_dispatch", name, program.verifiers)
-        unchecked = unchecked_inside(program, orchestrator, target)
-        if not checked and (target.plan is None or unchecked):
-            yield Place("loop", own), Place("effect", own, name)
-        if unchecked and any(
-            way_inside(program, program.workers[plan], unchecked)
-            for plan in reached(program.workers, [name])
-        ):
-            # What one step of it reads reaches another, past the planner and the hooks on it.
-            yield Place("task", own, name), Place("effect", own, name)
+    if isinstance(target, Worker):
+        yield from _starts(program, orchestrator, target, "effect")
+        yield from _starts(program, orchestrator, target, "way_out")
 
 
-def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
-    """The workers that a plan calls whose effects no hook looks at, plans among them included."""
+def _starts(
+    program: Program, orchestrator: Orchestrator, target: Worker, kind: Start
+) -> Iterator[tuple[Place, Place]]:
+    """What leads to the start of an effect, or to the address that a way out goes to."""
+    own, name = orchestrator.name, target.name
+    inside = unchecked_inside(program, orchestrator, target, kind)
+    acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
+    if acts and not clears(orchestrator, "before_dispatch", name, program.verifiers):
+        yield Place("loop", own), Place(kind, own, name)
+        if kind == "way_out" and target.plan is None:
+            # What one worker gives may be where another goes, past the planner.
+            for other in orchestrator.workers:
+                producer = program.workers.get(other) or program.orchestrators.get(other)
+                if producer is not None and may_hand_over(
+                    producer.output.schema, _address_schema(program, target)
+                ):
+                    yield Place("task", own, other), Place(kind, own, name)
+    if inside and any(
+        way_inside(program, program.workers[plan], inside)
+        for plan in reached(program.workers, [name])
+    ):
+        # What one step of it reads reaches another, past the planner and the hooks on it.
+        yield Place("task", own, name), Place(kind, own, name)
+
+
+def _acts(program: Program, worker: Worker, kind: Start) -> bool:
+    """Whether a worker has an effect, or else goes where its input says."""
+    if kind == "effect" or worker.changes_something:
+        return kind == "effect" and worker.changes_something
+    return bool(facts_of(program, worker).address)
+
+
+def _address_schema(program: Program, worker: Worker) -> dict[str, Any]:
+    """The inputs that decide whom a worker talks to, as a schema."""
+    schema = worker.inputs.schema
+    address = facts_of(program, worker).address
+    kept = {name: it for name, it in schema["properties"].items() if name in address}
+    return {**schema, "properties": kept, "required": []}
+
+
+def unchecked_inside(
+    program: Program, orchestrator: Orchestrator, plan: Worker, kind: Start = "effect"
+) -> set[str]:
+    """The workers that a plan calls whose starts no hook looks at, plans among them included."""
     if plan.plan is None:
         return set()
     found: set[str] = set()
     plans: list[str] = []
-    for name in reached(program.workers, [plan.name]):
+    inside = reached(program.workers, [plan.name])
+    for name in inside:
         worker = program.workers[name]
         if worker.plan is not None:
             plans.append(name)
-        elif worker.changes_something and not clears(
-            orchestrator, "before_dispatch", name, program.verifiers
+        elif (
+            _acts(program, worker, kind)
+            and not clears(orchestrator, "before_dispatch", name, program.verifiers)
+            and not (kind == "way_out" and _goes_where_written(program, inside, worker))
         ):
             found.add(name)
     return found | {name for name in plans if found & set(reached(program.workers, [name]))}
+
+
+def _goes_where_written(program: Program, plans: list[str], worker: Worker) -> bool:
+    """Whether each step that calls a worker says in the file whom it talks to."""
+    address = facts_of(program, worker).address
+    calls = [
+        step.step
+        for plan in plans
+        for step in steps_of(program.workers[plan])
+        if step.worker == worker.name
+    ]
+    return bool(calls) and not any(
+        path[1:].partition("/")[0] in address
+        for call in calls
+        if not isinstance(call, RepeatStep)
+        for path, _ in leaves(call.input)
+    )
 
 
 def way_inside(program: Program, plan: Worker, effects: set[str]) -> list[str]:

@@ -85,7 +85,7 @@ def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
 
 
 def _address(program: Program, worker: Worker) -> frozenset[str]:
-    """The inputs that decide whom a worker talks to, or one that replaces it, and no `@from` has."""
+    """The inputs that decide whom a worker or its replacement talks to, without those bound."""
     found: set[str] = set()
     for name in fallback_chain(program.workers, worker.name):
         address = program.workers[name].facts.address
