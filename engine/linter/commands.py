@@ -16,15 +16,16 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import adding, setting_of
 from engine.linter.subject import Subject
-from engine.linter.taint import Place
-from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
-from engine.sema.model import Verifier, Worker, reached
+from engine.linter.ways import reached_starts
+from engine.sema.kinds.command import COMMAND, program_of
+from engine.sema.model import Verifier, Worker
 from engine.sema.trust import carries
 from engine.syntax import ast
 from engine.syntax.visitor import walk
 
 __all__ = [
     "command_on_the_network",
+    "is_network_command",
     "shell_interpolation",
     "undeclared_source",
 ]
@@ -101,7 +102,7 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
         "An `http` worker reaches only hosts that are written in its file. A command can reach "
-        "any host, and no setting denies it access to the network."
+        "any host, and the address itself can carry data away. At run time, such a task is denied."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {
@@ -129,30 +130,33 @@ orchestrator ask(topic: string) -> string {
 
 def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     """ORC807: a program that can send anything anywhere, steered by untrusted text."""
+    ways = list(reached_starts(subject, "way_out"))
     for owner, run in _commands(subject):
-        name = program_of(run)
-        if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or owner.changes_something:
+        if not isinstance(owner, Worker) or not is_network_command(owner):
             continue
-        used = [node for node in walk(run) if _is_text_input(owner, node)]
-        way = next(
-            (
-                subject.flow.way(Place("loop", orchestrator.name))
-                for orchestrator in subject.program.orchestrators.values()
-                if owner.name in reached(subject.program.workers, orchestrator.workers)
-                and subject.flow.reaches(Place("loop", orchestrator.name))
-            ),
-            None,
-        )
+        used = [
+            node
+            for node in walk(run)
+            if isinstance(node, ast.Variable) and node.name in owner.facts.address
+        ]
+        way = next((it.way for it in ways if owner.name in (it.inside or [it.worker.name])), None)
         if way is None or not used:
             continue
-        shown = " -> ".join(str(place) for place in [*way, Place("task", "", owner.name)])
+        shown = " -> ".join(map(str, way))
+        name = program_of(run)
         yield diagnostic(
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help="use an `http` worker, whose hosts are in the file, or let a `before_dispatch` "
-            "hook look at the address",
+            help="use an `http` worker, whose hosts are in the file, or say where the address may "
+            f"come from (`{used[0].name}: ... @from(...)`), or let a `before_dispatch` hook look "
+            "at it",
         )
+
+
+def is_network_command(worker: Worker) -> bool:
+    """Whether a worker starts a program that is known to reach the network."""
+    return worker.kind == COMMAND.name and worker.facts.sends_out
 
 
 UNDECLARED_SOURCE = Rule(

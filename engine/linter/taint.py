@@ -2,7 +2,7 @@
 
 A `Flow` says of every place of a program whether a stranger's words may get that far, and by which
 way. Places are an orchestrator's decisions (`loop`), the outputs of its tasks (`task`), and the
-starts of effects (`effect`) and of reads from an address of somebody's choice (`way_out`) that
+starts of effects (`effect`) and of reads whose address is an input (`way_out`) that
 nothing checks. Each `dispatch` and `return` relation becomes an
 edge between places, unless a type that can hold no text, or a hook that lets nothing pass
 unlooked-at, cuts it.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from engine.graph import collect
 from engine.graph.plans import PlanStep, leaves_read, steps_of
@@ -55,7 +55,7 @@ class Place(NamedTuple):
 
     Attributes:
         kind: `input` is an `@untrusted` input, `param` such a param, `task` a task of `name` and
-            what it returns, `loop` what the orchestrator decides, `effect` a start of the
+            what it returns, `loop` what the orchestrator decides. `effect` is a start of the
             worker `name` that nothing checks, `way_out` one that is told whom to talk to.
         name: A worker, an orchestrator, an input or a param; empty for `loop`.
     """
@@ -231,14 +231,6 @@ def _starts(
     acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
     if acts and not clears(orchestrator, "before_dispatch", name, program.verifiers):
         yield Place("loop", own), Place(kind, own, name)
-        if kind == "way_out" and target.plan is None:
-            # What one worker gives may be where another goes, past the planner.
-            for other in orchestrator.workers:
-                producer = program.workers.get(other) or program.orchestrators.get(other)
-                if producer is not None and may_hand_over(
-                    producer.output.schema, _address_schema(program, target)
-                ):
-                    yield Place("task", own, other), Place(kind, own, name)
     if inside and any(
         way_inside(program, program.workers[plan], inside)
         for plan in reached(program.workers, [name])
@@ -252,14 +244,6 @@ def _acts(program: Program, worker: Worker, kind: Start) -> bool:
     if kind == "effect" or worker.changes_something:
         return kind == "effect" and worker.changes_something
     return bool(facts_of(program, worker).address)
-
-
-def _address_schema(program: Program, worker: Worker) -> dict[str, Any]:
-    """The inputs that decide whom a worker talks to, as a schema."""
-    schema = worker.inputs.schema
-    address = facts_of(program, worker).address
-    kept = {name: it for name, it in schema["properties"].items() if name in address}
-    return {**schema, "properties": kept, "required": []}
 
 
 def unchecked_inside(

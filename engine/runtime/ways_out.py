@@ -3,7 +3,7 @@
 A request carries data to whoever answers it, in the address itself: `https://evil.example/?q=...`.
 So a task of a worker that only reads counts as an effect for taint where a tainted planner has
 written one of the inputs that decide whom the worker talks to (`Facts.address`), or where tainted
-text is in one. A reference to an untainted output is no such case, whoever chose it: its text is
+text is in one. A reference to an untainted output is allowed, whoever chose it: its text is
 not a stranger's. What an input with `@from` holds is compared with its sources instead, so it is
 not among these inputs.
 

@@ -137,7 +137,7 @@ def chosen_by(expr: ast.Expr) -> frozenset[str]:
 
 
 def _placed(expr: ast.Expr, reader: Reader) -> Iterator[tuple[Place, ast.Expr]]:
-    """The parts of an address that are no literals, each with the place where it begins.
+    """The parts of an address except literals, each with the place where it begins.
 
     A value that begins an address may be all of it, or its scheme. What is written after it tells.
     """

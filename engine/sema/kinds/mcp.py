@@ -53,7 +53,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
         sends_out=True,
         server=server,
         talks_to=f"server {server}",
-        # The server is in the file, and such a tool says that it goes on to others from there.
+        # The server is in the file, and such a tool says that it reaches others from there.
         address=chosen if settings.get("open_world") else (),
     )
 
