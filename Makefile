@@ -27,7 +27,7 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo demo-audit test quick slowest test-more test-matrix check format bench bench-against \
-  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale fuzz \
+  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale bench-stall fuzz \
   test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
@@ -97,6 +97,9 @@ bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 bench-scale: $(BENCH_VENV)/.installed  ## Measure many runs, embedded and on Temporal, and what fails (root)
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/temporal.lock
 	$(BENCH_VENV)/bin/python -m bench.scale
+
+bench-stall: $(INSTALLED)  ## Measure stall detection on recorded runs: DATA=FOLDER, PARITY=even
+	$(BIN)/python -m bench.stall --data '$(DATA)' --parity $(or $(PARITY),even)
 
 bench-eager: $(BENCH_VENV)/.installed  ## Measure what eager dispatch gains
 	$(BENCH_VENV)/bin/python -m bench.eager

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Replay,
         Run,
         RunInfo,
+        Source,
         StepFailures,
         StepReport,
         TaskReport,
@@ -80,6 +81,7 @@ __all__ = [
     "RunHandle",
     "RunInfo",
     "Scripted",
+    "Source",
     "SqliteJournal",
     "StepFailures",
     "StepReport",
@@ -121,7 +123,8 @@ _NAMES = {
     "engine.history.replay": "Divergence",
     "engine.journal": "MemoryJournal SqliteJournal",
     "engine.models.scripted": "Scripted",
-    "engine.records": "Gate GateItem Replay Run RunInfo StepFailures StepReport TaskReport Usage",
+    "engine.records": "Gate GateItem Replay Run RunInfo Source StepFailures StepReport"
+    " TaskReport Usage",
     "engine.runtime.ports": "PolicyState",
     "engine.testing": "arun_tests run_tests",
 }

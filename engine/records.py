@@ -26,6 +26,7 @@ from engine.runtime.budget import Ledger
 from engine.runtime.ending import subtree
 from engine.runtime.places import place_of
 from engine.runtime.report import gate_reports, run_report
+from engine.runtime.sources import SourceKind
 from engine.runtime.state import (
     Frame,
     GateKind,
@@ -37,7 +38,9 @@ from engine.runtime.state import (
     TaskStatus,
 )
 from engine.runtime.steps.summary import counts_of, failures_of, kind
-from engine.runtime.views import path_in_loop
+from engine.runtime.tainted_result import tainted_parts
+from engine.runtime.task_paths import path_in_loop
+from engine.runtime.ways import Ways
 from engine.sema.plans.steps import StepKind
 from engine.source import Place
 
@@ -47,6 +50,7 @@ __all__ = [
     "Replay",
     "Run",
     "RunInfo",
+    "Source",
     "StepFailures",
     "StepReport",
     "TaskReport",
@@ -79,6 +83,32 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
 
 
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a part of a task's input came from.
+
+    Of a part with several sources, those with the longest path that covers it count.
+
+    Attributes:
+        path: The part, as a JSON Pointer into the input with its references resolved.
+        kind: `planner` (typed by the orchestrator's model), `output` (of another task), `program`
+            (a value or a default of the file), `caller` (an input of the run) or `person` (entered
+            at a gate or in a plan).
+        task: The id of the task or step that gave it, or None.
+        worker: The worker of that task, or None.
+        at: The part of its output, as a JSON Pointer; None if it may be any part, or why it failed.
+        tainted: Whether it holds, or may hold, text of strangers.
+        way: How it came here, in words, from the stranger on.
+    """
+
+    path: str
+    kind: SourceKind
+    task: str | None = None
+    worker: str | None = None
+    at: str | None = None
+    tainted: bool = False
+    way: str = ""
+
+
 class GateItem(msgspec.Struct, frozen=True, kw_only=True):
     """One of the items of a step that a gate is about.
 
@@ -90,6 +120,7 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         message: What is asked about it, where the items do not have one question; or "".
         parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
             `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
+        sources: Where the parts of its input came from.
     """
 
     item: str
@@ -98,6 +129,7 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
     input: Any
     message: str = ""
     parent: Mapping[str, Any] | None = None
+    sources: tuple[Source, ...] = ()
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +156,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         step: The id of the step whose items it is about, in place of a task; or None.
         count: How many items that are.
         items: The first 1,000 of them, for `Reply.items`.
+        sources: Where the parts of the task's input came from.
     """
 
     run: str
@@ -143,6 +176,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     step: str | None = None
     count: int = 0
     items: tuple[GateItem, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +197,8 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
         step: The id of the step that it is an item of, or None.
         item: The value that an item of an `each` is about, or None.
         label: The label of an item, or "".
+        sources: Where the parts of its input came from.
+        tainted: Whether what it gave, or why it failed, holds text of strangers, or may.
     """
 
     id: str
@@ -179,6 +215,8 @@ class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
     step: str | None = None
     item: Any = None
     label: str = ""
+    sources: tuple[Source, ...] = ()
+    tainted: bool = False
 
 
 class StepFailures(msgspec.Struct, frozen=True, kw_only=True):
@@ -327,6 +365,8 @@ class Run:
         failures: The tasks that failed, those of sub-orchestrators included, in order.
         gates: The questions that wait for a person, oldest first.
         warnings: What was odd on the way, a sentence each.
+        tainted: Whether the result (or the partial one) holds text of strangers, or may.
+        tainted_parts: Which parts of it, as JSON Pointers; "" is all of it.
         journal: The journal that holds its events.
     """
 
@@ -343,6 +383,8 @@ class Run:
     failures: tuple[Failure, ...] = ()
     gates: tuple[Gate, ...] = ()
     warnings: tuple[str, ...] = ()
+    tainted: bool = False
+    tainted_parts: tuple[str, ...] = ()
     journal: Journal = field(repr=False, compare=False)
     _state: RunState = field(repr=False, compare=False)
 
@@ -350,6 +392,7 @@ class Run:
     def of(cls, state: RunState, journal: Journal) -> Run:
         """The record of a state that its journal tells."""
         loop = state.loop
+        parts = tainted_parts(state, loop)
         return cls(
             id=state.run,
             status=state.status,
@@ -370,6 +413,8 @@ class Run:
                 gate_of(gate, state.run, state.program.path) for gate in gate_reports(state)
             ),
             warnings=tuple(state.warnings),
+            tainted=bool(parts),
+            tainted_parts=parts,
             journal=journal,
             _state=state,
         )
@@ -377,7 +422,8 @@ class Run:
     @property
     def tasks(self) -> tuple[TaskReport, ...]:
         """Every task, those of sub-orchestrators, plan workers and steps included, in order."""
-        return tuple(_task_of(self._state, task) for task in _tasks(self._state.loop))
+        ways = Ways(self._state)
+        return tuple(_task_of(self._state, task, ways) for task in _tasks(self._state.loop))
 
     @property
     def steps(self) -> tuple[StepReport, ...]:
@@ -392,9 +438,22 @@ class Run:
 def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
     """The record of a gate, from `gate_report`."""
     options = tuple(report["options"])
-    items = tuple(GateItem(**item) for item in report.get("items", ()))
-    given = {"run": run, "workflow": workflow, "options": options, "items": items}
+    items = tuple(
+        GateItem(**{**item, "sources": _sources_of(item)}) for item in report.get("items", ())
+    )
+    given = {
+        "run": run,
+        "workflow": workflow,
+        "options": options,
+        "items": items,
+        "sources": _sources_of(report),
+    }
     return Gate(**{**report, **given})
+
+
+def _sources_of(report: Mapping[str, Any]) -> tuple[Source, ...]:
+    # A journal of an earlier version has none.
+    return tuple(Source(**source) for source in report.get("sources", ()))
 
 
 def info_of(summary: RunSummary) -> RunInfo:
@@ -517,7 +576,7 @@ def _step_of(state: RunState, step: Step) -> StepReport:
     )
 
 
-def _task_of(state: RunState, task: Task) -> TaskReport:
+def _task_of(state: RunState, task: Task, ways: Ways) -> TaskReport:
     return TaskReport(
         id=path_in_loop(task),
         key=task.key,
@@ -533,4 +592,6 @@ def _task_of(state: RunState, task: Task) -> TaskReport:
         step=None if task.step is None else path_in_loop(task.step),
         item=task.item,
         label=task.label,
+        sources=tuple(Source(**source) for source in ways.sources(task)),
+        tainted=task.tainted,
     )

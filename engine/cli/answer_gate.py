@@ -36,7 +36,7 @@ from engine.events import GateAnswered
 from engine.journal import SqliteJournal
 from engine.runtime.report import run_report
 from engine.runtime.state import Gate, RunState, Task
-from engine.runtime.views import path_in_loop
+from engine.runtime.task_paths import path_in_loop
 from engine.sema.plans.selection import MAX_SOURCE, number_text
 
 __all__ = ["answer_gate", "gate_options", "item_numbers", "json_file", "outcome_needed", "who"]

@@ -12,6 +12,7 @@ from engine.cli.failure_text import end_drawn, failures_drawn
 from engine.cli.format_values import one_line, pretty, totals
 from engine.cli.journals import command_line
 from engine.cli.output import echo, error, use_color, warn
+from engine.cli.run_text import tainted_text
 from engine.cli.task_names import typed
 from engine.events import RunStatus
 from engine.printable import printable
@@ -94,6 +95,8 @@ def tell_end(
                 echo(drawn, err=True, painted=True)
     if not quiet:
         note(totals(report))
+        if report["tainted"]:
+            note(tainted_text(report), tone="bad", color=color)
         if not finished and result is not None and style == "text":
             note("the best partial result:")
     left_out = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
 
-__all__ = ["run_text", "task_text"]
+__all__ = ["run_text", "source_texts", "tainted_text", "task_text"]
 
 
 def run_text(report: Mapping[str, Any], *, full: bool, width: int, only: int | None = None) -> str:
@@ -44,6 +44,30 @@ def task_text(task: Mapping[str, Any], width: int) -> str:
     else:
         lines = _Story(True, 100).task(task, 0)
     return "\n".join([f"round {task['round']}", *lines])
+
+
+#: How many parts of a result, or sources of an input, are listed.
+_LISTED = 20
+
+
+def tainted_text(report: Mapping[str, Any]) -> str:
+    """Which parts of the result hold untrusted text, in one line."""
+    finished = report["status"] == "finished"
+    what = "the answer" if finished else "the partial result"
+    parts = report["tainted_parts"]
+    listed = ", ".join(parts[:_LISTED])
+    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    return f"{what} holds untrusted text" + (f": {one_line(listed)}{more}" if parts != [""] else "")
+
+
+def source_texts(sources: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where the parts of an input came from, a source a line; `!` marks untrusted text."""
+    for source in sources[:_LISTED]:
+        mark = "!" if source["tainted"] else " "
+        yield f"{mark} {one_line(source['path'][1:], 200)}: {one_line(source['way'], 400)}"
+    if len(sources) > _LISTED:
+        strange = sum(source["tainted"] for source in sources[_LISTED:])
+        yield f"  and {len(sources) - _LISTED} more, {strange} of them with untrusted text"
 
 
 def bar_text(counts: Mapping[str, Any]) -> str:
@@ -221,6 +245,12 @@ class _Story:
         label = f" ({one_line(task['label'])})" if task.get("label") else ""
         yield f"{margin}{task['id']}{label} {task['worker']}: {' '.join(words)}"
         yield from self._value(f"{margin}  input: ", task["input"], len(margin) + 4)
+        if self._full or any(source["tainted"] for source in task["sources"]):
+            shown = task["sources"]
+            if not self._full:
+                shown = [source for source in shown if source["tainted"]]
+            for line in source_texts(shown):
+                yield f"{margin}  {line}"
         yield from self._nested(task, depth)
         if "failure" in task:
             failure = task["failure"]
@@ -247,6 +277,8 @@ class _Story:
             yield f"cut off when a process stopped: {count(report['lost'], 'call')}{alone}"
         if finished or result is not None:
             yield from self._value("result: " if finished else "partial result: ", result, 2)
+        if report["tainted"]:
+            yield tainted_text(report)
         usage = report["usage"]
         said = totals(report)
         if usage is not None and (usage["input_tokens"] or usage["output_tokens"]):

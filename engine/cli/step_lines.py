@@ -16,7 +16,8 @@ from typing import Any
 from engine.cli.format_values import duration, one_line
 from engine.runtime.state import Call, Check, Loop, Step, Task
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
-from engine.runtime.views import counts_record, failure_record, path_in_loop
+from engine.runtime.task_paths import path_in_loop
+from engine.runtime.views import counts_record, failure_record
 from engine.sema.plans.steps import RepeatStep
 
 __all__ = [

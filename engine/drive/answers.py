@@ -17,7 +17,7 @@ from engine.redaction import Redactor
 from engine.runtime import forks
 from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
 from engine.runtime.state import Gate, RunState, Step, Task
-from engine.runtime.views import path_in_loop
+from engine.runtime.task_paths import path_in_loop
 from engine.sema.plans.selection import number_text
 from engine.sema.suggest import closest
 from engine.sema.types.contract import Contract

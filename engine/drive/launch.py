@@ -47,6 +47,7 @@ from engine.models.registry import open_model, warm
 from engine.redaction import Redactor, bound, current
 from engine.runtime.inputs import checked_input
 from engine.runtime.ports import ChatModel, WorkerPort, WorkerReply, WorkerRequest
+from engine.runtime.stall import RULES
 from engine.runtime.state import RunState
 from engine.sema.model import Orchestrator, Program
 from engine.sizes import BOUNDS, size_of, size_words
@@ -204,6 +205,7 @@ def prepare(
         wall_ms=wall_ms,
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        stall=RULES,
     )
     return record, began
 

@@ -15,7 +15,7 @@ from engine.runtime.ending import subtree
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps import retrying
 from engine.runtime.steps.items import may_retry
-from engine.runtime.views import path_in_loop
+from engine.runtime.task_paths import path_in_loop
 
 __all__ = ["SeenFailures", "seen_failures"]
 

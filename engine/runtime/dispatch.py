@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 from engine.errors import Failure
 from engine.events import GateAnswered
-from engine.runtime import attempts, ending, forks, gates, grants, sizes, taint, verify, views
+from engine.runtime import (
+    attempts,
+    ending,
+    forks,
+    gates,
+    grants,
+    sizes,
+    taint,
+    verify,
+    views,
+    ways_out,
+)
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
 from engine.runtime.decision import DecisionContract
@@ -120,7 +131,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
-        offers = views.hook_offers(loop, task)
+        offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:
         queue(state, task)
@@ -192,9 +203,9 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    if taint.needs_clearance(state, task):
-        failure = Failure("denied", taint.denial(state, task), cause=Cause(task.worker))
-        end_task(state, task, failure=failure)
+    denied = ways_out.denial(state, task)
+    if denied:
+        end_task(state, task, failure=Failure("denied", denied, cause=Cause(task.worker)))
         return
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
@@ -483,7 +494,7 @@ def check_output(state: RunState, task: Task, value: object) -> None:
         end_task(state, task)
         return
     move(task, "verifying")
-    offers = views.hook_offers(loop, task)
+    offers = views.hook_offers(state, loop, task)
     key = f"{task.path} / attempt {task.attempts} / after"
     verify.begin(state, HookRun(hooks, loop, key, offers, task))
 

@@ -216,8 +216,13 @@ def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = Non
         end(state, loop, "aborted", f"{reason}; on_escalate: {problem}", cause=cause)
 
 
-def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> str:
+def finish_escalated(
+    state: RunState, loop: Loop, output: Any, reason: str, *, by_person: bool = False
+) -> str:
     """Finish with a result that did not come from the orchestrator.
+
+    Args:
+        by_person: Whether a person has entered it.
 
     Returns:
         Why it does not fit; "" if it does, and the loop has finished with it.
@@ -227,6 +232,7 @@ def finish_escalated(state: RunState, loop: Loop, output: Any, reason: str) -> s
     problem = sizes.unfit(state, output, contract, loop.orchestrator.max_bytes)
     if not problem:
         loop.escalated = True
+        loop.by_person = by_person
         loop.reason = reason
         finish(state, loop, output)
     return problem

@@ -240,6 +240,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.program_hash = event.program
     state.wall_ms = event.wall_ms
     state.bounds = event.bounds
+    state.stall = event.stall
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)

@@ -52,7 +52,7 @@ def passage(state: RunState, loop: Loop) -> HookRun:
     entries = entries_of(state, loop, current.planned)
     current.counts = {entry.id: entry.most for entry in entries}
     found = current.estimate = estimate(state, loop, entries)
-    offers = views.hook_offers(loop)
+    offers = views.hook_offers(state, loop)
     offers["estimate"] = lambda: found
     hooks = loop.hooks("before_round")
     return HookRun(hooks, loop, f"{round_path(loop)} / before_round{edit}", offers, None)

@@ -20,7 +20,10 @@ from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
 from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
-from engine.runtime.views import counts_record, failure_record, path_in_loop, plan_of
+from engine.runtime.tainted_result import tainted_parts
+from engine.runtime.task_paths import path_in_loop
+from engine.runtime.views import counts_record, failure_record, plan_of
+from engine.runtime.ways import Ways
 from engine.sema.model import Worker
 from engine.sema.plans import steps as plans
 from engine.sema.plans.selection import number_text
@@ -104,6 +107,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
     shown.
     """
     about = gate.task or (gate.tasks[0] if gate.tasks else None)
+    ways = Ways(state)
     report = {
         "key": gate.key,
         "kind": gate.kind,
@@ -113,6 +117,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
         "task": path_in_loop(gate.task) if gate.task is not None else None,
         "worker": about.worker.name if about is not None else None,
         "input": _shown_input(gate.task) if gate.task is not None else None,
+        "sources": ways.sources(gate.task) if gate.task is not None else [],
         "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
@@ -129,6 +134,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
                 "label": task.label,
                 "message": question if question != gate.message else "",
                 "input": _shown_input(task),
+                "sources": ways.sources(task),
                 **({"parent": forks.became(gate, task)} if gate.helds else {}),
             }
             for task, question in zip(gate.tasks[:SHOWN_ITEMS], questions, strict=False)
@@ -176,6 +182,7 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         items: Whether to give the items of each step, too.
     """
     loop = state.root
+    tainted = [] if loop is None else list(tainted_parts(state, loop))
     report: dict[str, Any] = {
         "run": state.run,
         "status": state.status,
@@ -184,6 +191,8 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         "escalated": loop.escalated if loop else False,
         "output": loop.output if loop else None,
         "partial": loop.best if loop and state.status != "finished" else None,
+        "tainted": bool(tainted),
+        "tainted_parts": tainted,
         "place": _place(state, loop.cause) if loop and loop.status != "finished" else None,
         "failures": failures(state),
         "rounds": loop.round if loop else 0,
@@ -203,7 +212,7 @@ def run_report(state: RunState, *, details: bool = False, items: bool = False) -
         report["goal"] = loop.goal
         report["input"] = loop.input
         report["models"] = {name: info.id for name, info in state.models.items()}
-        report["history"] = history(state, loop, items=items)
+        report["history"] = history(state, loop, Ways(state), items=items)
         report["waiting"] = waits(state)
     return report
 
@@ -227,12 +236,16 @@ def waits(state: RunState) -> list[dict[str, Any]]:
     ]
 
 
-def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[str, Any]]:
+def history(
+    state: RunState, loop: Loop, ways: Ways | None = None, *, items: bool = False
+) -> list[dict[str, Any]]:
     """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts.
 
     Args:
+        ways: What tells the sources of inputs, where the report has one already.
         items: Whether each step has its items.
     """
+    ways = ways or Ways(state)
     return [
         {
             "round": r.number,
@@ -245,7 +258,7 @@ def history(state: RunState, loop: Loop, *, items: bool = False) -> list[dict[st
             "not_started": _not_started(r),
             "feedback": [remark.text for remark in r.feedback],
             "notes": [{"by": note.by, "note": note.text} for note in r.notes],
-            **_entries(state, r.entries, items=items),
+            **_entries(state, r.entries, ways, items=items),
             "verdicts": [
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
                 for hook, name, ok, feedback in r.verdicts
@@ -264,27 +277,29 @@ def _not_started(r: Round) -> list[dict[str, Any]]:
 
 
 def _entries(
-    state: RunState, entries: Iterable[Task | Step], *, items: bool
+    state: RunState, entries: Iterable[Task | Step], ways: Ways, *, items: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """Tasks and steps as data. `position` says where a step is among them all."""
     found: dict[str, list[dict[str, Any]]] = {"tasks": [], "steps": []}
     for position, entry in enumerate(entries):
         if isinstance(entry, Task):
-            found["tasks"].append(_task(state, entry, items=items))
+            found["tasks"].append(_task(state, entry, ways, items=items))
         else:
-            step = _step(state, entry, items=items)
+            step = _step(state, entry, ways, items=items)
             found["steps"].append({"id": step.pop("id"), "position": position, **step})
     return found
 
 
-def _inside(state: RunState, frame: Frame, *, items: bool) -> dict[str, list[dict[str, Any]]]:
+def _inside(
+    state: RunState, frame: Frame, ways: Ways, *, items: bool
+) -> dict[str, list[dict[str, Any]]]:
     """What a plan worker or a pass has in it, as written; the items of its steps are in those."""
     plain = {name: task for name, task in frame.tasks.items() if task.step is None}
     found: dict[str, Task | Step] = {**plain, **frame.steps}
     places = {step.id: place for place, step in enumerate(_written(frame.owner))}
     # The plan of a fallback has other names: those keep their order.
     names = sorted(found, key=lambda name: places.get(name, len(places)))
-    return _entries(state, [found[name] for name in names], items=items)
+    return _entries(state, [found[name] for name in names], ways, items=items)
 
 
 def _written(owner: Task | Step) -> tuple[plans.Step, ...]:
@@ -307,13 +322,15 @@ def _failure(state: RunState, failure: Failure) -> dict[str, Any]:
     return {"mode": failure.mode, "message": failure.message, "place": place, **raised}
 
 
-def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
+def _task(state: RunState, task: Task, ways: Ways, *, items: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
         "id": task.id,
         "worker": task.worker.name,
         "status": task.status,
         "attempts": task.attempts,
         "input": task.input,
+        "sources": ways.sources(task),
+        "tainted": task.tainted,
         "ms": _ms(task),
     }
     if task.step is not None:
@@ -325,9 +342,9 @@ def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
     if task.partial is not None:
         record["partial"] = task.partial
     if task.child is not None:
-        record["rounds"] = history(state, task.child, items=items)
+        record["rounds"] = history(state, task.child, ways, items=items)
     if task.plan is not None:
-        record["plan"] = _inside(state, task.plan, items=items)
+        record["plan"] = _inside(state, task.plan, ways, items=items)
     return record
 
 
@@ -335,7 +352,7 @@ def _task(state: RunState, task: Task, *, items: bool) -> dict[str, Any]:
 _SHOWN_OUTPUTS = 5
 
 
-def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
+def _step(state: RunState, step: Step, ways: Ways, *, items: bool) -> dict[str, Any]:
     found = summary_of(step)
     record: dict[str, Any] = {
         "id": step.id,
@@ -356,9 +373,11 @@ def _step(state: RunState, step: Step, *, items: bool) -> dict[str, Any]:
     elif step.status == "done":
         record["output"] = step.output
     if found.kind == "repeat":
-        record["passes"] = [_inside(state, frame, items=items) for frame in step.passes]
+        record["passes"] = [_inside(state, frame, ways, items=items) for frame in step.passes]
     elif items:
-        record["items"] = [_task(state, task, items=True) for _, task in sorted(step.items.items())]
+        record["items"] = [
+            _task(state, task, ways, items=True) for _, task in sorted(step.items.items())
+        ]
     return record
 
 

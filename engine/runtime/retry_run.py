@@ -21,6 +21,7 @@ from engine.runtime.commands import SetTimer
 from engine.runtime.moves import enter_phase, move
 from engine.runtime.prompts import remarks
 from engine.runtime.prompts.blocks import rejection
+from engine.runtime.stall import begin_again
 from engine.runtime.state import Block, Loop, RunState, Step, Task, Todo
 from engine.runtime.steps import retrying
 from engine.sema.model import Orchestrator
@@ -59,7 +60,7 @@ def _reopen(state: RunState, loop: Loop) -> None:
     loop.bound = None
     loop.held = None
     loop.best = loop.result
-    loop.stalled = 0
+    begin_again(loop)
     loop.running = 0
     loop.queue.clear()
     time_ms = loop.orchestrator.policy.budget.time_ms

@@ -34,7 +34,7 @@ from engine.runtime.moves import enter_phase
 from engine.runtime.plan_review import round_path
 from engine.runtime.planning import OutOfDispatches, make_early_task, make_tasks
 from engine.runtime.prompts import blocks, calls, rejections, remarks
-from engine.runtime.stall import observe
+from engine.runtime.stall import begin_again, observe
 from engine.runtime.state import (
     Block,
     Call,
@@ -352,7 +352,7 @@ def check_result(state: RunState, loop: Loop, result: object) -> None:
     if not hooks:
         ending.finish(state, loop, result)
         return
-    offers = views.hook_offers(loop, result=result, has_result=True)
+    offers = views.hook_offers(state, loop, result=result, has_result=True)
     key = f"{round_path(loop)} / before_finish"
     verify.begin(state, HookRun(hooks, loop, key, offers, None))
 
@@ -369,7 +369,7 @@ def round_worked(state: RunState, loop: Loop) -> None:
     hooks = [hook for hook in loop.hooks("after_round") if loop.round % hook.every == 0]
     if hooks:
         key = f"{round_path(loop)} / after_round"
-        verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(loop), None))
+        verify.begin(state, HookRun(hooks, loop, key, views.hook_offers(state, loop), None))
     else:
         _close_round(state, loop)
 
@@ -449,7 +449,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         ending.end(state, loop, "aborted", said, cause=cause)
         return
     if event.output is not None:
-        problem = ending.finish_escalated(state, loop, event.output, gate.message)
+        problem = ending.finish_escalated(state, loop, event.output, gate.message, by_person=True)
         if problem:
             state.warnings.append(f"the output given does not fit: {problem}")
             gates.ask(state, gate)
@@ -463,7 +463,7 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         run.cleaned = True
         verify.begin(state, run)
     elif run is None:
-        loop.stalled = 0
+        begin_again(loop)
         _append_round(state, loop, loop.current)
     else:
         _let_pass(state, run, gate.message)
@@ -507,18 +507,18 @@ def _append_round(state: RunState, loop: Loop, over: Round) -> None:
 
 
 def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
-    """Detect a stall: rounds that brought no output that was not there before.
+    """Detect a stall: rounds that brought nothing, or too little, that was not there before.
 
     Returns:
         Whether the loop continues (perhaps with a request to plan again).
     """
     stall = loop.orchestrator.policy.stall
     assert stall is not None
-    novelty = observe(loop, over)
+    novelty = observe(loop, over, state.stall)
     loop.stalled = 0 if novelty.new else loop.stalled + 1
     if loop.stalled < stall.after:
         return True
-    said = remarks.no_progress(loop.stalled, novelty.why)
+    said = remarks.no_progress(loop.stalled, novelty.why, certain=novelty.certain)
     if stall.action == "abort":
         ending.end(state, loop, "aborted", f"stalled: {said}", cause=_stall(loop))
         return False
@@ -530,7 +530,7 @@ def _keeps_moving(state: RunState, loop: Loop, over: Round) -> bool:
         ending.end(state, loop, "exhausted", reason, "max_replans", cause=_stall(loop))
         return False
     loop.replans += 1
-    loop.stalled = 0
+    begin_again(loop)
     loop.feedback.append(Remark(remarks.replan(said)))
     return True
 

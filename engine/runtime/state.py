@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from engine.bounds import TaskBounds
     from engine.runtime.causes import Cause
     from engine.runtime.decision import DecisionContract
+    from engine.runtime.stall.memory import Memory
     from engine.runtime.wire_schema import WireDecision
 
 __all__ = [
@@ -907,12 +908,14 @@ class Loop:
         taken_back: By number: rounds without a decision that a retry of the run has taken back.
         best: The last result that kept the output contract but was not let through.
         kept_bytes: The size of all that has come back in it and below it, and of its goal.
-        seen: Hashes of the outputs seen so far, to tell new information from old.
+        seen: Marks of the outputs seen so far, to tell new information from old.
+        memory: What the detectors of a stall remember, from the first round that they look at.
         notes: What people have said that no decision was asked with yet.
         steps: Its steps by id; their items are in `tasks`.
         frames: The frames inside it, of plan workers and passes.
         breakers: By worker: how the items of steps have failed since the last decision.
         has_tainted: A task of it has given untrusted text.
+        by_person: A person has entered its result.
     """
 
     __slots__ = (
@@ -921,6 +924,7 @@ class Loop:
         "blocks",
         "bound",
         "breakers",
+        "by_person",
         "cause",
         "closing",
         "compactions",
@@ -939,6 +943,7 @@ class Loop:
         "instructions",
         "kept_bytes",
         "ledger",
+        "memory",
         "notes",
         "opening",
         "orchestrator",
@@ -1005,6 +1010,7 @@ class Loop:
         self.frames: list[Frame] = []
         self.breakers: dict[str, Breaker] = {}
         self.has_tainted = False
+        self.by_person = False
         self.taken: set[str] = set()
         self.taken_back: dict[int, Round] = {}
         self.done: dict[str, list[Task]] = {}
@@ -1027,6 +1033,7 @@ class Loop:
         self.worker_ledgers: dict[str, Ledger] = {}
         self.revisions: dict[str, int] = {}
         self.seen: set[int] = set()
+        self.memory: Memory | None = None
         #: What `hooks` has found; each task asks twice.
         self._hooks: dict[tuple[HookPoint, str | None], list[Hook]] = {}
         self.started_at = 0
@@ -1135,10 +1142,12 @@ class RunState:
         released: Keys of the tasks that may start anyway.
         retries: How often the run was taken up again after its end.
         retries_unused: What `RunRetried.unused` said the last time.
+        edited: By key: the input of a task before a person changed it at a gate, and after.
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         entered: By key: the input of a retried plan whose producers run again, and how it failed.
-        bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        bounds: Which bounds hold (`engine.sizes.BOUNDS`); 0 is none.
+        stall: By which rules a stall is detected (`engine.runtime.stall.RULES`).
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
     """
@@ -1151,6 +1160,7 @@ class RunState:
         "calls",
         "commands",
         "decisions",
+        "edited",
         "ended",
         "entered",
         "facts",
@@ -1179,6 +1189,7 @@ class RunState:
         "retries_unused",
         "root",
         "run",
+        "stall",
         "starts",
         "starved",
         "status",
@@ -1219,8 +1230,10 @@ class RunState:
         self.retries = 0
         self.retries_unused = False
         self.kept: dict[str, tuple[Any, Any, Worker | Orchestrator, bool]] = {}
+        self.edited: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.entered: dict[str, tuple[dict[str, Any], Failure | None]] = {}
         self.bounds = 0
+        self.stall = 0
         #: The last process stopped in good order: what was in flight did not take it down.
         self.interrupted = False
         self.suspects = Suspects()

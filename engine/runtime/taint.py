@@ -19,9 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from typing import Any
 
-from engine.runtime import ways_out
-from engine.runtime.origins import Origin, control_origins, origins, passed_on
+from engine.runtime.origins import (
+    Origin,
+    control_origins,
+    is_under,
+    origins,
+    passed_on,
+    result_origins,
+)
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
@@ -33,20 +40,31 @@ from engine.sema.trust import (
     untrusted_fields,
     untrusted_params,
 )
+from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = [
-    "denial",
+    "address_of",
+    "gives_taint",
+    "has_read",
+    "has_said",
     "hears_strangers",
+    "is_stranger",
+    "is_tainted",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
     "needs_clearance",
     "reads_taint",
+    "result_tree",
     "shown_path",
+    "steering_producer",
+    "tainted_input",
+    "tainted_param",
+    "tainted_producer",
+    "tasks_inside",
+    "unsourced",
 ]
 
-#: How many steps of a way are told, from its end.
-MOST_STEPS = 8
 #: What a hook offers that may hold words of other tasks than the one it is about.
 _OF_OTHERS = frozenset({"goal", "log", "outputs", "plan", "result", "rounds", "tasks"})
 
@@ -56,7 +74,7 @@ def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
     task = loop.task
     if task is not None and (task.told or reads_taint(state, task)):
         return True
-    return _tainted_input(loop) is not None or _tainted_param(state) is not None
+    return tainted_input(loop) is not None or tainted_param(state) is not None
 
 
 def shown_path(loop: Loop) -> str:
@@ -78,8 +96,8 @@ def reads_taint(state: RunState, task: Task) -> bool:
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
     if task.step is None and task.tree is None:
-        return bool(task.references) and _tainted_producer(state, task) is not None
-    return _tainted_producer(state, task) is not None
+        return bool(task.references) and tainted_producer(state, task) is not None
+    return tainted_producer(state, task) is not None
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
@@ -102,6 +120,11 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
             task.loop.has_tainted = True
 
 
+def gives_taint(state: RunState, task: Task) -> bool:
+    """Whether what a task has given is a stranger's, unless a verifier lets it pass."""
+    return _facts(state, task.worker).speaks and _is_source(state, task)
+
+
 def mark_passed_on(state: RunState, step: Step) -> None:
     """Set whether a value is tainted that a `reduce` gives without a call."""
     loop = step.loop
@@ -112,24 +135,28 @@ def mark_passed_on(state: RunState, step: Step) -> None:
 def needs_clearance(state: RunState, task: Task) -> bool:
     """Whether a task may start only after a verifier or gate has let it pass."""
     worker = task.worker
-    if task.cleared or not isinstance(worker, Worker):
+    if not isinstance(worker, Worker) or not worker.changes_something:
         return False
-    if not worker.changes_something:
-        return _goes_to_strangers(state, task)
-    return task.decided_tainted or reads_taint(state, task) or _steered(state, task) is not None
+    if task.cleared:
+        return False
+    if task.decided_tainted or reads_taint(state, task):
+        return True
+    return steering_producer(state, task) is not None
 
 
-def denial(state: RunState, task: Task) -> str:
-    """Why a task that needs clearance and has none may not start, with the way of the text."""
-    worker = task.worker
-    assert isinstance(worker, Worker)
-    if not worker.changes_something:
-        address = _facts(state, worker).address
-        producer = _first_tainted(state, ways_out.address_origins(task, address))
-        return ways_out.refusal(worker, address, _way(state, producer or task.loop))
-    producer = _tainted_producer(state, task) or _steered(state, task)
-    way = _way(state, producer or task.loop)
-    return f"untrusted text can reach it, and no verifier or gate has let it pass: {way}"
+def address_of(state: RunState, worker: Worker) -> frozenset[str]:
+    """The inputs that decide whom a worker talks to, and that no `@from` binds."""
+    return _facts(state, worker).address
+
+
+def unsourced(state: RunState, task: Task) -> tuple[str, ...]:
+    """The parts of a task's input that break its `@from`, as JSON Pointers."""
+    return ()
+
+
+def is_stranger(state: RunState, task: Task) -> bool:
+    """Whether what a task says is a stranger's own, whatever it was given."""
+    return _facts(state, task.worker).source or _facts(state, task.acting).source
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:
@@ -163,12 +190,12 @@ def _is_source(state: RunState, task: Task) -> bool:
             return True
     if task.child is not None:
         return _gives_back_taint(state, task.child)
-    if task.plan is not None and any(_has_said(state, other) for other in _inside(task)):
+    if task.plan is not None and any(has_said(state, other) for other in tasks_inside(task)):
         return True
     return reads_taint(state, task)
 
 
-def _inside(task: Task) -> Iterator[Task]:
+def tasks_inside(task: Task) -> Iterator[Task]:
     """The tasks of a plan worker's run, those of its passes too."""
     frames: list[Frame] = [] if task.plan is None else [task.plan]
     for frame in frames:
@@ -179,14 +206,32 @@ def _inside(task: Task) -> Iterator[Task]:
 
 def _gives_back_taint(state: RunState, loop: Loop) -> bool:
     """Whether what a sub-orchestrator returns is tainted; see the module's text."""
-    if loop.tainted:
-        return True
-    if loop.status == "finished" and not loop.escalated:
+    if loop.by_person:
         return False
-    return any(_has_said(state, task) for task in loop.every_task())
+    if loop.status == "finished" and not loop.escalated:
+        # Without its planner having read it, by reference.
+        return loop.tainted or (
+            loop.has_tainted
+            and _first_tainted(state, result_origins(loop, result_tree(loop))) is not None
+        )
+    return has_read(state, loop)
 
 
-def _has_said(state: RunState, task: Task) -> bool:
+def has_read(state: RunState, loop: Loop) -> bool:
+    """Whether a stranger's words have come to an orchestrator, or to one of its tasks."""
+    return loop.tainted or any(has_said(state, task) for task in loop.every_task())
+
+
+def result_tree(loop: Loop) -> Any:
+    """The result that an orchestrator last decided on, its references as records; None if it has
+    none."""
+    for r in reversed(loop.rounds):
+        if r.decision is not None and "finish" in r.decision:
+            return loop.decisions.finish_tree(r.decision)
+    return None
+
+
+def has_said(state: RunState, task: Task) -> bool:
     """Whether a stranger's words have come back from a task.
 
     What a hook is looking at is not marked yet, and its verifiers may have quoted it.
@@ -201,7 +246,7 @@ def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
     return facts
 
 
-def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
+def tainted_producer(state: RunState, task: Task) -> Task | Step | None:
     """A task or step whose tainted words are in this one's input."""
     loop = task.loop
     if not loop.tainted and not loop.has_tainted:
@@ -209,7 +254,7 @@ def _tainted_producer(state: RunState, task: Task) -> Task | Step | None:
     return _first_tainted(state, origins(task))
 
 
-def _steered(state: RunState, task: Task) -> Task | Step | None:
+def steering_producer(state: RunState, task: Task) -> Task | Step | None:
     """A task or step whose tainted words decide whether, how often or in what order it runs."""
     loop = task.loop
     if not (loop.tainted or loop.has_tainted):
@@ -217,29 +262,34 @@ def _steered(state: RunState, task: Task) -> Task | Step | None:
     return _first_tainted(state, control_origins(task))
 
 
-def _goes_to_strangers(state: RunState, task: Task) -> bool:
-    """Whether a task that only reads goes where tainted text leads it; see `ways_out`."""
-    address = _facts(state, task.worker).address
-    if not address:
-        return False
-    if task.decided_tainted and ways_out.is_written(task, address):
+def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
+    return next((origin.producer for origin in found if is_tainted(state, origin)), None)
+
+
+def is_tainted(state: RunState, origin: Origin) -> bool:
+    """Whether a stranger's words may have come from an origin."""
+    producer = origin.producer
+    if origin.inside:
+        assert isinstance(producer, Task)
+        return not producer.cleared and _part_is_tainted(state, producer, origin.at)
+    return origin.words and producer.tainted and _carries(producer, origin.at)
+
+
+def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
+    """Whether (a part of) a task's input holds tainted text; see `reads_taint`."""
+    if not at:
+        return reads_taint(state, task)
+    name = (pointer_tokens(at) or [""])[0]
+    if task.decided_tainted and name in task.input and name in _facts(state, task.worker).hears:
         return True
     loop = task.loop
-    if not (loop.tainted or loop.has_tainted):
+    if not loop.tainted and not loop.has_tainted:
         return False
-    return _first_tainted(state, ways_out.address_origins(task, address)) is not None
-
-
-def _first_tainted(state: RunState, found: Iterable[Origin]) -> Task | Step | None:
-    for origin in found:
-        producer = origin.producer
-        if origin.inside:
-            assert isinstance(producer, Task)
-            if not producer.cleared and reads_taint(state, producer):
-                return producer
-        elif producer.tainted and _carries(producer, origin.at):
-            return producer
-    return None
+    return any(
+        is_tainted(state, origin)
+        for origin in origins(task)
+        if is_under(origin.path, at) or is_under(at, origin.path)
+    )
 
 
 def _carries(producer: Task | Step, at: str | None) -> bool:
@@ -254,7 +304,7 @@ def _carries(producer: Task | Step, at: str | None) -> bool:
     return carries_at(worker.output.schema, at)
 
 
-def _tainted_input(loop: Loop) -> str | None:
+def tainted_input(loop: Loop) -> str | None:
     """An input of an orchestrator that is marked `@untrusted` and can hold words."""
     schema = loop.orchestrator.inputs.schema
     properties = schema.get("properties", {})
@@ -265,64 +315,6 @@ def _tainted_input(loop: Loop) -> str | None:
     return None
 
 
-def _tainted_param(state: RunState) -> str | None:
+def tainted_param(state: RunState) -> str | None:
+    """A param that is marked `@untrusted` and can hold words."""
     return next(untrusted_params(state.program), None)
-
-
-# ---------------------------------------------------------------- words for a denial
-
-
-def _way(state: RunState, at: Task | Step | Loop | None) -> str:
-    """The way untrusted text may have come so far, from its source on, as a person reads it."""
-    way: list[str] = []
-    seen: set[int] = set()
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        if len(way) == MOST_STEPS:
-            way.append("...")
-            break
-        if isinstance(at, Loop):
-            way.append(f"a decision of `{at.orchestrator.name}`")
-            marked = _marked(state, at)
-            way += [marked] if marked else []
-            at = None if marked else _before_loop(state, at)
-        elif isinstance(at, Step):
-            way.append(f"step `{at.id}`")
-            at = next((task for task in at.items.values() if task.tainted), None)
-        else:
-            way.append(f"task `{at.id}` (`{at.worker.name}`)")
-            at = _before_task(state, at)
-    return " -> ".join(reversed(way))
-
-
-def _marked(state: RunState, loop: Loop) -> str:
-    """The input or param that makes an orchestrator's decisions tainted by itself, in words."""
-    name = _tainted_input(loop)
-    if name is not None:
-        return f"input `{name}`"
-    param = _tainted_param(state)
-    return f"param `{param}`" if param is not None else ""
-
-
-def _before_loop(state: RunState, loop: Loop) -> Task | Step | Loop | None:
-    """What an orchestrator has read: its input, or what came back from a task."""
-    parent = loop.task
-    if parent is not None and (parent.told or reads_taint(state, parent)):
-        return _tainted_producer(state, parent) or parent.loop
-    return next(
-        (task for task in loop.every_task() if task.tainted and task.round < loop.round), None
-    )
-
-
-def _before_task(state: RunState, task: Task) -> Task | Step | Loop | None:
-    """What a task's words were made from; None where they are a stranger's own."""
-    if _facts(state, task.worker).source or _facts(state, task.acting).source:
-        return None
-    if task.child is not None:
-        read = (other for other in task.child.every_task() if _has_said(state, other))
-        return next(read, task.child)
-    if task.plan is not None:
-        said = next((other for other in _inside(task) if _has_said(state, other)), None)
-        if said is not None:
-            return said
-    return _tainted_producer(state, task) or task.loop

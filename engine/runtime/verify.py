@@ -120,8 +120,14 @@ def _most(run: HookRun) -> int:
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
     """A verifier's input, from what the hook offers."""
-    names = verifier.inputs.schema.get("properties", {})
-    bound = {name: run.offers[name]() for name in names if name in run.offers}
+    schema = verifier.inputs.schema
+    bound: dict[str, Any] = {}
+    for name in schema.get("properties", {}):
+        offer = run.offers.get(name)
+        if isinstance(offer, views.About):
+            bound[name] = offer.as_taken(schema)
+        elif offer is not None:
+            bound[name] = offer()
     given: dict[str, Any] = verifier.inputs.with_defaults(bound)
     return given
 
@@ -208,6 +214,11 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
                 gates.ask(state, gate)
                 return
             if edited != task.resolved:
+                before, after = state.edited.get(task.key, (None, None))
+                # What was filled in again since counts, not what an earlier edit was about.
+                if before is None or after is not task.resolved:
+                    before = task.resolved
+                state.edited[task.key] = before, edited
                 task.resolved = edited
                 task.input_bytes = size_of(edited)
                 _look_again(state, run, check)
@@ -286,7 +297,7 @@ def _look_again(state: RunState, run: HookRun, check: Check) -> None:
         hooks,
         task.loop,
         f"{task.key} / before / edit {task.edits}",
-        views.hook_offers(task.loop, task),
+        views.hook_offers(state, task.loop, task),
         task,
     )
     approved = Check(check.verifier, again, _bound(again, check.verifier))

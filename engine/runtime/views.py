@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from engine.runtime import taint, ways_out
 from engine.runtime.ports import PolicyState
+from engine.runtime.sources import record_of, sources
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps.most import with_kind_and_most
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
+from engine.runtime.tainted_result import tainted_parts
+from engine.runtime.task_paths import path_in_loop
+from engine.sema.types.schema_facts import field_names, subschema_at
 
 __all__ = [
+    "About",
     "counts_record",
     "failure_record",
     "hook_offers",
     "left",
-    "path_in_loop",
     "plan_of",
     "policy_state",
     "step_record",
@@ -99,16 +104,6 @@ def failure_record(one: FailureKind) -> dict[str, Any]:
         "label": one.label or None,
         "message": one.message,
     }
-
-
-def path_in_loop(entry: Task | Step) -> str:
-    """The id of a task or step after those of the plan workers that it is in: `a2/r[3]`."""
-    frame = entry.frame
-    while frame is not None and frame.outer is not None:
-        frame = frame.outer
-    if frame is None or not isinstance(frame.owner, Task):
-        return entry.id
-    return f"{path_in_loop(frame.owner)}/{entry.id}"
 
 
 def left(state: RunState, loop: Loop) -> dict[str, int | None]:
@@ -238,12 +233,18 @@ def _log(loop: Loop) -> list[dict[str, Any]]:
 
 
 def hook_offers(
-    loop: Loop, task: Task | None = None, result: Any = None, has_result: bool = False
+    state: RunState,
+    loop: Loop,
+    task: Task | None = None,
+    result: Any = None,
+    has_result: bool = False,
 ) -> dict[str, Callable[[], Any]]:
     """What a hook offers to its verifiers, by name; computed only when a verifier binds it.
 
     For dispatch hooks the worker's own inputs come first in the map and are then covered by the
-    hook's own names; `input` always reaches them.
+    hook's own names; `input` always reaches them. `tainted` says of a task that has not started
+    whether the machine would deny it as it is, of one that is done whether its output holds
+    strangers' words, and of a result whether that does.
     """
     offers: dict[str, Callable[[], Any]] = {}
     if task is not None:
@@ -251,13 +252,10 @@ def hook_offers(
         for name, value in resolved.items():
             offers[name] = lambda value=value: value  # type: ignore[misc]
         offers["input"] = lambda: resolved
-        offers["task"] = lambda: {
-            "id": task.id,
-            "worker": task.worker.name,
-            "key": loop.shown(task.key),
-            "round": task.round,
-        }
-        if task.status == "verifying":
+        done = task.status == "verifying"
+        offers["task"] = About(state, task, done)
+        offers["tainted"] = lambda: _is_tainted(state, task, done)
+        if done:
             offers["output"] = lambda: task.output
     offers["goal"] = lambda: loop.goal
     offers["plan"] = lambda: _plan_for_hooks(loop, loop.current)
@@ -267,4 +265,41 @@ def hook_offers(
     offers["log"] = lambda: _log(loop)
     if has_result:
         offers["result"] = lambda: result
+        offers["tainted"] = lambda: bool(tainted_parts(state, loop))
     return offers
+
+
+def _is_tainted(state: RunState, task: Task, done: bool) -> bool:
+    return taint.gives_taint(state, task) if done else ways_out.is_denied(state, task)
+
+
+class About:
+    """What a dispatch hook says of its task besides input and output, each field when it is asked
+    for: an older verifier does not take all of them, and the sources cost the most."""
+
+    def __init__(self, state: RunState, task: Task, done: bool) -> None:
+        self._fields: dict[str, Callable[[], Any]] = {
+            "id": lambda: task.id,
+            "worker": lambda: task.worker.name,
+            "key": lambda: task.loop.shown(task.key),
+            "round": lambda: task.round,
+            "tainted": lambda: _is_tainted(state, task, done),
+            "unsourced": lambda: list(taint.unsourced(state, task)),
+            "sources": lambda: [record_of(source) for source in sources(state, task)],
+        }
+
+    def __call__(self) -> dict[str, Any]:
+        """All of it."""
+        return {name: field() for name, field in self._fields.items()}
+
+    def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """As much of it as an input of a verifier takes.
+
+        Args:
+            schema: Of all inputs of the verifier; `task` is one of them.
+        """
+        place = subschema_at(schema, "/task")
+        names = set(field_names(place)) if isinstance(place, dict) else set()
+        if not names:
+            return self()
+        return {name: field() for name, field in self._fields.items() if name in names}

@@ -17,7 +17,7 @@ from engine.sema.model import Hook, Orchestrator, Program, Worker
 from engine.sema.suggest import closest, names_list
 from engine.sema.templates.run_types import ESTIMATE
 from engine.sema.types.contract import Contract
-from engine.sema.types.definitions import STRING, Field, Record
+from engine.sema.types.definitions import BOOL, STRING, Field, Record
 from engine.sema.types.json_schema import may_fit
 
 __all__ = ["check_flow", "offered_names"]
@@ -25,7 +25,7 @@ __all__ = ["check_flow", "offered_names"]
 #: What every hook offers to the inputs of its verifiers.
 _ALWAYS = ("goal", "plan", "rounds", "outputs", "tasks", "log")
 #: A hook's own names win over the inputs of the worker it is about.
-_OWN = frozenset({*_ALWAYS, "task", "input"})
+_OWN = frozenset({*_ALWAYS, "task", "input", "tainted"})
 
 
 def check_flow(
@@ -262,19 +262,19 @@ def offered_names(program: Program, orchestrator: Orchestrator, hook: Hook) -> l
     offered = list(_ALWAYS)
     match hook.point:
         case "before_dispatch":
-            offered += ["task", "input"]
+            offered += ["task", "input", "tainted"]
             name = hook.worker or ""
             target = program.workers.get(name) or program.orchestrators.get(name)
             if target is not None and isinstance(target.inputs.type, Record):
                 offered += [field.name for field in target.inputs.type.fields]
         case "after_dispatch":
-            offered += ["task", "input", "output"]
+            offered += ["task", "input", "output", "tainted"]
         case "before_round":
             offered.append("estimate")
         case "after_round":
             pass
         case "before_finish":
-            offered.append("result")
+            offered += ["result", "tainted"]
         case _:
             assert_never(hook.point)
     return list(dict.fromkeys(offered))
@@ -359,6 +359,8 @@ def _fits(
         given, source = target.output, f"the output of `{target.name}`"
     elif hook.point == "before_round" and field.name == "estimate":
         given, source = Contract(ESTIMATE), "the estimate"
+    elif field.name == "tainted":
+        given, source = Contract(BOOL), "what the hook offers"
     elif hook.point == "before_dispatch" and target is not None and field.name not in _OWN:
         inputs = target.inputs.type
         found = inputs.field(field.name) if isinstance(inputs, Record) else None

@@ -328,11 +328,18 @@ class Verifier(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """`stall { after = 2 action = replan max_replans = 1 }`."""
+    """`stall { after = 2  action = replan  sensitivity = 0.75  max_replans = 1 }`.
+
+    Attributes:
+        after: So many rounds in a row without progress are a stall.
+        sensitivity: How weak the signs of no progress may be for a round to count, 0 to 1; 0:
+            only rounds that brought nothing at all.
+    """
 
     after: int
     action: Literal["replan", "escalate", "abort"]
     max_replans: int = default_of("stall", "max_replans")
+    sensitivity: float = default_of("stall", "sensitivity")
 
 
 class Breaker(msgspec.Struct, frozen=True):

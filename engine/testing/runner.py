@@ -21,9 +21,11 @@ from engine.events import BASE_FORMAT, FORMAT, CancelRequested, Event, RunStarte
 from engine.linter.admission import admitted
 from engine.runtime.inputs import checked_input
 from engine.runtime.report import history, run_report
+from engine.runtime.stall import RULES
 from engine.runtime.state import Loop, RunState
+from engine.runtime.task_paths import path_in_loop
 from engine.runtime.verify import rules_verdict
-from engine.runtime.views import path_in_loop, step_record, task_record
+from engine.runtime.views import step_record, task_record
 from engine.sema.declarations.mocks import mocked_value
 from engine.sema.expressions.template import EvaluationError
 from engine.sema.model import Orchestrator, Program, Test, Verifier, reached
@@ -193,6 +195,7 @@ async def _drive(
         params=program.param_values(),
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        stall=RULES,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:

@@ -32,16 +32,15 @@ from engine.events import (
     TimerFired,
 )
 from engine.runtime.commands import CancelCalls, StartCall
+from engine.runtime.decision import DecisionContract
 from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
 from engine.runtime.turn import take_turn
-from engine.sema.model import Worker
+from engine.sema.model import Program, Worker
 
-#: Where a run is left: what leaks does so long before, and one in fifty is longer.
-MOST_EVENTS = 100
-DENIED = "untrusted text can reach it"
+DENIED = "untrusted text can reach "
 
 
 class Leak(AssertionError):
@@ -53,17 +52,21 @@ class Canary:
 
     Attributes:
         effects: How many effects were started, and `denied` how many were not for taint.
+        most_events: Where a run is left: what leaks does so long before, and one in fifty is
+            longer.
         reached: Where leaks are kept instead of raised: `(orchestrator, worker)` of each effect
             that was given a stranger's text.
     """
+
+    most_events = 100
 
     def __init__(self, seed: int, *, clean: bool = False, keep: bool = False) -> None:
         self.seed = seed
         self.clean = clean
         self.keep = keep
-        self.text, self.program, self.decisions = program_of(seed, clean=clean)
+        self.text, self.program, self.decisions = self._made()
         self.rng = rng = random.Random(seed)
-        self.world = World(rng, clean=clean)
+        self.world = self._outside(rng)
         self.journal: list[Event] = []
         self.open: dict[str, StartCall] = {}
         self.later: list[StartCall] = []
@@ -109,12 +112,18 @@ class Canary:
                 models=self.models, program="p",
             )
         ]  # fmt: skip
-        while not self.over and len(self.journal) < MOST_EVENTS:
+        while not self.over and len(self.journal) < self.most_events:
             happened = self._turn(happened)
         self._check_clean()
         return self
 
     # ------------------------------------------------------------ turns
+
+    def _made(self) -> tuple[str, Program, dict[str, DecisionContract]]:
+        return program_of(self.seed, clean=self.clean)
+
+    def _outside(self, rng: random.Random) -> World:
+        return World(rng, clean=self.clean)
 
     def _fresh(self) -> RunState:
         state = RunState(self.program)

@@ -176,10 +176,10 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a part of an output is no output": (taint, "carries_at", only_of_wholes),
     "only workers' outputs are marked": (taint, "facts_of", of_workers_only),
     "only fields are marked": (trust, "untrusted_inside", fields_only),
-    "params are the program's own": (taint, "_tainted_param", none),
+    "params are the program's own": (taint, "tainted_param", none),
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
     "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
-    "references are not followed": (taint, "_tainted_producer", none),
+    "references are not followed": (taint, "tainted_producer", none),
 }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ from engine.runtime.machine import step
 from engine.runtime.moves import TASK_MOVES
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.report import gate_reports, run_report
+from engine.runtime.stall import RULES
 from engine.runtime.state import Call, Loop, RunState, Step, Task
 from engine.runtime.stream import ClosedTasks
 from engine.runtime.suspects import MOST_DEATHS, runs_here
@@ -116,6 +117,7 @@ def fingerprint(state: RunState) -> Any:
                 o.tainted,
                 o.running,
                 o.stalled,
+                None if o.memory is None else o.memory.level,
                 o.replans,
                 o.revisions,
                 len(o.blocks),
@@ -191,7 +193,7 @@ class Simulation:
             RunStarted(
                 run=f"s{self.seed}", orchestrator="main", input={"q": "</goal> it"},
                 models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
-                format=2 if self.state.program.has_steps else 1,
+                format=2 if self.state.program.has_steps else 1, stall=RULES,
             )
         )  # fmt: skip
         self._go_on()

@@ -23,7 +23,7 @@ from engine.runtime.ending import subtree
 SEEDS = int(os.environ.get("ORCH_SIMULATIONS", "200"))
 PARTS = 4
 RUNS = int(os.environ.get("ORCH_TAINT_RUNS", "20"))
-_DENIED = "untrusted text can reach it"
+_DENIED = "untrusted text can reach "
 
 
 @cache

@@ -28,7 +28,8 @@ from engine.history.replay import describe
 from engine.journal import Journal
 from engine.journal.listing import shown_status
 from engine.runtime.ending import subtree
-from engine.runtime.state import Call, Task
+from engine.runtime.sources import sources
+from engine.runtime.state import RunState, Task
 
 __all__ = ["command", "event_text"]
 
@@ -153,12 +154,12 @@ class _Lines:
         place = item_of(key) if is_call and not self._each else None
         if place is None:
             self.flush()
-            echo(_followed_text(seq, event, judge.call))
+            echo(_followed_text(seq, event, judge))
             return
         if not self._groups:
             self._since_s = clock.running_s()
         if place[0] not in self._groups:
-            said = _followed_text(seq, event, judge.call)
+            said = _followed_text(seq, event, judge)
             self._groups[place[0]] = _Group(_step_named(judge, place[0]), seq, event, said)
         self._groups[place[0]].add(seq, event)
 
@@ -184,15 +185,16 @@ def _step_named(judge: Judge, key: str) -> str:
     return key
 
 
-def _followed_text(seq: int, event: Event, call: Call | None) -> str:
+def _followed_text(seq: int, event: Event, judge: Judge) -> str:
     """An event as one line; that of a task by the task's path, label and worker, not its key."""
+    call = judge.call
     task = call.subject if call is not None else None
     if not isinstance(task, Task):
         return event_text(seq, event)
     label = f" ({task.label})" if task.label else ""
     name = f"{entry_path(task)}{label} {task.worker.name}"
     if isinstance(event, CallStarted):
-        said = "started"
+        said = "started" + _with_untrusted(judge.state, task)
     elif isinstance(event, CallFinished):
         said = f"done in {duration(event.ms)}"
     elif isinstance(event, CallFailed):
@@ -202,6 +204,12 @@ def _followed_text(seq: int, event: Event, call: Call | None) -> str:
     if event.attempt > 1:
         name += f", attempt {event.attempt}"
     return _line(seq, event, f"{name}: {said}")
+
+
+def _with_untrusted(state: RunState | None, task: Task) -> str:
+    """Which parts of the input of a task hold untrusted text."""
+    parts = [] if state is None else [one.path[1:] for one in sources(state, task) if one.tainted]
+    return f", with untrusted text in {', '.join(dict.fromkeys(parts))}" if parts else ""
 
 
 def event_text(seq: int, event: Event) -> str:

@@ -6,6 +6,8 @@ is the engine's own words here, and whoever spoke adds theirs (`engine.runtime.s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.errors import Failure
 
 RESULT_REJECTED = "the result was not accepted"
@@ -31,9 +33,10 @@ def no_decision(number: int) -> str:
     return f"round {number} failed, no acceptable decision"
 
 
-def no_progress(rounds: int, why: str) -> str:
-    """Rounds that brought nothing new."""
-    return f"no new information for {rounds} rounds ({why})"
+def no_progress(rounds: int, why: str, *, certain: bool) -> str:
+    """Rounds that brought nothing new, or that only have the signs of it."""
+    what = "no new information" if certain else "no progress"
+    return f"{what} for {rounds} rounds ({why})"
 
 
 def replan(said: str) -> str:
@@ -51,7 +54,48 @@ SAME_OUTPUT = "no new output"
 SAME_TASK = "the same task again"
 SAME_TASK_REWORDED = "the same task again in other words"
 TASK_FAILED = "a task failed"
+MOVING_AWAY = "the tasks have less and less to do with the goal"
 SKIPPED = "a task was skipped"
+
+
+def asked_again(worker: str, times: int, new: float) -> str:
+    """A worker that is asked nearly the same again.
+
+    Args:
+        times: For which time; 1 is the first.
+        new: How much of its output was new, 0 to 1.
+    """
+    facts = "no new facts" if new < 0.1 else "few new facts"
+    return (
+        f"`{worker}` was asked nearly the same for the {_ordinal(times)} time and brought {facts}"
+    )
+
+
+def result_again(times: int) -> str:
+    """A result that is nearly one which was not accepted; the first time counts."""
+    return f"nearly the same result for the {_ordinal(times)} time"
+
+
+def few_facts(who: str, rounds: int) -> str:
+    """A worker, or a result, with little that is new; this many rounds in a row."""
+    return f"{who} brought few new facts, for the {_ordinal(rounds)} round in a row"
+
+
+def taking_turns(first: Sequence[str], second: Sequence[str]) -> str:
+    """Two workers, or groups of workers, in turns."""
+    one, other = (" and ".join(f"`{name}`" for name in names[:3]) for names in (first, second))
+    return f"{one} and {other} take turns and bring no new facts"
+
+
+def none_closed(points: int, rounds: int) -> str:
+    """Failed tasks and checks that stay as they are."""
+    what = "the open point was not" if points == 1 else f"none of {points} open points was"
+    return f"{what} closed in {rounds} round{'' if rounds == 1 else 's'}"
+
+
+def _ordinal(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if 10 <= number % 100 <= 20 else ending}"
 
 
 def not_asked(most: str) -> str:

@@ -83,7 +83,10 @@ def read_policy(settings: Settings | None) -> Policy:
         stall=None
         if stall is None
         else Stall(
-            stall.get("after") or 1, stall.get("action") or "abort", stall.get("max_replans")
+            stall.get("after") or 1,
+            stall.get("action") or "abort",
+            stall.get("max_replans"),
+            stall.get("sensitivity"),
         ),
         context=Context()
         if context is None

@@ -394,9 +394,15 @@ _TABLE = (
         "stall",
         "`stall` blocks",
         (
-            Row("after", Int(), "The number of rounds without anything new.", True),
+            Row("after", Int(), "The number of rounds in a row without progress.", True),
             Row("action", Choice(("replan", "escalate", "abort")), "What to do then.", True),
             Row("max_replans", Int(minimum=0), "How often to ask for a new plan.", default=1),
+            Row(
+                "sensitivity",
+                NumberValue(0, 1),
+                "How weak the signs may be; 0: only rounds with nothing new at all.",
+                default=0.75,
+            ),
         ),
     ),
     Kind(

@@ -232,7 +232,7 @@ class Contract:
         What is filled in in several places is one object. A schema from a file (`schema T from
         "t.json"`) declares no defaults: there `default` is a note to the reader.
         """
-        if self._has_defaults:
+        if self.has_defaults:
             value = self._fill(self.schema, value, {})
         change = self._whole_numbers
         return value if change is None else change(value)
@@ -254,10 +254,11 @@ class Contract:
         """Whether a value may grow by more than the schema's own text when defaults are filled
         in: there are some in the items of a list, or in a value that may contain others of its
         kind."""
-        return self._has_defaults and _mentions_many(self.schema)
+        return self.has_defaults and _mentions_many(self.schema)
 
     @cached_property
-    def _has_defaults(self) -> bool:
+    def has_defaults(self) -> bool:
+        """Whether it declares defaults, at any depth."""
         return _mentions_default(self.schema)
 
     @cached_property

@@ -46,6 +46,7 @@ NAMES = [
     "RunHandle",
     "RunInfo",
     "Scripted",
+    "Source",
     "SqliteJournal",
     "StepFailures",
     "StepReport",
@@ -74,16 +75,17 @@ NAMES = [
 
 FIELDS = {
     "Run": "id status output partial bound reason place escalated rounds usage failures gates "
-    "warnings journal",
+    "warnings tainted tainted_parts journal",
     "Failure": "mode message retryable retry_after_ms usage died schema_refused task worker round "
     "key place where cause raised",
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input plan opened_ms "
-    "timeout_ms offers step count items",
-    "GateItem": "item task label input message parent",
+    "timeout_ms offers step count items sources",
+    "GateItem": "item task label input message parent sources",
+    "Source": "path kind task worker at tainted way",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
-    "step item label",
+    "step item label sources tainted",
     "StepReport": "id key kind worker round status total known done failed not_started skipped "
     "running waiting failures output partial failure duration_ms",
     "StepFailures": "mode count first label message",
@@ -178,6 +180,7 @@ def test_records_are_frozen_and_slotted(name, workflow):
         "Usage": run.usage,
         "Gate": run.gates[0],
         "GateItem": orch.GateItem(item="0", task="r[0]", label="", input={}),
+        "Source": orch.Source(path="/x", kind="planner"),
         "TaskReport": run.tasks[0],
         "StepReport": orch.StepReport(
             id="r", key="r", kind="each", worker="w", round=1, status="done"

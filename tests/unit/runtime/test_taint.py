@@ -133,7 +133,7 @@ def test_what_a_child_gives_back_by_reference_is_a_strangers(paid):
     done, denials = paid(child + MAIN % "look, pay", [LOOK, PAY, DONE], [READ])
     assert done == []
     assert denials == [
-        "untrusted text can reach it, and no verifier or gate has let it pass: "
+        "untrusted text can reach `to`, and no verifier or gate has let it pass: "
         "task `r` (`read_page`) -> task `a` (`look`)"
     ]
 
@@ -243,7 +243,8 @@ def test_a_mark_on_what_a_child_gives_back_counts(paid, mark):
     pay = decision(task("b", "pay", to={"$from": "a", "at": at}))
     done, denials = paid(child + MAIN % "look, pay", [LOOK, pay, DONE], [{"finish": value}])
     assert done == []
-    assert denials[0].endswith(": task `a` (`look`)")
+    way = "task `a` (`look`)" + (f" at `{at}`" if at else "")
+    assert denials[0].endswith(f": {way}")
 
 
 @pytest.mark.parametrize("type_", ["string @untrusted", "R"])

@@ -79,10 +79,9 @@ def test_an_address_that_a_tainted_planner_writes_is_not_requested(fetched):
     done, denials = fetched([SEARCH, decision(task("f", "fetch", u=EVIL))])
     assert done == []
     assert denials == [
-        "untrusted text can reach it, and choose whom it talks to (`u`): task `s` (`search`) -> "
-        "a decision of `main`; a request to a stranger's address can carry data away. To allow "
-        "it, say where it may come from (`u: ... @from(request, ...)`), or let a hook look at it "
-        "(`before_dispatch fetch { with = ...  when = tainted }`)"
+        "untrusted text can reach `u`, which decides whom `fetch` talks to, and a request can "
+        "carry data away: task `s` (`search`) -> a decision of `main`. To allow it, say where the "
+        "address may come from, `u: ... @from(...)`, or let a `before_dispatch` hook look at it"
     ]
 
 
@@ -91,7 +90,7 @@ def test_neither_is_one_that_a_stranger_gives(fetched):
     both = decision(task("s", "search", q="x"), task("f", "fetch", u=FOUND))
     done, denials = fetched([both])
     assert done == []
-    assert "(`u`): task `s` (`search`);" in denials[0]
+    assert "task `s` (`search`) at `/0/url`. To allow" in denials[0]
 
 
 def test_an_address_of_the_planner_before_it_has_read_anything_is_requested(fetched):
@@ -142,7 +141,7 @@ def test_steps_of_a_plan_worker_are_looked_at_too(fetched):
     plan = [decision(task("s", "search", q="x"), task("p", "fetch_all", found={"$from": "s"}))]
     done, denials = fetched(plan)
     assert done == []
-    assert "whom it talks to (`u`)" in denials[0]
+    assert "can reach `u`, which decides" in denials[0]
     # What the file writes is nobody's choice.
     done, denials = fetched(plan, inner='"https://a.example/"')
     assert (done, denials) == ([["https://a.example/"]], [])

@@ -1,9 +1,9 @@
-"""Detects rounds without progress, without a model.
+"""The exact rule: rounds in which nothing came back that was not there before.
 
 A round makes progress if one of its tasks returned an output that no task returned before, and the
 task did not merely repeat an earlier one in other words. The same output, the same failure, or the
-same result for the same verifiers is not progress. This check is cheap and certain. A verifier with
-a model is the second line of defence, and `max_rounds` the last.
+same result for the same verifiers is not progress. One byte makes an output another one; what
+differs only a little is judged in `score`.
 
 A step is one task here. It is new if one of its items is: one that is done, with a resolved input
 and an output that no item or task of the worker had together before.
@@ -12,6 +12,7 @@ and an output that no item or task of the worker had together before.
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -26,10 +27,15 @@ _WORDS = re.compile(r"\w+")
 
 
 class Novelty(msgspec.Struct, frozen=True):
-    """Whether a round brought something new, and if not, why not, in half a sentence."""
+    """Whether a round made progress, and if not, why not, in half a sentence.
+
+    Attributes:
+        certain: It brought nothing new at all; False: it only has the signs of no progress.
+    """
 
     new: bool
     why: str = ""
+    certain: bool = True
 
 
 def observe(loop: Loop, over: Round) -> Novelty:
@@ -53,9 +59,9 @@ def _task(loop: Loop, task: Task) -> str | None:
     name = task.worker.name
     if task.status == "skipped":
         return remarks.SKIPPED
-    exact = hash(_encode(["task", name, task.input]))
+    exact = _mark(["task", name, task.input])
     words = {key: sorted(set(_words(value))) for key, value in task.input.items()}
-    near = hash(_encode(["near", name, words]))
+    near = _mark(["near", name, words])
     reworded = near in loop.seen and exact not in loop.seen
     repeated = exact in loop.seen
     loop.seen.update((exact, near))
@@ -95,15 +101,19 @@ def _step(loop: Loop, step: Step) -> str | None:
 
 def _pair(task: Task) -> int:
     """What one unit of work was and what it gave."""
-    return hash(_encode(["pair", task.worker.name, task.resolved, task.output]))
+    return _mark(["pair", task.worker.name, task.resolved, task.output])
 
 
 def _seen(loop: Loop, what: Any, why: str) -> str | None:
-    mark = hash(_encode(what))
+    mark = _mark(what)
     if mark in loop.seen:
         return why
     loop.seen.add(mark)
     return None
+
+
+def _mark(what: Any) -> int:
+    return int.from_bytes(blake2b(_encode(what), digest_size=8).digest(), "big")
 
 
 def _words(value: Any) -> list[str]:
