@@ -25,7 +25,8 @@ from engine.journal.listing import ShownStatus, shown_status
 from engine.runtime.budget import Ledger
 from engine.runtime.ending import subtree
 from engine.runtime.places import place_of
-from engine.runtime.report import gate_reports, run_report
+from engine.runtime.questions import gate_reports
+from engine.runtime.report import run_report
 from engine.runtime.sources import SourceKind
 from engine.runtime.state import (
     Frame,
@@ -120,7 +121,7 @@ class GateItem(msgspec.Struct, frozen=True, kw_only=True):
         message: What is asked about it, where the items do not have one question; or "".
         parent: In a fork, what the parent run did with it: `task`, `event`, `outcome` (`done`,
             `failed` or `unknown`) and `offers`, whether an approval may take its output; or None.
-        sources: Where the parts of its input came from.
+        sources: Where the parts of its input came from, the first 8, the tainted before others.
     """
 
     item: str
@@ -148,7 +149,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         worker: The worker of that task, or None.
         input: The input of that task; None if there is no task.
         plan: The plan that it asks about (`before_round`), or None: `tasks`, each as the decision
-            has it, with `effect`, `least`, `most` and `cost_most`, and its `estimate`.
+            has it, with `effect`, `least`, `most`, `cost_most` and `tainted`, and its `estimate`.
         opened_ms: When it opened; None if that is not known.
         timeout_ms: How long it stays open, from `opened_ms`; None for as long as it takes.
         offers: Whether approving it may take over what the parent run's task gave; of items, all
@@ -156,7 +157,10 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         step: The id of the step whose items it is about, in place of a task; or None.
         count: How many items that are.
         items: The first 1,000 of them, for `Reply.items`.
-        sources: Where the parts of the task's input came from.
+        sources: Where the parts of the task's input came from, the first 100, the tainted before
+            others.
+        changes: What differs from what was asked before about the same worker, the first 50: `at`,
+            `is` (`added`, `removed` or `changed`), `was` and `now`; None where nothing was.
     """
 
     run: str
@@ -177,6 +181,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0
     items: tuple[GateItem, ...] = ()
     sources: tuple[Source, ...] = ()
+    changes: tuple[Mapping[str, Any], ...] | None = None
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -437,16 +442,17 @@ class Run:
 
 def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
     """The record of a gate, from `gate_report`."""
-    options = tuple(report["options"])
     items = tuple(
         GateItem(**{**item, "sources": _sources_of(item)}) for item in report.get("items", ())
     )
+    changes = report.get("changes")
     given = {
         "run": run,
         "workflow": workflow,
-        "options": options,
+        "options": tuple(report["options"]),
         "items": items,
         "sources": _sources_of(report),
+        "changes": None if changes is None else tuple(changes),
     }
     return Gate(**{**report, **given})
 

@@ -285,7 +285,7 @@ class _Bounder:
                     continue  # counted with the tasks
                 case _:
                     assert_never(hook.point)
-            for name in hook.verifiers:
+            for name in hook.every_verifier:
                 each = self._calls.check(self._program.verifiers[name])
                 steps.append(Step(hook.point, name, looks, each * looks))
         return steps
@@ -311,7 +311,7 @@ class _Bounder:
             count = 1
             if hook.point == "after_dispatch":
                 count += revisions(loop, "after_dispatch", name, hook)
-            for verifier in hook.verifiers:
+            for verifier in hook.every_verifier:
                 each = self._calls.check(self._program.verifiers[verifier])
                 looks.append((hook.point, verifier, count, each))
         if name in self._program.orchestrators:
@@ -372,7 +372,7 @@ class _Bounder:
                       for w in reached(program.workers, loop.workers)
                       if w in program.workers]  # fmt: skip
             named += [program.verifiers[v].facts.model or "" for hook in loop.hooks
-                      for v in hook.verifiers]  # fmt: skip
+                      for v in hook.every_verifier]  # fmt: skip
         return list(dict.fromkeys(m for n in named if n for m in self._calls.chain(n)))
 
 

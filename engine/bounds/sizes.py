@@ -54,7 +54,7 @@ def _sizes(program: Program, loop: Orchestrator) -> Sizes:
         if name in program.workers
     ]
     below = [program.orchestrators[n] for n in loop.workers if n in program.orchestrators]
-    verifiers = [program.verifiers[name] for hook in loop.hooks for name in hook.verifiers]
+    verifiers = [program.verifiers[name] for hook in loop.hooks for name in hook.every_verifier]
     asked = [it for it in verifiers if it.kind not in ("rules", "human")]
     by_setting: list[Worker | Verifier] = [*workers, *asked]
     models = [loop.model, *(str(it.settings.get("model")) for it in by_setting)]

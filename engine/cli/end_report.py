@@ -12,11 +12,12 @@ from engine.cli.failure_text import end_drawn, failures_drawn
 from engine.cli.format_values import one_line, pretty, totals
 from engine.cli.journals import command_line
 from engine.cli.output import echo, error, use_color, warn
-from engine.cli.run_text import tainted_text
+from engine.cli.source_text import tainted_text
 from engine.cli.task_names import typed
 from engine.events import RunStatus
 from engine.printable import printable
-from engine.runtime.report import SHOWN_BYTES, partial_tasks, run_report
+from engine.runtime.questions import SHOWN_BYTES
+from engine.runtime.report import partial_tasks, run_report
 from engine.runtime.state import RunState
 from engine.sizes import beginning, roughly, size_of, size_words
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,14 +11,26 @@ from engine.cli.end_report import note
 from engine.cli.format_values import compact, count, duration, one_line
 from engine.cli.journals import command_line
 from engine.cli.plan_text import entry_texts, estimate_text
+from engine.cli.source_text import source_texts
 from engine.cli.task_names import typed
-from engine.runtime.report import gate_reports
+from engine.runtime.questions import gate_reports
 from engine.runtime.state import RunState
 
-__all__ = ["about", "answers", "entry_lines", "items", "left_ms", "tell_questions"]
+__all__ = [
+    "about",
+    "answers",
+    "entry_lines",
+    "items",
+    "left_ms",
+    "origin_lines",
+    "shown_lines",
+    "tell_questions",
+]
 
 #: How many entries of a plan, or items, are listed.
 _LISTED = 20
+#: How many sources of an input, and how many changes, are listed.
+_MOST_LINES = 8
 
 
 def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
@@ -29,14 +42,21 @@ def left_ms(gate: Mapping[str, Any], now_ms: int | None = None) -> int | None:
     return min(max(0, left), int(gate["timeout_ms"]))  # also where a clock was set back
 
 
-def about(gate: Mapping[str, Any]) -> str:
-    """What a gate is about: the task with its input, or the plan, and the time that is left."""
+def shown_lines(gate: Mapping[str, Any]) -> Iterator[str]:
+    """What a gate is about: the task with its input, the step, or the plan."""
     plan = gate.get("plan")
-    parts = [] if plan is None else [estimate_text(plan["estimate"])]
+    if plan is not None:
+        yield estimate_text(plan["estimate"])
+        yield from entry_lines(gate)
     if gate["task"] is not None:
-        parts.append(f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}")
+        yield f"task {gate['task']}, {gate['worker']} {compact(gate['input'], 200)}"
     if gate.get("step") is not None:
-        parts.append(f"{count(gate['count'], 'item')} of {gate['step']}, {gate['worker']}")
+        yield f"{count(gate['count'], 'item')} of {gate['step']}, {gate['worker']}"
+
+
+def about(gate: Mapping[str, Any]) -> str:
+    """What a gate is about, without the entries of a plan, and the time that is left."""
+    parts = list(shown_lines(gate))[:1]
     if gate["options"]:
         parts.append("options: " + ", ".join(one_line(option, 60) for option in gate["options"]))
     left = left_ms(gate)
@@ -56,6 +76,30 @@ def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
         yield f"and {len(tasks) - _LISTED} more; `orch gates --format json` lists all"
 
 
+def origin_lines(gate: Mapping[str, Any]) -> Iterator[str]:
+    """Where the input that a gate asks about came from, and what differs from what was asked
+    before about the same."""
+    yield from source_texts(gate["sources"], _MOST_LINES)
+    if gate["changes"] is not None:
+        yield from _change_lines(gate["changes"])
+
+
+def _change_lines(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not changes:
+        yield "the same was asked before"
+    for change in changes[:_MOST_LINES]:
+        at = change["at"][1:] or "all of it"
+        was, now = (compact(json.dumps(change[name]), 60) for name in ("was", "now"))
+        if change["is"] == "changed":
+            yield one_line(f"since last asked: {at} was {was}, now {now}", 200)
+        else:
+            value = now if change["is"] == "added" else was
+            yield one_line(f"since last asked: {at} {change['is']}, {value}", 200)
+    if len(changes) > _MOST_LINES:
+        more = len(changes) - _MOST_LINES
+        yield f"and {more} more changes; `orch gates --format json` lists up to 50"
+
+
 def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
     """The items that a gate of a step lists, a line each."""
     listed = gate.get("items") or []
@@ -64,7 +108,9 @@ def items(gate: Mapping[str, Any], most: int = 20) -> Iterator[str]:
         asked = f"  {one_line(item['message'], 160)}" if item["message"] else ""
         there = item.get("parent")
         known = f"  (there: {there['outcome']}, event {there['event']})" if there else ""
-        yield f"{item['item']}{label}{asked}  {compact(item['input'], 120)}{known}"
+        parts = dict.fromkeys(one["path"][1:] for one in item["sources"] if one["tainted"])
+        strange = one_line(f"  ! {', '.join(parts)}", 80) if parts else ""
+        yield f"{item['item']}{label}{asked}  {compact(item['input'], 120)}{strange}{known}"
     if gate.get("count", 0) > most:
         yield f"and {gate['count'] - most} more; `orch gates --format json` lists up to 1,000"
 
@@ -134,7 +180,7 @@ def tell_questions(state: RunState, directory: str | None) -> None:
         said = about(gate)
         if said:
             note(f"  {said}")
-        for line in [*entry_lines(gate), *items(gate)]:
+        for line in [*origin_lines(gate), *entry_lines(gate), *items(gate)]:
             note(f"    {line}")
         if directory is None:
             continue

@@ -25,7 +25,9 @@ def _entry(entry: Mapping[str, Any]) -> str:
     for kind in ("each", "reduce"):
         if kind in entry:
             given = f"{kind} {compact(entry[kind], 120)}  {given}"
-    return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times}{price})  {given}"
+    tainted = ", ".join(path or "all of it" for path in entry["tainted"] or ())
+    strange = one_line(f"  tainted: {tainted}", 80) if tainted else ""
+    return f"{one_line(entry['id'])}  {entry['worker']} ({effect}{times}{price})  {given}{strange}"
 
 
 def entry_texts(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from engine.cli.format_values import age, compact, count, duration, one_line, pretty, totals
+from engine.cli.gate_text import items, origin_lines, shown_lines
+from engine.cli.source_text import source_texts, tainted_text
 from engine.cli.step_lines import counts_text, failures_text
 from engine.labels import label_text
 from engine.printable import printable
 
-__all__ = ["run_text", "source_texts", "tainted_text", "task_text"]
+__all__ = ["run_text", "task_text"]
 
 
 def run_text(report: Mapping[str, Any], *, full: bool, width: int, only: int | None = None) -> str:
@@ -44,30 +46,6 @@ def task_text(task: Mapping[str, Any], width: int) -> str:
     else:
         lines = _Story(True, 100).task(task, 0)
     return "\n".join([f"round {task['round']}", *lines])
-
-
-#: How many parts of a result, or sources of an input, are listed.
-_LISTED = 20
-
-
-def tainted_text(report: Mapping[str, Any]) -> str:
-    """Which parts of the result hold untrusted text, in one line."""
-    finished = report["status"] == "finished"
-    what = "the answer" if finished else "the partial result"
-    parts = report["tainted_parts"]
-    listed = ", ".join(parts[:_LISTED])
-    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
-    return f"{what} holds untrusted text" + (f": {one_line(listed)}{more}" if parts != [""] else "")
-
-
-def source_texts(sources: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Where the parts of an input came from, a source a line; `!` marks untrusted text."""
-    for source in sources[:_LISTED]:
-        mark = "!" if source["tainted"] else " "
-        yield f"{mark} {one_line(source['path'][1:], 200)}: {one_line(source['way'], 400)}"
-    if len(sources) > _LISTED:
-        strange = sum(source["tainted"] for source in sources[_LISTED:])
-        yield f"  and {len(sources) - _LISTED} more, {strange} of them with untrusted text"
 
 
 def bar_text(counts: Mapping[str, Any]) -> str:
@@ -103,6 +81,14 @@ def verdicts_text(one: Mapping[str, Any]) -> Iterator[str]:
     for (_, who, ok, said), times in counted.items():
         many = f", {times} times" if times > 1 else ""
         yield f"{who}: {'passed' if ok else 'not passed'}{many}{said}"
+
+
+_SAID = {
+    "approve": "approved by {who}",
+    "reject": "rejected by {who}",
+    "not_done": "{who} says that it was not done",
+    "timeout": "no answer in time",
+}
 
 
 class _Story:
@@ -160,6 +146,22 @@ class _Story:
             yield from self._value(f"{margin}  finish: ", one["finish"], len(margin) + 4)
         for line in verdicts_text(one):
             yield f"{margin}  {line}"
+        for answer in one["answers"]:
+            yield from self.answer(answer, margin)
+
+    def answer(self, answer: Mapping[str, Any], margin: str) -> Iterator[str]:
+        """What a person answered to a gate, and what they were shown."""
+        who = one_line(answer["by"]) or "a person"
+        said = _SAID[answer["answer"]].format(who=who)
+        if answer["chosen"] is not None:
+            said += f", of its items {one_line(', '.join(answer['chosen']), 60)}"
+        note = f": {one_line(answer['note'])}" if answer["note"] else ""
+        yield f"{margin}  {said}{note}"
+        yield from self._value(f"{margin}    asked: ", answer["message"], len(margin) + 6)
+        for line in [*shown_lines(answer), *origin_lines(answer), *items(answer)]:
+            yield f"{margin}      {line}"
+        if answer["edit"] is not None:
+            yield from self._value(f"{margin}    changed to: ", answer["edit"], len(margin) + 6)
 
     def entries(self, one: Mapping[str, Any], depth: int) -> Iterator[str]:
         """The tasks and steps of a round, a plan worker or a pass, in their order."""

@@ -121,7 +121,7 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
         )
     lines += [*table(("may call", "at most", "after", "budget", "what it does"), workers), ""]
     if item.hooks:
-        hooks = [(_point(hook), _names(hook.verifiers), _on_fail(hook)) for hook in item.hooks]
+        hooks = [(_point(hook), _asked(hook), _on_fail(hook)) for hook in item.hooks]
         lines += [*table(("checked", "by", "if it fails"), hooks), ""]
     return lines
 
@@ -136,8 +136,16 @@ def _stalls(item: Orchestrator) -> str:
 def _point(hook: Hook) -> str:
     point = hook.point.replace("_", " ")
     if hook.worker is not None:
-        return f"{point} of {code(hook.worker)}"
-    return point if hook.every == 1 else f"{point}, every {hook.every}"
+        point += f" of {code(hook.worker)}"
+    elif hook.every > 1:
+        point += f", every {hook.every}"
+    return point if hook.when is None else f"{point}, when {code(hook.when.text)}"
+
+
+def _asked(hook: Hook) -> str:
+    """The verifiers of a hook, and those that decide where one of them does not pass."""
+    asked = _names(hook.verifiers)
+    return f"{asked}, else {_names(hook.otherwise)}" if hook.otherwise else asked
 
 
 def _on_fail(hook: Hook) -> str:

@@ -15,7 +15,8 @@ from engine.errors import UsageError
 from engine.events import Answer, GateAnswered
 from engine.redaction import Redactor
 from engine.runtime import forks
-from engine.runtime.plan_review import bare_plan, edit_problems, is_of_plan
+from engine.runtime.changed import is_of_plan
+from engine.runtime.plan_review import bare_plan, edit_problems
 from engine.runtime.state import Gate, RunState, Step, Task
 from engine.runtime.task_paths import path_in_loop
 from engine.sema.plans.selection import number_text
@@ -234,7 +235,7 @@ def _check(state: RunState, gate: Gate, reply: Reply | GateAnswered) -> None:
         if problems:
             raise UsageError(f"the plan cannot run: {'; '.join(problems)}")
     elif reply.edit is not None:
-        if gate.kind != "approval" or gate.task is None or gate.task.status != "checking":
+        if gate.kind == "outcome" or gate.task is None or gate.task.status != "checking":
             raise UsageError(f"gate `{gate.key}` has no input to edit")
         worker = gate.task.worker
         edited = worker.inputs.with_defaults(reply.edit)

@@ -38,7 +38,7 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
     kinds: dict[str, str] = {}
     for loop in _reachable(program, orchestrator):
         models.add(loop.model)
-        verifiers = [name for hook in loop.hooks for name in hook.verifiers]
+        verifiers = [name for hook in loop.hooks for name in hook.every_verifier]
         names = [*loop.workers, *verifiers]
         for name in names:  # grows while it is read
             if name in kinds:

@@ -228,7 +228,7 @@ def _edges_of(orchestrator: Orchestrator) -> list[Edge]:
     for hook in orchestrator.hooks:
         before = hook.worker if hook.point == "after_dispatch" and hook.worker else own
         after = hook.worker if hook.point == "before_dispatch" and hook.worker else own
-        for verifier in hook.verifiers:
+        for verifier in hook.every_verifier:
             edges.append(Edge(before, verifier, "verify", own, hook.point, hook.worker))
             edges.append(Edge(verifier, after, "verify", own, hook.point, hook.worker))
     edges.append(Edge(own, orchestrator.model, "uses"))

@@ -13,7 +13,7 @@ import msgspec
 from engine.drive.loading import compile_record, load_run
 from engine.errors import CompileError, JournalError
 from engine.journal import Journal, RunRecord
-from engine.runtime.report import gate_reports
+from engine.runtime.questions import gate_reports
 from engine.runtime.waiting import open_gates
 from engine.sema.model import Program
 

@@ -9,7 +9,10 @@ from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.linter.ways import reached_starts
+from engine.sema.expressions.template import Expression
 from engine.sema.trust import clears
+from engine.sema.when import looks_if_tainted
+from engine.syntax import ast
 
 __all__ = ["untrusted_to_effect"]
 
@@ -80,6 +83,11 @@ def _help_inside(inside: list[str]) -> str:
     return f"add `verify {{ {hooks} }}`: a hook on the plan does not see what its steps read"
 
 
+def _operand(test: Expression) -> str:
+    """A test as an operand of `or`."""
+    return f"({test.text})" if isinstance(test.expr, ast.Conditional) else test.text
+
+
 def _help(subject: Subject, way: list[Place]) -> str:
     program = subject.program
     effect, source = way[-1], way[0]
@@ -92,12 +100,22 @@ def _help(subject: Subject, way: list[Place]) -> str:
         ),
         None,
     )
+    if hook is not None and hook.when is not None and not looks_if_tainted(hook):
+        return (
+            f"its `before_dispatch` hook looks only when `{hook.when.text}`, which keeps nothing "
+            f"else out: write `when = tainted or {_operand(hook.when)}`"
+        )
     if hook is not None:
-        weak = "may be skipped"
+        weak = ""
         if hook.on_fail == "warn":
             weak = "only warns"
         elif hook.on_fail == "revise" and hook.then == "warn":
             weak = "only warns in the end"
+        if not weak:
+            return (
+                "its `before_dispatch` hook may be skipped, which keeps nothing out: use `when` on "
+                "the hook in place of `skip_when`"
+            )
         return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
     help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
     if source.kind == "task":

@@ -160,7 +160,7 @@ def _judged(
 ) -> Iterator[tuple[Field, Span]]:
     """What an `after_dispatch` hook of an untrusted worker hands to a verifier."""
     for hook in orchestrator.hooks:
-        if hook.point != "after_dispatch" or verifier.name not in hook.verifiers:
+        if hook.point != "after_dispatch" or verifier.name not in hook.every_verifier:
             continue
         for source in sources:
             for field in getattr(verifier.inputs.type, "fields", ()):

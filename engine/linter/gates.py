@@ -67,7 +67,7 @@ def _checking(subject: Subject, orchestrator: Orchestrator) -> Fix | None:
         name
         for each in program.orchestrators.values()
         for hook in each.hooks
-        for name in hook.verifiers
+        for name in hook.every_verifier
     }
     idle = [v for v in program.verifiers.values() if v.name not in named and subject.here(v.span)]
     if len(idle) != 1:
@@ -155,7 +155,7 @@ def judge_of_its_own_work(subject: Subject) -> Iterator[Diagnostic]:
             if hook.point == "after_dispatch" and hook.worker is not None:
                 worker = program.workers.get(hook.worker)
                 maker = None if worker is None else worker.facts.model
-            for name in hook.verifiers:
+            for name in hook.every_verifier:
                 verifier = program.verifiers.get(name)
                 if verifier is None or verifier.facts.model is None or not maker:
                     continue

@@ -27,6 +27,11 @@ from engine.linter.gates import (
     judge_of_its_own_work,
     nothing_checks_the_result,
 )
+from engine.linter.hooks import (
+    gate_skips_the_tainted,
+    hook_looks_always_or_never,
+    otherwise_for_nothing,
+)
 from engine.linter.layout import not_formatted
 from engine.linter.limits import (
     dispatches_unreachable,
@@ -74,7 +79,9 @@ RULES: tuple[LintRule, ...] = (
     decision_over_answer,
     dispatches_unreachable,
     fallback_weaker,
+    gate_skips_the_tainted,
     gate_without_timeout,
+    hook_looks_always_or_never,
     judge_of_its_own_work,
     lethal_trifecta,
     live_call_in_test,
@@ -86,6 +93,7 @@ RULES: tuple[LintRule, ...] = (
     no_trust_said,
     nobody_makes_the_result,
     nothing_checks_the_result,
+    otherwise_for_nothing,
     plan_over_policy,
     revision_without_exit,
     schema_in_the_prompt,

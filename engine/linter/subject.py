@@ -124,7 +124,7 @@ class Subject:
             if name in program.workers:
                 models.append(program.workers[name].facts.model or "")
         for hook in orchestrator.hooks:
-            for name in hook.verifiers:
+            for name in hook.every_verifier:
                 if name in program.verifiers:
                     models.append(program.verifiers[name].facts.model or "")
         known = [program.models[name] for name in models if name in program.models]

@@ -150,7 +150,10 @@ def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
-    if worker.changes_something or clears(owner, "before_dispatch", worker.name, program.verifiers):
+    # `when = tainted` is never true of a worker that only reads.
+    if worker.changes_something or clears(
+        owner, "before_dispatch", worker.name, program.verifiers, always=True
+    ):
         return False
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):

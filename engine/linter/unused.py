@@ -96,7 +96,7 @@ def unused_verifiers(subject: Subject) -> Iterator[Diagnostic]:
         name
         for item in program.orchestrators.values()
         for hook in item.hooks
-        for name in hook.verifiers
+        for name in hook.every_verifier
     }
     for verifier in program.verifiers.values():
         if verifier.name not in used and subject.here(verifier.span):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from engine.errors import Failure
 from engine.events import GateAnswered
 from engine.runtime import (
+    approvals,
     attempts,
     ending,
     forks,
@@ -44,7 +45,6 @@ __all__ = [
     "entry_ended",
     "hold_back",
     "hook_ended",
-    "let_pass",
     "outcome_answered",
     "queue",
     "ready",
@@ -511,7 +511,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     loop = task.loop
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        let_pass(state, task, verified=run.cleaned)
+        _let_pass(state, task, verified=run.cleaned)
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
@@ -526,10 +526,13 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
         task.told = task.told or taint.hears_strangers(state, run)
         denied = Failure("denied", outcome.feedback, cause=outcome.cause)
         end_task(state, task, failure=denied)
+    elif outcome.action == "escalate" and approvals.escalated_before(state, run):
+        verify.let_pass(state, run)
+        return verify.Outcome("pass")
     return outcome
 
 
-def let_pass(state: RunState, task: Task, *, verified: bool) -> None:
+def _let_pass(state: RunState, task: Task, *, verified: bool) -> None:
     """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
     if task.status == "checking":
         task.cleared = task.cleared or verified

@@ -188,7 +188,8 @@ def escalate(state: RunState, loop: Loop, reason: str, run: HookRun | None = Non
     expression = loop.orchestrator.on_escalate
     if expression is None:
         where = run.key if run is not None else f"{loop.path}round {loop.round}"
-        gate = Gate(f"{where} / escalation", "escalation", loop, reason, resume=run)
+        task = None if run is None else run.task
+        gate = Gate(f"{where} / escalation", "escalation", loop, reason, task=task, resume=run)
         gates.ask(state, gate)
         return
     scope = {

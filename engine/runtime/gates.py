@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.events import GateAnswered, GateOpened
+from engine.runtime.changed import remember
 from engine.runtime.commands import OpenGate
 from engine.runtime.state import Gate, Loop, RunState
 
@@ -17,6 +18,7 @@ __all__ = ["answered", "ask", "ask_again", "drop", "opened"]
 
 def ask(state: RunState, gate: Gate) -> None:
     """Open a gate."""
+    remember(state, gate)
     state.gates[gate.key] = gate
     state.commands.append(OpenGate(gate.key, gate.timeout_ms))
 

@@ -42,7 +42,7 @@ def use(state: RunState, task: Task) -> None:
         return
     granted = []
     for hook in task.loop.hooks("before_round"):
-        for verifier in hook.verifiers:
+        for verifier in hook.every_verifier:
             key = _key(task.loop, verifier, task)
             if state.grants.get(key, 0) and verifier not in granted:
                 state.grants[key] -= 1

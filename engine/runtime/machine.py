@@ -44,6 +44,7 @@ from engine.runtime import (
     gates,
     notes,
     plan_review,
+    questions,
     rounds,
     verify,
 )
@@ -251,6 +252,7 @@ def _answered(state: RunState, event: GateAnswered) -> None:
     gate = gates.answered(state, event)
     if gate is None:
         return
+    questions.keep(state, gate, event)
     if gate.kind == "approval":
         if not plan_review.replaced(state, gate, event):
             verify.answered(state, gate, event)

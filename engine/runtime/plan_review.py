@@ -15,18 +15,19 @@ from typing import Any
 
 from engine.events import GateAnswered
 from engine.runtime import gates, grants, verify, views
+from engine.runtime.changed import is_of_plan
 from engine.runtime.counting import entries_of
 from engine.runtime.decision import DecisionError
 from engine.runtime.estimate import effect_of, estimate, most_cost
 from engine.runtime.plain_tasks import unwire
 from engine.runtime.planning import make_tasks
 from engine.runtime.prompts import rejections
+from engine.runtime.sources import sources
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Step, Task
 
 __all__ = [
     "bare_plan",
     "edit_problems",
-    "is_of_plan",
     "listed",
     "passage",
     "plan_report",
@@ -74,7 +75,7 @@ def take(loop: Loop, *, refused: bool = False) -> list[Task | Step]:
 # ---------------------------------------------------------------- a person's own plan
 
 #: What is shown of an entry of a plan besides its own keys (`listed`, and `plan` in hooks).
-SHOWN_OF_ENTRY = frozenset({"effect", "kind", "least", "most", "cost_most", "steps"})
+SHOWN_OF_ENTRY = frozenset({"effect", "kind", "least", "most", "cost_most", "steps", "tainted"})
 #: What is shown of a plan besides its own keys.
 SHOWN_OF_PLAN = frozenset({"workflow", "orchestrator", "estimate", "problems"})
 
@@ -186,12 +187,6 @@ def _replace(loop: Loop, decision: dict[str, Any], tasks: list[Task | Step], by:
 # ---------------------------------------------------------------- for people
 
 
-def is_of_plan(gate: Gate) -> bool:
-    """Whether a gate asks for a plan to be approved."""
-    run = gate.resume if gate.check is None else gate.check.hook_run
-    return run is not None and run.hook.point == "before_round"
-
-
 def plan_report(state: RunState, loop: Loop) -> dict[str, Any]:
     """The plan that waits for its hooks: its entries and its estimate.
 
@@ -213,12 +208,15 @@ def listed(
         specs: The entries as the decision has them.
 
     Returns:
-        `[{...spec, effect, least, most, cost_most, steps}]`, with the keys that the decision gave;
-        the others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
+        `[{...spec, effect, least, most, cost_most, tainted, steps}]`, with the keys that the
+        decision gave; the others are in `SHOWN_OF_ENTRY`, so that a person can give the list back.
+        `tainted` are the parts of a task's input that may hold a stranger's words, as JSON
+        Pointers; None for a step, whose items are not known yet.
         `steps` are those inside a plan worker: `{step, worker, effect, least, most}`, where the
         numbers are of the tasks of the whole entry.
     """
     written = {spec["id"]: spec for spec in specs}
+    by_id = {task.id: task for task in tasks}
     return [
         {
             **written[entry.id],
@@ -226,6 +224,7 @@ def listed(
             "least": entry.least,
             "most": entry.most,
             "cost_most": most_cost(state, loop, entry),
+            "tainted": _tainted(state, by_id.get(entry.id)),
             "steps": [
                 {
                     "step": one.id.partition("/")[2],
@@ -240,3 +239,9 @@ def listed(
         }
         for entry in entries_of(state, loop, tasks)
     ]
+
+
+def _tainted(state: RunState, entry: Task | Step | None) -> list[str] | None:
+    if not isinstance(entry, Task):
+        return None
+    return [*dict.fromkeys(one.path for one in sources(state, entry) if one.tainted)]

@@ -12,13 +12,13 @@ from typing import Any
 
 from engine.diagnostics.render_json import place_dict
 from engine.errors import Failure
-from engine.runtime import ending, forks
+from engine.runtime import ending
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause
 from engine.runtime.places import place_of
-from engine.runtime.plan_review import is_of_plan, plan_report
 from engine.runtime.prompts.blocks import preview
-from engine.runtime.state import Frame, Gate, Loop, Round, RunState, Step, Task
+from engine.runtime.questions import gate_reports
+from engine.runtime.state import Frame, Loop, Round, RunState, Step, Task
 from engine.runtime.steps.summary import Numbers, summary_of
 from engine.runtime.tainted_result import tainted_parts
 from engine.runtime.task_paths import path_in_loop
@@ -26,23 +26,14 @@ from engine.runtime.views import counts_record, failure_record, plan_of
 from engine.runtime.ways import Ways
 from engine.sema.model import Worker
 from engine.sema.plans import steps as plans
-from engine.sema.plans.selection import number_text
 
 __all__ = [
-    "SHOWN_BYTES",
     "failures",
-    "gate_report",
-    "gate_reports",
     "partial_tasks",
     "run_report",
     "usage_report",
     "waits",
 ]
-
-#: What is shown of a partial result, or of an input that a person is asked about, in bytes.
-SHOWN_BYTES = 1024 * 1024
-#: How many items a gate of a step lists.
-SHOWN_ITEMS = 1_000
 
 
 def usage_report(ledger: Ledger) -> dict[str, Any]:
@@ -98,59 +89,6 @@ def _place(state: RunState, failure: Failure | Cause | None) -> dict[str, Any] |
     """`{"file", "range"}` of where something failed, as in `orch lint --format json`."""
     place = place_of(state, failure)
     return None if place is None else place_dict(place)
-
-
-def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
-    """A question that waits for a person.
-
-    `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
-    shown.
-    """
-    about = gate.task or (gate.tasks[0] if gate.tasks else None)
-    ways = Ways(state)
-    report = {
-        "key": gate.key,
-        "kind": gate.kind,
-        "orchestrator": gate.loop.orchestrator.name,
-        "message": gate.message,
-        "options": list(gate.options),
-        "task": path_in_loop(gate.task) if gate.task is not None else None,
-        "worker": about.worker.name if about is not None else None,
-        "input": _shown_input(gate.task) if gate.task is not None else None,
-        "sources": ways.sources(gate.task) if gate.task is not None else [],
-        "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
-        "opened_ms": gate.opened_ms,
-        "timeout_ms": gate.timeout_ms,
-        "offers": forks.offers(gate),
-    }
-    if gate.step is not None:
-        report["step"] = path_in_loop(gate.step)
-        report["count"] = len(gate.tasks)
-        questions = gate.questions or [gate.message] * len(gate.tasks)
-        report["items"] = [
-            {
-                "item": number_text(task.number),
-                "task": path_in_loop(task),
-                "label": task.label,
-                "message": question if question != gate.message else "",
-                "input": _shown_input(task),
-                "sources": ways.sources(task),
-                **({"parent": forks.became(gate, task)} if gate.helds else {}),
-            }
-            for task, question in zip(gate.tasks[:SHOWN_ITEMS], questions, strict=False)
-        ]
-    return report
-
-
-def gate_reports(state: RunState) -> list[dict[str, Any]]:
-    """The questions that wait for a person, oldest first."""
-    return [gate_report(state, gate) for gate in state.gates.values()]
-
-
-def _shown_input(task: Task) -> Any:
-    """The input that a person is asked about; with its references where it is very large."""
-    large = (task.input_bytes or 0) > SHOWN_BYTES and not task.edits
-    return task.input if large else task.resolved
 
 
 def partial_tasks(loop: Loop) -> list[str]:
@@ -239,7 +177,8 @@ def waits(state: RunState) -> list[dict[str, Any]]:
 def history(
     state: RunState, loop: Loop, ways: Ways | None = None, *, items: bool = False
 ) -> list[dict[str, Any]]:
-    """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts.
+    """Each round of a loop: assessment, plan, tasks with inputs and outputs, steps, verdicts,
+    and what people answered, with what they were shown.
 
     Args:
         ways: What tells the sources of inputs, where the report has one already.
@@ -263,6 +202,7 @@ def history(
                 {"hook": hook, "verifier": name, "ok": ok, "feedback": feedback}
                 for hook, name, ok, feedback in r.verdicts
             ],
+            "answers": list(r.answers),
         }
         for r in loop.rounds
     ]

@@ -456,12 +456,10 @@ def escalation_answered(state: RunState, gate: Gate, event: GateAnswered) -> Non
         return
     if event.note:
         loop.feedback.append(Remark(remarks.PERSON_SAYS, event.note))
-    if run is not None and run.rest:
-        # The yes is for the hook that asked; those after it have still to look.
-        run.failed.clear()
-        run.forced = None
-        run.cleaned = True
-        verify.begin(state, run)
+    if run is not None and run.task is not None:
+        verify.escalation_approved(state, gate, run, event)
+    elif run is not None and run.rest:
+        verify.let_pass(state, run)
     elif run is None:
         begin_again(loop)
         _append_round(state, loop, loop.current)
@@ -480,8 +478,7 @@ def _let_pass(state: RunState, run: HookRun, asked: str) -> None:
         case "after_round":
             _close_round(state, loop)
         case "before_dispatch" | "after_dispatch":
-            assert run.task is not None
-            dispatch.let_pass(state, run.task, verified=True)
+            raise AssertionError("a hook of a task belongs to `verify`")
         case _:
             assert_never(point)
 

@@ -674,6 +674,9 @@ class HookRun:
         offers: What the hook offers, by name; values are computed when a verifier binds them.
         failed: `(verifier, feedback, cause)` of the checks that did not pass; the cause is why a
             verifier gave no verdict, or None where it gave one.
+        chained: The verifiers of the hook's `else` have been asked.
+        overruled: What `failed` held when they were, until they have let it pass.
+        refused: A person has said no to what the hook asks, and did not just let the time run out.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
         cleaned: A hook that does more than warn has looked and passed.
         number: Of the hook in this passage, from 1.
@@ -684,6 +687,7 @@ class HookRun:
     """
 
     __slots__ = (
+        "chained",
         "cleaned",
         "failed",
         "forced",
@@ -692,9 +696,11 @@ class HookRun:
         "loop",
         "number",
         "offers",
+        "overruled",
         "parked",
         "passed",
         "ready",
+        "refused",
         "rest",
         "superseded",
         "task",
@@ -717,6 +723,9 @@ class HookRun:
         self.task = task
         self.waits = 0
         self.failed: list[tuple[str, str, Cause | None]] = []
+        self.chained = False
+        self.overruled: list[tuple[str, str, Cause | None]] = []
+        self.refused = False
         self.passed = 0
         self.cleaned = False
         self.number = 0
@@ -724,6 +733,32 @@ class HookRun:
         self.ready = False
         self.forced: OnFail | None = None
         self.superseded = False
+
+    @property
+    def looked(self) -> tuple[str, ...]:
+        """The verifiers that the hook has asked."""
+        hook = self.hook
+        return hook.every_verifier if self.chained else hook.verifiers
+
+    def next_hook(self) -> None:
+        """Give the next hook its turn; there is one."""
+        self.hook = self.rest.popleft()
+        self.number += 1
+        self.chained = self.refused = False
+        self.overruled = []
+
+    def ask_otherwise(self) -> None:
+        """Let the verifiers of `else` decide in place of those that did not let pass."""
+        self.chained = True
+        self.overruled, self.failed = self.failed, []
+        self.passed, self.forced = 0, None
+
+    def let_pass(self) -> None:
+        """A person has overruled the hook: it counts as one that has looked and passed."""
+        self.failed.clear()
+        self.overruled = []
+        self.forced = None
+        self.cleaned = True
 
 
 class Check:
@@ -754,9 +789,12 @@ class Gate:
         tasks: These items.
         checks: Of an approval: the check of each of them.
         questions: Of an approval: what each of these checks asks.
+        before: What was asked about before (see `engine.runtime.changed`), or None in it; None
+            where the gate has not opened.
     """
 
     __slots__ = (
+        "before",
         "check",
         "checks",
         "helds",
@@ -801,6 +839,7 @@ class Gate:
         self.tasks: list[Task] = []
         self.checks: list[Check] = []
         self.questions: list[str] = []
+        self.before: tuple[Any] | None = None
         self.opened_ms: int | None = None
 
 
@@ -814,6 +853,8 @@ class Round:
         items: How many tasks its decision has become, for `max_items`.
         feedback: What verifiers and the engine said in it.
         verdicts: `(hook point, verifier, ok, feedback)` in order.
+        answers: What people have answered in it, each with what they were shown (see
+            `engine.runtime.questions`).
         rejected: Of each decision that was not accepted, in order, what was wrong with it.
         first_block: Where its blocks begin in the prompt.
         closed: What it brought is in the prompt.
@@ -832,6 +873,7 @@ class Round:
 
     __slots__ = (
         "again",
+        "answers",
         "asked_before",
         "attempts",
         "broken_off",
@@ -868,6 +910,7 @@ class Round:
         self.open_tasks = 0
         self.feedback: list[Remark] = []
         self.verdicts: list[tuple[str, str, bool, str]] = []
+        self.answers: list[dict[str, Any]] = []
         self.rejected: list[str] = []
         self.closed = False
         self.again = 0
@@ -1150,11 +1193,13 @@ class RunState:
         stall: By which rules a stall is detected (`engine.runtime.stall.RULES`).
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
+        asked_about: By worker and whoever asks: what a gate asked about last.
     """
 
     __slots__ = (
         "agenda",
         "approved",
+        "asked_about",
         "bound",
         "bounds",
         "calls",
@@ -1239,6 +1284,7 @@ class RunState:
         self.suspects = Suspects()
         self.gates: dict[str, Gate] = {}
         self.approved: set[bytes] = set()
+        self.asked_about: dict[tuple[str, ...], Any] = {}
         self.grants: dict[bytes, int] = {}
         self.task_bounds: dict[str, TaskBounds] = {}
         #: By worker and input: what `pure` work gave, and who carried it out.

@@ -166,7 +166,7 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         done = task.status == "verifying"
         if _is_source(state, task) if done else reads_taint(state, task):
             return True
-    for name in run.hook.verifiers:
+    for name in run.looked:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.

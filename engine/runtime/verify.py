@@ -13,9 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import attempts, causes, gates, grants, sizes, views
+from engine.runtime import approvals, attempts, causes, gates, grants, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
+from engine.runtime.relevance import looks
 from engine.runtime.state import Call, Check, Gate, HookRun, RunState, Step, Todo
 from engine.runtime.steps import asking
 from engine.sema.expressions.template import EvaluationError, Template
@@ -29,6 +30,8 @@ __all__ = [
     "ask_about_items",
     "begin",
     "call_ended",
+    "escalation_approved",
+    "let_pass",
     "outcome",
     "rules_verdict",
     "supersede",
@@ -47,16 +50,32 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def begin(state: RunState, run: HookRun) -> None:
-    """Start the checks of the next hook of a passage; with none left, the passage is over."""
-    while _goes_on(run):
-        run.hook = run.rest.popleft()
-        run.number += 1
-        run.waits = len(run.hook.verifiers)
-        for name in run.hook.verifiers:
+    """Start the next checks of a passage; with none left, the passage is over."""
+    while names := _next(state, run):
+        run.waits = len(names)
+        for name in names:
             _look(state, run, state.program.verifiers[name])
         if run.waits:
             return
     state.todo(Todo.HOOK_ENDED, run)
+
+
+def _next(state: RunState, run: HookRun) -> tuple[str, ...]:
+    """The verifiers that have their turn: those of `else`, or of the next hook that looks."""
+    if run.overruled and not run.failed and not run.passed:
+        # All of `else` were skipped, so the no of `with` has not been overruled.
+        run.failed, run.overruled = run.overruled, []
+    # A person's no is final: a rule that is asked after it must not undo it.
+    if run.failed and run.hook.otherwise and not run.chained and not run.refused:
+        run.ask_otherwise()
+        return run.hook.otherwise
+    if not _goes_on(run):
+        return ()
+    while run.rest:
+        run.next_hook()
+        if looks(state, run):
+            return run.hook.verifiers
+    return ()
 
 
 def _goes_on(run: HookRun) -> bool:
@@ -64,6 +83,7 @@ def _goes_on(run: HookRun) -> bool:
     if not run.failed:
         # A hook that only warns lets pass what it does not like, so it cleans nothing.
         run.cleaned = run.cleaned or (run.passed > 0 and run.hook.on_fail != "warn")
+        run.overruled = []
     elif run.rest and _action(run) == "warn":
         run.failed.clear()
     else:
@@ -135,13 +155,14 @@ def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
 def _key(run: HookRun, verifier: Verifier) -> str:
     """The key of a look: two hooks of one point may have the same verifier."""
     hook = f" / hook {run.number}" if run.number > 1 else ""
+    hook += " / else" if run.chained else ""
     return f"{run.key}{hook} / verify {verifier.name}"
 
 
 def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str, Any]) -> None:
     """Open a gate, unless a person has already approved exactly this."""
     verifier = check.verifier
-    if _approved_before(state, run, check):
+    if approvals.is_approved(state, check):
         _verdict(state, run, check, True, remarks.APPROVED_BEFORE)
         return
     try:
@@ -170,30 +191,6 @@ def _ask_person(state: RunState, run: HookRun, check: Check, scope: Mapping[str,
     )
 
 
-def _approved_before(state: RunState, run: HookRun, check: Check) -> bool:
-    """Whether a person has already approved what a verifier is asked about."""
-    name = check.verifier.name
-    if run.hook.point == "before_round":
-        return grants.covers(state, run.loop, name, run.loop.current.planned)
-    task = run.task
-    if task is not None and task.status == "checking" and grants.is_granted(state, task, name):
-        return True
-    return _approval(run, check) in state.approved
-
-
-def _approval(run: HookRun, check: Check) -> bytes:
-    """What an approval is good for: this worker with this input, whatever the plan around it.
-
-    After a new plan a person is asked again only for what was not approved before. What came back
-    is part of it: another page at the same address is another page.
-    """
-    task = run.task
-    worker = task.worker.name if task is not None else ""
-    resolved = task.resolved if task is not None else None
-    output = task.output if task is not None and task.status == "verifying" else None
-    return sizes.fingerprint([check.verifier.name, worker, check.bound, resolved, output])
-
-
 def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
     """A person has answered a `human` verifier, or the time ran out."""
     if gate.checks:
@@ -206,24 +203,17 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
         grants.approve(state, run.loop, check.verifier.name, run.loop.current.planned)
         _verdict(state, run, check, True, event.note)
     elif event.answer == "approve":
-        task = run.task
-        if event.edit is not None and task is not None and task.status == "checking":
-            edited = task.worker.inputs.with_defaults(event.edit)
-            if sizes.unfit(state, edited, task.worker.inputs, _most(run)):
-                state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
-                gates.ask(state, gate)
-                return
-            if edited != task.resolved:
-                before, after = state.edited.get(task.key, (None, None))
-                # What was filled in again since counts, not what an earlier edit was about.
-                if before is None or after is not task.resolved:
-                    before = task.resolved
-                state.edited[task.key] = before, edited
-                task.resolved = edited
-                task.input_bytes = size_of(edited)
-                _look_again(state, run, check)
-                return
-        state.approved.add(_approval(run, check))
+        edit = _take_edit(state, run, event)
+        if edit == "does not fit":
+            gates.ask(state, gate)
+            return
+        if edit == "taken":
+            again = _passage_again(state, run)
+            # What the person has said holds for the new input; the others' words did for the old.
+            approvals.approve(state, Check(check.verifier, again, _bound(again, check.verifier)))
+            begin(state, again)
+            return
+        approvals.approve(state, check)
         _verdict(state, run, check, True, event.note)
     else:
         _refused(state, check, event)
@@ -234,13 +224,14 @@ def answered(state: RunState, gate: Gate, event: GateAnswered) -> None:
 def _refused(state: RunState, check: Check, event: GateAnswered) -> None:
     """A person has not approved what a check is about."""
     run = check.hook_run
-    if event.answer == "timeout":
+    late = event.answer == "timeout"
+    said = remarks.NO_ANSWER if late else event.note or remarks.REJECTED
+    if late and check.verifier.on_timeout in ("abort", "escalate"):
         run.forced = check.verifier.on_timeout
-        said = remarks.NO_ANSWER
     else:
         # What a person has rejected must not continue because the hook only warns.
         run.forced = "abort" if run.hook.on_fail == "warn" else None
-        said = event.note or remarks.REJECTED
+    run.refused = run.refused or not late
     _verdict(state, run, check, False, said)
 
 
@@ -274,7 +265,7 @@ def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
     for check in settled:
         run = check.hook_run
         if id(check) in yes:
-            state.approved.add(_approval(run, check))
+            approvals.approve(state, check)
             _verdict(state, run, check, True, event.note)
         else:
             _refused(state, check, event)
@@ -283,26 +274,66 @@ def _answered_items(state: RunState, gate: Gate, event: GateAnswered) -> None:
             begin(state, check.hook_run)
 
 
-def _look_again(state: RunState, run: HookRun, check: Check) -> None:
-    """A person has approved another input than the hooks have seen: all of them look at that one.
+def escalation_approved(state: RunState, gate: Gate, run: HookRun, event: GateAnswered) -> None:
+    """A person has let pass what a dispatch hook escalated, perhaps with another input."""
+    edit = _take_edit(state, run, event)
+    if edit == "does not fit":
+        gates.ask(state, gate)
+        return
+    approvals.approve_escalated(state, run)
+    if edit == "taken":
+        begin(state, _passage_again(state, run))
+    else:
+        let_pass(state, run)
 
-    What the person has said holds for the new input; the others' words held for the old one.
+
+def let_pass(state: RunState, run: HookRun) -> None:
+    """A person has overruled a hook: those after it have still to look."""
+    run.let_pass()
+    begin(state, run)
+
+
+def _take_edit(
+    state: RunState, run: HookRun, event: GateAnswered
+) -> Literal["none", "taken", "does not fit"]:
+    """Take in the input that a person gives a task with their yes.
+
+    Returns:
+        `taken` where it is another one: then all hooks have to look at that.
     """
     task = run.task
-    assert task is not None
-    supersede(state, run)
+    if event.edit is None or task is None or task.status != "checking":
+        return "none"
+    edited = task.worker.inputs.with_defaults(event.edit)
+    if sizes.unfit(state, edited, task.worker.inputs, _most(run)):
+        state.warnings.append(f"the edited input of {task.id} does not fit; asking again")
+        return "does not fit"
+    if edited == task.resolved:
+        return "none"
+    before, after = state.edited.get(task.key, (None, None))
+    # What was filled in again since counts, not what an earlier edit was about.
+    if before is None or after is not task.resolved:
+        before = task.resolved
+    state.edited[task.key] = before, edited
+    task.resolved = edited
+    task.input_bytes = size_of(edited)
     task.edits += 1
-    hooks = task.loop.hooks("before_dispatch", task.worker.name)
-    again = HookRun(
-        hooks,
-        task.loop,
-        f"{task.key} / before / edit {task.edits}",
-        views.hook_offers(state, task.loop, task),
-        task,
-    )
-    approved = Check(check.verifier, again, _bound(again, check.verifier))
-    state.approved.add(_approval(again, approved))
-    begin(state, again)
+    supersede(state, run)
+    return "taken"
+
+
+def _passage_again(state: RunState, run: HookRun) -> HookRun:
+    """The hooks of a task, which have to look at the input that a person has given it.
+
+    The person's yes is for that input, also where no hook looks at it any more.
+    """
+    task, loop = run.task, run.loop
+    assert task is not None
+    hooks = loop.hooks("before_dispatch", task.worker.name)
+    key = f"{task.key} / before / edit {task.edits}"
+    again = HookRun(hooks, loop, key, views.hook_offers(state, loop, task), task)
+    again.cleaned = run.hook.on_fail != "warn"
+    return again
 
 
 def supersede(state: RunState, run: HookRun) -> None:
@@ -414,8 +445,9 @@ def outcome(run: HookRun) -> Outcome:
     """What follows from a passage that is over, counting revisions."""
     if not run.failed:
         return Outcome("pass")
-    feedback = "; ".join(f"{name}: {said}" for name, said, _ in run.failed)
-    faults = [cause for _, _, cause in run.failed if cause is not None]
+    said_no = [*run.overruled, *run.failed]
+    feedback = "; ".join(f"{name}: {said}" for name, said, _ in said_no)
+    faults = [cause for _, _, cause in said_no if cause is not None]
     action = _action(run)
     if action == "revise" and not _counted(run):
         key = _revision_key(run)

@@ -6,7 +6,7 @@ reasoning (`assessment`) where a verifier looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from engine.runtime import taint, ways_out
@@ -292,6 +292,10 @@ class About:
         """All of it."""
         return {name: field() for name, field in self._fields.items()}
 
+    def some(self, names: Collection[str]) -> dict[str, Any]:
+        """These of its fields."""
+        return {name: field() for name, field in self._fields.items() if name in names}
+
     def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """As much of it as an input of a verifier takes.
 
@@ -300,6 +304,4 @@ class About:
         """
         place = subschema_at(schema, "/task")
         names = set(field_names(place)) if isinstance(place, dict) else set()
-        if not names:
-            return self()
-        return {name: field() for name, field in self._fields.items() if name in names}
+        return self.some(names) if names else self()

@@ -23,7 +23,7 @@ from engine.events import (
     RunResumed,
     RunRetried,
 )
-from engine.runtime.report import gate_report
+from engine.runtime.questions import gate_report
 from engine.runtime.state import Gate, RunState
 
 __all__ = ["open_gates", "shown_at"]
@@ -56,8 +56,9 @@ def open_gates(events: Iterable[Event]) -> list[dict[str, Any]] | None:
     for event in events:
         if isinstance(event, GateOpened):
             if not found.get(event.key):
-                opened = {"opened_ms": event.wall_ms}
-                found[event.key] = {**event.shown, **opened} if event.shown else {}
+                # An engine of before did not say where the input came from.
+                told = event.shown if "sources" in event.shown else {}
+                found[event.key] = {**told, "opened_ms": event.wall_ms} if told else {}
         elif isinstance(event, GateAnswered):
             found.pop(event.key, None)
         elif isinstance(event, RunEnded):

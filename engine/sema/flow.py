@@ -44,10 +44,11 @@ def check_flow(
     for orchestrator in program.orchestrators.values():
         _precedence(orchestrator, report)
         _never_dispatched(orchestrator, report)
+        told: set[tuple[int, str, str]] = set()
         for hook in orchestrator.hooks:
             if hook.worker in doubted:
                 continue
-            _inputs(program, orchestrator, hook, report, doubted)
+            _inputs(program, orchestrator, hook, report, doubted, told)
 
 
 def _fallbacks(program: Program, worker: Worker, report: Callable[[Diagnostic], None]) -> None:
@@ -313,19 +314,30 @@ def _inputs(
     hook: Hook,
     report: Callable[[Diagnostic], None],
     doubted: Set[str],
+    told: set[tuple[int, str, str]],
 ) -> None:
+    """Report inputs of verifiers that a hook does not offer, or not in their type.
+
+    Args:
+        told: What was reported already: a hook about several workers is told once of an input.
+    """
     offered = offered_names(program, orchestrator, hook)
     shown = hook.point if hook.worker is None else f"{hook.point} {hook.worker}"
-    for name in hook.verifiers:
+    for name in hook.every_verifier:
         verifier = program.verifiers.get(name)
         if name in doubted or verifier is None or not isinstance(verifier.inputs.type, Record):
             continue
         for field in verifier.inputs.type.fields:
+            slip = (hook.span.start, name, field.name)
+            if slip in told or (field.name not in offered and not field.required):
+                continue
             if field.name in offered:
-                _fits(program, orchestrator, hook, name, field, report)
+                problem = _misfit(program, orchestrator, hook, name, field)
+                if problem is not None:
+                    told.add(slip)
+                    report(problem)
                 continue
-            if not field.required:
-                continue
+            told.add(slip)
             near = closest(field.name, offered)
             report(
                 diagnostic(
@@ -339,15 +351,10 @@ def _inputs(
             )
 
 
-def _fits(
-    program: Program,
-    orchestrator: Orchestrator,
-    hook: Hook,
-    verifier: str,
-    field: Field,
-    report: Callable[[Diagnostic], None],
-) -> None:
-    """Report an input whose type nothing the hook offers under its name can ever have."""
+def _misfit(
+    program: Program, orchestrator: Orchestrator, hook: Hook, verifier: str, field: Field
+) -> Diagnostic | None:
+    """What is wrong with an input whose type nothing that the hook offers can ever have."""
     given: Contract | None = None
     source = ""
     target = None
@@ -369,15 +376,11 @@ def _fits(
     elif field.name == "goal":
         given, source = Contract(STRING), "the goal"
     if given is None or may_fit(given.schema, Contract(field.type).schema):
-        return
-    report(
-        diagnostic(
-            "ORC202",
-            f"`{verifier}` takes `{field.name}: {field.type}`, but {source} is `{given.type}`",
-            hook.span,
-            help="give the input the same type, or name another verifier",
-            related=()
-            if field.span is None
-            else (Related(f"the input of `{verifier}`", field.span),),
-        )
+        return None
+    return diagnostic(
+        "ORC202",
+        f"`{verifier}` takes `{field.name}: {field.type}`, but {source} is `{given.type}`",
+        hook.span,
+        help="give the input the same type, or name another verifier",
+        related=() if field.span is None else (Related(f"the input of `{verifier}`", field.span),),
     )

@@ -315,7 +315,7 @@ class Verifier(msgspec.Struct, frozen=True):
     pass_when: Expression | None = None
     skip_when: Expression | None = None
     timeout_ms: int | None = None
-    on_timeout: Literal["abort", "escalate"] | None = None
+    on_timeout: Literal["abort", "escalate", "reject"] | None = None
     retry: Retry | None = None
     repair_max: int = 0
     facts: Facts = Facts()
@@ -432,6 +432,13 @@ class Hook(msgspec.Struct, frozen=True):
     when: Expression | None = None
     otherwise: tuple[str, ...] = ()
     endorse: tuple[str, ...] = ()
+
+    @property
+    def every_verifier(self) -> tuple[str, ...]:
+        """The verifiers that it may ask, those of `else` too, each once."""
+        if not self.otherwise:
+            return self.verifiers
+        return tuple(dict.fromkeys((*self.verifiers, *self.otherwise)))
 
 
 class Orchestrator(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ from engine.sema.types.definitions import (
     Union,
 )
 from engine.sema.types.words import carries, carries_at, may_hand_over
+from engine.sema.when import looks_if_tainted
 
 __all__ = [
     "Facts",
@@ -146,21 +147,36 @@ def untrusted_inside(type_: Type) -> bool:
 
 
 def clears(
-    orchestrator: Orchestrator, point: str, worker: str, verifiers: Mapping[str, Verifier]
+    orchestrator: Orchestrator,
+    point: str,
+    worker: str,
+    verifiers: Mapping[str, Verifier],
+    *,
+    always: bool = False,
 ) -> bool:
-    """Whether nothing passes a dispatch hook of a worker without a verifier's or a person's yes.
+    """Whether nothing tainted passes a dispatch hook of a worker without a verifier's or a
+    person's yes.
 
     A hook that warns, or warns in the end, lets pass what it does not like; verifiers that may
-    all be skipped may not look at all.
+    all be skipped may not look at all, and neither may a hook whose `when` does not ask for taint.
+    Where all of `else` are skipped the no of `with` counts, so `else` weakens nothing.
+
+    Args:
+        always: Whether only hooks count that look at each task, tainted or not.
     """
     return any(
-        hook.point == point and hook.worker == worker and _is_firm(hook, verifiers)
+        hook.point == point
+        and hook.worker == worker
+        and not (always and hook.when is not None)
+        and _is_firm(hook, verifiers)
         for hook in orchestrator.hooks
     )
 
 
 def _is_firm(hook: Hook, verifiers: Mapping[str, Verifier]) -> bool:
     if hook.on_fail == "warn" or (hook.on_fail == "revise" and hook.then == "warn"):
+        return False
+    if not looks_if_tainted(hook):
         return False
     known = [verifiers[name] for name in hook.verifiers if name in verifiers]
     return any(verifier.skip_when is None for verifier in known)

@@ -217,6 +217,10 @@ _VERIFIERS = {
 }
 """,
 }
+_TAINT_TESTS = (
+    "tainted", "task.tainted", "tainted or rounds | length > 1", "tainted and rounds | length > 1",
+    "not tainted", 'task.sources | selectattr("tainted") | list | length > 0',
+)  # fmt: skip
 _ANYWHERE = ("quote_all", "quote_goal", "quote_plan", "quote_log", "tool", "judge", "person")
 _ESCALATIONS = {
     "text": ('"no: " ~ run.reason', "run.goal", "run.reason ~ run.goal"),
@@ -269,8 +273,9 @@ _PLOTS = (
 class _Maker:
     """One program, by chance."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, hook_rng: random.Random) -> None:
         self.rng = rng
+        self.hook_rng = hook_rng
         self.parts: dict[str, str] = {}
         self.orchestrators: list[str] = []
         names, weights = zip(*_SOURCES, strict=True)
@@ -450,12 +455,37 @@ class _Maker:
         for name in names:
             self.parts.setdefault(name, _VERIFIERS[name])
         with_ = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
-        return f"    {point} {member} {{ with = {with_}  on_fail = {action} }}\n"
+        more = self.chained(point, action)
+        return f"    {point} {member} {{ with = {with_}  on_fail = {more or action} }}\n"
+
+    def chained(self, point: str, action: str) -> str:
+        """When a hook looks, what it asks else, and whether it denies; "" for most.
+
+        With a generator of its own, so that all the rest of a program is what it was without.
+        """
+        rng = self.hook_rng
+        if rng.random() < 0.5:
+            return ""
+        if point == "before_dispatch":
+            action = action.replace("then = escalate", "then = deny")
+            action = "deny" if action == "abort" and rng.random() < 0.5 else action
+        own = {"before_dispatch": ("look", "quote_in"), "after_dispatch": ("quote_out",)}
+        names = (*_ANYWHERE, *own.get(point, ()))
+        tests = ("rounds | length > 1", "outputs.nothing == goal", "false")
+        if "dispatch" in point:
+            tests = (*_TAINT_TESTS, *tests)
+        if rng.random() < 0.6:
+            action += f"  when = {rng.choice(tests)}"
+        if rng.random() < 0.6:
+            name = rng.choice(names)
+            self.parts.setdefault(name, _VERIFIERS[name])
+            action += f"  else = {name}"
+        return action
 
 
 def text_of(seed: int, *, clean: bool = False) -> str:
     """The program of a seed; the same without a stranger in it if it is to be clean."""
-    text = _Maker(random.Random(seed)).text()
+    text = _Maker(random.Random(seed), random.Random(~seed)).text()
     if clean:
         text = text.replace("trust = untrusted", "").replace(" @untrusted", "").replace(PARAM, "w0")
     return text

@@ -245,6 +245,7 @@ class Canary:
                 self.passed_inputs.add(_what(gate.task))
             elif gate.resume is not None:
                 self._let_pass(gate.resume, firm=True)
+                self.passed_inputs.add(_what(gate.task))
         return GateAnswered(at=self.clock, key=gate.key, **said)
 
     def _let_pass(self, run: HookRun, *, firm: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import dispatch, taint, verify, views
+from engine.runtime import approvals, dispatch, taint, verify, views
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -25,6 +25,8 @@ from engine.sema.types.schema_facts import follow
 PROGRAMS = 1_000
 
 _goes_on = verify._goes_on
+_looks = verify.looks
+_next = verify._next
 _is_source = taint._is_source
 _mark_output = taint.mark_output
 _policy_state = views.policy_state
@@ -149,8 +151,20 @@ def fields_only(type_: Type) -> bool:
     return False
 
 
-def by_its_input(run: HookRun, check: Check) -> bytes:
-    task = run.task
+def without_looking(state: RunState, run: HookRun) -> bool:
+    look = _looks(state, run)
+    run.cleaned = run.cleaned or not look
+    return look
+
+
+def without_asking(state: RunState, run: HookRun) -> tuple[str, ...]:
+    if run.failed and run.hook.otherwise:
+        run.let_pass()
+    return _next(state, run)
+
+
+def by_its_input(check: Check) -> bytes:
+    task = check.hook_run.task
     known = None if task is None else [task.worker.name, task.resolved]
     return repr([check.verifier.name, check.bound, known]).encode()
 
@@ -178,7 +192,9 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "only fields are marked": (trust, "untrusted_inside", fields_only),
     "params are the program's own": (taint, "tainted_param", none),
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
-    "a yes is good for whatever comes back": (verify, "_approval", by_its_input),
+    "a hook that does not look cleans": (verify, "looks", without_looking),
+    "an `else` passes unasked": (verify, "_next", without_asking),
+    "a yes is good for whatever comes back": (approvals, "_of_check", by_its_input),
     "references are not followed": (taint, "tainted_producer", none),
 }  # fmt: skip
 

@@ -88,6 +88,7 @@ def test_a_waiting_run_says_for_what_and_how_to_answer(desk, pay_50):
     assert lines[at + 1].startswith('  task a, pay {"amount": 50}; ')
     assert lines[at + 1].endswith(" left")
     assert lines[at + 2 :] == [
+        "      amount: a decision of `main`",
         f"  orch approve {run}            # continue",
         f"  orch reject {run} --note WHY  # refuse",
     ]

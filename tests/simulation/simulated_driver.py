@@ -42,7 +42,8 @@ from engine.runtime.ending import subtree
 from engine.runtime.machine import step
 from engine.runtime.moves import TASK_MOVES
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
-from engine.runtime.report import gate_reports, run_report
+from engine.runtime.questions import gate_reports
+from engine.runtime.report import run_report
 from engine.runtime.stall import RULES
 from engine.runtime.state import Call, Loop, RunState, Step, Task
 from engine.runtime.stream import ClosedTasks

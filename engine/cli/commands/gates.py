@@ -11,7 +11,7 @@ import click
 from engine.cli import complete
 from engine.cli.exit_codes import Exit
 from engine.cli.format_values import age, one_line
-from engine.cli.gate_text import about, answers, entry_lines, items, left_ms
+from engine.cli.gate_text import about, answers, entry_lines, items, left_ms, origin_lines
 from engine.cli.journals import find_run, journal_option, open_journal, timestamp
 from engine.cli.options import format_option
 from engine.cli.output import echo, warn
@@ -71,7 +71,7 @@ def _lines(gate: dict[str, Any], beside: list[dict[str, Any]], directory: str) -
     said = about(gate)
     if said:
         yield f"  {said}"
-    for line in [*entry_lines(gate), *items(gate)]:
+    for line in [*origin_lines(gate), *entry_lines(gate), *items(gate)]:
         yield f"    {line}"
     yield f"  gate: {gate['key']}"
     lines = list(answers(gate, beside, gate["run"], directory))

@@ -28,7 +28,7 @@ def gathers(state: RunState, step: Step) -> bool:
     return any(
         state.program.verifiers[name].facts.done_by == "person"
         for hook in step.loop.hooks("before_dispatch", step.worker.name)
-        for name in hook.verifiers
+        for name in hook.every_verifier
     )
 
 

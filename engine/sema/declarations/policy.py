@@ -144,6 +144,12 @@ def _not_a_worker(what: str, entity: Entity, span: Span) -> Diagnostic:
     )
 
 
+def _label_span(block: LabelledBlock, blocks: list[LabelledBlock]) -> Span:
+    """Where a block is, or the one label of it that is meant where it has several."""
+    several = sum(other.settings is block.settings for other in blocks) > 1
+    return block.name.span if several and block.name is not None else block.settings.span
+
+
 def read_hooks(
     verify: Settings | None,
     workers: tuple[Entity, ...],
@@ -166,7 +172,7 @@ def read_hooks(
         for block in verify.blocks.get(point, ()):
             entity = block.label if isinstance(block.label, Entity) else None
             if entity is not None and workers and entity not in workers:
-                report(_not_a_worker(point, entity, block.settings.span))
+                report(_not_a_worker(point, entity, _label_span(block, verify.blocks[point])))
                 continue
             hook = _hook(point, block, entity, test, report)
             hooks.append(hook)

@@ -19,8 +19,8 @@ _ROWS = (
     Row("timeout", Duration(), "How long to wait for an answer."),
     Row(
         "on_timeout",
-        Choice(("abort", "escalate")),
-        "What happens if no answer arrives in time.",
+        Choice(("abort", "escalate", "reject")),
+        "What happens if no answer arrives in time; `reject` does what the hook says.",
         default="abort",
     ),
 )

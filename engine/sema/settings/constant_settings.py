@@ -144,7 +144,7 @@ class LeafReader:
                     "ORC606",
                     "a gate must not approve if there is no answer",
                     span,
-                    help="write `on_timeout = abort` or `on_timeout = escalate`",
+                    help="write `on_timeout = abort`, `escalate` or `reject`",
                     fix=Fix("abort instead", (Edit(span, "abort"),), "unsafe"),
                 )
             )

@@ -92,6 +92,21 @@ orchestrator o(q: string) -> int {
         ("yes  on_fail = warn", False),
         ("yes  on_fail = revise  max_revisions = 1  then = warn", False),
         ("perhaps  on_fail = abort", False),
+        ("yes  on_fail = revise  max_revisions = 1  then = deny", True),
+        ("yes  on_fail = deny", True),
+        ("yes  else = perhaps  on_fail = deny", True),
+        ("perhaps  else = yes  on_fail = deny", False),
+        ("yes  else = yes  on_fail = warn", False),
+        ("yes  on_fail = deny  when = tainted", True),
+        ('yes  on_fail = deny  when = task.tainted or goal == "x"', True),
+        ('yes  on_fail = deny  when = (goal == "x" or tainted) and (tainted or goal == "y")', True),
+        ('yes  on_fail = deny  when = not (not tainted and goal == "x")', True),
+        ('yes  on_fail = deny  when = not (goal == "x" or not tainted)', False),
+        ('yes  on_fail = deny  when = tainted and goal == "x"', False),
+        ("yes  on_fail = deny  when = not tainted", False),
+        ('yes  on_fail = deny  when = goal == "x"', False),
+        ("yes  on_fail = deny  when = 1 < 2", True),
+        ("yes  on_fail = deny  when = false", False),
     ],
 )
 def test_a_hook_clears_if_nothing_passes_it_without_a_yes(hook, expected):
@@ -99,6 +114,8 @@ def test_a_hook_clears_if_nothing_passes_it_without_a_yes(hook, expected):
     loop = made.orchestrators["o"]
     assert clears(loop, "before_dispatch", "w", made.verifiers) is expected
     assert clears(loop, "after_dispatch", "w", made.verifiers) is False
+    whatever = expected and loop.hooks[0].when is None
+    assert clears(loop, "before_dispatch", "w", made.verifiers, always=True) is whatever
 
 
 @pytest.mark.parametrize(
