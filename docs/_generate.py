@@ -62,6 +62,7 @@ _CHAPTERS = (
             "step",
             "repeat",
             "env",
+            "sandbox",
             "repair",
             "on_status",
             "on_exit",
@@ -199,6 +200,8 @@ def _value(value: values.Value) -> str:
             return "list of names"
         case values.Choice(options=options):
             return ", ".join(f"`{option}`" for option in options)
+        case values.ChoiceOrStrings(options=options):
+            return f"{', '.join(f'`{option}`' for option in options)} or list of strings"
         case values.Names(kinds=kinds, many=many):
             return _names(" or ".join(kinds), many)
         case values.Mode():
@@ -218,10 +221,11 @@ def _value(value: values.Value) -> str:
             sees = "; sees `secret`" if secrets else ""
             other = "" if block is None else "; or a block"
             return f"expression ({scope}){what}{sees}{other}"
-        case values.BlockValue(label=label, repeated=repeated):
+        case values.BlockValue(label=label, repeated=repeated, words=words):
             named = f", named by a {' or '.join(label)}" if label else ""
             named = ", with a name" if value.declares else named
-            return f"block{named}{', repeatable' if repeated else ''}"
+            instead = "".join(f" or `{word}`" for word in words)
+            return f"block{named}{', repeatable' if repeated else ''}{instead}"
 
 
 def _names(kind: str, many: str) -> str:

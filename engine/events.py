@@ -138,6 +138,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     """Which bounds apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
     format: int = 1
     """By the rules of which format the run's decisions are read; from 2 on they may have steps."""
+    warnings: list[str] = []
+    """What the machine it was started on cannot give it: sandboxes that were not demanded."""
     stall: int = 0
     """By which rules a stall is detected (`engine.runtime.stall.RULES`); 0: exact repeats only."""
 

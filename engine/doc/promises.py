@@ -9,6 +9,7 @@ holds then holds whatever a verifier or a person lets pass.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from engine.sema.trust import (
     clears,
     facts_of,
     shown,
+    shown_sources,
     untrusted_inside,
     untrusted_params,
 )
@@ -139,7 +141,7 @@ def _effects(program: Program) -> Iterator[Sentence]:
     names = [one.name for one in program.workers.values() if one.changes_something and not one.plan]
     proof = "`effect` of each worker"
     if not names:
-        yield Sentence("effects", "Nothing in it changes anything outside.", proof)
+        yield Sentence("effects", "Nothing in this program changes anything outside.", proof)
         return
     text = f"Nothing changes anything outside but {_listed(names)}."
     yield Sentence("effects", text, proof, inputs=tuple(names))
@@ -247,13 +249,12 @@ def _of_worker(program: Program, worker: Worker) -> Iterator[Sentence]:
         if one.trust == "untrusted" and one.plan is None and one is not worker
     ]
     for one in worker.sources:
-        at = ".".join(one.path)
-        allowed = [".".join((source.name, *source.at)) for source in one.allowed]
+        at = ".".join(name for name in one.path if name != "*")
         others = [other for other in strangers if other not in {s.name for s in one.allowed}]
         end = f", never from another text of {_listed(others)}" if others else ""
         yield Sentence(
             "bound",
-            f"{code(at)} of {name} always comes from {_listed(allowed, 'or')}{end}.",
+            f"{code(at)} of {name} always comes from {shown_sources(one.allowed)}{end}.",
             "`@from`; what the file writes or a person has approved counts, too",
             "",
             worker.name,
@@ -262,14 +263,22 @@ def _of_worker(program: Program, worker: Worker) -> Iterator[Sentence]:
     if worker.effect == "once" and worker.plan is None:
         text = f"{name} is never done again for a task unless a person says that it was not done."
         yield Sentence("once", text, "`effect = once`", "", worker.name)
-    if worker.kind == HTTP.name and worker.facts.talks_to:
-        yield Sentence(
-            "hosts",
-            f"{name} sends nothing to another host than {_listed(worker.facts.talks_to.split())}.",
-            "`hosts` and `url`; a redirect leads only to hosts of this program",
-            "",
-            worker.name,
-        )
+    yield from _network(worker)
+
+
+def _network(worker: Worker) -> Iterator[Sentence]:
+    """Whom a worker cannot talk to."""
+    name, network = code(worker.name), worker.facts.network
+    if network == "none":
+        text = f"{name} cannot reach the network."
+        yield Sentence("network", text, "its `sandbox` has no `network`", "", worker.name)
+    elif network == "hosts" or (worker.kind == HTTP.name and worker.facts.talks_to):
+        proof = "`network` of its `sandbox`"
+        if network != "hosts":
+            proof = "`hosts` and `url`; a redirect leads only to hosts of this program"
+        hosts = _listed(worker.facts.talks_to.split())
+        text = f"{name} sends nothing to another host than {hosts}."
+        yield Sentence("hosts", text, proof, "", worker.name)
 
 
 # ---------------------------------------------------------------- what can happen
@@ -325,11 +334,11 @@ def _sends(
     """What leaves with a read."""
     if not _is_reached(program, orchestrator, worker, flow):
         return
-    to = worker.facts.talks_to or "whom it chooses"
+    to = code(worker.facts.talks_to) or "hosts of its choice"
     way, source = _way(flow, orchestrator.name, worker.name)
     yield Sentence(
         "sends",
-        f"Text of {source} can decide what {code(worker.name)} sends to {code(to)}.",
+        f"Text of {source} can decide what {code(worker.name)} sends to {to}.",
         way,
         orchestrator.name,
         worker.name,
@@ -345,7 +354,7 @@ def _way(flow: Flow, orchestrator: str, worker: str) -> tuple[str, str]:
     ]
     known = [place for place in places if flow.reaches(place)]
     way = flow.way(known[0]) if known else list(flow.sources[:1])
-    shown_way = " -> ".join(dict.fromkeys([*map(str, way), worker]))
+    shown_way = " -> ".join(name for name, _ in groupby([*map(str, way), worker]))
     source = way[0]
     said = f"{source.kind} {code(source.name)}" if source.kind != "task" else code(source.name)
     return code(shown_way), said
@@ -367,8 +376,8 @@ def _inputs(worker: Worker) -> list[str]:
     return list(worker.inputs.schema.get("properties", {}))
 
 
-def _listed(names: Iterable[str], word: str = "and") -> str:
+def _listed(names: Iterable[str]) -> str:
     shown_names = [code(name) for name in names]
     if len(shown_names) < 2:
         return "".join(shown_names)
-    return f"{', '.join(shown_names[:-1])} {word} {shown_names[-1]}"
+    return f"{', '.join(shown_names[:-1])} and {shown_names[-1]}"

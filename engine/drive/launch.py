@@ -27,7 +27,7 @@ from engine.drive.gc_pause import unhurried_collector
 from engine.drive.guard import redactor_of, refuse_given, refuse_written
 from engine.drive.inbox import attending
 from engine.drive.loading import Loaded, load_on
-from engine.drive.preflight import Overrides, check_overrides, preflight
+from engine.drive.preflight import Overrides, check_overrides, preflight, unconfined
 from engine.drive.spending import SpendingGuard, spending_of
 from engine.errors import Failure, InputError, UsageError
 from engine.events import (
@@ -205,6 +205,7 @@ def prepare(
         wall_ms=wall_ms,
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
+        warnings=unconfined(program, orchestrator),
         stall=RULES,
     )
     return record, began

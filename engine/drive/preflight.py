@@ -12,10 +12,11 @@ from typing import Any
 from engine.errors import UsageError
 from engine.events import ModelInfo
 from engine.models.info import resolve_info
-from engine.sema.model import Orchestrator, Program, Worker, called_by
+from engine.sema.model import Orchestrator, Program, Verifier, Worker, called_by
 from engine.workers.registry import missing_extra, port_problem
+from engine.workers.sandbox.here import default_problem, demanded_problem
 
-__all__ = ["Overrides", "check_overrides", "preflight"]
+__all__ = ["Overrides", "check_overrides", "preflight", "unconfined"]
 
 #: Models by name: an id, a `Scripted`, a policy function, or a `ChatModel`.
 Overrides = Mapping[str, Any]
@@ -32,21 +33,23 @@ def _reachable(program: Program, orchestrator: Orchestrator) -> list[Orchestrato
     return found
 
 
-def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[str, str]]:
-    """Names of the models a run may call, and the kind of each worker and verifier it may use."""
+def _used(
+    program: Program, orchestrator: Orchestrator
+) -> tuple[set[str], dict[str, Worker | Verifier]]:
+    """Names of the models a run may call, and each worker and verifier it may use."""
     models: set[str] = set()
-    kinds: dict[str, str] = {}
+    used: dict[str, Worker | Verifier] = {}
     for loop in _reachable(program, orchestrator):
         models.add(loop.model)
         verifiers = [name for hook in loop.hooks for name in hook.every_verifier]
         names = [*loop.workers, *verifiers]
         for name in names:  # grows while it is read
-            if name in kinds:
+            if name in used:
                 continue
             callable_ = program.workers.get(name) or program.verifiers.get(name)
             if callable_ is None:
                 continue
-            kinds[name] = callable_.kind
+            used[name] = callable_
             if isinstance(callable_, Worker):
                 names.extend(called_by(callable_))
             if callable_.facts.model is not None:
@@ -57,7 +60,7 @@ def _used(program: Program, orchestrator: Orchestrator) -> tuple[set[str], dict[
             if other not in models:
                 models.add(other)
                 pending.append(other)
-    return models, kinds
+    return models, used
 
 
 def preflight(
@@ -69,12 +72,13 @@ def preflight(
         overrides: What replaces declared models.
 
     Raises:
-        UsageError: An unknown model was named, a kind or effect is not built in, or a price is
-            missing under a cost budget.
+        UsageError: An unknown model was named, a kind or effect is not built in, a sandbox is
+            demanded that cannot be made here, or a price is missing under a cost budget.
     """
     check_overrides(program, overrides)
-    models, kinds = _used(program, orchestrator)
-    for name, kind in kinds.items():
+    models, used = _used(program, orchestrator)
+    for name, callable_ in used.items():
+        kind = callable_.kind
         extra = missing_extra(kind)
         if extra is not None:
             raise UsageError(
@@ -84,6 +88,9 @@ def preflight(
         problem = port_problem(kind)
         if problem is not None:
             raise UsageError(f"`{name}` uses `via {kind}`, {problem}")
+        problem = demanded_problem(callable_)
+        if problem is not None:
+            raise UsageError(f"`{name}` has a `sandbox`, which cannot be made here: {problem}")
     infos = {
         name: resolve_info(program.models[name], overrides.get(name)) for name in sorted(models)
     }
@@ -96,6 +103,17 @@ def preflight(
                     "budget; add `price { input = $...  output = $... }` (for a million tokens)"
                 )
     return infos
+
+
+def unconfined(program: Program, orchestrator: Orchestrator) -> list[str]:
+    """What to warn of: workers that are in a sandbox by default, where none can be made."""
+    names: dict[str, list[str]] = {}
+    for name, callable_ in _used(program, orchestrator)[1].items():
+        problem = default_problem(callable_)
+        if problem is not None:
+            names.setdefault(problem, []).append(f"`{name}`")
+    said = "untrusted workers run without a sandbox here"
+    return [f"{said}: {', '.join(found)} ({problem})" for problem, found in names.items()]
 
 
 def check_overrides(program: Program, overrides: Overrides) -> None:

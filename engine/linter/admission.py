@@ -21,6 +21,8 @@ from engine.linter.effects import untrusted_to_effect
 from engine.linter.fences import untrusted_in_goal
 from engine.linter.models import model_cannot_do
 from engine.linter.revision import revision_of_effects
+from engine.linter.sandboxes import sandbox_host, sandbox_in_process, sandbox_secret
+from engine.linter.sources import never_from_there
 from engine.linter.spending import budget_below_minimum
 from engine.linter.subject import LintRule, Subject
 from engine.sema.check import CheckResult, check_file
@@ -33,7 +35,11 @@ BLOCKING: tuple[LintRule, ...] = (
     budget_below_minimum,
     hardcoded_credential,
     model_cannot_do,
+    never_from_there,
     revision_of_effects,
+    sandbox_host,
+    sandbox_in_process,
+    sandbox_secret,
     shell_interpolation,
     untrusted_in_goal,
     untrusted_to_effect,

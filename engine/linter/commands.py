@@ -14,12 +14,13 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import adding, setting_of
+from engine.linter.lookup import adding, block_of, setting_of
 from engine.linter.subject import Subject
 from engine.linter.ways import reached_starts
-from engine.sema.kinds.command import COMMAND, program_of
+from engine.sema.expressions.template import Expression
+from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
 from engine.sema.model import Verifier, Worker
-from engine.sema.trust import carries
+from engine.sema.trust import carries, facts_of
 from engine.syntax import ast
 from engine.syntax.visitor import walk
 
@@ -101,12 +102,14 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     severity="warning",
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
-        "An `http` worker reaches only hosts that are written in its file. A command can reach "
-        "any host, and the address itself can carry data away. At run time, such a task is denied."
+        "An `http` worker reaches only hosts that are written in its file, and so does a command "
+        "whose sandbox lists them. Another command can reach any host, and the address itself can "
+        "carry data away. At run time, such a task is denied."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {
   run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = any }
 }
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -115,8 +118,9 @@ orchestrator ask(topic: string) -> string {
   policy { max_rounds = 3  budget { cost = $0.10 } }
 }""",
     good="""\
-worker fetch(u: string) -> string via http {
-  url = "https://a.example/" ~ (u | segment)  timeout = 5s  trust = untrusted
+worker fetch(u: string) -> string via command {
+  run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = ["a.example"] }
 }
 orchestrator ask(topic: string) -> string {
   model   = fast
@@ -134,10 +138,9 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     for owner, run in _commands(subject):
         if not isinstance(owner, Worker) or not is_network_command(owner):
             continue
+        address = facts_of(subject.program, owner).address
         used = [
-            node
-            for node in walk(run)
-            if isinstance(node, ast.Variable) and node.name in owner.facts.address
+            node for node in walk(run) if isinstance(node, ast.Variable) and node.name in address
         ]
         way = next((it.way for it in ways if owner.name in (it.inside or [it.worker.name])), None)
         if way is None or not used:
@@ -148,15 +151,17 @@ def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help="use an `http` worker, whose hosts are in the file, or say where the address may "
-            f"come from (`{used[0].name}: ... @from(...)`), or let a `before_dispatch` hook look "
-            "at it",
+            help='list its hosts, `sandbox { network = ["a.example"] }`, use an `http` worker, say '
+            f"where the address may come from (`{used[0].name}: ... @from(...)`), or let a "
+            "`before_dispatch` hook look at it",
         )
 
 
 def is_network_command(worker: Worker) -> bool:
     """Whether a worker starts a program that is known to reach the network."""
-    return worker.kind == COMMAND.name and worker.facts.sends_out
+    run = worker.settings.get("run")
+    expr = run.expr if worker.kind == COMMAND.name and isinstance(run, Expression) else None
+    return isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS
 
 
 UNDECLARED_SOURCE = Rule(
@@ -176,6 +181,7 @@ worker fetch(u: string) -> string via command {
     good="""\
 worker fetch(u: string) -> string via command {
   run = ["curl", "-s", u]  effect = read  timeout = 5s  trust = untrusted  parse = text
+  sandbox { network = any }
 }
 """,
     allowable=True,
@@ -188,16 +194,22 @@ def undeclared_source(subject: Subject) -> Iterator[Diagnostic]:
         name = program_of(run)
         if name not in _FETCHERS or not isinstance(owner, Worker) or owner.trust == "untrusted":
             continue
+        if owner.facts.network == "none":
+            continue
         node = subject.declared[owner.name].declaration
         assert isinstance(node, ast.WorkerDecl)
         schema = owner.output.schema
+        # An untrusted command has no network unless a sandbox says that it has.
+        wanted = "trust = untrusted"
+        if block_of(node.body, "sandbox") is None:
+            wanted += "  sandbox { network = any }"
         if setting_of(node.body, "trust") is None and carries(schema, schema):
             yield diagnostic(
                 "ORC808",
                 f"what `{name}` gives comes from outside, and `{owner.name}` passes for trusted",
                 run.span,
-                help="add `trust = untrusted`; `trust = trusted` says that it is your own server",
-                fix=adding(node.body, "trust = untrusted"),
+                help=f"add `{wanted}`; `trust = trusted` says that it is your own server",
+                fix=adding(node.body, wanted),
                 related=(Related("this worker", owner.span),),
             )
 

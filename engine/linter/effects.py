@@ -10,7 +10,7 @@ from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.linter.ways import reached_starts
 from engine.sema.expressions.template import Expression
-from engine.sema.trust import clears
+from engine.sema.trust import clears, inputs_not_seen
 from engine.sema.when import looks_if_tainted
 from engine.syntax import ast
 
@@ -104,6 +104,14 @@ def _help(subject: Subject, way: list[Place]) -> str:
         return (
             f"its `before_dispatch` hook looks only when `{hook.when.text}`, which keeps nothing "
             f"else out: write `when = tainted or {_operand(hook.when)}`"
+        )
+    worker = program.workers[effect.name]
+    if clears(orchestrator, "before_dispatch", effect.name, program.verifiers):
+        unseen = inputs_not_seen(orchestrator, worker, program.verifiers)
+        named = " and ".join(f"`{name}`" for name in unseen) or "an input of it"
+        return (
+            f"no verifier of its `before_dispatch` hook looks at {named}: let one take it, or say "
+            "with `@from` where the values that matter may come from"
         )
     if hook is not None:
         weak = ""

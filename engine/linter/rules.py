@@ -45,7 +45,14 @@ from engine.linter.packages import unpinned_package
 from engine.linter.plans import plan_over_policy, undeclared_modes
 from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
+from engine.linter.sandboxes import sandbox_path, sandbox_without_network
 from engine.linter.scripts import script_not_accepted
+from engine.linter.sources import (
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
+)
 from engine.linter.spending import (
     budget_of_child,
     budget_unreachable,
@@ -77,6 +84,10 @@ RULES: tuple[LintRule, ...] = (
     constant_pass,
     dangling_doc_comment,
     decision_over_answer,
+    endorsed_unseen,
+    input_without_source,
+    number_of_a_stranger,
+    source_is_free_text,
     dispatches_unreachable,
     fallback_weaker,
     gate_skips_the_tainted,
@@ -96,6 +107,8 @@ RULES: tuple[LintRule, ...] = (
     otherwise_for_nothing,
     plan_over_policy,
     revision_without_exit,
+    sandbox_path,
+    sandbox_without_network,
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,

@@ -27,7 +27,10 @@ from engine.sema.trust import (
     carries,
     carries_at,
     clears,
+    clears_start,
     facts_of,
+    inputs_not_seen,
+    is_anchored,
     may_hand_over,
     untrusted_fields,
     untrusted_inside,
@@ -229,7 +232,7 @@ def _starts(
     own, name = orchestrator.name, target.name
     inside = unchecked_inside(program, orchestrator, target, kind)
     acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
-    if acts and not clears(orchestrator, "before_dispatch", name, program.verifiers):
+    if acts and not _is_checked(program, orchestrator, target, kind):
         yield Place("loop", own), Place(kind, own, name)
     if inside and any(
         way_inside(program, program.workers[plan], inside)
@@ -244,6 +247,19 @@ def _acts(program: Program, worker: Worker, kind: Start) -> bool:
     if kind == "effect" or worker.changes_something:
         return kind == "effect" and worker.changes_something
     return bool(facts_of(program, worker).address)
+
+
+def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker, kind: Start) -> bool:
+    """Whether no stranger's words start it: its hooks look, or `@from` says what may.
+
+    What an `@from` binds is no part of the address, so where that is left another input decides.
+    """
+    if kind == "effect":
+        return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)
+    address = facts_of(program, worker).address
+    return clears(orchestrator, "before_dispatch", worker.name, program.verifiers) and (
+        address.isdisjoint(inputs_not_seen(orchestrator, worker, program.verifiers))
+    )
 
 
 def unchecked_inside(
@@ -261,7 +277,7 @@ def unchecked_inside(
             plans.append(name)
         elif (
             _acts(program, worker, kind)
-            and not clears(orchestrator, "before_dispatch", name, program.verifiers)
+            and not _is_checked(program, orchestrator, worker, kind)
             and not (kind == "way_out" and _goes_where_written(program, inside, worker))
         ):
             found.add(name)

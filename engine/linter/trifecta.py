@@ -6,8 +6,9 @@ Each is harmless alone; together a stranger's text can have private data sent aw
   of a tool of an MCP server that is given one (a mailbox, a database, a ticket system). An `http`
   worker with a key whose output is untrusted reads the public web through an account.
 - Untrusted text is what taint follows (`engine.linter.taint`).
-- A way out carries text to another place than the private data came from: a worker whose kind
-  sends out what it is given (`http`, `mcp`), or a command that is known to use the network.
+- A way out carries text to another place than the private data came from. It is a worker whose
+  kind sends out what it is given (`http`, `mcp`), a command that is known to use the network, or
+  code whose sandbox has one. Code whose sandbox has no network is not a way out.
 
 Writes are ORC801's business; a `before_dispatch` hook that can block closes the way out.
 """
@@ -154,6 +155,8 @@ def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
     if worker.changes_something or clears(
         owner, "before_dispatch", worker.name, program.verifiers, always=True
     ):
+        return False
+    if worker.facts.network == "none":
         return False
     schema = worker.inputs.schema
     if not any(carries(field, schema) for field in schema.get("properties", {}).values()):

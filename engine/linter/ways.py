@@ -6,7 +6,7 @@ Which ways there are is in `engine.linter.taint`; what is wrong with one is said
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from engine.diagnostics import Related
@@ -97,7 +97,7 @@ def _acting_inside(subject: Subject, start: Place, kind: Start) -> list[str]:
 def _shown(subject: Subject, way: list[Place], inside: list[str], kind: Start) -> str:
     """The way in words; in a plan, through its steps."""
     if not inside:
-        return " -> ".join(dict.fromkeys(str(place) for place in way))
+        return " -> ".join(name for name, _ in groupby(map(str, way)))
     program, start = subject.program, way[-1]
     acting = unchecked_inside(
         program, program.orchestrators[start.orchestrator], program.workers[start.name], kind

@@ -27,6 +27,7 @@ from engine.sema.settings.values import (
     Bool,
     CallPath,
     Choice,
+    ChoiceOrStrings,
     Computed,
     Mode,
     Modes,
@@ -251,7 +252,9 @@ class _Completion:
     def _value(self, row: Row) -> Iterable[lsp.CompletionItem]:
         value = row.value
         match value:
-            case Choice(options=options):
+            case BlockValue(words=words):
+                return [self._item(word, _KIND.EnumMember) for word in words]
+            case Choice(options=options) | ChoiceOrStrings(options=options):
                 return [
                     self._item(f'"{o}"' if not o.isidentifier() else o, _KIND.EnumMember)
                     for o in options

@@ -20,6 +20,7 @@ from engine.sema.settings.values import (
     Bool,
     CallPath,
     Choice,
+    ChoiceOrStrings,
     Computed,
     Duration,
     Int,
@@ -178,11 +179,13 @@ def value_words(row: Row) -> str:
     match value:
         case Choice(options=options):
             return "one of " + ", ".join(f"`{option}`" for option in options)
+        case ChoiceOrStrings(options=options):
+            return ", ".join(f"`{option}`" for option in options) + ", or a list of strings"
         case Names(kinds=kinds, many=many):
             what = " or ".join(kinds)
             return f"a list of {what} names" if many == "list" else f"the name of a {what}"
-        case BlockValue():
-            return "a block"
+        case BlockValue(words=instead):
+            return "a block" + "".join(f", or `{word}`" for word in instead)
         case Computed(shape=shape, block=block):
             words = {"list": "a list", "map": "a map"}.get(shape, "an expression")
             return words if block is None else f"{words}, or a block"

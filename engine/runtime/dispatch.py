@@ -13,18 +13,21 @@ from engine.events import GateAnswered
 from engine.runtime import (
     approvals,
     attempts,
+    clearance,
     ending,
+    endorsed,
     forks,
     gates,
     grants,
     sizes,
+    sourced,
     taint,
     verify,
     views,
-    ways_out,
 )
 from engine.runtime.budget import Ledger
 from engine.runtime.causes import Cause, of_input
+from engine.runtime.clearing import Cleared
 from engine.runtime.decision import DecisionContract
 from engine.runtime.moves import move
 from engine.runtime.prompts import remarks
@@ -203,10 +206,11 @@ def _resolve(state: RunState, loop: Loop, task: Task) -> Failure | None:
 
 def queue(state: RunState, task: Task) -> None:
     """Nothing keeps a task from starting but a free slot (and a fork that must not repeat it)."""
-    denied = ways_out.denial(state, task)
-    if denied:
-        end_task(state, task, failure=Failure("denied", denied, cause=Cause(task.worker)))
+    why = clearance.denial(state, task)
+    if why:
+        end_task(state, task, failure=Failure("denied", why, cause=Cause(task.worker)))
         return
+    sourced.note_start(state, task)
     if isinstance(task.worker, Orchestrator):
         # A sub-orchestrator holds no slot: its own tasks do, in its own loop.
         _start_child(state, task, task.worker)
@@ -346,6 +350,7 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     ledger = Ledger(orchestrator.policy.budget, parent, name=f"{orchestrator.name}.budget")
     decisions = decision_contract(state, orchestrator)
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
+    state.known.loops.append(task.child)
     if task.feedback:
         remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
         task.child.feedback.append(remark)
@@ -511,7 +516,7 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     loop = task.loop
     outcome = verify.outcome(run)
     if outcome.action in ("pass", "warn"):
-        _let_pass(state, task, verified=run.cleaned)
+        _let_pass(state, task, run.cleared)
     elif outcome.action == "revise":
         task.told = task.told or taint.hears_strangers(state, run)
         if task.status == "checking":
@@ -532,13 +537,16 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     return outcome
 
 
-def _let_pass(state: RunState, task: Task, *, verified: bool) -> None:
-    """A dispatch hook lets a task continue. Only one that has really looked cleans anything."""
-    if task.status == "checking":
-        task.cleared = task.cleared or verified
+def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
+    """The dispatch hooks let a task continue; they clean what they have looked at."""
+    before = task.status == "checking"
+    if cleared.endorses:
+        endorsed.add(state, task, cleared.endorses, output=not before)
+    if before:
+        task.looked_at = cleared
         queue(state, task)
     else:
-        end_task(state, task, verified=verified)
+        end_task(state, task, verified=cleared.output)
 
 
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:

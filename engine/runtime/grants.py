@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine.runtime import sizes, ways_out
+from engine.runtime import clearance, sizes
 from engine.runtime.references import resolve
 from engine.runtime.state import Loop, RunState, Step, Task
 
@@ -54,7 +54,7 @@ def is_granted(state: RunState, task: Task, verifier: str) -> bool:
     """Whether a person has approved the start of a task with its plan, and has seen enough."""
     if verifier not in task.granted:
         return False
-    return known_input(task) is not None or not ways_out.is_denied(state, task)
+    return known_input(task) is not None or not clearance.is_denied(state, task)
 
 
 def _needs(loop: Loop, verifier: str, entries: Iterable[Entry]) -> Counter[bytes]:

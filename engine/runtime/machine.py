@@ -229,6 +229,7 @@ def _stop(state: RunState) -> None:
 
 
 def _start(state: RunState, event: RunStarted) -> None:
+    state.warnings.extend(event.warnings)
     if state.root is not None:
         return
     if event.format < STEPS_FORMAT:
@@ -245,6 +246,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)
+    state.known.loops.append(state.root)
     state.todo(Todo.BEGIN_ROUND, state.root)
 
 

@@ -3,8 +3,9 @@
 A part was typed by a planner, is (a part of) an output, was written in the program, is an input of
 the run, or was entered by a person. The origins of references and items are told by
 `engine.runtime.origins`, and which outputs are tainted by `engine.runtime.taint`; here they are put
-together with all that is no reference. Inputs of a plan worker are followed to the sources of its
-own task. A sub-orchestrator's inputs are those of the task above; what its planner types is typed.
+together with what is not from a reference. Inputs of a plan worker are followed to the sources of
+its own task. A sub-orchestrator's inputs are those of the task above; what its planner types is
+typed.
 
 **The sources of a part are those with the longest path that covers it** (`sources_of`): a source
 at `/order` is of all of that input but the parts that have sources of their own.
@@ -22,6 +23,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.runtime import taint
+from engine.runtime.endorsed import is_endorsed
 from engine.runtime.origins import Origin, is_under, leaf_origins, tree_of, under
 from engine.runtime.state import Loop, RunState, Step, Task
 from engine.runtime.task_paths import path_in_loop
@@ -37,7 +39,7 @@ from engine.sema.plans.values import (
     read_value,
 )
 from engine.sema.trust import carries_at, untrusted_fields, untrusted_params
-from engine.sema.types.schema_facts import field_names, subschema_at
+from engine.sema.types.schema_facts import field_names, pointer_tokens, subschema_at
 
 __all__ = ["Source", "SourceKind", "loop_sources", "record_of", "sources", "sources_of"]
 
@@ -133,8 +135,17 @@ class _Reading:
         """All sources of a task's input, each once."""
         found = self._known.get(id(task))
         if found is None:
-            found = self._known[id(task)] = tuple(dict.fromkeys(self._read(task)))
+            found = tuple(dict.fromkeys(self._read(task)))
+            if self.state.known.endorsed:
+                found = tuple(self._as_endorsed(task, source) for source in found)
+            self._known[id(task)] = found
         return found
+
+    def _as_endorsed(self, task: Task, source: Source) -> Source:
+        """A source of a part whose text hooks have endorsed: it is clean."""
+        if source.tainted and is_endorsed(self.state, at_pointer(task.resolved, source.path)):
+            return msgspec.structs.replace(source, tainted=False)
+        return source
 
     @cached_property
     def _has_strange_params(self) -> bool:
@@ -209,7 +220,8 @@ class _Reading:
         assert isinstance(producer, Task)
         for source in _moved(self.of(producer), origin.at or "", origin.path):
             changes: dict[str, Any] = {"path": origin.path, "at": None} if origin.made else {}
-            if producer.cleared:
+            name = (pointer_tokens(origin.at or "") or [""])[0]
+            if not producer.looked_at.leaves_open([name] if name else [*producer.resolved]):
                 changes["tainted"] = False
             yield msgspec.structs.replace(source, **changes)
 
@@ -281,14 +293,14 @@ def _added(
 
 
 class _Typed:
-    """Who wrote what is no reference in a task's input: a planner, the program, a person."""
+    """Who wrote what is not from a reference: a planner, the program, or a person."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.kind: SourceKind = "program" if task.frame is not None else "planner"
 
     def at(self, path: str) -> Iterator[Source]:
-        """The sources of an input that has no references, or of what is beside them."""
+        """The sources of an input that has no references, or of what it has besides them."""
         if self.kind == "program":
             yield Source(path, "program")
             return
@@ -317,7 +329,7 @@ class _Typed:
     @cached_property
     def _plans(self) -> tuple[Any, list[Any]]:
         """The input as a person wrote it in the planner's place, and what the planner had for the
-        same worker, the entry of the same name first; None where nobody did."""
+        same worker, the entry of the same name first; None where the plan is the planner's."""
         task = self.task
         rounds = task.loop.rounds
         current = rounds[task.round - 1] if task.round <= len(rounds) else None

@@ -21,7 +21,9 @@ import msgspec
 from engine.errors import Failure
 from engine.events import HeldTask, ModelInfo, RunStatus
 from engine.runtime.budget import Ledger, Reservation
+from engine.runtime.clearing import NOTHING, Cleared, by_a_person
 from engine.runtime.commands import Command, SetTimer, StartCall
+from engine.runtime.known_values import Known
 from engine.runtime.ports import Message, ModelRequest, WorkerRequest
 from engine.runtime.references import Reference
 from engine.sema.model import Hook, HookPoint, OnFail, Orchestrator, Program, Verifier, Worker
@@ -283,7 +285,7 @@ class Task:
         decided_tainted: The decision it is in was made after reading untrusted text.
         tainted: What it returns is, or was made from, untrusted text.
         told: A check that had seen untrusted text has said what was wrong with it.
-        cleared: A verifier or gate has let it pass.
+        looked_at: What the hooks before it have looked at.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
         again: The number of the retry of the run that continues it, or 0.
@@ -314,7 +316,6 @@ class Task:
         "cached",
         "call",
         "child",
-        "cleared",
         "cost_usd",
         "counted",
         "decided_tainted",
@@ -332,6 +333,7 @@ class Task:
         "key",
         "label",
         "ledger",
+        "looked_at",
         "loop",
         "number",
         "output",
@@ -403,7 +405,7 @@ class Task:
         self.decided_tainted = loop.tainted
         self.tainted = False
         self.told = False
-        self.cleared = False
+        self.looked_at = NOTHING
         self.cached = False
         self.again = 0
         self.rested = False
@@ -678,7 +680,8 @@ class HookRun:
         overruled: What `failed` held when they were, until they have let it pass.
         refused: A person has said no to what the hook asks, and did not just let the time run out.
         passed: How many of the hook's checks did; one that was skipped counts nowhere.
-        cleaned: A hook that does more than warn has looked and passed.
+        passes: Those of the hook's verifiers that did.
+        cleared: What the hooks of the passage that have passed have looked at.
         number: Of the hook in this passage, from 1.
         parked: How many of the hook's checks wait for a person to be asked about all items.
         ready: Nothing else is waited for; counted in its step.
@@ -688,7 +691,7 @@ class HookRun:
 
     __slots__ = (
         "chained",
-        "cleaned",
+        "cleared",
         "failed",
         "forced",
         "hook",
@@ -699,6 +702,7 @@ class HookRun:
         "overruled",
         "parked",
         "passed",
+        "passes",
         "ready",
         "refused",
         "rest",
@@ -727,7 +731,8 @@ class HookRun:
         self.overruled: list[tuple[str, str, Cause | None]] = []
         self.refused = False
         self.passed = 0
-        self.cleaned = False
+        self.passes: list[Verifier] = []
+        self.cleared: Cleared = NOTHING
         self.number = 0
         self.parked = 0
         self.ready = False
@@ -758,7 +763,7 @@ class HookRun:
         self.failed.clear()
         self.overruled = []
         self.forced = None
-        self.cleaned = True
+        self.cleared = by_a_person(self.cleared, self.hook)
 
 
 class Check:
@@ -1194,6 +1199,7 @@ class RunState:
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
         asked_about: By worker and whoever asks: what a gate asked about last.
+        known: What it remembers of values, for `@from` and `endorse`.
     """
 
     __slots__ = (
@@ -1217,6 +1223,7 @@ class RunState:
         "input",
         "interrupted",
         "kept",
+        "known",
         "lost",
         "made",
         "model_calls",
@@ -1290,6 +1297,7 @@ class RunState:
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
+        self.known = Known()
         self.warnings: list[str] = []
         #: Models whose provider refused a schema: theirs go into the prompt.
         self.in_prompt: set[str] = set()

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
+from engine.runtime.endorsed import is_endorsed
 from engine.runtime.origins import (
     Origin,
     control_origins,
@@ -32,6 +33,7 @@ from engine.runtime.origins import (
 from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
+from engine.sema.plans.values import at_pointer
 from engine.sema.trust import (
     Facts,
     carries,
@@ -48,21 +50,21 @@ __all__ = [
     "has_read",
     "has_said",
     "hears_strangers",
+    "is_steered",
     "is_stranger",
     "is_tainted",
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
-    "needs_clearance",
     "reads_taint",
     "result_tree",
     "shown_path",
     "steering_producer",
     "tainted_input",
+    "tainted_inputs",
     "tainted_param",
     "tainted_producer",
     "tasks_inside",
-    "unsourced",
 ]
 
 #: What a hook offers that may hold words of other tasks than the one it is about.
@@ -93,11 +95,29 @@ def shown_path(loop: Loop) -> str:
 
 def reads_taint(state: RunState, task: Task) -> bool:
     """Whether a task's input holds tainted text: written by a tainted planner, or referred to."""
+    if state.known.endorsed:
+        return bool(tainted_inputs(state, task))
     if task.decided_tainted and not _facts(state, task.worker).hears.isdisjoint(task.input):
         return True
     if task.step is None and task.tree is None:
         return bool(task.references) and tainted_producer(state, task) is not None
     return tainted_producer(state, task) is not None
+
+
+def tainted_inputs(state: RunState, task: Task) -> set[str]:
+    """The inputs of a task that hold tainted text, without those whose text is all endorsed."""
+    found: set[str] = set()
+    if task.decided_tainted:
+        found |= _facts(state, task.worker).hears & task.input.keys()
+    loop = task.loop
+    if loop.tainted or loop.has_tainted:
+        for origin in origins(task):
+            name = (pointer_tokens(origin.path) or [""])[0]
+            if name not in found and is_tainted(state, origin):
+                found.add(name)
+    if state.known.endorsed:
+        return {name for name in found if not is_endorsed(state, task.resolved.get(name))}
+    return found
 
 
 def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
@@ -132,26 +152,14 @@ def mark_passed_on(state: RunState, step: Step) -> None:
         step.tainted = _first_tainted(state, passed_on(step)) is not None
 
 
-def needs_clearance(state: RunState, task: Task) -> bool:
-    """Whether a task may start only after a verifier or gate has let it pass."""
-    worker = task.worker
-    if not isinstance(worker, Worker) or not worker.changes_something:
-        return False
-    if task.cleared:
-        return False
-    if task.decided_tainted or reads_taint(state, task):
-        return True
-    return steering_producer(state, task) is not None
-
-
 def address_of(state: RunState, worker: Worker) -> frozenset[str]:
     """The inputs that decide whom a worker talks to, and that no `@from` binds."""
     return _facts(state, worker).address
 
 
-def unsourced(state: RunState, task: Task) -> tuple[str, ...]:
-    """The parts of a task's input that break its `@from`, as JSON Pointers."""
-    return ()
+def is_steered(state: RunState, task: Task) -> bool:
+    """Whether strangers may have decided that a task runs: a decision, its `when` or a `where`."""
+    return task.decided_tainted or steering_producer(state, task) is not None
 
 
 def is_stranger(state: RunState, task: Task) -> bool:
@@ -271,7 +279,12 @@ def is_tainted(state: RunState, origin: Origin) -> bool:
     producer = origin.producer
     if origin.inside:
         assert isinstance(producer, Task)
-        return not producer.cleared and _part_is_tainted(state, producer, origin.at)
+        name = (pointer_tokens(origin.at or "") or [""])[0]
+        if not name:
+            return bool(producer.looked_at.leaves_open(sorted(tainted_inputs(state, producer))))
+        return bool(producer.looked_at.leaves_open([name])) and _part_is_tainted(
+            state, producer, origin.at
+        )
     return origin.words and producer.tainted and _carries(producer, origin.at)
 
 
@@ -279,6 +292,8 @@ def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
     """Whether (a part of) a task's input holds tainted text; see `reads_taint`."""
     if not at:
         return reads_taint(state, task)
+    if state.known.endorsed and is_endorsed(state, at_pointer(task.resolved, at)):
+        return False
     name = (pointer_tokens(at) or [""])[0]
     if task.decided_tainted and name in task.input and name in _facts(state, task.worker).hears:
         return True

@@ -7,13 +7,13 @@ that is missing or malformed counts as a failed one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from engine.events import GateAnswered
-from engine.runtime import approvals, attempts, causes, gates, grants, sizes, views
+from engine.runtime import approvals, attempts, causes, clearing, gates, grants, sizes, views
 from engine.runtime.causes import Cause
 from engine.runtime.prompts import remarks
 from engine.runtime.relevance import looks
@@ -81,14 +81,14 @@ def _next(state: RunState, run: HookRun) -> tuple[str, ...]:
 def _goes_on(run: HookRun) -> bool:
     """Whether the next hook has its turn: there is one, and the last passed or only warns."""
     if not run.failed:
-        # A hook that only warns lets pass what it does not like, so it cleans nothing.
-        run.cleaned = run.cleaned or (run.passed > 0 and run.hook.on_fail != "warn")
+        run.cleared = clearing.after_pass(run.cleared, run.hook, run.passes)
         run.overruled = []
     elif run.rest and _action(run) == "warn":
         run.failed.clear()
     else:
         return False
     run.passed = 0
+    run.passes = []
     return bool(run.rest)
 
 
@@ -140,16 +140,16 @@ def _most(run: HookRun) -> int:
 
 def _bound(run: HookRun, verifier: Verifier) -> dict[str, Any]:
     """A verifier's input, from what the hook offers."""
-    schema = verifier.inputs.schema
-    bound: dict[str, Any] = {}
-    for name in schema.get("properties", {}):
-        offer = run.offers.get(name)
-        if isinstance(offer, views.About):
-            bound[name] = offer.as_taken(schema)
-        elif offer is not None:
-            bound[name] = offer()
+    names = verifier.inputs.schema.get("properties", {})
+    bound = {name: _taken(run.offers[name], verifier) for name in names if name in run.offers}
     given: dict[str, Any] = verifier.inputs.with_defaults(bound)
     return given
+
+
+def _taken(offer: Callable[[], Any], verifier: Verifier) -> Any:
+    if isinstance(offer, views.About):
+        return offer.as_taken(verifier.inputs.schema)
+    return offer()
 
 
 def _key(run: HookRun, verifier: Verifier) -> str:
@@ -332,7 +332,8 @@ def _passage_again(state: RunState, run: HookRun) -> HookRun:
     hooks = loop.hooks("before_dispatch", task.worker.name)
     key = f"{task.key} / before / edit {task.edits}"
     again = HookRun(hooks, loop, key, views.hook_offers(state, loop, task), task)
-    again.cleaned = run.hook.on_fail != "warn"
+    if run.hook.on_fail != "warn":
+        again.cleared = clearing.by_a_person(again.cleared, run.hook)
     return again
 
 
@@ -415,6 +416,7 @@ def _verdict(
     run.loop.current.verdicts.append((run.hook.point, name, ok, feedback))
     if ok:
         run.passed += 1
+        run.passes.append(check.verifier)
     else:
         run.failed.append((name, feedback or remarks.NOT_OK, cause))
     run.waits -= 1

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from engine.runtime import taint, ways_out
+from engine.runtime import clearance, taint
 from engine.runtime.ports import PolicyState
+from engine.runtime.prompts import denials
 from engine.runtime.sources import record_of, sources
 from engine.runtime.state import Loop, Round, RunState, Step, Task
 from engine.runtime.steps.most import with_kind_and_most
 from engine.runtime.steps.summary import FailureKind, counts_of, failures_of, kind
 from engine.runtime.tainted_result import tainted_parts
 from engine.runtime.task_paths import path_in_loop
+from engine.sema.model import Worker
 from engine.sema.types.schema_facts import field_names, subschema_at
 
 __all__ = [
@@ -139,6 +141,8 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
             "doc": worker.doc,
             "left": None if cap is None else cap - loop.worker_dispatches.get(name, 0),
         }
+        if isinstance(worker, Worker) and worker.sources:
+            workers[name]["from"] = [denials.must_be_from(rule) for rule in worker.sources]
     steps = loop.orchestrator.policy.max_items is not None
     return PolicyState(
         kind="orchestrator",
@@ -253,8 +257,8 @@ def hook_offers(
             offers[name] = lambda value=value: value  # type: ignore[misc]
         offers["input"] = lambda: resolved
         done = task.status == "verifying"
-        offers["task"] = About(state, task, done)
-        offers["tainted"] = lambda: _is_tainted(state, task, done)
+        offers["task"] = about = About(state, task, done)
+        offers["tainted"] = about.tainted
         if done:
             offers["output"] = lambda: task.output
     offers["goal"] = lambda: loop.goal
@@ -269,32 +273,24 @@ def hook_offers(
     return offers
 
 
-def _is_tainted(state: RunState, task: Task, done: bool) -> bool:
-    return taint.gives_taint(state, task) if done else ways_out.is_denied(state, task)
-
-
 class About:
     """What a dispatch hook says of its task besides input and output, each field when it is asked
-    for: an older verifier does not take all of them, and the sources cost the most."""
+    for: a verifier need not take all of them, and the sources cost the most."""
+
+    __slots__ = ("_done", "_state", "_task")
 
     def __init__(self, state: RunState, task: Task, done: bool) -> None:
-        self._fields: dict[str, Callable[[], Any]] = {
-            "id": lambda: task.id,
-            "worker": lambda: task.worker.name,
-            "key": lambda: task.loop.shown(task.key),
-            "round": lambda: task.round,
-            "tainted": lambda: _is_tainted(state, task, done),
-            "unsourced": lambda: list(taint.unsourced(state, task)),
-            "sources": lambda: [record_of(source) for source in sources(state, task)],
-        }
+        self._state = state
+        self._task = task
+        self._done = done
 
     def __call__(self) -> dict[str, Any]:
         """All of it."""
-        return {name: field() for name, field in self._fields.items()}
+        return {name: field(self) for name, field in _ABOUT.items()}
 
     def some(self, names: Collection[str]) -> dict[str, Any]:
         """These of its fields."""
-        return {name: field() for name, field in self._fields.items() if name in names}
+        return {name: field(self) for name, field in _ABOUT.items() if name in names}
 
     def as_taken(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """As much of it as an input of a verifier takes.
@@ -305,3 +301,24 @@ class About:
         place = subschema_at(schema, "/task")
         names = set(field_names(place)) if isinstance(place, dict) else set()
         return self.some(names) if names else self()
+
+    def tainted(self) -> bool:
+        """What a hook offers as `tainted`; see `hook_offers`."""
+        if self._done:
+            return taint.gives_taint(self._state, self._task)
+        return clearance.is_denied(self._state, self._task)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """The sources of the task's input."""
+        return [record_of(source) for source in sources(self._state, self._task)]
+
+
+_ABOUT: dict[str, Callable[[About], Any]] = {
+    "id": lambda about: about._task.id,
+    "worker": lambda about: about._task.worker.name,
+    "key": lambda about: about._task.loop.shown(about._task.key),
+    "round": lambda about: about._task.round,
+    "tainted": About.tainted,
+    "unsourced": lambda about: list(clearance.unsourced(about._state, about._task)),
+    "sources": About.sources,
+}

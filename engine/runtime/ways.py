@@ -7,6 +7,7 @@ on, `task `r` (`read_page`) -> task `a` (`look`) -> a decision of `main``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from engine.runtime import taint
@@ -56,15 +57,18 @@ class Ways:
         return way
 
 
-def denial(state: RunState, task: Task) -> str:
-    """Why a task may not start without a yes: the parts that untrusted text can reach, each with
-    its way; where it reaches none, the way to what decided that the task runs."""
+def denial(state: RunState, task: Task, tainted: Iterable[Source], *, looked: bool) -> str:
+    """Why a task may not start without an approval: the parts that untrusted text can reach, each
+    with its way; where it reaches none, the way to what decided that the task runs.
+
+    Args:
+        tainted: The sources of these parts.
+        looked: Whether hooks have looked at other parts, and passed.
+    """
     found = Ways(state)
     ways: dict[str, list[str]] = {}
-    for source in sources(state, task):
-        if source.tainted:
-            named = ways.setdefault(found.of(task, source), [])
-            named.append(f"`{source.path[1:]}`")
+    for source in tainted:
+        ways.setdefault(found.of(task, source), []).append(f"`{source.path[1:]}`")
     if not ways:
         said, way = "it", _way(state, taint.steering_producer(state, task) or task.loop)
     elif len(ways) == 1:
@@ -74,7 +78,8 @@ def denial(state: RunState, task: Task) -> str:
         said = _listed([name for names in ways.values() for name in names])
         told = list(ways.items())[:MOST_PARTS]
         way = "; ".join(f"{_listed(names)}: {way}" for way, names in told)
-    return f"untrusted text can reach {said}, and no verifier or gate has let it pass: {way}"
+    passed = "that passed has looked at it" if looked else "has let it pass"
+    return f"untrusted text can reach {said}, and no verifier or gate {passed}: {way}"
 
 
 def _listed(names: list[str]) -> str:

@@ -13,55 +13,45 @@ Everything here is a function of the folded state.
 from __future__ import annotations
 
 from engine.runtime import taint, ways
+from engine.runtime.clearing import Cleared
+from engine.runtime.prompts import denials
 from engine.runtime.sources import Source, sources
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["chosen_by_strangers", "denial", "is_denied"]
+__all__ = ["denial"]
 
 #: The least `RunStarted.bounds` of runs to which this applies: older ones are folded as they ran.
 _SINCE = 2
 
 
-def is_denied(state: RunState, task: Task) -> bool:
-    """Whether the machine would deny a task that is ready, as it is."""
-    return taint.needs_clearance(state, task) or bool(chosen_by_strangers(state, task))
+def denial(state: RunState, task: Task, cleared: Cleared) -> str:
+    """Why a task that only reads may not start, in words for its planner; "" if it may.
+
+    Args:
+        cleared: What hooks have looked at.
+    """
+    found = _chosen_by_strangers(state, task)
+    left = cleared.leaves_open(found) if found else []
+    if not left:
+        return ""
+    known = ways.Ways(state)
+    told = dict.fromkeys(known.of(task, source) for name in left for source in found[name])
+    return denials.strange_address(task.worker.name, left, list(told))
 
 
-def denial(state: RunState, task: Task) -> str:
-    """Why a task that is ready may not start, in words for its planner; "" if it may."""
-    if taint.needs_clearance(state, task):
-        return ways.denial(state, task)
-    found = chosen_by_strangers(state, task)
-    return _refusal(state, task, found) if found else ""
-
-
-def chosen_by_strangers(state: RunState, task: Task) -> list[Source]:
-    """The tainted sources of the inputs that decide whom a reading task talks to."""
+def _chosen_by_strangers(state: RunState, task: Task) -> dict[str, list[Source]]:
+    """The inputs that decide whom a task talks to, with their tainted sources."""
     worker, loop = task.worker, task.loop
-    if state.bounds < _SINCE or task.cleared:
-        return []
-    if not isinstance(worker, Worker) or worker.changes_something:
-        return []
+    found: dict[str, list[Source]] = {}
+    if state.bounds < _SINCE or not isinstance(worker, Worker):
+        return found
     address = taint.address_of(state, worker)
     if not address or not (task.decided_tainted or loop.tainted or loop.has_tainted):
-        return []
-    return [
-        source
-        for source in sources(state, task)
-        if source.tainted and (pointer_tokens(source.path) or [""])[0] in address
-    ]
-
-
-def _refusal(state: RunState, task: Task, found: list[Source]) -> str:
-    """Why such a task is denied, and what the author of the program can do."""
-    found_ways = ways.Ways(state)
-    names = dict.fromkeys((pointer_tokens(source.path) or [""])[0] for source in found)
-    said = " and ".join(f"`{name}`" for name in names)
-    way = "; ".join(dict.fromkeys(found_ways.of(task, source) for source in found))
-    return (
-        f"untrusted text can reach {said}, which decides whom `{task.worker.name}` talks to, and a "
-        f"request can carry data away: {way}. To allow it, say where the address may come from, "
-        f"`{next(iter(names))}: ... @from(...)`, or let a `before_dispatch` hook look at it"
-    )
+        return found
+    for source in sources(state, task):
+        name = (pointer_tokens(source.path) or [""])[0]
+        if source.tainted and name in address:
+            found.setdefault(name, []).append(source)
+    return found

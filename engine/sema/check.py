@@ -9,6 +9,7 @@ program with an error is never returned (`CheckResult.program` is None); only th
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from engine.sema.names.observer import Observer
 from engine.sema.names.scope import KEYWORDS, Entity, Scope, Scopes, build_scopes
 from engine.sema.names.suppression import Suppressions
 from engine.sema.prompt_size import check_prompt_sizes
+from engine.sema.provenance import check_provenance, misplaced_sources
 from engine.sema.settings.bodies import BodyReader
 from engine.sema.settings.constants import Folder, unwrapped
 from engine.sema.settings.params import unknown_params
@@ -47,6 +49,7 @@ from engine.syntax import ast
 __all__ = ["CheckResult", "check_file"]
 
 #: Settings of a model that the engine itself understands; the rest go to the provider.
+_FROM = re.compile(r"@\s*from\b")
 _OWN_MODEL_SETTINGS = frozenset(
     {
         "id",
@@ -123,7 +126,11 @@ def check_file(
     program = _Assembler(loaded, scopes, declared).program(path)
     for scope in scopes.all:
         scope.count_uses(declared.texts[scope.module.path].ever)
-    check_flow(program, found.append, _in_doubt(scopes, found))
+    doubted = _in_doubt(scopes, found)
+    check_flow(program, found.append, doubted)
+    check_provenance(program, found.append, doubted)
+    with_from = [m.document for m in loaded.modules if _FROM.search(m.source.text)]
+    found.extend(misplaced_sources(with_from, program))
     suppressions = Suppressions(loaded.modules)
     if not any(item.severity == "error" and not suppressions.allows(item) for item in found):
         check_prompt_sizes(program, scopes.all, found.append)

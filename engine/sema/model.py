@@ -49,6 +49,7 @@ __all__ = [
     "Price",
     "Program",
     "Retry",
+    "Sandbox",
     "Server",
     "Show",
     "Stall",
@@ -203,6 +204,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         sends_out: Whether what it is given leaves this machine.
         talks_to: To whom: the same words for the same receiver; "" for one of its own.
         address: The inputs that decide whom it talks to; `EVERY_INPUT` where each of them may.
+        network: How much of the network the sandbox that its file demands has: `none`, the `hosts`
+            that it lists, or `any`. `unknown` without one, and also with one by default, which not
+            every machine can make.
         runs_user_code: Whether it runs code of the user's inside the engine's process, which that
             code may take down.
     """
@@ -214,7 +218,36 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     sends_out: bool = False
     talks_to: str = ""
     address: tuple[str, ...] = ()
+    network: Literal["none", "hosts", "any", "unknown"] = "unknown"
     runs_user_code: bool = False
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """`sandbox { network = none  read = [...]  write = [...]  env = [...] }`.
+
+    Attributes:
+        network: `none`, `any`, or patterns of hosts: `example.org`, `*.example.org:8443`.
+        read: What may be read besides what always may, as it is written.
+        write: What may be changed, as it is written.
+        env: Variables to pass on.
+        demanded: Whether the file says so; if not, it holds where the machine can make one.
+        only_network: Whether files and environment are as outside: for a function that runs inside
+            the engine's process.
+    """
+
+    network: Literal["none", "any"] | tuple[str, ...] = default_of("sandbox", "network")
+    read: tuple[str, ...] = default_of("sandbox", "read")
+    write: tuple[str, ...] = default_of("sandbox", "write")
+    env: tuple[str, ...] = default_of("sandbox", "env")
+    demanded: bool = True
+    only_network: bool = False
+
+    @property
+    def reach(self) -> Literal["none", "hosts", "any"]:
+        """How much of the network it has, without the names of hosts."""
+        if isinstance(self.network, str):
+            return self.network
+        return "hosts" if self.network else "none"
 
 
 class AllowedSource(msgspec.Struct, frozen=True):

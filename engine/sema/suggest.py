@@ -16,6 +16,8 @@ _MAX_LENGTH = 80
 #: How many candidates are looked at, and how many closely.
 _MAX_READ = 10_000
 _MAX_CANDIDATES = 256
+#: How many of them may be equally near.
+_MAX_TIES = 8
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -34,10 +36,21 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
         alike = [other for other in begun or names if abs(len(other) - len(name)) <= 2]
         names = alike[:_MAX_CANDIDATES]
     # 2 ms of CPU, and only a mistake needs it.
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
-    found = get_close_matches(name, names, n=1, cutoff=0.6)
-    return found[0] if found else None
+    found = get_close_matches(name, names, n=_MAX_TIES, cutoff=0.6)
+    if len(found) < 2:
+        return found[0] if found else None
+    # Of those that are equally near, the one that begins as the name does longest.
+    nearness = {other: SequenceMatcher(None, other, name).ratio() for other in found}
+    nearest = [other for other in found if nearness[other] == nearness[found[0]]]
+    return max(nearest, key=lambda other: (_shared(other, name), other))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two names begin with alike."""
+    length = min(len(one), len(other))
+    return next((at for at in range(length) if one[at] != other[at]), length)
 
 
 def names_list(names: Iterable[str], limit: int = 12) -> str:

@@ -10,11 +10,13 @@ exported here too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from engine.sema.looks import Looks, looks_at
 from engine.sema.model import (
     EVERY_INPUT,
+    AllowedSource,
     Hook,
     Orchestrator,
     Program,
@@ -24,31 +26,45 @@ from engine.sema.model import (
     fallback_chain,
 )
 from engine.sema.types.definitions import (
+    NULL,
     Array,
+    Constant,
     Constrained,
     Field,
     Named,
     Optional,
     Record,
+    Scalar,
     Type,
     Union,
+    strip,
 )
 from engine.sema.types.words import carries, carries_at, may_hand_over
 from engine.sema.when import looks_if_tainted
 
 __all__ = [
+    "SOURCE_WORDS",
     "Facts",
     "bound_inputs",
     "carries",
     "carries_at",
     "clears",
+    "clears_start",
     "facts_of",
+    "inputs_not_seen",
+    "is_anchored",
+    "is_marked",
     "may_hand_over",
     "shown",
+    "shown_sources",
     "untrusted_fields",
     "untrusted_inside",
     "untrusted_params",
 ]
+
+
+#: The sources of `@from` that are no workers, in words.
+SOURCE_WORDS = {"request": "the request", "person": "a person"}
 
 
 class Facts(NamedTuple):
@@ -108,6 +124,12 @@ def shown(orchestrator: Orchestrator, worker: Worker | Orchestrator) -> Show:
     return own or orchestrator.policy.context.show
 
 
+def shown_sources(allowed: Sequence[AllowedSource]) -> str:
+    """What `@from` names, in words: the request, `contacts` or `mails.sender`."""
+    named = [SOURCE_WORDS.get(one.name) or f"`{'.'.join([one.name, *one.at])}`" for one in allowed]
+    return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
 def untrusted_params(program: Program) -> Iterator[str]:
     """The params that hold a stranger's words: any template and expression may print them."""
     for name, param in program.params.items():
@@ -119,6 +141,21 @@ def untrusted_params(program: Program) -> Iterator[str]:
 def untrusted_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
     """The fields that are marked `@untrusted`, or hold one that is."""
     return (field for field in fields if field.untrusted or untrusted_inside(field.type))
+
+
+def is_marked(type_: Type) -> bool:
+    """Whether a type as a whole is marked `@untrusted`."""
+    for _ in range(64):  # an alias of itself has no end
+        match type_:
+            case Constrained(untrusted=True):
+                return True
+            case Named(definition=definition):
+                type_ = definition.type
+            case Optional(item=inner) | Constrained(item=inner):
+                type_ = inner
+            case _:
+                return False
+    return True
 
 
 @functools.lru_cache(maxsize=512)
@@ -171,6 +208,91 @@ def clears(
         and _is_firm(hook, verifiers)
         for hook in orchestrator.hooks
     )
+
+
+def clears_start(
+    orchestrator: Orchestrator, worker: Worker | Orchestrator, verifiers: Mapping[str, Verifier]
+) -> bool:
+    """Whether no tainted task of a worker starts unless verifiers have looked at what matters.
+
+    That is each input that can hold text, and some input at all: strangers may have decided that
+    the task runs.
+    """
+    seen = [*_seen_before(orchestrator, worker, verifiers)]
+    steers = any(looks.whole or looks.parts for looks in seen)
+    return steers and not inputs_not_seen(orchestrator, worker, verifiers)
+
+
+def inputs_not_seen(
+    orchestrator: Orchestrator,
+    worker: Worker | Orchestrator,
+    verifiers: Mapping[str, Verifier],
+    *,
+    words: bool = True,
+) -> list[str]:
+    """The inputs that no hook before a worker is sure to look at.
+
+    Args:
+        words: Whether those are meant that can hold text, or the others.
+    """
+    schema = worker.inputs.schema
+    fields = schema.get("properties", {})
+    left = [name for name, field in fields.items() if carries(field, schema) is words]
+    for seen in _seen_before(orchestrator, worker, verifiers):
+        left = [] if seen.whole else [name for name in left if name not in seen.parts]
+    return left
+
+
+def _seen_before(
+    orchestrator: Orchestrator, worker: Worker | Orchestrator, verifiers: Mapping[str, Verifier]
+) -> Iterator[Looks]:
+    inputs = frozenset(worker.inputs.schema.get("properties", {}))
+    for hook in orchestrator.hooks:
+        if hook.point == "before_dispatch" and hook.worker == worker.name:
+            yield from _seen_by(hook, verifiers, inputs)
+
+
+def _seen_by(
+    hook: Hook, verifiers: Mapping[str, Verifier], inputs: frozenset[str]
+) -> Iterator[Looks]:
+    """What has been looked at for certain once a hook has let pass a tainted task.
+
+    That is what both its `with` and its `else` look at, for either may have decided.
+    """
+    if not _is_firm(hook, verifiers):
+        return
+    asked = [_seen(hook.verifiers, verifiers, inputs)]
+    if hook.otherwise:
+        asked.append(_seen(hook.otherwise, verifiers, inputs))
+    yield Looks(
+        all(looks.whole for looks in asked), frozenset.intersection(*(one.parts for one in asked))
+    )
+
+
+def _seen(
+    names: tuple[str, ...], verifiers: Mapping[str, Verifier], inputs: frozenset[str]
+) -> Looks:
+    known = [verifiers[name] for name in names if name in verifiers]
+    seen = [looks_at(one, inputs) for one in known if one.skip_when is None]
+    return Looks(any(one.whole for one in seen), frozenset().union(*(one.parts for one in seen)))
+
+
+def is_anchored(worker: Worker) -> bool:
+    """Whether an input of each task has a value that `@from` speaks of: then other inputs, and the
+    decision, may be a stranger's."""
+    fields = getattr(worker.inputs.type, "fields", ())
+    return any(_always_given(fields, one.path) for one in worker.sources)
+
+
+def _always_given(fields: tuple[Field, ...], path: tuple[str, ...]) -> bool:
+    """Whether a path leads to a value in each input; a list may be empty."""
+    field = next((field for field in fields if field.name == path[0]), None)
+    if field is None or not field.required:
+        return False
+    inner = strip(field.type)
+    if len(path) > 1:
+        return isinstance(inner, Record) and _always_given(inner.fields, path[1:])
+    return isinstance(inner, Scalar | Constant) and inner is not NULL
 
 
 def _is_firm(hook: Hook, verifiers: Mapping[str, Verifier]) -> bool:

@@ -36,6 +36,7 @@ _BLOCKS = frozenset(
         "repair",
         "repeat",
         "retry",
+        "sandbox",
         "stall",
         "verify",
     }

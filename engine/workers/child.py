@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from engine.errors import Failure
 from engine.own import own_command
-from engine.runtime.ports import PolicyState
+from engine.runtime.ports import PolicyState, WorkerRequest
 from engine.sizes import size_words
 from engine.workers.messages import clean, crash_of, exit_words, last_lines, redacted
 from engine.workers.process import OutputTooLarge, run_process
+from engine.workers.sandbox.making import Launch, launched
 
 __all__ = ["ask_policy_apart", "call_apart"]
 
@@ -40,6 +42,7 @@ async def call_apart(
     mark: str = "",
     max_bytes: int = _MAX_REPLY_BYTES,
     env: Mapping[str, str] | None = None,
+    request: WorkerRequest | None = None,
 ) -> Any:
     """Call `package.module:function` in a process of its own.
 
@@ -52,6 +55,7 @@ async def call_apart(
         mark: The attempt it is made for.
         max_bytes: What the result may take.
         env: Its environment; the engine's own if None.
+        request: What it is called for, if that may have a sandbox.
 
     Raises:
         Failure: As for a call in this process; `crashed` with `died` where the process died.
@@ -65,15 +69,16 @@ async def call_apart(
         "path": [entry for entry in sys.path if entry],
     }
     try:
-        child = await run_process(
-            own_command("engine.workers.isolated"),
-            cwd=os.getcwd(),
-            env=os.environ if env is None else env,
-            stdin=msgspec.json.encode(order),
-            max_bytes=max_bytes + _MAX_FRAME_BYTES,
-            keep_stderr_bytes=_KEEP_STDERR_BYTES,
-            mark=mark,
-        )
+        async with _launch(request, env) as (launch, cwd):
+            child = await run_process(
+                launch.argv,
+                cwd=cwd,
+                env=launch.env,
+                stdin=msgspec.json.encode(order),
+                max_bytes=max_bytes + _MAX_FRAME_BYTES,
+                keep_stderr_bytes=_KEEP_STDERR_BYTES,
+                mark=mark,
+            )
     except OutputTooLarge:
         said = f"the output is larger than {size_words(max_bytes)}"
         raise Failure("invalid_output", said) from None
@@ -96,6 +101,21 @@ async def call_apart(
     if child.returncode >= 0:
         words = f"the process ended without a result ({words})" + (f": {said}" if said else "")
     raise Failure("crashed", clean(words, scope), died=True)
+
+
+@asynccontextmanager
+async def _launch(
+    request: WorkerRequest | None, env: Mapping[str, str] | None
+) -> AsyncIterator[tuple[Launch, str]]:
+    """How to start the child, and the folder to start it in: one that its sandbox shows."""
+    environment = dict(os.environ if env is None else env)
+    argv = own_command("engine.workers.isolated")
+    if request is None or request.worker.settings.get("sandbox") is None:
+        yield Launch(argv, environment), os.getcwd()
+        return
+    cwd = request.base_dir
+    async with launched(argv, cwd, environment, request, is_python=True) as launch:
+        yield launch, cwd
 
 
 async def ask_policy_apart(mark: str, target: str, folder: str, state: PolicyState) -> Any:

@@ -23,6 +23,7 @@ from engine.workers.large import off_the_loop
 from engine.workers.messages import clean, exit_words, last_lines, redacted
 from engine.workers.process import Finished, OutputTooLarge, run_process
 from engine.workers.python import PythonWorker
+from engine.workers.sandbox.making import explained, launched
 from engine.workers.settings import evaluated, text_of
 from engine.workers.values import plain_json, verdict_of
 
@@ -51,14 +52,15 @@ class CommandWorker:
         cwd = _folder(request)
         max_bytes = request.worker.max_bytes
         try:
-            finished = await run_process(
-                argv,
-                cwd=cwd,
-                env=process_environment(request),
-                stdin=_standard_input(request),
-                max_bytes=max_bytes,
-                mark=request.mark,
-            )
+            async with launched(argv, cwd, process_environment(request), request) as launch:
+                finished = await run_process(
+                    launch.argv,
+                    cwd=cwd,
+                    env=launch.env,
+                    stdin=_standard_input(request),
+                    max_bytes=max_bytes,
+                    mark=request.mark,
+                )
         except OutputTooLarge:
             raise Failure(
                 "invalid_output",
@@ -130,7 +132,7 @@ def _check_exit(finished: Finished, request: WorkerRequest) -> None:
         mode = "crashed"
     said = last_lines(finished.stderr)
     words = exit_words(code) + (f": {said}" if said else "")
-    raise Failure(mode, clean(words, request.scope), where="run")
+    raise explained(Failure(mode, clean(words, request.scope), where="run"), request)
 
 
 def _json(output: bytes, request: WorkerRequest) -> Any:

@@ -3,6 +3,7 @@
 By default it is the engine's own environment without credentials: keys of model providers and the
 secrets of the run are withheld. `inherit` names the variables to pass instead, keys and secrets
 too, but those only by their full names. A few that most programs need to start are always passed.
+In a sandbox there are those few, what `sandbox` and `inherit` name, and what `env` sets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from engine.provider_keys import is_provider_key
 from engine.redaction import current
 from engine.runtime.ports import WorkerRequest
+from engine.sema.model import Sandbox
 from engine.workers.settings import evaluated, text_of
 
 __all__ = ["inherited", "process_environment"]
@@ -34,6 +36,9 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
     """
     secrets = request.scope.get("secret") or {}
     names = request.worker.settings.get("inherit")
+    sandbox = request.worker.settings.get("sandbox")
+    if isinstance(sandbox, Sandbox) and not sandbox.only_network:
+        names = names or ()
     if names is None:
         environment = {k: v for k, v in os.environ.items() if not _is_withheld(k, secrets)}
     else:
@@ -41,6 +46,9 @@ def process_environment(request: WorkerRequest) -> dict[str, str]:
         environment.update(
             (k, v) for k, v in os.environ.items() if k in _ALWAYS or k.startswith("LC_")
         )
+    if isinstance(sandbox, Sandbox):
+        passed = inherited(sandbox.env, secrets)
+        environment.update((k, v) for k, v in passed.items() if not _is_withheld(k, secrets))
     for name, value in (evaluated(request, "env") or {}).items():
         if value is None:
             environment.pop(name, None)

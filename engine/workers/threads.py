@@ -36,10 +36,17 @@ class DaemonThreads:
     Args:
         name: Beginning of the threads' names.
         most_abandoned: How many functions may run on without a caller.
+        begin: What each thread does before its first function; must not fail.
     """
 
-    def __init__(self, name: str, most_abandoned: int = MOST_ABANDONED) -> None:
+    def __init__(
+        self,
+        name: str,
+        most_abandoned: int = MOST_ABANDONED,
+        begin: Callable[[], None] | None = None,
+    ) -> None:
         self._name = name
+        self._begin = begin
         self._numbers = itertools.count(1)
         self._idle = threading.Semaphore(0)
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -95,6 +102,8 @@ class DaemonThreads:
             future.add_done_callback(self._abandoned.discard)
 
     def _work(self) -> None:
+        if self._begin is not None:
+            self._begin()
         while True:
             job = self._jobs.get()
             job()

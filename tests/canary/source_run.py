@@ -16,6 +16,7 @@ from canary_run import Canary
 from canary_world import World
 from source_programs import CALLED, source_program, tokens
 
+from engine.runtime import taint
 from engine.runtime.commands import StartCall
 from engine.runtime.decision import DecisionContract
 from engine.runtime.ending import subtree
@@ -85,6 +86,9 @@ class SourceRun(Canary):
         if not isinstance(task, Task) or not isinstance(start.request, WorkerRequest):
             return
         found = sources(self.state, task)
+        # What the machine goes by is the same, if in doubt more.
+        if any(source.tainted for source in found) and not taint.reads_taint(self.state, task):
+            raise Wrong(f"seed {self.seed}: {task.key} reads what the machine takes for clean")
         for path, text in _texts(task.resolved):
             covering = sources_of(found, path)
             self._check(task, path, text, covering)
@@ -105,9 +109,8 @@ class SourceRun(Canary):
                 raise Wrong(f"{here}: {token} is not marked\n{self.text}")
         for source in covering:
             self.looked[source.kind] = self.looked.get(source.kind, 0) + 1
-            if not task.loop.tainted and not any(t[0] == "C" for t in self.world.made):
-                if source.tainted:
-                    raise Wrong(f"{here}: no stranger has said anything\n{self.text}")
+            if source.tainted and not any(token[0] == "C" for token in self.world.made):
+                raise Wrong(f"{here}: no stranger has said anything\n{self.text}")
 
     def _gave(self, task: Task, source: Source, path: str, token: str) -> bool:
         """Whether a source gave a token."""

@@ -6,13 +6,14 @@ there are, and that none of them is idle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import approvals, dispatch, taint, verify, views
+from engine.runtime import approvals, clearance, clearing, dispatch, taint, verify, views
+from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -36,6 +37,14 @@ _begins = taint.loop_begins_tainted
 
 def no(*args: Any, **more: Any) -> bool:
     return False
+
+
+def nothing(*args: Any) -> str:
+    return ""
+
+
+def whatever_they_looked_at(cleared: Cleared, inputs: Iterable[str]) -> list[str]:
+    return [] if cleared.person or cleared.verifiers else [*inputs]
 
 
 def none(*args: Any) -> None:
@@ -127,7 +136,8 @@ def as_it_is(loop: Loop) -> str:
 
 def whatever_it_does_on_failure(run: HookRun) -> bool:
     more = _goes_on(run)
-    run.cleaned = run.cleaned or run.number > 0
+    if run.number:
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
     return more
 
 
@@ -153,7 +163,8 @@ def fields_only(type_: Type) -> bool:
 
 def without_looking(state: RunState, run: HookRun) -> bool:
     look = _looks(state, run)
-    run.cleaned = run.cleaned or not look
+    if not look:
+        run.cleared = clearing.by_a_person(run.cleared, run.hook)
     return look
 
 
@@ -170,7 +181,8 @@ def by_its_input(check: Check) -> bytes:
 
 
 LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "no effect needs a yes": (taint, "needs_clearance", no),
+    "no effect needs a yes": (clearance, "denial", nothing),
+    "one look is good for all of a task": (Cleared, "leaves_open", whatever_they_looked_at),
     "a child begins anew": (taint, "loop_begins_tainted", no),
     "a child gives back what its planner saw": (
         taint, "_gives_back_taint", by_what_its_planner_saw),
@@ -195,7 +207,7 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "a hook that does not look cleans": (verify, "looks", without_looking),
     "an `else` passes unasked": (verify, "_next", without_asking),
     "a yes is good for whatever comes back": (approvals, "_of_check", by_its_input),
-    "references are not followed": (taint, "tainted_producer", none),
+    "references are not followed": (taint, "is_tainted", no),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from canary_programs import KINDS, RESULTS, text_of
 from canary_run import Canary, Leak
 
 from engine.linter.taint import Place, flow_of
-from engine.runtime import taint, views
+from engine.runtime import clearance, taint
 from engine.runtime.ending import subtree
 
 PROGRAMS = int(os.environ.get("ORCH_CANARY", "2000"))
@@ -79,14 +79,10 @@ def test_the_linter_has_seen_what_is_tainted_in_a_run(part):
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_linter_has_seen_every_effect_that_a_stranger_could_reach(part, monkeypatch):
-    denied = taint.needs_clearance
-
-    def is_tainted(state, task, done):
-        return taint.gives_taint(state, task) if done else denied(state, task)
-
+    denied = clearance.denial
     # Only the denial is taken away: a hook with `when = tainted` looks as before.
-    monkeypatch.setattr(views, "_is_tainted", is_tainted)
-    monkeypatch.setattr(taint, "needs_clearance", lambda state, task: False)
+    monkeypatch.setattr(clearance, "is_denied", lambda state, task: bool(denied(state, task)))
+    monkeypatch.setattr(clearance, "denial", lambda state, task: "")
     reached = 0
     for seed in seeds_of(part, 10):
         run = Canary(seed, keep=True).run()

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import BUILTIN_MODES
-from engine.runtime.prompts import calls, how_to_step
+from engine.runtime.prompts import calls, denials, how_to_step
 from engine.runtime.prompts.safe_text import UNTRUSTED as _UNTRUSTED
 from engine.runtime.prompts.safe_text import fenced as _fenced
 from engine.runtime.prompts.safe_text import line as _line
@@ -164,6 +164,8 @@ def _catalogue_entry(orchestrator: Orchestrator, name: str, worker: Worker | Orc
     if worker.doc:
         lines.append(worker.doc)
     lines.append(f"input: {schema_text(worker.inputs.schema)}")
+    if isinstance(worker, Worker):
+        lines += [denials.must_be_from(rule) for rule in worker.sources]
     lines.append(f"output: {schema_text(worker.output.schema)}")
     if worker.fails:
         lines.append(f"fails with: {', '.join(worker.fails)}")

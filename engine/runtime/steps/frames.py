@@ -124,7 +124,7 @@ def decided_tainted(frame: Frame) -> bool:
     owner = frame.owner
     if isinstance(owner, Step):
         return owner.decided_tainted
-    return owner.decided_tainted and not owner.cleared
+    return owner.decided_tainted and not owner.looked_at.steers(owner.worker)
 
 
 def connect(entry: Task | Step, spec: Spec, lookup: Callable[[str], Task | Step | None]) -> None:

@@ -188,12 +188,23 @@ class TypeResolver:
         if decl.default is not None:
             default = self._default(decl.default, type_)
         sources, at = sources_of(decl.constraints)
+        untrusted = any(item.name.text == "untrusted" for item in decl.constraints)
+        if untrusted and at is not None:
+            self._report(
+                diagnostic(
+                    "ORC205",
+                    "`@untrusted` and `@from` contradict each other: a value from these sources is "
+                    "no stranger's",
+                    at,
+                    help="remove one of them",
+                )
+            )
         return Field(
             name=decl.name.text,
             type=type_,
             doc=decl.doc,
             default=default,
-            untrusted=any(item.name.text == "untrusted" for item in decl.constraints),
+            untrusted=untrusted,
             span=decl.name.span,
             sources=sources,
             sources_span=at,

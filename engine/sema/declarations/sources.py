@@ -33,8 +33,8 @@ def _of_fields(
             yield InputSources(
                 at, tuple(one for one in allowed if one is not None), field.sources_span
             )
-        else:
-            yield from _of_type(field.type, at, scope, inside)
+        # What is said of a field inside holds besides what is said of the whole.
+        yield from _of_type(field.type, at, scope, inside)
 
 
 def _of_type(

@@ -13,6 +13,7 @@ from engine.sema.expressions.compiler import Expression, free_names
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
+from engine.sema.kinds.sandboxes import SANDBOX, address_of, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
@@ -35,6 +36,7 @@ _ROWS = (
         otherwise="the file's folder",
     ),
     ENV,
+    SANDBOX,
     Row("ok_exit", Ints(), "The exit codes that mean success.", default=(0,)),
     Row("on_exit", BlockValue("on_exit"), "Maps exit codes to failure modes."),
     Row(
@@ -86,16 +88,26 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
         yield from check_call(parse, it.base_dir, span, project=it.project)
 
 
+def _derived(it: Declared) -> Mapping[str, Any]:
+    return {"sandbox": sandbox_of(it)}
+
+
 def _facts(settings: Mapping[str, Any]) -> Facts:
     run = settings.get("run")
     expr = run.expr if isinstance(run, Expression) else None
+    network = network_of(settings)
     arguments = expr if isinstance(expr, ast.ListExpr) else None
     if arguments is not None and program_of(arguments) not in NETWORK_PROGRAMS:
         arguments = None
+    address = address_of(settings)
+    if network == "unknown" and arguments is not None:
+        address = _address(arguments)
     return Facts(
         waits_outside=True,
-        sends_out=arguments is not None,
-        address=() if arguments is None else _address(arguments),
+        sends_out=network in ("hosts", "any") or (arguments is not None and network != "none"),
+        talks_to=hosts_of(settings),
+        network=network,
+        address=address,
         runs_user_code=settings.get("parse") not in _PARSERS,
     )
 
@@ -107,6 +119,7 @@ COMMAND = WorkerKind(
     verifier=(*_ROWS, *CHECKED),
     check=_check,
     facts=_facts,
+    derived=_derived,
     port="engine.workers.command:open_port",
     calls="run",
 )

@@ -9,6 +9,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
+from engine.sema.kinds.sandboxes import SANDBOX, address_of, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import Bool, CallPath, Computed
@@ -21,12 +22,13 @@ _ROWS = (
     Row("args", Computed(shape="map"), "Its keyword arguments.", otherwise="the inputs"),
     Row("isolate", Bool(), "Run it in a separate process.", default=False),
     ENV,
+    SANDBOX,
 )
 
 
 def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function exists, takes what it is given, and has the environment that it is promised."""
-    if "env" in it.settings.written and not it.settings.get("isolate"):
+    if "env" in it.settings.written and not _is_apart(it):
         yield diagnostic(
             "ORC104",
             f"{it.owner} has an `env` of its own, which needs `isolate = true`",
@@ -44,8 +46,25 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
     yield from check_call(call, it.base_dir, span, project=it.project, inputs=given, owner=it.owner)
 
 
+def _is_apart(it: Declared) -> bool:
+    """Whether the function has a process of its own: a sandbox that is written brings one."""
+    return bool(it.settings.get("isolate")) or it.settings.block("sandbox") is not None
+
+
+def _derived(it: Declared) -> Mapping[str, Any]:
+    is_apart = _is_apart(it)
+    return {"isolate": is_apart, "sandbox": sandbox_of(it, inside=not is_apart)}
+
+
 def _facts(settings: Mapping[str, Any]) -> Facts:
-    return Facts(runs_user_code=not settings.get("isolate"))
+    network = network_of(settings)
+    return Facts(
+        sends_out=network in ("hosts", "any"),
+        talks_to=hosts_of(settings),
+        network=network,
+        address=address_of(settings),
+        runs_user_code=not settings.get("isolate"),
+    )
 
 
 PYTHON = WorkerKind(
@@ -55,6 +74,7 @@ PYTHON = WorkerKind(
     verifier=(*_ROWS, *CHECKED),
     check=_check,
     facts=_facts,
+    derived=_derived,
     inputs_are_arguments=True,
     port="engine.workers.python:open_port",
     calls="call",

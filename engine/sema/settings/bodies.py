@@ -190,7 +190,9 @@ class BodyReader:
         if kind.row(member.name.text) is not None:
             same = earlier.span.text == member.span.text
             both = "keep one of them"
-            if isinstance(earlier, ast.Setting) != isinstance(member, ast.Setting):
+            row = kind.row(key[0])
+            is_env = row is not None and isinstance(row.value, table.Computed)
+            if is_env and isinstance(earlier, ast.Setting) != isinstance(member, ast.Setting):
                 both = f"write one block: `{key[0]} {{ inherit = [...]  set = {{ ... }} }}`"
             self._report(
                 diagnostic(
@@ -408,15 +410,19 @@ class BodyReader:
         name, expr = row.name, node.value
         result.spans[name] = expr.span
         match row.value:
-            case table.BlockValue():
+            case table.BlockValue(words=words):
+                if isinstance(expr, ast.Variable) and expr.name in words:
+                    result.values[name] = expr.name
+                    return
                 if isinstance(expr, ast.Null):
                     return
+                instead = "".join(f" or `{name} = {word}`" for word in words)
                 self._report(
                     diagnostic(
                         "ORC202",
                         f"`{name}` is a block, not a setting",
                         node.name.span,
-                        help=f"write `{name} {{ ... }}`",
+                        help=f"write `{name} {{ ... }}`{instead}",
                     )
                 )
             case table.Text():
@@ -474,6 +480,8 @@ class BodyReader:
                 self._names.each_once(name, expr)
                 return self._list(name, "a list of failure modes", expr, self._names.mode)
             case table.Strings():
+                return self._list(name, "a list of strings", expr, self._string)
+            case table.ChoiceOrStrings() if isinstance(expr, ast.ListExpr):
                 return self._list(name, "a list of strings", expr, self._string)
             case table.Ints():
                 return self._list(name, "a list of ints", expr, self._plain_int)

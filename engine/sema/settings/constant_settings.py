@@ -51,8 +51,12 @@ class LeafReader:
     def leaf(self, name: str, value: table.Value, expr: ast.Expr) -> Any:
         """The value of a literal for a setting; None if it does not fit (reported)."""
         wanted = _wanted(value)
-        if isinstance(value, (table.Choice, table.Parse)):
+        if isinstance(value, (table.Choice, table.ChoiceOrStrings, table.Parse)):
             word = expr.name if isinstance(expr, ast.Variable) else None
+            if isinstance(expr, ast.String) and isinstance(value, table.ChoiceOrStrings):
+                return self.mismatch(
+                    name, wanted, expr, help=f"write `{name} = [{expr.span.text}]`"
+                )
             if isinstance(expr, ast.String):
                 word = expr.value
             if word is None:
@@ -107,7 +111,7 @@ class LeafReader:
         number = isinstance(given, (int, float)) and not isinstance(given, bool)
         whole = number and float(given).is_integer()
         match value:
-            case table.Choice() | table.Parse() if isinstance(given, str):
+            case table.Choice() | table.ChoiceOrStrings() | table.Parse() if isinstance(given, str):
                 return self._word(name, value, given, span)
             case table.Int() if whole:
                 return self._in_range(name, int(given), value.minimum, value.maximum, span)
@@ -134,8 +138,14 @@ class LeafReader:
         )
         return None
 
-    def _word(self, name: str, value: table.Choice | table.Parse, word: str, span: Span) -> Any:
-        options = value.options if isinstance(value, table.Choice) else ("json", "lines", "text")
+    def _word(
+        self,
+        name: str,
+        value: table.Choice | table.ChoiceOrStrings | table.Parse,
+        word: str,
+        span: Span,
+    ) -> Any:
+        options = ("json", "lines", "text") if isinstance(value, table.Parse) else value.options
         if word in options or (isinstance(value, table.Parse) and ":" in word):
             return word
         if name == "on_timeout" and word == "approve":
@@ -331,6 +341,8 @@ def _wanted(value: table.Value) -> str:
             return "an int or a percentage"
         case table.Choice(options=options):
             return f"one of {names_list(options)}"
+        case table.ChoiceOrStrings(options=options):
+            return f"{names_list(options)} or a list of strings"
         case table.Parse():
             return "`json`, `lines`, `text` or a function"
     return "a string"

@@ -43,6 +43,10 @@ def wrong_default(sort: sorts.Value, value: Any) -> str | None:
             return None if isinstance(value, bool) else "a bool"
         case sorts.Choice(options=options):
             return None if value in options else f"one of {', '.join(options)}"
+        case sorts.ChoiceOrStrings(options=options):
+            texts = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+            fits = texts or value in options
+            return None if fits else f"one of {', '.join(options)}, or a tuple of strings"
         case sorts.Ints():
             whole = isinstance(value, tuple) and all(_is_whole(item, 0) for item in value)
             return None if whole else "a tuple of ints, none below 0"

@@ -17,6 +17,7 @@ from engine.sema.settings.values import (
     BlockValue,
     Bool,
     Choice,
+    ChoiceOrStrings,
     Computed,
     Constant,
     Duration,
@@ -277,6 +278,39 @@ _TABLE = (
     ),
     Kind("env", "`env` blocks", (_INHERIT, Row("set", Computed("call", True, "map"), _SET))),
     Kind("server env", "`env` blocks", (_INHERIT, Row("set", Computed("none", True, "map"), _SET))),
+    Kind(
+        "sandbox",
+        "`sandbox` blocks",
+        (
+            Row(
+                "network",
+                ChoiceOrStrings(("none", "any")),
+                "Where it may connect to: `none`, `any`, or a list of hosts, by HTTP and HTTPS: "
+                '`["api.example.org", "*.example.org:8443"]`.',
+                default="none",
+            ),
+            Row(
+                "read",
+                Strings(),
+                "Files and folders that it may read, relative to the folder of the file. It may "
+                "always read that folder, the system's programs and libraries, and Python's.",
+                default=(),
+            ),
+            Row(
+                "write",
+                Strings(),
+                "Files and folders that it may change, relative to the folder of the file. "
+                "It always has a temporary folder of its own.",
+                default=(),
+            ),
+            Row(
+                "env",
+                Strings(),
+                "Variables to pass on from the engine's environment; never keys or secrets.",
+                default=(),
+            ),
+        ),
+    ),
     Kind("on_status", "`on_status` blocks", (), numbered=Mode()),
     Kind("on_exit", "`on_exit` blocks", (), numbered=Mode()),
     Kind(

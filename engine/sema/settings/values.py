@@ -17,6 +17,7 @@ __all__ = [
     "Bool",
     "CallPath",
     "Choice",
+    "ChoiceOrStrings",
     "Computed",
     "Constant",
     "Duration",
@@ -99,6 +100,12 @@ class Choice(msgspec.Struct, frozen=True):
     options: tuple[str, ...]
 
 
+class ChoiceOrStrings(msgspec.Struct, frozen=True):
+    """One of a few words, written bare, or a list of literal strings."""
+
+    options: tuple[str, ...]
+
+
 class Words(msgspec.Struct, frozen=True):
     """A list of bare words, such as names of inputs."""
 
@@ -164,6 +171,7 @@ class BlockValue(msgspec.Struct, frozen=True):
         label: The kinds of things its label names, or () where it takes none.
         declares: Whether its label is a new name, of the kind that `label` says.
         repeated: Whether the block may occur more than once (with different labels).
+        words: What may be written instead of a block, bare: `sandbox = off`.
         several: Whether it may have several labels: it then counts for each of them.
     """
 
@@ -171,6 +179,7 @@ class BlockValue(msgspec.Struct, frozen=True):
     label: tuple[str, ...] = ()
     repeated: bool = False
     declares: bool = False
+    words: tuple[str, ...] = ()
     several: bool = False
 
 
@@ -188,6 +197,7 @@ Value = (
     | Ints
     | Words
     | Choice
+    | ChoiceOrStrings
     | Names
     | Mode
     | Modes
@@ -216,6 +226,8 @@ def written(sort: Value, value: Any) -> str:
         case Bool():
             return "true" if value else "false"
         case Ints() | Strings() | Modes() | Words():
+            return f"[{', '.join(map(str, value))}]"
+        case ChoiceOrStrings() if not isinstance(value, str):
             return f"[{', '.join(map(str, value))}]"
         case BlockValue():
             return "  ".join(f"{name} = {inner}" for name, inner in value.items())

@@ -85,7 +85,7 @@ def test_a_hook_and_whose_yes_it_needs(said):
 def test_at_from_says_where_a_value_comes_from(said):
     never, may = said(sources=" @from(request, contacts.email)", verify=HOOK)
     assert (
-        "`to` of `pay` always comes from `request` or `contacts.email`, "
+        "`to` of `pay` always comes from the request or `contacts.email`, "
         "never from another text of `read_page` and `lookup`."
     ) in never
     assert any("can be in `note` of `pay`" in one for one in may)

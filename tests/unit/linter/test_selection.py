@@ -39,7 +39,7 @@ def test_an_optional_rule_counts_only_where_it_is_named() -> None:
 @pytest.mark.parametrize(
     ("word", "help"),
     [
-        ("ORC30x", "did you mean `ORC310`?"),
+        ("ORC30x", "did you mean `ORC309`?"),
         ("unused-worke", "did you mean `unused-worker`?"),
         ("?", "`orch explain` lists the rules"),
         ("", "`orch explain` lists the rules"),
@@ -101,4 +101,4 @@ def test_a_rule_of_a_configuration_that_there_is_not_is_told_with_its_line(tmp_p
 
     with pytest.raises(ConfigError, match=r"orch\.toml:3: there is no rule `ORC40y`") as caught:
         chosen(find_config(str(tmp_path)))
-    assert caught.value.help == "did you mean `ORC410`?"
+    assert caught.value.help == "did you mean `ORC409`?"

@@ -243,6 +243,7 @@ def test_the_inputs_of_a_plan_worker_are_followed_to_the_sources_of_its_task(pla
     }
     assert told(state, inside["q"]) == {
         ("/order/to", "planner"),
+        ("/order/to", "program"),  # the expression has words of its own
         ("/order/note", "program"),
         ("/text", "program"),
         ("/amount", "program"),

@@ -204,6 +204,12 @@ _ROOM: dict[str, tuple[str, Callable[[Program], object]]] = {
         'model m { id = "openai/x" }\n' + _worker("llm", 'model = m  prompt = "{{ q }}"'),
         lambda it: it.workers["w"],
     ),
+    "sandbox": (
+        _worker("python", 'call = "inspect:getdoc"  args = { object: q }').replace(
+            "BODY", "sandbox { BODY }"
+        ),
+        lambda it: it.workers["w"],
+    ),
     "python worker": (
         _worker("python", 'call = "inspect:getdoc"  args = { object: q }'),
         lambda it: it.workers["w"],

@@ -1,0 +1,75 @@
+"""Whether a task may start: where its values come from, and what strangers' text may do.
+
+Each `@from` of its input must be kept, unless a person has approved this very input. With a kept
+`@from`, other inputs of a `write` or `once` worker may be a stranger's words, and so may the
+decision; but such a decision may not make the same call of a `once` worker again. Without one, the
+hooks must have looked at each input that may hold strangers' words, and at some input if strangers
+may have decided that the task runs. Of a task that only reads, the inputs count that decide whom it
+talks to (`engine.runtime.ways_out`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.runtime import sourced, taint, ways, ways_out
+from engine.runtime.clearing import Cleared
+from engine.runtime.prompts import denials
+from engine.runtime.sources import Source, sources
+from engine.runtime.state import RunState, Task
+from engine.sema.model import Worker
+from engine.sema.types.schema_facts import pointer_tokens
+
+__all__ = ["denial", "is_denied", "unsourced"]
+
+#: How many parts that break `@from` are told.
+_MOST_TOLD = 3
+
+
+def is_denied(state: RunState, task: Task) -> bool:
+    """Whether the machine would deny a task that is ready, as it is."""
+    return bool(denial(state, task))
+
+
+def unsourced(state: RunState, task: Task) -> tuple[str, ...]:
+    """The parts of a task's input that break an `@from`, as JSON Pointers."""
+    return tuple(one.path for one in sourced.broken(state, task))
+
+
+def denial(state: RunState, task: Task) -> str:
+    """Why a task that is ready may not start, in words for its planner; "" if it may."""
+    worker, cleared = task.worker, task.looked_at
+    if not isinstance(worker, Worker) or cleared.person:
+        return ""
+    if sourced.rules_of(state, worker):
+        broken = sourced.broken(state, task)
+        if broken:
+            found = ways.Ways(state)
+            parts = [
+                denials.broken_part(one.path, one.allowed, found.of(task, one.source))
+                for one in broken[:_MOST_TOLD]
+            ]
+            return denials.breaks_from(parts, len(broken) - len(parts))
+    if not worker.changes_something:
+        return ways_out.denial(state, task, cleared)
+    steered = taint.is_steered(state, task)
+    if sourced.is_anchored(state, task):
+        before = sourced.made_before(state, task) if steered else None
+        return "" if before is None else denials.same_call_again(before.id, worker.name)
+    if not (steered or taint.reads_taint(state, task)):
+        return ""
+    unseen = list(_unseen(state, task, cleared))
+    if not unseen and (not steered or cleared.steers(worker)):
+        return ""
+    return ways.denial(state, task, unseen, looked=bool(cleared.verifiers))
+
+
+def _unseen(state: RunState, task: Task, cleared: Cleared) -> Iterator[Source]:
+    """The sources of tainted parts of an input that no hook has looked at."""
+    tainted: dict[str, list[Source]] = {}
+    for source in sources(state, task):
+        if source.tainted:
+            name = (pointer_tokens(source.path) or [""])[0]
+            tainted.setdefault(name, []).append(source)
+    for name in cleared.leaves_open(tainted):
+        yield from tainted[name]

@@ -1,0 +1,168 @@
+"""What one process in a sandbox may reach, as absolute paths; nothing is enforced here.
+
+The declaration says what its author thought of (`engine.sema.model.Sandbox`). A program also needs
+what every program needs: the system's programs and libraries, the interpreter with its packages,
+and a few files of `/etc`. Its own are the folder of its `.orch` file, which it may read, and a
+folder for this call alone, which it may change.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from engine.errors import Failure
+from engine.sema.model import Sandbox
+
+__all__ = ["Policy", "policy_of", "program_at"]
+
+#: What every program may read: programs, libraries, and what the C library looks things up in.
+_SYSTEM = (
+    *("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/sbin", "/usr"),
+    *("/nix/store", "/gnu/store", "/Library/Frameworks", "/System", "/private/var/db/dyld"),
+)
+_ETC = (
+    *("alternatives", "ca-certificates", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf"),
+    *("ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "passwd"),
+    *("protocols", "resolv.conf", "services", "terminfo", "timezone"),
+    # Not all of it: the keys of servers are there too.
+    *("ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf"),
+    *("pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf"),
+)
+#: The packages of orch, which a function in a process of its own needs.
+_ENGINE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PACKAGES = ("engine", "grammar", "orch")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What a process may reach.
+
+    Attributes:
+        reach: How much of the network it has.
+        hosts: The patterns of hosts, if `reach` is `hosts`.
+        read: Files and folders that may be read.
+        write: Files and folders that may be changed, the private one first.
+        cwd: Where it starts.
+        only_network: Whether files are as outside.
+    """
+
+    reach: Literal["none", "hosts", "any"]
+    hosts: tuple[str, ...]
+    read: tuple[str, ...]
+    write: tuple[str, ...]
+    cwd: str
+    only_network: bool = False
+
+    @property
+    def private(self) -> str:
+        """The folder of this call alone."""
+        return self.write[0]
+
+
+def policy_of(
+    sandbox: Sandbox, base_dir: str, program: str, cwd: str, private: str, *, is_python: bool
+) -> Policy:
+    """What a process may reach.
+
+    Args:
+        base_dir: The folder of the declaring file.
+        program: The program's file.
+        cwd: Where it starts.
+        private: An empty folder for this call.
+        is_python: Whether it calls a function of the user's, which may import what the engine can.
+
+    Raises:
+        Failure: `crashed`; a path that it may change does not exist, or it may not see `cwd`.
+    """
+    read = [base_dir, *_of_program(program), *_SYSTEM]
+    read += [os.path.join("/etc", name) for name in _ETC]
+    read += _interpreter(is_python)
+    read += _absolute(sandbox.read, base_dir)
+    write = _absolute(sandbox.write, base_dir)
+    for path, written in zip(write, sandbox.write, strict=True):
+        if not os.path.exists(path):
+            raise Failure("crashed", f"no such file or folder: {written}", where="sandbox")
+    policy = Policy(
+        reach=sandbox.reach,
+        hosts=() if isinstance(sandbox.network, str) else sandbox.network,
+        read=_known(read),
+        write=(private, *_known(write)),
+        cwd=cwd,
+        only_network=sandbox.only_network,
+    )
+    if not sandbox.only_network and not _is_in(cwd, (*policy.read, *policy.write)):
+        said = f"its sandbox does not show it the folder that it starts in: {cwd}"
+        raise Failure("crashed", said, where="cwd")
+    return policy
+
+
+def program_at(argv: Sequence[str], cwd: str, path: str | None) -> str:
+    """The file of the program that is to be started.
+
+    Args:
+        path: The `PATH` that it is looked up in.
+
+    Raises:
+        FileNotFoundError: There is none.
+        PermissionError: It may not be run.
+    """
+    name = argv[0]
+    if os.sep not in name:
+        found = shutil.which(name, path=os.defpath if path is None else path)
+        if found is None:
+            raise FileNotFoundError(name)
+        return os.path.join(cwd, found)
+    file = os.path.normpath(os.path.join(cwd, name))
+    if not os.path.isfile(file):
+        raise FileNotFoundError(name)
+    if not os.access(file, os.X_OK):
+        raise PermissionError(name)
+    return file
+
+
+def _of_program(program: str) -> list[str]:
+    """What belongs to a program: its file, and the libraries that are installed with it."""
+    paths = [program]
+    for file in (program, os.path.realpath(program)):
+        folder = os.path.dirname(file)
+        root = os.path.dirname(folder)
+        if os.path.basename(folder) == "bin":
+            paths += [os.path.join(root, name) for name in ("bin", "lib", "libexec")]
+            if os.path.exists(os.path.join(root, "pyvenv.cfg")):
+                paths.append(root)
+        elif os.path.basename(folder) == "shims":  # of pyenv and the like: scripts that choose
+            paths.append(root)
+    return paths
+
+
+def _interpreter(is_python: bool) -> list[str]:
+    paths = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
+    paths += [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]
+    paths += [os.path.dirname(os.path.abspath(__file__))]
+    if is_python:
+        paths += [os.path.join(_ENGINE, package) for package in _PACKAGES]
+        paths += [entry for entry in sys.path if entry]
+    return paths
+
+
+def _absolute(paths: Iterable[str], base_dir: str) -> list[str]:
+    return [os.path.normpath(os.path.join(base_dir, os.path.expanduser(path))) for path in paths]
+
+
+def _known(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those that exist, also by their real names, each once and none below another."""
+    both = [name for path in paths for name in (os.path.abspath(path), os.path.realpath(path))]
+    kept: list[str] = []
+    for path in sorted(set(both), key=len):
+        if os.path.exists(path) and not _is_in(path, kept):
+            kept.append(path)
+    return tuple(kept)
+
+
+def _is_in(path: str, folders: Iterable[str]) -> bool:
+    return any(path == it or path.startswith(it.rstrip(os.sep) + os.sep) for it in folders)
