@@ -252,7 +252,7 @@ def _acts(program: Program, worker: Worker, kind: Start) -> bool:
 def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker, kind: Start) -> bool:
     """Whether no stranger's words start it: its hooks look, or `@from` says what may.
 
-    What an `@from` binds is no part of the address, so where that is left another input decides.
+    What an `@from` binds is not in the address, so where there is one, another input decides.
     """
     if kind == "effect":
         return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)

@@ -25,7 +25,7 @@ from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker, reached
-from engine.sema.trust import carries, clears
+from engine.sema.trust import bound_inputs, carries, clears, facts_of
 from engine.syntax import ast
 
 __all__ = ["lethal_trifecta"]
@@ -151,14 +151,14 @@ def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
-    # `when = tainted` is never true of a worker that only reads.
+    # `when = tainted` looks at addresses only, not at all that a worker sends.
     if worker.changes_something or clears(
         owner, "before_dispatch", worker.name, program.verifiers, always=True
     ):
         return False
     if worker.facts.network == "none":
         return False
-    schema = worker.inputs.schema
-    if not any(carries(field, schema) for field in schema.get("properties", {}).values()):
+    # What `@from` binds is a stranger's only where the file says so.
+    if facts_of(program, worker).hears <= bound_inputs(worker):
         return False
-    return worker.facts.sends_out
+    return worker.facts.sends_out or bool(worker.facts.address)

@@ -63,7 +63,7 @@ __all__ = [
 ]
 
 
-#: The sources of `@from` that are no workers, in words.
+#: The sources of `@from` other than workers, in words.
 SOURCE_WORDS = {"request": "the request", "person": "a person"}
 
 

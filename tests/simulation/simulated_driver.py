@@ -570,7 +570,7 @@ class Simulation:
     def _check_looked(self, loop: Loop, number: int, hooks: list[Hook], what: str) -> None:
         verdicts = {(v[0], v[1]) for v in loop.rounds[number - 1].verdicts}
         for hook in hooks:
-            for name in hook.verifiers:
+            for name in hook.verifiers if hook.when is None else ():
                 skips = self.state.program.verifiers[name].skip_when is not None
                 require(skips or (hook.point, name) in verdicts, f"{what}, and {name} not asked")
 

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def must_be_from(rule: InputSources) -> str:
-    """What a planner is told of an input with `@from`, next to its schema."""
+    """What a planner reads about an input with `@from`, next to its schema."""
     path = ".".join(name for name in rule.path if name != "*")
     said = f"`{path}` must be from {shown_sources(rule.allowed)}"
     ways = _advice(rule.allowed)

@@ -55,7 +55,7 @@ def hosts_of(settings: Mapping[str, Any]) -> str:
 def address_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The inputs by which code in a demanded sandbox can be told whom to talk to.
 
-    All of them where it may talk to any host; hosts that the file lists are nobody else's choice.
+    All of them where it may talk to any host. Hosts that the file lists are its author's choice.
     """
     return EVERY_INPUT if network_of(settings) == "any" else ()
 

@@ -8,6 +8,7 @@ import pytest
 
 from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted
 from engine.runtime.machine import fold
+from engine.sema.trust import facts_of
 
 EVIL = "https://evil.example/?q=secret"
 TOOLS = f"""
@@ -210,3 +211,21 @@ def test_programs_of_the_network_go_where_their_arguments_say(load):
     assert address('["curl", "https://a.example/?q=" ~ id]') == set()
     assert address('["curl", "https://" ~ page ~ "/" ~ id]') == {"page"}
     assert address('["sort", page]') == set()
+
+
+def test_code_in_a_sandbox_goes_where_its_file_says(load):
+    def address(sandbox):
+        workflow = load(
+            'worker w(page: string, n: int) -> string via python {\n  call = "tools:search"\n'
+            f"  args = {{ q: page ~ n }}  timeout = 5s  {sandbox}\n}}\n"
+            'orchestrator main() -> string { model = planner  goal = "x"  workers = [w] '
+            "policy { max_rounds = 1 } }",
+            TOOLS,
+        )
+        program = workflow.program
+        return set(facts_of(program, program.workers["w"]).address)
+
+    assert address("sandbox { network = any }") == {"page"}
+    assert address('sandbox { network = ["a.example", "b.example"] }') == set()
+    assert address("sandbox { network = none }") == set()
+    assert address("") == set()
