@@ -566,14 +566,12 @@ def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:
     # A sub-orchestrator would plan again, and not know what the last one has changed.
     wrote = task.child is not None and any(
-        isinstance(other.acting, Worker)
-        and other.acting.effect in ("write", "once")
-        and other.attempts
+        isinstance(other.acting, Worker) and other.acting.changes_something and other.attempts
         for loop in ending.subtree(task.child)
         for other in loop.tasks.values()
     )
     worker = task.worker
-    if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
+    if wrote or (isinstance(worker, Worker) and worker.changes_something):
         end_task(state, task, failure=Failure("denied", outcome.feedback, cause=outcome.cause))
         return
     task.feedback = outcome.feedback

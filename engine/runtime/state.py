@@ -1208,7 +1208,7 @@ class RunState:
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         entered: By key: the input of a retried plan whose producers run again, and how it failed.
-        bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        bounds: Which bounds hold (`engine.sizes.BOUNDS`); 0 is none.
         stall: By which rules a stall is detected (`engine.runtime.stall.RULES`).
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
