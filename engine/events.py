@@ -142,6 +142,8 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     """What the machine it was started on cannot give it: sandboxes that were not demanded."""
     stall: int = 0
     """By which rules a stall is detected (`engine.runtime.stall.RULES`); 0: exact repeats only."""
+    verdicts: int = 0
+    """What a verdict clears; 0: all of a task (an older engine), 1: what its verifier looked at."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):

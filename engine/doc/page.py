@@ -18,6 +18,7 @@ from engine.graph.build import collect
 from engine.graph.plans import steps_of
 from engine.graph.text import to_mermaid
 from engine.sema.model import Budget, Hook, Orchestrator, Program, Verifier, Worker
+from engine.sema.trust import shown
 from engine.sema.types.definitions import Named, Record, Type
 
 __all__ = ["page"]
@@ -116,14 +117,25 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
                 "" if limit is None else str(limit.max_dispatches or ""),
                 "" if limit is None else ", ".join(code(other) for other in limit.after),
                 "" if limit is None else _budget(limit.budget),
+                "" if worker is None else _SEEN[shown(item, worker)],
                 prose(None if worker is None else worker.doc),
             )
         )
-    lines += [*table(("may call", "at most", "after", "budget", "what it does"), workers), ""]
+    head = ("may call", "at most", "after", "budget", "its planner sees", "what it does")
+    lines += [*table(head, workers), ""]
     if item.hooks:
-        hooks = [(_point(hook), _asked(hook), _on_fail(hook)) for hook in item.hooks]
-        lines += [*table(("checked", "by", "if it fails"), hooks), ""]
+        hooks = [(_point(it), _asked(it), _on_fail(it), _endorsed(it)) for it in item.hooks]
+        lines += [*table(("checked", "by", "if it fails", "trusted from then on"), hooks), ""]
     return lines
+
+
+#: What a planner sees of an output, by `show`.
+_SEEN = {
+    "full": "all of it",
+    "preview": "its beginning",
+    "shape": "its shape: no words",
+    "none": "that it is done",
+}
 
 
 def _stalls(item: Orchestrator) -> str:
@@ -153,6 +165,10 @@ def _on_fail(hook: Hook) -> str:
         return hook.on_fail
     times = "once" if hook.max_revisions == 1 else f"{hook.max_revisions} times"
     return f"revise, at most {times}, then {hook.then}"
+
+
+def _endorsed(hook: Hook) -> str:
+    return ", ".join(code(name) for name in hook.endorse)
 
 
 def _budget(budget: Budget) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
+from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
-from engine.linter.taint import Place
+from engine.linter.taint import Place, hidden_from
 from engine.linter.ways import reached_starts
 from engine.sema.expressions.template import Expression
 from engine.sema.trust import clears, inputs_not_seen
@@ -63,6 +64,8 @@ orchestrator bugfix(topic: string) -> string {
 def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
     """ORC801: each `write` or `once` worker that may be started by a stranger's words."""
     for found in reached_starts(subject, "effect"):
+        if _is_only_handed(subject, found.way):
+            continue
         worker = found.worker
         acts = Related(f"`{worker.name}` acts here (`{worker.effect}`)", worker.span)
         yield diagnostic(
@@ -73,6 +76,22 @@ def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
             help=_help_inside(found.inside) if found.inside else _help(subject, found.way),
             related=(found.related, acts),
         )
+
+
+def _is_only_handed(subject: Subject, way: list[Place]) -> bool:
+    """Whether text gets to an effect only where a clean planner refers to what it is not shown.
+
+    Such a task is denied, and all others of the worker run: nothing keeps the program from its
+    work.
+    """
+    *_, last, effect = way
+    orchestrator = subject.program.orchestrators[effect.orchestrator]
+    return (
+        last.kind == "task"
+        and last.name != effect.name
+        and hidden_from(subject.program, orchestrator, last.name)
+        and not subject.flow.reaches(Place("loop", effect.orchestrator))
+    )
 
 
 def _help_inside(inside: list[str]) -> str:
@@ -126,6 +145,9 @@ def _help(subject: Subject, way: list[Place]) -> str:
             )
         return f"its `before_dispatch` hook {weak}, which keeps nothing out: use `on_fail = abort`"
     help = f"add `verify {{ before_dispatch {effect.name} {{ with = ...  on_fail = abort }} }}`"
+    hidden = better_hidden(program, subject.flow, orchestrator)
+    if hidden:
+        help += f", or let the planner only pass it on: {limits_said(hidden)}"
     if source.kind == "task":
         reader = program.orchestrators[source.orchestrator]
         if clears(reader, "after_dispatch", source.name, program.verifiers):

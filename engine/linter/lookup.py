@@ -13,6 +13,7 @@ from typing import Any
 from engine.diagnostics import Fix
 from engine.diagnostics.edits import appended
 from engine.linter.subject import Subject
+from engine.sema.model import Orchestrator
 from engine.source import Span
 from engine.syntax import ast
 from engine.syntax.dotted import dotted
@@ -25,6 +26,7 @@ __all__ = [
     "blocks_of",
     "body_of",
     "item_span",
+    "member_span",
     "setting_of",
     "strings_in",
     "varies",
@@ -94,6 +96,17 @@ def item_span(body: ast.Body, setting: str, name: str) -> Span | None:
         if dotted(item) == name:
             return item.span
     return None
+
+
+def member_span(subject: Subject, orchestrator: Orchestrator, name: str) -> Span:
+    """Where an orchestrator of the file names a worker in `workers`; else the orchestrator."""
+    entity = subject.declared.get(orchestrator.name)
+    if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
+        for local in subject.local_names(name):
+            found = item_span(entity.declaration.body, "workers", local)
+            if found is not None:
+                return found
+    return orchestrator.span
 
 
 def strings_in(node: Any) -> Iterator[ast.String]:

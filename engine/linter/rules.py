@@ -47,6 +47,7 @@ from engine.linter.prompts import schema_restated
 from engine.linter.results import nobody_makes_the_result
 from engine.linter.sandboxes import sandbox_path, sandbox_without_network
 from engine.linter.scripts import script_not_accepted
+from engine.linter.shown import contradicting_show, free_text_of_strangers, shown_in_words
 from engine.linter.sources import (
     endorsed_unseen,
     input_without_source,
@@ -82,6 +83,7 @@ RULES: tuple[LintRule, ...] = (
     command_on_the_network,
     comment_for_division,
     constant_pass,
+    contradicting_show,
     dangling_doc_comment,
     decision_over_answer,
     endorsed_unseen,
@@ -90,6 +92,7 @@ RULES: tuple[LintRule, ...] = (
     source_is_free_text,
     dispatches_unreachable,
     fallback_weaker,
+    free_text_of_strangers,
     gate_skips_the_tainted,
     gate_without_timeout,
     hook_looks_always_or_never,
@@ -112,6 +115,7 @@ RULES: tuple[LintRule, ...] = (
     schema_in_the_prompt,
     schema_restated,
     script_not_accepted,
+    shown_in_words,
     timeout_inversion,
     undeclared_modes,
     undeclared_source,

@@ -9,7 +9,9 @@ unlooked-at, cuts it.
 
 It holds that whatever the machine taints in some run (`engine.runtime.taint`) is reached here. An
 orchestrator that reads an untrusted output makes tainted decisions, and as the text of a failure
-passes every `after_dispatch` hook, such a hook alone does not keep it from reading one.
+passes every `after_dispatch` hook, such a hook alone does not keep it from reading one. What a
+planner is not shown in words (`show`) taints no decision of it: from there on edges lead to what
+its outputs may be handed to by reference.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from engine.sema.trust import (
     inputs_not_seen,
     is_anchored,
     may_hand_over,
+    shown,
     untrusted_fields,
     untrusted_inside,
     untrusted_params,
@@ -42,6 +45,7 @@ __all__ = [
     "Place",
     "Start",
     "flow_of",
+    "hidden_from",
     "is_source",
     "strangers_of",
     "unchecked_inside",
@@ -193,7 +197,11 @@ def _edges(program: Program) -> Iterator[tuple[Place, Place]]:
         orchestrator = program.orchestrators[edge.orchestrator]
         if edge.kind == "return":
             # Whatever it gives: where it fails, the planner reads why.
-            yield Place("task", orchestrator.name, edge.source), Place("loop", orchestrator.name)
+            if not hidden_from(program, orchestrator, edge.source):
+                yield (
+                    Place("task", orchestrator.name, edge.source),
+                    Place("loop", orchestrator.name),
+                )
         elif edge.kind == "dispatch":
             yield from _into(program, orchestrator, edge.target)
 
@@ -205,9 +213,14 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
     if target is None:
         return
     begun = Place("task", own, name) if isinstance(target, Worker) else Place("loop", name)
+    handed = [Place("task", own, other) for other in _handing(program, orchestrator, target)]
+    yield from ((place, begun) for place in handed)
     if isinstance(target, Orchestrator):
-        # What a child has read is in what it returns.
+        # What a child has read is in what it returns, and what it was not shown may be.
         yield Place("loop", name), Place("task", own, name)
+        for other in target.workers:
+            if hidden_from(program, target, other):
+                yield Place("task", name, other), Place("task", own, name)
     inputs = target.inputs.schema
     if facts_of(program, target).hears:
         yield Place("loop", own), begun
@@ -217,16 +230,19 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             if producer is not None and may_hand_over(producer.output.schema, inputs):
                 yield Place("task", own, other), begun
     for hook in orchestrator.hooks:
-        if hook.worker == name and hook.on_fail == "revise":
+        if hook.worker == name and {hook.on_fail, hook.then} & {"revise", "deny"}:
             # It is told what was wrong, by verifiers that have seen what others gave.
             yield Place("loop", own), begun
+            for other in orchestrator.workers:
+                if hidden_from(program, orchestrator, other):
+                    yield Place("task", own, other), begun
     if isinstance(target, Worker):
-        yield from _starts(program, orchestrator, target, "effect")
-        yield from _starts(program, orchestrator, target, "way_out")
+        yield from _starts(program, orchestrator, target, "effect", handed)
+        yield from _starts(program, orchestrator, target, "way_out", handed)
 
 
 def _starts(
-    program: Program, orchestrator: Orchestrator, target: Worker, kind: Start
+    program: Program, orchestrator: Orchestrator, target: Worker, kind: Start, handed: list[Place]
 ) -> Iterator[tuple[Place, Place]]:
     """What leads to the start of an effect, or to the address that a way out goes to."""
     own, name = orchestrator.name, target.name
@@ -234,12 +250,35 @@ def _starts(
     acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
     if acts and not _is_checked(program, orchestrator, target, kind):
         yield Place("loop", own), Place(kind, own, name)
+        yield from ((place, Place(kind, own, name)) for place in handed)
     if inside and any(
         way_inside(program, program.workers[plan], inside)
         for plan in reached(program.workers, [name])
     ):
         # What one step of it reads reaches another, past the planner and the hooks on it.
         yield Place("task", own, name), Place(kind, own, name)
+
+
+def hidden_from(program: Program, orchestrator: Orchestrator, name: str) -> bool:
+    """Whether the planner of an orchestrator is shown no words of what a worker gives."""
+    member = program.workers.get(name) or program.orchestrators.get(name)
+    return member is not None and shown(orchestrator, member) in ("shape", "none")
+
+
+def _handing(
+    program: Program, orchestrator: Orchestrator, target: Worker | Orchestrator
+) -> Iterator[str]:
+    """The workers whose words its planner is not shown and may hand to another one by reference.
+
+    Where there may be steps, they decide how often it runs, too, and failures can be referred to.
+    """
+    steps = orchestrator.policy.max_items is not None
+    for other in orchestrator.workers:
+        producer = program.workers.get(other) or program.orchestrators.get(other)
+        if producer is None or not hidden_from(program, orchestrator, other):
+            continue
+        if steps or may_hand_over(producer.output.schema, target.inputs.schema):
+            yield other
 
 
 def _acts(program: Program, worker: Worker, kind: Start) -> bool:

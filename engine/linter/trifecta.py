@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import item_span
+from engine.linter.lookup import member_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker, reached
 from engine.sema.trust import bound_inputs, carries, clears, facts_of
-from engine.syntax import ast
 
 __all__ = ["lethal_trifecta"]
 
@@ -93,11 +92,7 @@ def lethal_trifecta(subject: Subject) -> Iterator[Diagnostic]:
             continue
         end, way = found
         source = subject.flow.way(loop)[0]
-        at = orchestrator.span
-        entity = subject.declared.get(orchestrator.name)
-        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
-            for local in subject.local_names(way.worker.name):
-                at = item_span(entity.declaration.body, "workers", local) or at
+        at = member_span(subject, orchestrator, way.worker.name)
         yield diagnostic(
             "ORC805",
             f"untrusted text ({source}) can make `{orchestrator.name}` read private data "

@@ -10,13 +10,12 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from engine.diagnostics import Related
-from engine.linter.lookup import item_span
+from engine.linter.lookup import member_span
 from engine.linter.subject import Subject
 from engine.linter.taint import Place, Start, strangers_of, unchecked_inside, way_inside
 from engine.sema.model import Worker, reached
 from engine.sema.types.definitions import Field
 from engine.source import Span
-from engine.syntax import ast
 
 __all__ = ["Reached", "reached_starts"]
 
@@ -115,14 +114,7 @@ def _place(subject: Subject, way: list[Place]) -> Span | None:
         orchestrator = subject.program.orchestrators[place.orchestrator]
         if not subject.here(orchestrator.span):
             continue
-        entity = subject.declared.get(orchestrator.name)
-        name = following.name or following.orchestrator
-        if entity is not None and isinstance(entity.declaration, ast.OrchestratorDecl):
-            for local in subject.local_names(name):
-                found = item_span(entity.declaration.body, "workers", local)
-                if found is not None:
-                    return found
-        return orchestrator.span
+        return member_span(subject, orchestrator, following.name or following.orchestrator)
     return None
 
 

@@ -14,6 +14,7 @@ from engine.graph.plans import steps_of
 from engine.lsp.names import Target
 from engine.lsp.project import Analysis
 from engine.sema.expressions.environment import shared_environment
+from engine.sema.model import Orchestrator, Program
 from engine.sema.settings.table import Kind, Row
 from engine.sema.settings.values import (
     BlockValue,
@@ -39,6 +40,7 @@ from engine.sema.settings.values import (
     Text,
     Words,
 )
+from engine.sema.trust import shown
 from engine.syntax import ast
 
 __all__ = [
@@ -141,14 +143,28 @@ def _facts(target: Target, analysis: Analysis) -> list[str]:
         return [f"`{model.id}`, at most {model.max_tokens:,} tokens per answer"]
     if target.kind == "worker" and canonical in program.workers:
         worker = program.workers[canonical]
-        return [f"effect `{worker.effect}`, output `{worker.trust or 'trusted'}`"]
+        shows = f", planners see `{worker.show}`" if worker.show else ""
+        return [f"effect `{worker.effect}`, output `{worker.trust or 'trusted'}`{shows}"]
     if target.kind == "step":
         return _step_facts(target, analysis)
     if target.kind == "param" and canonical in program.params:
         return [f"value: `{program.params[canonical].value!r}`"]
-    if target.kind == "orchestrator" and canonical in analysis.bounds:
-        return [about_bound(analysis.bounds[canonical])]
+    if target.kind == "orchestrator" and canonical in program.orchestrators:
+        bound = analysis.bounds.get(canonical)
+        seen = _seen(program, program.orchestrators[canonical])
+        return [*([] if bound is None else [about_bound(bound)]), *seen]
     return []
+
+
+def _seen(program: Program, orchestrator: Orchestrator) -> list[str]:
+    """What its planner is shown of its workers, where that is not the beginning of an output."""
+    known = [
+        program.workers.get(name) or program.orchestrators.get(name)
+        for name in orchestrator.workers
+    ]
+    shows = {worker.name: shown(orchestrator, worker) for worker in known if worker is not None}
+    said = [f"`{name}` as `{show}`" for name, show in shows.items() if show != "preview"]
+    return [f"its planner sees {', '.join(said)}"] if said else []
 
 
 def _step_facts(target: Target, analysis: Analysis) -> list[str]:

@@ -53,11 +53,11 @@ def denial(state: RunState, task: Task) -> str:
     if not worker.changes_something:
         return ways_out.denial(state, task, cleared)
     steered = taint.is_steered(state, task)
+    if not (steered or taint.reads_taint(state, task)):
+        return ""
     if sourced.is_anchored(state, task):
         before = sourced.made_before(state, task) if steered else None
         return "" if before is None else denials.same_call_again(before.id, worker.name)
-    if not (steered or taint.reads_taint(state, task)):
-        return ""
     unseen = list(_unseen(state, task, cleared))
     if not unseen and (not steered or cleared.steers(worker)):
         return ""

@@ -57,12 +57,16 @@ _NOTHING = Scope(lambda name, view: None)
 class DecisionError(Exception):
     """A decision is not acceptable; `problems` says why, one sentence each.
 
-    `broken_off` says whether its JSON begins and does not end.
+    `broken_off` says whether its JSON begins and does not end. `told` is what the planner reads of
+    the problems where they quote what it has not seen; else None.
     """
 
-    def __init__(self, problems: list[str], *, broken_off: bool = False) -> None:
+    def __init__(
+        self, problems: list[str], *, broken_off: bool = False, told: list[str] | None = None
+    ) -> None:
         self.problems = [_clip(problem, _MAX_PROBLEM) for problem in problems]
         self.broken_off = broken_off
+        self.told = None if told is None else [_clip(problem, _MAX_PROBLEM) for problem in told]
         super().__init__("; ".join(self.problems))
 
 

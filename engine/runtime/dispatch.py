@@ -14,11 +14,13 @@ from engine.runtime import (
     approvals,
     attempts,
     clearance,
+    clearing,
     ending,
     endorsed,
     forks,
     gates,
     grants,
+    shown,
     sizes,
     sourced,
     taint,
@@ -352,7 +354,8 @@ def _start_child(state: RunState, task: Task, orchestrator: Orchestrator) -> Non
     task.child = Loop(orchestrator, decisions, task.resolved, ledger, task)
     state.known.loops.append(task.child)
     if task.feedback:
-        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told)
+        hidden = remarks.NOT_SHOWN if task.told_hidden else None
+        remark = Remark(remarks.YOUR_RESULT_REJECTED, task.feedback, task.told, hidden)
         task.child.feedback.append(remark)
     state.todo(Todo.BEGIN_ROUND, task.child)
 
@@ -518,17 +521,17 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     if outcome.action in ("pass", "warn"):
         _let_pass(state, task, run.cleared)
     elif outcome.action == "revise":
-        task.told = task.told or taint.hears_strangers(state, run)
+        said = _hear(state, task, run)
         if task.status == "checking":
             if task.step is None:  # what a step brought tells of its items
                 head = remarks.task_not_started(task.id)
-                loop.feedback.append(Remark(head, outcome.feedback, task.told))
+                loop.feedback.append(Remark(head, outcome.feedback, task.told, said))
             denied = Failure("denied", outcome.feedback, cause=outcome.cause)
             end_task(state, task, failure=denied)
         else:
             _revise(state, task, outcome)
     elif outcome.action == "deny":
-        task.told = task.told or taint.hears_strangers(state, run)
+        _hear(state, task, run)
         denied = Failure("denied", outcome.feedback, cause=outcome.cause)
         end_task(state, task, failure=denied)
     elif outcome.action == "escalate" and approvals.escalated_before(state, run):
@@ -537,9 +540,20 @@ def hook_ended(state: RunState, run: HookRun) -> verify.Outcome:
     return outcome
 
 
+def _hear(state: RunState, task: Task, run: HookRun) -> str | None:
+    """Note whose words a task is told; gives those that its planner may read, or None for all."""
+    said = shown.told(state, run)
+    task.told = task.told or taint.hears_strangers(state, run)
+    task.told_hidden = task.told_hidden or said is not None
+    return said
+
+
 def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
     """The dispatch hooks let a task continue; they clean what they have looked at."""
     before = task.status == "checking"
+    if not state.verdicts and cleared.verifiers:
+        # What an older engine has started must not be denied when its run is taken over.
+        cleared = clearing.of_all(cleared)
     if cleared.endorses:
         endorsed.add(state, task, cleared.endorses, output=not before)
     if before:

@@ -58,7 +58,8 @@ class PolicyState(msgspec.Struct, frozen=True):
             "output" | "failure": {"mode", "message"}, "round"}`;
             status is `done`, `failed` or `skipped`. The items of steps are among them, as `r[3]`.
             An input of more than 64 KiB has references instead
-            of what they lead to.
+            of what they lead to. Of a worker that is shown as `shape` or `none` there is also
+            `"shown"`, `output` is the shape (or `{"$bytes": size}`), and a failure has no message.
         steps: Those of the rounds that are over, by id: `{"kind", "worker", "round", "status",
             "counts", "failures", "output" | "failure"}`. `counts` has `total`, `known` and how many
             are `done`, `failed`, `not_started`, `skipped`, `running`, `waiting`; `failures` has

@@ -22,6 +22,7 @@ from engine.runtime import (
     gates,
     notes,
     plan_review,
+    shown,
     sizes,
     taint,
     verify,
@@ -206,17 +207,23 @@ def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
     checks = StepChecks([], loop.decisions.workers, partial(known, loop), loop.tasks)
     output = loop.orchestrator.output
     problems = list(checks.finish_problems(tree, output.schema))
+    if problems:
+        raise DecisionError(problems)
+    try:
+        value = output.with_defaults(fill(tree, scope_of(loop, None, state.params)))
+        problems = output.problems(value)
+    except Unmet as error:
+        problems = [error.failure.message]
+    except NothingThere as error:
+        problems = [str(error)]
     if not problems:
-        try:
-            value = output.with_defaults(fill(tree, scope_of(loop, None, state.params)))
-        except Unmet as error:
-            raise DecisionError([rejections.finish_problem(error.failure.message)]) from None
-        except NothingThere as error:
-            raise DecisionError([rejections.finish_problem(str(error))]) from None
-        problems = [rejections.finish_problem(problem) for problem in output.problems(value)]
-        if not problems:
-            return value
-    raise DecisionError(problems)
+        return value
+    # They quote values.
+    unseen = shown.unseen_in_finish(loop, tree)
+    raise DecisionError(
+        [rejections.finish_problem(problem) for problem in problems],
+        told=rejections.finish_problems_told(problems, unseen) if unseen else None,
+    )
 
 
 def _check_whole(loop: Loop, call: Call) -> None:
@@ -297,6 +304,7 @@ def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError)
     """
     current, value = loop.current, call.value
     problems = [sizes.cut(state, problem, SHOWN_PROBLEM) for problem in error.problems]
+    told = problems if error.told is None else error.told
     current.rejected.append("; ".join(problems))
     if loop.blocks[-1].role != "assistant":
         shown = value if isinstance(value, str) else _encode(value).decode()
@@ -304,7 +312,7 @@ def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError)
     current.broken_off += error.broken_off
     asked = current.attempts - current.asked_before
     if asked <= loop.orchestrator.policy.repair_max and current.broken_off < 2:
-        _ask_again(state, loop, problems)
+        _ask_again(state, loop, told)
         return
     if isinstance(error, OutOfDispatches):
         cause = Cause(loop.orchestrator, "policy.max_dispatches")
@@ -315,7 +323,7 @@ def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError)
         current.chain_index = call.chain_index + 1
         current.asked_before = current.attempts
         current.broken_off = 0
-        _ask_again(state, loop, problems)
+        _ask_again(state, loop, told)
         return
     if current.broken_off > 1:
         said = f"model `{call.chain[call.chain_index]}` failed, invalid_output: "
@@ -323,7 +331,8 @@ def _bad_decision(state: RunState, loop: Loop, call: Call, error: DecisionError)
         ending.end(state, loop, "failed", said + rejections.BROKE_OFF_TWICE, cause=cause)
         return
     head = remarks.no_decision(loop.round)
-    loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted))
+    hidden = None if error.told is None else "; ".join(told)
+    loop.feedback.append(Remark(head, "; ".join(problems), loop.tainted, hidden))
     _close_when_idle(state, loop)
 
 
@@ -425,7 +434,8 @@ def _revise(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
 
 
 def _remark(state: RunState, run: HookRun, head: str, outcome: verify.Outcome) -> Remark:
-    return Remark(head, outcome.feedback, taint.hears_strangers(state, run))
+    heard = taint.hears_strangers(state, run)
+    return Remark(head, outcome.feedback, heard, shown.told(state, run))
 
 
 def settle_hook(state: RunState, run: HookRun, outcome: verify.Outcome) -> None:
@@ -495,8 +505,8 @@ def _close_round(state: RunState, loop: Loop) -> None:
 def _append_round(state: RunState, loop: Loop, over: Round) -> None:
     over.closed = True
     brought: list[Task | Step] = [*over.tasks, *over.steps]
-    loop.tainted = loop.tainted or any(entry.tainted for entry in brought)
     feedback = list(loop.feedback)
+    loop.tainted = loop.tainted or taint.is_read(brought, feedback)
     left = blocks.left_block(state, loop, loop.round + 1)
     loop.blocks.append(Block("user", lambda: blocks.round_block(loop, over, feedback, left)))
     context.compact(state, loop)

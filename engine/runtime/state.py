@@ -153,16 +153,27 @@ class Remark(msgspec.Struct, frozen=True):
         head: The engine's own words: what is said of what.
         words: Theirs; "" where the engine says it all.
         untrusted: Whoever said the words had seen untrusted text, and may have quoted it.
+        told: The words as the planner reads them, where it is not shown all of them; else None.
     """
 
     head: str
     words: str = ""
     untrusted: bool = False
+    told: str | None = None
 
     @property
     def text(self) -> str:
-        """Both on end, as people and policies read it."""
-        return f"{self.head}: {self.words}" if self.words else self.head
+        """Both on end, as people read it."""
+        return _on_end(self.head, self.words)
+
+    @property
+    def for_planner(self) -> str:
+        """Both on end, as a planner reads it."""
+        return _on_end(self.head, self.words if self.told is None else self.told)
+
+
+def _on_end(head: str, words: str) -> str:
+    return f"{head}: {words}" if words else head
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -285,6 +296,7 @@ class Task:
         decided_tainted: The decision it is in was made after reading untrusted text.
         tainted: What it returns is, or was made from, untrusted text.
         told: A check that had seen untrusted text has said what was wrong with it.
+        told_hidden: A check has said so that had seen what the planner is not shown.
         looked_at: What the hooks before it have looked at.
         cached: Its output is that of an earlier task with the same `pure` work.
         edits: How often a person has changed its input.
@@ -351,6 +363,7 @@ class Task:
         "step",
         "tainted",
         "told",
+        "told_hidden",
         "tree",
         "waits",
         "when",
@@ -405,6 +418,7 @@ class Task:
         self.decided_tainted = loop.tainted
         self.tainted = False
         self.told = False
+        self.told_hidden = False
         self.looked_at = NOTHING
         self.cached = False
         self.again = 0
@@ -1199,6 +1213,7 @@ class RunState:
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
         asked_about: By worker and whoever asks: what a gate asked about last.
+        verdicts: What verdicts clear, as `RunStarted` says.
         known: What it remembers of values, for `@from` and `endorse`.
     """
 
@@ -1249,6 +1264,7 @@ class RunState:
         "task_bounds",
         "timers",
         "unplayed",
+        "verdicts",
         "wall_ms",
         "warnings",
     )
@@ -1298,6 +1314,7 @@ class RunState:
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
         self.known = Known()
+        self.verdicts = 0
         self.warnings: list[str] = []
         #: Models whose provider refused a schema: theirs go into the prompt.
         self.in_prompt: set[str] = set()

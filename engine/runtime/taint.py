@@ -30,7 +30,8 @@ from engine.runtime.origins import (
     passed_on,
     result_origins,
 )
-from engine.runtime.state import Frame, HookRun, Loop, RunState, Step, Task
+from engine.runtime.shown import OF_OTHERS, in_words, why_shown
+from engine.runtime.state import Frame, HookRun, Loop, Remark, RunState, Step, Task
 from engine.sema.model import Orchestrator, Worker
 from engine.sema.plans.steps import EachStep
 from engine.sema.plans.values import at_pointer
@@ -50,6 +51,7 @@ __all__ = [
     "has_read",
     "has_said",
     "hears_strangers",
+    "is_read",
     "is_steered",
     "is_stranger",
     "is_tainted",
@@ -67,8 +69,8 @@ __all__ = [
     "tasks_inside",
 ]
 
-#: What a hook offers that may hold words of other tasks than the one it is about.
-_OF_OTHERS = frozenset({"goal", "log", "outputs", "plan", "result", "rounds", "tasks"})
+#: What a hook offers in words of its orchestrator: its planner's, and those of its input.
+_OF_PLANNER = frozenset({"goal", "plan"})
 
 
 def loop_begins_tainted(state: RunState, loop: Loop) -> bool:
@@ -167,6 +169,28 @@ def is_stranger(state: RunState, task: Task) -> bool:
     return _facts(state, task.worker).source or _facts(state, task.acting).source
 
 
+def is_read(brought: Iterable[Task | Step], feedback: Iterable[Remark]) -> bool:
+    """Whether a planner reads words of strangers in what a round brought.
+
+    What it does not see in words taints no decision; it stays tainted itself, and where a
+    reference leads to it.
+    """
+    return any(entry.tainted and _is_read(entry) for entry in brought) or any(
+        remark.untrusted and remark.told is None for remark in feedback
+    )
+
+
+def _is_read(entry: Task | Step) -> bool:
+    """Whether a planner reads the words of a tainted task or step, or of what failed in it."""
+    if isinstance(entry, Task):
+        return in_words(entry) if entry.failure is None else why_shown(entry)
+    if not in_words(entry):
+        return False
+    items = entry.items.values()
+    given = any(task.tainted and task.status == "done" for task in items)
+    return given or not items or why_shown(entry)
+
+
 def hears_strangers(state: RunState, run: HookRun) -> bool:
     """Whether what the verifiers of a hook say may be words of strangers, for they saw such."""
     task, loop = run.task, run.loop
@@ -178,10 +202,13 @@ def hears_strangers(state: RunState, run: HookRun) -> bool:
         verifier = state.program.verifiers[name]
         inputs = verifier.inputs.schema.get("properties", {})
         # The goal is at the head of an `llm` verifier's prompt.
-        if verifier.kind == "llm" or not _OF_OTHERS.isdisjoint(inputs):
-            if loop.tainted or not loop.has_tainted:
-                return loop.tainted
-            return any(other.tainted for other in loop.every_task())
+        others = not OF_OTHERS.isdisjoint(inputs)
+        if loop.tainted and (
+            others or verifier.kind == "llm" or not _OF_PLANNER.isdisjoint(inputs)
+        ):
+            return True
+        if others and loop.has_tainted and any(other.tainted for other in loop.every_task()):
+            return True
     return False
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from engine.runtime import clearance, taint
+from engine.runtime import clearance, shown, taint
 from engine.runtime.ports import PolicyState
 from engine.runtime.prompts import denials
 from engine.runtime.sources import record_of, sources
@@ -144,6 +144,7 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
         if isinstance(worker, Worker) and worker.sources:
             workers[name]["from"] = [denials.must_be_from(rule) for rule in worker.sources]
     steps = loop.orchestrator.policy.max_items is not None
+    hides = shown.hides(loop)
     return PolicyState(
         kind="orchestrator",
         name=loop.orchestrator.name,
@@ -158,14 +159,18 @@ def policy_state(state: RunState, loop: Loop) -> PolicyState:
                 "decision": r.decision,
                 "tasks": [t.id for t in r.tasks],
                 **({"steps": [step.id for step in r.steps]} if steps else {}),
-                "feedback": [remark.text for remark in r.feedback],
+                "feedback": [remark.for_planner for remark in r.feedback],
             }
             for r in loop.rounds[:-1]
         ],
-        tasks={task.id: task_record(task) for task in known},
-        steps={s.id: step_record(s) for s in loop.steps.values() if s.round < loop.round},
-        outputs=_outputs(loop, known),
-        feedback=[remark.text for remark in loop.feedback],
+        tasks={t.id: _task_shown(t) if hides else task_record(t) for t in known},
+        steps={
+            step.id: _step_shown(step) if hides else step_record(step)
+            for step in loop.steps.values()
+            if step.round < loop.round
+        },
+        outputs=_outputs_shown(known) if hides else _outputs(loop, known),
+        feedback=[remark.for_planner for remark in loop.feedback],
         left=left(state, loop),
         notes=[note.text for r in loop.rounds for note in r.notes],
     )
@@ -179,6 +184,50 @@ def _outputs(loop: Loop, known: list[Task]) -> dict[str, list[Any]]:
     for task in known:
         if task.status == "done":
             outputs.setdefault(task.worker.name, []).append(task.output)
+    return outputs
+
+
+def _task_shown(task: Task) -> dict[str, Any]:
+    """A task as data, with what its planner sees of it."""
+    record = task_record(task)
+    if shown.reads_hidden(task):
+        record["input"] = shown.input_shown(task)
+    return _as_shown(task, record)
+
+
+def _step_shown(step: Step) -> dict[str, Any]:
+    """A step as data, with what its planner sees of it."""
+    record = step_record(step)
+    labels, why = shown.label_shown(step), shown.why_shown(step)
+    record["failures"] = [
+        {
+            **one,
+            "label": one["label"] if labels else None,
+            "message": one["message"] if why else "",
+        }
+        for one in record["failures"]
+    ]
+    return _as_shown(step, record)
+
+
+def _as_shown(entry: Task | Step, record: dict[str, Any]) -> dict[str, Any]:
+    if "failure" in record and not shown.why_shown(entry):
+        record["failure"] = {"mode": record["failure"]["mode"], "message": ""}
+        record.pop("partial", None)
+    if not shown.in_words(entry):
+        record["shown"] = shown.show_of(entry)
+        if "output" in record:
+            record["output"] = shown.given_shown(entry)
+    return record
+
+
+def _outputs_shown(known: list[Task]) -> dict[str, list[Any]]:
+    """As `_outputs`, with what a planner sees of each."""
+    outputs: dict[str, list[Any]] = {}
+    for task in known:
+        if task.status == "done":
+            value = task.output if shown.in_words(task) else shown.given_shown(task)
+            outputs.setdefault(task.worker.name, []).append(value)
     return outputs
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.runtime import taint
+from engine.runtime.shown import in_words
 from engine.runtime.sources import Source, record_of, sources
 from engine.runtime.state import Loop, RunState, Step, Task
 
@@ -134,7 +135,12 @@ def _before_loop(state: RunState, loop: Loop) -> Task | Step | Loop | None:
     if parent is not None and (parent.told or taint.reads_taint(state, parent)):
         return taint.tainted_producer(state, parent) or parent.loop
     return next(
-        (task for task in loop.every_task() if task.tainted and task.round < loop.round), None
+        (
+            task
+            for task in loop.every_task()
+            if task.tainted and task.round < loop.round and in_words(task)
+        ),
+        None,
     )
 
 

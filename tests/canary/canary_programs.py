@@ -111,7 +111,7 @@ KINDS: dict[str, Kind] = {
 }
 #: Those that a file does not mark; and those of strangers, the plain ones most often.
 _PLAIN = tuple(kind for kind in KINDS if kind not in ("note", "said", "told"))
-_STRANGE = (*("text", "rec", "json") * 5, *_PLAIN)
+_STRANGE = (*("text", "rec", "json", "list") * 5, *_PLAIN)
 #: Kinds of sub-orchestrators' results.
 RESULTS: dict[str, Kind] = {
     "text": KINDS["text"],
@@ -275,6 +275,9 @@ class _Maker:
 
     def __init__(self, rng: random.Random, hook_rng: random.Random) -> None:
         self.rng = rng
+        #: Of its own, so that what is shown changes nothing else of a program.
+        self.shows = random.Random(rng.random())
+        self.showing = self.shows.choice(("", "", "some", "few", "none"))
         self.hook_rng = hook_rng
         self.parts: dict[str, str] = {}
         self.orchestrators: list[str] = []
@@ -370,7 +373,28 @@ class _Maker:
             f"orchestrator {name}({inputs}) -> {RESULTS[result].type} {{\n"
             f"  model = {model}  goal = {json.dumps(goal)}\n"
             f"{instructions}  workers = [{', '.join([*members, *children])}]\n"
-            f"  policy {{ {self.policy(name)} }}\n{verify}{escalate}}}\n"
+            f"  policy {{ {self.policy(name)}{self.steps()} }}\n"
+            f"{self.limits([*members, *children])}{verify}{escalate}}}\n"
+        )
+
+    def steps(self) -> str:
+        """What the planner sees by default, and whether it may give steps."""
+        rng = self.shows
+        said = ""
+        if self.showing in ("few", "none"):
+            said = f"  context {{ show = {rng.choice(('shape', 'none'))} }}"
+        return said + ("  max_items = 20" if self.showing and rng.random() < 0.6 else "")
+
+    def limits(self, members: list[str]) -> str:
+        """What the planner sees of some of those that it may dispatch."""
+        rng = self.shows
+        if self.showing not in ("some", "few"):
+            return ""
+        words = ("shape", "none", "shape", "none", "preview", "full")
+        return "".join(
+            f"  limit {member} {{ show = {rng.choice(words)} }}\n"
+            for member in members
+            if rng.random() < 0.6
         )
 
     def policy(self, name: str) -> str:

@@ -16,7 +16,7 @@ import random
 from typing import Any
 
 from canary_programs import program_of
-from canary_world import World, begins_strange, canaries, gives_marked, is_strange
+from canary_world import World, begins_strange, canaries, gives_marked, hides_all, is_strange
 
 from engine.events import (
     CallFailed,
@@ -31,6 +31,7 @@ from engine.events import (
     TaskClosed,
     TimerFired,
 )
+from engine.runtime import taint
 from engine.runtime.commands import CancelCalls, StartCall
 from engine.runtime.decision import DecisionContract
 from engine.runtime.ending import subtree
@@ -52,6 +53,7 @@ class Canary:
 
     Attributes:
         effects: How many effects were started, and `denied` how many were not for taint.
+        hidden: How many prompts of planners that are shown no words were looked at.
         most_events: Where a run is left: what leaks does so long before, and one in fifty is
             longer.
         reached: Where leaks are kept instead of raised: `(orchestrator, worker)` of each effect
@@ -77,6 +79,7 @@ class Canary:
         self.passed_inputs: set[str] = set()
         self.clock = 0
         self.effects = 0
+        self.hidden = 0
         self.reached: list[tuple[str, str]] = []
         self.over = False
         self.hurry = rng.choice((0.02, 0.1))
@@ -110,7 +113,7 @@ class Canary:
         happened: list[Event] = [
             RunStarted(
                 run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
-                models=self.models, program="p", bounds=self.bounds,
+                models=self.models, program="p", format=2, bounds=self.bounds, verdicts=1,
             )
         ]  # fmt: skip
         while not self.over and len(self.journal) < self.most_events:
@@ -240,11 +243,12 @@ class Canary:
     def _answer(self, gate: Gate) -> Event:
         said = self.world.answer(gate)
         if said["answer"] == "approve":
-            if gate.check is not None:
-                self._let_pass(gate.check.hook_run)
+            checks = gate.checks or ([] if gate.check is None else [gate.check])
+            for check in checks:
+                self._let_pass(check.hook_run)
                 # A person's yes is good for the same input for the rest of the run.
-                self.passed_inputs.add(_what(gate.task))
-            elif gate.resume is not None:
+                self.passed_inputs.add(_what(check.hook_run.task))
+            if gate.resume is not None:
                 self._let_pass(gate.resume, firm=True)
                 self.passed_inputs.add(_what(gate.task))
         return GateAnswered(at=self.clock, key=gate.key, **said)
@@ -264,6 +268,8 @@ class Canary:
     def _look(self, start: StartCall) -> None:
         """Look at what an effect is given."""
         task = self.state.calls[start.key].subject
+        if isinstance(task, Loop):
+            self._look_at_prompt(start, task)
         if not isinstance(task, Task) or not isinstance(task.acting, Worker):
             return
         self.world.busy = self.world.busy or is_strange(task.acting)
@@ -282,6 +288,26 @@ class Canary:
                 f"seed {self.seed}: {leaked} of a stranger reached `{task.acting.name}` as "
                 f"{start.key}\n{self.text}"
             )
+
+    def _look_at_prompt(self, start: StartCall, loop: Loop) -> None:
+        """Look at what a planner is shown: a stranger's words make it tainted, and of what it is
+        not shown there are none.
+        """
+        assert isinstance(start.request, ModelRequest)
+        if gives_marked(loop):
+            return  # what it says itself is a stranger's
+        found = set(canaries(self.world.shown(start.request))) - self.passed
+        begun = taint.loop_begins_tainted(self.state, loop)
+        if found and not loop.tainted:
+            raise Leak(f"seed {self.seed}: {start.key} reads {found} and is clean\n{self.text}")
+        if not hides_all(loop):
+            return
+        self.hidden += self.world.busy and not begun
+        given = canaries(str((loop.input, loop.goal, loop.instructions, loop.feedback)))
+        if loop.tainted and not begun:
+            raise Leak(f"seed {self.seed}: {start.key} is taken for untrusted\n{self.text}")
+        if found - set(given):
+            raise Leak(f"seed {self.seed}: {start.key} is shown {found}\n{self.text}")
 
     def _check_clean(self) -> None:
         """Where no stranger has said anything, nothing is taken for a stranger's words."""

@@ -16,6 +16,7 @@ from canary_programs import KINDS, MARK, PARAM, RESULTS, Kind
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, Loop
 from engine.sema.model import Orchestrator, Program, Verifier, Worker
+from engine.sema.trust import shown
 
 _CANARY = re.compile(MARK + r"\d+Z")
 _BROKEN: tuple[Any, ...] = (
@@ -48,6 +49,10 @@ _OTHERS = {
     "file": KINDS["count"],
     "pay": Kind("{ id: string }", lambda w: {"id": w}, ("", "/id")),
 }
+
+
+#: What a step may be made over.
+_LISTS = [KINDS[name] for name in ("json", "list", "has", "tail")]
 
 
 class World:
@@ -110,7 +115,15 @@ class World:
         if request.model.name == "policy":
             seen = request.state()
             return str(
-                (seen.goal, seen.input, seen.tasks, seen.outputs, seen.rounds, seen.feedback)
+                (
+                    seen.goal,
+                    seen.input,
+                    seen.tasks,
+                    seen.outputs,
+                    seen.rounds,
+                    seen.feedback,
+                    seen.steps,
+                )
             )
         return "\n".join([message.content for message in request.messages])
 
@@ -124,8 +137,13 @@ class World:
             return rng.choice(_BROKEN)
         shown = self.shown(request)
         late = 0.7 if 1 < loop.round == policy.max_rounds else self.haste * (loop.round - 1)
+        if policy.max_items and loop.has_tainted:
+            late = 0.6  # by reference to what it has not seen, perhaps
         if not begun and rng.random() < late:
             decision: dict[str, Any] = {"finish": self.result(loop, shown)}
+            if policy.max_items and loop.tasks and rng.random() < 0.8:
+                known = [(task.id, task.worker) for task in loop.tasks.values()]
+                decision = {"finish": self.reference(known, text=rng.random() < 0.6)}
         else:
             tasks = list(begun)
             room = policy.max_per_round - len(tasks)
@@ -171,7 +189,23 @@ class World:
                 given[name] = self.reference(known, text=kind == "string")
             else:
                 given[name] = self.copied(shown)
-        return {"id": task_id, "worker": worker.name, "input": given}
+        task = {"id": task_id, "worker": worker.name, "input": given}
+        lists = [one for one in known if kind_of(one[1]) in _LISTS]
+        if lists and loop.orchestrator.policy.max_items and rng.random() < 0.7:
+            return self.step(task, rng.choice(lists))
+        return task
+
+    def step(self, task: dict[str, Any], over: tuple[str, Worker | Orchestrator]) -> dict[str, Any]:
+        """A task as a step over what another gave, with a label of its words."""
+        rng = self.rng
+        task_id, worker = over
+        selection: dict[str, Any] = {"$from": task_id}
+        if kind_of(worker) is KINDS["json"] or rng.random() < 0.1:
+            selection["at"] = "/deep"
+        field = next(iter(task["input"]), None)
+        if field is not None and rng.random() < 0.7:
+            task["input"][field] = {"$item": ""}
+        return {**task, "each": selection, "label": {"$item": ""}, "tolerate": 0.9}
 
     def chosen(self, loop: Loop, shown: str, beside: list[dict[str, Any]]) -> Worker | Orchestrator:
         """The worker of the next task: by chance, or what a text may get through next."""
@@ -237,8 +271,7 @@ class World:
         """What a person says: in words of their own."""
         rng = self.rng
         if gate.kind == "outcome":
-            task = gate.task
-            assert task is not None
+            task = gate.task or gate.tasks[0]
             answer = rng.choice(("approve", "not_done", "reject"))
             return {"answer": answer, "output": kind_of(task.worker).value("done")}
         answer = rng.choice(("approve", "approve", "reject", "timeout"))
@@ -271,3 +304,9 @@ def begins_strange(program: Program) -> bool:
 def gives_marked(loop: Loop) -> bool:
     """Whether what an orchestrator gives back is marked as a stranger's in the file."""
     return str(loop.orchestrator.output.type) in ("Note", "Said")
+
+
+def hides_all(loop: Loop) -> bool:
+    """Whether a planner is shown no words of any of its workers."""
+    shows = [shown(loop.orchestrator, worker) for worker in loop.decisions.workers.values()]
+    return all(show in ("shape", "none") for show in shows)

@@ -85,8 +85,6 @@ class SourceRun(Canary):
         task = self.state.calls[start.key].subject
         if not isinstance(task, Task) or not isinstance(start.request, WorkerRequest):
             return
-        assert isinstance(task.acting, Worker)
-        self.world.busy = self.world.busy or task.acting.trust == "untrusted"
         found = sources(self.state, task)
         # What the machine goes by is the same, if in doubt more.
         if any(source.tainted for source in found) and not taint.reads_taint(self.state, task):
@@ -111,8 +109,16 @@ class SourceRun(Canary):
                 raise Wrong(f"{here}: {token} is not marked\n{self.text}")
         for source in covering:
             self.looked[source.kind] = self.looked.get(source.kind, 0) + 1
-            if source.tainted and not self.world.busy:
+            if source.tainted and not self._asked():
                 raise Wrong(f"{here}: no stranger has been asked\n{self.text}")
+
+    def _asked(self) -> bool:
+        """Whether a stranger has been asked, or a plan has begun that may ask one."""
+        return any(
+            task.attempts and isinstance(task.worker, Worker) and task.worker.trust == "untrusted"
+            for loop in subtree(self.state.loop)
+            for task in loop.every_task()
+        )
 
     def _gave(self, task: Task, source: Source, path: str, token: str) -> bool:
         """Whether a source gave a token."""

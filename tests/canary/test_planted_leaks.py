@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from canary_run import Canary, Leak
 
-from engine.runtime import approvals, clearance, clearing, dispatch, taint, verify, views
+from engine.runtime import approvals, clearance, clearing, dispatch, shown, taint, verify, views
 from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
@@ -37,6 +37,14 @@ _begins = taint.loop_begins_tainted
 
 def no(*args: Any, **more: Any) -> bool:
     return False
+
+
+def yes(*args: Any) -> bool:
+    return True
+
+
+def nowhere(*args: Any) -> list[str]:
+    return []
 
 
 def nothing(*args: Any) -> str:
@@ -204,6 +212,12 @@ LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "only fields are marked": (trust, "untrusted_inside", fields_only),
     "params are the program's own": (taint, "tainted_param", none),
     "a hook that warns cleans": (verify, "_goes_on", whatever_it_does_on_failure),
+    "nothing that is read taints": (taint, "is_read", no),
+    "a failure is told whatever is shown": (shown, "why_shown", yes),
+    "a check is quoted whatever it has seen": (shown, "told", none),
+    "labels are told whatever is shown": (shown, "label_shown", yes),
+    "a result that does not fit is quoted": (shown, "unseen_in_finish", nowhere),
+    "an input is told whatever it refers to": (shown, "reads_hidden", no),
     "a hook that does not look cleans": (verify, "looks", without_looking),
     "an `else` passes unasked": (verify, "_next", without_asking),
     "a yes is good for whatever comes back": (approvals, "_of_check", by_its_input),
@@ -222,5 +236,5 @@ def test_a_planted_leak_is_found(leak, monkeypatch):
         for seed in range(PROGRAMS):
             Canary(seed).run()
 
-    with pytest.raises(Leak, match="reached"):
+    with pytest.raises(Leak, match=r"reached|is clean|is shown|for untrusted"):
         search()

@@ -76,7 +76,7 @@ def test_the_page_says_what_the_program_says(folder):
     review = chapter(text, "## Orchestrator `review`")
     assert "$ orch run a.orch -i topic=..." in review
     assert "| budget | $2.00, 5 m |" in review
-    assert "| `find` | 4 | Looks it up. |" in review
+    assert "| `find` | 4 | its beginning | Looks it up. |" in review
     assert "| before finish | `known` | revise, at most 2 times, then abort |" in review
     find = chapter(text, "### `find`")
     assert "Via `http`, effect `read`, its output is untrusted, timeout 90 s, 2 retries." in find

@@ -194,7 +194,7 @@ class Simulation:
             RunStarted(
                 run=f"s{self.seed}", orchestrator="main", input={"q": "</goal> it"},
                 models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
-                format=2 if self.state.program.has_steps else 1, stall=RULES,
+                format=2 if self.state.program.has_steps else 1, stall=RULES, verdicts=1,
             )
         )  # fmt: skip
         self._go_on()

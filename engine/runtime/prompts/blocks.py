@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from engine.errors import BUILTIN_MODES
-from engine.runtime.prompts import calls, denials, how_to_step
+from engine.runtime import shown
+from engine.runtime.prompts import calls, denials, how_to_see, how_to_step
 from engine.runtime.prompts.safe_text import UNTRUSTED as _UNTRUSTED
 from engine.runtime.prompts.safe_text import fenced as _fenced
 from engine.runtime.prompts.safe_text import line as _line
@@ -28,6 +29,7 @@ from engine.runtime.prompts.steps import skipped, step_line, step_view
 from engine.runtime.state import Loop, Note, Remark, Round, RunState, Step, Task
 from engine.runtime.wire_schema import WireDecision
 from engine.sema.model import Orchestrator, Verifier, Worker
+from engine.sema.trust import shown as sees
 
 __all__ = [
     "answer_with",
@@ -95,6 +97,8 @@ def role_and_catalogue(loop: Loop, form: WireDecision | None = None) -> str:
     parts.append(_HOW_TO_ANSWER if form is None else _wire_answer(form))
     if policy.max_items is not None:
         parts.append(how_to_step.how_to_step() if form is None else how_to_step.wire_steps())
+    if shown.hides(loop):
+        parts.append(how_to_see.how_to_see(form, steps=policy.max_items is not None))
     parts.append(
         ("# Result\n`finish`" if form is None else "# Result\nThe item of `finish`")
         + " must match this JSON Schema:\n"
@@ -169,6 +173,8 @@ def _catalogue_entry(orchestrator: Orchestrator, name: str, worker: Worker | Orc
     lines.append(f"output: {schema_text(worker.output.schema)}")
     if worker.fails:
         lines.append(f"fails with: {', '.join(worker.fails)}")
+    if sees(orchestrator, worker) in how_to_see.SEES:
+        lines.append(how_to_see.SEES[sees(orchestrator, worker)])
     if isinstance(worker, Worker) and worker.changes_something:
         lines.append(f"effect: {worker.effect} (it changes something outside)")
     limit = orchestrator.limits.get(name)
@@ -269,8 +275,8 @@ def _note(note: Note) -> str:
 
 
 def _remark(remark: Remark) -> str:
-    if not remark.untrusted or not remark.words:
-        return _safe(remark.text)
+    if remark.told is not None or not remark.untrusted or not remark.words:
+        return _safe(remark.for_planner)
     return f"{remark.head}:\n{_fenced('feedback', _line(remark.words), _UNTRUSTED)}"
 
 
@@ -328,25 +334,33 @@ def left_block(state: RunState, loop: Loop, round_number: int) -> str:
 
 
 def task_view(task: Task, preview_bytes: int) -> str:
-    """One task's observation: its output (or a bounded preview), or how it failed."""
+    """One task's observation: what is shown of its output, or how it failed."""
     about = f' task="{task.id}" worker="{task.worker.name}"{_trust(task)}'
     if task.failure is not None:
         return _failure_view(task, about, preview_bytes)
     if task.status == "skipped":
         return skipped(task)
-    shown, size = preview(task.output, preview_bytes)
+    show = shown.show_of(task)
+    if show == "none":
+        return how_to_see.done_unseen(task.id, task.worker.name, len(_encode(task.output)))
+    if show == "shape":
+        text, _ = preview(shown.given_shown(task), preview_bytes)
+        return _fenced("shape", text, about)
+    text, size = preview(task.output, None if show == "full" else preview_bytes)
     cut = ""
-    if size > preview_bytes:
+    if show == "preview" and size > preview_bytes:
         # The keys are the worker's words too, so they are inside.
-        shown += f"\n(cut here; {_outline(task.output)})"
+        text += f"\n(cut here; {_outline(task.output)})"
         cut = f'\n({size} bytes in total; use the whole by reference: {{"$from": "{task.id}"}})'
-    return _fenced("output", shown, about) + cut
+    return _fenced("output", text, about) + cut
 
 
 def _failure_view(task: Task, about: str, preview_bytes: int) -> str:
     failure = task.failure
     assert failure is not None
     lines = [f"task {task.id} ({task.worker.name}) failed, mode {failure.mode}"]
+    if not shown.why_shown(task):
+        return lines[0] + how_to_see.why_unseen(failure.mode)
     said = _line(failure.message)
     if said:
         lines.append(_fenced("failure", said, about))
@@ -363,11 +377,13 @@ def task_line(task: Task | Step) -> str:
     trust = _trust(task)
     if task.failure is not None:
         line = f"{head}: failed, mode {task.failure.mode}"
-        said = _line(task.failure.message)[:120]
+        said = _line(task.failure.message)[:120] if shown.why_shown(task) else ""
         return f"{line}: <failure{trust}>{said}</failure>" if said else line
     if task.status != "done":
         return f"{head}: {task.status}"
     line = f"{head}: done, {len(_encode(task.output))} bytes"
+    if not shown.in_words(task):
+        return line
     outline = _outline(task.output)[:200]
     return f"{line}: <output{trust}>{outline}</output>" if outline else line
 
@@ -419,10 +435,11 @@ def _trust(task: Task) -> str:
     return _UNTRUSTED if outside or task.tainted else ""
 
 
-def preview(value: Any, limit_bytes: int) -> tuple[str, int]:
-    """The value as JSON, cut to `limit_bytes` of UTF-8, and its whole size in bytes."""
+def preview(value: Any, limit_bytes: int | None) -> tuple[str, int]:
+    """The value as JSON, cut to `limit_bytes` of UTF-8 (None: whole), and its size in bytes."""
     data = _encode(value)
-    text = data[:limit_bytes].decode(errors="ignore") if len(data) > limit_bytes else data.decode()
+    long = limit_bytes is not None and len(data) > limit_bytes
+    text = data[:limit_bytes].decode(errors="ignore") if long else data.decode()
     return _safe(text), len(data)
 
 

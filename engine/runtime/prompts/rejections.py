@@ -145,6 +145,33 @@ def finish_problem(problem: str) -> str:
     return f"finish{_at(problem)}"
 
 
+def finish_problems_told(problems: Iterable[str], unseen: Iterable[str]) -> list[str]:
+    """Problems of a result, without those that may quote values which the planner has not seen.
+
+    Args:
+        unseen: The places of the result with such values, as JSON Pointers.
+    """
+    places = tuple(unseen)
+    told = []
+    for problem in problems:
+        pointer = problem.partition(": ")[0]
+        quotes = [
+            place
+            for place in places
+            if problem.startswith(place or "/")
+            or place.startswith(pointer)
+            or not problem.startswith("/")
+        ]
+        if not quotes:
+            told.append(finish_problem(problem))
+            continue
+        where = ", ".join(f"finish{place}" for place in quotes[:5])
+        told.append(
+            f"{where}: what the reference leads to does not fit the result (the value is not shown)"
+        )
+    return list(dict.fromkeys(told))
+
+
 def _at(problem: str) -> str:
     """Join a problem (`/a/b: words`, or plain words) to the name of what it is about."""
     return problem if problem.startswith("/") else f": {problem}"

@@ -16,6 +16,8 @@ ROUND_REJECTED = "the check of this round did not pass"
 PLAN_REJECTED = "the plan was not accepted, and none of its tasks was started"
 PLAN_REJECTED_LATE = "the plan was not accepted, and no more of its tasks was started"
 PERSON_SAYS = "a person says"
+#: What is told instead of the words of a check that may quote what the planner is not shown.
+NOT_SHOWN = "it did not pass (its words may quote what you are not shown)"
 #: What a verifier is taken to have said where it gave no words.
 NOT_OK = "not ok"
 REJECTED = "rejected"

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from engine.runtime.prompts.safe_text import UNTRUSTED, fenced, line, safe
+from engine.runtime.shown import figures_shown, given_shown, show_of, why_shown
 from engine.runtime.state import Step, Task
 from engine.runtime.steps.summary import (
     Counts,
@@ -27,6 +30,8 @@ from engine.runtime.steps.summary import (
 from engine.sema.model import Worker
 
 __all__ = ["STEP_TOKENS", "figures", "skipped", "step_line", "step_view"]
+
+_encode = msgspec.json.Encoder().encode
 
 #: The most that a step takes in a prompt, in tokens.
 STEP_TOKENS = 400
@@ -158,7 +163,8 @@ def _facts(step: Step, found: Summary) -> list[str]:
     facts = []
     if found.failures:
         facts.append(f"failed: {_kinds(step, found.failures)}")
-    facts += figures(found)
+    if figures_shown(step):
+        facts += figures(found)
     if found.kind == "each" and found.counts.done:
         facts.append(f"each output: {found.shape}")
     return facts
@@ -246,6 +252,8 @@ def _within(room: int, kept: int, facts: Iterable[str], id: str) -> tuple[list[s
 
 def _messages(step: Step, found: Summary, left: int) -> str:
     """The first failure of each kind, a line each; of a step without items, its own."""
+    if not why_shown(step):
+        return ""
     said = [(one.first, one.label, one.message) for one in found.failures[:_MOST_MESSAGES]]
     own = step.failure
     if own is not None and (not said or found.kind != "each"):
@@ -274,6 +282,11 @@ def _output(step: Step, left: int, found: Summary, about: str) -> list[str]:
         return []
     if step.status != "done" and step.partial is None:
         return []
+    show = show_of(step)
+    if show == "none" or (show == "shape" and step.status != "done"):
+        return []
+    if show == "shape":
+        return [fenced("shape", _cut(safe(_shape(step, left)), left), about)]
     text, whole = preview_of(step, left)
     tag = "output" if step.status == "done" else "partial"
     shown = [fenced(tag, _cut(safe(text), left), about)]
@@ -283,6 +296,11 @@ def _output(step: Step, left: int, found: Summary, about: str) -> list[str]:
     elif whole == 0 and len(text.encode()) >= left:
         shown.append("(cut here)")
     return shown
+
+
+def _shape(step: Step, left: int) -> str:
+    """The shape of what a step gave, in at most about `left` bytes."""
+    return _encode(given_shown(step, left)).decode()
 
 
 def _cut(text: str, most: int) -> str:

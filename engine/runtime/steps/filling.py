@@ -99,8 +99,11 @@ def _named(loop: Loop, frame: Frame | None, name: str) -> Task | Step | None:
 
 
 def view_of(step: Step, view: View) -> Any:
-    """A view of a step: of an `each`, in the order of its source."""
-    if not step.items or not _is_each(step):
+    """A view of a step: of an `each`, in the order of its source.
+
+    One that has made no item may have dropped values, and those are its failures.
+    """
+    if not _is_each(step):
         return step.output if view == "outputs" and step.status == "done" else []
     return [value for _, value in entries_in(step, view, step.items.values())]
 

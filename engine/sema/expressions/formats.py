@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["ASSERTED", "FORMATS", "WORDS", "size_in_bytes"]
+__all__ = ["ASSERTED", "FORMATS", "WORDLESS", "WORDS", "size_in_bytes"]
 
 #: The longest text that can be a time, a duration or an address, whatever its form.
 _LONGEST = 128
@@ -155,6 +155,10 @@ ASSERTED: dict[str, Callable[[str], bool]] = {
     "uri": _is_uri,
     "uuid": _is_uuid,
 }
+
+
+#: Those whose texts hold digits, signs and single letters for units, and so no words.
+WORDLESS = ("date", "date-time", "duration", "time")
 
 
 def _anything(text: str) -> bool:

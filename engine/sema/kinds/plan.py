@@ -13,7 +13,7 @@ from typing import Any
 from engine.sema.kinds.common import MAX_BYTES
 from engine.sema.kinds.kind import WorkerKind
 from engine.sema.model import Facts
-from engine.sema.settings.table import Row
+from engine.sema.settings.table import SHOW, Row
 from engine.sema.settings.values import BlockValue, Computed, Int
 
 __all__ = ["PLAN"]
@@ -31,6 +31,12 @@ _ROWS = (
         "A step: a task, one task for each value of a list, a `reduce`, or a `repeat`.",
     ),
     Row("result", Computed("plan"), "Its output, from the steps and the inputs.", True),
+    Row(
+        "show",
+        SHOW,
+        "What a planner sees of its output.",
+        otherwise="the least that is shown of a worker that it calls, where one of these says it",
+    ),
     MAX_BYTES,
 )
 

@@ -1,7 +1,8 @@
 """Which values can hold words: a proof over JSON Schemas, and whatever is not proved can.
 
-A value holds no words if it is an integer, a boolean, null or a member of an `enum`, or a list or a
-closed record of these. Keywords only ever narrow a schema, so one keyword that proves it is enough.
+A value holds no words if it is a number, a boolean, null, a member of an `enum` or a date, time or
+duration, or a list or a closed record of these. A date is a text whose `format` every contract
+asserts. Keywords only ever narrow a schema, so one keyword that proves it is enough.
 A keyword that is not known here proves nothing. Neither do `prefixItems` without `items`, an open
 object, `patternProperties`, `unevaluatedItems`, a missing `type`, or `additionalProperties` with a
 schema (its keys are words). So a schema from a file can be read wrongly in one direction only: as
@@ -17,12 +18,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.sema.expressions.formats import WORDLESS
 from engine.sema.types.schema_facts import follow, may_fit, pointer_tokens
 
 __all__ = ["carries", "carries_at", "may_hand_over"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
-_SCALARS = frozenset({"integer", "boolean", "null"})
+_SCALARS = frozenset({"integer", "number", "boolean", "null"})
 
 #: Keywords that a schema may have without its values having places that `_places` does not know.
 _KNOWN = frozenset(
@@ -139,7 +141,7 @@ class _Proof:
                 return False
             inside = list(node.get("properties", {}).values())
         else:
-            return kind in _SCALARS
+            return kind in _SCALARS or (kind == "string" and node.get("format") in WORDLESS)
         return all(self._trust(place) for place in inside)
 
     def _trust(self, place: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.runtime.known_values import MOST_TEXT, OutputLeaves, RequestValues
+from engine.runtime.leaf_values import key_of
 from engine.runtime.whole_tokens import MOST_PLACES, as_number, is_whole_token, nfc, numbers_in
 
 
@@ -97,15 +98,15 @@ def test_a_text_that_is_a_number_as_a_whole():
 def test_the_request_is_its_inputs_texts_and_numbers():
     request = RequestValues(["pay\nNew  York 98.70", {"n": [7, True, None]}, "Zoe\u0301"])
     for leaf in (98.7, 7, 7.0, "7", True, None, "New York", "Zo\u00e9", "98.70"):
-        assert request.has(leaf), leaf
+        assert request.has(leaf, key_of(leaf)), leaf
     for leaf in (False, 98, "new york", "", "York 98.70\0Zo\u00e9", "1", 1):
-        assert not request.has(leaf), leaf
-    assert RequestValues([""]).has("")
+        assert not request.has(leaf, key_of(leaf)), leaf
+    assert RequestValues([""]).has("", "")
 
 
 def test_a_large_request_is_searched_up_to_a_bound():
     request = RequestValues(["a" * MOST_TEXT + " bob", "x"])
-    assert not request.has("bob")
+    assert not request.has("bob", "bob")
     assert not is_whole_token("a", "aa " * MOST_PLACES + "a")
 
 
@@ -127,10 +128,10 @@ def test_leaves_of_outputs_are_found_through_lists_and_as_numbers():
     first.append(Task({"rows": [{"id": 12}], "id": "no"}))
     leaves.read([loop], "w")
     for leaf in ("26", 26, 98.7, "$98.70", 12, "12"):
-        assert leaves.has(leaf), leaf
+        assert leaves.has(key_of(leaf)), leaf
     for leaf in ("no", "98.7", 98, True):
-        assert not leaves.has(leaf), leaf
-    assert leaves.is_of([loop], "w")
+        assert not leaves.has(key_of(leaf)), leaf
+    assert leaves.read([loop], "w")
     loop.done = {"w": first[:1]}
-    assert not leaves.is_of([loop], "w")
+    assert not leaves.read([loop], "w")
     assert nfc("e\u0301") == "\u00e9"

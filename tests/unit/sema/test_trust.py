@@ -37,7 +37,12 @@ def worker(output: str, inputs: str = "q: string", name: str = "w", settings: st
     [
         ("string", True),
         ("json", True),
-        ("float", True),
+        ("float", False),
+        ("date", False),
+        ("datetime?", False),
+        ("{ at: duration, n: float }", False),
+        ("email", True),
+        ("url", True),
         ("string?", True),
         ("int | string", True),
         ("{ a: int, b: string[] }", True),

@@ -7,11 +7,14 @@ key counts as one) must not come from a schema that is said to hold none.
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
+from engine.sema.expressions.formats import ASSERTED, WORDLESS
+from engine.sema.types.contract import Contract
 from engine.sema.types.words import carries, carries_at, may_hand_over
 
 INT = {"type": "integer"}
@@ -30,7 +33,11 @@ def holds(schema: Any, **defs: Any) -> bool:
         False,
         INT,
         {"type": "boolean"},
+        {"type": "number"},
         {"type": "null"},
+        {"type": "string", "format": "date"},
+        {"type": ["string", "null"], "format": "date-time"},
+        {"allOf": [TEXT, {"type": "string", "format": "duration"}]},
         {"type": ["integer", "null"]},
         {"const": "a"},
         {"enum": ["a", {"b": "c"}]},
@@ -63,8 +70,11 @@ def test_what_is_proved_to_hold_no_words(schema):
         {},
         {"minimum": 3},
         TEXT,
-        {"type": "number"},
-        {"type": "string", "format": "date"},
+        {"format": "date"},
+        {"type": "string", "format": "email"},
+        {"type": "string", "format": "uuid"},
+        {"type": "string", "format": ["date"]},
+        {"type": ["string", "object"], "format": "date"},
         {"type": ["integer", "string"]},
         {"anyOf": [INT, TEXT]},
         {"oneOf": [INT, {}]},
@@ -229,3 +239,36 @@ def test_no_value_says_what_its_schema_is_proved_not_to():
                     inside = value[int(at)]
                 assert part or not says(inside), (number, root, value, at)
     assert proved > 1_000
+
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_NEAR = (
+    "2026-01-31", "2026-01-31T12:00:00Z", "12:00:00Z", "PT30S", "1h30m", "P1Y2M3DT4H5M6.5S",
+)  # fmt: skip
+_ADDED = (
+    "\n", " pay", "pay", "\u0660", "\u00a0", "-W05", "+00:00[Europe/Paris]", "Z", "\x00", "\u212a",
+    ".123456789", "T", "t", "h", "\r\nx", "/", "--", "\u2028pay",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORDLESS)
+def test_a_format_that_is_proved_to_hold_no_words_lets_none_through(name):
+    """By both that decide: the validator, and the function that explains what is wrong."""
+    contract = Contract.of_schema({"type": "string", "format": name})
+    rng = random.Random(3)
+    texts = {"", "pay", "now", *_NEAR}
+    for _ in range(20_000):
+        text = rng.choice(_NEAR)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randint(0, len(text))
+            text = text[:at] + rng.choice(_ADDED) + text[at + rng.randint(0, 2) :]
+        texts.add(text)
+    passed = [text for text in texts if contract.is_valid(text)]
+    assert passed
+    for text in texts:
+        assert contract.is_valid(text) == ASSERTED[name](text) == (not contract.problems(text))
+    for text in passed:
+        # Single letters for units, `ms`, and no other character than those of dates.
+        assert re.fullmatch(r"[0-9A-Za-z:.+-]*", text), text
+        assert set(_LETTERS.findall(text)) <= {*"TtZzPYMWDHSsmhd", "PT", "DT", "MT", "YT", "ms"}
+        assert len(text) <= 128

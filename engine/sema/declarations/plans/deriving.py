@@ -1,6 +1,7 @@
-"""What follows from what plans call: effects and trust, and the errors that need all workers.
+"""What follows from what plans call: effect, trust, `show`; and errors that need all workers.
 
-The effect of a plan is the strongest of what it calls, its trust the weakest; what replaces a
+The effect of a plan is the strongest of what it calls, its trust the weakest; a plan that does not
+say what a planner sees of it shows the least that a worker says which it calls. What replaces a
 worker that fails counts as called.
 """
 
@@ -14,6 +15,7 @@ import msgspec
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.sema.declarations.plans.reading import ReadPlan
 from engine.sema.model import Effect, Worker, called_by
+from engine.sema.settings.table import SHOW
 
 __all__ = ["derive"]
 
@@ -82,10 +84,12 @@ def _derived(worker: Worker, workers: Mapping[str, Worker]) -> Worker:
     called = [workers[name] for name in called_by(worker) if name in workers]
     strongest = max((_EFFECTS.index(other.effect) for other in called), default=0)
     untrusted = any(other.trust == "untrusted" for other in called)
+    shows = [other.show for other in called if other.show is not None]
     return msgspec.structs.replace(
         worker,
         effect=_EFFECTS[strongest],
         trust="untrusted" if untrusted else "trusted",
+        show=worker.show or max(shows, key=SHOW.options.index, default=None),
     )
 
 

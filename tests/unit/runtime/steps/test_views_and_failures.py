@@ -146,3 +146,12 @@ def test_what_reads_a_failed_step_fails_and_what_ran_stays(program):
     run = StepRun(program, [decision], failing(*range(6))).run()
     assert run["s"].failure.mode == run["t"].failure.mode == "unmet_reference"
     assert run.end.status == "finished"
+
+
+def test_a_step_that_made_no_item_has_the_failures_of_what_it_dropped():
+    program = program_with("max_parallel = 1  breaker { after = 2  canary = 0 }")
+    late = each("s", "a", after=["r"])
+    run = StepRun(program, [[LIST, each("r", "a"), late]], failing(*range(6)), "first").run()
+    assert len(run["s"].items) == 0
+    assert [one["item"] for one in view_of(run["s"], "failures")] == list(range(6))
+    assert view_of(run["s"], "outputs") == []
