@@ -94,7 +94,9 @@ def _may_be_denied(program: Program, hook: Hook) -> bool:
     worker = program.workers.get(hook.worker or "")
     if worker is None:
         return False
-    return worker.changes_something or bool(worker.sources or facts_of(program, worker).address)
+    return (
+        worker.changes_something or bool(worker.sources) or bool(facts_of(program, worker).address)
+    )
 
 
 OTHERWISE_FOR_NOTHING = Rule(

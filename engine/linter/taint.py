@@ -17,7 +17,7 @@ its outputs may be handed to by reference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
@@ -242,7 +242,11 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
 
 
 def _starts(
-    program: Program, orchestrator: Orchestrator, target: Worker, kind: Start, handed: list[Place]
+    program: Program,
+    orchestrator: Orchestrator,
+    target: Worker,
+    kind: Start,
+    handed: Sequence[Place],
 ) -> Iterator[tuple[Place, Place]]:
     """What leads to the start of an effect, or to the address that a way out goes to."""
     own, name = orchestrator.name, target.name

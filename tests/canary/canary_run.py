@@ -113,7 +113,7 @@ class Canary:
         happened: list[Event] = [
             RunStarted(
                 run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
-                models=self.models, program="p", format=2, bounds=self.bounds, verdicts=1,
+                models=self.models, program="p", format=2, verdicts=1, bounds=self.bounds,
             )
         ]  # fmt: skip
         while not self.over and len(self.journal) < self.most_events:
