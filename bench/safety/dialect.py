@@ -27,7 +27,7 @@ def refused(text: str) -> str:
 
     A gate is answered by a process that loads the run again. That takes longer than all the rest.
     """
-    return _PERSON.sub('via rules { assert false else "no" }', text)
+    return _PERSON.sub('via rules { assert input == 0 else "no" }', text)
 
 
 def bare(text: str) -> str:
