@@ -27,7 +27,8 @@ BENCH_VENV := bench/.work/venv
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo demo-audit test quick slowest test-more test-matrix check format bench bench-against \
-  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-scale bench-stall fuzz \
+  bench-complexfunc bench-drift bench-eager bench-gateway bench-lsp bench-plans bench-safety bench-scale \
+  bench-stall fuzz \
   test-crash test-grammars test-hostile test-llamacpp test-mcp test-schemas test-temporal \
   test-temporal-faults test-tree-sitter test-vscode lock clean
 .DEFAULT_GOAL := help
@@ -90,6 +91,9 @@ bench-gateway: $(BENCH_VENV)/.gateway  ## Measure a call of a model, next to oth
 
 bench-plans: $(BENCH_VENV)/.installed  ## Measure decisions and runs with steps, next to plain tasks
 	$(BENCH_VENV)/bin/python -m bench.plans
+
+bench-safety: $(INSTALLED)  ## Play public tasks and attacks with protected programs (installs AgentDojo)
+	$(BIN)/python -m bench.safety
 
 bench-lsp: $(INSTALLED)  ## Measure the language server from an edit to findings
 	$(BIN)/python -m bench.lsp

@@ -135,13 +135,15 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     wall_ms: int = 0
     """Wall-clock time of the start, Unix milliseconds; for people only."""
     bounds: int = 0
-    """Which bounds on sizes apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
+    """Which bounds apply (`engine.sizes.BOUNDS`); 0: none (an older engine)."""
     format: int = 1
     """By the rules of which format the run's decisions are read; from 2 on they may have steps."""
     warnings: list[str] = []
     """What the machine it was started on cannot give it: sandboxes that were not demanded."""
     stall: int = 0
     """By which rules a stall is detected (`engine.runtime.stall.RULES`); 0: exact repeats only."""
+    verdicts: int = 0
+    """What a verdict clears; 0: all of a task (an older engine), 1: what its verifier looked at."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):
@@ -319,7 +321,7 @@ class RunResumed(_Base, frozen=True, tag="run_resumed", kw_only=True):
     """Hash of the program from here on, if it has changed."""
     wall_ms: int = 0
     bounds: int = 0
-    """Which bounds on sizes apply from here on, if more than before; see `RunStarted`."""
+    """Which bounds apply from here on, if more than before; see `RunStarted`."""
 
 
 class HeldTask(msgspec.Struct, frozen=True, omit_defaults=True):

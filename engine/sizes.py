@@ -34,8 +34,9 @@ __all__ = [
 
 _MIB = 1024 * 1024
 
-#: Which bounds hold for a run that begins now (`RunStarted.bounds`); 0 is none at all.
-BOUNDS = 1
+#: Which bounds hold for a run that begins now (`RunStarted.bounds`): 0 is none at all, 1 those on
+#: sizes, 2 also the one on addresses that strangers choose (`engine.runtime.ways_out`).
+BOUNDS = 2
 
 #: What a task's input may take, with what it refers to.
 MAX_INPUT_BYTES = 16 * _MIB

@@ -10,7 +10,7 @@ from engine.errors import Failure
 from engine.runtime.ports import ClosablePort, WorkerPort, WorkerReply, WorkerRequest
 from engine.sema.kinds.common import CHECKED, VERIFIER, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
-from engine.sema.model import Facts, Program
+from engine.sema.model import EVERY_INPUT, Facts, Program
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import (
     Bool,
@@ -34,6 +34,7 @@ from engine.workers.settings import evaluated
 
 __all__ = [
     "CHECKED",
+    "EVERY_INPUT",
     "VERIFIER",
     "Bool",
     "CallPath",

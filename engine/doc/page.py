@@ -1,7 +1,8 @@
 """One page a workflow, top down: what it is for, how to run it, then every part of it.
 
-The order is that of a reader who has to use it: the orchestrator's contract and what a run can
-take at most, how its parts fit together, then workers, verifiers, models, params and schemas.
+The order is that of a reader who has to use it: how its parts fit together, what a run can take at
+most, what can and can never happen, then orchestrators, workers, verifiers, models, params and
+schemas.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from engine.bounds import Bound, amount, bounds_of, dollars
+from engine.doc.promises import Promises, promises_of
 from engine.doc.tables import code, fenced, fields_table, paragraph, prose, table
 from engine.graph.build import collect
 from engine.graph.plans import steps_of
@@ -34,6 +36,7 @@ def page(program: Program) -> str:
     if program.orchestrators:
         lines += ["## Graph", "", *fenced("mermaid", graph), ""]
         lines += _bounds(bounds_of(program))
+        lines += _promises(promises_of(program))
     for orchestrator in program.orchestrators.values():
         lines += _orchestrator(program, orchestrator)
     lines += _chapter("Workers", (_worker(item) for item in program.workers.values()))
@@ -64,6 +67,20 @@ def _bounds(bounds: Sequence[Bound]) -> list[str]:
         for bound in bounds
     ]
     return ["## The most a run can use", "", *table(head, rows), ""]
+
+
+def _promises(said: Promises) -> list[str]:
+    """What a reviewer wants to know first."""
+    never = [(one.text, one.proof) for one in said.never]
+    lines = ["## What can never happen in this program", "", *table(("never", "because"), never)]
+    rests = "This rests on `effect` and `trust` as the file declares them"
+    if said.trusted:
+        rests += f": text of {_names(said.trusted)} counts as trusted"
+    lines += ["", f"{rests}.", ""]
+    if said.may:
+        may = [(one.text, one.proof) for one in said.may]
+        lines += ["## What can happen", "", *table(("can happen", "by which way"), may), ""]
+    return lines
 
 
 def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
@@ -107,8 +124,8 @@ def _orchestrator(program: Program, item: Orchestrator) -> list[str]:
     head = ("may call", "at most", "after", "budget", "its planner sees", "what it does")
     lines += [*table(head, workers), ""]
     if item.hooks:
-        hooks = [(_point(hook), _asked(hook), _on_fail(hook)) for hook in item.hooks]
-        lines += [*table(("checked", "by", "if it fails"), hooks), ""]
+        hooks = [(_point(it), _asked(it), _on_fail(it), _endorsed(it)) for it in item.hooks]
+        lines += [*table(("checked", "by", "if it fails", "trusted from then on"), hooks), ""]
     return lines
 
 
@@ -148,6 +165,10 @@ def _on_fail(hook: Hook) -> str:
         return hook.on_fail
     times = "once" if hook.max_revisions == 1 else f"{hook.max_revisions} times"
     return f"revise, at most {times}, then {hook.then}"
+
+
+def _endorsed(hook: Hook) -> str:
+    return ", ".join(code(name) for name in hook.endorse)
 
 
 def _budget(budget: Budget) -> str:

@@ -102,6 +102,8 @@ def _rows(field: Field, prefix: str = "") -> list[tuple[str, str, str, str, str]
     limits = [*_limits(field.type)]
     if field.untrusted:
         limits.append("untrusted")
+    if field.sources:
+        limits.append("from " + " or ".join(code(source.name) for source in field.sources))
     rows = [
         (
             code(name),

@@ -207,6 +207,7 @@ def prepare(
         format=FORMAT if program.has_steps else BASE_FORMAT,
         warnings=unconfined(program, orchestrator),
         stall=RULES,
+        verdicts=1,
     )
     return record, began
 

@@ -389,9 +389,7 @@ def held_tasks(program: Program, events: Sequence[Event], seq: int) -> list[Held
         if number <= seq:
             known_before.add(task.key)
         elif (
-            task.acting.effect in ("write", "once")
-            and task.key not in known_before
-            and task.key not in tasks
+            task.acting.changes_something and task.key not in known_before and task.key not in tasks
         ):
             names = list(dict.fromkeys([task.worker.name, task.acting.name]))
             tasks[task.key] = task

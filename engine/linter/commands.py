@@ -16,15 +16,17 @@ from engine.diagnostics import Diagnostic, Edit, Fix, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import adding, block_of, setting_of
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect
+from engine.linter.ways import reached_starts
+from engine.sema.expressions.template import Expression
 from engine.sema.kinds.command import COMMAND, NETWORK_PROGRAMS, program_of
-from engine.sema.model import Sandbox, Verifier, Worker, reached
-from engine.sema.trust import carries
+from engine.sema.model import Verifier, Worker
+from engine.sema.trust import carries, facts_of
 from engine.syntax import ast
 from engine.syntax.visitor import walk
 
 __all__ = [
     "command_on_the_network",
+    "is_network_command",
     "shell_interpolation",
     "undeclared_source",
 ]
@@ -101,7 +103,8 @@ UNTRUSTED_NETWORK_COMMAND = Rule(
     summary="Untrusted text reaches a command that can send anything anywhere.",
     why=(
         "An `http` worker reaches only hosts that are written in its file, and so does a command "
-        "whose sandbox lists them. Another command can reach any host."
+        "whose sandbox lists them. Another command can reach any host, and the address itself can "
+        "carry data away. At run time, such a task is denied."
     ),
     bad="""\
 worker fetch(u: string) -> string via command {
@@ -131,33 +134,34 @@ orchestrator ask(topic: string) -> string {
 
 def command_on_the_network(subject: Subject) -> Iterator[Diagnostic]:
     """ORC807: a program that can send anything anywhere, steered by untrusted text."""
+    ways = list(reached_starts(subject, "way_out"))
     for owner, run in _commands(subject):
-        name = program_of(run)
-        if name not in NETWORK_PROGRAMS or not isinstance(owner, Worker) or is_effect(owner):
+        if not isinstance(owner, Worker) or not is_network_command(owner):
             continue
-        sandbox = owner.settings.get("sandbox")
-        if isinstance(sandbox, Sandbox) and sandbox.reach != "any":
-            continue
-        used = [node for node in walk(run) if _is_text_input(owner, node)]
-        way = next(
-            (
-                subject.flow.way(Place("loop", orchestrator.name))
-                for orchestrator in subject.program.orchestrators.values()
-                if owner.name in reached(subject.program.workers, orchestrator.workers)
-                and subject.flow.reaches(Place("loop", orchestrator.name))
-            ),
-            None,
-        )
+        address = facts_of(subject.program, owner).address
+        used = [
+            node for node in walk(run) if isinstance(node, ast.Variable) and node.name in address
+        ]
+        way = next((it.way for it in ways if owner.name in (it.inside or [it.worker.name])), None)
         if way is None or not used:
             continue
-        shown = " -> ".join(str(place) for place in [*way, Place("task", "", owner.name)])
+        shown = " -> ".join(map(str, way))
+        name = program_of(run)
         yield diagnostic(
             "ORC807",
             f"untrusted text can make `{name}` reach any address and send what was read: {shown}",
             used[0].span,
-            help='list its hosts, `sandbox { network = ["a.example"] }`, use an `http` worker, or '
-            "let a `before_dispatch` hook look at the address",
+            help='list its hosts, `sandbox { network = ["a.example"] }`, use an `http` worker, say '
+            f"where the address may come from (`{used[0].name}: ... @from(...)`), or let a "
+            "`before_dispatch` hook look at it",
         )
+
+
+def is_network_command(worker: Worker) -> bool:
+    """Whether a worker starts a program that is known to reach the network."""
+    run = worker.settings.get("run")
+    expr = run.expr if worker.kind == COMMAND.name and isinstance(run, Expression) else None
+    return isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS
 
 
 UNDECLARED_SOURCE = Rule(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
-from engine.linter.lookup import member_span
 from engine.linter.shown import better_hidden, limits_said
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, hidden_from, strangers_of, unchecked_inside, way_inside
+from engine.linter.taint import Place, hidden_from
+from engine.linter.ways import reached_starts
 from engine.sema.expressions.template import Expression
-from engine.sema.model import reached
 from engine.sema.trust import clears, inputs_not_seen
-from engine.sema.types.definitions import Field
 from engine.sema.when import looks_if_tainted
-from engine.source import Span
 from engine.syntax import ast
 
 __all__ = ["untrusted_to_effect"]
@@ -66,37 +62,19 @@ orchestrator bugfix(topic: string) -> string {
 
 
 def untrusted_to_effect(subject: Subject) -> Iterator[Diagnostic]:
-    """ORC801: each `write` or `once` worker that may be started by a stranger's words.
-
-    It is told where the entry file can do something about it: in the orchestrator that starts the
-    effect, or in the last one of this file on the way to an imported one. A way that is in
-    imported files alone is reported in the first of them.
-    """
-    if not subject.complete:
-        return
-    program = subject.program
-    for effect in subject.flow.reached:
-        if effect.kind != "effect":
+    """ORC801: each `write` or `once` worker that may be started by a stranger's words."""
+    for found in reached_starts(subject, "effect"):
+        if _is_only_handed(subject, found.way):
             continue
-        way = subject.flow.way(effect)
-        if _is_only_handed(subject, way):
-            continue
-        places = (_place(file, way) for file in subject.files)
-        at = next((place for place in places if place is not None), None)
-        if at is None:
-            continue
-        worker = program.workers[effect.name]
-        inside = _acting_inside(subject, effect)
-        named = " and ".join(f"`{name}`" for name in inside or [effect.name])
-        related = [Related("the untrusted text comes from here", _source(subject, way[0]))]
-        related.append(Related(f"`{worker.name}` acts here (`{worker.effect}`)", worker.span))
+        worker = found.worker
+        acts = Related(f"`{worker.name}` acts here (`{worker.effect}`)", worker.span)
         yield diagnostic(
             "ORC801",
-            f"untrusted text ({_said(subject, way[0])}) can reach {named} "
-            f"with no verifier between: {_shown(subject, way, inside)}",
-            at,
-            help=_help_inside(inside) if inside else _help(subject, way),
-            related=tuple(related),
+            f"untrusted text ({found.source}) can reach {found.named} "
+            f"with no verifier between: {found.shown}",
+            found.at,
+            help=_help_inside(found.inside) if found.inside else _help(subject, found.way),
+            related=(found.related, acts),
         )
 
 
@@ -116,71 +94,12 @@ def _is_only_handed(subject: Subject, way: list[Place]) -> bool:
     )
 
 
-def _said(subject: Subject, source: Place) -> str:
-    if source.kind in ("input", "param"):
-        return f"{source.kind} `{source.name}`"
-    worker = subject.program.workers.get(source.name)
-    if worker is not None and worker.plan is not None:
-        # A plan says nothing of its own: it is a worker of it that does.
-        return next((f"`{one.name}`" for one in strangers_of(subject.program, worker)), "")
-    return f"`{source.name}`"
-
-
-def _acting_inside(subject: Subject, effect: Place) -> list[str]:
-    """Where a plan is what acts: the workers of it that do, with no hook that looks at them."""
-    program = subject.program
-    plan = program.workers[effect.name]
-    orchestrator = program.orchestrators[effect.orchestrator]
-    found = unchecked_inside(program, orchestrator, plan)
-    return sorted(name for name in found if program.workers[name].plan is None)
-
-
-def _shown(subject: Subject, way: list[Place], inside: list[str]) -> str:
-    """The way in words; in a plan, through its steps."""
-    if not inside:
-        return " -> ".join(dict.fromkeys(str(place) for place in way))
-    program, effect = subject.program, way[-1]
-    acting = unchecked_inside(
-        program, program.orchestrators[effect.orchestrator], program.workers[effect.name]
-    )
-    if way[-2] == Place("task", effect.orchestrator, effect.name):
-        plans = reached(program.workers, [effect.name])
-        ways = (way_inside(program, program.workers[plan], acting) for plan in plans)
-        return " -> ".join([*map(str, way[:-2]), *next(filter(None, ways), [str(effect)])])
-    return " -> ".join([*map(str, way), " or ".join(inside)])
-
-
 def _help_inside(inside: list[str]) -> str:
     """A hook on a plan looks at the input of the plan; what its steps read comes after that."""
     hooks = "  ".join(
         f"before_dispatch {name} {{ with = ...  on_fail = abort }}" for name in inside
     )
     return f"add `verify {{ {hooks} }}`: a hook on the plan does not see what its steps read"
-
-
-def _place(subject: Subject, way: list[Place]) -> Span | None:
-    """Where the way leaves the file: the name in a `workers` list; None if it never does."""
-    for place, following in reversed(list(pairwise(way))):
-        orchestrator = subject.program.orchestrators[place.orchestrator]
-        if not subject.here(orchestrator.span):
-            continue
-        return member_span(subject, orchestrator, following.name or following.orchestrator)
-    return None
-
-
-def _source(subject: Subject, source: Place) -> Span:
-    program = subject.program
-    if source.kind == "task":
-        known = program.workers.get(source.name) or program.orchestrators[source.name]
-        return known.span
-    if source.kind == "param":
-        return program.params[source.name].span
-    orchestrator = program.orchestrators[source.orchestrator]
-    fields: tuple[Field, ...] = getattr(orchestrator.inputs.type, "fields", ())
-    for field in fields:
-        if field.name == source.name and field.span is not None:
-            return field.span
-    return orchestrator.span
 
 
 def _operand(test: Expression) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect
+from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
 from engine.sema.model import Hook, Orchestrator, Program, Verifier
+from engine.sema.trust import facts_of
 from engine.sema.when import asks_for_taint, looks_if_tainted, reads_nothing
 from engine.syntax import ast
 
@@ -80,8 +81,9 @@ def hook_looks_always_or_never(subject: Subject) -> Iterator[Diagnostic]:
                 "ORC820",
                 f"`{when.text}` is never true here: no task of {names} is denied for its input",
                 when.span,
-                help="`tainted` is about `write` and `once` workers; check what this one gives "
-                "with `after_dispatch`, or say `when` of its inputs",
+                help="`tainted` is about `write` and `once` workers and about inputs that decide "
+                "whom a worker talks to; check what this one gives with `after_dispatch`, or say "
+                "`when` of its inputs",
             )
 
 
@@ -90,7 +92,11 @@ def _may_be_denied(program: Program, hook: Hook) -> bool:
     if hook.point != "before_dispatch":
         return True
     worker = program.workers.get(hook.worker or "")
-    return worker is not None and is_effect(worker)
+    if worker is None:
+        return False
+    return (
+        worker.changes_something or bool(worker.sources) or bool(facts_of(program, worker).address)
+    )
 
 
 OTHERWISE_FOR_NOTHING = Rule(
@@ -201,7 +207,7 @@ def _skipped(subject: Subject, orchestrator: Orchestrator, hook: Hook) -> list[V
     """
     program = subject.program
     worker = program.workers.get(hook.worker or "")
-    if hook.point != "before_dispatch" or worker is None or not is_effect(worker):
+    if hook.point != "before_dispatch" or worker is None or not worker.changes_something:
         return []
     if not subject.flow.reaches(Place("loop", orchestrator.name)) or not looks_if_tainted(hook):
         return []

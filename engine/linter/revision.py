@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, diagnostic
 from engine.linter.subject import Subject
-from engine.linter.taint import is_effect
 from engine.sema.model import Program, Worker
 
 __all__ = ["revision_of_effects"]
@@ -46,6 +45,6 @@ def _effect_below(program: Program, name: str) -> Worker | None:
         for member in program.orchestrators[current].workers:
             if member in program.orchestrators:
                 waiting.append(member)
-            elif member in program.workers and is_effect(program.workers[member]):
+            elif member in program.workers and program.workers[member].changes_something:
                 return program.workers[member]
     return None

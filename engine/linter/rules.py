@@ -18,6 +18,7 @@ from engine.linter.commands import command_on_the_network, undeclared_source
 from engine.linter.comments import comment_for_division, dangling_doc_comment
 from engine.linter.coverage import live_call_in_test, no_test
 from engine.linter.decision_size import decision_over_answer
+from engine.linter.default_trust import no_trust_said
 from engine.linter.descriptions import missing_description
 from engine.linter.fences import untrusted_unfenced
 from engine.linter.gates import (
@@ -65,6 +66,7 @@ from engine.linter.timeouts import call_without_timeout
 from engine.linter.trifecta import lethal_trifecta
 from engine.linter.unions import ambiguous_union
 from engine.linter.unused import unused_declarations, unused_verifiers, unused_workers
+from engine.linter.ways_out import address_of_strangers
 from engine.sema.check import CheckResult, check_file
 from engine.sema.names.loader import DiskReader, OverlayReader, Reader
 
@@ -73,6 +75,7 @@ __all__ = ["OPTIONAL_RULES", "RULES", "lint", "lint_result"]
 #: Every rule, in no particular order.
 RULES: tuple[LintRule, ...] = (
     *BLOCKING,
+    address_of_strangers,
     ambiguous_union,
     budget_of_child,
     budget_unreachable,
@@ -101,6 +104,7 @@ RULES: tuple[LintRule, ...] = (
     no_budget,
     no_stall_rule,
     no_test,
+    no_trust_said,
     nobody_makes_the_result,
     nothing_checks_the_result,
     otherwise_for_nothing,

@@ -17,7 +17,7 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import body_of, member_span, setting_of
 from engine.linter.subject import Subject
-from engine.linter.taint import Flow, Place, flow_of, hidden_from, is_effect, is_source
+from engine.linter.taint import Flow, Place, flow_of, hidden_from, is_source
 from engine.sema.model import Orchestrator, Program, Worker, WorkerLimit, called_by
 from engine.sema.trust import carries, carries_at, may_hand_over
 from engine.sema.types.schema_facts import field_names
@@ -266,7 +266,7 @@ def _says_more(worker: Worker) -> bool:
 
 def _effects(program: Program, orchestrator: Orchestrator) -> list[str]:
     names = [name for name in orchestrator.workers if name in program.workers]
-    return [name for name in names if is_effect(program.workers[name])]
+    return [name for name in names if program.workers[name].changes_something]
 
 
 def _effects_said(effects: list[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect, is_source
+from engine.linter.taint import Place, is_source
 from engine.sema.looks import looks_at, looks_at_output
 from engine.sema.model import Hook, InputSources, Orchestrator, Program, Worker, called_by
 from engine.sema.provenance import runs_of
@@ -327,7 +327,7 @@ def _effects_of_strangers(subject: Subject) -> Iterator[tuple[Worker, Orchestrat
         if subject.flow.reaches(Place("loop", owner.name)):
             for name in owner.workers:
                 worker = program.workers.get(name)
-                if worker is not None and is_effect(worker) and subject.here(worker.span):
+                if worker is not None and worker.changes_something and subject.here(worker.span):
                     yield worker, owner
 
 

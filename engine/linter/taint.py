@@ -2,7 +2,8 @@
 
 A `Flow` says of every place of a program whether a stranger's words may get that far, and by which
 way. Places are an orchestrator's decisions (`loop`), the outputs of its tasks (`task`), and the
-starts of effects that nothing checks (`effect`). Each `dispatch` and `return` relation becomes an
+starts of effects (`effect`) and of reads whose address is an input (`way_out`) that
+nothing checks. Each `dispatch` and `return` relation becomes an
 edge between places, unless a type that can hold no text, or a hook that lets nothing pass
 unlooked-at, cuts it.
 
@@ -16,19 +17,21 @@ its outputs may be handed to by reference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from engine.graph import collect
 from engine.graph.plans import PlanStep, leaves_read, steps_of
 from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
-from engine.sema.plans.steps import EachStep, ReduceStep
-from engine.sema.plans.values import ABSENT, FromStep, Leaf
+from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
+from engine.sema.plans.values import ABSENT, FromStep, Leaf, leaves
 from engine.sema.trust import (
     carries,
     carries_at,
+    clears,
     clears_start,
     facts_of,
+    inputs_not_seen,
     is_anchored,
     may_hand_over,
     shown,
@@ -40,16 +43,18 @@ from engine.sema.trust import (
 __all__ = [
     "Flow",
     "Place",
+    "Start",
     "flow_of",
     "hidden_from",
-    "is_effect",
     "is_source",
     "strangers_of",
     "unchecked_inside",
     "way_inside",
 ]
 
-_EFFECTS = ("write", "once")
+
+#: What must not start unchecked with a stranger's words.
+Start = Literal["effect", "way_out"]
 
 
 class Place(NamedTuple):
@@ -57,12 +62,12 @@ class Place(NamedTuple):
 
     Attributes:
         kind: `input` is an `@untrusted` input, `param` such a param, `task` a task of `name` and
-            what it returns, `loop` what the orchestrator decides, `effect` a start of the
-            worker `name` that nothing checks.
+            what it returns, `loop` what the orchestrator decides. `effect` is a start of the
+            worker `name` that nothing checks, `way_out` one that is told whom to talk to.
         name: A worker, an orchestrator, an input or a param; empty for `loop`.
     """
 
-    kind: Literal["input", "param", "task", "loop", "effect"]
+    kind: Literal["input", "param", "task", "loop", "effect", "way_out"]
     orchestrator: str
     name: str = ""
 
@@ -142,11 +147,6 @@ def strangers_of(program: Program, worker: Worker) -> Iterator[Worker]:
         outside = other.trust == "untrusted" and other.plan is None
         if outside or untrusted_inside(other.output.type):
             yield other
-
-
-def is_effect(worker: Worker) -> bool:
-    """Whether carrying it out changes the world outside."""
-    return worker.effect in _EFFECTS
 
 
 def _acting(program: Program, worker: Worker) -> Iterator[Worker]:
@@ -236,18 +236,31 @@ def _into(program: Program, orchestrator: Orchestrator, name: str) -> Iterator[t
             for other in orchestrator.workers:
                 if hidden_from(program, orchestrator, other):
                     yield Place("task", own, other), begun
-    if isinstance(target, Worker) and is_effect(target):
-        checked = _is_checked(program, orchestrator, target)
-        unchecked = unchecked_inside(program, orchestrator, target)
-        if not checked and (target.plan is None or unchecked):
-            yield Place("loop", own), Place("effect", own, name)
-            yield from ((place, Place("effect", own, name)) for place in handed)
-        if unchecked and any(
-            way_inside(program, program.workers[plan], unchecked)
-            for plan in reached(program.workers, [name])
-        ):
-            # What one step of it reads reaches another, past the planner and the hooks on it.
-            yield Place("task", own, name), Place("effect", own, name)
+    if isinstance(target, Worker):
+        yield from _starts(program, orchestrator, target, "effect", handed)
+        yield from _starts(program, orchestrator, target, "way_out", handed)
+
+
+def _starts(
+    program: Program,
+    orchestrator: Orchestrator,
+    target: Worker,
+    kind: Start,
+    handed: Sequence[Place],
+) -> Iterator[tuple[Place, Place]]:
+    """What leads to the start of an effect, or to the address that a way out goes to."""
+    own, name = orchestrator.name, target.name
+    inside = unchecked_inside(program, orchestrator, target, kind)
+    acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
+    if acts and not _is_checked(program, orchestrator, target, kind):
+        yield Place("loop", own), Place(kind, own, name)
+        yield from ((place, Place(kind, own, name)) for place in handed)
+    if inside and any(
+        way_inside(program, program.workers[plan], inside)
+        for plan in reached(program.workers, [name])
+    ):
+        # What one step of it reads reaches another, past the planner and the hooks on it.
+        yield Place("task", own, name), Place(kind, own, name)
 
 
 def hidden_from(program: Program, orchestrator: Orchestrator, name: str) -> bool:
@@ -272,24 +285,63 @@ def _handing(
             yield other
 
 
-def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker) -> bool:
-    """Whether no stranger's words start an effect: its hooks look, or `@from` says what may."""
-    return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)
+def _acts(program: Program, worker: Worker, kind: Start) -> bool:
+    """Whether a worker has an effect, or else goes where its input says."""
+    if kind == "effect" or worker.changes_something:
+        return kind == "effect" and worker.changes_something
+    return bool(facts_of(program, worker).address)
 
 
-def unchecked_inside(program: Program, orchestrator: Orchestrator, plan: Worker) -> set[str]:
-    """The workers that a plan calls whose effects no hook looks at, plans among them included."""
+def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker, kind: Start) -> bool:
+    """Whether no stranger's words start it: its hooks look, or `@from` says what may.
+
+    What an `@from` binds is not in the address, so where there is one, another input decides.
+    """
+    if kind == "effect":
+        return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)
+    address = facts_of(program, worker).address
+    return clears(orchestrator, "before_dispatch", worker.name, program.verifiers) and (
+        address.isdisjoint(inputs_not_seen(orchestrator, worker, program.verifiers))
+    )
+
+
+def unchecked_inside(
+    program: Program, orchestrator: Orchestrator, plan: Worker, kind: Start = "effect"
+) -> set[str]:
+    """The workers that a plan calls whose starts no hook looks at, plans among them included."""
     if plan.plan is None:
         return set()
     found: set[str] = set()
     plans: list[str] = []
-    for name in reached(program.workers, [plan.name]):
+    inside = reached(program.workers, [plan.name])
+    for name in inside:
         worker = program.workers[name]
         if worker.plan is not None:
             plans.append(name)
-        elif is_effect(worker) and not _is_checked(program, orchestrator, worker):
+        elif (
+            _acts(program, worker, kind)
+            and not _is_checked(program, orchestrator, worker, kind)
+            and not (kind == "way_out" and _goes_where_written(program, inside, worker))
+        ):
             found.add(name)
     return found | {name for name in plans if found & set(reached(program.workers, [name]))}
+
+
+def _goes_where_written(program: Program, plans: list[str], worker: Worker) -> bool:
+    """Whether each step that calls a worker says in the file whom it talks to."""
+    address = facts_of(program, worker).address
+    calls = [
+        step.step
+        for plan in plans
+        for step in steps_of(program.workers[plan])
+        if step.worker == worker.name
+    ]
+    return bool(calls) and not any(
+        path[1:].partition("/")[0] in address
+        for call in calls
+        if not isinstance(call, RepeatStep)
+        for path, _ in leaves(call.input)
+    )
 
 
 def way_inside(program: Program, plan: Worker, effects: set[str]) -> list[str]:

@@ -22,10 +22,10 @@ from engine.diagnostics import Diagnostic, Related, diagnostic
 from engine.diagnostics.rule import Rule
 from engine.linter.lookup import member_span
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, is_effect
+from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
 from engine.sema.model import Orchestrator, Program, Worker, reached
-from engine.sema.trust import carries, clears
+from engine.sema.trust import bound_inputs, carries, clears, facts_of
 
 __all__ = ["lethal_trifecta"]
 
@@ -131,7 +131,7 @@ def _host(worker: Worker) -> str:
 
 def _is_private(program: Program, worker: Worker) -> bool:
     schema = worker.output.schema
-    if is_effect(worker) or not carries(schema, schema):
+    if worker.changes_something or not carries(schema, schema):
         return False
     if worker.facts.server is not None:
         server = program.servers.get(worker.facts.server)
@@ -146,14 +146,14 @@ def _uses_secret(program: Program, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_way_out(program: Program, owner: Orchestrator, worker: Worker) -> bool:
-    # `when = tainted` is never true of a worker that only reads.
-    if is_effect(worker) or clears(
+    # `when = tainted` looks at addresses only, not at all that a worker sends.
+    if worker.changes_something or clears(
         owner, "before_dispatch", worker.name, program.verifiers, always=True
     ):
         return False
     if worker.facts.network == "none":
         return False
-    schema = worker.inputs.schema
-    if not any(carries(field, schema) for field in schema.get("properties", {}).values()):
+    # What `@from` binds is a stranger's only where the file says so.
+    if facts_of(program, worker).hears <= bound_inputs(worker):
         return False
-    return worker.facts.sends_out
+    return worker.facts.sends_out or bool(worker.facts.address)

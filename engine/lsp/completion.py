@@ -19,6 +19,7 @@ from engine.lsp.cursor_probe import MARK, Seen, close_template, inside_tag, look
 from engine.lsp.markdown import about_filter, about_setting, header, value_words
 from engine.lsp.paths import beside, calls, models, pointers
 from engine.lsp.project import Analysis, Project
+from engine.lsp.value_sources import SOURCE_WORDS, endorsable, fields_after
 from engine.sema.expressions.environment import REMOVED_FILTERS, shared_environment
 from engine.sema.kinds import kind_names, usable
 from engine.sema.settings.table import Kind, Row
@@ -35,6 +36,7 @@ from engine.sema.settings.values import (
     Parse,
     Str,
     Text,
+    Words,
 )
 from engine.sema.templates.typing_rules import attribute_of, field_names, is_null, open_up
 from engine.sema.types.constraints import CONSTRAINTS
@@ -137,12 +139,28 @@ class _Completion:
         before = context.items[-1] if context.items else ""
         if before == "@":
             return [self._item(name, _KIND.Keyword) for name in [*CONSTRAINTS, "untrusted"]]
+        frame = context.frame
+        if frame is not None and frame.bracket == "(" and frame.header[-2:] == ["@", "from"]:
+            return self._sources(frame.items)
         if before == "." and len(context.items) > 1 and context.items[-2] in ("param", "secret"):
             space = self.scope.params if context.items[-2] == "param" else self.scope.secrets
             return [self._item(n, _ENTITY_KINDS[context.items[-2]]) for n in space]
         if context.body is None or (context.frame is not context.body and context.setting is None):
             return self._in_head(before)
         return self._in_body(context.body.kind)
+
+    def _sources(self, items: list[str]) -> Iterator[lsp.CompletionItem]:
+        """Inside `@from(`: the words, the workers, and after a dot the fields of one."""
+        last = len(items) - items[::-1].index(",") if "," in items else 0
+        path = [item for item in items[last:] if item != "."]
+        if items and items[-1] == ".":
+            program, scope = self.analysis.result.partial, self.scope
+            for name, type_ in fields_after(program, scope, path):
+                yield self._item(name, _KIND.Field, detail=type_)
+            return
+        for word, meaning in SOURCE_WORDS.items():
+            yield self._item(word, _KIND.Keyword, detail=meaning)
+        yield from self._names(("worker", "orchestrator"))
 
     def _in_comment(self) -> bool:
         line = self.text[self.text.rfind("\n", 0, self.offset) + 1 : self.offset]
@@ -265,6 +283,10 @@ class _Completion:
                 return self._names(kinds)
             case Mode() | Modes():
                 return self._modes()
+            case Words():
+                header = [] if self.context.body is None else self.context.body.header
+                found = endorsable(self.analysis.result.partial, self.scope, header)
+                return [self._item(name, _KIND.Field, detail=type_) for name, type_ in found]
             case Parse():
                 return [self._item(word, _KIND.EnumMember) for word in ("json", "lines", "text")]
             case Text():

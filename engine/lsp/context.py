@@ -175,7 +175,7 @@ def _opened(context: Context, bracket: str, header: list[str]) -> Kind | None:
         row = kind.row(name)
         if row is not None:
             return inner_kind(kind, name)
-        if not name[:1].isidentifier() and name != ".":
+        if not name[:1].isidentifier() and name not in (".", ","):
             return None
     return None
 

@@ -25,6 +25,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 _CONSTRAINTS = {
     "length": ["min", "max"],
     "items": ["min", "max"],
+    "from": ["request", "person", "worker.field"],
 }
 
 

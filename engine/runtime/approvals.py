@@ -16,9 +16,6 @@ from engine.runtime.state import Check, HookRun, RunState
 
 __all__ = ["approve", "approve_escalated", "escalated_before", "is_approved"]
 
-#: What a hook offers about a task besides its input: it may differ in each round.
-_OF_THE_TASK = frozenset({"task", "tainted"})
-
 
 def approve(state: RunState, check: Check) -> None:
     """A person has let pass what a `human` verifier asked about."""
@@ -48,9 +45,8 @@ def escalated_before(state: RunState, run: HookRun) -> bool:
 
 def _of_check(check: Check) -> bytes:
     run = check.hook_run
-    bound = check.bound
-    if run.task is not None:
-        bound = {name: value for name, value in bound.items() if name not in _OF_THE_TASK}
+    # What else the verifier has read of the run, such as the plan, may be another each time.
+    bound = check.bound if run.task is None else None
     return sizes.fingerprint([check.verifier.name, *_about(run), bound])
 
 

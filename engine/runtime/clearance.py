@@ -4,14 +4,15 @@ Each `@from` of its input must be kept, unless a person has approved this very i
 `@from`, other inputs of a `write` or `once` worker may be a stranger's words, and so may the
 decision; but such a decision may not make the same call of a `once` worker again. Without one, the
 hooks must have looked at each input that may hold strangers' words, and at some input if strangers
-may have decided that the task runs.
+may have decided that the task runs. Of a task that only reads, the inputs count that decide whom it
+talks to (`engine.runtime.ways_out`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.runtime import sourced, taint, ways
+from engine.runtime import sourced, taint, ways, ways_out
 from engine.runtime.clearing import Cleared
 from engine.runtime.prompts import denials
 from engine.runtime.sources import Source, sources
@@ -49,14 +50,14 @@ def denial(state: RunState, task: Task) -> str:
                 for one in broken[:_MOST_TOLD]
             ]
             return denials.breaks_from(parts, len(broken) - len(parts))
-    if worker.effect not in ("write", "once"):
-        return ""
+    if not worker.changes_something:
+        return ways_out.denial(state, task, cleared)
     steered = taint.is_steered(state, task)
+    if not (steered or taint.reads_taint(state, task)):
+        return ""
     if sourced.is_anchored(state, task):
         before = sourced.made_before(state, task) if steered else None
         return "" if before is None else denials.same_call_again(before.id, worker.name)
-    if not (steered or taint.reads_taint(state, task)):
-        return ""
     unseen = list(_unseen(state, task, cleared))
     if not unseen and (not steered or cleared.steers(worker)):
         return ""

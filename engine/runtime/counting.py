@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.bounds.amounts import least, plus
 from engine.runtime.estimate import Entry
 from engine.runtime.inside import inside, runs
 from engine.runtime.state import Loop, RunState, Step, Task
 from engine.runtime.steps import selecting
-from engine.sema.plans.counts import reduce_calls
-from engine.sema.plans.steps import ReduceStep
+from engine.runtime.steps.most import Most, tasks_of
 from engine.sema.plans.values import FromStep
 
 __all__ = ["entries_of"]
@@ -23,15 +21,18 @@ __all__ = ["entries_of"]
 
 def entries_of(state: RunState, loop: Loop, planned: Iterable[Task | Step]) -> list[Entry]:
     """The entries of a plan that has not begun, in its order."""
-    found: dict[str, Entry] = {}
-    for one in planned:
+    found: list[Entry] = []
+    entries = list(planned)
+    specs = {one.id: one.spec for one in entries if isinstance(one, Step)}
+    bounds = Most(loop, specs, loop.round) if specs else None
+    for one in entries:
         assert one.worker is not None
-        fewest, most = _range(state, loop, one, found)
+        fewest, most = _range(state, loop, one, bounds)
         if _has_test(one):
             fewest = 0
         steps = inside(state, loop, one.worker, one if isinstance(one, Task) else None)
-        found[one.id] = Entry(one.id, one.worker, fewest, most, steps, runs(loop, one.worker))
-    return list(found.values())
+        found.append(Entry(one.id, one.worker, fewest, most, steps, runs(loop, one.worker)))
+    return found
 
 
 def _has_test(one: Task | Step) -> bool:
@@ -39,26 +40,16 @@ def _has_test(one: Task | Step) -> bool:
 
 
 def _range(
-    state: RunState, loop: Loop, one: Task | Step, before: dict[str, Entry]
+    state: RunState, loop: Loop, one: Task | Step, bounds: Most | None
 ) -> tuple[int, int | None]:
     if not isinstance(one, Step):
         return 1, 1
     values = _values(state, loop, one)
     if values is not None:
-        number = _tasks(one, values)
+        number = tasks_of(one.spec, values)
         return number, number
-    bound = _most_values(loop, one, before)
-    return 0, None if bound is None else _tasks(one, bound)
-
-
-def _tasks(step: Step, values: int) -> int:
-    """How many tasks a step makes of so many values."""
-    spec = step.spec
-    return (
-        max(reduce_calls(values, spec.size), values == 1)
-        if isinstance(spec, ReduceStep)
-        else values
-    )
+    assert bounds is not None
+    return 0, bounds.of(one.id)
 
 
 def _values(state: RunState, loop: Loop, step: Step) -> int | None:
@@ -70,26 +61,3 @@ def _values(state: RunState, loop: Loop, step: Step) -> int | None:
             return None
     # A step of its own for the look: the one of the plan begins with nothing.
     return selecting.number_of(state, Step(step.spec, step.worker, loop, step.key, step.id))
-
-
-def _most_values(loop: Loop, step: Step, before: dict[str, Entry]) -> int | None:
-    """The most values that can be selected of a list that is still to come."""
-    selection = selecting.selection_of(step)
-    bounds = [loop.orchestrator.policy.max_items]
-    if isinstance(selection.take, int):
-        bounds.append(selection.take)
-    sources = [
-        before.get(source.name) if isinstance(source, FromStep) and not source.at else None
-        for source in selection.sources
-    ]
-    if selection.flatten is None and all(s is not None and _is_each(loop, s) for s in sources):
-        bounds.append(plus(*(source.most for source in sources if source is not None)))
-    return least(*bounds)
-
-
-def _is_each(loop: Loop, entry: Entry) -> bool:
-    """Whether an entry of the plan gives one value for each of its tasks."""
-    return any(
-        isinstance(one, Step) and one.id == entry.id and not isinstance(one.spec, ReduceStep)
-        for one in loop.current.planned
-    )

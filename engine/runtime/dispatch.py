@@ -14,6 +14,7 @@ from engine.runtime import (
     approvals,
     attempts,
     clearance,
+    clearing,
     ending,
     endorsed,
     forks,
@@ -550,6 +551,9 @@ def _hear(state: RunState, task: Task, run: HookRun) -> str | None:
 def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
     """The dispatch hooks let a task continue; they clean what they have looked at."""
     before = task.status == "checking"
+    if not state.verdicts and cleared.verifiers:
+        # What an older engine has started must not be denied when its run is taken over.
+        cleared = clearing.of_all(cleared)
     if cleared.endorses:
         endorsed.add(state, task, cleared.endorses, output=not before)
     if before:
@@ -562,14 +566,12 @@ def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:
     # A sub-orchestrator would plan again, and not know what the last one has changed.
     wrote = task.child is not None and any(
-        isinstance(other.acting, Worker)
-        and other.acting.effect in ("write", "once")
-        and other.attempts
+        isinstance(other.acting, Worker) and other.acting.changes_something and other.attempts
         for loop in ending.subtree(task.child)
         for other in loop.tasks.values()
     )
     worker = task.worker
-    if wrote or (isinstance(worker, Worker) and worker.effect in ("write", "once")):
+    if wrote or (isinstance(worker, Worker) and worker.changes_something):
         end_task(state, task, failure=Failure("denied", outcome.feedback, cause=outcome.cause))
         return
     task.feedback = outcome.feedback

@@ -137,7 +137,7 @@ def _spend(bounds: TaskBounds, entry: Entry) -> Spend:
 
 def _is_effect(worker: Worker | Orchestrator) -> bool:
     """Whether a task of it changes something outside by itself; a plan leaves that to its steps."""
-    return isinstance(worker, Worker) and worker.plan is None and worker.effect in ("write", "once")
+    return isinstance(worker, Worker) and worker.plan is None and worker.changes_something
 
 
 def effect_of(worker: Worker | Orchestrator) -> str:
@@ -185,7 +185,7 @@ def _writes(state: RunState, orchestrator: Orchestrator) -> bool:
         found = state.program.orchestrators.get(name)
         if found is not None:
             pending += found.workers
-        elif state.program.workers[name].effect in ("write", "once"):
+        elif state.program.workers[name].changes_something:
             return True
     return False
 

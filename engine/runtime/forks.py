@@ -91,7 +91,7 @@ def held(state: RunState, task: Task, workers: Iterable[str]) -> HeldTask | None
 
 
 def _changes(worker: Worker | None) -> bool:
-    return worker is not None and worker.effect in ("write", "once")
+    return worker is not None and worker.changes_something
 
 
 def offers(gate: Gate, tasks: Iterable[Task] | None = None) -> bool:

@@ -7,7 +7,7 @@ endorsed values as hooks pass (`engine.runtime.endorsed`). Each set is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -63,9 +63,12 @@ class RequestValues:
         self._numbers: set[int | float] | None = None
         self._answers: dict[Hashable, bool] = {}
 
-    def has(self, leaf: Any) -> bool:
-        """Whether the request has a leaf value."""
-        key = key_of(leaf)
+    def has(self, leaf: Any, key: Hashable) -> bool:
+        """Whether the request has a leaf value.
+
+        Args:
+            key: What `key_of` gives for it.
+        """
         if key in self._keys:
             return True
         if leaf.__class__ is str:
@@ -95,24 +98,29 @@ class OutputLeaves:
         #: By loop: the list of its tasks that are done, and how many of these are read.
         self._read: dict[int, tuple[list[Task], int]] = {}
 
-    def is_of(self, loops: Iterable[Loop], worker: str) -> bool:
-        """Whether what was read is still what the worker has given; a retry may take back some."""
-        return all(
-            id(loop) not in self._read or self._read[id(loop)][0] is loop.done.get(worker)
-            for loop in loops
-        )
+    def read(self, loops: Iterable[Loop], worker: str) -> bool:
+        """Read what has come since.
 
-    def read(self, loops: Iterable[Loop], worker: str) -> None:
-        """Read what has come since."""
+        Returns:
+            Whether what was read before still is what the worker has given; a retry of the run may
+            take tasks back.
+        """
         for loop in loops:
             done = loop.done.get(worker)
-            if not done:
-                continue
-            _, count = self._read.get(id(loop), (done, 0))
-            if count < len(done):
-                for task in done[count:]:
-                    self._add(task.output)
-                self._read[id(loop)] = done, len(done)
+            before = self._read.get(id(loop))
+            if before is None:
+                if done:
+                    self._read_on(loop, done, 0)
+            elif before[0] is not done:
+                return False
+            elif before[1] < len(before[0]):
+                self._read_on(loop, before[0], before[1])
+        return True
+
+    def _read_on(self, loop: Loop, done: list[Task], count: int) -> None:
+        for task in done[count:]:
+            self._add(task.output)
+        self._read[id(loop)] = done, len(done)
 
     def _add(self, output: Any) -> None:
         for _, part in parts_at(output, self._path):
@@ -121,38 +129,47 @@ class OutputLeaves:
                     return
                 self._keys.update(readings(leaf))
 
-    def has(self, leaf: Any) -> bool:
-        """Whether one of the values is equal to a leaf value."""
-        return key_of(leaf) in self._keys
+    def has(self, key: Hashable) -> bool:
+        """Whether one of the values is equal to a leaf value with this key."""
+        return key in self._keys
 
 
 class Sent:
-    """What `once` tasks were given where their inputs have `@from`, to find a call made again."""
+    """What `once` tasks were given where their inputs have `@from`, to find a call made again.
 
-    __slots__ = ("_by_value", "_tasks")
+    It is looked through only for tainted decisions, so values are read when it is.
+    """
+
+    __slots__ = ("_by_value", "_new", "_tasks")
 
     def __init__(self) -> None:
         self._by_value: dict[Hashable, list[tuple[frozenset[Hashable], Task]]] = {}
-        self._tasks: set[int] = set()
+        self._tasks: set[Task] = set()
+        self._new: list[Task] = []
 
-    def add(self, task: Task, values: frozenset[Hashable]) -> None:
-        """Remember what a task is started with."""
-        if id(task) not in self._tasks:
-            self._tasks.add(id(task))
+    def add(self, task: Task) -> None:
+        """Remember a task that starts."""
+        if task not in self._tasks:
+            self._tasks.add(task)
+            self._new.append(task)
+
+    def before(self, task: Task, values_of: Callable[[Task], frozenset[Hashable]]) -> Task | None:
+        """Another task that was started with all of a task's values, and perhaps more."""
+        for started in self._new:
+            values = values_of(started)
             for value in values:
-                self._by_value.setdefault(value, []).append((values, task))
-
-    def before(self, task: Task, values: frozenset[Hashable]) -> Task | None:
-        """Another task that was started with all of these values, and perhaps more."""
+                self._by_value.setdefault(value, []).append((values, started))
+        self._new.clear()
+        wanted = values_of(task)
         fewest: list[tuple[frozenset[Hashable], Task]] | None = None
-        for value in values:
+        for value in wanted:
             found = self._by_value.get(value)
             if found is None:
                 return None
             if fewest is None or len(found) < len(fewest):
                 fewest = found
         for others, other in fewest or ():
-            if other is not task and values <= others and (other.attempts or not other.over):
+            if other is not task and wanted <= others and (other.attempts or not other.over):
                 return other
         return None
 
@@ -179,10 +196,10 @@ class Known:
         self.sent: dict[str, Sent] = {}
         self.endorsed: set[Hashable] = set()
 
-    def gave(self, worker: str, path: tuple[str, ...], leaf: Any) -> bool:
-        """Whether a worker has given a leaf value in a part of its output."""
+    def gave(self, worker: str, path: tuple[str, ...], key: Hashable) -> bool:
+        """Whether a worker has given a leaf value with a key in a part of its output."""
         known = self.outputs.get((worker, path))
-        if known is None or not known.is_of(self.loops, worker):
+        if known is None or not known.read(self.loops, worker):
             known = self.outputs[worker, path] = OutputLeaves(path)
-        known.read(self.loops, worker)
-        return known.has(leaf)
+            known.read(self.loops, worker)
+        return known.has(key)

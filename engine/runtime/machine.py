@@ -243,6 +243,7 @@ def _start(state: RunState, event: RunStarted) -> None:
     state.wall_ms = event.wall_ms
     state.bounds = event.bounds
     state.stall = event.stall
+    state.verdicts = event.verdicts
     ledger = Ledger(orchestrator.policy.budget)
     decisions = dispatch.decision_contract(state, orchestrator)
     state.root = Loop(orchestrator, decisions, event.input, ledger)

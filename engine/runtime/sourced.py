@@ -39,6 +39,9 @@ from engine.sema.types.schema_facts import pointer_tokens
 __all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "rules_of"]
 
 
+_SCALARS = frozenset({str, int, float, bool})
+
+
 class Broken(msgspec.Struct, frozen=True):
     """A part of an input that breaks its `@from`.
 
@@ -92,8 +95,10 @@ def note_start(state: RunState, task: Task) -> None:
     """Remember what a `once` task whose inputs have `@from` is started with."""
     worker = task.worker
     if isinstance(worker, Worker) and worker.effect == "once" and rules_of(state, worker):
-        sent = state.known.sent.setdefault(worker.name, Sent())
-        sent.add(task, frozenset(_sent(state, task)))
+        sent = state.known.sent.get(worker.name)
+        if sent is None:
+            sent = state.known.sent[worker.name] = Sent()
+        sent.add(task)
 
 
 def made_before(state: RunState, task: Task) -> Task | None:
@@ -102,7 +107,7 @@ def made_before(state: RunState, task: Task) -> Task | None:
     if not isinstance(worker, Worker) or worker.effect != "once":
         return None
     sent = state.known.sent.get(worker.name)
-    return None if sent is None else sent.before(task, frozenset(_sent(state, task)))
+    return None if sent is None else sent.before(task, lambda one: frozenset(_sent(state, one)))
 
 
 def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
@@ -130,14 +135,14 @@ def _plain(leaf: Any) -> Hashable:
 
 def _is_known(state: RunState, leaf: Any, rule: SourceRule) -> bool:
     """Whether a leaf is endorsed, or is a value of a source that a rule names."""
-    known = state.known
-    if known.endorsed and key_of(leaf) in known.endorsed:
+    known, key = state.known, key_of(leaf)
+    if key in known.endorsed:
         return True
     for one in rule.allowed:
         if one.name == "request":
-            if _request(state).has(leaf):
+            if (known.request or _request(state)).has(leaf, key):
                 return True
-        elif one.name != "person" and known.gave(one.name, one.at, leaf):
+        elif one.name != "person" and known.gave(one.name, one.at, key):
             return True
     return False
 
@@ -181,6 +186,13 @@ def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
 
     Where any field may be given, the names of fields are values too.
     """
+    first = task.resolved.get(rule.path[0])
+    if len(rule.path) == 1 and first.__class__ in _SCALARS and rule.path[0] in task.resolved:
+        # Nearly every input: one value that is its own leaf.
+        if not rule.defaults or not any(_is_same(first, one) for one in rule.defaults):
+            at = f"/{rule.path[0]}"
+            yield at, at, first
+        return
     for pointer, part in parts_at(task.resolved, rule.path):
         if any(_is_same(part, default) for default in rule.defaults):
             continue

@@ -16,7 +16,7 @@ never asks pays nothing, and a resume or a replay gives the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -318,18 +318,12 @@ class _Typed:
         mine, others = self._plans
         if mine is None:
             return
-        value = at_pointer(mine, path)
-        before = [at_pointer(other, path) for other in others]
-        if any(equal(old, value) for old in before):
-            return
-        for part, old in _compared("", before[0] if before else ABSENT, "", value):
-            if old is None:
-                yield part
+        yield from _new_parts(at_pointer(mine, path), [at_pointer(one, path) for one in others])
 
     @cached_property
     def _plans(self) -> tuple[Any, list[Any]]:
         """The input as a person wrote it in the planner's place, and what the planner had for the
-        same worker, the entry of the same name first; None where the plan is the planner's."""
+        same worker; None where the plan is the planner's."""
         task = self.task
         rounds = task.loop.rounds
         current = rounds[task.round - 1] if task.round <= len(rounds) else None
@@ -339,11 +333,35 @@ class _Typed:
         mine = next((one for one in current.decision["tasks"] if one["id"] == name), None)
         if mine is None:  # it began before the person saw the plan
             return None, []
+        # Of the same worker, under any name: a person may have given the entry another one.
         others = [
-            one for one in current.proposed.get("tasks", ()) if one["worker"] == mine["worker"]
+            read_value(one["input"])
+            for one in current.proposed.get("tasks", ())
+            if one["worker"] == mine["worker"]
         ]
-        others.sort(key=lambda one: one["id"] != name)
-        return read_value(mine["input"]), [read_value(one["input"]) for one in others]
+        return read_value(mine["input"]), others
+
+
+def _new_parts(value: Any, others: Sequence[Any], path: str = "") -> Iterator[str]:
+    """The parts of a value that none of the others has at the same place, as large as possible.
+
+    An element of a list is not new if one of the others has it anywhere in its list.
+    """
+    if any(equal(one, value) for one in others):
+        return
+    if isinstance(value, dict) and value:
+        maps = [one for one in others if isinstance(one, dict)]
+        for key, inner in value.items():
+            yield from _new_parts(inner, [one[key] for one in maps if key in one], under(path, key))
+    elif isinstance(value, list) and value:
+        lists = [one for one in others if isinstance(one, list)]
+        known = {repr(element) for one in lists for element in one}
+        for place, inner in enumerate(value):
+            if repr(inner) not in known:
+                before = [one[place] for one in lists if place < len(one)]
+                yield from _new_parts(inner, before, under(path, place))
+    else:
+        yield path
 
 
 def _compared(old_path: str, old: Any, path: str, new: Any) -> Iterator[tuple[str, str | None]]:

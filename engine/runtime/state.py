@@ -1208,11 +1208,12 @@ class RunState:
         kept: By key: the input and the output of a task that is done again if its input differs,
             who gave it, and whether it is tainted.
         entered: By key: the input of a retried plan whose producers run again, and how it failed.
-        bounds: Which bounds on sizes hold (`engine.sizes.BOUNDS`); 0 is none.
+        bounds: Which bounds hold (`engine.sizes.BOUNDS`); 0 is none.
         stall: By which rules a stall is detected (`engine.runtime.stall.RULES`).
         grants: How many starts people have approved with plans (`engine.runtime.grants`).
         task_bounds: By orchestrator: the most that one task of each worker takes.
         asked_about: By worker and whoever asks: what a gate asked about last.
+        verdicts: What verdicts clear, as `RunStarted` says.
         known: What it remembers of values, for `@from` and `endorse`.
     """
 
@@ -1263,6 +1264,7 @@ class RunState:
         "task_bounds",
         "timers",
         "unplayed",
+        "verdicts",
         "wall_ms",
         "warnings",
     )
@@ -1312,6 +1314,7 @@ class RunState:
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
         self.known = Known()
+        self.verdicts = 0
         self.warnings: list[str] = []
         #: Models whose provider refused a schema: theirs go into the prompt.
         self.in_prompt: set[str] = set()

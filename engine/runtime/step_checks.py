@@ -341,7 +341,7 @@ class _Findings:
         if isinstance(step, ReduceStep):
             if not has_parts:
                 self.problems.append(said.parts_unused(f"`{step.worker}`"))
-            if isinstance(worker, Worker) and worker.effect in ("write", "once"):
+            if isinstance(worker, Worker) and worker.changes_something:
                 problem = said.reduce_with_effect("reduce", worker.name, worker.effect)
                 self.problems.append(problem)
 

@@ -2,7 +2,8 @@
 
 A task's output is tainted if its worker is untrusted or read something tainted. A planner that
 has seen tainted text, or a goal made from it, makes tainted decisions. A tainted task of a `write`
-or `once` worker starts only after a verifier or gate has let it pass. Values of literal-union,
+or `once` worker starts only after a verifier or gate has let it pass, and so does one that only
+reads, but from where tainted text leads it (`engine.runtime.ways_out`). Values of literal-union,
 int and bool type carry no taint: a stranger cannot write instructions in them. Which types and
 which hooks are meant is in `engine.sema.trust`; the linter tells before a run what may happen.
 
@@ -45,6 +46,7 @@ from engine.sema.trust import (
 from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = [
+    "address_of",
     "gives_taint",
     "has_read",
     "has_said",
@@ -150,6 +152,11 @@ def mark_passed_on(state: RunState, step: Step) -> None:
     loop = step.loop
     if loop.tainted or loop.has_tainted:
         step.tainted = _first_tainted(state, passed_on(step)) is not None
+
+
+def address_of(state: RunState, worker: Worker) -> frozenset[str]:
+    """The inputs that decide whom a worker talks to, and that no `@from` binds."""
+    return _facts(state, worker).address
 
 
 def is_steered(state: RunState, task: Task) -> bool:

@@ -19,6 +19,7 @@ from engine.sema.templates.run_types import ESTIMATE
 from engine.sema.types.contract import Contract
 from engine.sema.types.definitions import BOOL, STRING, Field, Record
 from engine.sema.types.json_schema import may_fit
+from engine.source import Span
 
 __all__ = ["check_flow", "offered_names"]
 
@@ -44,7 +45,7 @@ def check_flow(
     for orchestrator in program.orchestrators.values():
         _precedence(orchestrator, report)
         _never_dispatched(orchestrator, report)
-        told: set[tuple[int, str, str]] = set()
+        told: set[tuple[Span, str, str]] = set()
         for hook in orchestrator.hooks:
             if hook.worker in doubted:
                 continue
@@ -314,7 +315,7 @@ def _inputs(
     hook: Hook,
     report: Callable[[Diagnostic], None],
     doubted: Set[str],
-    told: set[tuple[int, str, str]],
+    told: set[tuple[Span, str, str]],
 ) -> None:
     """Report inputs of verifiers that a hook does not offer, or not in their type.
 
@@ -328,7 +329,7 @@ def _inputs(
         if name in doubted or verifier is None or not isinstance(verifier.inputs.type, Record):
             continue
         for field in verifier.inputs.type.fields:
-            slip = (hook.span.start, name, field.name)
+            slip = (hook.span, name, field.name)
             if slip in told or (field.name not in offered and not field.required):
                 continue
             if field.name in offered:

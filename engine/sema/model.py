@@ -28,6 +28,8 @@ from engine.sizes import (
 from engine.source import Span
 
 __all__ = [
+    "CHANGING",
+    "EVERY_INPUT",
     "AllowedSource",
     "Assertion",
     "Breaker",
@@ -62,6 +64,8 @@ __all__ = [
 ]
 
 Effect = Literal["pure", "read", "write", "once"]
+#: The effects that change something outside.
+CHANGING: frozenset[Effect] = frozenset(("write", "once"))
 HookPoint = Literal[
     "before_round", "before_dispatch", "after_dispatch", "after_round", "before_finish"
 ]
@@ -185,6 +189,10 @@ class Assertion(msgspec.Struct, frozen=True):
         return str(self.message.evaluate(scope))
 
 
+#: `Facts.address` of what may talk to whomever any of its inputs names.
+EVERY_INPUT = ("*",)
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine must know about how a worker or verifier runs, whatever its kind.
 
@@ -195,6 +203,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         waits_outside: Whether it waits for something that this process does not control.
         sends_out: Whether what it is given leaves this machine.
         talks_to: To whom: the same words for the same receiver; "" for one of its own.
+        address: The inputs that decide whom it talks to; `EVERY_INPUT` where each of them may.
         network: How much of the network the sandbox that its file demands has: `none`, the `hosts`
             that it lists, or `any`. `unknown` without one, and also with one by default, which not
             every machine can make.
@@ -208,6 +217,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     waits_outside: bool = False
     sends_out: bool = False
     talks_to: str = ""
+    address: tuple[str, ...] = ()
     network: Literal["none", "hosts", "any", "unknown"] = "unknown"
     runs_user_code: bool = False
 
@@ -307,6 +317,11 @@ class Worker(msgspec.Struct, frozen=True):
     commutes: bool = False
     show: Show | None = None
     sources: tuple[InputSources, ...] = ()
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether carrying it out changes the world outside: a `write` or `once` worker."""
+        return self.effect in CHANGING
 
     @property
     def max_bytes(self) -> int:

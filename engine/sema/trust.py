@@ -10,11 +10,21 @@ exported here too.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.sema.looks import Looks, looks_at
-from engine.sema.model import Hook, Orchestrator, Program, Show, Verifier, Worker
+from engine.sema.model import (
+    EVERY_INPUT,
+    AllowedSource,
+    Hook,
+    Orchestrator,
+    Program,
+    Show,
+    Verifier,
+    Worker,
+    fallback_chain,
+)
 from engine.sema.types.definitions import (
     NULL,
     Array,
@@ -33,7 +43,9 @@ from engine.sema.types.words import carries, carries_at, may_hand_over
 from engine.sema.when import looks_if_tainted
 
 __all__ = [
+    "SOURCE_WORDS",
     "Facts",
+    "bound_inputs",
     "carries",
     "carries_at",
     "clears",
@@ -44,10 +56,15 @@ __all__ = [
     "is_marked",
     "may_hand_over",
     "shown",
+    "shown_sources",
     "untrusted_fields",
     "untrusted_inside",
     "untrusted_params",
 ]
+
+
+#: The sources of `@from` other than workers, in words.
+SOURCE_WORDS = {"request": "the request", "person": "a person"}
 
 
 class Facts(NamedTuple):
@@ -57,26 +74,45 @@ class Facts(NamedTuple):
         source: What it gives comes from outside, whatever it was given.
         speaks: Its output can hold words.
         hears: The inputs that can hold words.
+        address: Those of them that decide whom it talks to, or one that replaces it, and that no
+            `@from` binds: a read that takes a stranger's address from one is a way out.
     """
 
     source: bool
     speaks: bool
     hears: frozenset[str]
+    address: frozenset[str]
 
 
 def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
     """The facts of a worker; those that replace it have facts of their own."""
     output, inputs = worker.output.schema, worker.inputs.schema
     outside = isinstance(worker, Worker) and worker.trust == "untrusted"
+    hears = frozenset(
+        name for name, field in inputs.get("properties", {}).items() if carries(field, inputs)
+    )
     return Facts(
         source=outside
         or untrusted_inside(worker.output.type)
         or any(True for _ in untrusted_params(program)),
         speaks=carries(output, output),
-        hears=frozenset(
-            name for name, field in inputs.get("properties", {}).items() if carries(field, inputs)
-        ),
+        hears=hears,
+        address=hears & _address(program, worker) if isinstance(worker, Worker) else frozenset(),
     )
+
+
+def _address(program: Program, worker: Worker) -> frozenset[str]:
+    """The inputs that decide whom a worker or its replacement talks to, without those bound."""
+    found: set[str] = set()
+    for name in fallback_chain(program.workers, worker.name):
+        address = program.workers[name].facts.address
+        found.update(worker.inputs.schema["properties"] if address == EVERY_INPUT else address)
+    return frozenset(found - bound_inputs(worker))
+
+
+def bound_inputs(worker: Worker) -> frozenset[str]:
+    """The inputs of a worker that have an `@from` as a whole."""
+    return frozenset(one.path[0] for one in worker.sources if len(one.path) == 1)
 
 
 def shown(orchestrator: Orchestrator, worker: Worker | Orchestrator) -> Show:
@@ -86,6 +122,12 @@ def shown(orchestrator: Orchestrator, worker: Worker | Orchestrator) -> Show:
         return limit.show
     own = worker.show if isinstance(worker, Worker) else None
     return own or orchestrator.policy.context.show
+
+
+def shown_sources(allowed: Sequence[AllowedSource]) -> str:
+    """What `@from` names, in words: the request, `contacts` or `mails.sender`."""
+    named = [SOURCE_WORDS.get(one.name) or f"`{'.'.join([one.name, *one.at])}`" for one in allowed]
+    return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
 def untrusted_params(program: Program) -> Iterator[str]:

@@ -196,6 +196,7 @@ async def _drive(
         bounds=BOUNDS,
         format=FORMAT if program.has_steps else BASE_FORMAT,
         stall=RULES,
+        verdicts=1,
     )
     await driver.drive([began])
     while state.status == "waiting" and desk.answers and not desk.findings:

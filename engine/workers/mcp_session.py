@@ -430,7 +430,14 @@ def _take(found: Listing, tool: Any, listed: Collection[str]) -> None:
         tool["inputSchema"],
         output if isinstance(output, dict) else None,
         description if isinstance(description, str) else None,
+        _open_world(tool.get("annotations")),
     )
+
+
+def _open_world(annotations: Any) -> bool | None:
+    """What a tool says of whom it reaches: hints may be missing, or of any type."""
+    hint = annotations.get("openWorldHint") if isinstance(annotations, dict) else None
+    return hint if isinstance(hint, bool) else None
 
 
 def _problem_of(tool: Mapping[str, Any]) -> str:

@@ -61,6 +61,7 @@ class Canary:
     """
 
     most_events = 100
+    bounds = 0
 
     def __init__(self, seed: int, *, clean: bool = False, keep: bool = False) -> None:
         self.seed = seed
@@ -112,7 +113,7 @@ class Canary:
         happened: list[Event] = [
             RunStarted(
                 run=f"c{self.seed}", orchestrator="main", input=self.world.inputs(main),
-                models=self.models, program="p", format=2,
+                models=self.models, program="p", format=2, verdicts=1, bounds=self.bounds,
             )
         ]  # fmt: skip
         while not self.over and len(self.journal) < self.most_events:

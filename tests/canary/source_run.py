@@ -109,8 +109,16 @@ class SourceRun(Canary):
                 raise Wrong(f"{here}: {token} is not marked\n{self.text}")
         for source in covering:
             self.looked[source.kind] = self.looked.get(source.kind, 0) + 1
-            if source.tainted and not any(token[0] == "C" for token in self.world.made):
-                raise Wrong(f"{here}: no stranger has said anything\n{self.text}")
+            if source.tainted and not self._asked():
+                raise Wrong(f"{here}: no stranger has been asked\n{self.text}")
+
+    def _asked(self) -> bool:
+        """Whether a stranger has been asked, or a plan has begun that may ask one."""
+        return any(
+            task.attempts and isinstance(task.worker, Worker) and task.worker.trust == "untrusted"
+            for loop in subtree(self.state.loop)
+            for task in loop.every_task()
+        )
 
     def _gave(self, task: Task, source: Source, path: str, token: str) -> bool:
         """Whether a source gave a token."""
@@ -135,21 +143,16 @@ class SourceWorld(World):
 
     Attributes:
         seen: By path of a loop: the tokens that its planner was shown.
-        made: All tokens that outputs had.
     """
 
     def __init__(self, rng: random.Random) -> None:
         super().__init__(rng, clean=False)
         self.seen: dict[str, set[str]] = {}
-        self.made: set[str] = set()
         self.failing = rng.choice((0.0, 0.05, 0.2))
 
     def token(self, kind: str) -> str:
         """A text that is new to the run."""
-        token = f"{kind}{100 + self.next()}Z"
-        if kind in "CF":
-            self.made.add(token)
-        return token
+        return f"{kind}{100 + self.next()}Z"
 
     def inputs(self, orchestrator: Orchestrator) -> dict[str, Any]:
         return {"q": "a"}

@@ -88,7 +88,7 @@ def test_the_sources_of_a_task_are_shown_and_marked(waiting):
     said = waiting("show", "--task", "p").stdout
     assert f"! to: {WAY}" in said
     assert "  note: the program" in said
-    whole = waiting("show").stdout
-    assert f"! to: {WAY}" in whole
-    assert "the program" not in whole  # in the whole run, only what is marked
+    head = waiting("show").stdout.partition("asked:")[0]
+    assert f"! to: {WAY}" in head
+    assert "the program" not in head  # in the whole run, only what is marked
     assert "p pay: started, with untrusted text in to" in waiting("tail").stdout

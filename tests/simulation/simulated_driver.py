@@ -194,7 +194,7 @@ class Simulation:
             RunStarted(
                 run=f"s{self.seed}", orchestrator="main", input={"q": "</goal> it"},
                 models=models_of(self.rng.choice((None, 4_000, 6_000))), program="p",
-                format=2 if self.state.program.has_steps else 1, stall=RULES,
+                format=2 if self.state.program.has_steps else 1, stall=RULES, verdicts=1,
             )
         )  # fmt: skip
         self._go_on()
@@ -570,7 +570,7 @@ class Simulation:
     def _check_looked(self, loop: Loop, number: int, hooks: list[Hook], what: str) -> None:
         verdicts = {(v[0], v[1]) for v in loop.rounds[number - 1].verdicts}
         for hook in hooks:
-            for name in hook.verifiers:
+            for name in hook.verifiers if hook.when is None else ():
                 skips = self.state.program.verifiers[name].skip_when is not None
                 require(skips or (hook.point, name) in verdicts, f"{what}, and {name} not asked")
 

@@ -72,7 +72,25 @@ def _hook(rng: random.Random, point: str, worker: str = "") -> str:
         action = f"revise  max_revisions = {rng.randint(1, 2)}  then = {then}"
     every = f"every = {rng.randint(1, 2)}" if point == "after_round" else ""
     every += _maybe(rng, 0.5, "eager = reads") if point == "before_round" else ""
-    return f"{point} {worker} {{ with = [{', '.join(names)}]  on_fail = {action}  {every} }}"
+    written = f"with = [{', '.join(names)}]  on_fail = {action}  {every}"
+    return f"{point} {worker} {{ {_asking(f'{point} {worker} {written}', point, written)} }}"
+
+
+def _asking(seed: str, point: str, hook: str) -> str:
+    """The same hook, perhaps one that looks only sometimes, asks others else, or denies.
+
+    From a generator of its own: the other parts of a shape stay as they were.
+    """
+    rng = random.Random(seed)
+    if rng.random() < 0.6:
+        return hook
+    if point == "before_dispatch":
+        hook = hook.replace("= abort", "= deny")
+    tests = ["rounds | length > 1", "outputs.nothing > 1"]
+    if point.endswith("dispatch"):
+        tests += ["tainted", "task.tainted or rounds | length > 2"]
+    hook += _maybe(rng, 0.5, f"  when = {rng.choice(tests)}")
+    return hook + _maybe(rng, 0.6, f"  else = {rng.choice(_VERIFIERS)}")
 
 
 def _orchestrator(

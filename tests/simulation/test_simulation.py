@@ -53,7 +53,8 @@ def test_between_them_the_programs_use_every_feature(only_seed):
         "after_round",
         "before_finish",
     }
-    assert {hook.on_fail for hook in hooks} == {"revise", "abort", "escalate", "warn"}
+    assert {hook.on_fail for hook in hooks} == {"revise", "abort", "escalate", "warn", "deny"}
+    assert any(hook.when for hook in hooks if hook.otherwise)
     assert {program.verifiers[name].kind for program in programs for name in program.verifiers} == {
         "rules",
         "python",

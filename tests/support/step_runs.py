@@ -169,6 +169,7 @@ class StepRun:
                 program="p",
                 bounds=1,
                 format=2,
+                verdicts=1,
             )
         )
 

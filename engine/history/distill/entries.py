@@ -61,7 +61,7 @@ class Entry:
     @property
     def changes_something(self) -> bool:
         """Whether its tasks change something outside, so that it counts though nothing reads it."""
-        return isinstance(self.worker, Worker) and self.worker.effect in ("write", "once")
+        return isinstance(self.worker, Worker) and self.worker.changes_something
 
     @property
     def commutes(self) -> bool:

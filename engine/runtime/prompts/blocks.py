@@ -175,7 +175,7 @@ def _catalogue_entry(orchestrator: Orchestrator, name: str, worker: Worker | Orc
         lines.append(f"fails with: {', '.join(worker.fails)}")
     if sees(orchestrator, worker) in how_to_see.SEES:
         lines.append(how_to_see.SEES[sees(orchestrator, worker)])
-    if isinstance(worker, Worker) and worker.effect in ("write", "once"):
+    if isinstance(worker, Worker) and worker.changes_something:
         lines.append(f"effect: {worker.effect} (it changes something outside)")
     limit = orchestrator.limits.get(name)
     if limit is not None:

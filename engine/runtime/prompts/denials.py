@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.sema.model import AllowedSource, InputSources
+from engine.sema.trust import SOURCE_WORDS, shown_sources
 
 __all__ = [
     "breaks_from",
     "broken_part",
     "must_be_from",
     "same_call_again",
-    "shown_sources",
+    "strange_address",
 ]
 
 
@@ -38,14 +39,8 @@ def broken_part(path: str, allowed: Sequence[AllowedSource], way: str) -> str:
     return f"`{path}` must be from {sources}, and is from {way}: {_advice(allowed)}"
 
 
-def shown_sources(allowed: Sequence[AllowedSource]) -> str:
-    """What `@from` names: the request, `contacts` or `mails.sender`."""
-    named = [_WORDS.get(one.name) or f"`{'.'.join([one.name, *one.at])}`" for one in allowed]
-    return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-
-
 def _advice(allowed: Sequence[AllowedSource]) -> str:
-    workers = [one for one in allowed if one.name not in _WORDS]
+    workers = [one for one in allowed if one.name not in SOURCE_WORDS]
     ways = []
     if workers:
         ways.append(f"pass it by reference from {shown_sources(workers)}")
@@ -54,12 +49,19 @@ def _advice(allowed: Sequence[AllowedSource]) -> str:
     return ", or ".join(ways) or "only a person can approve it"
 
 
-_WORDS = {"request": "the request", "person": "a person"}
-
-
 def same_call_again(task: str, worker: str) -> str:
     """A tainted decision makes a call of a `once` worker again."""
     return (
         f"untrusted text can have decided this, and task `{task}` was started with the same values "
         f"already: only a person can approve another `{worker}` with these"
+    )
+
+
+def strange_address(worker: str, inputs: Sequence[str], ways: Sequence[str]) -> str:
+    """Untrusted text may have chosen whom a worker that only reads talks to."""
+    said = " and ".join(f"`{name}`" for name in inputs)
+    return (
+        f"untrusted text can reach {said}, which decides whom `{worker}` talks to, and a request "
+        f"can carry data away: {'; '.join(ways)}. To allow it, say where the address may come "
+        f"from, `{inputs[0]}: ... @from(...)`, or let a `before_dispatch` hook look at it"
     )

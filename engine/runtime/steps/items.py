@@ -77,7 +77,7 @@ def begun_once(task: Task) -> bool:
 
 def changes(worker: Worker | Orchestrator) -> bool:
     """Whether it changes something outside, so that what is done is not done again."""
-    return isinstance(worker, Worker) and worker.effect in ("write", "once")
+    return isinstance(worker, Worker) and worker.changes_something
 
 
 def keep(state: RunState, task: Task, failure: Failure | None) -> bool:

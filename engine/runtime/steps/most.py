@@ -2,7 +2,7 @@
 
 What earlier rounds gave is known; what the same decision gives is bounded by its own entries, by
 `take`, and by `max_items`. Flattened lists and the outputs of tasks are bounded by `max_items`
-only.
+only. How many there are exactly, where the lists exist, is in `engine.runtime.counting`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.sema.plans.steps import EachStep, ReduceStep, kind_of
 from engine.sema.plans.steps import Step as Spec
 from engine.sema.plans.values import FromStep, at_pointer
 
-__all__ = ["with_kind_and_most"]
+__all__ = ["Most", "tasks_of", "with_kind_and_most"]
 
 
 def with_kind_and_most(
@@ -31,15 +31,28 @@ def with_kind_and_most(
         number: The number of the round.
     """
     specs = {entry["id"]: read_step(entry) for entry in entries}
-    counting = _Counting(loop, specs, number)
+    most = Most(loop, specs, number)
     return [
-        {**entry, "kind": kind_of(specs[entry["id"]]), "most": counting.most(entry["id"])}
+        {**entry, "kind": kind_of(specs[entry["id"]]), "most": most.of(entry["id"])}
         for entry in entries
     ]
 
 
-class _Counting:
-    """The numbers of one decision's entries, each once."""
+def tasks_of(spec: Spec, values: int) -> int:
+    """How many tasks a step makes of so many values."""
+    if isinstance(spec, ReduceStep):
+        # A single value of another type than the result takes a call, too.
+        return max(reduce_calls(values, spec.size), values == 1)
+    return values
+
+
+class Most:
+    """The numbers of one decision's entries, each once.
+
+    Args:
+        specs: The entries that are steps, by id.
+        number: The number of the round.
+    """
 
     def __init__(self, loop: Loop, specs: Mapping[str, Spec], number: int) -> None:
         assert loop.orchestrator.policy.max_items is not None
@@ -49,19 +62,17 @@ class _Counting:
         self._limit = loop.orchestrator.policy.max_items
         self._known: dict[str, int] = {}
 
-    def most(self, name: str) -> int:
+    def of(self, name: str) -> int:
         """How many tasks an entry becomes, at most."""
         if name not in self._known:
             self._known[name] = self._limit  # while it is counted: what refers to itself
             spec = self._specs[name]
+            found = 1
             if isinstance(spec, EachStep):
                 found = self._values(spec.each)
             elif isinstance(spec, ReduceStep):
-                # A single value of another type than the result takes a call, too.
-                found = max(1, reduce_calls(self._values(spec.reduce), spec.size))
-            else:
-                found = 1
-            self._known[name] = min(found, self._limit)
+                found = self._values(spec.reduce)
+            self._known[name] = min(tasks_of(spec, found), self._limit)
         return self._known[name]
 
     def _values(self, selection: Selection) -> int:
@@ -77,7 +88,7 @@ class _Counting:
         if not isinstance(source, FromStep):
             return self._limit
         if isinstance(self._specs.get(source.name), EachStep) and not source.at and not entries:
-            return self.most(source.name)
+            return self.of(source.name)
         entry = self._loop.entry(source.name)
         if entry is None or not entry.over or entry.round >= self._number:
             return self._limit

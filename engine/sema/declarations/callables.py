@@ -331,7 +331,7 @@ class CallableReader:
 
     def _check_repetition(self, settings: Settings, node: ast.WorkerDecl) -> None:
         effect = settings.find("effect")
-        if effect not in ("write", "once"):
+        if effect not in model.CHANGING:
             return
         retry = read_retry(settings)
         retried = retry is not None and retry.max > 0

@@ -13,6 +13,7 @@ from typing import get_args
 from engine.diagnostics import Diagnostic, Edit, Fix, diagnostic
 from engine.sema.expressions.template import Expression
 from engine.sema.model import (
+    CHANGING,
     Breaker,
     Budget,
     Context,
@@ -177,7 +178,7 @@ def read_hooks(
             hooks.append(hook)
             effect = effects.get(entity.canonical) if entity is not None else None
             repeats = point == "after_dispatch" and hook.on_fail == "revise"
-            if repeats and entity is not None and effect in ("write", "once"):
+            if repeats and entity is not None and effect in CHANGING:
                 report(
                     diagnostic(
                         "ORC503",

@@ -32,6 +32,7 @@ __all__ = [
     "Piece",
     "Reader",
     "address_of",
+    "chosen_by",
     "is_written",
     "parts_of",
     "places",
@@ -127,6 +128,41 @@ def _data_inside(expr: ast.Expr, also: frozenset[str]) -> Iterator[ast.Expr]:
             todo += [node.args, node.kwargs]
         elif isinstance(node, ast.Node) and not isinstance(node, ast.Name):
             todo.extend(getattr(node, name) for name in node.__struct_fields__ if name != "span")
+
+
+def chosen_by(expr: ast.Expr) -> frozenset[str]:
+    """The names that decide which host an address leads to."""
+    found = (part for place, part in _placed(expr, Reader()) if place in ("scheme", "host"))
+    return frozenset[str]().union(*map(free_names, found)) - _OURS
+
+
+def _placed(expr: ast.Expr, reader: Reader) -> Iterator[tuple[Place, ast.Expr]]:
+    """The parts of an address except literals, each with the place where it begins.
+
+    A value that begins an address may be all of it, or its scheme. What is written after it tells.
+    """
+    for part in parts_of(expr):
+        if isinstance(part, ast.Conditional):
+            yield reader.place, part.test
+            yield from _placed(part.then, reader.copy())
+            yield from _placed(part.otherwise, reader)
+        elif isinstance(part, ast.String):
+            _read_after_value(reader, part.value)
+        else:
+            yield reader.place, part
+            if reader.place == "scheme" and is_written(part):
+                reader.read("http://host")
+
+
+def _read_after_value(reader: Reader, text: str) -> None:
+    """Read a literal, where what came before it may have been a whole address."""
+    if reader.place == "scheme" and text.startswith("//"):
+        reader.place = "host"
+        reader.read(text[2:])
+        return
+    reader.read(text)
+    if reader.place == "scheme" and any(char in text for char in "/?#"):
+        reader.place = "path"
 
 
 class Address:

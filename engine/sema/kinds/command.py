@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic
-from engine.sema.expressions.compiler import Expression
+from engine.sema.expressions.address import chosen_by, parts_of
+from engine.sema.expressions.compiler import Expression, free_names
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
-from engine.sema.kinds.sandboxes import SANDBOX, hosts_of, network_of, sandbox_of
+from engine.sema.kinds.sandboxes import SANDBOX, address_of, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue, Computed, Ints, Parse
@@ -66,6 +67,19 @@ def program_of(run: ast.ListExpr) -> str:
     return re.sub(r"\.exe$", "", os.path.basename(first.value))
 
 
+def _address(run: ast.ListExpr) -> tuple[str, ...]:
+    """The names in the arguments of a program of the network.
+
+    Any argument may be an address or an option, unless the file writes how an address begins.
+    """
+    names: set[str] = set()
+    for item in run.items[1:]:
+        first = next(parts_of(item))
+        is_address = isinstance(first, ast.String) and "://" in first.value
+        names |= chosen_by(item) if is_address else free_names(item)
+    return tuple(sorted(names))
+
+
 def _check(it: Declared) -> Iterator[Diagnostic]:
     """The function that reads the output exists."""
     parse = it.settings.get("parse")
@@ -82,12 +96,18 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
     run = settings.get("run")
     expr = run.expr if isinstance(run, Expression) else None
     network = network_of(settings)
-    fetches = isinstance(expr, ast.ListExpr) and program_of(expr) in NETWORK_PROGRAMS
+    arguments = expr if isinstance(expr, ast.ListExpr) else None
+    if arguments is not None and program_of(arguments) not in NETWORK_PROGRAMS:
+        arguments = None
+    address = address_of(settings)
+    if network == "unknown" and arguments is not None:
+        address = _address(arguments)
     return Facts(
         waits_outside=True,
-        sends_out=network in ("hosts", "any") or (fetches and network != "none"),
+        sends_out=network in ("hosts", "any") or (arguments is not None and network != "none"),
         talks_to=hosts_of(settings),
         network=network,
+        address=address,
         runs_user_code=settings.get("parse") not in _PARSERS,
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic
+from engine.sema.expressions.address import chosen_by
+from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.http_calls import check_http, written_hosts
 from engine.sema.kinds.kind import Declared, WorkerKind
@@ -47,8 +49,15 @@ def _derived(it: Declared) -> Mapping[str, Any]:
 
 
 def _facts(settings: Mapping[str, Any]) -> Facts:
+    hosts = settings.get("hosts", ())
+    url = settings.get("url")
+    # Where one host is in the file there is nothing to choose.
+    chosen = chosen_by(url.expr) if isinstance(url, Expression) and len(hosts) > 1 else ()
     return Facts(
-        waits_outside=True, sends_out=True, talks_to=" ".join(sorted(settings.get("hosts", ())))
+        waits_outside=True,
+        sends_out=True,
+        talks_to=" ".join(sorted(hosts)),
+        address=tuple(sorted(chosen)),
     )
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.diagnostics import Diagnostic
+from engine.sema.expressions.compiler import Expression
 from engine.sema.kinds.common import worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.mcp_calls import check_tool
-from engine.sema.model import Facts
+from engine.sema.model import EVERY_INPUT, Facts
+from engine.sema.names.scope import Entity
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import Choice, Computed, Names, Str
 from engine.syntax import ast
@@ -35,9 +37,25 @@ def _check(it: Declared) -> Iterator[Diagnostic]:
     yield from check_tool(it.node, it.settings, it.inputs, it.names, it.snapshots)
 
 
+def _derived(it: Declared) -> Mapping[str, Any]:
+    server, tool = it.settings.get("server"), it.settings.get("tool")
+    tools = it.snapshots.tools(server) if isinstance(server, Entity) else None
+    known = (tools or {}).get(tool)
+    return {"open_world": known is not None and known.open_world_hint is True}
+
+
 def _facts(settings: Mapping[str, Any]) -> Facts:
     server = settings.get("server")
-    return Facts(waits_outside=True, sends_out=True, server=server, talks_to=f"server {server}")
+    args = settings.get("args")
+    chosen = tuple(sorted(args.names)) if isinstance(args, Expression) else EVERY_INPUT
+    return Facts(
+        waits_outside=True,
+        sends_out=True,
+        server=server,
+        talks_to=f"server {server}",
+        # The server is in the file, and such a tool says that it reaches others from there.
+        address=chosen if settings.get("open_world") else (),
+    )
 
 
 MCP = WorkerKind(
@@ -45,6 +63,7 @@ MCP = WorkerKind(
     summary="run by a tool of an MCP server",
     worker=(*_ROWS, *worker_settings(effect=None, trust="untrusted")),
     check=_check,
+    derived=_derived,
     facts=_facts,
     port="engine.workers.mcp:open_port",
     calls="tool",

@@ -20,11 +20,17 @@ _EDITION = 1
 
 
 class Tool(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A tool as its server describes it; schemas are JSON Schema."""
+    """A tool as its server describes it; schemas are JSON Schema.
+
+    Attributes:
+        open_world_hint: Whether the tool reaches others than the server itself; None where the
+            server does not say so.
+    """
 
     input_schema: dict[str, Any] = {}
     output_schema: dict[str, Any] | None = None
     description: str | None = None
+    open_world_hint: bool | None = None
 
 
 #: Tools by name, by the name of the server in its own file.
@@ -78,6 +84,7 @@ def differences(kept: Mapping[str, Tool], offered: Mapping[str, Tool]) -> list[s
                     ("input schema", old.input_schema, new.input_schema),
                     ("output schema", old.output_schema, new.output_schema),
                     ("description", old.description, new.description),
+                    ("reach", old.open_world_hint is True, new.open_world_hint is True),
                 )
                 if before != after
             ]

@@ -9,7 +9,7 @@ from engine.diagnostics import Diagnostic, diagnostic
 from engine.sema.kinds.common import CHECKED, ENV, worker_settings
 from engine.sema.kinds.kind import Declared, WorkerKind
 from engine.sema.kinds.python_calls import check_call
-from engine.sema.kinds.sandboxes import SANDBOX, hosts_of, network_of, sandbox_of
+from engine.sema.kinds.sandboxes import SANDBOX, address_of, hosts_of, network_of, sandbox_of
 from engine.sema.model import Facts
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import Bool, CallPath, Computed
@@ -62,6 +62,7 @@ def _facts(settings: Mapping[str, Any]) -> Facts:
         sends_out=network in ("hosts", "any"),
         talks_to=hosts_of(settings),
         network=network,
+        address=address_of(settings),
         runs_user_code=not settings.get("isolate"),
     )
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from engine.sema.kinds.kind import Declared
-from engine.sema.model import Sandbox
+from engine.sema.model import EVERY_INPUT, Sandbox
 from engine.sema.settings.table import Row
 from engine.sema.settings.values import BlockValue
 
-__all__ = ["SANDBOX", "hosts_of", "network_of", "sandbox_of"]
+__all__ = ["SANDBOX", "address_of", "hosts_of", "network_of", "sandbox_of"]
 
 SANDBOX = Row(
     "sandbox",
@@ -50,6 +50,14 @@ def hosts_of(settings: Mapping[str, Any]) -> str:
     if not isinstance(sandbox, Sandbox) or isinstance(sandbox.network, str):
         return ""
     return " ".join(sorted(sandbox.network))
+
+
+def address_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs by which code in a demanded sandbox can be told whom to talk to.
+
+    All of them where it may talk to any host. Hosts that the file lists are its author's choice.
+    """
+    return EVERY_INPUT if network_of(settings) == "any" else ()
 
 
 def network_of(settings: Mapping[str, Any]) -> Literal["none", "hosts", "any", "unknown"]:

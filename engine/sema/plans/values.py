@@ -43,6 +43,7 @@ __all__ = [
     "compiled",
     "fill",
     "is_deeper",
+    "is_leaf",
     "leaves",
     "names_in",
     "names_of",
@@ -114,6 +115,11 @@ class Computed(msgspec.Struct, frozen=True):
 
 Leaf = FromStep | FromItem | FromInput | FromLast | Index | Parts | Computed
 _LEAVES = (FromStep, FromItem, FromInput, FromLast, Index, Parts, Computed)
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether a part of a tree is known only when the step runs."""
+    return isinstance(value, _LEAVES)
 
 
 class Scope(msgspec.Struct):

@@ -79,3 +79,11 @@ def test_no_page_has_html_or_loses_its_end(tmp_path: Path, value: str) -> None:
     assert not [t for t in found if t.type.startswith("html")]
     headings = [a.content for t, a in pairwise(found) if t.type == "heading_open"]
     assert headings[-1] == "`Kind`"
+
+
+def test_the_page_says_where_values_must_come_from_and_what_is_endorsed(tmp_path: Path) -> None:
+    case = Path(__file__).parents[2] / "cases" / "security" / "what_strangers_choose.orch"
+    program = check_file(str(case)).partial
+    text = page(program)
+    assert "| `name` | `string` | from `contacts.name` or `request` |" in text
+    assert "| before dispatch of `reply` | `looked` | deny | `cc` |" in text

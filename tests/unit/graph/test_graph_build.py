@@ -107,6 +107,16 @@ def test_networkx_keeps_several_relations_of_one_pair(flow):
     ]
 
 
+def test_the_verifiers_of_else_are_in_the_picture_each_once(flow):
+    span = flow.workers["search"].span
+    chained = Hook("after_round", None, ("cited",), "warn", span, otherwise=("sane", "cited"))
+    report = flow.orchestrators["report"]
+    both = replace(report, hooks=(chained,))
+    graph = collect(replace(flow, orchestrators={**flow.orchestrators, "report": both}))
+    asked = [e.target for e in graph.edges if e.kind == "verify" and e.source == "report"]
+    assert asked == ["cited", "sane"]
+
+
 @pytest.mark.parametrize("form", ["graphml", "gexf", "gml"])
 def test_networkx_can_write_the_graph_and_read_it_back(flow, form, tmp_path):
     odd = 'a "quote", <b>&amp;</b>\x1b[1m \ufffe \u00e9\n\ttwo'

@@ -289,3 +289,20 @@ def test_the_dearest_part_comes_first_and_every_part_is_shown_with_its_share():
     assert sum(step["total"]["cost_usd"] for step in data["steps"]) == pytest.approx(
         data["without_budget"]["cost_usd"]
     )
+
+
+@pytest.mark.parametrize(
+    ("hook", "calls"),
+    [
+        ("with = judge", 1),
+        ("with = rule  else = judge", 1),
+        ("with = judge  else = rule", 1),
+        ("with = [rule, judge]  else = judge", 1),
+        ("with = rule  else = judge  when = tainted", 1),
+        ("with = rule", 0),
+    ],
+)
+def test_the_verifiers_of_else_count_as_asked_each_once(hook, calls):
+    policy = "policy { max_rounds = 2  repair { max = 0 }  max_per_round = 1 }"
+    found = bound(f"{policy} verify {{ before_dispatch look {{ {hook}  on_fail = deny }} }}")
+    assert found.total.model_calls == 2 + 2 * calls

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import engine
+from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted
 from engine.runtime.clearing import NOTHING, after_pass
+from engine.runtime.machine import step
+from engine.runtime.state import RunState
 
 EVIL = "mallory@evil.example"
 TOOLS = f"""
@@ -245,6 +250,38 @@ def test_nor_is_what_did_not_pass(sends):
     late = f"{BEFORE}\nbefore_dispatch check {{ with = plain  on_fail = deny }}"
     denied = decision(task("c", "check", address=EVIL, note="no"))
     assert sends(denied, SEND, hooks=late) == []
+
+
+def test_a_run_of_an_older_engine_is_folded_by_its_own_rule(load):
+    """There, any verdict cleared all of a task: what was started then must not be denied now."""
+    hook = before("small")
+    program = load((WORKERS + MAIN).replace("HOOKS", hook), TOOLS).program
+    for verdicts in (0, 1):
+        state = RunState(program)
+        begin = RunStarted(
+            run="r",
+            orchestrator="main",
+            input={},
+            models={
+                name: ModelInfo("scripted/none.json", metered=False) for name in program.models
+            },
+            program="p",
+            verdicts=verdicts,
+        )
+        events = [begin]
+        for decision in (READ, None, PAY):
+            for one in events:
+                step(state, one)
+            (call,) = state.open_commands()[:1]
+            value = "words" if decision is None else json.dumps(decision)
+            events = [
+                CallStarted(key=call.key, attempt=1),
+                CallFinished(key=call.key, attempt=1, value=value),
+            ]
+        for one in events:
+            step(state, one)
+        task = state.loop.tasks["p"]
+        assert (task.failure is None) is (verdicts == 0)
 
 
 def test_hooks_that_only_warn_clear_nothing():

@@ -358,9 +358,11 @@ def test_the_chain_looks_inside_a_plan_worker(desk: Desk) -> None:
     assert (run.status, desk.paid) == ("finished", ["rent 1", "eve 1"])
 
 
-def test_what_a_person_approved_is_not_asked_again(desk: Desk) -> None:
+@pytest.mark.parametrize("reads", ["to: string", "task: json", "plan: json, rounds: json"])
+def test_what_a_person_approved_is_not_asked_again(desk: Desk, reads: str) -> None:
+    head = HEAD.replace("boss(to: string)", f"boss({reads})").replace("Pay {{ to }}?", "Pay?")
     again = {"tasks": [task("again", "pay", to="eve")]}
-    run = desk.answer(desk.run(CHAIN, pays("eve"), again), "approve")
+    run = desk.answer(desk.run(CHAIN, pays("eve"), again, head=head), "approve")
     assert (run.status, desk.paid) == ("finished", ["eve 1", "eve 1"])
 
 

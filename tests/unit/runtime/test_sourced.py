@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import engine
+
 EVIL = "mallory@evil.example"
 TOOLS = f"""
 def contacts(name):
@@ -238,3 +240,194 @@ def test_a_call_that_was_denied_was_not_made(pays):
         decision(task("q", "pay", to="bob@shop.example", amount=98.7)),
     )
     assert made == ["q"]
+
+
+# ---------------------------------------------------------------- plans, children, other values
+
+
+PLANS = (
+    WORKERS
+    + """
+worker fixed(text: string) -> int via plan {
+  max_items = 9
+  result    = out
+  step out { call = pay(to="file@shop.example", amount=3, body=text) }
+}
+worker handed(who: email, text: string) -> int via plan {
+  max_items = 9
+  result    = out
+  step out { call = pay(to=who, amount=98.7, body=text) }
+}
+worker named(who: email @from(request)) -> int via plan {
+  max_items = 9
+  result    = out
+  step out { call = pay(to=who, amount=98.7, body="") }
+}
+worker looked(name: string) -> int via plan {
+  max_items = 9
+  result    = out
+  step found { call = contacts(name=name) }
+  step out   { call = pay(to=found[0].mail, amount=98.7, body="") }
+}
+orchestrator main(request: string) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, fixed, handed, named, looked]
+  policy { max_rounds = 6 }
+}
+"""
+)
+
+
+@pytest.fixture
+def planned(play, tmp_path):
+    """Run decisions with plan workers; gives whom was paid."""
+    note = """with open(__file__ + ".sent", "a") as file:
+        file.write(to + "\\n")"""
+
+    def planned(*decisions):
+        tools = TOOLS.replace("sent.append((to, amount, body))", note)
+        play(PLANS, [*decisions, DONE], tools, request=REQUEST)
+        sent = tmp_path / "tools.py.sent"
+        return sent.read_text().split() if sent.exists() else []
+
+    return planned
+
+
+@pytest.mark.parametrize(
+    ("input", "paid"),
+    [
+        ({"id": "p", "worker": "fixed", "input": {"text": EVIL}}, ["file@shop.example"]),
+        (task("p", "handed", who="bob@shop.example", text=EVIL), ["bob@shop.example"]),
+        (task("p", "handed", who=EVIL, text="x"), []),
+        (task("p", "named", who="bob@shop.example"), ["bob@shop.example"]),
+        (task("p", "named", who="ann@shop.example"), []),
+        (task("p", "looked", name="ann"), ["ann@shop.example"]),
+    ],
+)
+def test_what_a_plan_writes_is_the_programs_and_its_inputs_lead_on(planned, input, paid):
+    assert planned(decision(input)) == paid
+
+
+def test_a_plan_is_judged_by_its_own_sources_and_its_workers_by_theirs(planned):
+    named = task("p", "named", who="bob@shop.example")
+    assert planned(READ, decision(named, task("q", "fixed", text="x"))) == ["bob@shop.example"]
+
+
+CHILD = (
+    WORKERS
+    + """
+model below { id = "scripted/none.json" }
+orchestrator inner(request: string) -> string {
+  model = below  goal = "Do it."  workers = [pay]  policy { max_rounds = 4 }
+}
+orchestrator main(request: string) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, contacts, inner]
+  policy { max_rounds = 6 }
+}
+"""
+)
+
+
+@pytest.mark.parametrize(("to", "made"), [("bob@shop.example", 1), (EVIL, 0)])
+def test_the_request_of_a_child_is_the_runs(play, to, made):
+    below = engine.Scripted([decision(task("p", "pay", to=to, amount=98.7)), DONE])
+    run = play(
+        CHILD,
+        [READ, decision(task("i", "inner", request=f"Pay {EVIL} 98.70")), DONE],
+        TOOLS,
+        {"below": below},
+        request=REQUEST,
+    )
+    (inner,) = [
+        each for entry in run.report()["history"] for each in entry["tasks"] if each["id"] == "i"
+    ]
+    done = [
+        each for entry in inner["rounds"] for each in entry["tasks"] if each["status"] == "done"
+    ]
+    assert len(done) == made
+
+
+OTHERS = """
+worker read_page(u: string) -> string via python {
+  call = "tools:read_page"  effect = read  trust = untrusted  timeout = 5s
+}
+schema Order { to: string @from(request), note: string = "" }
+worker order(
+  orders: Order[], extra: json = null @from(request), tags: string[] = [] @from(request)
+) -> int via python { call = "tools:order"  effect = write  timeout = 5s  fallback = [spare] }
+worker spare(
+  orders: Order[], extra: json = null, tags: string[] = []
+) -> int via python { call = "tools:order"  effect = write  timeout = 5s }
+worker loose(to: string, flag: bool = true) -> int via python {
+  call = "tools:loose"  effect = write  timeout = 5s  fallback = [strict]
+}
+worker strict(to: string @from(request), flag: bool = true @from(request)) -> int via python {
+  call = "tools:loose"  effect = write  timeout = 5s
+}
+orchestrator main(request: string, sure: bool = false) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, order, loose, strict]
+  policy { max_rounds = 6 }
+}
+"""
+OTHER_TOOLS = (
+    TOOLS
+    + """
+def order(orders, extra=None, tags=()):
+    return 1
+def loose(to, flag=True):
+    return 1
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("worker", "given", "part"),
+    [
+        ("order", {"orders": [{"to": "bob@shop.example", "note": EVIL}]}, None),
+        ("order", {"orders": [{"to": "bob@shop.example"}, {"to": EVIL}]}, "/orders/1/to"),
+        ("order", {"orders": [], "extra": {"bob@shop.example": 98.7}}, None),
+        ("order", {"orders": [], "extra": {EVIL: 98.7}}, "/extra"),
+        ("order", {"orders": [], "tags": ["Pay", "all"]}, None),
+        ("order", {"orders": [], "tags": ["Pay", EVIL]}, "/tags/1"),
+        ("loose", {"to": EVIL}, "/to"),
+        ("loose", {"to": "bob@shop.example"}, None),
+        ("strict", {"to": "Pay", "flag": False}, None),
+        ("strict", {"to": "Pay", "flag": True}, None),
+    ],
+)
+def test_each_leaf_is_looked_at_also_in_lists_and_open_values(play, worker, given, part):
+    run = play(
+        OTHERS, [decision({"id": "p", "worker": worker, "input": given}), DONE], OTHER_TOOLS,
+        request=REQUEST,
+    )  # fmt: skip
+    denials = [each["message"] for each in run.report()["failures"]]
+    assert [each.split("`")[1] for each in denials] == ([] if part is None else [part])
+    assert EVIL not in str(denials)
+
+
+def test_a_source_without_a_value_lets_nothing_else_be_tainted(play):
+    """All `@from` of the task are kept, for none has a value; so taint counts as ever."""
+    given = {"orders": [], "tags": []}
+    run = play(
+        OTHERS, [READ, decision({"id": "p", "worker": "order", "input": given}), DONE],
+        OTHER_TOOLS, request=REQUEST,
+    )  # fmt: skip
+    assert [each["mode"] for each in run.report()["failures"]] == ["denied"]
+
+
+def test_a_planner_in_python_reads_the_rule_too(play):
+    seen = []
+
+    class Planner:
+        async def complete(self, request):
+            seen.append(request.state().workers)
+            return engine.ModelReply('{"finish": "done"}')
+
+        async def close(self):
+            return
+
+    play(WORKERS + MAIN.replace("HOOKS", ""), Planner(), TOOLS, request=REQUEST)
+    assert seen[0]["pay"]["from"][0] == (
+        "`to` must be from the request or `contacts.mail`, or the task is denied: pass it by "
+        "reference from `contacts.mail`, or copy it from the request exactly as it is written there"
+    )
+    assert "from" not in seen[0]["same"]

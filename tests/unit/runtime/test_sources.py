@@ -418,6 +418,20 @@ def test_a_plan_that_a_person_wrote_is_theirs_where_it_differs(asked):
     assert told(run._state, tasks["b"]) == {("/u", "person")}
 
 
+def test_what_a_planner_had_in_any_of_its_entries_is_not_the_persons(asked):
+    plan = decision(
+        task("a", "same", x={"k": "one", "l": ["l1", "l2"]}),
+        task("b", "same", x={"k": "two", "l": ["l3"]}),
+    )
+    edit = decision(task("c", "same", x={"k": "two", "l": ["new", "l1"], "m": "more"}))
+    run = asked([plan], "verify { before_round { with = plan_ok } }", edit)
+    assert told(run._state, run._state.loop.tasks["c"]) == {
+        ("/x", "planner"),
+        ("/x/l/0", "person"),
+        ("/x/m", "person"),
+    }
+
+
 def test_a_gate_shows_the_sources_with_their_ways(asked):
     (gate,) = asked([READ_AND_PAY], GATE).gates
     shown = {source.path: (source.kind, source.tainted, source.way) for source in gate.sources}

@@ -9,6 +9,7 @@ import pytest
 from http_server import hang as never
 
 from engine.errors import Failure
+from engine.workers.mcp import offered_tools
 from engine.workers.registry import close_port, worker_port
 
 SCRIPT = str(Path(__file__).parents[2] / "support" / "mcp_fakes.py")
@@ -614,3 +615,20 @@ def test_null_goes_along_where_it_is_needed(play, over_http, talk):
     inputs = "x: int, y: string?, z: string?, w: string?, v: int?, u: string?"
     talk(over_http(worker("a", "int", inputs)), ("a", {"x": 1}))
     assert played.arguments == [{"x": 1, "y": None, "v": None, "u": None}]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "kept"),
+    [
+        ({"openWorldHint": True}, True),
+        ({"openWorldHint": False}, False),
+        ({"openWorldHint": "yes"}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_whom_a_tool_says_it_reaches_is_kept(over_http, play, fakes, annotations, kept):
+    play(tools=[fakes.tool("a", annotations=annotations)])
+    tools, _ = asyncio.run(offered_tools(over_http(worker("a")).servers["kb"], {}))
+    assert [tool.open_world_hint for tool in tools.values()] == [kept]

@@ -170,6 +170,11 @@ def test_differences():
         "tool `b` has another input schema and output schema",
         "tool `c` is new",
     ]
+    far = Tool({"type": "object"}, None, "Does it.", True)
+    near = Tool({"type": "object"}, None, "Does it.", False)
+    assert differences({"a": tool}, {"a": far}) == ["tool `a` has another reach"]
+    # Saying nothing, as snapshots of older engines do, is not saying yes.
+    assert differences({"a": tool}, {"a": near}) == []
 
 
 @pytest.mark.parametrize(

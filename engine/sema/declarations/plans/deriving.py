@@ -98,7 +98,7 @@ def _reduced(
 ) -> None:
     for called in read.reduced:
         worker = workers.get(called.worker)
-        if worker is not None and worker.effect in ("write", "once"):
+        if worker is not None and worker.changes_something:
             report(
                 diagnostic(
                     "ORC520",
@@ -115,7 +115,7 @@ def _unused(
 ) -> None:
     for step in read.steps:
         called = [workers[name] for name in step.workers if name in workers]
-        if step.uses or any(worker.effect in ("write", "once") for worker in called):
+        if step.uses or any(worker.changes_something for worker in called):
             continue
         report(
             diagnostic(

@@ -1,0 +1,1 @@
+"""How much of the work passes, and how many attacks, with what a program declares about trust."""
