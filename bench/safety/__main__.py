@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import venv
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bench.safety.dialect import bare, earlier
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "bench" / ".work" / "safety"
+OVERLAY = WORK / "overlay"
 PACKAGE = "agentdojo==0.1.35"
 EARLIER = "f90d422"
 
@@ -73,34 +75,38 @@ def program_text(python: Path, suite: str, *, generated: bool) -> str:
     ).stdout
 
 
+def overlay() -> None:
+    """Put this folder where an earlier build finds it as its own benchmark."""
+    shutil.rmtree(OVERLAY, ignore_errors=True)
+    (OVERLAY / "bench").mkdir(parents=True)
+    shutil.copy(ROOT / "bench" / "__init__.py", OVERLAY / "bench")
+    shutil.copytree(Path(__file__).parent, OVERLAY / "bench" / "safety")
+
+
 def _with(build: Path) -> dict[str, str]:
-    """An environment in which a build is imported, and this folder as its benchmark."""
-    overlay = WORK / "overlay"
-    if build != ROOT:
-        shutil.rmtree(overlay, ignore_errors=True)
-        (overlay / "bench").mkdir(parents=True)
-        shutil.copy(ROOT / "bench" / "__init__.py", overlay / "bench")
-        shutil.copytree(Path(__file__).parent, overlay / "bench" / "safety")
-    paths = [str(build)] if build == ROOT else [str(overlay), str(build)]
+    """An environment in which a build is imported."""
+    paths = [str(build)] if build == ROOT else [str(OVERLAY), str(build)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def play(
-    python: Path, build: Path, suite: str, text: str, parts: list[str]
+    python: Path, root: Path, job: tuple[str, str], text: str, parts: list[str]
 ) -> list[dict[str, Any]]:
-    """The rows of one suite with one program by one build."""
-    folder = WORK / "programs"
-    folder.mkdir(exist_ok=True)
+    """The rows of one suite with one program by the build in `root`."""
+    build, suite = job
+    folder = WORK / "programs" / build
+    folder.mkdir(parents=True, exist_ok=True)
     program = folder / f"{suite}.orch"
     program.write_text(text)
-    command = [str(python), "-m", "bench.safety.measure", suite, str(program)]
-    command += parts
+    command = [str(python), "-m", "bench.safety.measure", suite, str(program), *parts]
     done = subprocess.run(
-        command, cwd=folder, env=_with(build), capture_output=True, text=True, check=False
+        command, cwd=folder, env=_with(root), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    rows = done.stdout.splitlines()
+    program.with_suffix(".jsonl").write_text("\n".join(rows))
+    return [json.loads(row) for row in rows]
 
 
 def main() -> None:
@@ -123,17 +129,25 @@ def main() -> None:
         if arguments.docs:
             report.write_cpu(found)
         return
-    measured: report.Measured = {}
-    for suite in arguments.suite or ["workspace", "banking"]:
-        text = program_text(python, suite, generated=arguments.generated)
-        for build in arguments.build or BUILDS:
-            made, is_earlier = BUILDS[build]
-            root = checkout(arguments.against) if is_earlier else ROOT
-            every = arguments.every if build == "now" else max(arguments.every, arguments.sample)
-            parts = [*arguments.parts, "--every", str(every)]
-            measured[build, suite] = play(python, root, suite, made(text), parts)
-            print(f"\n{suite}, {report.BUILDS[build]}", flush=True)
-            print(report.words(measured[build, suite]), flush=True)
+    suites = arguments.suite or ["workspace", "banking"]
+    texts = {one: program_text(python, one, generated=arguments.generated) for one in suites}
+    overlay()
+    jobs = [(build, suite) for build in arguments.build or BUILDS for suite in suites]
+
+    def one(job: tuple[str, str]) -> list[dict[str, Any]]:
+        build, suite = job
+        made, is_earlier = BUILDS[build]
+        root = checkout(arguments.against) if is_earlier else ROOT
+        every = arguments.every if build == "now" else max(arguments.every, arguments.sample)
+        parts = [*arguments.parts, "--every", str(every)]
+        return play(python, root, job, made(texts[suite]), parts)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = zip(jobs, pool.map(one, jobs), strict=True)
+        measured: report.Measured = {}
+        for (build, suite), rows in found:
+            measured[build, suite] = rows
+            print(f"\n{suite}, {report.BUILDS[build]}\n{report.words(rows)}", flush=True)
     print(f"\n{report.honest(measured)}\n\n{report.attacks(measured)}")
     if arguments.docs:
         report.write(measured)
