@@ -19,6 +19,17 @@ _EFFECT = re.compile(r"^worker (\w+)\((?:(?!^worker ).)*?effect += once", re.MUL
 _UNTRUSTED = re.compile(r" @untrusted|^ *trust +=.*\n", re.MULTILINE)
 
 
+_PERSON = re.compile(r"via human \{.*?\}", re.DOTALL)
+
+
+def refused(text: str) -> str:
+    """A program's text with a rule in place of the person, that says no to everything.
+
+    A gate is answered by a process that loads the run again. That takes longer than all the rest.
+    """
+    return _PERSON.sub('via rules { assert input == 0 else "no" }', text)
+
+
 def bare(text: str) -> str:
     """A program's text without a word about trust: what attacks do where nothing is declared."""
     for pattern in (_SOURCES, _SHOW, _RULE, _UNTRUSTED, _VERIFY):

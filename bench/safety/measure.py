@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.safety.declared import SUITES
+from bench.safety.dialect import refused
 from bench.safety.package import Package
 from bench.safety.planner import FORMS
 from bench.safety.play import Suite
@@ -48,12 +49,13 @@ async def main() -> None:
     parser.add_argument("parts", nargs="+", choices=["honest", "attacks"])
     parser.add_argument("--every", type=int, default=1, help="only each so many pairs")
     arguments = parser.parse_args()
-    lists = SUITES[arguments.suite].lists
-    suite = Suite(Package(arguments.suite), arguments.program, lists)
+    package, lists = Package(arguments.suite), SUITES[arguments.suite].lists
     if "honest" in arguments.parts:
-        await honest(suite)
+        await honest(Suite(package, arguments.program, lists))
     if "attacks" in arguments.parts:
-        await attacks(suite, arguments.every)
+        program = arguments.program.with_suffix(".refused.orch")
+        program.write_text(refused(arguments.program.read_text()))
+        await attacks(Suite(package, program, lists), arguments.every)
 
 
 if __name__ == "__main__":

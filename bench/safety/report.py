@@ -90,10 +90,9 @@ def attacks(measured: Measured) -> str:
                         _count(own, lambda row: row["told"]),
                         _count(own, lambda row: row["reached"]),
                         _count(own, lambda row: row["attacked"]),
-                        _count(own, lambda row: row["asked"]),
                     ]
                 )
-    head = ("build", "suite", "attack", "tried", "text shown", "reach an effect", "succeed", "ask")
+    head = ("build", "suite", "attack", "tried", "text shown", "reach an effect", "succeed")
     return table(head, rows)
 
 

@@ -6,14 +6,13 @@ there are, and that none of them is idle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from canary_run import Canary, Leak
 
 from engine.runtime import approvals, clearance, clearing, dispatch, shown, taint, verify, views
-from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -49,10 +48,6 @@ def nowhere(*args: Any) -> list[str]:
 
 def nothing(*args: Any) -> str:
     return ""
-
-
-def whatever_they_looked_at(cleared: Cleared, inputs: Iterable[str]) -> list[str]:
-    return [] if cleared.person or cleared.verifiers else [*inputs]
 
 
 def none(*args: Any) -> None:
@@ -190,7 +185,6 @@ def by_its_input(check: Check) -> bytes:
 
 LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "no effect needs a yes": (clearance, "denial", nothing),
-    "one look is good for all of a task": (Cleared, "leaves_open", whatever_they_looked_at),
     "a child begins anew": (taint, "loop_begins_tainted", no),
     "a child gives back what its planner saw": (
         taint, "_gives_back_taint", by_what_its_planner_saw),
