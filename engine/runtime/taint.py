@@ -173,7 +173,8 @@ def is_read(brought: Iterable[Task | Step], feedback: Iterable[Remark]) -> bool:
     """Whether a planner reads words of strangers in what a round brought.
 
     What it does not see in words taints no decision; it stays tainted itself, and where a
-    reference leads to it.
+    reference leads to it. A check is quoted in full (`told` is None) where the planner sees all
+    words; elsewhere it is quoted only if all that it has seen is what the planner reads, too.
     """
     return any(entry.tainted and _is_read(entry) for entry in brought) or any(
         remark.untrusted and remark.told is None for remark in feedback
