@@ -108,7 +108,7 @@ def without_marking(state: RunState, task: Task, value: object, failure: Any) ->
 # ---------------------------------------------------------------- facts, as they once were
 
 
-def by_known_keywords(schema: Any, root: Any) -> bool:
+def by_known_keywords(schema: Any, root: Any, **more: Any) -> bool:
     """Text is what is known to be some: lists by `items`, records by `properties`."""
     todo, seen = [schema], set()
     while todo:
@@ -144,11 +144,11 @@ def whatever_it_does_on_failure(run: HookRun) -> bool:
     return more
 
 
-def only_of_wholes(schema: Any, pointer: str) -> bool:
+def only_of_wholes(schema: Any, pointer: str, **more: Any) -> bool:
     return pointer == "" and trust.carries(schema, schema)
 
 
-def of_workers_only(program: Program, worker: Worker | Orchestrator) -> Facts:
+def of_workers_only(program: Program, worker: Worker | Orchestrator, **more: Any) -> Facts:
     facts = _facts_of(program, worker)
     return facts._replace(source=facts.source and isinstance(worker, Worker))
 
