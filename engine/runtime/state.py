@@ -295,6 +295,7 @@ class Task:
         after: Workers of which one task must have succeeded first (`limit W { after }`).
         decided_tainted: The decision it is in was made after reading untrusted text.
         tainted: What it returns is, or was made from, untrusted text.
+        tainted_by_marks: Of that, only the parts that the file marks `@untrusted` are a stranger's.
         told: A check that had seen untrusted text has said what was wrong with it.
         told_hidden: A check has said so that had seen what the planner is not shown.
         looked_at: What the hooks before it have looked at.
@@ -362,6 +363,7 @@ class Task:
         "status",
         "step",
         "tainted",
+        "tainted_by_marks",
         "told",
         "told_hidden",
         "tree",
@@ -417,6 +419,7 @@ class Task:
         self.attempts = 0
         self.decided_tainted = loop.tainted
         self.tainted = False
+        self.tainted_by_marks = False
         self.told = False
         self.told_hidden = False
         self.looked_at = NOTHING

@@ -40,6 +40,7 @@ from engine.sema.trust import (
     carries,
     carries_at,
     facts_of,
+    untrusted_at,
     untrusted_fields,
     untrusted_params,
 )
@@ -140,6 +141,7 @@ def mark_output(state: RunState, task: Task, *, verified: bool) -> None:
         task.tainted = _is_source(state, task)
         if task.tainted:
             task.loop.has_tainted = True
+            task.tainted_by_marks = bool(state.verdicts) and _only_marks(state, task)
 
 
 def gives_taint(state: RunState, task: Task) -> bool:
@@ -344,7 +346,28 @@ def _carries(state: RunState, producer: Task | Step, at: str | None) -> bool:
         at = "/" + at[1:].partition("/")[2] if "/" in at[1:] else ""
     elif isinstance(producer, Step) and not producer.items:
         return True  # a `reduce` that made no call: it gave `empty`, which may be of any type
-    return carries_at(worker.output.schema, at, older=not state.verdicts)
+    if not carries_at(worker.output.schema, at, older=not state.verdicts):
+        return False
+    if isinstance(producer, Task) and producer.tainted_by_marks:
+        return untrusted_at(worker.output.type, tuple(pointer_tokens(at) or ()))
+    return True
+
+
+def _only_marks(state: RunState, task: Task) -> bool:
+    """Whether of what a task gave only the parts marked `@untrusted` are a stranger's.
+
+    So it is where the worker itself is trusted and was given nothing tainted.
+    """
+    if task.failure is not None or task.told or task.plan is not None:
+        return False
+    for worker in (task.worker, task.acting):
+        if isinstance(worker, Worker) and worker.trust == "untrusted":
+            return False
+    if tainted_param(state) is not None:
+        return False
+    if task.child is not None and _gives_back_taint(state, task.child):
+        return False
+    return not reads_taint(state, task)
 
 
 def tainted_input(loop: Loop) -> str | None:

@@ -57,6 +57,7 @@ __all__ = [
     "may_hand_over",
     "shown",
     "shown_sources",
+    "untrusted_at",
     "untrusted_fields",
     "untrusted_inside",
     "untrusted_params",
@@ -161,6 +162,41 @@ def is_marked(type_: Type) -> bool:
             case _:
                 return False
     return True
+
+
+@functools.lru_cache(maxsize=512)
+def untrusted_at(type_: Type, tokens: tuple[str, ...]) -> bool:
+    """Whether a part of a value of a type is marked `@untrusted`, is in one that is, or holds one.
+
+    Args:
+        type_: The type of the whole value.
+        tokens: The part, as the tokens of a JSON Pointer.
+    """
+    todo: list[tuple[Type, tuple[str, ...]]] = [(type_, tokens)]
+    while todo:
+        current, rest = todo.pop()
+        if not rest:
+            if untrusted_inside(current):
+                return True
+            continue
+        match current:
+            case Named(definition=definition):
+                todo.append((definition.type, rest))
+            case Constrained(untrusted=True):
+                return True
+            case Optional(item=inner) | Constrained(item=inner):
+                todo.append((inner, rest))
+            case Array(item=inner):
+                todo.append((inner, rest[1:]))
+            case Record():
+                field = current.field(rest[0])
+                if field is not None and field.untrusted:
+                    return True
+                if field is not None:
+                    todo.append((field.type, rest[1:]))
+            case Union(options=options):
+                todo += [(option, rest) for option in options]
+    return False
 
 
 @functools.lru_cache(maxsize=512)
