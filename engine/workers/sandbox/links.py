@@ -1,6 +1,6 @@
 """Which links a sandbox may follow: those that no code in a sandbox can have made.
 
-Paths are looked up anew for each call. Between two calls, code that may change a folder can replace
+Each call looks up its paths. Between two calls, code that may change a folder can replace
 what is in it by a link to somewhere else, and the next call would be given that. So a link below a
 folder that any sandbox of the program may change is followed only within that folder, or to what
 the call may reach anyway. A link anywhere else is the author's.
