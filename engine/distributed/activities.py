@@ -155,6 +155,7 @@ class HostCalls:
                 timeout_ms=order.timeout_ms,
                 attempt=order.attempt,
                 input_bytes=order.input_bytes,
+                changeable=program.changeable,
             )
             attempts = Attempts(
                 _no_model,

@@ -1,7 +1,8 @@
 """What a passage of hooks has looked at, and so what it has cleared of a task.
 
 A firm hook that passes clears the inputs that its verifiers have read, and what steers the task (a
-decision, `when`, `where`) if they have read any of it. A hook that only warns, or was skipped,
+decision, `when`, `where`) if they have read any of it. The output is clear if they have read each
+part of it that can hold words. A hook that only warns, or was skipped,
 clears nothing. What a verifier reads is in `engine.sema.looks`. A person has seen all of it.
 
 `Cleared` keeps the verifiers; what they read is worked out only where that matters.
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from engine.sema.looks import looks_at, looks_at_output
+from engine.sema.looks import has_seen_output, looks_at, looks_at_output
 from engine.sema.model import Hook, Orchestrator, Verifier, Worker
 
 __all__ = ["NOTHING", "Cleared", "after_pass", "by_a_person", "of_all"]
@@ -48,13 +49,9 @@ class Cleared(msgspec.Struct, frozen=True):
         seen = (looks_at(verifier, names) for verifier in self.verifiers)
         return any(looks.whole or looks.parts for looks in seen)
 
-    @property
-    def output(self) -> bool:
-        """Whether something has looked at the output of the task."""
-        if self.person:
-            return True
-        seen = map(looks_at_output, self.verifiers)
-        return any(looks.whole or looks.parts for looks in seen)
+    def output(self, worker: Worker | Orchestrator) -> bool:
+        """Whether each part of the task's output that can hold words has been looked at."""
+        return self.person or has_seen_output(self.verifiers, worker.output.schema)
 
 
 NOTHING = Cleared()

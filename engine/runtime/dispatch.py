@@ -560,7 +560,7 @@ def _let_pass(state: RunState, task: Task, cleared: Cleared) -> None:
         task.looked_at = cleared
         queue(state, task)
     else:
-        end_task(state, task, verified=cleared.output)
+        end_task(state, task, verified=cleared.output(task.worker))
 
 
 def _revise(state: RunState, task: Task, outcome: verify.Outcome) -> None:

@@ -187,6 +187,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
         isolated: Run no code of the user's in this process for it, but in one of its own.
         run: Whose call it is.
         input_bytes: The size of the input, where that may be large; else 0.
+        changeable: What sandboxes of the program may change (`Program.changeable`).
     """
 
     key: str
@@ -200,6 +201,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     isolated: bool = False
     run: str = ""
     input_bytes: int = 0
+    changeable: tuple[tuple[str, str], ...] = ()
 
     @property
     def mark(self) -> str:

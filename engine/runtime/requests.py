@@ -319,4 +319,5 @@ def worker_request(state: RunState, call: Call) -> WorkerRequest:
         attempt=call.attempt,
         run=state.run,
         input_bytes=input_bytes,
+        changeable=state.program.changeable if worker.settings.get("sandbox") else (),
     )

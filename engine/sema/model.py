@@ -579,6 +579,17 @@ class Program(msgspec.Struct, frozen=True):
     missing_params: tuple[str, ...] = ()
 
     @property
+    def changeable(self) -> tuple[tuple[str, str], ...]:
+        """What its sandboxes may change: the folder of the file, and the path as it is written."""
+        found: dict[tuple[str, str], None] = {}
+        every: list[Worker | Verifier] = [*self.workers.values(), *self.verifiers.values()]
+        for one in every:
+            sandbox = one.settings.get("sandbox")
+            if isinstance(sandbox, Sandbox):
+                found.update(dict.fromkeys((one.base_dir, path) for path in sandbox.write))
+        return tuple(found)
+
+    @property
     def has_steps(self) -> bool:
         """Whether a run of it can have steps: in decisions, or inside plan workers."""
         return any(one.policy.max_items is not None for one in self.orchestrators.values()) or any(

@@ -265,7 +265,7 @@ class Canary:
             return
         before = run.hook.point == "before_dispatch"
         given = set() if verifier is None else set(verifier.inputs.schema["properties"])
-        if verifier is None or given & {"input" if before else "output", "task"}:
+        if verifier is None or given & ({"input", "task"} if before else {"output"}):
             if before:
                 self.passed_tasks.add(task.key)
             else:

@@ -21,10 +21,13 @@ from typing import Any
 from engine.sema.expressions.formats import WORDLESS
 from engine.sema.types.schema_facts import follow, may_fit, pointer_tokens
 
-__all__ = ["carries", "carries_at", "may_hand_over"]
+__all__ = ["carries", "carries_at", "carries_outside", "may_hand_over"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
 _SCALARS = frozenset({"integer", "boolean", "null"})
+
+#: As many references in a row lead nowhere.
+_MOST_REFERENCES = 64
 
 #: Keywords that a schema may have without its values having places that `_places` does not know.
 _KNOWN = frozenset(
@@ -67,6 +70,38 @@ def carries_at(schema: Any, pointer: str, *, older: bool = False) -> bool:
     """
     tokens = pointer_tokens(pointer)
     return tokens is None or not _Place(schema, older).holds(schema, tokens, frozenset())
+
+
+def carries_outside(schema: Any, paths: frozenset[tuple[str, ...]], root: Any = None) -> bool:
+    """Whether a value can hold text that a stranger chose elsewhere than at certain places.
+
+    Args:
+        schema: A JSON Schema 2020-12, or True or False.
+        paths: The places, as names of fields from the outside in.
+        root: The document that `$ref` in it refers to; itself if it is not given.
+    """
+    root = schema if root is None else root
+    if () in paths:
+        return False
+    if not carries(schema, root):
+        return False
+    for _ in range(_MOST_REFERENCES):
+        if not isinstance(schema, Mapping) or not paths:
+            return True
+        if "$ref" not in schema:
+            break
+        schema = follow(root, schema["$ref"])
+    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if options:
+        return any(carries_outside(option, paths, root) for option in options)
+    if _kinds(schema) != ["object"] or schema.get("additionalProperties") is not False:
+        return True  # names of fields may be words too
+    if schema.get("patternProperties"):
+        return True
+    return any(
+        carries_outside(field, frozenset(path[1:] for path in paths if path[0] == name), root)
+        for name, field in schema.get("properties", {}).items()
+    )
 
 
 def may_hand_over(producer: Mapping[str, Any], consumer: Mapping[str, Any]) -> bool:

@@ -103,7 +103,15 @@ async def launched(
             tempfile.TemporaryDirectory(prefix="orch-sandbox-", ignore_cleanup_errors=True)
         )
         private = os.path.realpath(private)
-        policy = policy_of(sandbox, request.base_dir, program, cwd, private, is_python=is_python)
+        policy = policy_of(
+            sandbox,
+            request.base_dir,
+            program,
+            cwd,
+            private,
+            is_python=is_python,
+            changeable=request.changeable,
+        )
         environment = {**env} if sandbox.only_network else {**env, "HOME": private}
         if not sandbox.only_network:
             environment["TMPDIR"] = private

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.errors import Failure
 from engine.sema.model import Sandbox
+from engine.workers.sandbox.links import follow, is_in, names_of
 
 __all__ = ["Policy", "policy_of", "program_at"]
 
@@ -37,6 +38,8 @@ _ETC = (
 #: The packages of orch, which a function in a process of its own needs.
 _ENGINE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PACKAGES = ("engine", "grammar", "orch")
+#: Where the interpreter is, looked up once: a later link is not the one that this process is of.
+_REAL_INTERPRETER = os.path.realpath(sys.executable)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -65,7 +68,14 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def policy_of(
-    sandbox: Sandbox, base_dir: str, program: str, cwd: str, private: str, *, is_python: bool
+    sandbox: Sandbox,
+    base_dir: str,
+    program: str,
+    cwd: str,
+    private: str,
+    *,
+    is_python: bool,
+    changeable: Iterable[tuple[str, str]] = (),
 ) -> Policy:
     """What a process may reach.
 
@@ -75,11 +85,17 @@ def policy_of(
         cwd: Where it starts.
         private: An empty folder for this call.
         is_python: Whether it calls a function of the user's, which may import what the engine can.
+        changeable: What other sandboxes of the program may change: the folder of the file, and the
+            path as it is written there.
 
     Raises:
-        Failure: `crashed`; a path that it may change does not exist, or it may not see `cwd`.
+        Failure: `crashed`; a path that it may change does not exist, it may not see `cwd`, or a
+            path leads to where code in a sandbox may have led it (`links`).
     """
-    read = [base_dir, *_of_program(program), *_SYSTEM]
+    folders = _folders([*changeable, *((base_dir, path) for path in sandbox.write)])
+    if sandbox.only_network:
+        folders = []  # its files are as outside
+    read = [base_dir, *_of_program(program, folders), *_SYSTEM]
     read += [os.path.join("/etc", name) for name in _ETC]
     read += _interpreter(is_python)
     read += _absolute(sandbox.read, base_dir)
@@ -90,12 +106,14 @@ def policy_of(
     policy = Policy(
         reach=sandbox.reach,
         hosts=() if isinstance(sandbox.network, str) else sandbox.network,
-        read=_known(read),
-        write=(private, *_known(write)),
+        read=names_of(read, folders),
+        write=(private, *names_of(write, folders)),
         cwd=cwd,
         only_network=sandbox.only_network,
     )
-    if not sandbox.only_network and not _is_in(cwd, (*policy.read, *policy.write)):
+    seen = (*policy.read, *policy.write)
+    follow(cwd, folders).check(seen)
+    if not sandbox.only_network and not is_in(cwd, seen):
         said = f"its sandbox does not show it the folder that it starts in: {cwd}"
         raise Failure("crashed", said, where="cwd")
     return policy
@@ -125,10 +143,11 @@ def program_at(argv: Sequence[str], cwd: str, path: str | None) -> str:
     return file
 
 
-def _of_program(program: str) -> list[str]:
+def _of_program(program: str, changeable: list[str]) -> list[str]:
     """What belongs to a program: its file, and the libraries that are installed with it."""
     paths = [program]
-    for file in (program, os.path.realpath(program)):
+    found = follow(program, changeable)
+    for file in (program,) if found.changeable else (program, found.real):
         folder = os.path.dirname(file)
         root = os.path.dirname(folder)
         if os.path.basename(folder) == "bin":
@@ -142,7 +161,7 @@ def _of_program(program: str) -> list[str]:
 
 def _interpreter(is_python: bool) -> list[str]:
     paths = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
-    paths += [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]
+    paths += [os.path.dirname(path) for path in (sys.executable, _REAL_INTERPRETER)]
     paths += [os.path.dirname(os.path.abspath(__file__))]
     if is_python:
         paths += [os.path.join(_ENGINE, package) for package in _PACKAGES]
@@ -150,19 +169,10 @@ def _interpreter(is_python: bool) -> list[str]:
     return paths
 
 
+def _folders(changeable: Iterable[tuple[str, str]]) -> list[str]:
+    """The real paths of what sandboxes may change."""
+    return sorted({os.path.realpath(_absolute((path,), base)[0]) for base, path in changeable})
+
+
 def _absolute(paths: Iterable[str], base_dir: str) -> list[str]:
     return [os.path.normpath(os.path.join(base_dir, os.path.expanduser(path))) for path in paths]
-
-
-def _known(paths: Iterable[str]) -> tuple[str, ...]:
-    """Those that exist, also by their real names, each once and none below another."""
-    both = [name for path in paths for name in (os.path.abspath(path), os.path.realpath(path))]
-    kept: list[str] = []
-    for path in sorted(set(both), key=len):
-        if os.path.exists(path) and not _is_in(path, kept):
-            kept.append(path)
-    return tuple(kept)
-
-
-def _is_in(path: str, folders: Iterable[str]) -> bool:
-    return any(path == it or path.startswith(it.rstrip(os.sep) + os.sep) for it in folders)

@@ -154,6 +154,55 @@ def test_a_check_that_has_not_read_an_output_does_not_clean_it(pays):
     assert pays(reference, hooks=hook.format("about"), program=program)[0] == []
 
 
+CARD = """
+schema Person { mail: string  name: string }
+worker card(u: string) -> { who: Person, note: string?, amount: int } via python {
+  call = "tools:card"  effect = read  trust = untrusted  timeout = 5s
+}
+verifier name(output: json) via rules { assert output.who.name != "" }
+verifier mail(output: json) via rules { assert output["who"].mail != "" and output.amount > 0 }
+verifier who(output: json) via rules { assert output.who != "no" }
+verifier note(output: json) via rules { assert output.note != "no" }
+verifier first(output: json) via rules { assert output.note[0] != "no" and output.note[:2] != "no" }
+verifier whole(output: json) via rules { assert output | length > 0 }
+verifier about_task(task: json) via rules { assert task.sources | length >= 0 }
+verifier tool(output: json) via python { call = "tools:fine" }
+"""
+CARD_TOOLS = f"""
+def card(u):
+    return {{"who": {{"mail": "{EVIL}", "name": "A"}}, "note": "hello", "amount": 1}}
+def fine(output):
+    return True
+"""
+
+
+@pytest.mark.parametrize(
+    ("verifiers", "cleaned"),
+    [
+        ("name", False),
+        ("name, mail", False),
+        ("name, note", False),
+        ("name, mail, note", True),
+        ("who", False),
+        ("who, note", True),
+        ("who, first", False),
+        ("whole", True),
+        ("tool", True),
+        ("about_task", False),
+    ],
+)
+def test_an_output_is_clean_if_all_that_can_hold_words_was_looked_at(play, verifiers, cleaned):
+    main = MAIN.replace("[bill", "[card, bill").replace(
+        "HOOKS", f"after_dispatch card {{ with = [{verifiers}]  on_fail = abort }}"
+    )
+    plan = decision(
+        task("r", "card", u="x"),
+        task("p", "pay", recipient={"$from": "r", "at": "/who/mail"}, amount=5),
+    )
+    report = play(WORKERS + CARD + main, [plan, DONE], TOOLS + CARD_TOOLS).report()
+    assert [one["mode"] for one in report["failures"]] == ([] if cleaned else ["denied"])
+
+
 # ---------------------------------------------------------------- endorsed values
 
 

@@ -7,8 +7,10 @@ import os
 
 import pytest
 
+from engine.sema.check import check_file
 from engine.sema.model import Sandbox
 from engine.workers.sandbox import macos
+from engine.workers.sandbox.links import follow
 from engine.workers.sandbox.network_filter import NO_SOCKETS, TCP_ONLY, compiled
 from engine.workers.sandbox.policy import Policy, policy_of
 from engine.workers.sandbox.proxy import Proxy, allowed
@@ -147,3 +149,40 @@ def test_what_a_program_may_read(tmp_path):
     assert str(tmp_path / "tools" / "share") not in found.read
     assert found.write == ("/private",)
     assert policy(Sandbox(write=("~",)), is_python=True).write[1] == os.path.expanduser("~")
+
+
+def test_a_request_knows_what_any_sandbox_of_the_program_may_change(tmp_path):
+    file = tmp_path / "main.orch"
+    file.write_text("""\
+orch 1
+model planner { id = "scripted/none.json" }
+worker fill() -> string via command {
+  run = ["true"]  parse = text  effect = write  timeout = 5s  sandbox { write = ["work"] }
+}
+verifier sound(output: json) via command {
+  run = ["true"]  timeout = 5s  sandbox { write = ["~/checks"] }
+}
+orchestrator main() -> string {
+  model = planner  goal = "Fill."  workers = [fill]  policy { max_rounds = 1 }
+  verify { after_dispatch fill { with = sound  on_fail = abort } }
+}
+""")
+    program = check_file(file).program
+    assert program is not None
+    assert program.changeable == ((str(tmp_path), "work"), (str(tmp_path), "~/checks"))
+
+
+def test_links_are_followed_as_the_system_follows_them(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "up").symlink_to("../c")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "round").symlink_to("round")
+    (tmp_path / "alias").symlink_to(tmp_path / "a")
+    for name in ("a/b", "a/up", "alias/up/../a/b", "alias/b/..", "none/x", "a/up/none"):
+        assert follow(str(tmp_path / name), ()).real == os.path.realpath(
+            os.path.abspath(tmp_path / name)
+        )
+    changeable = (str(tmp_path / "a"),)
+    assert follow(str(tmp_path / "alias" / "b"), changeable).changeable == ()
+    assert follow(str(tmp_path / "alias" / "up"), changeable).changeable == changeable
+    assert not os.path.exists(follow(str(tmp_path / "c" / "round"), ()).real)

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 
+import msgspec
 import pytest
 
 from engine.errors import Failure
@@ -323,6 +324,86 @@ def test_a_missing_folder_to_change_is_told(call, mechanism):
     settings = {"run": ["true"], "sandbox": Sandbox(write=("nowhere",))}
     with pytest.raises(Failure, match="no such file or folder: nowhere"):
         call("command", settings)
+
+
+#: How code in a sandbox puts a link in the place of what the next call is given.
+SWAPPED = {
+    "read": ({"read": ("work/in",)}, "in"),
+    "write": ({"write": ("work/in",)}, "in"),
+    "inside what is read": ({"read": ("work/in/deep",)}, "in"),
+    "a folder above": ({"write": ("work/in/deep",)}, "in"),
+}
+
+
+@pytest.mark.parametrize("case", SWAPPED)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "another's"])
+def test_a_link_made_in_a_changeable_folder_leads_nowhere(
+    make_request, outside, tmp_path, mechanism, case, own
+):
+    (outside / "deep").mkdir()
+    (outside / "deep" / "secret.txt").write_text("secret")
+    (tmp_path / "work" / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "attempts.py").write_text(ATTEMPTS)
+    granted, name = SWAPPED[case]
+
+    def call(argv, sandbox):
+        settings = {"run": argv, "parse": "text", "sandbox": sandbox}
+        request = make_request("command", settings)
+        request = msgspec.structs.replace(request, changeable=((str(tmp_path), "work"),))
+        return asyncio.run(worker_port("command").call(request)).value
+
+    writes = granted.get("write", ()) + (("work",) if own else ())
+    reader = Sandbox(read=granted.get("read", ()), write=writes)
+    look = [sys.executable, "attempts.py", json.dumps({"it": ("list", "work/in/deep")})]
+    assert json.loads(call(look, reader)) == {"it": True}
+    swap = f"mv work/{name} work/old && ln -s {outside} work/{name}"
+    call(["sh", "-c", swap], Sandbox(write=("work",)))
+    assert os.listdir(tmp_path / "work" / "in" / "deep") == ["secret.txt"]
+    with pytest.raises(Failure, match=r"work/in.* leads through a link out of"):
+        call(look, reader)
+
+
+def test_a_program_that_is_now_a_link_is_not_started(call, outside, tmp_path, mechanism):
+    (outside / "bin").mkdir()
+    (outside / "bin" / "tool").write_text("#!/bin/sh\necho told\n")
+    (outside / "bin" / "tool").chmod(0o755)
+    (tmp_path / "work").mkdir()
+    link = tmp_path / "work" / "tool"
+    settings = {"run": ["work/tool"], "parse": "text", "sandbox": Sandbox(write=("work",))}
+    link.write_text("#!/bin/sh\necho own\n")
+    link.chmod(0o755)
+    assert call("command", settings) == "own\n"
+    link.unlink()
+    link.symlink_to(outside / "bin" / "tool")
+    with pytest.raises(Failure, match="work/tool leads through a link out of"):
+        call("command", settings)
+    # Where no code can have made it, a link is the author's.
+    settings["sandbox"] = Sandbox()
+    assert call("command", settings) == "told\n"
+
+
+@pytest.mark.parametrize("kind", ["python", "parse"])
+def test_a_function_is_not_given_the_target_of_a_new_link(call, tools, outside, tmp_path, kind):
+    if sandbox_problem(LISTS) is not None:
+        pytest.skip("no function of `parse` is in a process of its own here")
+    tools("import os\ndef look(text=None):\n    return os.listdir('work/in')\n")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "in").symlink_to(outside)
+    sandbox = Sandbox(network=LISTS.network, read=("work/in",), write=("work",))
+    settings = {"call": "tools:look", "isolate": True, "sandbox": sandbox}
+    if kind == "parse":
+        settings = {"run": ["echo"], "parse": "tools:look", "sandbox": sandbox}
+    with pytest.raises(Failure, match="work/in leads through a link out of"):
+        call("python" if kind == "python" else "command", settings)
+
+
+def test_links_within_a_changeable_folder_are_followed(attempt, outside, tmp_path, mechanism):
+    (tmp_path / "work" / "run3").mkdir(parents=True)
+    (tmp_path / "work" / "latest").symlink_to("run3")
+    (tmp_path / "work" / "system").symlink_to("/usr")
+    sandbox = Sandbox(read=("work/latest", "work/system"), write=("work",))
+    tries = {"latest": ("list", "work/latest"), "system": ("list", "work/system")}
+    assert attempt(sandbox, tries) == {"latest": True, "system": True}
 
 
 def test_all_may_be_shown_and_all_may_be_changed(attempt, outside, mechanism):
