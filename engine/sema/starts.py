@@ -31,7 +31,7 @@ _Call = TaskStep | EachStep | ReduceStep
 
 
 def acts(program: Program, worker: Worker, kind: Start) -> bool:
-    """Whether a worker that is no plan has an effect, or else goes where its input says."""
+    """Whether a worker without a plan has an effect, or else goes where its input says."""
     if kind == "effect" or worker.changes_something:
         return kind == "effect" and worker.changes_something
     return bool(facts_of(program, worker).address)
