@@ -65,7 +65,11 @@ def denial(state: RunState, task: Task) -> str:
         return ""
     if sourced.is_anchored(state, task):
         before = sourced.made_before(state, task) if steered else None
-        return "" if before is None else denials.same_call_again(before.id, worker.name)
+        if before is not None:
+            return denials.same_call_again(before.id, worker.name)
+        # `@from` of a plan does not hold for what it calls.
+        if worker.plan is None or state.bounds < _CHECKED_INSIDE:
+            return ""
     if _is_checked_inside(state, task, worker):
         return ""
     unseen = list(_unseen(state, task, cleared))

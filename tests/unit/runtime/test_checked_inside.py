@@ -141,6 +141,14 @@ def test_from_on_the_plan_does_not_hold_for_what_it_calls_and_lint_says_so(wrapp
     assert (found, reached) == ({"ORC801"}, True)
 
 
+def test_a_hook_that_looks_at_tainted_plans_looks_at_one_with_from(wrapped):
+    hook = ON_PLAN.replace("with = whole", "with = whole  when = tainted")
+    bound = "who: string @from(request)"
+    paid, denials, found, reached = wrapped(("wrap", {"who": BOB}), wrap=bound, hooks=hook)
+    assert (paid, denials) == ([f"{BOB} "], [])
+    assert (found, reached) == (set(), False)
+
+
 @pytest.mark.parametrize(
     ("wrap", "to", "given"),
     [
