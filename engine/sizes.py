@@ -35,7 +35,8 @@ __all__ = [
 _MIB = 1024 * 1024
 
 #: Which bounds hold for a run that begins now (`RunStarted.bounds`): 0 is none at all, 1 those on
-#: sizes, 2 also the one on addresses that strangers choose (`engine.runtime.ways_out`).
+#: sizes, 2 also the one on addresses that strangers choose (`engine.runtime.ways_out`). From 2 on,
+#: a plan needs no check if all inside it have one (`engine.runtime.clearance`).
 BOUNDS = 2
 
 #: What a task's input may take, with what it refers to.

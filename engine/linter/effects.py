@@ -95,7 +95,10 @@ def _is_only_handed(subject: Subject, way: list[Place]) -> bool:
 
 
 def _help_inside(inside: list[str]) -> str:
-    """A hook on a plan looks at the input of the plan; what its steps read comes after that."""
+    """A hook on a plan looks at the input of the plan; what its steps read comes after that.
+
+    `@from` on the plan does not hold for what it calls.
+    """
     hooks = "  ".join(
         f"before_dispatch {name} {{ with = ...  on_fail = abort }}" for name in inside
     )

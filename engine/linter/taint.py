@@ -23,16 +23,13 @@ from typing import Literal, NamedTuple
 from engine.graph import collect
 from engine.graph.plans import PlanStep, leaves_read, steps_of
 from engine.sema.model import Orchestrator, Program, Worker, called_by, reached
-from engine.sema.plans.steps import EachStep, ReduceStep, RepeatStep
-from engine.sema.plans.values import ABSENT, FromStep, Leaf, leaves
+from engine.sema.plans.steps import EachStep, ReduceStep
+from engine.sema.plans.values import ABSENT, FromStep, Leaf
+from engine.sema.starts import Start, acts, is_checked, unchecked_inside
 from engine.sema.trust import (
     carries,
     carries_at,
-    clears,
-    clears_start,
     facts_of,
-    inputs_not_seen,
-    is_anchored,
     may_hand_over,
     shown,
     untrusted_fields,
@@ -43,18 +40,12 @@ from engine.sema.trust import (
 __all__ = [
     "Flow",
     "Place",
-    "Start",
     "flow_of",
     "hidden_from",
     "is_source",
     "strangers_of",
-    "unchecked_inside",
     "way_inside",
 ]
-
-
-#: What must not start unchecked with a stranger's words.
-Start = Literal["effect", "way_out"]
 
 
 class Place(NamedTuple):
@@ -251,8 +242,8 @@ def _starts(
     """What leads to the start of an effect, or to the address that a way out goes to."""
     own, name = orchestrator.name, target.name
     inside = unchecked_inside(program, orchestrator, target, kind)
-    acts = bool(inside) if target.plan is not None else _acts(program, target, kind)
-    if acts and not _is_checked(program, orchestrator, target, kind):
+    starts = bool(inside) if target.plan is not None else acts(program, target, kind)
+    if starts and not is_checked(program, orchestrator, target, kind):
         yield Place("loop", own), Place(kind, own, name)
         yield from ((place, Place(kind, own, name)) for place in handed)
     if inside and any(
@@ -283,65 +274,6 @@ def _handing(
             continue
         if steps or may_hand_over(producer.output.schema, target.inputs.schema):
             yield other
-
-
-def _acts(program: Program, worker: Worker, kind: Start) -> bool:
-    """Whether a worker has an effect, or else goes where its input says."""
-    if kind == "effect" or worker.changes_something:
-        return kind == "effect" and worker.changes_something
-    return bool(facts_of(program, worker).address)
-
-
-def _is_checked(program: Program, orchestrator: Orchestrator, worker: Worker, kind: Start) -> bool:
-    """Whether no stranger's words start it: its hooks look, or `@from` says what may.
-
-    What an `@from` binds is not in the address, so where there is one, another input decides.
-    """
-    if kind == "effect":
-        return is_anchored(worker) or clears_start(orchestrator, worker, program.verifiers)
-    address = facts_of(program, worker).address
-    return clears(orchestrator, "before_dispatch", worker.name, program.verifiers) and (
-        address.isdisjoint(inputs_not_seen(orchestrator, worker, program.verifiers))
-    )
-
-
-def unchecked_inside(
-    program: Program, orchestrator: Orchestrator, plan: Worker, kind: Start = "effect"
-) -> set[str]:
-    """The workers that a plan calls whose starts no hook looks at, plans among them included."""
-    if plan.plan is None:
-        return set()
-    found: set[str] = set()
-    plans: list[str] = []
-    inside = reached(program.workers, [plan.name])
-    for name in inside:
-        worker = program.workers[name]
-        if worker.plan is not None:
-            plans.append(name)
-        elif (
-            _acts(program, worker, kind)
-            and not _is_checked(program, orchestrator, worker, kind)
-            and not (kind == "way_out" and _goes_where_written(program, inside, worker))
-        ):
-            found.add(name)
-    return found | {name for name in plans if found & set(reached(program.workers, [name]))}
-
-
-def _goes_where_written(program: Program, plans: list[str], worker: Worker) -> bool:
-    """Whether each step that calls a worker says in the file whom it talks to."""
-    address = facts_of(program, worker).address
-    calls = [
-        step.step
-        for plan in plans
-        for step in steps_of(program.workers[plan])
-        if step.worker == worker.name
-    ]
-    return bool(calls) and not any(
-        path[1:].partition("/")[0] in address
-        for call in calls
-        if not isinstance(call, RepeatStep)
-        for path, _ in leaves(call.input)
-    )
 
 
 def way_inside(program: Program, plan: Worker, effects: set[str]) -> list[str]:

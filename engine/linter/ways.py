@@ -12,8 +12,9 @@ from typing import NamedTuple
 from engine.diagnostics import Related
 from engine.linter.lookup import member_span
 from engine.linter.subject import Subject
-from engine.linter.taint import Place, Start, strangers_of, unchecked_inside, way_inside
+from engine.linter.taint import Place, strangers_of, way_inside
 from engine.sema.model import Worker, reached
+from engine.sema.starts import Start, unchecked_inside
 from engine.sema.types.definitions import Field
 from engine.source import Span
 

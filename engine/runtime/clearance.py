@@ -6,6 +6,9 @@ decision; but such a decision may not make the same call of a `once` worker agai
 hooks must have looked at each input that may hold strangers' words, and at some input if strangers
 may have decided that the task runs. Of a task that only reads, the inputs count that decide whom it
 talks to (`engine.runtime.ways_out`).
+
+A plan worker does nothing itself. Where each effect inside it has a check of its own
+(`engine.sema.starts`), the tasks inside decide, each when it starts.
 """
 
 from __future__ import annotations
@@ -18,9 +21,14 @@ from engine.runtime.prompts import denials
 from engine.runtime.sources import Source, sources
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
+from engine.sema.starts import unchecked_inside
 from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["denial", "is_denied", "unsourced"]
+
+#: The least `RunStarted.bounds` of runs whose plans need no check if all inside have one: in older
+#: ones such a plan was denied.
+_CHECKED_INSIDE = 2
 
 #: How many parts that break `@from` are told.
 _MOST_TOLD = 3
@@ -57,11 +65,30 @@ def denial(state: RunState, task: Task) -> str:
         return ""
     if sourced.is_anchored(state, task):
         before = sourced.made_before(state, task) if steered else None
-        return "" if before is None else denials.same_call_again(before.id, worker.name)
+        if before is not None:
+            return denials.same_call_again(before.id, worker.name)
+        # `@from` of a plan does not hold for what it calls.
+        if worker.plan is None or state.bounds < _CHECKED_INSIDE:
+            return ""
+    if _is_checked_inside(state, task, worker):
+        return ""
     unseen = list(_unseen(state, task, cleared))
     if not unseen and (not steered or cleared.steers(worker)):
         return ""
     return ways.denial(state, task, unseen, looked=bool(cleared.verifiers))
+
+
+def _is_checked_inside(state: RunState, task: Task, worker: Worker) -> bool:
+    """Whether a task is a plan's, and each effect inside it is checked when it starts."""
+    if worker.plan is None or state.bounds < _CHECKED_INSIDE:
+        return False
+    orchestrator = task.loop.orchestrator
+    key = (orchestrator.name, worker.name)
+    known = state.checks_inside.get(key)
+    if known is None:
+        known = not unchecked_inside(state.program, orchestrator, worker)
+        state.checks_inside[key] = known
+    return known
 
 
 def _unseen(state: RunState, task: Task, cleared: Cleared) -> Iterator[Source]:

@@ -1227,6 +1227,7 @@ class RunState:
         "bound",
         "bounds",
         "calls",
+        "checks_inside",
         "commands",
         "decisions",
         "edited",
@@ -1316,6 +1317,8 @@ class RunState:
         #: By worker and input: what `pure` work gave, and who carried it out.
         self.pure: dict[bytes, tuple[Any, Worker]] = {}
         self.facts: dict[str, Facts] = {}
+        #: By orchestrator and plan worker: whether all effects inside it have checks of their own.
+        self.checks_inside: dict[tuple[str, str], bool] = {}
         self.known = Known()
         self.verdicts = 0
         self.warnings: list[str] = []

@@ -45,6 +45,7 @@ from engine.sema.when import looks_if_tainted
 __all__ = [
     "SOURCE_WORDS",
     "Facts",
+    "anchors",
     "bound_inputs",
     "carries",
     "carries_at",
@@ -52,7 +53,6 @@ __all__ = [
     "clears_start",
     "facts_of",
     "inputs_not_seen",
-    "is_anchored",
     "is_marked",
     "may_hand_over",
     "shown",
@@ -318,11 +318,11 @@ def _seen(
     return Looks(any(one.whole for one in seen), frozenset().union(*(one.parts for one in seen)))
 
 
-def is_anchored(worker: Worker) -> bool:
-    """Whether an input of each task has a value that `@from` speaks of: then other inputs, and the
-    decision, may be a stranger's."""
+def anchors(worker: Worker) -> frozenset[str]:
+    """The inputs with `@from` that have a value in each task: where there is one, other inputs, and
+    the decision, may be a stranger's."""
     fields = getattr(worker.inputs.type, "fields", ())
-    return any(_always_given(fields, one.path) for one in worker.sources)
+    return frozenset(one.path[0] for one in worker.sources if _always_given(fields, one.path))
 
 
 def _always_given(fields: tuple[Field, ...], path: tuple[str, ...]) -> bool:
