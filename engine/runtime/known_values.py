@@ -15,6 +15,8 @@ import msgspec
 from engine.runtime.leaf_values import MOST_LEAVES, key_of, leaves_in, parts_at, readings
 from engine.runtime.whole_tokens import collapsed, is_whole_token, nfc, numbers_in
 from engine.sema.model import AllowedSource
+from engine.sema.types.definitions import Type
+from engine.source import Span
 
 if TYPE_CHECKING:
     from engine.runtime.state import Loop, Task
@@ -35,12 +37,16 @@ class SourceRule(msgspec.Struct, frozen=True):
         allowed: What it names.
         defaults: What the input is where it is left out.
         open: Its values may have fields that no declaration names.
+        deep: The type of the input, if a schema in it holds itself; None for every other.
+        span: Where the `@from` is written.
     """
 
     path: tuple[str, ...]
     allowed: tuple[AllowedSource, ...]
     defaults: list[Any]
     open: bool
+    deep: Type | None
+    span: Span
 
 
 class RequestValues:

@@ -10,13 +10,13 @@ Everything is a function of the folded state. A program without `@from` pays not
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from engine.runtime.known_values import RequestValues, Sent, SourceRule
-from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at
+from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at, parts_declared
 from engine.runtime.sources import Source, sources, sources_of
 from engine.runtime.state import RunState, Step, Task
 from engine.runtime.whole_tokens import as_number
@@ -33,7 +33,7 @@ from engine.sema.types.definitions import (
     options_of,
     strip,
 )
-from engine.sema.types.paths import fields_at, is_open
+from engine.sema.types.paths import fields_at, is_open, is_recursive
 from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "rules_of"]
@@ -193,7 +193,7 @@ def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
             at = f"/{rule.path[0]}"
             yield at, at, first
         return
-    for pointer, part in parts_at(task.resolved, rule.path):
+    for pointer, part in _parts(rule, task.resolved):
         if any(_is_same(part, default) for default in rule.defaults):
             continue
         for at, leaf in leaves_in(part, pointer):
@@ -201,6 +201,14 @@ def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
         if rule.open:
             for at, leaf in keys_in(part, pointer):
                 yield pointer, at, leaf
+
+
+def _parts(rule: SourceRule, resolved: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The parts that a rule is about, also where a schema holds itself."""
+    name = rule.path[0]
+    if rule.deep is None or name not in resolved:
+        return parts_at(resolved, rule.path)
+    return parts_declared(resolved[name], rule.deep, rule.span, f"/{name}")
 
 
 def _is_same(part: Any, default: Any) -> bool:
@@ -216,17 +224,26 @@ def rules_of(state: RunState, worker: Worker) -> list[SourceRule]:
         for name in fallback_chain(workers, worker.name):
             fields = getattr(workers[name].inputs.type, "fields", ())
             for one in workers[name].sources:
-                found.append(_rule(one, [*fields_at(fields, one.path)]))
+                deep = _recursive_input(fields, one.path)
+                found.append(_rule(one, [*fields_at(fields, one.path)], deep))
         state.known.rules[worker.name] = found
     return found
 
 
-def _rule(one: InputSources, fields: list[Field]) -> SourceRule:
+def _recursive_input(fields: Iterable[Field], path: tuple[str, ...]) -> Type | None:
+    """The type of the input that a path begins with, if it leads into a schema in itself."""
+    if len(path) == 1:
+        return None
+    return next((f.type for f in fields if f.name == path[0] and is_recursive(f.type)), None)
+
+
+def _rule(one: InputSources, fields: list[Field], deep: Type | None) -> SourceRule:
     # A field that is left out is its default, or null.
     defaults = [field.default for field in fields if field.default is not MISSING]
     if any(is_optional(field.type) for field in fields):
         defaults.append(None)
-    return SourceRule(one.path, one.allowed, defaults, any(is_open(f.type) for f in fields))
+    is_any_open = any(is_open(field.type) for field in fields)
+    return SourceRule(one.path, one.allowed, defaults, is_any_open, deep, one.span)
 
 
 # ---------------------------------------------------------------- the caller's request

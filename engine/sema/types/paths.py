@@ -20,7 +20,15 @@ from engine.sema.types.definitions import (
     options_of,
 )
 
-__all__ = ["fields_at", "first_unknown", "is_open", "leaf_kinds", "may_be_equal", "types_at"]
+__all__ = [
+    "fields_at",
+    "first_unknown",
+    "is_open",
+    "is_recursive",
+    "leaf_kinds",
+    "may_be_equal",
+    "types_at",
+]
 
 
 def types_at(type_: Type, path: Sequence[str]) -> list[Type]:
@@ -69,6 +77,26 @@ def first_unknown(type_: Type, path: Sequence[str]) -> int | None:
         if not types_at(type_, path[:length]):
             return length - 1
     return None
+
+
+def is_recursive(type_: Type) -> bool:
+    """Whether values of a type may hold values of a part of it again, to any depth."""
+    return _holds_itself(type_, frozenset(), set())
+
+
+def _holds_itself(type_: Type, inside: frozenset[int], clear: set[int]) -> bool:
+    for option in options_of(type_):
+        if id(option) in inside:
+            return True
+        parts: list[Type] = []
+        if isinstance(option, Array):
+            parts = [option.item]
+        elif isinstance(option, Record) and id(option) not in clear:
+            parts = [field.type for field in option.fields]
+        if any(_holds_itself(part, inside | {id(option)}, clear) for part in parts):
+            return True
+        clear.add(id(option))
+    return False
 
 
 def is_open(type_: Type) -> bool:

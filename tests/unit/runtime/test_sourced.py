@@ -404,6 +404,39 @@ def test_each_leaf_is_looked_at_also_in_lists_and_open_values(play, worker, give
     assert EVIL not in str(denials)
 
 
+TREES = """
+schema Node { to: string @from(request), next: Node?, more: Branch[] = [] }
+schema Branch { node: Node?, note: string = "" }
+worker post(node: Node, aside: Branch?) -> int via python {
+  call = "tools:post"  effect = write  timeout = 5s
+}
+orchestrator main(request: string) -> string {
+  model = planner  goal = "Do it."  workers = [post]  policy { max_rounds = 6 }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({"node": {"to": "Pay", "next": {"to": "all"}}}, None),
+        ({"node": {"to": "Pay", "next": {"to": EVIL}}}, "/node/next/to"),
+        ({"node": {"to": "Pay", "next": {"to": "all", "next": {"to": EVIL}}}},
+         "/node/next/next/to"),
+        ({"node": {"to": "Pay", "more": [{"note": EVIL}, {"node": {"to": EVIL}}]}},
+         "/node/more/1/node/to"),
+        ({"node": {"to": "Pay"}, "aside": {"node": {"to": "all", "next": {"to": EVIL}}}},
+         "/aside/node/next/to"),
+    ],
+)  # fmt: skip
+def test_a_schema_inside_itself_is_looked_at_to_every_depth(play, given, part):
+    tools = TOOLS + "\ndef post(node, aside=None):\n    return 1\n"
+    call = {"id": "p", "worker": "post", "input": given}
+    run = play(TREES, [decision(call), DONE], tools, request=REQUEST)
+    denials = [each["message"] for each in run.report()["failures"]]
+    assert [each.split("`")[1] for each in denials] == ([] if part is None else [part])
+
+
 def test_a_source_without_a_value_lets_nothing_else_be_tainted(play):
     """All `@from` of the task are kept, for none has a value; so taint counts as ever."""
     given = {"orders": [], "tags": []}
