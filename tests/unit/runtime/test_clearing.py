@@ -125,6 +125,16 @@ def test_what_they_have_not_read_is_not(pays, hooks, left):
     ]
 
 
+def test_where_else_decides_only_what_it_has_read_is_clear(pays):
+    never = 'verifier never(body: string) via rules { assert body == "" }\n'
+    hook = "before_dispatch pay {{ with = [known, never]  else = {}  on_fail = deny }}"
+    program = WORKERS + never + MAIN
+    made, denials = pays(READ, PAY, hooks=hook.format("rest"), program=program)
+    assert (made, len(denials)) == ([], 1)
+    assert denials[0].startswith("untrusted text can reach `recipient`,")
+    assert pays(READ, PAY, hooks=hook.format("all_of_it"), program=program) == (["p"], [])
+
+
 def test_a_look_at_any_input_is_one_at_the_decision(pays):
     reference = decision(
         task("r", "bill", u="x"),
