@@ -20,7 +20,7 @@ from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["denial", "is_denied", "unsourced"]
+__all__ = ["denial", "is_denied", "repeated", "unsourced"]
 
 #: How many parts that break `@from` are told.
 _MOST_TOLD = 3
@@ -52,16 +52,27 @@ def denial(state: RunState, task: Task) -> str:
             return denials.breaks_from(parts, len(broken) - len(parts))
     if not worker.changes_something:
         return ways_out.denial(state, task, cleared)
+    before = repeated(state, task)
+    if before is not None:
+        return denials.same_call_again(before.id, worker.name)
     steered = taint.is_steered(state, task)
-    if not (steered or taint.reads_taint(state, task)):
+    if not (steered or taint.reads_taint(state, task)) or sourced.is_anchored(state, task):
         return ""
-    if sourced.is_anchored(state, task):
-        before = sourced.made_before(state, task) if steered else None
-        return "" if before is None else denials.same_call_again(before.id, worker.name)
     unseen = list(_unseen(state, task, cleared))
     if not unseen and (not steered or cleared.steers(worker)):
         return ""
     return ways.denial(state, task, unseen, looked=bool(cleared.verifiers))
+
+
+def repeated(state: RunState, task: Task) -> Task | None:
+    """The earlier task whose call of a `once` worker strangers may have made a task repeat."""
+    worker = task.worker
+    if not isinstance(worker, Worker) or worker.effect != "once" or not taint.may_steer(task):
+        return None
+    if not sourced.rules_of(state, worker) or not sourced.is_anchored(state, task):
+        return None
+    before = sourced.made_before(state, task)
+    return before if before is not None and taint.is_counted(state, task) else None
 
 
 def _unseen(state: RunState, task: Task, cleared: Cleared) -> Iterator[Source]:

@@ -10,16 +10,16 @@ Everything is a function of the folded state. A program without `@from` pays not
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from engine.runtime.known_values import RequestValues, Sent, SourceRule
+from engine.runtime.known_values import RequestValues, SourceRule
 from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at, parts_declared
+from engine.runtime.same_call import Sent, Tokens, tokens_of
 from engine.runtime.sources import Source, sources, sources_of
 from engine.runtime.state import RunState, Step, Task
-from engine.runtime.whole_tokens import as_number
 from engine.sema.model import AllowedSource, InputSources, Worker, fallback_chain
 from engine.sema.trust import is_marked, untrusted_inside
 from engine.sema.types.definitions import (
@@ -85,14 +85,14 @@ def _wrong(known: tuple[Source, ...], pointer: str, rule: SourceRule) -> Source 
 
 def is_anchored(state: RunState, task: Task) -> bool:
     """Whether an input with `@from` has a value that is not just its default."""
-    return any(True for _ in _sent(state, task))
+    return any(True for _ in _anchors(state, task))
 
 
 # ---------------------------------------------------------------- the same call again
 
 
 def note_start(state: RunState, task: Task) -> None:
-    """Remember what a `once` task whose inputs have `@from` is started with."""
+    """Remember what a `once` task whose inputs have `@from` is to be started with."""
     worker = task.worker
     if isinstance(worker, Worker) and worker.effect == "once" and rules_of(state, worker):
         sent = state.known.sent.get(worker.name)
@@ -102,32 +102,29 @@ def note_start(state: RunState, task: Task) -> None:
 
 
 def made_before(state: RunState, task: Task) -> Task | None:
-    """A task of the same `once` worker that was started with the same values of `@from`."""
+    """An earlier task of the same `once` worker with the same values of `@from`.
+
+    It was started, or its checks are at work.
+    """
     worker = task.worker
     if not isinstance(worker, Worker) or worker.effect != "once":
         return None
     sent = state.known.sent.get(worker.name)
-    return None if sent is None else sent.before(task, lambda one: frozenset(_sent(state, one)))
+    return None if sent is None else sent.before(task, lambda one: _tokens(state, one))
 
 
-def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
-    """The values of a task's inputs with `@from`, without defaults, each with its place.
+def _tokens(state: RunState, task: Task) -> Tokens:
+    return tokens_of(_anchors(state, task))
 
-    How a value is written makes no difference here: another spelling is the same call again.
-    """
+
+def _anchors(state: RunState, task: Task) -> Iterator[Any]:
+    """The strings and numbers in a task's inputs with `@from`, without defaults."""
     worker = task.worker
     assert isinstance(worker, Worker)
     for rule in rules_of(state, worker):
         for _, _, leaf in _values(rule, task):
-            yield rule.path, _plain(leaf)
-
-
-def _plain(leaf: Any) -> Hashable:
-    if leaf.__class__ is not str:
-        return key_of(leaf)
-    number = as_number(leaf)
-    key = key_of(" ".join(leaf.split()).casefold())
-    return key if number is None else number
+            if leaf is not None and leaf.__class__ is not bool:
+                yield leaf
 
 
 # ---------------------------------------------------------------- one value
