@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -298,4 +299,7 @@ def test_hooks_that_only_warn_clear_nothing():
     class Hook:
         on_fail = "warn"
 
-    assert after_pass(NOTHING, Hook(), [object()]) is NOTHING  # type: ignore[arg-type,list-item]
+    class Rule:
+        facts = SimpleNamespace(done_by="machine")
+
+    assert after_pass(NOTHING, Hook(), [Rule()]) is NOTHING  # type: ignore[arg-type,list-item]

@@ -366,6 +366,15 @@ def test_what_a_person_approved_is_not_asked_again(desk: Desk, reads: str) -> No
     assert (run.status, desk.paid) == ("finished", ["eve 1", "eve 1"])
 
 
+@pytest.mark.parametrize("verifiers", ["boss", "[boss, never]"])
+@pytest.mark.parametrize("edit", [None, {"to": "gas", "amount": 1}])
+def test_a_yes_counts_where_the_hook_only_warns(desk: Desk, verifiers: str, edit: Any) -> None:
+    hook = f"before_dispatch pay {{ with = {verifiers}  on_fail = warn }}"
+    run = desk.run(hook, READ, pays("eve"))
+    run = desk.answer(run, "approve", edit=edit)
+    assert (run.status, desk.paid) == ("finished", ["gas 1" if edit else "eve 1"])
+
+
 ONCE = HEAD.replace(
     'pay(to: string, amount: int = 1) -> string via python {\n  call = "tools:pay"  effect = write',
     "pay(to: string @from(person), amount: int = 1) -> string via python {\n"
