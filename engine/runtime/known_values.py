@@ -40,6 +40,8 @@ class SourceRule(msgspec.Struct, frozen=True):
         open: Its values may have fields that no declaration names.
         deep: The type of the input, if a schema in it holds itself; None for every other.
         span: Where the `@from` is written.
+        literals: Options of literal unions in it. Whoever may pick one decides too little for the
+            rest of a task to be a stranger's.
     """
 
     path: tuple[str, ...]
@@ -48,6 +50,7 @@ class SourceRule(msgspec.Struct, frozen=True):
     open: bool
     deep: Type | None
     span: Span
+    literals: frozenset[str | int | float]
 
 
 class RequestValues:

@@ -33,7 +33,7 @@ from engine.sema.types.definitions import (
     options_of,
     strip,
 )
-from engine.sema.types.paths import fields_at, is_open, is_recursive
+from engine.sema.types.paths import fields_at, is_open, is_recursive, literals_in
 from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "rules_of"]
@@ -84,7 +84,7 @@ def _wrong(known: tuple[Source, ...], pointer: str, rule: SourceRule) -> Source 
 
 
 def is_anchored(state: RunState, task: Task) -> bool:
-    """Whether an input with `@from` has a value that is not just its default."""
+    """Whether an input with `@from` has a string or number that is not just its default."""
     return any(True for _ in _anchors(state, task))
 
 
@@ -118,12 +118,13 @@ def _tokens(state: RunState, task: Task) -> Tokens:
 
 
 def _anchors(state: RunState, task: Task) -> Iterator[Any]:
-    """The strings and numbers in a task's inputs with `@from`, without defaults."""
+    """The strings and numbers in a task's inputs with `@from`, without defaults and literals."""
     worker = task.worker
     assert isinstance(worker, Worker)
     for rule in rules_of(state, worker):
         for _, _, leaf in _values(rule, task):
-            if leaf is not None and leaf.__class__ is not bool:
+            # A bool or one of a few literals is in nearly every request.
+            if leaf is not None and leaf.__class__ is not bool and leaf not in rule.literals:
                 yield leaf
 
 
@@ -240,7 +241,8 @@ def _rule(one: InputSources, fields: list[Field], deep: Type | None) -> SourceRu
     if any(is_optional(field.type) for field in fields):
         defaults.append(None)
     is_any_open = any(is_open(field.type) for field in fields)
-    return SourceRule(one.path, one.allowed, defaults, is_any_open, deep, one.span)
+    literals = frozenset[str | int | float]().union(*(literals_in(f.type) for f in fields))
+    return SourceRule(one.path, one.allowed, defaults, is_any_open, deep, one.span, literals)
 
 
 # ---------------------------------------------------------------- the caller's request

@@ -26,6 +26,7 @@ __all__ = [
     "is_open",
     "is_recursive",
     "leaf_kinds",
+    "literals_in",
     "may_be_equal",
     "types_at",
 ]
@@ -137,6 +138,25 @@ def leaf_kinds(type_: Type) -> frozenset[str]:
                 found.add("text" if option.is_text else _SCALARS.get(option.name, "any"))
             else:
                 found.add("any")
+    return frozenset(found)
+
+
+def literals_in(type_: Type) -> frozenset[str | int | float]:
+    """The strings and numbers that are options of literal unions anywhere in a type."""
+    found: set[str | int | float] = set()
+    seen: set[int] = set()
+    todo = [type_]
+    while todo:
+        for option in options_of(todo.pop()):
+            if id(option) in seen:
+                continue
+            seen.add(id(option))
+            if isinstance(option, Array):
+                todo.append(option.item)
+            elif isinstance(option, Record):
+                todo += [field.type for field in option.fields]
+            elif isinstance(option, Constant) and not isinstance(option.value, bool | None):
+                found.add(option.value)
     return frozenset(found)
 
 

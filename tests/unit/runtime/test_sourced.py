@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import engine
+from engine.sema.check import check_file
+from engine.sema.trust import is_anchored
 
 EVIL = "mallory@evil.example"
 TOOLS = f"""
@@ -526,6 +528,31 @@ def test_a_source_without_a_value_lets_nothing_else_be_tainted(play):
     assert [each["mode"] for each in run.report()["failures"]] == ["denied"]
 
 
+FEW = """
+worker read_page(u: string) -> string via python {
+  call = "tools:read_page"  effect = read  trust = untrusted  timeout = 5s
+}
+worker post(
+  body: string, sure: bool @from(request), how: "now" | "later" @from(request)
+) -> int via python { call = "tools:post"  effect = write  timeout = 5s }
+orchestrator main(request: string, sure: bool = true) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, post]  policy { max_rounds = 6 }
+}
+"""
+
+
+def test_a_bool_or_literal_lets_nothing_else_be_tainted(play):
+    tools = TOOLS + "\ndef post(body, sure, how):\n    return 1\n"
+    post = decision(task("p", "post", body=EVIL, sure=True, how="now"))
+    run = play(FEW, [post, DONE], tools, request="Post it now.")
+    assert run.report()["failures"] == []
+    run = play(
+        FEW, [READ, decision(task("q", "post", body=EVIL, sure=True, how="now")), DONE], tools,
+        request="Post it now.",
+    )  # fmt: skip
+    assert [each["mode"] for each in run.report()["failures"]] == ["denied"]
+
+
 def test_a_planner_in_python_reads_the_rule_too(play):
     seen = []
 
@@ -543,3 +570,19 @@ def test_a_planner_in_python_reads_the_rule_too(play):
         "reference from `contacts.mail`, or copy it from the request exactly as it is written there"
     )
     assert "from" not in seen[0]["same"]
+
+
+def test_the_linter_and_the_machine_agree_on_that(play, tmp_path):
+    play(FEW, [DONE], TOOLS + "\ndef post(body, sure, how):\n    return 1\n", request="x")
+    program = check_file(str(tmp_path / "main.orch")).program
+    assert program is not None
+    assert not is_anchored(program.workers["post"])
+    text = (
+        (tmp_path / "main.orch")
+        .read_text()
+        .replace("body: string,", "body: string @from(request),")
+    )
+    (tmp_path / "other.orch").write_text(text)
+    program = check_file(str(tmp_path / "other.orch")).program
+    assert program is not None
+    assert is_anchored(program.workers["post"])
