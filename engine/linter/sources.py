@@ -7,6 +7,7 @@ chooses, inputs that were forgotten, and verdicts that endorse what they have no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from engine.diagnostics import Diagnostic, Related, diagnostic
@@ -230,7 +231,7 @@ INPUT_WITHOUT_SOURCE = Rule(
     summary="An effect with `@from` has another input that decides to whom or how much, without.",
     why=(
         "With a kept `@from`, every other input may be a stranger's. An address or amount is "
-        "rarely meant to be."
+        "rarely meant to be. Texts count that are named like one, such as `path` or `user_id`."
     ),
     bad=_READ
     + _pay("to: email @from(request), amount: float")
@@ -249,7 +250,7 @@ def input_without_source(subject: Subject) -> Iterator[Diagnostic]:
             continue
         marked = {rule.path[0] for rule in worker.sources}
         for field in _fields(worker):
-            if field.name not in marked and _decides(worker, field.type):
+            if field.name not in marked and _decides(worker, field):
                 yield diagnostic(
                     "ORC816",
                     f"a stranger may choose `{field.name}`: it has no `@from`, and other inputs of "
@@ -259,15 +260,62 @@ def input_without_source(subject: Subject) -> Iterator[Diagnostic]:
                 )
 
 
-def _decides(worker: Worker, type_: Type) -> bool:
+#: Names of texts that say to whom or where, as a whole or as the last word.
+_TARGETS = frozenset(
+    {
+        "account",
+        "address",
+        "addresses",
+        "bcc",
+        "beneficiary",
+        "bic",
+        "bucket",
+        "cc",
+        "channel",
+        "destination",
+        "domain",
+        "endpoint",
+        "file",
+        "folder",
+        "host",
+        "hostname",
+        "iban",
+        "id",
+        "ids",
+        "link",
+        "number",
+        "path",
+        "payee",
+        "phone",
+        "receiver",
+        "recipient",
+        "recipients",
+        "repo",
+        "repository",
+        "target",
+        "to",
+        "uri",
+        "url",
+        "user",
+        "username",
+        "webhook",
+    }
+)
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def _decides(worker: Worker, field: Field) -> bool:
     """Whether a value says to whom, or in a `once` worker how much."""
-    for option in options_of(type_):
+    words = [word.lower() for word in _WORDS.findall(field.name)]
+    named = bool(words) and (words[-1] in _TARGETS or words[-1].removesuffix("s") in _TARGETS)
+    for option in options_of(field.type):
         inner = option.item if isinstance(option, Array) else option
         for one in options_of(inner):
-            if isinstance(one, Scalar) and one.name in ("email", "url"):
+            if not isinstance(one, Scalar):
+                continue
+            if one.name in ("email", "url") or (named and one.name in ("string", "path")):
                 return True
-            is_number = isinstance(one, Scalar) and one.name in ("int", "float")
-            if is_number and worker.effect == "once":
+            if one.name in ("int", "float") and worker.effect == "once":
                 return True
     return False
 

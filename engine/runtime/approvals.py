@@ -3,15 +3,15 @@
 An approval of a `human` verifier applies to that verifier, and one of an escalated hook to that
 hook. After dispatch, both apply to this output only: another page at the same address is another
 page. The plan around the task, its id and its round do not count, so after a new plan a person is
-asked again only for what was not approved before. Approvals of whole plans are in
-`engine.runtime.grants`.
+asked again only for what was not approved before. A call that strangers may have repeated is
+approved for its own task alone. Approvals of whole plans are in `engine.runtime.grants`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from engine.runtime import grants, sizes
+from engine.runtime import clearance, grants, sizes
 from engine.runtime.state import Check, HookRun, RunState
 
 __all__ = ["approve", "approve_escalated", "escalated_before", "is_approved"]
@@ -19,7 +19,8 @@ __all__ = ["approve", "approve_escalated", "escalated_before", "is_approved"]
 
 def approve(state: RunState, check: Check) -> None:
     """A person has let pass what a `human` verifier asked about."""
-    state.approved.add(_of_check(check))
+    of_check = _of_check(check)
+    state.approved |= {of_check, _for_task(of_check, check.hook_run)}
 
 
 def is_approved(state: RunState, check: Check) -> bool:
@@ -30,17 +31,32 @@ def is_approved(state: RunState, check: Check) -> bool:
     task = run.task
     if task is not None and task.status == "checking" and grants.is_granted(state, task, name):
         return True
-    return _of_check(check) in state.approved
+    return _holds(state, _of_check(check), run)
 
 
 def approve_escalated(state: RunState, run: HookRun) -> None:
     """A person has let pass what a dispatch hook escalated, with the input that it has now."""
-    state.approved.add(_of_hook(run))
+    of_hook = _of_hook(run)
+    state.approved |= {of_hook, _for_task(of_hook, run)}
 
 
 def escalated_before(state: RunState, run: HookRun) -> bool:
     """Whether a person has already let pass what a dispatch hook escalates."""
-    return _of_hook(run) in state.approved
+    return _holds(state, _of_hook(run), run)
+
+
+def _holds(state: RunState, approved: bytes, run: HookRun) -> bool:
+    """Whether an approval has been given, and may answer for this task too."""
+    if approved not in state.approved:
+        return False
+    task = run.task
+    if task is None or task.status != "checking" or clearance.repeated(state, task) is None:
+        return True
+    return _for_task(approved, run) in state.approved
+
+
+def _for_task(approved: bytes, run: HookRun) -> bytes:
+    return sizes.fingerprint([approved.hex(), "" if run.task is None else run.task.key])
 
 
 def _of_check(check: Check) -> bytes:

@@ -24,7 +24,7 @@ from engine.sema.model import Worker
 from engine.sema.starts import unchecked_inside
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["denial", "is_denied", "unsourced"]
+__all__ = ["denial", "is_denied", "repeated", "unsourced"]
 
 #: The least `RunStarted.bounds` of runs whose plans need no check if all inside have one: in older
 #: ones such a plan was denied.
@@ -60,16 +60,15 @@ def denial(state: RunState, task: Task) -> str:
             return denials.breaks_from(parts, len(broken) - len(parts))
     if not worker.changes_something:
         return ways_out.denial(state, task, cleared)
+    before = repeated(state, task)
+    if before is not None:
+        return denials.same_call_again(before.id, worker.name)
     steered = taint.is_steered(state, task)
     if not (steered or taint.reads_taint(state, task)):
         return ""
-    if sourced.is_anchored(state, task):
-        before = sourced.made_before(state, task) if steered else None
-        if before is not None:
-            return denials.same_call_again(before.id, worker.name)
-        # `@from` of a plan does not hold for what it calls.
-        if worker.plan is None or state.bounds < _CHECKED_INSIDE:
-            return ""
+    own = worker.plan is None or state.bounds < _CHECKED_INSIDE
+    if own and sourced.is_anchored(state, task):
+        return ""  # the `@from` of a plan does not hold for what it calls
     if _is_checked_inside(state, task, worker):
         return ""
     unseen = list(_unseen(state, task, cleared))
@@ -89,6 +88,17 @@ def _is_checked_inside(state: RunState, task: Task, worker: Worker) -> bool:
         known = not unchecked_inside(state.program, orchestrator, worker)
         state.checks_inside[key] = known
     return known
+
+
+def repeated(state: RunState, task: Task) -> Task | None:
+    """The earlier task whose call of a `once` worker strangers may have made a task repeat."""
+    worker = task.worker
+    if not isinstance(worker, Worker) or worker.effect != "once" or not taint.may_steer(task):
+        return None
+    if not sourced.rules_of(state, worker) or not sourced.is_anchored(state, task):
+        return None
+    before = sourced.made_before(state, task)
+    return before if before is not None and taint.is_counted(state, task) else None
 
 
 def _unseen(state: RunState, task: Task, cleared: Cleared) -> Iterator[Source]:

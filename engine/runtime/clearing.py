@@ -2,8 +2,9 @@
 
 A firm hook that passes clears the inputs that its verifiers have read, and what steers the task (a
 decision, `when`, `where`) if they have read any of it. The output is clear if they have read each
-part of it that can hold words. A hook that only warns, or was skipped,
-clears nothing. What a verifier reads is in `engine.sema.looks`. A person has seen all of it.
+part of it that can hold words. A hook that only warns, or was skipped, clears nothing. What a verifier
+reads is in `engine.sema.looks`. A person has seen all of it, so their yes counts whatever the hook does
+about a no.
 
 `Cleared` keeps the verifiers; what they read is worked out only where that matters.
 """
@@ -64,10 +65,11 @@ def after_pass(before: Cleared, hook: Hook, passed: list[Verifier]) -> Cleared:
         before: What the hooks before it have cleared.
         passed: Its verifiers that let it pass; those that were skipped are not among them.
     """
-    # A hook that only warns lets pass what it does not like, so it clears nothing.
-    if not passed or hook.on_fail == "warn":
-        return before
     person = any(verifier.facts.done_by == "person" for verifier in passed)
+    # A hook that only warns lets pass what it does not like, so it clears nothing but what a
+    # person has said yes to.
+    if not passed or (hook.on_fail == "warn" and not person):
+        return before
     return Cleared(
         (*before.verifiers, *passed),
         before.person or person,

@@ -136,6 +136,7 @@ def ready(state: RunState, task: Task) -> None:
     hooks = loop.hooks("before_dispatch", task.worker.name) if loop.orchestrator.hooks else []
     if hooks:
         move(task, "checking")
+        sourced.note_start(state, task)
         offers = views.hook_offers(state, loop, task)
         verify.begin(state, HookRun(hooks, loop, f"{task.path} / before", offers, task))
     else:

@@ -7,19 +7,22 @@ endorsed values as hooks pass (`engine.runtime.endorsed`). Each set is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.runtime.leaf_values import MOST_LEAVES, key_of, leaves_in, parts_at, readings
+from engine.runtime.same_call import Sent
 from engine.runtime.whole_tokens import collapsed, is_whole_token, nfc, numbers_in
 from engine.sema.model import AllowedSource
+from engine.sema.types.definitions import Type
+from engine.source import Span
 
 if TYPE_CHECKING:
     from engine.runtime.state import Loop, Task
 
-__all__ = ["MOST_TEXT", "Known", "OutputLeaves", "RequestValues", "Sent", "SourceRule"]
+__all__ = ["MOST_TEXT", "Known", "OutputLeaves", "RequestValues", "SourceRule"]
 
 #: How much text of the request is searched, in characters; what comes after it is not found.
 MOST_TEXT = 1_000_000
@@ -35,12 +38,19 @@ class SourceRule(msgspec.Struct, frozen=True):
         allowed: What it names.
         defaults: What the input is where it is left out.
         open: Its values may have fields that no declaration names.
+        deep: The type of the input, if a schema in it holds itself; None for every other.
+        span: Where the `@from` is written.
+        literals: Options of literal unions in it. Whoever may pick one decides too little for the
+            rest of a task to be a stranger's.
     """
 
     path: tuple[str, ...]
     allowed: tuple[AllowedSource, ...]
     defaults: list[Any]
     open: bool
+    deep: Type | None
+    span: Span
+    literals: frozenset[str | int | float]
 
 
 class RequestValues:
@@ -132,46 +142,6 @@ class OutputLeaves:
     def has(self, key: Hashable) -> bool:
         """Whether one of the values is equal to a leaf value with this key."""
         return key in self._keys
-
-
-class Sent:
-    """What `once` tasks were given where their inputs have `@from`, to find a call made again.
-
-    It is looked through only for tainted decisions, so values are read when it is.
-    """
-
-    __slots__ = ("_by_value", "_new", "_tasks")
-
-    def __init__(self) -> None:
-        self._by_value: dict[Hashable, list[tuple[frozenset[Hashable], Task]]] = {}
-        self._tasks: set[Task] = set()
-        self._new: list[Task] = []
-
-    def add(self, task: Task) -> None:
-        """Remember a task that starts."""
-        if task not in self._tasks:
-            self._tasks.add(task)
-            self._new.append(task)
-
-    def before(self, task: Task, values_of: Callable[[Task], frozenset[Hashable]]) -> Task | None:
-        """Another task that was started with all of a task's values, and perhaps more."""
-        for started in self._new:
-            values = values_of(started)
-            for value in values:
-                self._by_value.setdefault(value, []).append((values, started))
-        self._new.clear()
-        wanted = values_of(task)
-        fewest: list[tuple[frozenset[Hashable], Task]] | None = None
-        for value in wanted:
-            found = self._by_value.get(value)
-            if found is None:
-                return None
-            if fewest is None or len(found) < len(fewest):
-                fewest = found
-        for others, other in fewest or ():
-            if other is not task and wanted <= others and (other.attempts or not other.over):
-                return other
-        return None
 
 
 class Known:

@@ -11,8 +11,18 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from engine.runtime.whole_tokens import as_number, nfc
+from engine.sema.types.definitions import Array, Record, Type, options_of
+from engine.source import Span
 
-__all__ = ["MOST_LEAVES", "key_of", "keys_in", "leaves_in", "parts_at", "readings"]
+__all__ = [
+    "MOST_LEAVES",
+    "key_of",
+    "keys_in",
+    "leaves_in",
+    "parts_at",
+    "parts_declared",
+    "readings",
+]
 
 #: The most leaf values that are kept of one source.
 MOST_LEAVES = 100_000
@@ -82,6 +92,29 @@ def parts_at(value: Any, path: Sequence[str], pointer: str = "") -> Iterator[tup
         yield from parts_at(value, path[1:], pointer)
     elif value.__class__ is dict and path[0] in value:
         yield from parts_at(value[path[0]], path[1:], f"{pointer}/{_escaped(path[0])}")
+
+
+def parts_declared(
+    value: Any, type_: Type, span: Span, pointer: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The parts of a value whose `@from` is written at a place, each with its JSON Pointer.
+
+    A schema that holds itself is followed as deep as the value goes.
+    """
+    todo = [(pointer, value, type_)]
+    while todo:
+        at, node, of = todo.pop()
+        for option in options_of(of):
+            if isinstance(option, Array) and node.__class__ is list:
+                todo += [(f"{at}/{n}", inner, option.item) for n, inner in enumerate(node)]
+            elif isinstance(option, Record) and node.__class__ is dict:
+                for field in option.fields:
+                    if field.name not in node:
+                        continue
+                    inside = f"{at}/{_escaped(field.name)}"
+                    if field.sources_span == span:
+                        yield inside, node[field.name]
+                    todo.append((inside, node[field.name], field.type))
 
 
 def _escaped(token: str) -> str:

@@ -10,16 +10,16 @@ Everything is a function of the folded state. A program without `@from` pays not
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from engine.runtime.known_values import RequestValues, Sent, SourceRule
-from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at
+from engine.runtime.known_values import RequestValues, SourceRule
+from engine.runtime.leaf_values import key_of, keys_in, leaves_in, parts_at, parts_declared
+from engine.runtime.same_call import Sent, Tokens, tokens_of
 from engine.runtime.sources import Source, sources, sources_of
 from engine.runtime.state import RunState, Step, Task
-from engine.runtime.whole_tokens import as_number
 from engine.sema.model import AllowedSource, InputSources, Worker, fallback_chain
 from engine.sema.trust import is_marked, untrusted_inside
 from engine.sema.types.definitions import (
@@ -33,7 +33,7 @@ from engine.sema.types.definitions import (
     options_of,
     strip,
 )
-from engine.sema.types.paths import fields_at, is_open
+from engine.sema.types.paths import fields_at, is_open, is_recursive, literals_in
 from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["Broken", "broken", "is_anchored", "made_before", "note_start", "rules_of"]
@@ -84,15 +84,15 @@ def _wrong(known: tuple[Source, ...], pointer: str, rule: SourceRule) -> Source 
 
 
 def is_anchored(state: RunState, task: Task) -> bool:
-    """Whether an input with `@from` has a value that is not just its default."""
-    return any(True for _ in _sent(state, task))
+    """Whether an input with `@from` has a string or number that is not just its default."""
+    return any(True for _ in _anchors(state, task))
 
 
 # ---------------------------------------------------------------- the same call again
 
 
 def note_start(state: RunState, task: Task) -> None:
-    """Remember what a `once` task whose inputs have `@from` is started with."""
+    """Remember what a `once` task whose inputs have `@from` is to be started with."""
     worker = task.worker
     if isinstance(worker, Worker) and worker.effect == "once" and rules_of(state, worker):
         sent = state.known.sent.get(worker.name)
@@ -102,32 +102,30 @@ def note_start(state: RunState, task: Task) -> None:
 
 
 def made_before(state: RunState, task: Task) -> Task | None:
-    """A task of the same `once` worker that was started with the same values of `@from`."""
+    """An earlier task of the same `once` worker with the same values of `@from`.
+
+    It was started, or its checks are at work.
+    """
     worker = task.worker
     if not isinstance(worker, Worker) or worker.effect != "once":
         return None
     sent = state.known.sent.get(worker.name)
-    return None if sent is None else sent.before(task, lambda one: frozenset(_sent(state, one)))
+    return None if sent is None else sent.before(task, lambda one: _tokens(state, one))
 
 
-def _sent(state: RunState, task: Task) -> Iterator[Hashable]:
-    """The values of a task's inputs with `@from`, without defaults, each with its place.
+def _tokens(state: RunState, task: Task) -> Tokens:
+    return tokens_of(_anchors(state, task))
 
-    How a value is written makes no difference here: another spelling is the same call again.
-    """
+
+def _anchors(state: RunState, task: Task) -> Iterator[Any]:
+    """The strings and numbers in a task's inputs with `@from`, without defaults and literals."""
     worker = task.worker
     assert isinstance(worker, Worker)
     for rule in rules_of(state, worker):
         for _, _, leaf in _values(rule, task):
-            yield rule.path, _plain(leaf)
-
-
-def _plain(leaf: Any) -> Hashable:
-    if leaf.__class__ is not str:
-        return key_of(leaf)
-    number = as_number(leaf)
-    key = key_of(" ".join(leaf.split()).casefold())
-    return key if number is None else number
+            # A bool or one of a few literals is in nearly every request.
+            if leaf is not None and leaf.__class__ is not bool and leaf not in rule.literals:
+                yield leaf
 
 
 # ---------------------------------------------------------------- one value
@@ -193,7 +191,7 @@ def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
             at = f"/{rule.path[0]}"
             yield at, at, first
         return
-    for pointer, part in parts_at(task.resolved, rule.path):
+    for pointer, part in _parts(rule, task.resolved):
         if any(_is_same(part, default) for default in rule.defaults):
             continue
         for at, leaf in leaves_in(part, pointer):
@@ -201,6 +199,14 @@ def _values(rule: SourceRule, task: Task) -> Iterator[tuple[str, str, Any]]:
         if rule.open:
             for at, leaf in keys_in(part, pointer):
                 yield pointer, at, leaf
+
+
+def _parts(rule: SourceRule, resolved: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The parts that a rule is about, also where a schema holds itself."""
+    name = rule.path[0]
+    if rule.deep is None or name not in resolved:
+        return parts_at(resolved, rule.path)
+    return parts_declared(resolved[name], rule.deep, rule.span, f"/{name}")
 
 
 def _is_same(part: Any, default: Any) -> bool:
@@ -216,17 +222,27 @@ def rules_of(state: RunState, worker: Worker) -> list[SourceRule]:
         for name in fallback_chain(workers, worker.name):
             fields = getattr(workers[name].inputs.type, "fields", ())
             for one in workers[name].sources:
-                found.append(_rule(one, [*fields_at(fields, one.path)]))
+                deep = _recursive_input(fields, one.path)
+                found.append(_rule(one, [*fields_at(fields, one.path)], deep))
         state.known.rules[worker.name] = found
     return found
 
 
-def _rule(one: InputSources, fields: list[Field]) -> SourceRule:
+def _recursive_input(fields: Iterable[Field], path: tuple[str, ...]) -> Type | None:
+    """The type of the input that a path begins with, if it leads into a schema in itself."""
+    if len(path) == 1:
+        return None
+    return next((f.type for f in fields if f.name == path[0] and is_recursive(f.type)), None)
+
+
+def _rule(one: InputSources, fields: list[Field], deep: Type | None) -> SourceRule:
     # A field that is left out is its default, or null.
     defaults = [field.default for field in fields if field.default is not MISSING]
     if any(is_optional(field.type) for field in fields):
         defaults.append(None)
-    return SourceRule(one.path, one.allowed, defaults, any(is_open(f.type) for f in fields))
+    is_any_open = any(is_open(field.type) for field in fields)
+    literals = frozenset[str | int | float]().union(*(literals_in(f.type) for f in fields))
+    return SourceRule(one.path, one.allowed, defaults, is_any_open, deep, one.span, literals)
 
 
 # ---------------------------------------------------------------- the caller's request

@@ -774,6 +774,8 @@ class HookRun:
         self.chained = True
         self.overruled, self.failed = self.failed, []
         self.passed, self.forced = 0, None
+        # Only what they look at counts: what has said no clears nothing.
+        self.passes = []
 
     def let_pass(self) -> None:
         """A person has overruled the hook: it counts as one that has looked and passed."""

@@ -52,6 +52,7 @@ __all__ = [
     "has_read",
     "has_said",
     "hears_strangers",
+    "is_counted",
     "is_read",
     "is_steered",
     "is_stranger",
@@ -59,6 +60,7 @@ __all__ = [
     "loop_begins_tainted",
     "mark_output",
     "mark_passed_on",
+    "may_steer",
     "reads_taint",
     "result_tree",
     "shown_path",
@@ -164,6 +166,47 @@ def address_of(state: RunState, worker: Worker) -> frozenset[str]:
 def is_steered(state: RunState, task: Task) -> bool:
     """Whether strangers may have decided that a task runs: a decision, its `when` or a `where`."""
     return task.decided_tainted or steering_producer(state, task) is not None
+
+
+def may_steer(task: Task) -> bool:
+    """Whether anything but an untainted decision decides that a task runs."""
+    return (
+        task.decided_tainted
+        or task.step is not None
+        or task.frame is not None
+        or task.when is not None
+    )
+
+
+def is_counted(state: RunState, task: Task) -> bool:
+    """Whether strangers may have decided how often a task's call is made.
+
+    Unlike for words, a list of numbers is enough: how long it is says how often.
+    """
+    return is_steered(state, task) or _is_theirs(state, control_origins(task))
+
+
+def _is_theirs(state: RunState, found: Iterable[Origin]) -> bool:
+    """Whether one of some origins leads to what strangers have given, of whatever type."""
+    todo = [*found]
+    seen: set[int] = set()
+    while todo:
+        origin = todo.pop()
+        producer = origin.producer
+        if id(producer) in seen:
+            continue
+        seen.add(id(producer))
+        if producer.decided_tainted and (isinstance(producer, Step) or producer.input):
+            return True
+        if isinstance(producer, Step):
+            if any(_is_source(state, item) for item in producer.items.values()):
+                return True
+            todo += control_origins(producer)
+        else:
+            if not origin.inside and _is_source(state, producer):
+                return True
+            todo += origins(producer)
+    return False
 
 
 def is_stranger(state: RunState, task: Task) -> bool:

@@ -83,7 +83,11 @@ def _goes_on(run: HookRun) -> bool:
     if not run.failed:
         run.cleared = clearing.after_pass(run.cleared, run.hook, run.passes)
         run.overruled = []
-    elif run.rest and _action(run) == "warn":
+    elif _action(run) == "warn":
+        if any(verifier.facts.done_by == "person" for verifier in run.passes):
+            run.cleared = clearing.by_a_person(run.cleared, run.hook)
+        if not run.rest:
+            return False
         run.failed.clear()
     else:
         return False
@@ -332,8 +336,7 @@ def _passage_again(state: RunState, run: HookRun) -> HookRun:
     hooks = loop.hooks("before_dispatch", task.worker.name)
     key = f"{task.key} / before / edit {task.edits}"
     again = HookRun(hooks, loop, key, views.hook_offers(state, loop, task), task)
-    if run.hook.on_fail != "warn":
-        again.cleared = clearing.by_a_person(again.cleared, run.hook)
+    again.cleared = clearing.by_a_person(again.cleared, run.hook)
     return again
 
 

@@ -20,7 +20,7 @@ __all__ = ["MOST_PLACES", "as_number", "collapsed", "is_whole_token", "nfc", "nu
 #: How many places where a value occurs are looked at; one after these is not found.
 MOST_PLACES = 1_000
 #: Characters that join what is on both sides of them to one token, in a row too.
-_JOINING = frozenset(".:/\\-@+=~#%&*?\u2010\u2011")
+_JOINING = frozenset(".:/\\-@+=~#%&*?^\u2010\u2011")
 #: A longer row of them counts as a part of a token, whatever follows.
 _MOST_JOINING = 64
 #: Characters that do so between digits only.
@@ -28,13 +28,17 @@ _BETWEEN_DIGITS = frozenset(",'\u2019\u00a0\u202f\u2009")
 _LETTERS = frozenset({"L", "M", "N"})
 
 _CURRENCY = r"[$\u00a2-\u00a5\u20a0-\u20cf]"
-_GROUPED = r"[0-9]{1,3}(?:(?P<sep>[,'\u2019_\u00a0\u202f\u2009])[0-9]{3})(?:(?P=sep)[0-9]{3})*"
+# `0,005` is no group of thousands.
+_GROUPED = (
+    r"[1-9][0-9]{0,2}(?:(?P<sep>[,'\u2019_ \u00a0\u202f\u2009])[0-9]{3})(?:(?P=sep)[0-9]{3})*"
+)
+_DOTTED = r"[1-9][0-9]{0,2}(?:(?P<dot>[.' \u2019\u00a0\u202f\u2009])[0-9]{3})(?:(?P=dot)[0-9]{3})*"
 _NUMBER = re.compile(
     r"(?P<sign>[-+\u2212])?"
     + rf"(?P<currency>{_CURRENCY} ?)?"
     + r"(?P<later>[-\u2212])?"
     + r"(?:"
-    + r"(?P<dotted>[0-9]{1,3}(?:\.[0-9]{3})+),(?P<cents>[0-9]{1,2})(?![0-9])"
+    + rf"(?P<dotted>{_DOTTED}),(?P<cents>[0-9]{{1,2}})(?![0-9])"
     + rf"|(?P<grouped>{_GROUPED}(?![0-9])(?:\.[0-9]+)?)"
     + r"|(?P<comma>[0-9]+),(?P<part>[0-9]{1,2})(?![0-9]|,[0-9])"
     + r"|(?P<plain>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -63,7 +67,7 @@ def is_whole_token(value: str, text: str) -> bool:
         value: In NFC.
         text: In NFC.
     """
-    if not value.strip():
+    if not any(map(str.isalnum, value)):
         return False
     at = text.find(value)
     for _ in range(MOST_PLACES):
@@ -92,7 +96,8 @@ def as_number(text: str) -> int | float | None:
 
 def _values(found: re.Match[str]) -> Iterator[int | float]:
     if found["dotted"]:
-        written = found["dotted"].replace(".", "") + "." + found["cents"]
+        written = "".join(c for c in found["dotted"] if c in "0123456789")
+        written += "." + found["cents"]
     elif found["grouped"]:
         written = "".join(c for c in found["grouped"] if c in "0123456789.")
     elif found["comma"]:
@@ -122,6 +127,8 @@ def _joins(text: str, at: int, step: int) -> bool:
     """
     if not 0 <= at < len(text):
         return False
+    if text[at] == " ":
+        return _groups(text, at)
     if text[at] in _BETWEEN_DIGITS:
         inner, outer = at - step, at + step
         return 0 <= outer < len(text) and text[inner].isdigit() and text[outer].isdigit()
@@ -132,6 +139,19 @@ def _joins(text: str, at: int, step: int) -> bool:
             return _is_word(text[at])
         at += step
     return True
+
+
+def _groups(text: str, at: int) -> bool:
+    """Whether a space is between groups of three digits: `1 000`."""
+    left = at
+    while left > 0 and at - left < 4 and text[left - 1].isdigit():
+        left -= 1
+    after = text[at + 1 : at + 5]
+    if not (1 <= at - left <= 3 and after[:3].isdigit() and len(after) >= 3):
+        return False
+    # Not the end of a date, or of a name: `2024-05-19 100`.
+    before = text[left - 1] if left else ""
+    return not after[3:].isdigit() and not (before in _JOINING or _is_word(before or " "))
 
 
 def _is_word(char: str) -> bool:

@@ -26,9 +26,7 @@ from engine.sema.model import (
     fallback_chain,
 )
 from engine.sema.types.definitions import (
-    NULL,
     Array,
-    Constant,
     Constrained,
     Field,
     Named,
@@ -326,14 +324,17 @@ def anchors(worker: Worker) -> frozenset[str]:
 
 
 def _always_given(fields: tuple[Field, ...], path: tuple[str, ...]) -> bool:
-    """Whether a path leads to a value in each input; a list may be empty."""
+    """Whether a path leads to a string or number in each input; a list may be empty.
+
+    A bool or literal is too little: nearly every request has one that is equal.
+    """
     field = next((field for field in fields if field.name == path[0]), None)
     if field is None or not field.required:
         return False
     inner = strip(field.type)
     if len(path) > 1:
         return isinstance(inner, Record) and _always_given(inner.fields, path[1:])
-    return isinstance(inner, Scalar | Constant) and inner is not NULL
+    return isinstance(inner, Scalar) and inner.name != "bool"
 
 
 def _is_firm(hook: Hook, verifiers: Mapping[str, Verifier]) -> bool:

@@ -127,7 +127,7 @@ def test_the_callers_own_payments_are_made_after_reading(desk, bank):
         desk.finish("done"),
     )
     assert sorted(paid(desk)) == ["Ann 40", "bob 98.7"]
-    assert "task `p` was started with the same values" in denied(report)["r"]
+    assert "task `p` makes a call with the same values" in denied(report)["r"]
 
 
 GATE = "before_dispatch pay { with = approval  when = tainted  on_fail = deny }"

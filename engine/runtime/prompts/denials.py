@@ -52,7 +52,7 @@ def _advice(allowed: Sequence[AllowedSource]) -> str:
 def same_call_again(task: str, worker: str) -> str:
     """A tainted decision makes a call of a `once` worker again."""
     return (
-        f"untrusted text can have decided this, and task `{task}` was started with the same values "
+        f"strangers may have decided this, and task `{task}` makes a call with the same values "
         f"already: only a person can approve another `{worker}` with these"
     )
 

@@ -40,7 +40,11 @@ def _of_fields(
 def _of_type(
     type_: Type, path: tuple[str, ...], scope: Scope, inside: frozenset[int]
 ) -> Iterator[InputSources]:
-    """Of the fields inside a type; a schema inside itself is not looked at again."""
+    """Of the fields inside a type.
+
+    A schema inside itself gives no further paths: the machine follows what is written in it to
+    every depth.
+    """
     for option in options_of(type_):
         if id(option) in inside:
             continue

@@ -20,7 +20,16 @@ from engine.sema.types.definitions import (
     options_of,
 )
 
-__all__ = ["fields_at", "first_unknown", "is_open", "leaf_kinds", "may_be_equal", "types_at"]
+__all__ = [
+    "fields_at",
+    "first_unknown",
+    "is_open",
+    "is_recursive",
+    "leaf_kinds",
+    "literals_in",
+    "may_be_equal",
+    "types_at",
+]
 
 
 def types_at(type_: Type, path: Sequence[str]) -> list[Type]:
@@ -71,6 +80,26 @@ def first_unknown(type_: Type, path: Sequence[str]) -> int | None:
     return None
 
 
+def is_recursive(type_: Type) -> bool:
+    """Whether values of a type may hold values of a part of it again, to any depth."""
+    return _holds_itself(type_, frozenset(), set())
+
+
+def _holds_itself(type_: Type, inside: frozenset[int], clear: set[int]) -> bool:
+    for option in options_of(type_):
+        if id(option) in inside:
+            return True
+        parts: list[Type] = []
+        if isinstance(option, Array):
+            parts = [option.item]
+        elif isinstance(option, Record) and id(option) not in clear:
+            parts = [field.type for field in option.fields]
+        if any(_holds_itself(part, inside | {id(option)}, clear) for part in parts):
+            return True
+        clear.add(id(option))
+    return False
+
+
 def is_open(type_: Type) -> bool:
     """Whether values may have fields that no declaration names."""
     seen: set[int] = set()
@@ -109,6 +138,25 @@ def leaf_kinds(type_: Type) -> frozenset[str]:
                 found.add("text" if option.is_text else _SCALARS.get(option.name, "any"))
             else:
                 found.add("any")
+    return frozenset(found)
+
+
+def literals_in(type_: Type) -> frozenset[str | int | float]:
+    """The strings and numbers that are options of literal unions anywhere in a type."""
+    found: set[str | int | float] = set()
+    seen: set[int] = set()
+    todo = [type_]
+    while todo:
+        for option in options_of(todo.pop()):
+            if id(option) in seen:
+                continue
+            seen.add(id(option))
+            if isinstance(option, Array):
+                todo.append(option.item)
+            elif isinstance(option, Record):
+                todo += [field.type for field in option.fields]
+            elif isinstance(option, Constant) and not isinstance(option.value, bool | None):
+                found.add(option.value)
     return frozenset(found)
 
 

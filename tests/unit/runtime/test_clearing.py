@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_what_they_have_not_read_is_not(pays, hooks, left):
         f"untrusted text can reach {left}, and no verifier or gate that passed has looked at it: "
         "task `r` (`page`) -> a decision of `main`"
     ]
+
+
+def test_where_else_decides_only_what_it_has_read_is_clear(pays):
+    never = 'verifier never(body: string) via rules { assert body == "" }\n'
+    hook = "before_dispatch pay {{ with = [known, never]  else = {}  on_fail = deny }}"
+    program = WORKERS + never + MAIN
+    made, denials = pays(READ, PAY, hooks=hook.format("rest"), program=program)
+    assert (made, len(denials)) == ([], 1)
+    assert denials[0].startswith("untrusted text can reach `recipient`,")
+    assert pays(READ, PAY, hooks=hook.format("all_of_it"), program=program) == (["p"], [])
 
 
 def test_a_look_at_any_input_is_one_at_the_decision(pays):
@@ -337,4 +348,7 @@ def test_hooks_that_only_warn_clear_nothing():
     class Hook:
         on_fail = "warn"
 
-    assert after_pass(NOTHING, Hook(), [object()]) is NOTHING  # type: ignore[arg-type,list-item]
+    class Rule:
+        facts = SimpleNamespace(done_by="machine")
+
+    assert after_pass(NOTHING, Hook(), [Rule()]) is NOTHING  # type: ignore[arg-type,list-item]

@@ -366,6 +366,49 @@ def test_what_a_person_approved_is_not_asked_again(desk: Desk, reads: str) -> No
     assert (run.status, desk.paid) == ("finished", ["eve 1", "eve 1"])
 
 
+@pytest.mark.parametrize("verifiers", ["boss", "[boss, never]"])
+@pytest.mark.parametrize("edit", [None, {"to": "gas", "amount": 1}])
+def test_a_yes_counts_where_the_hook_only_warns(desk: Desk, verifiers: str, edit: Any) -> None:
+    hook = f"before_dispatch pay {{ with = {verifiers}  on_fail = warn }}"
+    run = desk.run(hook, READ, pays("eve"))
+    run = desk.answer(run, "approve", edit=edit)
+    assert (run.status, desk.paid) == ("finished", ["gas 1" if edit else "eve 1"])
+
+
+ONCE = HEAD.replace(
+    'pay(to: string, amount: int = 1) -> string via python {\n  call = "tools:pay"  effect = write',
+    "pay(to: string @from(person), amount: int = 1) -> string via python {\n"
+    '  call = "tools:pay"  effect = once',
+)
+
+
+@pytest.mark.parametrize(
+    "hook", ["with = boss  on_fail = deny", "with = never  on_fail = escalate"]
+)
+def test_a_yes_does_not_answer_for_a_repeat_that_strangers_may_have_decided(
+    desk: Desk, hook: str
+) -> None:
+    again = [{"tasks": [task(id, "pay", to="eve")]} for id in ("q", "s")]
+    run = desk.run(f"before_dispatch pay {{ {hook} }}", READ, pays("eve"), *again, head=ONCE)
+    for times, id in enumerate(("p0", "q")):
+        (gate,) = run.gates
+        assert (gate.task, len(desk.paid)) == (id, times)
+        run = desk.answer(run, "approve")
+    (gate,) = run.gates
+    run = desk.answer(run, "approve", edit={"to": "eve", "amount": 7})
+    assert (run.status, desk.paid) == ("finished", ["eve 1", "eve 1", "eve 7"])
+
+
+@pytest.mark.parametrize(
+    "hook", ["with = boss  on_fail = deny", "with = never  on_fail = escalate"]
+)
+def test_it_answers_for_a_repeat_that_no_stranger_has_decided(desk: Desk, hook: str) -> None:
+    again = {"tasks": [task("q", "pay", to="eve")]}
+    run = desk.run(f"before_dispatch pay {{ {hook} }}", pays("eve"), again, head=ONCE)
+    run = desk.answer(run, "approve")
+    assert (run.status, desk.paid) == ("finished", ["eve 1", "eve 1"])
+
+
 def test_a_replay_comes_to_the_same(desk: Desk) -> None:
     run = desk.answer(desk.run(CHAIN, EACH, pays("rent", "eve")), "approve", items=["1"])
     run = desk.answer(run, "reject")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import engine
+from engine.sema.check import check_file
+from engine.sema.trust import is_anchored
 
 EVIL = "mallory@evil.example"
 TOOLS = f"""
@@ -209,7 +211,7 @@ def test_a_tainted_decision_may_not_make_the_same_call_again(pays):
         PAID, READ, decision(task("q", "pay", to="bob@shop.example", amount=98.7, body="again"))
     )
     assert made == ["p"]
-    assert "task `p` was started with the same values" in denials["q"]
+    assert "task `p` makes a call with the same values" in denials["q"]
 
 
 def test_nor_twice_in_one_decision(pays):
@@ -240,6 +242,85 @@ def test_a_call_that_was_denied_was_not_made(pays):
         decision(task("q", "pay", to="bob@shop.example", amount=98.7)),
     )
     assert made == ["q"]
+
+
+LISTS = """
+worker read_page(u: string) -> string via python {
+  call = "tools:read_page"  effect = read  trust = untrusted  timeout = 5s
+}
+worker counts(u: string) -> int[] via python {
+  call = "tools:counts"  effect = read  trust = untrusted  timeout = 5s
+}
+worker own() -> int[] via python { call = "tools:counts"  effect = read  timeout = 5s }
+worker pay(
+  to: string[] @from(request), also: string? @from(request), n: int = 0
+) -> int via python { call = "tools:pay"  effect = once  timeout = 5s }
+verifier boss(input: json) via human { message = "Pay?"  timeout = 1h  on_timeout = reject }
+orchestrator main(request: string) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, counts, own, pay]
+  policy { max_rounds = 6  max_items = 20 }
+  HOOKS
+}
+"""
+LIST_TOOLS = """
+def read_page(u):
+    return "again"
+def counts(u=""):
+    return [1, 2, 3]
+def pay(to, also=None, n=0):
+    return n
+"""
+ASKS = "verify { before_dispatch pay { with = boss  when = tainted  on_fail = deny } }"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "again"),
+    [
+        ({"to": ["Bob"]}, {"to": ["Bob."]}, True),
+        ({"to": ["Bob."]}, {"to": ["Pay Bob"]}, True),
+        ({"to": ["Pay Bob"]}, {"to": ["Bob"]}, True),
+        ({"to": ["Bob"]}, {"to": ["Bob"], "also": "Ann"}, True),
+        ({"to": ["Bob"], "also": "Ann"}, {"to": ["Bob"]}, True),
+        ({"to": ["Bob"]}, {"to": ["Ann", "Bob"]}, True),
+        ({"to": ["Bob"]}, {"to": ["Ann"]}, False),
+        ({"to": ["Bob", "98.70"]}, {"to": ["Bob", "98.7"]}, True),
+        ({"to": ["Bob", "98.70"]}, {"to": ["Bob", "40"]}, False),
+        ({"to": ["DE12 3456"]}, {"to": ["DE123456"]}, True),
+    ],
+)
+def test_what_is_written_a_little_differently_is_the_same_call(pays, first, second, again):
+    request = "Pay Bob. Ann, Bob; 98.70 or 98.7 or 40, DE12 3456 DE123456"
+    made, denials = pays(
+        decision({"id": "p", "worker": "pay", "input": first}),
+        READ,
+        decision({"id": "q", "worker": "pay", "input": second}),
+        tools=LIST_TOOLS, program=LISTS, request=request,
+    )  # fmt: skip
+    assert (made, list(denials)) == ((["p"], ["q"]) if again else (["p", "q"], []))
+
+
+def each_of(worker, **input):
+    item = {"to": ["Bob"], "n": {"$item": ""}}
+    return decision(
+        {"id": "s", "worker": worker, "input": input},
+        {"id": "p", "worker": "pay", "input": item, "each": {"$from": "s"}},
+    )
+
+
+@pytest.mark.parametrize(("worker", "made"), [("counts", 1), ("own", 3)])
+def test_how_long_a_strangers_list_is_does_not_say_how_often(play, worker, made):
+    given = {"u": "x"} if worker == "counts" else {}
+    program = LISTS.replace("HOOKS", "")
+    run = play(program, [each_of(worker, **given), DONE], LIST_TOOLS, request="Pay Bob")
+    assert [each["mode"] for each in run.report()["failures"]] == ["denied"] * (3 - made)
+
+
+def test_a_person_is_asked_about_the_items_that_repeat_one_before_them(play):
+    program = LISTS.replace("HOOKS", ASKS)
+    run = play(program, [each_of("counts", u="x"), DONE], LIST_TOOLS, request="Pay Bob")
+    (gate,) = run.gates
+    assert [item.input["n"] for item in gate.items] == [2, 3]
+    assert run.report()["failures"] == []
 
 
 # ---------------------------------------------------------------- plans, children, other values
@@ -404,12 +485,70 @@ def test_each_leaf_is_looked_at_also_in_lists_and_open_values(play, worker, give
     assert EVIL not in str(denials)
 
 
+TREES = """
+schema Node { to: string @from(request), next: Node?, more: Branch[] = [] }
+schema Branch { node: Node?, note: string = "" }
+worker post(node: Node, aside: Branch?) -> int via python {
+  call = "tools:post"  effect = write  timeout = 5s
+}
+orchestrator main(request: string) -> string {
+  model = planner  goal = "Do it."  workers = [post]  policy { max_rounds = 6 }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({"node": {"to": "Pay", "next": {"to": "all"}}}, None),
+        ({"node": {"to": "Pay", "next": {"to": EVIL}}}, "/node/next/to"),
+        ({"node": {"to": "Pay", "next": {"to": "all", "next": {"to": EVIL}}}},
+         "/node/next/next/to"),
+        ({"node": {"to": "Pay", "more": [{"note": EVIL}, {"node": {"to": EVIL}}]}},
+         "/node/more/1/node/to"),
+        ({"node": {"to": "Pay"}, "aside": {"node": {"to": "all", "next": {"to": EVIL}}}},
+         "/aside/node/next/to"),
+    ],
+)  # fmt: skip
+def test_a_schema_inside_itself_is_looked_at_to_every_depth(play, given, part):
+    tools = TOOLS + "\ndef post(node, aside=None):\n    return 1\n"
+    call = {"id": "p", "worker": "post", "input": given}
+    run = play(TREES, [decision(call), DONE], tools, request=REQUEST)
+    denials = [each["message"] for each in run.report()["failures"]]
+    assert [each.split("`")[1] for each in denials] == ([] if part is None else [part])
+
+
 def test_a_source_without_a_value_lets_nothing_else_be_tainted(play):
     """All `@from` of the task are kept, for none has a value; so taint counts as ever."""
     given = {"orders": [], "tags": []}
     run = play(
         OTHERS, [READ, decision({"id": "p", "worker": "order", "input": given}), DONE],
         OTHER_TOOLS, request=REQUEST,
+    )  # fmt: skip
+    assert [each["mode"] for each in run.report()["failures"]] == ["denied"]
+
+
+FEW = """
+worker read_page(u: string) -> string via python {
+  call = "tools:read_page"  effect = read  trust = untrusted  timeout = 5s
+}
+worker post(
+  body: string, sure: bool @from(request), how: "now" | "later" @from(request)
+) -> int via python { call = "tools:post"  effect = write  timeout = 5s }
+orchestrator main(request: string, sure: bool = true) -> string {
+  model = planner  goal = "Do it."  workers = [read_page, post]  policy { max_rounds = 6 }
+}
+"""
+
+
+def test_a_bool_or_literal_lets_nothing_else_be_tainted(play):
+    tools = TOOLS + "\ndef post(body, sure, how):\n    return 1\n"
+    post = decision(task("p", "post", body=EVIL, sure=True, how="now"))
+    run = play(FEW, [post, DONE], tools, request="Post it now.")
+    assert run.report()["failures"] == []
+    run = play(
+        FEW, [READ, decision(task("q", "post", body=EVIL, sure=True, how="now")), DONE], tools,
+        request="Post it now.",
     )  # fmt: skip
     assert [each["mode"] for each in run.report()["failures"]] == ["denied"]
 
@@ -431,3 +570,19 @@ def test_a_planner_in_python_reads_the_rule_too(play):
         "reference from `contacts.mail`, or copy it from the request exactly as it is written there"
     )
     assert "from" not in seen[0]["same"]
+
+
+def test_the_linter_and_the_machine_agree_on_that(play, tmp_path):
+    play(FEW, [DONE], TOOLS + "\ndef post(body, sure, how):\n    return 1\n", request="x")
+    program = check_file(str(tmp_path / "main.orch")).program
+    assert program is not None
+    assert not is_anchored(program.workers["post"])
+    text = (
+        (tmp_path / "main.orch")
+        .read_text()
+        .replace("body: string,", "body: string @from(request),")
+    )
+    (tmp_path / "other.orch").write_text(text)
+    program = check_file(str(tmp_path / "other.orch")).program
+    assert program is not None
+    assert is_anchored(program.workers["post"])

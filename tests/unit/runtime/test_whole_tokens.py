@@ -55,6 +55,11 @@ def test_whole_tokens(value, text):
         ("ann", "\u0430nn"),
         ("", "anything"),
         (" ", "a b"),
+        (".", "Pay Bob ."),
+        ("- -", "a - - b"),
+        ("1", "pay 1 000"),
+        ("000", "pay 1 000 000"),
+        ("10", "10^6"),
     ],
 )
 def test_parts_of_tokens(value, text):
@@ -74,6 +79,10 @@ def test_parts_of_tokens(value, text):
         ("-5, +6, \u22127, -$8, $-9 and - 10", [-5, 6, -7, -8, -9, 10]),
         ("0 and .5 and 007", [0, 0.5, 7]),
         ("(50). 60!", [50, 60]),
+        ("1 000 and 2 500 000", [1000, 2500000]),
+        ("1 000,50 and $1 000.50", [1000.5, 1000.5]),
+        ("2024 100 and 5 50", [2024, 100, 5, 50]),
+        ("on 12 May 5", [12, 5]),
     ],
 )
 def test_numbers_by_value(text, numbers):
@@ -83,7 +92,7 @@ def test_numbers_by_value(text, numbers):
 @pytest.mark.parametrize(
     "text",
     ["2024-05-19", "19.05.2024", "10:30", "LH123", "v1.2.3", "10-20", "10,20,30", "50EUR", "2k",
-     "1,0000", "a1", "x=5&y", "9" * 50, "fifty", "1/2"],
+     "1,0000", "a1", "x=5&y", "9" * 50, "fifty", "1/2", "0,005", "10^6", "1 000,5000"],
 )  # fmt: skip
 def test_what_is_no_number(text):
     assert list(numbers_in(text)) == []
