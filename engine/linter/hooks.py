@@ -131,9 +131,10 @@ def _may_be_denied(program: Program, hook: Hook) -> bool:
 
 def _has_from(program: Program, hook: Hook) -> bool:
     """Whether a task that a hook looks at before its start may break an `@from`."""
-    if hook.point != "before_dispatch" or hook.worker not in program.workers:
+    name = hook.worker or ""
+    if hook.point != "before_dispatch" or name not in program.workers:
         return False
-    chain = fallback_chain(program.workers, hook.worker)
+    chain = fallback_chain(program.workers, name)
     return any(program.workers[name].sources for name in chain)
 
 
