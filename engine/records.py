@@ -161,6 +161,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
             others.
         changes: What differs from what was asked before about the same worker, the first 50: `at`,
             `is` (`added`, `removed` or `changed`), `was` and `now`; None where nothing was.
+        why: For what the task would be denied without an approval, a sentence each; empty if it
+            would not be.
     """
 
     run: str
@@ -182,6 +184,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[GateItem, ...] = ()
     sources: tuple[Source, ...] = ()
     changes: tuple[Mapping[str, Any], ...] | None = None
+    why: tuple[str, ...] = ()
 
 
 class TaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -453,6 +456,7 @@ def gate_of(report: Mapping[str, Any], run: str, workflow: str) -> Gate:
         "items": items,
         "sources": _sources_of(report),
         "changes": None if changes is None else tuple(changes),
+        "why": tuple(report.get("why", ())),
     }
     return Gate(**{**report, **given})
 

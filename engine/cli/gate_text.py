@@ -77,8 +77,10 @@ def entry_lines(gate: Mapping[str, Any]) -> Iterator[str]:
 
 
 def origin_lines(gate: Mapping[str, Any]) -> Iterator[str]:
-    """Where the input that a gate asks about came from, and what differs from what was asked
-    before about the same."""
+    """Why a gate asks, where the input that it asks about came from, and what differs from what
+    was asked before about the same."""
+    # An answer in the journal of an earlier version has no `why`.
+    yield from (one_line(f"because {reason}", 600) for reason in gate.get("why", ()))
     yield from source_texts(gate["sources"], _MOST_LINES)
     if gate["changes"] is not None:
         yield from _change_lines(gate["changes"])

@@ -17,7 +17,7 @@ from engine.linter.taint import Place
 from engine.sema.kinds.command import COMMAND
 from engine.sema.kinds.python import PYTHON
 from engine.sema.model import Orchestrator, Worker, reached
-from engine.sema.trust import carries, clears, untrusted_inside
+from engine.sema.trust import carries, clears, is_anchored, untrusted_inside
 from engine.syntax import ast
 
 __all__ = ["no_trust_said"]
@@ -78,9 +78,11 @@ def no_trust_said(subject: Subject) -> Iterator[Diagnostic]:
         if len(readers) > 3:
             names += f" and {len(readers) - 3} more"
         verb = "gives" if len(readers) == 1 else "give"
+        asks = clears(orchestrator, "before_dispatch", effect.name, subject.program.verifiers)
+        how = "unchecked unless tainted" if asks else "unchecked"
         yield diagnostic(
             "ORC826",
-            f"`{orchestrator.name}` has effects (`{effect.name}`), unchecked, and all text that "
+            f"`{orchestrator.name}` has effects (`{effect.name}`), {how}, and all text that "
             f"{names} {verb} counts as trusted by default",
             orchestrator.span,
             help="write `trust = untrusted` where others can write what it reads (mails, tickets, "
@@ -109,13 +111,22 @@ def _says_something(subject: Subject) -> bool:
 def _members(subject: Subject, orchestrator: Orchestrator) -> tuple[Worker | None, list[Worker]]:
     """An effect that an orchestrator may have with no check, and the code that reads text for it.
 
-    Where a verifier or a person looks at each effect, taint is not all that protects it.
+    Where a verifier or a person looks at each effect, taint is not all that protects it. A hook
+    that looks `when = tainted` does not count: as nothing is untrusted, it looks only at tasks
+    that break an `@from`.
     """
     workers, verifiers = subject.program.workers, subject.program.verifiers
     found = [workers[name] for name in reached(workers, orchestrator.workers) if name in workers]
-    effects = (it for it in found if it.changes_something and it.plan is None)
     effect = next(
-        (it for it in effects if not clears(orchestrator, "before_dispatch", it.name, verifiers)),
+        (
+            it
+            for it in found
+            if it.changes_something
+            and it.plan is None
+            and not clears(
+                orchestrator, "before_dispatch", it.name, verifiers, always=not is_anchored(it)
+            )
+        ),
         None,
     )
     return effect, [it for it in found if _reads_text(it)]

@@ -13,9 +13,9 @@ from engine.diagnostics.rule import Rule
 from engine.linter.subject import Subject
 from engine.linter.taint import Place
 from engine.sema.expressions.template import Expression
-from engine.sema.model import Hook, Orchestrator, Program, Verifier
+from engine.sema.model import Hook, Orchestrator, Program, Verifier, fallback_chain
 from engine.sema.trust import facts_of
-from engine.sema.when import asks_for_taint, looks_if_tainted, reads_nothing
+from engine.sema.when import looks_if_tainted, needs_taint, reads_nothing
 from engine.syntax import ast
 
 __all__ = ["gate_skips_the_tainted", "hook_looks_always_or_never", "otherwise_for_nothing"]
@@ -53,14 +53,17 @@ HOOK_LOOKS_ALWAYS_OR_NEVER = Rule(
     summary="The `when` of a hook is always true, or never.",
     why="The hook would look at everything, or at nothing.",
     bad=_PAY + _KNOWN + _ASK % ("pay", "with = known  when = false  on_fail = deny"),
-    good=_PAY + _KNOWN + _ASK % ("pay", "with = known  when = tainted  on_fail = deny"),
+    good=_PAGE
+    + _PAY
+    + _KNOWN
+    + _ASK % ("page, pay", "with = known  when = tainted  on_fail = deny"),
     allowable=True,
 )
 
 
 def hook_looks_always_or_never(subject: Subject) -> Iterator[Diagnostic]:
     """ORC820: a `when` that reads nothing, or `tainted` of tasks that are never denied for it."""
-    for _, hooks in _blocks(subject):
+    for orchestrator, hooks in _blocks(subject):
         when = hooks[0].when
         if when is None:
             continue
@@ -73,18 +76,43 @@ def hook_looks_always_or_never(subject: Subject) -> Iterator[Diagnostic]:
                     when.span,
                     help="remove it" if always else "remove the hook, or say when it looks",
                 )
-        elif asks_for_taint(when.expr) and not any(
-            _may_be_denied(subject.program, hook) for hook in hooks
-        ):
-            names = " and ".join(f"`{hook.worker}`" for hook in hooks)
-            yield diagnostic(
-                "ORC820",
-                f"`{when.text}` is never true here: no task of {names} is denied for its input",
-                when.span,
-                help="`tainted` is about `write` and `once` workers and about inputs that decide "
-                "whom a worker talks to; check what this one gives with `after_dispatch`, or say "
-                "`when` of its inputs",
-            )
+        elif needs_taint(when.expr):
+            yield from _never_tainted(subject, orchestrator, hooks, when)
+
+
+def _never_tainted(
+    subject: Subject, orchestrator: Orchestrator, hooks: list[Hook], when: Expression
+) -> Iterator[Diagnostic]:
+    """ORC820 where no task that the hooks are about can be tainted."""
+    names = " and ".join(f"`{hook.worker}`" for hook in hooks)
+    if not any(_may_be_denied(subject.program, hook) for hook in hooks):
+        yield diagnostic(
+            "ORC820",
+            f"`{when.text}` is never true here: no task of {names} is denied for its input",
+            when.span,
+            help="`tainted` is about `write` and `once` workers and about inputs that decide "
+            "whom a worker talks to; check what this one gives with `after_dispatch`, or say "
+            "`when` of its inputs",
+        )
+    elif (
+        subject.complete
+        and not _meets_strangers(subject, orchestrator)
+        and not any(_has_from(subject.program, hook) for hook in hooks)
+    ):
+        yield diagnostic(
+            "ORC820",
+            f"`{when.text}` is never true here: nothing that `{orchestrator.name}` reads is "
+            "declared untrusted, so this hook never looks",
+            when.span,
+            help="write `trust = untrusted` in the workers that read what others can write "
+            "(mails, tickets, pages), or mark such fields and inputs `@untrusted`; to check "
+            "every task, remove `when`",
+        )
+
+
+def _meets_strangers(subject: Subject, orchestrator: Orchestrator) -> bool:
+    """Whether untrusted text may get to an orchestrator, or to what its tasks give."""
+    return any(place.orchestrator == orchestrator.name for place in subject.flow.reached)
 
 
 def _may_be_denied(program: Program, hook: Hook) -> bool:
@@ -95,8 +123,19 @@ def _may_be_denied(program: Program, hook: Hook) -> bool:
     if worker is None:
         return False
     return (
-        worker.changes_something or bool(worker.sources) or bool(facts_of(program, worker).address)
+        worker.changes_something
+        or _has_from(program, hook)
+        or bool(facts_of(program, worker).address)
     )
+
+
+def _has_from(program: Program, hook: Hook) -> bool:
+    """Whether a task that a hook looks at before its start may break an `@from`."""
+    name = hook.worker or ""
+    if hook.point != "before_dispatch" or name not in program.workers:
+        return False
+    chain = fallback_chain(program.workers, name)
+    return any(program.workers[name].sources for name in chain)
 
 
 OTHERWISE_FOR_NOTHING = Rule(

@@ -24,7 +24,7 @@ from engine.sema.model import Worker
 from engine.sema.starts import unchecked_inside
 from engine.sema.types.schema_facts import pointer_tokens
 
-__all__ = ["denial", "is_denied", "repeated", "unsourced"]
+__all__ = ["denial", "is_denied", "reasons", "repeated", "unsourced"]
 
 #: The least `RunStarted.bounds` of runs whose plans need no check if all inside have one: in older
 #: ones such a plan was denied.
@@ -46,9 +46,14 @@ def unsourced(state: RunState, task: Task) -> tuple[str, ...]:
 
 def denial(state: RunState, task: Task) -> str:
     """Why a task that is ready may not start, in words for its planner; "" if it may."""
+    return "; ".join(reasons(state, task))
+
+
+def reasons(state: RunState, task: Task) -> list[str]:
+    """The sentences of the denial that a task would get as it is; none if it may start."""
     worker, cleared = task.worker, task.looked_at
     if not isinstance(worker, Worker) or cleared.person:
-        return ""
+        return []
     if sourced.rules_of(state, worker):
         broken = sourced.broken(state, task)
         if broken:
@@ -58,6 +63,13 @@ def denial(state: RunState, task: Task) -> str:
                 for one in broken[:_MOST_TOLD]
             ]
             return denials.breaks_from(parts, len(broken) - len(parts))
+    said = _for_taint(state, task, worker)
+    return [said] if said else []
+
+
+def _for_taint(state: RunState, task: Task, worker: Worker) -> str:
+    """Why a task that keeps every `@from` may not start for what strangers' text may do."""
+    cleared = task.looked_at
     if not worker.changes_something:
         return ways_out.denial(state, task, cleared)
     before = repeated(state, task)

@@ -2,9 +2,9 @@
 
 A firm hook that passes clears the inputs that its verifiers have read, and what steers the task (a
 decision, `when`, `where`) if they have read any of it. The output is clear if they have read each
-part of it that can hold words. A hook that only warns, or was skipped, clears nothing. What a verifier
-reads is in `engine.sema.looks`. A person has seen all of it, so their yes counts whatever the hook does
-about a no.
+part of it that can hold words. A hook that only warns, or was skipped, clears nothing. What a
+verifier reads is in `engine.sema.looks`. A person has seen all of it, so their yes counts whatever
+the hook does about a no.
 
 `Cleared` keeps the verifiers; what they read is worked out only where that matters.
 """

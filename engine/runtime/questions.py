@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import GateAnswered
-from engine.runtime import forks
+from engine.runtime import clearance, forks
 from engine.runtime.changed import changes, is_of_plan
 from engine.runtime.plan_review import plan_report
 from engine.runtime.state import Gate, RunState, Task
@@ -27,6 +27,9 @@ SHOWN_ITEMS = 1_000
 #: How many sources are shown of an input, and of each item of a step; tainted ones come first.
 SHOWN_SOURCES = 100
 SHOWN_SOURCES_OF_ITEM = 8
+#: How many reasons a gate tells, and for how many items of a step they are looked for.
+SHOWN_REASONS = 8
+REASONED_ITEMS = 100
 
 
 def keep(state: RunState, gate: Gate, event: GateAnswered) -> None:
@@ -41,7 +44,8 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
 
     `plan` is what it asks about at `before_round`; `items` are those of a step, as far as they are
     shown. `sources` says where the parts of the input came from, those with a stranger's words
-    first, and `changes` what differs from the last question about the same.
+    first, and `changes` what differs from the last question about the same. `why` says for what
+    the machine would deny the task, or items, without an answer.
     """
     about = gate.task or (gate.tasks[0] if gate.tasks else None)
     ways = Ways(state)
@@ -56,6 +60,7 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
         "input": _shown_input(gate.task) if gate.task is not None else None,
         "sources": [] if gate.task is None else _sources(ways, gate.task, SHOWN_SOURCES),
         "changes": changes(gate),
+        "why": _why(state, gate),
         "plan": plan_report(state, gate.loop) if is_of_plan(gate) else None,
         "opened_ms": gate.opened_ms,
         "timeout_ms": gate.timeout_ms,
@@ -83,6 +88,17 @@ def gate_report(state: RunState, gate: Gate) -> dict[str, Any]:
 def gate_reports(state: RunState) -> list[dict[str, Any]]:
     """The questions that wait for a person, oldest first."""
     return [gate_report(state, gate) for gate in state.gates.values()]
+
+
+def _why(state: RunState, gate: Gate) -> list[str]:
+    """For what the tasks of a gate would be denied as they are; none once they have started."""
+    check = gate.checks[0] if gate.checks else gate.check
+    run = gate.resume if check is None else check.hook_run
+    if run is None or run.hook.point != "before_dispatch":
+        return []
+    tasks = gate.tasks[:REASONED_ITEMS] if gate.task is None else [gate.task]
+    found = dict.fromkeys(said for task in tasks for said in clearance.reasons(state, task))
+    return list(found)[:SHOWN_REASONS]
 
 
 def _shown_input(task: Task) -> Any:

@@ -12,7 +12,7 @@ from engine.sema.expressions.template import EvaluationError, Expression
 from engine.sema.model import Hook
 from engine.syntax import ast
 
-__all__ = ["asks_for_taint", "looks_if_tainted", "reads_nothing"]
+__all__ = ["asks_for_taint", "looks_if_tainted", "needs_taint", "reads_nothing"]
 
 
 def looks_if_tainted(hook: Hook) -> bool:
@@ -42,6 +42,16 @@ def asks_for_taint(expr: ast.Expr) -> bool:
         case ast.Attribute(object=ast.Variable(name="task"), name="tainted"):
             return True
     return False
+
+
+def needs_taint(expr: ast.Expr) -> bool:
+    """Whether an expression is provably false of all that is not tainted."""
+    match expr:
+        case ast.Binary(operator="and", left=left, right=right):
+            return needs_taint(left) or needs_taint(right)
+        case ast.Binary(operator="or", left=left, right=right):
+            return needs_taint(left) and needs_taint(right)
+    return asks_for_taint(expr)
 
 
 def _holds(expr: ast.Expr) -> bool:

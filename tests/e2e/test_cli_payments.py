@@ -148,6 +148,9 @@ def test_a_person_is_asked_only_where_a_value_is_a_strangers(desk, bank):
     assert done.returncode == 5
     gates = json.loads(desk.orch("gates", "--format", "json").stdout)
     assert [gate["task"] for gate in gates] == ["q"]
+    (said,) = gates[0]["why"]
+    assert said.startswith("`/to` must be from the request, and is from task `b` (`bill`)")
+    assert f"    because {said}" in done.stderr
     assert paid(desk) == ["bob 98.7"]
     # What was endorsed before the run was resumed still is.
     assert desk.orch("approve", report["run"]).returncode == 0
@@ -161,3 +164,20 @@ def test_an_edited_value_is_a_persons(desk, bank):
     (desk.folder / "edit.json").write_text(json.dumps({"to": "Zoe", "amount": 41}))
     assert desk.orch("approve", report["run"], "--edit", "edit.json").returncode == 0
     assert paid(desk) == ["Zoe 41"]
+
+
+def test_a_gate_says_why_it_asks(desk, bank):
+    def asked(*script, when="when = tainted"):
+        _, done = bank(*script, hook=GATE.replace("when = tainted", when))
+        assert done.returncode == 5
+        (gate,) = json.loads(desk.orch("gates", "last", "--format", "json").stdout)
+        return gate["why"]
+
+    bill = desk.tasks(desk.task("b", "bill", u="x"))
+    pay = desk.tasks(desk.task("p", "pay", to="bob", amount=98.7))
+    again = desk.tasks(desk.task("r", "pay", to="bob", amount=98.7))
+    (said,) = asked(bill, pay, again)
+    assert "task `p` was started with the same values already" in said
+    assert asked(pay, when="when = amount > 1") == []  # it would start without the answer
+    both = desk.tasks(desk.task("p", "pay", to=EVIL, amount=7))
+    assert [line.split()[0] for line in asked(bill, both)] == ["`/to`", "`/amount`"]

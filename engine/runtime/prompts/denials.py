@@ -27,10 +27,9 @@ def must_be_from(rule: InputSources) -> str:
     return f"{said}, or the task is denied: {ways}"
 
 
-def breaks_from(parts: Sequence[str], more: int) -> str:
-    """Values that are not from where `@from` says."""
-    said = "; ".join(parts)
-    return f"{said}; and {more} more" if more else said
+def breaks_from(parts: Sequence[str], more: int) -> list[str]:
+    """Values that are not from where `@from` says, a sentence each."""
+    return [*parts, *([f"and {more} more"] if more else [])]
 
 
 def broken_part(path: str, allowed: Sequence[AllowedSource], way: str) -> str:

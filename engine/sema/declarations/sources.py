@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.diagnostics import Edit, Fix, diagnostic
 from engine.sema.model import AllowedSource, InputSources
 from engine.sema.names.scope import Scope
+from engine.sema.suggest import closest
 from engine.sema.types.definitions import Array, Field, Record, SourceName, Type, options_of
 
 __all__ = ["input_sources"]
@@ -67,5 +69,18 @@ def _allowed(source: SourceName, scope: Scope) -> AllowedSource | None:
             )
             if entity is not None:
                 return AllowedSource(entity.canonical, tuple(parts[length:]))
-    scope.lookup(parts[0], ("worker", "orchestrator"), source.span, "`@from`")
+    near = None if scope.find(parts[0]) or len(parts) > 1 else closest(source.name, _WORDS)
+    others = scope.visible("worker", "orchestrator")
+    if near is None or closest(source.name, [*others, *_WORDS]) != near:
+        scope.lookup(parts[0], ("worker", "orchestrator"), source.span, "`@from`")
+    elif not scope.excused(source.name):
+        scope.diagnostics.append(
+            diagnostic(
+                "ORC101",
+                f"unknown source `{source.name}`",
+                source.span,
+                help=f"did you mean `{near}`?",
+                fix=Fix(f"write `{near}`", (Edit(source.span, near),)),
+            )
+        )
     return None

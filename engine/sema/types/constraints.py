@@ -108,7 +108,7 @@ def _is_known(constraint: ast.Constraint, type_: Type, report: Report) -> bool:
     name = constraint.name.text
     rule = CONSTRAINTS.get(name)
     if rule is None:
-        near = closest(name, CONSTRAINTS)
+        near = _meant(constraint)
         span = constraint.name.span
         fix = None
         if near is not None:
@@ -137,6 +137,15 @@ def _is_known(constraint: ast.Constraint, type_: Type, report: Report) -> bool:
         )
     )
     return False
+
+
+def _meant(constraint: ast.Constraint) -> str | None:
+    """The constraint that a mistyped one most likely is; only `@from` takes names."""
+    name, args = constraint.name.text, constraint.args
+    names = [dotted(expr) if key is None else None for key, expr in args]
+    if names and None not in names and not FORMATS.keys() & set(names):
+        return closest(name, ["from"])
+    return closest(name, [known for known in CONSTRAINTS if known != "from" or not args])
 
 
 def _better(name: str, options: tuple[Type, ...]) -> str | None:

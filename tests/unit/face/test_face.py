@@ -81,7 +81,7 @@ FIELDS = {
     "Usage": "input_tokens output_tokens cached_tokens cost_micro_usd estimated cache_write_tokens "
     "reasoning_tokens",
     "Gate": "run workflow key kind orchestrator message options task worker input plan opened_ms "
-    "timeout_ms offers step count items sources changes",
+    "timeout_ms offers step count items sources changes why",
     "GateItem": "item task label input message parent sources",
     "Source": "path kind task worker at tainted way",
     "TaskReport": "id key worker round status attempts input output partial failure duration_ms "
