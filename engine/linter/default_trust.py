@@ -17,7 +17,7 @@ from engine.linter.taint import Place
 from engine.sema.kinds.command import COMMAND
 from engine.sema.kinds.python import PYTHON
 from engine.sema.model import Orchestrator, Worker, reached
-from engine.sema.trust import carries, clears, is_anchored, untrusted_inside
+from engine.sema.trust import anchors, carries, clears, untrusted_inside
 from engine.syntax import ast
 
 __all__ = ["no_trust_said"]
@@ -124,7 +124,7 @@ def _members(subject: Subject, orchestrator: Orchestrator) -> tuple[Worker | Non
             if it.changes_something
             and it.plan is None
             and not clears(
-                orchestrator, "before_dispatch", it.name, verifiers, always=not is_anchored(it)
+                orchestrator, "before_dispatch", it.name, verifiers, always=not anchors(it)
             )
         ),
         None,
