@@ -94,7 +94,7 @@ def why_shown(entry: Task | Step) -> bool:
     """Whether the planner sees what is said of why a task or step failed, not only its mode.
 
     What has started speaks for itself. The engine's words on what has not may quote its input, and
-    a check that of what it saw. The items of a step are told of as one.
+    a check that of what it saw. For the items of a step one rule holds.
     """
     if not in_words(entry):
         return False
