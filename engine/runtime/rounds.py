@@ -6,6 +6,7 @@ bad decision is asked again at most `repair_max` times within its round.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, assert_never
 
@@ -53,7 +54,7 @@ from engine.runtime.steps.decided import known
 from engine.runtime.steps.filling import Unmet, scope_of
 from engine.runtime.wire_values import read_decision, read_task, write_decision
 from engine.sema.expressions.template import EvaluationError
-from engine.sema.plans.values import NothingThere, fill
+from engine.sema.plans.values import FromStep, NothingThere, fill, leaves
 from engine.sizes import roughly, size_of, size_words
 
 __all__ = [
@@ -206,7 +207,7 @@ def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
         return decision["finish"]
     checks = StepChecks([], loop.decisions.workers, partial(known, loop), loop.tasks)
     output = loop.orchestrator.output
-    problems = list(checks.finish_problems(tree, output.schema))
+    problems = [*_not_over(loop, tree), *checks.finish_problems(tree, output.schema)]
     if problems:
         raise DecisionError(problems)
     try:
@@ -224,6 +225,15 @@ def finished_with(state: RunState, loop: Loop, decision: dict[str, Any]) -> Any:
         [rejections.finish_problem(problem) for problem in problems],
         told=rejections.finish_problems_told(problems, unseen) if unseen else None,
     )
+
+
+def _not_over(loop: Loop, tree: Any) -> Iterator[str]:
+    """What is wrong with references of a result to tasks that began with this decision: such a one
+    may still run, and its hooks may not have looked at what it gives."""
+    for path, leaf in leaves(tree):
+        entry = loop.entry(leaf.name) if isinstance(leaf, FromStep) else None
+        if entry is not None and not entry.over:
+            yield rejections.finish_not_over(path, entry.id)
 
 
 def _check_whole(loop: Loop, call: Call) -> None:

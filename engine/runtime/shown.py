@@ -94,14 +94,15 @@ def why_shown(entry: Task | Step) -> bool:
     """Whether the planner sees what is said of why a task or step failed, not only its mode.
 
     What has started speaks for itself. The engine's words on what has not may quote its input, and
-    a check that of what it saw.
+    a check that of what it saw. For the items of a step one rule holds.
     """
     if not in_words(entry):
         return False
     if not hides(entry.loop):
         return True
     if isinstance(entry, Task):
-        return not entry.told_hidden and (entry.attempts > 0 or not reads_hidden(entry))
+        alone = entry.attempts > 0 and entry.step is None
+        return not entry.told_hidden and (alone or not reads_hidden(entry))
     return not reads_hidden(entry) and not any(task.told_hidden for task in entry.items.values())
 
 

@@ -232,9 +232,9 @@ def _is_read(entry: Task | Step) -> bool:
         return in_words(entry) if entry.failure is None else why_shown(entry)
     if not in_words(entry):
         return False
+    # A planner in Python reads each item.
     items = entry.items.values()
-    given = any(task.tainted and task.status == "done" for task in items)
-    return given or not items or why_shown(entry)
+    return any(task.tainted and _is_read(task) for task in items) or not items or why_shown(entry)
 
 
 def hears_strangers(state: RunState, run: HookRun) -> bool:

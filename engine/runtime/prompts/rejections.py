@@ -145,6 +145,14 @@ def finish_problem(problem: str) -> str:
     return f"finish{_at(problem)}"
 
 
+def finish_not_over(path: str, task: str) -> str:
+    """A reference of a result to a task that began with the decision and still runs."""
+    return (
+        f"finish{path} refers to `{task}`, which has started and not ended: give a decision with "
+        "tasks, and finish when its output is there"
+    )
+
+
 def finish_problems_told(problems: Iterable[str], unseen: Iterable[str]) -> list[str]:
     """Problems of a result, without those that may quote values which the planner has not seen.
 

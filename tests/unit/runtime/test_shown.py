@@ -10,7 +10,7 @@ import json
 import pytest
 
 import engine
-from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted
+from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted, TaskClosed
 from engine.runtime.machine import step
 from engine.runtime.ports import ModelReply
 from engine.runtime.state import RunState
@@ -383,3 +383,38 @@ def test_a_plan_shows_no_more_than_what_it_calls(play):
     play(text, planner, TOOLS)
     assert EVIL not in planner.seen
     assert '"sender":{"$text":7}' in planner.prompts[1]
+
+
+def test_a_result_may_not_refer_to_a_task_that_still_runs(load):
+    """It began while a decision was written, and its hooks have not looked at what it gives."""
+    loaded = load(program("shape", STEPS), TOOLS).program
+    state = RunState(loaded)
+    models = {name: ModelInfo("scripted/none.json", metered=False) for name in loaded.models}
+    begin = RunStarted(
+        run="r", orchestrator="main", input={}, models=models, program="p", verdicts=1, format=2
+    )
+    first, second = "round 1 / decision 1", "round 1 / decision 2"
+    refers = json.dumps({"finish": {"$from": "m", "at": "/sender"}})
+    for event in (
+        begin,
+        CallStarted(key=first, attempt=1),
+        TaskClosed(key=first, attempt=1, task=READ["tasks"][0]),
+        CallFinished(key=first, attempt=1, value="no"),
+        CallStarted(key=second, attempt=1),
+        CallFinished(key=second, attempt=1, value=refers),
+    ):
+        step(state, event)
+    loop = state.loop
+    assert loop.early["m"].status == "running"
+    assert "finish refers to `m`, which has started and not ended" in loop.current.rejected[1]
+
+
+def test_what_items_say_of_hidden_values_that_they_were_given_is_hidden_too(watch):
+    """Also where each is a task of its own in the state of a planner in Python."""
+    tools = program("shape", STEPS).replace("tools:boom", "tools:lost")
+    tools = tools.replace("worker boom(x: string)", "worker boom(q: string)")
+    action = {**each("b", "boom", {"$from": "m", "at": "/parts"}), "input": {"q": {"$item": ""}}}
+    planner, ends, run = watch(tools, READ, {"tasks": [action]}, PAY, DONE)
+    assert any(EVIL in one["message"] for one in run.report()["failures"])
+    assert EVIL not in planner.seen
+    assert ends["p"] == "done"
