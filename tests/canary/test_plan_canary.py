@@ -173,6 +173,16 @@ class Planned(Canary):
             super()._look(start)
         self.passed = before
 
+    def _check_clean(self):
+        # A plan that calls a stranger counts as one, whether it has got so far or not.
+        self.world.busy = self.world.busy or any(
+            task.plan is not None and task.worker.trust == "untrusted"
+            for loop in subtree(self.state.loop)
+            for task in loop.every_task()
+            if isinstance(task.worker, Worker)
+        )
+        super()._check_clean()
+
     def _let_in(self, task: Task) -> set[str]:
         """The canaries that a hook on a plan around a task has let in."""
         found: set[str] = set()
