@@ -143,7 +143,9 @@ class RunStarted(_Base, frozen=True, tag="run_started", kw_only=True):
     stall: int = 0
     """By which rules a stall is detected (`engine.runtime.stall.RULES`); 0: exact repeats only."""
     verdicts: int = 0
-    """What a verdict clears; 0: all of a task (an older engine), 1: what its verifier looked at."""
+    """By which rules text of strangers is followed. 0: those of an older engine, in which a verdict
+    cleared all of a task, and dates and numbers with a fraction counted as text. 1: a verdict
+    clears what its verifier looked at, and these hold no text."""
 
 
 class CallStarted(_Base, frozen=True, tag="call_started", kw_only=True):

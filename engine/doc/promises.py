@@ -16,7 +16,9 @@ import msgspec
 
 from engine.doc.tables import code
 from engine.linter.taint import Flow, Place, flow_of
+from engine.sema.kinds.command import COMMAND
 from engine.sema.kinds.http import HTTP
+from engine.sema.kinds.python import PYTHON
 from engine.sema.model import Hook, Orchestrator, Program, Verifier, Worker, reached
 from engine.sema.trust import (
     bound_inputs,
@@ -77,7 +79,7 @@ def promises_of(program: Program) -> Promises:
     never = [*_effects(program)]
     may: list[Sentence] = []
     if flow.sources:
-        never.append(_DENIED)
+        never.append(_denied(program))
     for orchestrator in program.orchestrators.values():
         for worker in _called(program, orchestrator):
             if worker.changes_something:
@@ -87,6 +89,7 @@ def promises_of(program: Program) -> Promises:
             elif worker.facts.sends_out and facts_of(program, worker).hears:
                 may += _sends(program, orchestrator, worker, flow)
         never += _hidden(program, orchestrator)
+    may += _free_code(program)
     for worker in program.workers.values():
         never += _of_worker(program, worker)
     if program.secrets:
@@ -101,12 +104,20 @@ def promises_of(program: Program) -> Promises:
     return Promises(tuple(never), tuple(may), tuple(_trusted(program)))
 
 
-#: Enforced by the machine for every program.
-_DENIED = Sentence(
-    "denied",
-    "Untrusted text that nothing has let pass starts no effect and chooses no address.",
-    "a task that it may have reached ends as `denied`",
-)
+def _denied(program: Program) -> Sentence:
+    """What the machine enforces for every program."""
+    told = [
+        one.name
+        for one in program.workers.values()
+        if one.facts.address and not one.changes_something
+    ]
+    verb = "talks" if len(told) == 1 else "talk"
+    end = f", nor chooses whom {_listed(told)} {verb} to" if told else ""
+    return Sentence(
+        "denied",
+        f"Untrusted text that nothing has let pass never starts an effect{end}.",
+        "a task that it may have reached ends as `denied`",
+    )
 
 
 def _unchecked(program: Program) -> Program:
@@ -343,6 +354,23 @@ def _sends(
         orchestrator.name,
         worker.name,
     )
+
+
+def _free_code(program: Program) -> Iterator[Sentence]:
+    """The code whose file says nothing of the network."""
+    names = [
+        one.name
+        for one in program.workers.values()
+        if one.kind in (PYTHON.name, COMMAND.name) and one.facts.network == "unknown"
+    ]
+    if names:
+        verb = "runs code that" if len(names) == 1 else "run code that"
+        yield Sentence(
+            "network",
+            f"{_listed(names)} {verb} may reach any host, and files.",
+            "no `sandbox` in the file",
+            inputs=tuple(names),
+        )
 
 
 def _way(flow: Flow, orchestrator: str, worker: str) -> tuple[str, str]:

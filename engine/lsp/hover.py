@@ -16,6 +16,7 @@ from engine.lsp.markdown import (
 )
 from engine.lsp.project import Analysis
 from engine.lsp.tree import path_to
+from engine.lsp.value_sources import SOURCE_WORDS
 from engine.sema.kinds import usable
 from engine.sema.types.definitions import SCALARS, Constrained
 from engine.source import SourceFile
@@ -24,6 +25,8 @@ from engine.syntax import ast
 __all__ = ["hover"]
 
 _FILTER = re.compile(r"\|\s*([^\W\d]\w*)")
+_FROM = re.compile(r"@\s*from\s*\(([^()]*)\)")
+_WORD = re.compile(r"(?<![.\w])[^\W\d]\w*")
 
 
 def hover(analysis: Analysis, source: SourceFile, offset: int) -> lsp.Hover | None:
@@ -34,6 +37,7 @@ def hover(analysis: Analysis, source: SourceFile, offset: int) -> lsp.Hover | No
         _name(analysis, source.path, offset),
         _setting(analysis, source, offset),
         _filter(source.text, offset),
+        _source_word(source.text, offset),
     ):
         if found is not None:
             text, start, end = found
@@ -104,4 +108,16 @@ def _filter(text: str, offset: int) -> tuple[str, int, int] | None:
             words = about_filter(found[1])
             if words is not None:
                 return words, start + found.start(1), start + found.end(1)
+    return None
+
+
+def _source_word(text: str, offset: int) -> tuple[str, int, int] | None:
+    """`request` or `person` in a `@from(...)`; what else is there is a name."""
+    begin = text.rfind("@", 0, offset)
+    found = _FROM.match(text, begin) if begin >= 0 else None
+    if found is None or offset > found.end():
+        return None
+    for word in _WORD.finditer(text, found.start(1), found.end(1)):
+        if word.start() <= offset <= word.end() and word[0] in SOURCE_WORDS:
+            return f"`{word[0]}`: {SOURCE_WORDS[word[0]]}", word.start(), word.end()
     return None

@@ -544,7 +544,7 @@ def _hear(state: RunState, task: Task, run: HookRun) -> str | None:
     """Note whose words a task is told; gives those that its planner may read, or None for all."""
     said = shown.told(state, run)
     task.told = task.told or taint.hears_strangers(state, run)
-    task.told_hidden = task.told_hidden or said is not None
+    task.told_hidden = task.told_hidden or shown.told_hidden(state, run)
     return said
 
 

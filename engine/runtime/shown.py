@@ -36,6 +36,7 @@ __all__ = [
     "reads_hidden",
     "show_of",
     "told",
+    "told_hidden",
     "unseen_in_finish",
     "why_shown",
 ]
@@ -207,18 +208,22 @@ def told(state: RunState, run: HookRun) -> str | None:
     they speak to.
 
     Returns:
-        None: all that was said, for none of them has seen such.
+        None: all that was said, for the planner sees words of all that it may dispatch.
     """
     if not hides(run.loop):
         return None
-    found = [(state.program.verifiers[name], said) for name, said, _ in run.failed]
-    seen = [_has_seen_hidden(run, verifier) for verifier, _ in found]
-    if not any(seen):
-        return None
-    return "; ".join(
-        f"{verifier.name}: "
-        + (remarks.NOT_SHOWN if hidden and verifier.facts.done_by != "person" else said)
-        for (verifier, said), hidden in zip(found, seen, strict=True)
+    parts = []
+    for name, said, _ in run.failed:
+        verifier = state.program.verifiers[name]
+        left_out = verifier.facts.done_by != "person" and _has_seen_hidden(run, verifier)
+        parts.append(f"{name}: {remarks.NOT_SHOWN if left_out else said}")
+    return "; ".join(parts)
+
+
+def told_hidden(state: RunState, run: HookRun) -> bool:
+    """Whether a check that did not pass has seen what the planner does not see."""
+    return hides(run.loop) and any(
+        _has_seen_hidden(run, state.program.verifiers[name]) for name, _, _ in run.failed
     )
 
 

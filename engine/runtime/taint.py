@@ -173,7 +173,8 @@ def is_read(brought: Iterable[Task | Step], feedback: Iterable[Remark]) -> bool:
     """Whether a planner reads words of strangers in what a round brought.
 
     What it does not see in words taints no decision; it stays tainted itself, and where a
-    reference leads to it.
+    reference leads to it. A check is quoted in full (`told` is None) where the planner sees all
+    words; elsewhere it is quoted only if all that it has seen is what the planner reads, too.
     """
     return any(entry.tainted and _is_read(entry) for entry in brought) or any(
         remark.untrusted and remark.told is None for remark in feedback
@@ -277,7 +278,7 @@ def has_said(state: RunState, task: Task) -> bool:
 def _facts(state: RunState, worker: Worker | Orchestrator) -> Facts:
     facts = state.facts.get(worker.name)
     if facts is None:
-        facts = state.facts[worker.name] = facts_of(state.program, worker)
+        facts = state.facts[worker.name] = facts_of(state.program, worker, older=not state.verdicts)
     return facts
 
 
@@ -312,7 +313,7 @@ def is_tainted(state: RunState, origin: Origin) -> bool:
         return bool(producer.looked_at.leaves_open([name])) and _part_is_tainted(
             state, producer, origin.at
         )
-    return origin.words and producer.tainted and _carries(producer, origin.at)
+    return origin.words and producer.tainted and _carries(state, producer, origin.at)
 
 
 def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
@@ -334,7 +335,7 @@ def _part_is_tainted(state: RunState, task: Task, at: str | None) -> bool:
     )
 
 
-def _carries(producer: Task | Step, at: str | None) -> bool:
+def _carries(state: RunState, producer: Task | Step, at: str | None) -> bool:
     """Whether (a part of) what something gave can hold words."""
     worker = producer.worker
     if at is None or worker is None:
@@ -343,7 +344,7 @@ def _carries(producer: Task | Step, at: str | None) -> bool:
         at = "/" + at[1:].partition("/")[2] if "/" in at[1:] else ""
     elif isinstance(producer, Step) and not producer.items:
         return True  # a `reduce` that made no call: it gave `empty`, which may be of any type
-    return carries_at(worker.output.schema, at)
+    return carries_at(worker.output.schema, at, older=not state.verdicts)
 
 
 def tainted_input(loop: Loop) -> str | None:

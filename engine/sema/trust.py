@@ -84,18 +84,23 @@ class Facts(NamedTuple):
     address: frozenset[str]
 
 
-def facts_of(program: Program, worker: Worker | Orchestrator) -> Facts:
-    """The facts of a worker; those that replace it have facts of their own."""
+def facts_of(program: Program, worker: Worker | Orchestrator, *, older: bool = False) -> Facts:
+    """The facts of a worker; those that replace it have facts of their own.
+
+    `older` is as for `carries`.
+    """
     output, inputs = worker.output.schema, worker.inputs.schema
     outside = isinstance(worker, Worker) and worker.trust == "untrusted"
     hears = frozenset(
-        name for name, field in inputs.get("properties", {}).items() if carries(field, inputs)
+        name
+        for name, field in inputs.get("properties", {}).items()
+        if carries(field, inputs, older=older)
     )
     return Facts(
         source=outside
         or untrusted_inside(worker.output.type)
         or any(True for _ in untrusted_params(program)),
-        speaks=carries(output, output),
+        speaks=carries(output, output, older=older),
         hears=hears,
         address=hears & _address(program, worker) if isinstance(worker, Worker) else frozenset(),
     )

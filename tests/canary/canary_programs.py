@@ -273,11 +273,12 @@ _PLOTS = (
 class _Maker:
     """One program, by chance."""
 
-    def __init__(self, rng: random.Random, hook_rng: random.Random) -> None:
+    def __init__(
+        self, rng: random.Random, hook_rng: random.Random, show_rng: random.Random
+    ) -> None:
         self.rng = rng
-        #: Of its own, so that what is shown changes nothing else of a program.
-        self.shows = random.Random(rng.random())
-        self.showing = self.shows.choice(("", "", "some", "few", "none"))
+        self.shows = show_rng  # of its own: what is shown changes nothing else of a program
+        self.showing = show_rng.choice(("", "", "", "some", "few", "none"))
         self.hook_rng = hook_rng
         self.parts: dict[str, str] = {}
         self.orchestrators: list[str] = []
@@ -509,7 +510,7 @@ class _Maker:
 
 def text_of(seed: int, *, clean: bool = False) -> str:
     """The program of a seed; the same without a stranger in it if it is to be clean."""
-    text = _Maker(random.Random(seed), random.Random(~seed)).text()
+    text = _Maker(random.Random(seed), random.Random(~seed), random.Random(-seed - 2**32)).text()
     if clean:
         text = text.replace("trust = untrusted", "").replace(" @untrusted", "").replace(PARAM, "w0")
     return text

@@ -39,7 +39,7 @@ from engine.runtime.machine import step
 from engine.runtime.ports import ModelRequest, WorkerRequest
 from engine.runtime.state import Gate, HookRun, Loop, RunState, Task
 from engine.runtime.turn import take_turn
-from engine.sema.model import Program, Worker
+from engine.sema.model import Program, Verifier, Worker
 
 DENIED = "untrusted text can reach "
 
@@ -76,6 +76,7 @@ class Canary:
         self.streamed: dict[tuple[str, int], list[dict[str, Any]]] = {}
         self.passed: set[str] = set()
         self.passed_tasks: set[str] = set()
+        self.passed_parts: dict[str, set[str]] = {}
         self.passed_inputs: set[str] = set()
         self.clock = 0
         self.effects = 0
@@ -232,7 +233,7 @@ class Canary:
         else:
             value = self.world.verdict(subject.verifier, request)
             if value["ok"]:
-                self._let_pass(subject.hook_run)
+                self._let_pass(subject.hook_run, subject.verifier)
         if ok:
             return CallFinished(at=self.clock, key=start.key, attempt=start.attempt, value=value)
         mode = "unavailable" if isinstance(request, ModelRequest) else "gone"
@@ -245,23 +246,32 @@ class Canary:
         if said["answer"] == "approve":
             checks = gate.checks or ([] if gate.check is None else [gate.check])
             for check in checks:
-                self._let_pass(check.hook_run)
+                self._let_pass(check.hook_run, None)
                 # A person's yes is good for the same input for the rest of the run.
                 self.passed_inputs.add(_what(check.hook_run.task))
             if gate.resume is not None:
-                self._let_pass(gate.resume, firm=True)
+                self._let_pass(gate.resume, None, firm=True)
                 self.passed_inputs.add(_what(gate.task))
         return GateAnswered(at=self.clock, key=gate.key, **said)
 
-    def _let_pass(self, run: HookRun, *, firm: bool = False) -> None:
-        """The file lets a text pass: a hook that does more than warn has looked at it."""
+    def _let_pass(self, run: HookRun, verifier: Verifier | None, *, firm: bool = False) -> None:
+        """The file lets a text pass: a hook that does more than warn has looked at it.
+
+        Args:
+            verifier: Who has; it lets pass what it was given. None is a person, who sees all of it.
+        """
         task = run.task
         if task is None or not (firm or run.hook.on_fail != "warn"):
             return
-        if run.hook.point == "before_dispatch":
-            self.passed_tasks.add(task.key)
-        else:
-            self.passed.update(canaries(str(task.output)))
+        before = run.hook.point == "before_dispatch"
+        given = set() if verifier is None else set(verifier.inputs.schema["properties"])
+        if verifier is None or given & {"input" if before else "output", "task"}:
+            if before:
+                self.passed_tasks.add(task.key)
+            else:
+                self.passed.update(canaries(str(task.output)))
+        elif before and given & task.resolved.keys():
+            self.passed_parts.setdefault(task.key, set()).update(given)
 
     # ------------------------------------------------------------ the oracle
 
@@ -279,6 +289,9 @@ class Canary:
         given = self.world.received(start.request)
         if isinstance(start.request, WorkerRequest):
             given += str(start.request.scope["task"])
+        seen = self.passed_parts.get(task.key)
+        if seen is not None:
+            given = str([one for name, one in task.resolved.items() if name not in seen])
         leaked = [canary for canary in canaries(given) if canary not in self.passed]
         if not leaked or task.key in self.passed_tasks or _what(task) in self.passed_inputs:
             return

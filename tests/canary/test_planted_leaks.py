@@ -6,14 +6,13 @@ there are, and that none of them is idle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from canary_run import Canary, Leak
 
 from engine.runtime import approvals, clearance, clearing, dispatch, shown, taint, verify, views
-from engine.runtime.clearing import Cleared
 from engine.runtime.state import Check, HookRun, Loop, RunState, Task
 from engine.runtime.views import task_record
 from engine.sema import trust
@@ -49,10 +48,6 @@ def nowhere(*args: Any) -> list[str]:
 
 def nothing(*args: Any) -> str:
     return ""
-
-
-def whatever_they_looked_at(cleared: Cleared, inputs: Iterable[str]) -> list[str]:
-    return [] if cleared.person or cleared.verifiers else [*inputs]
 
 
 def none(*args: Any) -> None:
@@ -113,7 +108,7 @@ def without_marking(state: RunState, task: Task, value: object, failure: Any) ->
 # ---------------------------------------------------------------- facts, as they once were
 
 
-def by_known_keywords(schema: Any, root: Any) -> bool:
+def by_known_keywords(schema: Any, root: Any, **more: Any) -> bool:
     """Text is what is known to be some: lists by `items`, records by `properties`."""
     todo, seen = [schema], set()
     while todo:
@@ -149,11 +144,11 @@ def whatever_it_does_on_failure(run: HookRun) -> bool:
     return more
 
 
-def only_of_wholes(schema: Any, pointer: str) -> bool:
+def only_of_wholes(schema: Any, pointer: str, **more: Any) -> bool:
     return pointer == "" and trust.carries(schema, schema)
 
 
-def of_workers_only(program: Program, worker: Worker | Orchestrator) -> Facts:
+def of_workers_only(program: Program, worker: Worker | Orchestrator, **more: Any) -> Facts:
     facts = _facts_of(program, worker)
     return facts._replace(source=facts.source and isinstance(worker, Worker))
 
@@ -190,7 +185,6 @@ def by_its_input(check: Check) -> bytes:
 
 LEAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "no effect needs a yes": (clearance, "denial", nothing),
-    "one look is good for all of a task": (Cleared, "leaves_open", whatever_they_looked_at),
     "a child begins anew": (taint, "loop_begins_tainted", no),
     "a child gives back what its planner saw": (
         taint, "_gives_back_taint", by_what_its_planner_saw),

@@ -85,13 +85,22 @@ def test_what_can_happen_is_said():
     """Each effect that a stranger's text has reached in a run, checked or not, is on the page."""
     reached = 0
     for seed in range(PROGRAMS // 8):
-        run = Canary(seed, keep=True)
-        run.passed_tasks = run.passed_inputs = run.passed = Nothing()
-        run.run()
+        run = Unforgiving(seed).run()
         said = {(it.orchestrator, it.worker) for it in promises_of(run.program).may}
         assert said.issuperset(run.reached), (seed, run.reached, said, run.text)
         reached += len(run.reached)
     assert reached > 0 or PROGRAMS < 2_000
+
+
+class Unforgiving(Canary):
+    """A run that keeps all that reaches an effect, checked or not."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed, keep=True)
+        self.passed_tasks = self.passed_inputs = self.passed = Nothing()
+
+    def _look_at_prompt(self, start, loop):
+        return
 
 
 class Nothing(set):

@@ -54,10 +54,8 @@ def test_no_text_of_a_stranger_reaches_an_effect(part):
             gc.collect()
     # It is no use if nothing is read, or nothing is tried.
     if ONLY is None and PROGRAMS >= 2_000:
-        assert (
-            min(seen[what] for what in ("told", "effects", "denied", "hidden"))
-            > PROGRAMS // PARTS // 4
-        ), seen
+        assert min(seen["told"], seen["effects"], seen["denied"]) > PROGRAMS // PARTS // 4, seen
+        assert seen["hidden"] > PROGRAMS // PARTS // 10, seen
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import msgspec
 from hypothesis import example, given, settings
@@ -19,6 +20,7 @@ from engine.runtime.prompts.blocks import (
 )
 from engine.runtime.state import Remark, Task
 from engine.sema.check import check_file
+from engine.sema.model import Context
 from engine.sema.names.loader import MemoryReader
 
 SOURCE = """orch 1
@@ -49,6 +51,8 @@ class OneLoop:
     ledger = None
     tainted = True
     round = 1
+    orchestrator = SimpleNamespace(limits={}, policy=SimpleNamespace(context=Context()))
+    decisions = SimpleNamespace(workers={})
 
 
 def done(output: object) -> Task:

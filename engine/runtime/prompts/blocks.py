@@ -275,9 +275,10 @@ def _note(note: Note) -> str:
 
 
 def _remark(remark: Remark) -> str:
-    if remark.told is not None or not remark.untrusted or not remark.words:
+    if not remark.untrusted or not remark.words:
         return _safe(remark.for_planner)
-    return f"{remark.head}:\n{_fenced('feedback', _line(remark.words), _UNTRUSTED)}"
+    words = remark.words if remark.told is None else remark.told
+    return f"{remark.head}:\n{_fenced('feedback', _line(words), _UNTRUSTED)}"
 
 
 def round_block(loop: Loop, over: Round, feedback: list[Remark], left: str) -> str:

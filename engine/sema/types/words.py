@@ -24,7 +24,7 @@ from engine.sema.types.schema_facts import follow, may_fit, pointer_tokens
 __all__ = ["carries", "carries_at", "may_hand_over"]
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
-_SCALARS = frozenset({"integer", "number", "boolean", "null"})
+_SCALARS = frozenset({"integer", "boolean", "null"})
 
 #: Keywords that a schema may have without its values having places that `_places` does not know.
 _KNOWN = frozenset(
@@ -39,16 +39,18 @@ _KNOWN = frozenset(
 )  # fmt: skip
 
 
-def carries(schema: Any, root: Any) -> bool:
+def carries(schema: Any, root: Any, *, older: bool = False) -> bool:
     """Whether a value of this schema can hold text that a stranger chose.
 
     Args:
         schema: A JSON Schema 2020-12, or True or False.
         root: The document that `$ref` in it refers to.
+        older: By the rule that was in force before numbers with a fraction and dates were known to
+            hold none: what a run of then has denied stays denied.
     """
     worded: set[int] = set()
     while True:
-        proof = _Proof(root, worded)
+        proof = _Proof(root, worded, older)
         if not proof.holds(schema):
             return True
         # The places inside were taken on trust. One that fails may be what another rests on.
@@ -58,13 +60,13 @@ def carries(schema: Any, root: Any) -> bool:
         worded |= failed
 
 
-def carries_at(schema: Any, pointer: str) -> bool:
+def carries_at(schema: Any, pointer: str, *, older: bool = False) -> bool:
     """Whether what is at a JSON Pointer in values of a self-contained schema can hold text.
 
-    Where the pointer leads nowhere in any value, nothing can.
+    Where the pointer leads nowhere in any value, nothing can. `older` is as for `carries`.
     """
     tokens = pointer_tokens(pointer)
-    return tokens is None or not _part_holds(schema, tokens, schema, frozenset())
+    return tokens is None or not _Place(schema, older).holds(schema, tokens, frozenset())
 
 
 def may_hand_over(producer: Mapping[str, Any], consumer: Mapping[str, Any]) -> bool:
@@ -91,9 +93,10 @@ def may_hand_over(producer: Mapping[str, Any], consumer: Mapping[str, Any]) -> b
 class _Proof:
     """One pass: a schema is proved if what is inside it is, and that is looked at later."""
 
-    def __init__(self, root: Any, worded: set[int]) -> None:
+    def __init__(self, root: Any, worded: set[int], older: bool) -> None:
         self.root = root
         self.worded = worded
+        self.older = older
         self.trusted: dict[int, Any] = {}
 
     def failed(self) -> set[int]:
@@ -141,7 +144,9 @@ class _Proof:
                 return False
             inside = list(node.get("properties", {}).values())
         else:
-            return kind in _SCALARS or (kind == "string" and node.get("format") in WORDLESS)
+            if kind in _SCALARS or self.older:
+                return kind in _SCALARS
+            return kind == "number" or (kind == "string" and node.get("format") in WORDLESS)
         return all(self._trust(place) for place in inside)
 
     def _trust(self, place: Any) -> bool:
@@ -158,47 +163,53 @@ def _kinds(node: Mapping[str, Any]) -> list[str]:
     return [declared] if isinstance(declared, str) else list(declared)
 
 
-def _part_holds(node: Any, tokens: list[str], root: Any, chain: frozenset[int]) -> bool:
-    """Whether what the rest of a pointer leads to is proved to hold no words."""
-    if not tokens:
-        return not carries(node, root)
-    if not isinstance(node, Mapping):
-        return node is False
-    if id(node) in chain:
-        return False
-    chain |= {id(node)}
-    if "const" in node or "enum" in node:
-        return True
-    if "$ref" in node and _part_holds(follow(root, node["$ref"]), tokens, root, chain):
-        return True
-    if any(_part_holds(branch, tokens, root, chain) for branch in node.get("allOf", ())):
-        return True
-    for key in ("anyOf", "oneOf"):
-        branches = node.get(key)
-        if branches and all(_part_holds(branch, tokens, root, chain) for branch in branches):
-            return True
-    kinds = _kinds(node) or ["object", "array"]
-    return all(_step_holds(node, kind, tokens, root) for kind in kinds)
+class _Place:
+    """Where a pointer leads in the values of a schema."""
 
+    def __init__(self, root: Any, older: bool) -> None:
+        self.root = root
+        self.older = older
 
-def _step_holds(node: Mapping[str, Any], kind: str, tokens: list[str], root: Any) -> bool:
-    token, rest = tokens[0], tokens[1:]
-    if kind == "object":
-        properties = node.get("properties", {})
-        if token in properties:
-            inner = properties[token]
-        elif node.get("patternProperties"):
+    def holds(self, node: Any, tokens: list[str], chain: frozenset[int]) -> bool:
+        """Whether what the rest of a pointer leads to is proved to hold no words."""
+        if not tokens:
+            return not carries(node, self.root, older=self.older)
+        if not isinstance(node, Mapping):
+            return node is False
+        if id(node) in chain:
             return False
+        chain |= {id(node)}
+        if "const" in node or "enum" in node:
+            return True
+        if "$ref" in node and self.holds(follow(self.root, node["$ref"]), tokens, chain):
+            return True
+        if any(self.holds(branch, tokens, chain) for branch in node.get("allOf", ())):
+            return True
+        for key in ("anyOf", "oneOf"):
+            branches = node.get(key)
+            if branches and all(self.holds(branch, tokens, chain) for branch in branches):
+                return True
+        kinds = _kinds(node) or ["object", "array"]
+        return all(self._inside(node, kind, tokens) for kind in kinds)
+
+    def _inside(self, node: Mapping[str, Any], kind: str, tokens: list[str]) -> bool:
+        token, rest = tokens[0], tokens[1:]
+        if kind == "object":
+            properties = node.get("properties", {})
+            if token in properties:
+                inner = properties[token]
+            elif node.get("patternProperties"):
+                return False
+            else:
+                inner = node.get("additionalProperties", True)
+        elif kind == "array":
+            if not _INDEX.fullmatch(token):
+                return True  # leads nowhere
+            first = node.get("prefixItems", ())
+            inner = first[int(token)] if int(token) < len(first) else node.get("items", True)
         else:
-            inner = node.get("additionalProperties", True)
-    elif kind == "array":
-        if not _INDEX.fullmatch(token):
-            return True  # leads nowhere
-        first = node.get("prefixItems", ())
-        inner = first[int(token)] if int(token) < len(first) else node.get("items", True)
-    else:
-        return True  # nothing is inside a scalar
-    return _part_holds(inner, rest, root, frozenset())
+            return True  # nothing is inside a scalar
+        return self.holds(inner, rest, frozenset())
 
 
 def _places(schema: Mapping[str, Any]) -> list[Any] | None:

@@ -52,6 +52,12 @@ def test_hover(work: Any, place: tuple[Any, ...], words: str) -> None:
     assert words in hover(work, *place)
 
 
+def test_hover_on_a_source_tells_what_it_means(work: Any) -> None:
+    work.replace("limit: int = 3", "limit: int @from(request, search) = 3")
+    assert "a value that the caller gave" in hover(work, "request, search")
+    assert "worker search" in hover(work, "search) = 3")
+
+
 def test_hover_on_a_finding_tells_its_rule(work: Any) -> None:
     work.replace("max_rounds = 3", "max_round = 3")
     words = hover(work, "max_round = 3", "", 2)

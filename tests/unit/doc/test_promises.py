@@ -32,6 +32,7 @@ verifier approval(input: json) via human {{ message = "Pay?"  timeout = 1h  on_t
 orchestrator main(request: string) -> string {{
   model = planner  goal = "{{{{ request }}}}"  workers = [read_page, contacts, lookup, pay, small]
   policy {{ max_rounds = 6 }}
+  limit read_page {{ show = {show} }}
   {verify}
 }}
 orchestrator small(n: int) -> int {{
@@ -43,9 +44,16 @@ HOOK = "verify { before_dispatch pay { with = known  else = approval  on_fail = 
 
 @pytest.fixture
 def said(tmp_path: Path):
-    def said(*, trust: str = "untrusted", sources: str = "", verify: str = "", page_too=False):
+    def said(
+        *,
+        trust: str = "untrusted",
+        sources: str = "",
+        verify: str = "",
+        show: str = "preview",
+        page_too=False,
+    ):
         path = tmp_path / "main.orch"
-        path.write_text(PROGRAM.format(trust=trust, sources=sources, verify=verify))
+        path.write_text(PROGRAM.format(trust=trust, sources=sources, verify=verify, show=show))
         result = check_file(str(path))
         assert result.program is not None, result.diagnostics
         if page_too:
@@ -93,9 +101,35 @@ def test_at_from_says_where_a_value_comes_from(said):
 
 def test_a_program_without_strangers_says_what_it_rests_on(said):
     never, may = said(trust="trusted")
-    assert may == []
+    assert may == [
+        "`read_page`, `contacts`, `pay` and `ring` run code that may reach any host, and files."
+    ]
     shown = said(trust="trusted", page_too=True)
     assert "as the file declares them: text of `read_page`, `contacts` counts as trusted." in shown
     assert "## What can never happen in this program" in shown
-    assert "## What can happen" not in shown
     assert "No untrusted text reaches `pay` in `main`." in never
+
+
+def test_what_a_planner_is_not_shown(said):
+    wanted = "The planner of `main` never reads text of `read_page`."
+    assert wanted in said(show="none")[0]
+    assert wanted in said(show="shape")[0]
+    assert wanted not in said(show="full")[0]
+
+
+def test_whom_code_in_a_sandbox_cannot_talk_to(tmp_path):
+    path = tmp_path / "main.orch"
+    path.write_text(
+        "orch 1\n"
+        + "".join(
+            f'worker {name}(q: string) -> string via command {{ run = ["x", q]  effect = read  '
+            f"timeout = 5s  sandbox {{ network = {network} }} }}\n"
+            for name, network in (("a", "none"), ("b", '["c.example", "d.example"]'), ("e", "any"))
+        )
+    )
+    result = check_file(str(path))
+    assert result.program is not None
+    never = [it.text for it in promises_of(result.program).never]
+    assert "`a` cannot reach the network." in never
+    assert "`b` sends nothing to another host than `c.example` and `d.example`." in never
+    assert not any("`e`" in one for one in never)

@@ -10,7 +10,10 @@ import json
 import pytest
 
 import engine
+from engine.events import CallFinished, CallStarted, ModelInfo, RunStarted
+from engine.runtime.machine import step
 from engine.runtime.ports import ModelReply
+from engine.runtime.state import RunState
 
 EVIL = "MALLORY"
 TOOLS = f"""
@@ -156,6 +159,36 @@ def test_numbers_and_dates_of_a_stranger_may_be_handed_on(watch):
     assert ends["p"] == "done"
 
 
+def test_what_a_run_of_an_older_engine_has_denied_stays_denied(load):
+    """There, a number with a fraction counted as text."""
+    loaded = load(program("shape"), TOOLS).program
+    ends = []
+    for verdicts in (0, 1):
+        state = RunState(loaded)
+        models = {name: ModelInfo("scripted/none.json", metered=False) for name in loaded.models}
+        begin = RunStarted(
+            run="r", orchestrator="main", input={}, models=models, program="p", verdicts=verdicts
+        )
+        amount = {"to": "Bob", "amount": {"$from": "m", "at": "/score"}}
+        pay = {"id": "p", "worker": "pay", "input": amount}
+        mail = {
+            "sender": EVIL, "score": 0.5, "at": "2026-01-31", "kind": "bill", "parts": [], "by": 1,
+        }  # fmt: skip
+        events = [begin]
+        for value in (json.dumps({"tasks": [*READ["tasks"], pay]}), mail):
+            for event in events:
+                step(state, event)
+            (call,) = state.open_commands()[:1]
+            events = [
+                CallStarted(key=call.key, attempt=1),
+                CallFinished(key=call.key, attempt=1, value=value),
+            ]
+        for event in events:
+            step(state, event)
+        ends.append(state.loop.tasks["p"].status)
+    assert ends == ["failed", "running"]
+
+
 @pytest.mark.parametrize("show", ["shape", "none"])
 def test_of_a_failure_the_mode_is_told(watch, show):
     lost = {"tasks": [{"id": "l", "worker": "lost", "input": {"q": "x"}}]}
@@ -259,10 +292,8 @@ def test_an_item_whose_input_does_not_fit_is_told_by_its_size(watch):
 
 
 def test_a_step_of_a_hidden_worker_is_told_by_counts_and_figures(watch):
-    source = {"$from": "s", "at": "/parts"}
+    source = {"$from": "m", "at": "/parts"}
     steps = [each("b", "mail", source), each("c", "lost", source)]
-    for step in steps:
-        step["each"] = {"$from": "m", "at": "/parts"}
     planner, _, _ = watch(program("shape", STEPS), READ, {"tasks": steps}, PAY, DONE)
     assert EVIL not in planner.seen
     assert "2 of 2 items done" in planner.prompts[2]

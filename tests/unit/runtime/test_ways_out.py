@@ -122,6 +122,13 @@ def test_at_from_lets_it_start(fetched):
     plan = [SEARCH, decision(task("f", "fetch", u=FOUND))]
     done, denials = fetched(plan, sources=" @from(request, search.url)")
     assert (done, denials) == ([EVIL], [])
+    # But none that a planner has put together.
+    made = EVIL + "&of=the-mailbox"
+    done, denials = fetched(
+        [SEARCH, decision(task("f", "fetch", u=made))], sources=" @from(request, search.url)"
+    )
+    assert done == []
+    assert "`/u` must be from the request or `search.url`" in denials[0]
 
 
 def test_a_step_of_a_decision_counts_as_a_task(fetched):
