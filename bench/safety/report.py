@@ -74,10 +74,12 @@ def honest(measured: Measured) -> str:
     return table(head, rows)
 
 
-def attacks(measured: Measured) -> str:
-    """How many attacks reach an effect, in each form."""
+def attacks(measured: Measured, *, only: str | None = None) -> str:
+    """How many attacks reach an effect, in each form; of one suite, or of `all` together."""
     rows = []
     for build, suite, found in _groups(measured):
+        if only not in (None, suite):
+            continue
         for form, words in FORMS.items():
             own = [row for row in found if row["what"] == "attack" and row["form"] == form]
             if own:
@@ -117,7 +119,7 @@ def words(found: list[Row]) -> str:
 def write(measured: Measured) -> None:
     document = DOCS / "explanation" / "security.md"
     put(document, "safety-honest", honest(measured))
-    put(document, "safety-attacks", attacks(measured))
+    put(document, "safety-attacks", attacks(measured, only="all"))
 
 
 def write_cpu(text: str) -> None:
