@@ -28,7 +28,7 @@ _BETWEEN_DIGITS = frozenset(",'\u2019\u00a0\u202f\u2009")
 _LETTERS = frozenset({"L", "M", "N"})
 
 _CURRENCY = r"[$\u00a2-\u00a5\u20a0-\u20cf]"
-# `0,005` is no group of thousands.
+# `0,005` does not group thousands.
 _GROUPED = (
     r"[1-9][0-9]{0,2}(?:(?P<sep>[,'\u2019_ \u00a0\u202f\u2009])[0-9]{3})(?:(?P=sep)[0-9]{3})*"
 )

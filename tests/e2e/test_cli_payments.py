@@ -177,7 +177,7 @@ def test_a_gate_says_why_it_asks(desk, bank):
     pay = desk.tasks(desk.task("p", "pay", to="bob", amount=98.7))
     again = desk.tasks(desk.task("r", "pay", to="bob", amount=98.7))
     (said,) = asked(bill, pay, again)
-    assert "task `p` was started with the same values already" in said
+    assert "task `p` makes a call with the same values already" in said
     assert asked(pay, when="when = amount > 1") == []  # it would start without the answer
     both = desk.tasks(desk.task("p", "pay", to=EVIL, amount=7))
     assert [line.split()[0] for line in asked(bill, both)] == ["`/to`", "`/amount`"]

@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from engine.sema.check import check_file
-from engine.sema.trust import is_anchored
+from engine.sema.trust import anchors
 
 EVIL = "mallory@evil.example"
 TOOLS = f"""
@@ -576,7 +576,7 @@ def test_the_linter_and_the_machine_agree_on_that(play, tmp_path):
     play(FEW, [DONE], TOOLS + "\ndef post(body, sure, how):\n    return 1\n", request="x")
     program = check_file(str(tmp_path / "main.orch")).program
     assert program is not None
-    assert not is_anchored(program.workers["post"])
+    assert not anchors(program.workers["post"])
     text = (
         (tmp_path / "main.orch")
         .read_text()
@@ -585,4 +585,4 @@ def test_the_linter_and_the_machine_agree_on_that(play, tmp_path):
     (tmp_path / "other.orch").write_text(text)
     program = check_file(str(tmp_path / "other.orch")).program
     assert program is not None
-    assert is_anchored(program.workers["post"])
+    assert anchors(program.workers["post"])
