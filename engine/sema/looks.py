@@ -9,9 +9,11 @@ ask here, so they agree.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from engine.sema.model import Verifier
+from engine.sema.types.identity import ByIdentity
 from engine.sema.types.words import carries_outside
 from engine.syntax import ast
 from engine.syntax.visitor import walk
@@ -44,7 +46,7 @@ def looks_at(verifier: Verifier, inputs: Collection[str]) -> Looks:
     Args:
         inputs: The names of the inputs of the task's worker.
     """
-    read = _read_of_input(verifier)
+    read = _read_once(ByIdentity(verifier))
     if read.whole:
         return Looks(True, frozenset(inputs))
     return Looks(False, read.parts & frozenset(inputs))
@@ -102,6 +104,12 @@ def _paths(expr: ast.Expr, record: str) -> Iterator[tuple[str, ...]]:
             inside.add(id(base))
         if isinstance(base, ast.Variable) and base.name == record:
             yield tuple(reversed(path))
+
+
+# The machine asks it of each task that a hook has passed: a walk of all assertions.
+@lru_cache(maxsize=1024)
+def _read_once(verifier: ByIdentity) -> Looks:
+    return _read_of_input(verifier.value)
 
 
 def _read_of_input(verifier: Verifier) -> Looks:

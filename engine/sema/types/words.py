@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from engine.sema.expressions.formats import WORDLESS
+from engine.sema.types.identity import ByIdentity
 from engine.sema.types.schema_facts import follow, may_fit, pointer_tokens
 
 __all__ = ["carries", "carries_at", "carries_outside", "may_hand_over"]
@@ -68,8 +70,15 @@ def carries_at(schema: Any, pointer: str, *, older: bool = False) -> bool:
 
     Where the pointer leads nowhere in any value, nothing can. `older` is as for `carries`.
     """
+    return _carries_at(ByIdentity(schema), pointer, older)
+
+
+# Taint asks it of each part of each input, of a few schemas: 10 µs each time.
+@lru_cache(maxsize=4096)
+def _carries_at(schema: ByIdentity, pointer: str, older: bool) -> bool:
     tokens = pointer_tokens(pointer)
-    return tokens is None or not _Place(schema, older).holds(schema, tokens, frozenset())
+    whole = schema.value
+    return tokens is None or not _Place(whole, older).holds(whole, tokens, frozenset())
 
 
 def carries_outside(schema: Any, paths: frozenset[tuple[str, ...]], root: Any = None) -> bool:
