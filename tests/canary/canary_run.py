@@ -261,8 +261,8 @@ class Canary:
             verifier: Who has; it lets pass what it was given. None is a person, who sees all of it.
         """
         task = run.task
-        if task is None or not (firm or run.hook.on_fail != "warn"):
-            return
+        if task is None or not (firm or verifier is None or run.hook.on_fail != "warn"):
+            return  # a person's yes counts whatever the hook does about a no
         before = run.hook.point == "before_dispatch"
         given = set() if verifier is None else set(verifier.inputs.schema["properties"])
         if verifier is None or given & ({"input", "task"} if before else {"output"}):
