@@ -50,6 +50,11 @@ class Watched(Canary):
                 # The leaks that the oracle has kept; it knows no rules of taint.
                 return not self.reached
             case "checked":
+                # A hook with `when = tainted` promises nothing of other tasks. That a decision which
+                # read a stranger's text is a tainted one, the canary run itself looks at.
+                asks = "untrusted text may have reached it" in sentence.text
+                if asks and not (task.decided_tainted or canaries(str(task.resolved))):
+                    return True
                 return task.key in self.passed_tasks or _what(task) in self.passed_inputs
             case "unreached":
                 given = self.world.received(request)
