@@ -50,8 +50,8 @@ class Watched(Canary):
                 # The leaks that the oracle has kept; it knows no rules of taint.
                 return not self.reached
             case "checked":
-                # A hook with `when = tainted` promises nothing of other tasks. The canary run itself
-                # checks that a decision which read a stranger's text is a tainted one.
+                # A hook with `when = tainted` promises nothing of other tasks. The canary run
+                # itself checks that a decision which read a stranger's text is a tainted one.
                 asks = "untrusted text may have reached it" in sentence.text
                 if asks and not (task.decided_tainted or canaries(str(task.resolved))):
                     return True
