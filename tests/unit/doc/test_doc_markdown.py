@@ -85,5 +85,5 @@ def test_the_page_says_where_values_must_come_from_and_what_is_endorsed(tmp_path
     case = Path(__file__).parents[2] / "cases" / "security" / "what_strangers_choose.orch"
     program = check_file(str(case)).partial
     text = page(program)
-    assert "| `name` | `string` | from `contacts.name` or `request` |" in text
+    assert "| `name` | `string` |  | from `contacts.name` or `request` |" in text
     assert "| before dispatch of `reply` | `looked` | deny | `cc` |" in text
