@@ -102,48 +102,33 @@ def _holds_itself(type_: Type, inside: frozenset[int], clear: set[int]) -> bool:
 
 def is_open(type_: Type) -> bool:
     """Whether values may have fields that no declaration names."""
-    seen: set[int] = set()
-    todo = [type_]
-    while todo:
-        for option in options_of(todo.pop()):
-            if id(option) in seen:
-                continue
-            seen.add(id(option))
-            if isinstance(option, Json | External):
-                return True
-            if isinstance(option, Array):
-                todo.append(option.item)
-            elif isinstance(option, Record):
-                todo += [field.type for field in option.fields]
-    return False
+    return any(isinstance(option, Json | External) for option in _options_inside(type_))
 
 
 def leaf_kinds(type_: Type) -> frozenset[str]:
     """What the leaf values of a type may be: `text`, `number`, `bool`, `null`, or `any`."""
     found: set[str] = set()
-    seen: set[int] = set()
-    todo = [type_]
-    while todo:
-        for option in options_of(todo.pop()):
-            if id(option) in seen:
-                continue
-            seen.add(id(option))
-            if isinstance(option, Array):
-                todo.append(option.item)
-            elif isinstance(option, Record):
-                todo += [field.type for field in option.fields]
-            elif isinstance(option, Constant):
-                found.add(_kind_of(option.value))
-            elif isinstance(option, Scalar):
-                found.add("text" if option.is_text else _SCALARS.get(option.name, "any"))
-            else:
-                found.add("any")
+    for option in _options_inside(type_):
+        if isinstance(option, Constant):
+            found.add(_kind_of(option.value))
+        elif isinstance(option, Scalar):
+            found.add("text" if option.is_text else _SCALARS.get(option.name, "any"))
+        elif not isinstance(option, Array | Record):
+            found.add("any")
     return frozenset(found)
 
 
 def literals_in(type_: Type) -> frozenset[str | int | float]:
     """The strings and numbers that are options of literal unions anywhere in a type."""
-    found: set[str | int | float] = set()
+    return frozenset(
+        option.value
+        for option in _options_inside(type_)
+        if isinstance(option, Constant) and not isinstance(option.value, bool | None)
+    )
+
+
+def _options_inside(type_: Type) -> Iterator[Type]:
+    """The options of a type and of all that is in it, each once."""
     seen: set[int] = set()
     todo = [type_]
     while todo:
@@ -151,13 +136,11 @@ def literals_in(type_: Type) -> frozenset[str | int | float]:
             if id(option) in seen:
                 continue
             seen.add(id(option))
+            yield option
             if isinstance(option, Array):
                 todo.append(option.item)
             elif isinstance(option, Record):
                 todo += [field.type for field in option.fields]
-            elif isinstance(option, Constant) and not isinstance(option.value, bool | None):
-                found.add(option.value)
-    return frozenset(found)
 
 
 def may_be_equal(one: Type, other: Type) -> bool:
