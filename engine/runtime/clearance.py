@@ -18,11 +18,10 @@ from collections.abc import Iterator
 from engine.runtime import sourced, taint, ways, ways_out
 from engine.runtime.clearing import Cleared
 from engine.runtime.prompts import denials
-from engine.runtime.sources import Source, sources
+from engine.runtime.sources import Source, tainted_sources
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
 from engine.sema.starts import unchecked_inside
-from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["denial", "is_denied", "reasons", "repeated", "unsourced"]
 
@@ -115,10 +114,6 @@ def repeated(state: RunState, task: Task) -> Task | None:
 
 def _unseen(state: RunState, task: Task, cleared: Cleared) -> Iterator[Source]:
     """The sources of tainted parts of an input that no hook has looked at."""
-    tainted: dict[str, list[Source]] = {}
-    for source in sources(state, task):
-        if source.tainted:
-            name = (pointer_tokens(source.path) or [""])[0]
-            tainted.setdefault(name, []).append(source)
+    tainted = tainted_sources(state, task)
     for name in cleared.leaves_open(tainted):
         yield from tainted[name]

@@ -41,7 +41,15 @@ from engine.sema.plans.values import (
 from engine.sema.trust import carries_at, untrusted_fields, untrusted_params
 from engine.sema.types.schema_facts import field_names, pointer_tokens, subschema_at
 
-__all__ = ["Source", "SourceKind", "loop_sources", "record_of", "sources", "sources_of"]
+__all__ = [
+    "Source",
+    "SourceKind",
+    "loop_sources",
+    "record_of",
+    "sources",
+    "sources_of",
+    "tainted_sources",
+]
 
 SourceKind = Literal["planner", "output", "program", "caller", "person"]
 
@@ -90,6 +98,16 @@ def sources(state: RunState, task: Task) -> tuple[Source, ...]:
     Of a task whose input is not filled yet, they are those of what the decision says.
     """
     return _Reading(state).of(task)
+
+
+def tainted_sources(state: RunState, task: Task) -> dict[str, list[Source]]:
+    """The tainted sources of a task's input, by the input that they are in."""
+    found: dict[str, list[Source]] = {}
+    for source in sources(state, task):
+        if source.tainted:
+            name = (pointer_tokens(source.path) or [""])[0]
+            found.setdefault(name, []).append(source)
+    return found
 
 
 def loop_sources(state: RunState, loop: Loop) -> tuple[Source, ...]:

@@ -15,10 +15,9 @@ from __future__ import annotations
 from engine.runtime import taint, ways
 from engine.runtime.clearing import Cleared
 from engine.runtime.prompts import denials
-from engine.runtime.sources import Source, sources
+from engine.runtime.sources import Source, tainted_sources
 from engine.runtime.state import RunState, Task
 from engine.sema.model import Worker
-from engine.sema.types.schema_facts import pointer_tokens
 
 __all__ = ["denial"]
 
@@ -44,14 +43,10 @@ def denial(state: RunState, task: Task, cleared: Cleared) -> str:
 def _chosen_by_strangers(state: RunState, task: Task) -> dict[str, list[Source]]:
     """The inputs that decide whom a task talks to, with their tainted sources."""
     worker, loop = task.worker, task.loop
-    found: dict[str, list[Source]] = {}
     if state.bounds < _SINCE or not isinstance(worker, Worker):
-        return found
+        return {}
     address = taint.address_of(state, worker)
     if not address or not (task.decided_tainted or loop.tainted or loop.has_tainted):
-        return found
-    for source in sources(state, task):
-        name = (pointer_tokens(source.path) or [""])[0]
-        if source.tainted and name in address:
-            found.setdefault(name, []).append(source)
-    return found
+        return {}
+    found = tainted_sources(state, task)
+    return {name: found[name] for name in found if name in address}
