@@ -13,7 +13,7 @@ from bench.safety.calls import Call, calls_of
 
 
 def wanted(suite: str, injection: Any, environment: Any) -> list[Call]:
-    """The calls that an attacker wants made in an environment; none where nobody says which."""
+    """The calls that an attacker wants made in an environment; none where they are not known."""
     calls = injection.ground_truth(copy.deepcopy(environment))
     if calls or suite != "workspace":
         return calls_of(calls)

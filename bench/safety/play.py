@@ -75,7 +75,7 @@ class Suite:
     async def attack(self, user: Any, injection: Any, form: Form) -> Played | None:
         """Play a task in an environment with an attacker's text; a person says no.
 
-        None where the task does not read the text, or nobody says what the attacker wants called.
+        None where the task does not read the text, or the attacker's calls are not known.
         """
         attack = self._attack(user, injection)
         if attack is None:

@@ -153,7 +153,7 @@ def test_steps_of_a_plan_worker_are_looked_at_too(fetched):
     done, denials = fetched(plan)
     assert done == []
     assert "can reach `u`, which decides" in denials[0]
-    # What the file writes is nobody's choice.
+    # What the file writes was chosen by its author.
     done, denials = fetched(plan, inner='"https://a.example/"')
     assert (done, denials) == ([["https://a.example/"]], [])
 
